@@ -1,0 +1,17 @@
+/** The projects are the loops of work: unit beside the code, then what spans modules, then whole machines. */
+const project = (displayName, testMatch, more = {}) => ({
+  displayName,
+  testMatch,
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }] },
+  modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  ...more,
+});
+
+export default {
+  projects: [
+    project('unit', ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/{check,fuzz}/**/*.test.ts']),
+    project('integration', ['<rootDir>/test/integration/**/*.test.ts']),
+    project('e2e', ['<rootDir>/test/e2e/**/*.test.ts']),
+  ],
+};

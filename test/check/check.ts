@@ -1,0 +1,44 @@
+/**
+ * `npm run check`: types, Biome, import arrows, generated files. Each step runs though another failed, so that one run shows all.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArrows, readSources, violations } from './arrows.ts';
+
+const root = join(import.meta.dirname, '../..');
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+
+function run(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    child.stdout.on('data', (data) => (text += data));
+    child.stderr.on('data', (data) => (text += data));
+    child.on('close', (code) => resolve(code === 0 ? '' : text || `${command} ended with ${code}`));
+  });
+}
+
+async function arrows(): Promise<string> {
+  const readme = readFileSync(join(root, 'src/README.md'), 'utf8');
+  return violations(readSources(join(root, 'src')), parseArrows(readme)).join('\n');
+}
+
+/** Each step gives the text of what is wrong, empty when nothing is. */
+const steps: Readonly<Record<string, () => Promise<string>>> = {
+  types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
+  biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
+  arrows,
+};
+
+let failed = 0;
+await Promise.all(
+  Object.entries(steps).map(async ([name, step]) => {
+    const start = performance.now();
+    const wrong = await step();
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`${wrong ? 'FAIL' : 'ok  '} ${name} (${seconds} s)${wrong ? `\n${wrong}` : ''}`);
+    if (wrong) failed++;
+  }),
+);
+process.exitCode = failed ? 1 : 0;
