@@ -61,7 +61,10 @@ function openSealed<T extends { readonly expires: number; readonly device: strin
   if (!opened.ok) return fail('TokenInvalid', opened.error.message);
   if (!is(opened.value)) return fail('TokenInvalid', `the ${purpose} lacks fields: it was made by another release`);
   if (opened.value.expires <= nowSeconds)
-    return fail('TokenExpired', `the ${purpose} of ${opened.value.device} ended ${nowSeconds - opened.value.expires} s ago`);
+    return fail(
+      'TokenExpired',
+      `the ${purpose} of ${opened.value.device} ended ${nowSeconds - opened.value.expires} s ago`,
+    );
   return ok(opened.value);
 }
 

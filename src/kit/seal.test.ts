@@ -2,7 +2,13 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type KeyRing, open, seal } from './seal.ts';
 
-const ring: KeyRing = { current: 2, keys: new Map([[1, new Uint8Array(32).fill(1)], [2, new Uint8Array(32).fill(2)]]) };
+const ring: KeyRing = {
+  current: 2,
+  keys: new Map([
+    [1, new Uint8Array(32).fill(1)],
+    [2, new Uint8Array(32).fill(2)],
+  ]),
+};
 
 test('what was sealed opens, with an older key too', () => {
   expect(open(ring, 'ticket', seal(ring, 'ticket', { device: 'pc1' }))).toEqual({ ok: true, value: { device: 'pc1' } });
@@ -15,7 +21,10 @@ test('a value for one purpose does not open for another', () => {
 
 test('an unknown key is named', () => {
   const other: KeyRing = { current: 9, keys: new Map([[9, new Uint8Array(32)]]) };
-  expect(open(ring, 'ticket', seal(other, 'ticket', 1))).toMatchObject({ ok: false, error: { code: 'SealKeyUnknown' } });
+  expect(open(ring, 'ticket', seal(other, 'ticket', 1))).toMatchObject({
+    ok: false,
+    error: { code: 'SealKeyUnknown' },
+  });
 });
 
 test('no altered, cut or random bytes open or throw', () => {
@@ -28,5 +37,8 @@ test('no altered, cut or random bytes open or throw', () => {
     }),
     { seed: 1 },
   );
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => !open(ring, 'ticket', bytes).ok), { seed: 2 });
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => !open(ring, 'ticket', bytes).ok),
+    { seed: 2 },
+  );
 });
