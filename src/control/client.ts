@@ -1,0 +1,69 @@
+/** The operator's side of the control port: one pooled agent for all servers, mutual TLS with the farm's control CA. */
+import { Agent, request } from 'undici';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { isServerStatus, type ServerStatus } from './status.ts';
+
+export interface ControlIdentity {
+  /** PEM. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export type ControlFault = Fault<'ServerUnreachable' | 'ServerAnswerInvalid'>;
+
+export interface ControlClient {
+  /** `name` must be in the server's certificate: an address that another server took over is no answer. */
+  status(server: {
+    readonly name: string;
+    readonly address: string;
+    readonly port: number;
+  }): Promise<Result<ServerStatus, ControlFault>>;
+  close(): Promise<void>;
+}
+
+/** A status is a few hundred KiB at most: 10,000 versions of 100 bytes. */
+const MAX_STATUS_BYTES = 4 << 20;
+const TIMEOUT_MS = 2_000;
+
+export function controlClient(identity: ControlIdentity): ControlClient {
+  const agents = new Map<string, Agent>();
+  const agentOf = (name: string): Agent => {
+    const known = agents.get(name);
+    if (known) return known;
+    const made = new Agent({
+      connect: { ca: identity.ca, cert: identity.cert, key: identity.key, servername: name, timeout: TIMEOUT_MS },
+      keepAliveTimeout: 30_000,
+      maxResponseSize: MAX_STATUS_BYTES,
+    });
+    agents.set(name, made);
+    return made;
+  };
+  return {
+    async status({ name, address, port }) {
+      const host = address.includes(':') ? `[${address}]` : address;
+      try {
+        const answer = await request(`https://${host}:${port}/v1/status`, {
+          dispatcher: agentOf(name),
+          headersTimeout: TIMEOUT_MS,
+          bodyTimeout: TIMEOUT_MS,
+        });
+        const body: unknown = await answer.body.json();
+        return answer.statusCode === 200 && isServerStatus(body)
+          ? ok(body)
+          : fail(
+              'ServerAnswerInvalid',
+              `server ${name} at ${host}:${port} answered ${answer.statusCode} without a status`,
+            );
+      } catch (error) {
+        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${reason(error)}`);
+      }
+    },
+    async close() {
+      await Promise.all([...agents.values()].map((agent) => agent.destroy()));
+      agents.clear();
+    },
+  };
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error));

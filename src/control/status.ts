@@ -1,0 +1,70 @@
+/** What a server tells the operator: `GET /v1/status` on the control port, JSON, over mutual TLS. */
+import type { VersionFile } from '../farm/model.ts';
+
+export type ServerState = 'Starting' | 'Streaming' | 'Draining';
+
+/** Something on this server that a person must know of: a port that is taken, a replica that is not loaded. */
+export interface ServerFault {
+  /** Stable, CamelCase. */
+  readonly code: string;
+  /** Names the thing, the value and the way out. */
+  readonly message: string;
+}
+
+export interface StoreReport {
+  readonly name: string;
+  readonly path: string;
+  readonly state: 'Accessible' | 'ReadOnly' | 'Missing' | 'Unreachable';
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** Image files found. */
+  readonly files: number;
+  readonly message: string;
+}
+
+/** The files of one version on this server's store, as they are: whether they are right is the operator's verdict. */
+export interface CopyReport {
+  readonly vdisk: string;
+  readonly version: number;
+  /** `Hashing` while a digest is being computed (with the part that is done), `Faulty` when a file cannot be an image or cannot be read. */
+  readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
+  readonly progressPercent: number;
+  readonly files: readonly VersionFile[];
+  /** Digest of `files`, 64 hex digits; absent until all are hashed. */
+  readonly manifest?: string;
+  /** Size of the disk that the image shows, bytes; 0 until known. */
+  readonly diskBytes: number;
+  readonly message: string;
+}
+
+export interface ServerStatus {
+  readonly name: string;
+  /** Random at each start of the process: tells a restart. */
+  readonly instance: string;
+  readonly release: string;
+  readonly site: string;
+  readonly pool: string;
+  readonly address: string;
+  readonly state: ServerState;
+  /** SHA-256 of what every device of the site is told before it streams; absent until the replica is loaded. */
+  readonly bootstrapHash?: string;
+  readonly devices: number;
+  readonly booting: number;
+  readonly powerRating: number;
+  readonly loadPercent: number;
+  readonly journalEntries: number;
+  readonly faults: readonly ServerFault[];
+  readonly stores: readonly StoreReport[];
+  readonly copies: readonly CopyReport[];
+}
+
+/** Only what a reader relies on: N-1 may lack the rest. */
+export function isServerStatus(value: unknown): value is ServerStatus {
+  if (typeof value !== 'object' || value === null) return false;
+  const status = value as Record<string, unknown>;
+  return (
+    ['name', 'instance', 'site', 'pool', 'address', 'state'].every((key) => typeof status[key] === 'string') &&
+    ['devices', 'booting', 'powerRating', 'loadPercent'].every((key) => typeof status[key] === 'number') &&
+    ['faults', 'stores', 'copies'].every((key) => Array.isArray(status[key]))
+  );
+}
