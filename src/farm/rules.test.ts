@@ -1,0 +1,207 @@
+import { describe, expect, test } from '@jest/globals';
+import { addressBytes, parseMac, sameSubnet } from './address.ts';
+import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
+import { fileNames, manifestDigest, offersStore, storePath } from './files.ts';
+import type { FarmSnapshot, Server, Store, VDisk, Version } from './model.ts';
+import { versionFor } from './version.ts';
+
+const lab: VDisk = {
+  name: 'lab',
+  store: 'images',
+  fileName: 'lab',
+  enabled: true,
+  loadBalancing: { algorithm: 'LeastBusy', subnetAffinity: 'None' },
+  overlayMiB: 512,
+  commandLine: '',
+};
+const version = (number: number, more: Partial<Version> = {}): Version => ({
+  vdisk: 'lab',
+  number,
+  access: 'Production',
+  ...more,
+});
+
+describe('versionFor', () => {
+  test.each([
+    {
+      what: 'the newest Production version',
+      versions: [version(0), version(2), version(1)],
+      device: 'Production',
+      boots: 2,
+    },
+    {
+      what: 'not before releaseAt',
+      versions: [version(0), version(1, { releaseAt: 101 })],
+      device: 'Production',
+      boots: 0,
+    },
+    {
+      what: 'from releaseAt on',
+      versions: [version(0), version(1, { releaseAt: 100 })],
+      device: 'Production',
+      boots: 1,
+    },
+    {
+      what: 'Test before Production',
+      versions: [version(0), version(1, { access: 'Test' }), version(2)],
+      device: 'Test',
+      boots: 1,
+    },
+    { what: 'Production when there is no Test', versions: [version(0)], device: 'Test', boots: 0 },
+    {
+      what: 'no Test version for Production',
+      versions: [version(0), version(1, { access: 'Test' })],
+      device: 'Production',
+      boots: 0,
+    },
+    {
+      what: 'Maintenance first',
+      versions: [version(0), version(3, { access: 'Maintenance' })],
+      device: 'Maintenance',
+      boots: 3,
+    },
+  ] as const)('$what', ({ versions, device, boots }) => {
+    expect(versionFor(lab, versions, device, 100)).toMatchObject({ kind: 'version', version: { number: boots } });
+  });
+
+  test('bootVersion pins Production devices', () => {
+    expect(versionFor({ ...lab, bootVersion: 0 }, [version(0), version(1)], 'Production', 100)).toMatchObject({
+      version: { number: 0 },
+    });
+  });
+
+  test.each([
+    { vdisk: { ...lab, bootVersion: 7 }, versions: [version(0)], says: 'no version 7' },
+    { vdisk: lab, versions: [version(0, { access: 'Test' })], says: '0 is Test' },
+    { vdisk: lab, versions: [], says: 'it has none' },
+  ])('none: $says', ({ vdisk, versions, says }) => {
+    const choice = versionFor(vdisk, versions, 'Production', 100);
+    expect(choice.kind === 'none' && choice.message).toContain(says);
+  });
+});
+
+describe('addresses', () => {
+  test.each([
+    ['10.77.0.1', '10.77.0.254', 24, true],
+    ['10.77.0.1', '10.77.1.1', 24, false],
+    ['10.77.0.1', '10.77.1.1', 23, true],
+    ['10.77.0.1', '192.168.0.1', 0, true],
+    ['fd00::1', 'fd00::2', 64, true],
+    ['fd00::1', 'fd01::1', 64, false],
+    ['10.0.0.1', '::ffff:10.0.0.1', 0, false],
+    ['x', '10.0.0.1', 0, false],
+  ])('%s and %s in one /%i: %s', (a, b, prefix, same) => {
+    expect(sameSubnet(a, b, prefix)).toBe(same);
+  });
+
+  test('IPv6 text of every form has 16 bytes', () => {
+    for (const text of ['::', '::1', 'fe80::1%eth0', '1:2:3:4:5:6:7:8', '::ffff:10.0.0.1'])
+      expect(addressBytes(text)).toHaveLength(16);
+    expect(addressBytes('::ffff:10.0.0.1')?.slice(-4)).toEqual(Uint8Array.of(10, 0, 0, 1));
+  });
+
+  test.each([
+    ['52:54:00:AA:bb:01', '52:54:00:aa:bb:01'],
+    ['52-54-00-aa-bb-01', '52:54:00:aa:bb:01'],
+    ['525400aabb01', '52:54:00:aa:bb:01'],
+    ['52:54-00:aa:bb:01', undefined],
+    ['01:00:5e:00:00:01', undefined],
+    ['00:00:00:00:00:00', undefined],
+    ['52:54:00:aa:bb', undefined],
+    ['', undefined],
+  ])('MAC %s is %s', (text, mac) => {
+    expect(parseMac(text)).toBe(mac);
+  });
+});
+
+describe('files', () => {
+  test('the base, a version and their kernel', () => {
+    expect(fileNames('lab', 0)).toMatchObject({ kernel: 'lab.vmlinuz', initrd: 'lab.initrd' });
+    expect(fileNames('lab', 0).images[0]).toBe('lab.raw');
+    expect(fileNames('lab', 3).images).toContain('lab.3.avhdx');
+    expect(fileNames('lab', 3).kernel).toBe('lab.3.vmlinuz');
+  });
+
+  test('the manifest digest does not depend on order, but on names and digests', () => {
+    const a = { name: 'lab.raw', sizeBytes: 512, sha256: 'a'.repeat(64) };
+    const b = { name: 'lab.vmlinuz', sizeBytes: 512, sha256: 'b'.repeat(64) };
+    expect(manifestDigest([a, b])).toBe(manifestDigest([b, a]));
+    expect(manifestDigest([a, { ...b, name: 'lab.initrd' }])).not.toBe(manifestDigest([a, b]));
+  });
+
+  const store: Store = {
+    name: 'images',
+    pools: [],
+    servers: [],
+    local: { path: '/srv/vdisks', nodes: { 'node-b': '/data' } },
+  };
+  const server = { name: 'node-a', pool: 'main', site: 'paris' };
+  test.each([
+    { store, offers: true },
+    { store: { ...store, site: 'paris' }, offers: true },
+    { store: { ...store, site: 'lyon' }, offers: false },
+    { store: { ...store, pools: ['main'] }, offers: true },
+    { store: { ...store, pools: ['other'] }, offers: false },
+    { store: { ...store, pools: ['other'], servers: ['node-a'] }, offers: true },
+  ])('offersStore case %#', ({ store: given, offers }) => {
+    expect(offersStore(given, server)).toBe(offers);
+  });
+
+  test('a node may have its own path', () => {
+    expect(storePath(store, 'node-a')).toBe('/srv/vdisks');
+    expect(storePath(store, 'node-b')).toBe('/data');
+  });
+});
+
+describe('bootstrap', () => {
+  const server = (name: string, address: string): Server => ({
+    name,
+    site: 'default',
+    pool: 'main',
+    address,
+    ports: { stream: 6910, http: 8069, control: 6911 },
+    powerRating: 1,
+  });
+  const snapshot = (servers: Server[]): FarmSnapshot => ({
+    farm: { id: 'id', name: 'farm', mode: 'Trusted', offline: { enabled: true, maxAgeSeconds: 1 }, suspend: false },
+    sites: [
+      {
+        name: 'default',
+        boot: {
+          loginServers: [],
+          unknownDevices: 'Ignore',
+          noServer: { action: 'Wait', afterSeconds: 600 },
+          verbose: false,
+          proxyDHCP: true,
+          tftp: true,
+          http: { enabled: true, port: 8069 },
+          bootFiles: { bios: 'undionly.kpxe', efi64: 'snponly.efi' },
+        },
+      },
+    ],
+    collections: [],
+    stores: [],
+    vdisks: [],
+    versions: [],
+    servers,
+  });
+  const hash = (given: FarmSnapshot): string | undefined => {
+    const bootstrap = bootstrapOf(given, 'default');
+    return bootstrap && bootstrapHash(bootstrap);
+  };
+
+  test('lists every server of the site, the same whatever order the rows come in', () => {
+    const a = server('node-a', '10.77.0.11');
+    const b = server('node-b', '10.77.0.12');
+    expect(bootstrapOf(snapshot([b, a]), 'default')?.loginServers).toEqual([
+      { host: '10.77.0.11', port: 6910 },
+      { host: '10.77.0.12', port: 6910 },
+    ]);
+    expect(hash(snapshot([a, b]))).toBe(hash(snapshot([b, a])));
+    expect(hash(snapshot([a]))).not.toBe(hash(snapshot([a, b])));
+  });
+
+  test('a site that is not there has none', () => {
+    expect(bootstrapOf(snapshot([]), 'lyon')).toBeUndefined();
+  });
+});

@@ -1,0 +1,43 @@
+/** Which version of a vDisk a device boots. Promoting is a commit in git, so the rule is simple and its answer explains itself. */
+import type { Access, VDisk, Version } from './model.ts';
+
+export type VersionChoice =
+  | { readonly kind: 'version'; readonly version: Version }
+  | { readonly kind: 'none'; readonly message: string };
+
+/** The lowest access that a class of device may boot comes first: Maintenance sees all, Production only Production. */
+const MAY_BOOT: Readonly<Record<Access, readonly Access[]>> = {
+  Production: ['Production'],
+  Test: ['Test', 'Production'],
+  Maintenance: ['Maintenance', 'Test', 'Production'],
+};
+
+/**
+ * Production devices: `bootVersion` where it is set, else the newest Production version whose `releaseAt` has come.
+ * Test and Maintenance devices: the newest version of the lowest access that they may boot.
+ */
+export function versionFor(
+  vdisk: VDisk,
+  versions: readonly Version[],
+  device: Access,
+  nowSeconds: number,
+): VersionChoice {
+  const own = versions.filter((version) => version.vdisk === vdisk.name);
+  const released = own.filter((version) => version.access !== 'Production' || (version.releaseAt ?? 0) <= nowSeconds);
+  if (device === 'Production' && vdisk.bootVersion !== undefined) {
+    const pinned = own.find((version) => version.number === vdisk.bootVersion);
+    if (pinned) return { kind: 'version', version: pinned };
+    return {
+      kind: 'none',
+      message: `VDisk ${vdisk.name} has no version ${vdisk.bootVersion}, which its bootVersion names`,
+    };
+  }
+  for (const access of MAY_BOOT[device]) {
+    const newest = released.filter((version) => version.access === access).sort((a, b) => b.number - a.number)[0];
+    if (newest) return { kind: 'version', version: newest };
+  }
+  return {
+    kind: 'none',
+    message: `VDisk ${vdisk.name} has no version that a ${device} device may boot: ${own.map((v) => `${v.number} is ${v.access}`).join(', ') || 'it has none'}`,
+  };
+}
