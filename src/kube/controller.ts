@@ -1,0 +1,183 @@
+import type { Informer } from './informer.ts';
+import { type Logger, reasonOf } from './log.ts';
+import type { EngineMetrics, ReconcileResult } from './metrics.ts';
+import { type Key, type KubeObject, keyOf } from './object.ts';
+import type { Outcome } from './outcome.ts';
+import { type Done, KeyQueue } from './queue.ts';
+import { isEdit } from './touch.ts';
+
+/**
+ * Looks at one object by its key and makes the world as it wants. Called for a key that is gone, too.
+ * The signal ends with the leadership, the controller, or `lookTimeoutMs`: pass it to every request.
+ */
+export type Reconcile = (key: Key, signal: AbortSignal) => Promise<Outcome>;
+
+/** Other objects whose changes are news for ours: children, or what it names. */
+export interface Source {
+  readonly informer: Pick<Informer, 'kind' | 'synced' | 'onDelta'>;
+  /** The keys of ours that this object concerns. */
+  readonly keysOf: (object: KubeObject) => readonly Key[];
+}
+
+export interface ControllerOptions {
+  /** Labels metrics and logs: the kind, in lower case. */
+  readonly name: string;
+  readonly informer: Pick<Informer, 'kind' | 'synced' | 'isSynced' | 'onDelta' | 'list'>;
+  readonly sources?: readonly Source[];
+  readonly reconcile: Reconcile;
+  readonly workers?: number;
+  /** Each object is looked at this often for good measure. */
+  readonly resyncMs?: number;
+  readonly lookTimeoutMs?: number;
+  readonly logger: Logger;
+  readonly metrics?: EngineMetrics;
+}
+
+const hour = 3_600_000;
+
+/** A longer time makes Node's timers fire at once; a key that is due later is met by the next timer. */
+const longestTimerMs = 2 ** 31 - 1;
+
+const result: Readonly<Record<Outcome['is'], ReconcileResult>> = {
+  Settled: 'success',
+  LookAgain: 'requeue_after',
+  Retry: 'error',
+  WaitForChange: 'error',
+};
+
+/** Runs a reconciler over the objects of an informer: every key that was touched, one look at a time per key. */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #workers: number;
+  readonly #queue = new KeyQueue();
+  /** The looks under way, and what ends them early. */
+  readonly #running = new Map<Promise<void>, AbortController>();
+  #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #resync: NodeJS.Timeout | undefined;
+  #started = false;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#workers = options.workers ?? 4;
+    const { informer, sources = [], metrics, name } = options;
+    metrics?.observeQueue(name, this.#queue, now);
+    informer.onDelta((delta) => {
+      if (delta.is === 'Updated' && !isEdit(delta.previous, delta.object)) return;
+      this.touch(keyOf(delta.object), informer.isSynced ? 'edit' : 'resync');
+    });
+    for (const source of sources) {
+      source.informer.onDelta((delta) => {
+        const keys = source.keysOf(delta.object);
+        const before = delta.is === 'Updated' ? source.keysOf(delta.previous) : [];
+        for (const key of new Set([...keys, ...before])) this.touch(key);
+      });
+    }
+  }
+
+  /** Looks at a key soon: for news that no informer brings. */
+  touch(key: Key, priority: 'edit' | 'resync' = 'edit'): void {
+    this.#options.metrics?.added(this.#options.name);
+    this.#queue.touch(key, priority, now());
+    this.#pump();
+  }
+
+  /** Looks at a key in `ms`, or earlier. */
+  after(key: Key, ms: number): void {
+    this.#queue.after(key, ms, now());
+    this.#pump();
+  }
+
+  /** Resolves when the informers know everything and the first looks have begun. False when they were closed before. */
+  async start(): Promise<boolean> {
+    const { informer, sources = [], resyncMs = 10 * hour } = this.#options;
+    const synced = await Promise.all([informer.synced, ...sources.map((source) => source.informer.synced)]);
+    if (this.#closed || synced.includes(false)) return false;
+    this.#started = true;
+    this.#resync = setInterval(() => {
+      for (const object of informer.list()) this.touch(keyOf(object), 'resync');
+    }, resyncMs);
+    this.#pump();
+    return true;
+  }
+
+  /** Begins no look any more, aborts the signals of those under way and waits for them. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#resync);
+    for (const abort of this.#running.values()) abort.abort();
+    await Promise.all(this.#running.keys());
+  }
+
+  #pump(): void {
+    if (!this.#started || this.#closed) return;
+    while (this.#running.size < this.#workers) {
+      const taken = this.#queue.take(now());
+      if (!taken) break;
+      this.#options.metrics?.waited(this.#options.name, taken.waitedMs / 1_000);
+      const abort = new AbortController();
+      const run = this.#look(taken.key, abort).finally(() => {
+        this.#running.delete(run);
+        this.#countWorkers();
+        this.#pump();
+      });
+      this.#running.set(run, abort);
+      this.#countWorkers();
+    }
+    clearTimeout(this.#timer);
+    const dueMs = this.#running.size < this.#workers ? this.#queue.nextDueMs() : undefined;
+    if (dueMs === undefined) return;
+    this.#timer = setTimeout(() => this.#pump(), Math.min(longestTimerMs, Math.max(0, dueMs - now())));
+  }
+
+  async #look(key: Key, abort: AbortController): Promise<void> {
+    const { name, reconcile, metrics, lookTimeoutMs = 120_000 } = this.#options;
+    const beganMs = now();
+    const limit = setTimeout(() => abort.abort(), lookTimeoutMs);
+    let outcome: Outcome;
+    try {
+      outcome = await reconcile(key, abort.signal);
+    } catch (thrown) {
+      outcome = this.#threw(key, thrown);
+    }
+    clearTimeout(limit);
+    const seconds = (now() - beganMs) / 1_000;
+    metrics?.reconciled(name, result[outcome.is], seconds);
+    metrics?.worked(name, seconds);
+    this.#queue.done(key, this.#judge(key, outcome), now());
+  }
+
+  #threw(key: Key, thrown: unknown): Outcome {
+    const { name, logger, metrics } = this.#options;
+    metrics?.panicked(name);
+    if (!this.#closed) logger.error({ controller: name, key, error: thrown }, 'a reconciler threw');
+    return { is: 'Retry', code: 'Threw', message: reasonOf(thrown) };
+  }
+
+  #judge(key: Key, outcome: Outcome): Done {
+    const { name, logger, metrics } = this.#options;
+    switch (outcome.is) {
+      case 'Settled':
+        return { is: 'Forget' };
+      case 'LookAgain':
+        return { is: 'After', ms: outcome.afterMs };
+      case 'WaitForChange':
+        logger.warn({ controller: name, key, code: outcome.code, reason: outcome.message }, 'waits for a change');
+        metrics?.waitsForChange(name);
+        return { is: 'Forget' };
+      case 'Retry':
+        if (!this.#closed) {
+          logger.warn({ controller: name, key, code: outcome.code, reason: outcome.message }, 'failed, retries');
+        }
+        metrics?.retried(name);
+        return { is: 'Failed' };
+    }
+  }
+
+  #countWorkers(): void {
+    this.#options.metrics?.workers(this.#options.name, this.#running.size, this.#workers);
+  }
+}
+
+const now = (): number => performance.now();

@@ -1,0 +1,214 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Cache, type Delta } from './cache.ts';
+import type { Client, Selection } from './client.ts';
+import type { ApiFault } from './fault.ts';
+import { type Logger, reasonOf } from './log.ts';
+import { all, type Key, type Kind, type KubeObject } from './object.ts';
+import type { WatchEvent } from './watch-event.ts';
+import { reconnectMs, step, type WatcherInput, type WatcherState, type WatcherStep } from './watcher.ts';
+
+/** Objects in a page of a list: what client-go asks for. */
+const pageLimit = 500;
+
+/** The times of an informer, in ms; each watch draws its own between the two, so that many informers spread. */
+export interface InformerTimes {
+  /** The API server is asked to end a watch after this. */
+  readonly watch: readonly [number, number];
+  /** Bookmarks come each minute, so a watch that says nothing for this long is dead. */
+  readonly silence: readonly [number, number];
+  /** A list for repair: if it finds something, the watch had lost it. */
+  readonly relist: readonly [number, number];
+}
+
+const minute = 60_000;
+export const informerTimes: InformerTimes = {
+  watch: [5 * minute, 10 * minute],
+  silence: [75_000, 90_000],
+  relist: [600 * minute, 660 * minute],
+};
+
+export interface InformerOptions extends Selection {
+  readonly client: Client;
+  readonly kind: Kind;
+  /** Absent = all namespaces. */
+  readonly namespace?: string;
+  readonly logger: Logger;
+  readonly times?: InformerTimes;
+  /** Counts lists and what they found beside the first one. */
+  readonly onList?: (changes: number) => void;
+}
+
+export type Handler<T extends KubeObject> = (delta: Delta<T>) => void;
+
+/** Keeps a cache of all objects of a kind equal to the API's, through whatever happens to it, and tells what changed. */
+export class Informer<T extends KubeObject = KubeObject> {
+  readonly kind: Kind;
+  readonly #options: InformerOptions;
+  readonly #times: InformerTimes;
+  readonly #cache = new Cache<T>();
+  readonly #handlers: Handler<T>[] = [];
+  readonly #stop = new AbortController();
+  readonly #synced = Promise.withResolvers<boolean>();
+  #isSynced = false;
+  #run: Promise<void> | undefined;
+  #relistAtMs = 0;
+
+  constructor(options: InformerOptions) {
+    this.#options = options;
+    this.#times = options.times ?? informerTimes;
+    this.kind = options.kind;
+  }
+
+  /** True once the cache held everything; false when the informer was closed before. */
+  get synced(): Promise<boolean> {
+    return this.#synced.promise;
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  get(key: Key): T | undefined {
+    return this.#cache.get(key);
+  }
+
+  list(): T[] {
+    return [...this.#cache.values()];
+  }
+
+  /** Called for every change from now on, and for every object that is known already. */
+  onDelta(handler: Handler<T>): void {
+    this.#handlers.push(handler);
+    for (const object of this.#cache.values()) this.#tell(handler, { is: 'Added', object });
+  }
+
+  start(): void {
+    this.#run ??= this.#loop();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#synced.resolve(false);
+    await this.#run;
+  }
+
+  async #loop(): Promise<void> {
+    let state: WatcherState<T> = { is: 'Start' };
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      const from = state.is;
+      const beganMs = performance.now();
+      let last: WatcherInput<T> | undefined;
+      let failed = false;
+      for await (const input of this.#inputs(state)) {
+        if (this.#stop.signal.aborted) return;
+        const next: WatcherStep<T> = step(state, input);
+        if (next.change) this.#learn(next.change);
+        if (next.health === 'healthy') failures = 0;
+        failed = next.health === 'failed';
+        state = next.state;
+        last = input;
+      }
+      const lastedMs = performance.now() - beganMs;
+      if (from === 'Listed' && lastedMs > steadyMs) failures = 0;
+      // A watch that ends as soon as it is open, again and again, is paced like one that fails.
+      const short = from === 'Listed' && state.is === 'Listed' && lastedMs < shortMs;
+      if (!failed && !short) continue;
+      const fault = faultOf(last);
+      if (failed) this.#report(state, fault);
+      await wait(reconnectMs(failures, fault), undefined, { signal: this.#stop.signal }).catch(() => {});
+      failures += 1;
+    }
+  }
+
+  /** What the API says to the next request of this state. */
+  async *#inputs(state: WatcherState<T>): AsyncGenerator<WatcherInput<T>> {
+    const { client, kind, namespace, labelSelector, fieldSelector } = this.#options;
+    const target = all(kind, namespace);
+    const signal = this.#stop.signal;
+    const selection = { ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) };
+    switch (state.is) {
+      case 'Start':
+      case 'Listing': {
+        const token = state.is === 'Listing' ? { continue: state.continue } : {};
+        if (state.is === 'Start') this.#relistAtMs = performance.now() + between(this.#times.relist);
+        const page = await client.list<T>(target, { ...selection, ...token, limit: pageLimit, signal });
+        yield page.ok ? { is: 'Page', ...page.value } : { is: 'Failed', fault: page.error };
+        return;
+      }
+      case 'Listed': {
+        const { resourceVersion } = state;
+        const timeoutSeconds = Math.round(between(this.#times.watch) / 1_000);
+        const ended = new AbortController();
+        const until = AbortSignal.any([signal, ended.signal]);
+        const watch = await client.watch<T>(target, { ...selection, resourceVersion, timeoutSeconds, signal: until });
+        if (!watch.ok) {
+          yield { is: 'Failed', fault: watch.error };
+          return;
+        }
+        yield { is: 'Opened' };
+        yield* this.#read(watch.value, ended);
+        return;
+      }
+      case 'Watching':
+        throw new Error('a watcher opens no watch while it has one');
+    }
+  }
+
+  /** The events of one watch, until it ends, goes silent or the time for a relist has come. */
+  async *#read(events: AsyncIterable<WatchEvent<T>>, ended: AbortController): AsyncGenerator<WatcherInput<T>> {
+    let why: 'Ended' | 'Silent' | 'Relist' = 'Ended';
+    const endFor = (reason: 'Silent' | 'Relist') => () => {
+      why = reason;
+      ended.abort();
+    };
+    const relist = setTimeout(endFor('Relist'), Math.max(0, this.#relistAtMs - performance.now()));
+    const silence = setTimeout(endFor('Silent'), between(this.#times.silence));
+    try {
+      for await (const event of events) {
+        if (ended.signal.aborted) break;
+        silence.refresh();
+        yield { is: 'Event', event };
+        if (event.type === 'ERROR') return;
+      }
+      yield { is: why };
+    } finally {
+      clearTimeout(relist);
+      clearTimeout(silence);
+      ended.abort();
+    }
+  }
+
+  #learn(change: Parameters<Cache<T>['take']>[0]): void {
+    const deltas = this.#cache.take(change);
+    for (const delta of deltas) for (const handler of this.#handlers) this.#tell(handler, delta);
+    if (change.is !== 'Snapshot') return;
+    if (this.#isSynced) this.#options.onList?.(deltas.length);
+    this.#isSynced = true;
+    this.#synced.resolve(true);
+  }
+
+  #tell(handler: Handler<T>, delta: Delta<T>): void {
+    try {
+      handler(delta);
+    } catch (thrown) {
+      this.#options.logger.error({ kind: this.kind.kind, error: reasonOf(thrown) }, 'a handler of the informer threw');
+    }
+  }
+
+  #report(state: WatcherState<T>, fault: ApiFault | undefined): void {
+    const fields = { kind: this.kind.kind, next: state.is === 'Start' ? 'list' : 'resume', ...fault };
+    this.#options.logger.warn(fields, 'the watch was interrupted');
+  }
+}
+
+/** A watch that lasted this long proves that the API server is well. */
+const steadyMs = 10_000;
+const shortMs = 1_000;
+
+const between = ([from, to]: readonly [number, number]): number => from + Math.random() * (to - from);
+
+function faultOf<T extends KubeObject>(input: WatcherInput<T> | undefined): ApiFault | undefined {
+  if (input?.is === 'Failed') return input.fault;
+  return input?.is === 'Event' && input.event.type === 'ERROR' ? input.event.fault : undefined;
+}
