@@ -1,0 +1,106 @@
+/** The socket of the peer pings: one UDP port, a tick each 250 ms to every registered server of the site. */
+
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import type { Endpoint } from '../farm/model.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { KeyRing } from '../kit/seal.ts';
+import type { Logger } from '../telemetry/log.ts';
+import {
+  decodePing,
+  encodePing,
+  heard,
+  isAlive,
+  type Peer,
+  type PeerLoad,
+  PING_INTERVAL_MS,
+  TOKENS_KEPT,
+} from './peer.ts';
+
+export interface Peers {
+  /** Load of a peer that proved to be alive within the last 1.25 s. */
+  alive(name: string): PeerLoad | undefined;
+  close(): void;
+}
+
+export interface PeersOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly ring: () => KeyRing;
+  readonly instance: bigint;
+  /** This server's own load, asked at each tick. */
+  readonly load: () => PeerLoad;
+  /** Control endpoints of the site's other registered servers by name, asked at each tick. */
+  readonly peers: () => ReadonlyMap<string, Endpoint>;
+  readonly log: Logger;
+}
+
+const peerKey = (key: Uint8Array): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), 'bootfarm peer 1', 32));
+
+export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'PortTaken'>>> {
+  const socket = createSocket('udp4');
+  const known = new Map<string, Peer>();
+  let tokens: bigint[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let keys = new Map<Uint8Array, Uint8Array>();
+
+  const derived = (key: Uint8Array): Uint8Array => {
+    const found = keys.get(key) ?? peerKey(key);
+    keys.set(key, found);
+    return found;
+  };
+
+  socket.on('message', (bytes) => {
+    for (const key of options.ring().keys.values()) {
+      const decoded = decodePing(bytes, derived(key));
+      if (!decoded.ok) continue;
+      const ping = decoded.value;
+      known.set(ping.name, heard(known.get(ping.name), ping, tokens, performance.now()));
+      return;
+    }
+    options.log.debug({ bytes: bytes.length }, 'peer ping dropped');
+  });
+
+  const tick = (): void => {
+    const ring = options.ring();
+    const key = ring.keys.get(ring.current);
+    if (!key) return;
+    const token = randomBytes(8).readBigUInt64BE();
+    tokens = [token, ...tokens].slice(0, TOKENS_KEPT);
+    keys = new Map([...keys].filter(([farmKey]) => [...ring.keys.values()].includes(farmKey)));
+    const load = options.load();
+    const peers = options.peers();
+    for (const name of known.keys()) if (!peers.has(name)) known.delete(name);
+    for (const [name, { host, port }] of peers) {
+      const ping = { ...load, instance: options.instance, token, echo: known.get(name)?.token ?? 0n };
+      socket.send(encodePing(ping, derived(key)), port, host, () => {}); // an unreachable peer is told by its silence
+    }
+  };
+
+  return new Promise((resolve) => {
+    socket.once('error', (error) => {
+      socket.close();
+      resolve(fail('PortTaken', `peer pings cannot use UDP ${options.address}:${options.port}: ${error.message}`));
+    });
+    socket.bind(options.port, options.address, () => {
+      socket.removeAllListeners('error');
+      socket.on('error', (error) => options.log.warn({ error: error.message }, 'peer socket failed'));
+      timer = setInterval(tick, PING_INTERVAL_MS);
+      resolve(
+        ok({
+          alive: (name) => {
+            const peer = known.get(name);
+            return isAlive(peer, performance.now()) ? peer?.load : undefined;
+          },
+          close: () => {
+            if (timer === undefined) return;
+            clearInterval(timer);
+            timer = undefined;
+            socket.close();
+          },
+        }),
+      );
+    });
+  });
+}

@@ -1,0 +1,70 @@
+/** The control port of a server: HTTPS with mutual TLS, for the operator alone. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fastify } from 'fastify';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { ServerStatus } from './status.ts';
+
+export interface ControlServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Many more than an operator and its stand-by open. */
+const MAX_CONNECTIONS = 64;
+const CERTIFICATES_READ_MS = 30_000;
+
+export async function startControl(options: {
+  readonly address: string;
+  readonly port: number;
+  /** tls.crt, tls.key and ca.crt; read again each 30 s, so that a rotated certificate needs no restart. */
+  readonly tlsDirectory: string;
+  readonly status: () => ServerStatus;
+}): Promise<Result<ControlServer, Fault<'PortTaken' | 'CertificateInvalid'>>> {
+  const read = () => {
+    const file = (name: string): string => readFileSync(join(options.tlsDirectory, name), 'utf8');
+    return { cert: file('tls.crt'), key: file('tls.key'), ca: file('ca.crt') };
+  };
+  let certificates: ReturnType<typeof read>;
+  try {
+    certificates = read();
+  } catch (error) {
+    return fail(
+      'CertificateInvalid',
+      `cannot read the control certificate in ${options.tlsDirectory}: ${String(error)}`,
+    );
+  }
+  const app = fastify({
+    https: { ...certificates, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+    bodyLimit: 64 << 10,
+    requestTimeout: 10_000,
+    connectionTimeout: 60_000,
+    forceCloseConnections: true,
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.get('/v1/status', () => options.status());
+  try {
+    await app.listen({ host: options.address, port: options.port });
+  } catch (error) {
+    await app.close();
+    return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${String(error)}`);
+  }
+  const timer = setInterval(() => {
+    try {
+      const newer = read();
+      if (newer.cert === certificates.cert && newer.ca === certificates.ca) return;
+      app.server.setSecureContext({ ...newer, minVersion: 'TLSv1.3' });
+      certificates = newer;
+    } catch {
+      // the kubelet swaps the folder: the next look finds it whole
+    }
+  }, CERTIFICATES_READ_MS);
+  const address = app.server.address();
+  return ok({
+    port: typeof address === 'object' && address ? address.port : options.port,
+    close: () => {
+      clearInterval(timer);
+      return app.close();
+    },
+  });
+}
