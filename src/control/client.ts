@@ -1,5 +1,6 @@
 /** The operator's side of the control port: one pooled agent for all servers, mutual TLS with the farm's control CA. */
 import { Agent, request } from 'undici';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { isServerStatus, type ServerStatus } from './status.ts';
 
@@ -56,7 +57,7 @@ export function controlClient(identity: ControlIdentity): ControlClient {
               `server ${name} at ${host}:${port} answered ${answer.statusCode} without a status`,
             );
       } catch (error) {
-        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${reason(error)}`);
+        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${errorMessage(error)}`);
       }
     },
     async close() {
@@ -65,5 +66,3 @@ export function controlClient(identity: ControlIdentity): ControlClient {
     },
   };
 }
-
-const reason = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error));

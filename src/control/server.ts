@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fastify } from 'fastify';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { ServerStatus } from './status.ts';
 
@@ -31,7 +32,7 @@ export async function startControl(options: {
   } catch (error) {
     return fail(
       'CertificateInvalid',
-      `cannot read the control certificate in ${options.tlsDirectory}: ${String(error)}`,
+      `cannot read the control certificate in ${options.tlsDirectory}: ${errorMessage(error)}`,
     );
   }
   const app = fastify({
@@ -47,7 +48,7 @@ export async function startControl(options: {
     await app.listen({ host: options.address, port: options.port });
   } catch (error) {
     await app.close();
-    return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${String(error)}`);
+    return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`);
   }
   const timer = setInterval(() => {
     try {

@@ -1,6 +1,7 @@
 /** `/healthz`, `/readyz` and `/metrics` of a role, on a port of its own that serves nothing else. */
 import { fastify } from 'fastify';
 import type { Registry } from 'prom-client';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
 /** What stands between a role and its work, in words; empty when it is ready. */
@@ -30,7 +31,7 @@ export async function startTelemetry(options: {
     await app.listen({ host: options.host, port: options.port });
   } catch (error) {
     await app.close();
-    return fail('PortTaken', `telemetry cannot listen on ${options.host}:${options.port}: ${String(error)}`);
+    return fail('PortTaken', `telemetry cannot listen on ${options.host}:${options.port}: ${errorMessage(error)}`);
   }
   const address = app.server.address();
   return ok({

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { silentLogger } from '../telemetry/log.ts';
+import { type Digest, Digests } from './digests.ts';
+import { lookInto } from './inventory.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bootfarm-store-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
+
+async function digestOf(digests: Digests, name: string): Promise<string> {
+  for (let turn = 0; turn < 10_000; turn++) {
+    const file = (await lookInto(folder)).files.find((found) => found.name === name);
+    const digest: Digest = file ? digests.of(folder, file) : { kind: 'failed', message: 'gone' };
+    if (digest.kind === 'ready') return digest.sha256;
+    if (digest.kind === 'failed') throw new Error(digest.message);
+  }
+  throw new Error('no digest within 10,000 looks');
+}
+
+test('a digest is computed once, kept across processes, and computed anew when the file changes', async () => {
+  const first = Buffer.alloc(3 << 20, 'a');
+  await writeFile(join(folder, 'lab.raw'), first);
+  const digests = new Digests(folder, silentLogger);
+  await digests.load();
+  expect(await digestOf(digests, 'lab.raw')).toBe(sha256(first));
+  await digests.close();
+
+  const again = new Digests(folder, silentLogger);
+  await again.load();
+  const file = (await lookInto(folder)).files[0];
+  expect(file && again.of(folder, file)).toEqual({ kind: 'ready', sha256: sha256(first) });
+
+  const second = Buffer.alloc(3 << 20, 'b');
+  await writeFile(join(folder, 'lab.raw'), second);
+  expect(await digestOf(again, 'lab.raw')).toBe(sha256(second));
+  await again.close();
+});
+
+test('a folder that is not there is Missing and says what to do', async () => {
+  expect(await lookInto(join(folder, 'nowhere'))).toMatchObject({
+    state: 'Missing',
+    message: expect.stringContaining('nowhere'),
+  });
+});

@@ -1,0 +1,123 @@
+/**
+ * SHA-256 of files, one at a time in the background, kept on disk until the file changes.
+ *
+ * One file at a time, and 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms
+ * of the event loop): hashing is never in a hurry, streaming always is.
+ */
+import { createHash } from 'node:crypto';
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { errorMessage } from '../kit/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { FileFacts } from './inventory.ts';
+
+export type Digest =
+  | { readonly kind: 'ready'; readonly sha256: string }
+  | { readonly kind: 'hashing'; readonly progressPercent: number }
+  | { readonly kind: 'failed'; readonly message: string };
+
+const CHUNK_BYTES = 1 << 20;
+/** A file that could not be read is tried again after this. */
+const RETRY_MS = 10_000;
+const KEEP_FILE = 'digests.json';
+
+interface Job {
+  readonly folder: string;
+  readonly file: FileFacts;
+  progressPercent: number;
+}
+
+export class Digests {
+  readonly #stateDirectory: string;
+  readonly #log: Logger;
+  /** By path and identity. */
+  readonly #known = new Map<string, string>();
+  readonly #failed = new Map<string, { message: string; at: number }>();
+  readonly #queue = new Map<string, Job>();
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(stateDirectory: string, log: Logger) {
+    this.#stateDirectory = stateDirectory;
+    this.#log = log;
+  }
+
+  /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
+  async load(): Promise<void> {
+    try {
+      const kept: unknown = JSON.parse(await readFile(join(this.#stateDirectory, KEEP_FILE), 'utf8'));
+      if (typeof kept !== 'object' || kept === null) return;
+      for (const [key, sha256] of Object.entries(kept))
+        if (typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)) this.#known.set(key, sha256);
+    } catch {
+      // hashed again
+    }
+  }
+
+  /** The digest of a file as it is now, or how far it is; asking is what queues the work. */
+  of(folder: string, file: FileFacts): Digest {
+    const key = `${join(folder, file.name)}\n${file.identity}`;
+    const sha256 = this.#known.get(key);
+    if (sha256) return { kind: 'ready', sha256 };
+    const failed = this.#failed.get(key);
+    if (failed && performance.now() - failed.at < RETRY_MS) return { kind: 'failed', message: failed.message };
+    const job = this.#queue.get(key) ?? { folder, file, progressPercent: 0 };
+    this.#queue.set(key, job);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return { kind: 'hashing', progressPercent: job.progressPercent };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const [key, job] = this.#queue.entries().next().value ?? [];
+      if (key === undefined || job === undefined || this.#closed) return;
+      const path = join(job.folder, job.file.name);
+      try {
+        const started = performance.now();
+        const sha256 = await this.#hash(path, job);
+        if (sha256 === undefined) return;
+        for (const old of this.#known.keys()) if (old.startsWith(`${path}\n`)) this.#known.delete(old);
+        this.#known.set(key, sha256);
+        this.#failed.delete(key);
+        await this.#keep();
+        this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
+      } catch (error) {
+        this.#failed.set(key, {
+          message: `${path}: ${errorMessage(error)}`,
+          at: performance.now(),
+        });
+      }
+      this.#queue.delete(key);
+    }
+  }
+
+  /** Undefined when closed midway. A file that changes under the hash gets a new identity, so this answer is for nobody. */
+  async #hash(path: string, job: Job): Promise<string | undefined> {
+    await using file = await open(path, 'r');
+    const hash = createHash('sha256');
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let done = 0; ; ) {
+      if (this.#closed) return undefined;
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, done);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(chunk.subarray(0, bytesRead));
+      done += bytesRead;
+      job.progressPercent = job.file.sizeBytes === 0 ? 0 : Math.min(99, Math.floor((done / job.file.sizeBytes) * 100));
+      await setImmediate();
+    }
+  }
+
+  async #keep(): Promise<void> {
+    const path = join(this.#stateDirectory, KEEP_FILE);
+    await writeFile(`${path}.partial`, JSON.stringify(Object.fromEntries(this.#known)));
+    await rename(`${path}.partial`, path);
+  }
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from '@jest/globals';
+import type { VDisk, Version } from '../farm/model.ts';
+import type { Digest } from './digests.ts';
+import type { FileFacts, Inventory } from './inventory.ts';
+import { copyFacts } from './report.ts';
+
+const vdisk: VDisk = {
+  name: 'lab',
+  store: 'images',
+  fileName: 'lab',
+  enabled: true,
+  loadBalancing: { algorithm: 'LeastBusy', subnetAffinity: 'None' },
+  overlayMiB: 512,
+  commandLine: '',
+};
+const version: Version = { vdisk: 'lab', number: 0, access: 'Production' };
+const file = (name: string, sizeBytes: number): FileFacts => ({ name, sizeBytes, identity: name });
+const inventory = (files: FileFacts[], more: Partial<Inventory> = {}): Inventory => ({
+  state: 'Accessible',
+  freeBytes: 1,
+  totalBytes: 2,
+  files,
+  message: '',
+  ...more,
+});
+const hashed: Digest = { kind: 'ready', sha256: 'a'.repeat(64) };
+
+describe('a copy is', () => {
+  test.each<{ what: string; given: Inventory; digest?: Digest; is: object }>([
+    {
+      what: 'Present with all its files',
+      given: inventory([file('lab.raw', 1024), file('lab.initrd', 7)]),
+      is: { state: 'Present', diskBytes: 1024, files: [{ name: 'lab.raw' }, { name: 'lab.initrd' }] },
+    },
+    {
+      what: 'Missing without its image',
+      given: inventory([file('lab.vmlinuz', 7)]),
+      is: { state: 'Missing', message: 'lab.raw is not in /srv: put the file there' },
+    },
+    {
+      what: 'Missing when the store is',
+      given: inventory([], { state: 'Missing', message: 'no folder' }),
+      is: { state: 'Missing', message: 'no folder' },
+    },
+    {
+      what: 'Faulty when cut',
+      given: inventory([file('lab.raw', 1000)]),
+      is: { state: 'Faulty', message: expect.stringContaining('1000 bytes') },
+    },
+    { what: 'Faulty when empty', given: inventory([file('lab.raw', 0)]), is: { state: 'Faulty' } },
+    {
+      what: 'Faulty in a format that is not read yet',
+      given: inventory([file('lab.vhdx', 1024)]),
+      is: { state: 'Faulty', message: expect.stringContaining('qemu-img') },
+    },
+    {
+      what: 'Faulty when unreadable',
+      given: inventory([file('lab.raw', 1024)]),
+      digest: { kind: 'failed', message: 'EIO' },
+      is: { state: 'Faulty', message: 'EIO' },
+    },
+    {
+      what: 'Hashing with its part done',
+      given: inventory([file('lab.raw', 1024)]),
+      digest: { kind: 'hashing', progressPercent: 40 },
+      is: { state: 'Hashing', progressPercent: 40 },
+    },
+  ])('$what', ({ given, digest = hashed, is }) => {
+    expect(copyFacts(vdisk, version, '/srv', given, () => digest)).toMatchObject(is);
+  });
+});

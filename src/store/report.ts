@@ -1,0 +1,79 @@
+/** From what lies in a store to what is reported of each version: pure. */
+import { fileNames, manifestDigest } from '../farm/files.ts';
+import type { VDisk, Version, VersionFile } from '../farm/model.ts';
+import type { Digest } from './digests.ts';
+import type { FileFacts, Inventory } from './inventory.ts';
+
+/** The files of one version as they are on this server. The shape that the control port shows. */
+export interface CopyFacts {
+  readonly vdisk: string;
+  readonly version: number;
+  readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
+  readonly progressPercent: number;
+  readonly files: readonly VersionFile[];
+  readonly manifest?: string;
+  readonly diskBytes: number;
+  readonly message: string;
+}
+
+const SECTOR_BYTES = 512;
+
+export function copyFacts(
+  vdisk: VDisk,
+  version: Version,
+  path: string,
+  inventory: Inventory,
+  digestOf: (file: FileFacts) => Digest,
+): CopyFacts {
+  const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
+  const names = fileNames(vdisk.fileName, version.number);
+  const byName = new Map(inventory.files.map((file) => [file.name, file]));
+  const image = names.images.map((name) => byName.get(name)).find((file) => file !== undefined);
+  if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
+    return { ...base, state: 'Missing', message: inventory.message };
+  if (!image) return { ...base, state: 'Missing', message: `${names.images[0]} is not in ${path}: put the file there` };
+  const wrong = imageFault(image, path);
+  if (wrong) return { ...base, state: 'Faulty', message: wrong };
+
+  const present = [image, byName.get(names.kernel), byName.get(names.initrd)].filter((file) => file !== undefined);
+  const digests = present.map((file) => ({ file, digest: digestOf(file) }));
+  const failed = digests.map(({ digest }) => digest).find((digest) => digest.kind === 'failed');
+  if (failed) return { ...base, state: 'Faulty', message: failed.message };
+  const files = digests.flatMap(({ file, digest }) =>
+    digest.kind === 'ready' ? [{ name: file.name, sizeBytes: file.sizeBytes, sha256: digest.sha256 }] : [],
+  );
+  if (files.length < digests.length)
+    return {
+      ...base,
+      state: 'Hashing',
+      progressPercent: hashedPercent(digests),
+      message: 'the digest is being computed',
+    };
+  return {
+    ...base,
+    state: 'Present',
+    progressPercent: 100,
+    files,
+    manifest: manifestDigest(files),
+    diskBytes: image.sizeBytes,
+    message: '',
+  };
+}
+
+function imageFault({ name, sizeBytes }: FileFacts, path: string): string | undefined {
+  if (!name.endsWith('.raw'))
+    return `${name} in ${path}: only raw images are read in this release; convert it with qemu-img`;
+  if (sizeBytes === 0) return `${name} in ${path} is empty: copy it again`;
+  if (sizeBytes % SECTOR_BYTES !== 0)
+    return `${name} in ${path} has ${sizeBytes} bytes, which is no multiple of ${SECTOR_BYTES}: it was cut; copy it again`;
+  return undefined;
+}
+
+function hashedPercent(digests: readonly { readonly file: FileFacts; readonly digest: Digest }[]): number {
+  const total = digests.reduce((sum, { file }) => sum + file.sizeBytes, 0);
+  const done = digests.reduce((sum, { file, digest }) => {
+    const percent = digest.kind === 'ready' ? 100 : digest.kind === 'hashing' ? digest.progressPercent : 0;
+    return sum + (file.sizeBytes * percent) / 100;
+  }, 0);
+  return total === 0 ? 0 : Math.floor((done / total) * 100);
+}
