@@ -1,0 +1,83 @@
+/** iPXE scripts, each made for one machine. Pure text in, text out; the commands are those of iPXE 1.0.0 (Debian's of 2019 and newer). */
+
+import type { BootDecision } from '../farm/boot.ts';
+import { authority } from '../farm/bootstrap.ts';
+import type { Endpoint } from '../farm/model.ts';
+
+/** A download that makes no progress for so long is left, and the next server asked. */
+const DOWNLOAD_TIMEOUT_MS = 8_000;
+const ROUND_PAUSE_SECONDS = 5;
+
+/** What iPXE adds to its question: the interface it booted from, and the machine. */
+const QUESTION = `mac=\${netX/mac}&uuid=\${uuid}`;
+
+export const bootUrl = (server: Endpoint): string => `http://${authority(server)}/boot`;
+
+/** For an iPXE that came without saying who it is: it sets our user class and asks again, here first and then at every other server. */
+export const entryScript = (servers: readonly Endpoint[]): string => script('set user-class bootfarm', ...ask(servers));
+
+const ask = (servers: readonly Endpoint[]): string[] => [
+  ':ask',
+  ...servers.map((server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`),
+  `echo bootfarm: no server answers, asking again in ${ROUND_PAUSE_SECONDS} s`,
+  `sleep ${ROUND_PAUSE_SECONDS}`,
+  'goto ask',
+];
+
+type Boot = Extract<BootDecision, { kind: 'boot' }>;
+
+/** Kernel, initrd and the boot token, from the first server of `servers` that gives all three. */
+export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
+  const { device, vdisk, version, bootstrap } = boot;
+  const names = (version.content?.files ?? []).map((file) => file.name);
+  const kernel = names.find((name) => name.endsWith('.vmlinuz'));
+  const initrd = names.find((name) => name.endsWith('.initrd'));
+  if (!kernel || !initrd)
+    return messageScript(
+      `vDisk ${vdisk.name} version ${version.number} has no kernel and initrd in its store: put ${vdisk.fileName}.vmlinuz and ${vdisk.fileName}.initrd beside the image`,
+      servers,
+    );
+  const files = `file/${vdisk.name}/${version.number}`;
+  const commandLine = oneLine(`boot=bootfarm initrd=${initrd} initrd=config.cpio ${vdisk.commandLine}`);
+  const fetch = (command: string, path: string): string =>
+    `${command} --timeout ${DOWNLOAD_TIMEOUT_MS} \${base}/${path}`;
+  return script(
+    `echo bootfarm: ${device.name} boots ${vdisk.name} version ${version.number}`,
+    'set rounds:int32 0',
+    ':again',
+    ...servers.flatMap((server, index) => [
+      `set base ${bootUrl(server)}`,
+      'imgfree',
+      `${fetch('kernel', `${files}/${kernel}`)} ${commandLine} || goto next${index}`,
+      `${fetch('initrd', `${files}/${initrd}`)} || goto next${index}`,
+      `${fetch('initrd', `config.cpio?${QUESTION}`)} || goto next${index}`,
+      'boot',
+      `:next${index}`,
+    ]),
+    `echo bootfarm: no server gives all files, asking again in ${ROUND_PAUSE_SECONDS} s`,
+    `sleep ${ROUND_PAUSE_SECONDS}`,
+    ...afterWaiting(bootstrap.boot.noServer),
+    'goto again',
+  );
+}
+
+/** iPXE has no clock: the wait is counted in rounds, of which each takes at least the pause. */
+function afterWaiting({ action, afterSeconds }: Boot['bootstrap']['boot']['noServer']): string[] {
+  if (action === 'Wait') return [];
+  const rounds = Math.max(1, Math.ceil(afterSeconds / ROUND_PAUSE_SECONDS));
+  return ['inc rounds', `iseq \${rounds} ${rounds} || goto again`, action === 'Reboot' ? 'reboot' : 'exit 1'];
+}
+
+/** Shown on the machine's screen; then the machine asks again, so that mending the farm is all that a person does. */
+export const messageScript = (message: string, servers: readonly Endpoint[]): string =>
+  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers));
+
+export const localDiskScript = (): string =>
+  script('echo bootfarm: this machine is not in the farm, it boots from its own disk', 'exit 1');
+
+export const unknownMessage = (mac: string, uuid: string | undefined): string =>
+  `the farm does not know this machine: MAC ${mac}${uuid ? `, UUID ${uuid}` : ''}. Add it: bootfarm device add NAME --mac ${mac} --collection COLLECTION`;
+
+const script = (...lines: readonly string[]): string => `#!ipxe\n${lines.join('\n')}\n`;
+
+const oneLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').trim();
