@@ -44,6 +44,10 @@ export interface WatchOptions extends CallOptions, Selection {
   readonly timeoutSeconds: number;
 }
 
+export interface PatchOptions extends CallOptions {
+  readonly subresource?: 'status';
+}
+
 export interface DeleteOptions extends CallOptions {
   /** Refused as Conflict when the object is another one by now. */
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
@@ -69,7 +73,7 @@ export interface Client {
   /** The same on the status subresource; NotFound when the object is gone. */
   applyStatus<T extends KubeObject = KubeObject>(target: Target, status: object, options?: CallOptions): Answer<T>;
   /** JSON merge patch (RFC 7386). A `metadata.resourceVersion` in it makes it a Conflict when somebody wrote meanwhile. */
-  patch<T extends KubeObject = KubeObject>(target: Target, body: object, options?: CallOptions): Answer<T>;
+  patch<T extends KubeObject = KubeObject>(target: Target, body: object, options?: PatchOptions): Answer<T>;
   /** Asks for the deletion; the object stays while it has finalizers. */
   delete(target: Target, options?: DeleteOptions): Answer<void>;
   close(): Promise<void>;
@@ -109,8 +113,8 @@ class HttpClient implements Client {
     const path = requestPath(target, { limit, continue: token, labelSelector, fieldSelector });
     const answer = await this.#call<ListBody<T>>({ method: 'GET', path, options });
     if (!answer.ok) return answer;
-    const { metadata, items } = answer.value;
-    const { apiVersion, kind } = target; // the items of a list come without them
+    const { apiVersion, metadata, items } = answer.value;
+    const kind = answer.value.kind.replace(/List$/, ''); // the items of a list come without theirs
     return ok({
       items: (items ?? []).map((item) => ({ ...item, apiVersion, kind })),
       resourceVersion: metadata.resourceVersion,
@@ -164,8 +168,8 @@ class HttpClient implements Client {
     return this.#call<T>({ method: 'PATCH', path, body, contentType: 'application/apply-patch+yaml', options });
   }
 
-  patch<T extends KubeObject>(target: Target, body: object, options?: CallOptions): Answer<T> {
-    const path = requestPath(target, { fieldManager });
+  patch<T extends KubeObject>(target: Target, body: object, options?: PatchOptions): Answer<T> {
+    const path = requestPath(target, { fieldManager }, options?.subresource);
     return this.#call<T>({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json', options });
   }
 
@@ -231,6 +235,8 @@ class HttpClient implements Client {
 }
 
 interface ListBody<T> {
+  readonly apiVersion: string;
+  readonly kind: string;
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   readonly items: readonly T[] | null;
 }

@@ -3,7 +3,7 @@ import { type Logger, reasonOf } from './log.ts';
 import type { EngineMetrics, ReconcileResult } from './metrics.ts';
 import { type Key, type KubeObject, keyOf } from './object.ts';
 import type { Outcome } from './outcome.ts';
-import { type Done, KeyQueue } from './queue.ts';
+import { type Done, KeyQueue, type Priority } from './queue.ts';
 import { isEdit } from './touch.ts';
 
 /**
@@ -25,6 +25,8 @@ export interface ControllerOptions {
   readonly informer: Pick<Informer, 'kind' | 'synced' | 'isSynced' | 'onDelta' | 'list'>;
   readonly sources?: readonly Source[];
   readonly reconcile: Reconcile;
+  /** Which updates of the object itself are worth a look: by default all that are more than a new status. */
+  readonly isNews?: (previous: KubeObject, object: KubeObject) => boolean;
   readonly workers?: number;
   /** Each object is looked at this often for good measure. */
   readonly resyncMs?: number;
@@ -52,6 +54,7 @@ export class Controller {
   readonly #queue = new KeyQueue();
   /** The looks under way, and what ends them early. */
   readonly #running = new Map<Promise<void>, AbortController>();
+  readonly #subscriptions: readonly (() => void)[];
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   #resync: NodeJS.Timeout | undefined;
@@ -60,23 +63,26 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#workers = options.workers ?? 4;
-    const { informer, sources = [], metrics, name } = options;
+    const { informer, sources = [], metrics, name, isNews = isEdit } = options;
     metrics?.observeQueue(name, this.#queue, now);
-    informer.onDelta((delta) => {
-      if (delta.is === 'Updated' && !isEdit(delta.previous, delta.object)) return;
-      this.touch(keyOf(delta.object), informer.isSynced ? 'edit' : 'resync');
+    let replays = true; // informers first tell what they know
+    const priority = (): Priority => (replays || !informer.isSynced ? 'resync' : 'edit');
+    const own = informer.onDelta((delta) => {
+      if (delta.is === 'Updated' && !isNews(delta.previous, delta.object)) return;
+      this.touch(keyOf(delta.object), priority());
     });
-    for (const source of sources) {
-      source.informer.onDelta((delta) => {
-        const keys = source.keysOf(delta.object);
-        const before = delta.is === 'Updated' ? source.keysOf(delta.previous) : [];
-        for (const key of new Set([...keys, ...before])) this.touch(key);
-      });
-    }
+    const others = sources.map(({ informer, keysOf }) =>
+      informer.onDelta((delta) => {
+        const before = delta.is === 'Updated' ? keysOf(delta.previous) : [];
+        for (const key of new Set([...keysOf(delta.object), ...before])) this.touch(key, priority());
+      }),
+    );
+    this.#subscriptions = [own, ...others];
+    replays = false;
   }
 
   /** Looks at a key soon: for news that no informer brings. */
-  touch(key: Key, priority: 'edit' | 'resync' = 'edit'): void {
+  touch(key: Key, priority: Priority = 'edit'): void {
     this.#options.metrics?.added(this.#options.name);
     this.#queue.touch(key, priority, now());
     this.#pump();
@@ -104,6 +110,7 @@ export class Controller {
   /** Begins no look any more, aborts the signals of those under way and waits for them. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
     clearTimeout(this.#timer);
     clearInterval(this.#resync);
     for (const abort of this.#running.values()) abort.abort();

@@ -102,10 +102,16 @@ export function faultOfAnswer(httpStatus: number, body: unknown, about: string, 
   const seconds = Number(retryAfterHeader) || status.retryAfterSeconds;
   return {
     code: codeOf(effective, status),
-    message: status.message || `${about} was answered with status ${effective} and no message`,
+    message: status.message || `${about} was answered with status ${effective}${hint(effective)}`,
     ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
   };
 }
+
+/** A 404 without a message speaks of the path, not of an object. */
+const hint = (httpStatus: number): string =>
+  httpStatus === 404
+    ? ': the API server has no such kind; is its CustomResourceDefinition installed?'
+    : ' and no message';
 
 const timeouts = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 

@@ -46,7 +46,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   readonly #options: InformerOptions;
   readonly #times: InformerTimes;
   readonly #cache = new Cache<T>();
-  readonly #handlers: Handler<T>[] = [];
+  readonly #handlers = new Set<Handler<T>>();
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<boolean>();
   #isSynced = false;
@@ -76,10 +76,11 @@ export class Informer<T extends KubeObject = KubeObject> {
     return [...this.#cache.values()];
   }
 
-  /** Called for every change from now on, and for every object that is known already. */
-  onDelta(handler: Handler<T>): void {
-    this.#handlers.push(handler);
+  /** Called for every object that is known already, before this returns, and for every change from now on. Returns what ends it. */
+  onDelta(handler: Handler<T>): () => void {
+    this.#handlers.add(handler);
     for (const object of this.#cache.values()) this.#tell(handler, { is: 'Added', object });
+    return () => this.#handlers.delete(handler);
   }
 
   start(): void {
