@@ -1,0 +1,44 @@
+/**
+ * A disk as blocks: the port that every image format implements and that layers stack on. Reading only; versions being written and
+ * caches will add `write`, `flush` and `discard`. Golden files are opened read-only and never changed in place.
+ */
+import type { Fault, Result } from '../kit/result.ts';
+
+export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed'>;
+export type OpenFault = Fault<'FileMissing' | 'FileUnreadable' | 'SizeInvalid'>;
+
+/** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
+export interface Extent {
+  /** Where on the disk, in bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** Open for reading for as long as the disk is. */
+  readonly fd: number;
+  /** Where in the file, in bytes. */
+  readonly fileOffset: number;
+}
+
+export interface Disk {
+  /** A multiple of 512. */
+  readonly sizeBytes: number;
+  /** The logical block that the device sees. */
+  readonly blockSize: 512 | 4096;
+  /** Exactly `length` bytes from `offset`, in a Buffer that is the caller's; any alignment. Never rejects: what goes wrong is a fault. */
+  read(offset: number, length: number): Promise<Result<Buffer, ReadFault>>;
+  /** In order of `offset`, covering what it can of the range; what is missing has to be read by `read`. Absent: nothing lies plain. */
+  extents?(offset: number, length: number): readonly Extent[];
+  /** Idempotent. Reads after it are faults. */
+  close(): Promise<void>;
+}
+
+export const SECTOR_BYTES = 512;
+
+/** The check every format does first, by subtraction so that no sum overflows. */
+export function beyondEnd(disk: Pick<Disk, 'sizeBytes'>, offset: number, length: number): ReadFault | undefined {
+  const inside = offset >= 0 && length >= 0 && offset <= disk.sizeBytes && length <= disk.sizeBytes - offset;
+  if (inside && Number.isSafeInteger(offset) && Number.isSafeInteger(length)) return undefined;
+  return {
+    code: 'ReadBeyondEnd',
+    message: `${length} bytes at ${offset} do not lie within the ${disk.sizeBytes} bytes of the disk`,
+  };
+}

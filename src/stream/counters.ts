@@ -1,0 +1,42 @@
+/** Plain numbers that any thread may read at any time: one shared array a thread, written by that thread alone. */
+export const COUNTERS = [
+  'packetsIn',
+  'bytesIn',
+  'packetsOut',
+  'bytesOut',
+  'reads',
+  'readBytes',
+  'waits',
+  'readErrors',
+  'logins',
+  'attaches',
+  'unknowns',
+  'moves',
+  'gsoFallbacks',
+  'dropMalformed',
+  'dropWrongTag',
+  'dropReplayed',
+  'dropUnexpected',
+  'dropUnknownSession',
+  'dropBusy',
+  'dropSendFailed',
+] as const;
+export type Counter = (typeof COUNTERS)[number];
+export type Counters = Readonly<Record<Counter, number>>;
+
+/** Why a packet is not answered. */
+export type DropReason = Extract<Counter, `drop${string}`>;
+
+const INDEX = Object.fromEntries(COUNTERS.map((name, index) => [name, index])) as Readonly<Record<Counter, number>>;
+
+export const makeCounters = (): Float64Array =>
+  new Float64Array(new SharedArrayBuffer(COUNTERS.length * Float64Array.BYTES_PER_ELEMENT));
+
+export function count(counters: Float64Array, name: Counter, by = 1): void {
+  counters[INDEX[name]] = (counters[INDEX[name]] ?? 0) + by;
+}
+
+export const sumCounters = (all: readonly Float64Array[]): Counters =>
+  Object.fromEntries(
+    COUNTERS.map((name) => [name, all.reduce((sum, counters) => sum + (counters[INDEX[name]] ?? 0), 0)]),
+  ) as Counters;

@@ -1,0 +1,105 @@
+/** Keys and tags of the stream protocol: README.md, "Keys". HKDF-SHA256 (RFC 5869), X25519 (RFC 7748), ChaCha20-Poly1305 (RFC 8439). */
+import {
+  createCipheriv,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { DATA_TAGGED_BYTES, TAG_BYTES, writeU64 } from './packet.ts';
+import type { Sip } from './siphash.ts';
+
+const NO_SALT = new Uint8Array(0);
+
+const hkdf = (key: Uint8Array, salt: Uint8Array, info: string | Uint8Array, bytes: number): Buffer =>
+  Buffer.from(hkdfSync('sha256', key, salt, info, bytes));
+
+export interface Share {
+  /** 32 bytes, sent in clear. */
+  readonly bytes: Uint8Array;
+  readonly key: KeyObject;
+}
+
+export function makeShare(): Share {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519');
+  return { bytes: publicKey.export({ format: 'der', type: 'spki' }).subarray(-32), key: privateKey };
+}
+
+/** SubjectPublicKeyInfo of an X25519 key up to its 32 bytes (RFC 8410). */
+const SPKI = Buffer.from('302a300506032b656e032100', 'hex');
+
+export interface LoginKeys {
+  readonly sessionKey: Uint8Array;
+  readonly loginKey: Uint8Array;
+}
+
+/** A share of small order gives no secret, and is refused by OpenSSL. */
+export function loginKeys(
+  mine: Share,
+  theirs: Uint8Array,
+  clientShare: Uint8Array,
+  serverShare: Uint8Array,
+): Result<LoginKeys, Fault<'ShareInvalid'>> {
+  let secret: Buffer;
+  try {
+    const publicKey = createPublicKey({ key: Buffer.concat([SPKI, theirs]), format: 'der', type: 'spki' });
+    secret = diffieHellman({ privateKey: mine.key, publicKey });
+  } catch {
+    return fail('ShareInvalid', 'the share is no X25519 key that gives a secret');
+  }
+  const keys = hkdf(secret, Buffer.concat([clientShare, serverShare]), 'bootfarm session 1', 48);
+  return ok({ sessionKey: keys.subarray(0, 32), loginKey: keys.subarray(32) });
+}
+
+export const attachKey = (sessionKey: Uint8Array): Uint8Array => hkdf(sessionKey, NO_SALT, 'bootfarm attach 1', 16);
+
+export interface TrafficKeys {
+  /** The four keys in one piece, in the order of the README: native code takes their addresses. */
+  readonly all: Buffer;
+  readonly clientTag: Uint8Array;
+  readonly serverTag: Uint8Array;
+  readonly serverData: Uint8Array;
+}
+
+/** Where the keys lie in `all`. */
+export const KEY_AT = { clientTag: 0, serverTag: 16, serverData: 32, clientData: 64, end: 96 } as const;
+
+export function trafficKeys(
+  sessionKey: Uint8Array,
+  clientNonce: Uint8Array,
+  serverNonce: Uint8Array,
+  instance: Uint8Array,
+): TrafficKeys {
+  const info = Buffer.concat([Buffer.from('bootfarm traffic 1'), instance]);
+  const all = hkdf(sessionKey, Buffer.concat([clientNonce, serverNonce]), info, KEY_AT.end);
+  return {
+    all,
+    clientTag: all.subarray(KEY_AT.clientTag, KEY_AT.serverTag),
+    serverTag: all.subarray(KEY_AT.serverTag, KEY_AT.serverData),
+    serverData: all.subarray(KEY_AT.serverData, KEY_AT.clientData),
+  };
+}
+
+/** Writes the tag into the last 16 bytes, and gives the packet back. */
+export function sign(sip: Sip, key: Uint8Array, packet: Buffer): Buffer {
+  packet.set(sip(key, packet.subarray(0, -TAG_BYTES)), packet.length - TAG_BYTES);
+  return packet;
+}
+
+/** Is the tag in the last 16 bytes right? */
+export function verify(sip: Sip, key: Uint8Array, packet: Buffer): boolean {
+  return timingSafeEqual(packet.subarray(-TAG_BYTES), sip(key, packet.subarray(0, -TAG_BYTES)));
+}
+
+/** The answer tag in mode Authenticated, over the first 40 bytes of the DATA header and the whole data of the answer. */
+export function answerTag(key: Uint8Array, number: number, header: Uint8Array, data: Uint8Array): Buffer {
+  const nonce = Buffer.alloc(12);
+  writeU64(nonce, number, 4);
+  const cipher = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.concat([header.subarray(0, DATA_TAGGED_BYTES), data]), { plaintextLength: 0 });
+  cipher.final();
+  return cipher.getAuthTag();
+}

@@ -1,0 +1,54 @@
+/** Every limit of the protocol and of a server, with its reason. */
+
+export const SECTOR_BYTES = 512;
+
+/** One READ. Larger ones would need more than two sends of 65,507 bytes, and hold a client's window for too long. */
+export const MAX_READ_BYTES = 65_536;
+
+/** A boot token or ticket: so that LOGIN and ATTACH stay in one packet of an Ethernet (1,472 bytes). */
+export const MAX_TICKET_BYTES = 1_024;
+
+/** Entries of a server list on the wire: with a ticket of 600 bytes, TICKET stays in one packet. */
+export const MAX_SERVERS = 20;
+
+export const MAX_TEXT_BYTES = 200;
+
+/** Below it, headers are more than a ninth of the traffic, and an answer of 64 KiB would be more than 128 packets. */
+export const MIN_SEGMENT_BYTES = 512;
+/** 65,507 (what a UDP datagram holds) less the DATA header, cut to a multiple of 64. */
+export const MAX_SEGMENT_BYTES = 65_408;
+/** Ethernet: 1,500 less IPv4, UDP and DATA headers, cut to a multiple of 64. */
+export const ETHERNET_SEGMENT_BYTES = 1_408;
+
+/** Linux: what one send takes, whole (`EMSGSIZE` above it), and segments that UDP_SEGMENT cuts at most (64 before Linux 6.9, 128 since). */
+export const MAX_SEND_BYTES = 65_507;
+export const MAX_SEND_SEGMENTS = 64;
+
+/** Packet numbers that a session remembers: at 32 KiB a read, 32 MiB of reordering. */
+export const REPLAY_WINDOW = 1_024;
+
+/** A cookie's slot; a cookie is accepted in its slot and the next one. */
+export const COOKIE_SLOT_SECONDS = 64;
+
+/** A session that says nothing for so long is gone: six missed pings of a stand-by. */
+export const SILENT_MS = 30_000;
+
+/** Sessions of one thread: 20,000 devices and as many stand-bys, with room. About 1 KiB each. */
+export const MAX_SESSIONS = 65_536;
+
+/** LOGINs of one thread being decided. Each costs an X25519 (50 µs) and a placement; a device asks again. */
+export const MAX_PENDING_LOGINS = 1_024;
+
+/** Reads of one thread that wait for a disk. Above it a READ is dropped, and the client's time-out doubles. */
+export const MAX_PENDING_READS = 512;
+
+/** UNKNOWNs of one thread in a second: a crowd of restarted sessions is told quickly, a flood is not answered. */
+export const UNKNOWNS_PER_SECOND = 2_000;
+
+export const MOVE_EVERY_MS = 250;
+
+/** How often a thread looks at its timers. */
+export const TICK_MS = 100;
+
+/** What a client is told to wait when a limit here is met. */
+export const BUSY_RETRY_MS = 1_000;

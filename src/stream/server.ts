@@ -1,0 +1,308 @@
+/**
+ * The server: puts a transport (native or plain), the disks, and the role's decisions together. Sessions live in the transport's threads
+ * (session.ts); here on the main thread are logins, reads that have to wait, the list of sessions, and the drain.
+ */
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { VersionRef } from '../farm/token.ts';
+import type { Disk } from '../image/disk.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { KeyRing } from '../kit/seal.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type Counters, sumCounters } from './counters.ts';
+import { openDgram } from './dgram.ts';
+import { MAX_SEGMENT_BYTES } from './limits.ts';
+import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
+import { openNative } from './native/transport.ts';
+import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
+import {
+  type PendingRead,
+  refKey,
+  type ServedDisk,
+  type SessionEvent,
+  type SessionInfo,
+  type Settings,
+} from './session.ts';
+import { siphash } from './siphash.ts';
+import type { Report, Transport, TransportFault } from './transport.ts';
+
+export interface StreamServerOptions {
+  /** The address that devices reach; one server an address. */
+  readonly address: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** Native only; each holds the sessions that the kernel's hash of their address gives it. */
+  readonly threads: number;
+  /** Read again each second: keys may be added and change while the server runs. */
+  readonly ring: () => KeyRing;
+  readonly mode: Mode;
+  readonly site: string;
+  /** Largest DATA segment, a multiple of 64; the client's path may allow less. */
+  readonly maxSegmentBytes?: number;
+  /** Placement. A rejection is answered as Busy. */
+  readonly login: (request: LoginRequest) => Promise<LoginAnswer>;
+  readonly onSession: (event: SessionEvent) => void;
+  /** A thread died: nothing is served any more. The role ends the process. */
+  readonly onFailure: (error: Error) => void;
+  readonly log: Logger;
+  /** `auto`: native where koffi and libsodium load, plain elsewhere. */
+  readonly native: 'auto' | 'native' | 'plain';
+}
+
+/** A version that this server holds an UpToDate copy of. The Disk stays the caller's to close, after `setDisks` without it has resolved. */
+export interface DiskEntry extends VersionRef {
+  readonly disk: Disk;
+}
+
+export interface SessionSnapshot extends SessionInfo {
+  /** Unix milliseconds. */
+  readonly since: number;
+}
+
+export type StreamFault = TransportFault;
+
+/** How often `ring` is read, and how long the self test waits. */
+const RING_EVERY_MS = 1_000;
+const SELF_TEST_MS = 1_000;
+const DRAIN_LOOK_MS = 50;
+
+export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
+  const server = new StreamServer(options);
+  const opened = await server.open();
+  return opened.ok ? ok(server) : opened;
+}
+
+interface Live extends SessionSnapshot {
+  readonly thread: number;
+  readonly session: number;
+}
+
+export class StreamServer {
+  readonly #options: StreamServerOptions;
+  readonly #live = new Map<string, Live>();
+  readonly #disks = new Map<string, { readonly id: number; readonly disk: Disk; readonly ref: VersionRef }>();
+  readonly #byId = new Map<number, Disk>();
+  readonly #applied = new Map<number, { left: number; readonly done: () => void }>();
+  readonly #login: LoginPort;
+  #transport: Transport | undefined;
+  #settings: Settings;
+  #timer: NodeJS.Timeout | undefined;
+  #nextDisk = 1;
+  #nextOrder = 1;
+
+  constructor(options: StreamServerOptions) {
+    this.#options = options;
+    const { ring, site, mode } = options;
+    this.#settings = { ring: ring(), disks: [], servers: [], listVersion: 0, state: 'Streaming', loadPercent: 0 };
+    this.#login = {
+      sip: siphash,
+      ring,
+      site,
+      mode,
+      wallMs: Date.now,
+      draining: () => this.#settings.state === 'Draining',
+      decide: options.login,
+    };
+  }
+
+  /** Called once, by startStreamServer. */
+  async open(): Promise<Result<void, StreamFault>> {
+    const { native, log, maxSegmentBytes = MAX_SEGMENT_BYTES, ...rest } = this.#options;
+    const options = {
+      address: rest.address,
+      port: rest.port,
+      threads: rest.threads,
+      site: rest.site,
+      mode: rest.mode,
+      maxSegmentBytes,
+      settings: this.#settings,
+      instance: randomBytes(8),
+      cookieKey: randomBytes(16),
+    };
+    const edge = {
+      report: (thread: number, report: Report) => this.#onReport(thread, report),
+      failed: (error: Error) => rest.onFailure(error),
+    };
+    let opened = native === 'plain' ? await openDgram(options, edge) : await openNative(options, edge);
+    if (!opened.ok && opened.error.code === 'NativeUnavailable' && native === 'auto') {
+      log.warn({ reason: opened.error.message }, 'stream: plain sockets, about ten times slower');
+      opened = await openDgram(options, edge);
+    }
+    if (!opened.ok) return opened;
+    this.#transport = opened.value;
+    this.#timer = setInterval(() => this.#readRing(), RING_EVERY_MS).unref();
+    return ok(undefined);
+  }
+
+  get kind(): 'native' | 'plain' {
+    return this.#transport?.kind ?? 'plain';
+  }
+
+  get port(): number {
+    return this.#transport?.port ?? this.#options.port;
+  }
+
+  /** Replaces the table of disks. Resolves when no thread reads a disk that is no longer in it. */
+  async setDisks(entries: readonly DiskEntry[]): Promise<void> {
+    const kept = new Set(entries.map(refKey));
+    for (const [key, { id }] of this.#disks) if (!kept.has(key)) this.#forget(key, id);
+    for (const entry of entries) this.#remember(entry);
+    const disks = [...this.#disks.values()].map(({ id, disk, ref }): ServedDisk => {
+      const extents = disk.extents?.(0, disk.sizeBytes) ?? [];
+      return { id, ref, sizeBytes: disk.sizeBytes, extents };
+    });
+    await this.#set({ disks });
+  }
+
+  #forget(key: string, id: number): void {
+    this.#disks.delete(key);
+    this.#byId.delete(id);
+  }
+
+  /** The same Disk keeps its id; another Disk of the same version gets a new one. */
+  #remember({ disk, vdisk, version, manifest }: DiskEntry): void {
+    const ref = { vdisk, version, manifest };
+    const known = this.#disks.get(refKey(ref));
+    if (known?.disk === disk) return;
+    if (known) this.#forget(refKey(ref), known.id);
+    const id = this.#nextDisk++;
+    this.#disks.set(refKey(ref), { id, disk, ref });
+    this.#byId.set(id, disk);
+  }
+
+  /** The servers of the site, as LIST says them; `listVersion` grows with each change. */
+  setServers(listVersion: number, servers: readonly ServerEntry[]): Promise<void> {
+    return this.#set({ listVersion, servers });
+  }
+
+  /** What PONG says of the server. */
+  setLoad(percent: number): Promise<void> {
+    return this.#set({ loadPercent: Math.max(0, Math.min(100, Math.round(percent))) });
+  }
+
+  sessions(): readonly SessionSnapshot[] {
+    return [...this.#live.values()].map(({ thread: _, session: __, ...snapshot }) => snapshot);
+  }
+
+  counters(): Counters {
+    return sumCounters(this.#transport?.counters ?? []);
+  }
+
+  /**
+   * Leaves: new devices are refused, each served one is told to MOVE to `target` (undefined: any other server) each 250 ms. Resolves when none
+   * is served any more, or after `withinMs`; then whoever is left gets BYE. Stand-bys do not count: PONG tells them.
+   */
+  async drain(target: (session: SessionSnapshot) => ServerEntry | undefined, withinMs: number): Promise<void> {
+    await this.#set({ state: 'Draining' });
+    const end = performance.now() + withinMs;
+    for (const live of this.#live.values()) {
+      const server = target(live) ?? { host: '', port: 0, state: 'Unknown' };
+      if (live.role === 'serve')
+        this.#transport?.order(live.thread, { kind: 'move', session: live.session, server, withinMs });
+    }
+    const served = (): boolean => [...this.#live.values()].some(({ role }) => role === 'serve');
+    while (served() && performance.now() < end)
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(DRAIN_LOOK_MS, Math.max(1, end - performance.now()))),
+      );
+    this.#bye('Drained');
+  }
+
+  /** A real HELLO through the socket, answered by a COOKIE within a second. */
+  async selfTest(): Promise<Result<void, Fault<'NoAnswer'>>> {
+    const { address } = this.#options;
+    const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+    const nonce = randomBytes(16);
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    const answered = await new Promise<boolean>((resolve) => {
+      const deadline = setTimeout(() => resolve(false), SELF_TEST_MS);
+      socket.on('error', () => resolve(false));
+      socket.on('message', (bytes) => {
+        const answer = decode(bytes);
+        if (!answer.ok || answer.value.type !== 'COOKIE' || !nonce.equals(answer.value.nonce)) return;
+        clearTimeout(deadline);
+        resolve(true);
+      });
+      socket.send(encode({ type: 'HELLO', session: 0, number: 0, nonce }), this.port, host);
+    });
+    socket.close();
+    if (answered) return ok(undefined);
+    return fail(
+      'NoAnswer',
+      `the stream server on ${address} port ${this.port} did not answer a HELLO within ${SELF_TEST_MS} ms`,
+    );
+  }
+
+  /** Says BYE to whoever is attached, and ends sockets and threads. Idempotent. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#bye('Leaving');
+    const transport = this.#transport;
+    this.#transport = undefined;
+    await transport?.close();
+    for (const { done } of this.#applied.values()) done();
+    this.#applied.clear();
+  }
+
+  #bye(reason: ByeReason): void {
+    const transport = this.#transport;
+    if (!transport) return;
+    for (let thread = 0; thread < transport.threads; thread++) transport.order(thread, { kind: 'bye', reason });
+  }
+
+  #readRing(): void {
+    const ring = this.#options.ring();
+    if (ring !== this.#settings.ring) void this.#set({ ring });
+  }
+
+  #set(changed: Partial<Settings>): Promise<void> {
+    const transport = this.#transport;
+    this.#settings = { ...this.#settings, ...changed };
+    if (!transport) return Promise.resolve();
+    const id = this.#nextOrder++;
+    return new Promise((done) => {
+      this.#applied.set(id, { left: transport.threads, done });
+      for (let thread = 0; thread < transport.threads; thread++)
+        transport.order(thread, { kind: 'settings', settings: this.#settings, id });
+    });
+  }
+
+  #onReport(thread: number, report: Report): void {
+    switch (report.kind) {
+      case 'login':
+        void answerLogin(this.#login, report.login).then((bytes) => {
+          const { key, from } = report.login;
+          this.#transport?.order(thread, { kind: 'loginDone', key, bytes, to: from });
+        });
+        return;
+      case 'read':
+        void this.#read(thread, report.read);
+        return;
+      case 'session':
+        this.#track(thread, report.event);
+        return;
+      case 'applied': {
+        const waiting = this.#applied.get(report.id);
+        if (!waiting || --waiting.left > 0) return;
+        this.#applied.delete(report.id);
+        waiting.done();
+      }
+    }
+  }
+
+  async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {
+    const data = await this.#byId.get(disk)?.read(offset, length);
+    if (data && !data.ok) this.#options.log.error({ ...data.error, offset, length }, 'stream: read failed');
+    const bytes = data?.ok ? data.value : undefined;
+    this.#transport?.order(thread, { kind: 'readDone', read: id, bytes });
+  }
+
+  #track(thread: number, event: SessionEvent): void {
+    const { type, session, at, ...info } = event;
+    const key = `${thread}/${session}`;
+    if (type === 'left' || type === 'silent') this.#live.delete(key);
+    else this.#live.set(key, { ...info, thread, session, since: this.#live.get(key)?.since ?? at });
+    this.#options.onSession(event);
+  }
+}
