@@ -1,5 +1,6 @@
+import type { Logger } from '../telemetry/log.ts';
+import { messageOf } from './fault.ts';
 import type { Informer } from './informer.ts';
-import { type Logger, reasonOf } from './log.ts';
 import type { EngineMetrics, ReconcileResult } from './metrics.ts';
 import { type Key, type KubeObject, keyOf } from './object.ts';
 import type { Outcome } from './outcome.ts';
@@ -159,7 +160,7 @@ export class Controller {
     const { name, logger, metrics } = this.#options;
     metrics?.panicked(name);
     if (!this.#closed) logger.error({ controller: name, key, error: thrown }, 'a reconciler threw');
-    return { is: 'Retry', code: 'Threw', message: reasonOf(thrown) };
+    return { is: 'Retry', code: 'Threw', message: messageOf(thrown) };
   }
 
   #judge(key: Key, outcome: Outcome): Done {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { Logger } from '../telemetry/log.ts';
 import type { Client } from './client.ts';
 import { EventBook, type EventSaying } from './event-book.ts';
 import { kinds } from './kinds.ts';
-import type { Logger } from './log.ts';
 import { microTime } from './micro-time.ts';
 import { at, type KubeObject } from './object.ts';
 

@@ -123,3 +123,6 @@ export function faultOfThrown(thrown: unknown, about: string, signal?: AbortSign
   if (timeouts.has(text(code))) return { code: 'TimedOut', message: why };
   return { code: 'Unreachable', message: why };
 }
+
+/** What a thrown thing says. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

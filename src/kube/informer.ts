@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '../telemetry/log.ts';
 import { Cache, type Delta } from './cache.ts';
 import type { Client, Selection } from './client.ts';
-import type { ApiFault } from './fault.ts';
-import { type Logger, reasonOf } from './log.ts';
+import { type ApiFault, messageOf } from './fault.ts';
 import { all, type Key, type Kind, type KubeObject } from './object.ts';
 import type { WatchEvent } from './watch-event.ts';
 import { reconnectMs, step, type WatcherInput, type WatcherState, type WatcherStep } from './watcher.ts';
@@ -193,7 +193,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     try {
       handler(delta);
     } catch (thrown) {
-      this.#options.logger.error({ kind: this.kind.kind, error: reasonOf(thrown) }, 'a handler of the informer threw');
+      this.#options.logger.error({ kind: this.kind.kind, error: messageOf(thrown) }, 'a handler of the informer threw');
     }
   }
 

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '../telemetry/log.ts';
 import type { Client } from './client.ts';
 import type { ApiFault } from './fault.ts';
 import { kinds } from './kinds.ts';
-import type { Logger } from './log.ts';
 import { microTime } from './micro-time.ts';
 import { at, type KubeObject, type Target } from './object.ts';
 

@@ -1,9 +1,9 @@
 import type { OperatorLogger, ResourceEvent, ResourceMeta } from '@dot-i/k8s-operator';
 import library from '@dot-i/k8s-operator';
+import type { Logger } from '../telemetry/log.ts';
 import type { Reconcile } from './controller.ts';
 import type { ApiFault } from './fault.ts';
 import type { Informer } from './informer.ts';
-import type { Logger } from './log.ts';
 import { at, type Key, type Kind, type KubeObject, keyOf, type Target } from './object.ts';
 import { settled } from './outcome.ts';
 

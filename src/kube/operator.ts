@@ -4,6 +4,7 @@ import library from '@dot-i/k8s-operator';
 import type { KubeConfig, V1CustomResourceDefinition } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { ok } from '../kit/result.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { applyStatusChanged } from './apply.ts';
 import { type Answer, type Client, createClient } from './client.ts';
 import { Controller, type ControllerOptions } from './controller.ts';
@@ -12,7 +13,6 @@ import { Informer, type InformerOptions } from './informer.ts';
 import { kinds } from './kinds.ts';
 import { LeaseElection, type LeaseTimes } from './lease.ts';
 import { eventReconcile, librarysLogger, metaOf, targetOf, thrown } from './library.ts';
-import type { Logger } from './log.ts';
 import type { EngineMetrics } from './metrics.ts';
 import { all, at, type Kind, type KubeObject } from './object.ts';
 import { requestPath } from './path.ts';
@@ -46,6 +46,7 @@ export abstract class EngineOperator extends library.default {
   protected readonly client: Client;
   protected readonly log: Logger;
   readonly #metrics: EngineMetrics | undefined;
+  readonly #leaseName: string;
   readonly #election: LeaseElection | undefined;
   readonly #informers = new Map<string, Informer>();
   readonly #controls: Control[] = [];
@@ -60,6 +61,7 @@ export abstract class EngineOperator extends library.default {
     if (kubeConfig) this.kubeConfig = kubeConfig;
     this.log = logger;
     this.#metrics = metrics;
+    this.#leaseName = lease?.name ?? 'none';
     this.client = createClient(this.kubeConfig, metrics ? { onAnswer: metrics.answered } : {});
     this.#election =
       lease &&
@@ -67,8 +69,8 @@ export abstract class EngineOperator extends library.default {
         ...lease,
         client: this.client,
         logger,
-        onLead: () => this.#lead(lease.name),
-        onLost: () => this.#rest(lease.name),
+        onLead: () => this.#lead(),
+        onLost: () => this.#rest(),
       });
   }
 
@@ -82,7 +84,7 @@ export abstract class EngineOperator extends library.default {
     await super.start();
     for (const informer of this.#informers.values()) informer.start();
     if (this.#election) this.#election.start();
-    else this.#lead('');
+    else this.#lead();
   }
 
   /** The same as `close`, for callers of the library's class. */
@@ -97,7 +99,7 @@ export abstract class EngineOperator extends library.default {
   }
 
   async #close(): Promise<void> {
-    this.#rest('');
+    this.#rest();
     await this.#turn;
     await this.#election?.close();
     await Promise.all([...this.#informers.values()].map((informer) => informer.close()));
@@ -219,8 +221,8 @@ export abstract class EngineOperator extends library.default {
     throw thrown(answer.error);
   }
 
-  #lead(name: string): void {
-    this.#metrics?.leads(name, true);
+  #lead(): void {
+    this.#metrics?.leads(this.#leaseName, true);
     this.#turn = this.#turn.then(() => {
       if (this.#closed || this.#controllers.length > 0) return;
       this.#controllers = this.#controls.map((control) => new Controller(this.#whole(control)));
@@ -228,8 +230,8 @@ export abstract class EngineOperator extends library.default {
     });
   }
 
-  #rest(name: string): void {
-    this.#metrics?.leads(name, false);
+  #rest(): void {
+    this.#metrics?.leads(this.#leaseName, false);
     this.#turn = this.#turn.then(async () => {
       const controllers = this.#controllers;
       this.#controllers = [];

@@ -1,0 +1,44 @@
+import { Cache, type Delta } from '../../src/kube/cache.ts';
+import { kinds } from '../../src/kube/kinds.ts';
+import type { Kind, KubeObject } from '../../src/kube/object.ts';
+import type { Change } from '../../src/kube/watcher.ts';
+
+/** An informer without an API: the test says what it learns. */
+export class FakeInformer {
+  readonly kind: Kind;
+  readonly synced = Promise.resolve(true);
+  isSynced = false;
+  readonly #cache = new Cache();
+  readonly #handlers = new Set<(delta: Delta) => void>();
+
+  constructor(kind: Kind = kinds.ConfigMap) {
+    this.kind = kind;
+  }
+
+  learn(change: Change): void {
+    for (const delta of this.#cache.take(change)) for (const handler of this.#handlers) handler(delta);
+    if (change.is === 'Snapshot') this.isSynced = true;
+  }
+
+  put(object: KubeObject): void {
+    this.learn({ is: 'Put', object });
+  }
+
+  get(key: string): KubeObject | undefined {
+    return this.#cache.get(key);
+  }
+
+  list(): KubeObject[] {
+    return [...this.#cache.values()];
+  }
+
+  onDelta(handler: (delta: Delta) => void): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#cache.values()) handler({ is: 'Added', object });
+    return () => this.#handlers.delete(handler);
+  }
+
+  get handlers(): number {
+    return this.#handlers.size;
+  }
+}
