@@ -1,0 +1,151 @@
+/**
+ * The native calls, through koffi: libc's sockets and reads, libsodium's SipHash and ChaCha20-Poly1305. Pointers are plain numbers (`uintptr_t`:
+ * user addresses fit 2⁵³), because a number costs nothing to pass (a call 0.2 µs) where a Buffer is looked up each time. Linux on 64 bits,
+ * little-endian. Numbers of constants are those of x86-64 and arm64.
+ */
+import koffi from 'koffi';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import type { Sip } from '../siphash.ts';
+
+export const EVENTFD_FLAGS = 0o4000 | 0o2000000; // EFD_NONBLOCK | EFD_CLOEXEC
+export const AF_INET = 2;
+export const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const RWF_NOWAIT = 8;
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+export const EINTR = 4;
+export const EIO = 5;
+export const EAGAIN = 11;
+export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
+export const EMSGSIZE = 90;
+export const ENOBUFS = 105;
+
+/** An address in memory. */
+type Pointer = number;
+
+export interface Libc {
+  readonly socket: (family: number, type: number, protocol: number) => number;
+  readonly setsockopt: (fd: number, level: number, name: number, value: Buffer, bytes: number) => number;
+  readonly bind: (fd: number, address: Buffer, bytes: number) => number;
+  readonly connect: (fd: number, address: Buffer, bytes: number) => number;
+  readonly getsockname: (fd: number, address: Buffer, bytes: Buffer) => number;
+  readonly eventfd: (value: number, flags: number) => number;
+  readonly read: (fd: number, to: Pointer, bytes: number) => number;
+  readonly recv: (fd: number, to: Pointer, bytes: number, flags: number) => number;
+  readonly send: (fd: number, from: Pointer, bytes: number, flags: number) => number;
+  readonly ppoll: (fds: Pointer, count: number, timeout: Pointer, mask: Pointer) => number;
+  readonly recvmmsg: (fd: number, messages: Pointer, count: number, flags: number, timeout: Pointer) => number;
+  readonly recvmsg: (fd: number, message: Pointer, flags: number) => number;
+  readonly sendmsg: (fd: number, message: Pointer, flags: number) => number;
+  readonly sendto: (
+    fd: number,
+    from: Pointer,
+    bytes: number,
+    flags: number,
+    address: Pointer,
+    addressBytes: number,
+  ) => number;
+  readonly preadv2: (fd: number, iov: Pointer, count: number, offset: number, flags: number) => number;
+  readonly memcmp: (a: Pointer, b: Pointer, bytes: number) => number;
+  /** Of the last call of this thread. */
+  readonly errno: () => number;
+  /** Writes 16 bytes at `out`. */
+  readonly siphash: (out: Pointer, from: Pointer, bytes: number, key: Pointer) => number;
+  /** ChaCha20-Poly1305 detached; the tag goes to `tag`. */
+  readonly aead: (
+    cipher: Pointer,
+    tag: Pointer,
+    tagBytes: Pointer,
+    text: Pointer,
+    textBytes: number,
+    ad: Pointer,
+    adBytes: number,
+    secret: Pointer,
+    nonce: Pointer,
+    key: Pointer,
+  ) => number;
+  /** The same hash on Buffers, for paths that are not hot. */
+  readonly sip: Sip;
+  /** Where a Buffer's bytes lie. It must be above 64 bytes (smaller ones live on the V8 heap and move) and stay referenced. */
+  readonly addressOf: (bytes: Buffer) => Pointer;
+}
+
+let loaded: Result<Libc, Fault<'NativeUnavailable'>> | undefined;
+
+/** Loads the libraries once a thread. libcrypto is not among them: without `{deep: true}` its symbols clash with Node's own and crash it. */
+export function libc(): Result<Libc, Fault<'NativeUnavailable'>> {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Result<Libc, Fault<'NativeUnavailable'>> {
+  if (process.platform !== 'linux')
+    return fail('NativeUnavailable', `native calls are for Linux, not ${process.platform}`);
+  try {
+    return ok(bindings());
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    return fail(
+      'NativeUnavailable',
+      `koffi cannot load the C library or libsodium.so.23 (Debian: libsodium23): ${why}`,
+    );
+  }
+}
+
+function bindings(): Libc {
+  const c = koffi.load('libc.so.6');
+  const sodium = koffi.load('libsodium.so.23');
+  const siphashBuffers = sodium.func('int crypto_shorthash_siphashx24(void *out, void *in, uint64_t bytes, void *key)');
+  return {
+    socket: c.func('int socket(int, int, int)'),
+    setsockopt: c.func('int setsockopt(int, int, int, void *, uint32_t)'),
+    bind: c.func('int bind(int, void *, uint32_t)'),
+    connect: c.func('int connect(int, void *, uint32_t)'),
+    getsockname: c.func('int getsockname(int, void *, void *)'),
+    eventfd: c.func('int eventfd(uint32_t, int)'),
+    read: c.func('intptr_t read(int, uintptr_t, size_t)'),
+    recv: c.func('intptr_t recv(int, uintptr_t, size_t, int)'),
+    send: c.func('intptr_t send(int, uintptr_t, size_t, int)'),
+    ppoll: c.func('int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)'),
+    recvmmsg: c.func('int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)'),
+    recvmsg: c.func('intptr_t recvmsg(int, uintptr_t, int)'),
+    sendmsg: c.func('intptr_t sendmsg(int, uintptr_t, int)'),
+    sendto: c.func('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)'),
+    preadv2: c.func('intptr_t preadv2(int, uintptr_t, int, int64_t, int)'),
+    memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),
+    errno: () => koffi.errno(),
+    siphash: sodium.func('int crypto_shorthash_siphashx24(uintptr_t, uintptr_t, uint64_t, uintptr_t)'),
+    aead: sodium.func(
+      'int crypto_aead_chacha20poly1305_ietf_encrypt_detached(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uint64_t, uintptr_t, uint64_t, uintptr_t, uintptr_t, uintptr_t)',
+    ),
+    sip: (key, bytes) => {
+      const out = Buffer.alloc(16);
+      siphashBuffers(out, bytes, bytes.length, key);
+      return out;
+    },
+    addressOf: (bytes) => {
+      if (bytes.length <= 64) throw new Error(`a Buffer of ${bytes.length} bytes has no fixed address`);
+      return Number(koffi.address(bytes));
+    },
+  };
+}
+
+/** `sockaddr_in`, 16 bytes. */
+export function socketAddress(host: string, port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(host.split('.').map(Number), 4);
+  return bytes;
+}

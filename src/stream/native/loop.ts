@@ -1,0 +1,317 @@
+/**
+ * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, one preadv2
+ * and one sendmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
+ * fast path changes nothing before it knows that the READ is good, so a bad one is judged (and counted) there.
+ *
+ * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
+ */
+import { randomBytes } from 'node:crypto';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { Peer } from '../cookie.ts';
+import { count } from '../counters.ts';
+import { TICK_MS } from '../limits.ts';
+import { PROTOCOL_VERSION, TYPES } from '../packet.ts';
+import {
+  type Effect,
+  type Identity,
+  makeShard,
+  type Order,
+  obey,
+  readable,
+  receive,
+  type ServedDisk,
+  type Session,
+  type Settings,
+  type Shard,
+  startRead,
+  takeRole,
+  tick,
+  wait,
+} from '../session.ts';
+import type { Report } from '../transport.ts';
+import { Answers, type Hot, writePointer } from './answer.ts';
+import {
+  EAGAIN,
+  EINTR,
+  EOPNOTSUPP,
+  type Libc,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  POLLIN,
+  RWF_NOWAIT,
+  socketAddress,
+} from './libc.ts';
+
+export interface LoopOptions {
+  readonly identity: Identity;
+  readonly settings: Settings;
+  readonly socket: number;
+  /** The main thread writes it after each order. */
+  readonly wake: number;
+  readonly counters: Float64Array;
+  readonly port: MessagePort;
+}
+
+export type LoopOrder = Order | { readonly kind: 'stop' };
+
+/** Packets taken by one recvmmsg. */
+const BATCH = 64;
+/** A LOGIN with the longest token has 1,112 bytes; longer packets are cut and dropped. */
+const PACKET_BYTES = 1_280;
+const MMSG_BYTES = 64;
+const IOV_BYTES = 16;
+const NAME_BYTES = 16;
+const READ_BYTES = 48;
+const SIP_INPUT_BYTES = 32;
+/** Batches between two looks at the orders while packets never stop coming. */
+const BATCHES_PER_LOOK = 16;
+
+const PACKETS = 0;
+const MESSAGES = PACKETS + BATCH * PACKET_BYTES;
+const IOVS = MESSAGES + BATCH * MMSG_BYTES;
+const NAMES = IOVS + BATCH * IOV_BYTES;
+const POLL = NAMES + BATCH * NAME_BYTES;
+const TIMEOUT = POLL + 16;
+const TAG = TIMEOUT + 16;
+const EVENT = TAG + 16;
+const OUT = EVENT + 64;
+const OUT_BYTES = 2_048;
+const OUT_NAME = OUT + OUT_BYTES;
+const SLAB_BYTES = OUT_NAME + 64;
+
+export class Loop {
+  readonly #libc: Libc;
+  readonly #options: LoopOptions;
+  readonly #slab = Buffer.alloc(SLAB_BYTES);
+  readonly #words = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLAB_BYTES / 4);
+  readonly #at: number;
+  readonly #shard: Shard;
+  readonly #answers: Answers;
+  /** By the session id as it lies in memory. */
+  readonly #hot = new Map<number, Hot>();
+  /** Disks whose file system does not know RWF_NOWAIT (NFS, FUSE): the main thread reads them. */
+  readonly #blocking = new Set<number>();
+  #stopped = false;
+
+  constructor(libc: Libc, options: LoopOptions) {
+    this.#libc = libc;
+    this.#options = options;
+    const { identity, settings, counters, socket, wake } = options;
+    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now };
+    this.#shard = makeShard(identity, settings, edge);
+    this.#answers = new Answers(libc, socket, identity.mode === 'Authenticated', counters);
+    this.#at = libc.addressOf(this.#slab);
+    const slab = this.#slab;
+    for (let i = 0; i < BATCH; i++) {
+      const [message, iov] = [MESSAGES + i * MMSG_BYTES, IOVS + i * IOV_BYTES];
+      writePointer(slab, this.#at + NAMES + i * NAME_BYTES, message);
+      slab.writeUInt32LE(NAME_BYTES, message + 8);
+      writePointer(slab, this.#at + iov, message + 16);
+      slab.writeUInt32LE(1, message + 24);
+      writePointer(slab, this.#at + PACKETS + i * PACKET_BYTES, iov);
+      slab.writeUInt32LE(PACKET_BYTES, iov + 8);
+    }
+    slab.writeInt32LE(socket, POLL);
+    slab.writeInt16LE(POLLIN, POLL + 4);
+    slab.writeInt32LE(wake, POLL + 8);
+    slab.writeInt16LE(POLLIN, POLL + 12);
+    slab.writeUInt32LE(TICK_MS * 1_000_000, TIMEOUT + 8);
+  }
+
+  /** Until an order says stop. */
+  run(): void {
+    let ticked = 0;
+    while (!this.#stopped) {
+      this.#libc.ppoll(this.#at + POLL, 2, this.#at + TIMEOUT, 0);
+      let now = performance.now();
+      const words = this.#words;
+      if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0) {
+        for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) === BATCH; batch++) now = performance.now();
+      }
+      if ((words[POLL / 4 + 3] ?? 0) >>> 16 !== 0) this.#orders(now);
+      if (now - ticked >= TICK_MS) {
+        ticked = now;
+        this.#perform(tick(this.#shard, now));
+      }
+    }
+  }
+
+  /** One recvmmsg and its packets; how many there were. */
+  #batch(now: number): number {
+    const { socket, counters } = this.#options;
+    const packets = this.#libc.recvmmsg(socket, this.#at + MESSAGES, BATCH, MSG_DONTWAIT, 0);
+    if (packets <= 0) {
+      const error = packets === 0 ? 0 : this.#libc.errno();
+      // An ICMP error of an earlier send is no reason to stop; anything else is.
+      if (error !== 0 && error !== EAGAIN && error !== EINTR) count(counters, 'dropSendFailed');
+      return 0;
+    }
+    let bytes = 0;
+    for (let i = 0; i < packets; i++) {
+      const message = (MESSAGES + i * MMSG_BYTES) / 4;
+      const length = this.#words[message + 14] ?? 0;
+      bytes += length;
+      if (length === READ_BYTES && this.#read(i, now)) continue;
+      if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) count(counters, 'dropMalformed');
+      else this.#other(i, length, now);
+    }
+    count(counters, 'packetsIn', packets);
+    count(counters, 'bytesIn', bytes);
+    return packets;
+  }
+
+  #other(i: number, length: number, now: number): void {
+    const at = PACKETS + i * PACKET_BYTES;
+    const bytes = this.#slab.subarray(at, at + length);
+    this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+  }
+
+  #peer(i: number): Peer {
+    const at = NAMES + i * NAME_BYTES;
+    const slab = this.#slab;
+    return { host: `${slab[at + 4]}.${slab[at + 5]}.${slab[at + 6]}.${slab[at + 7]}`, port: slab.readUInt16BE(at + 2) };
+  }
+
+  /** The fast path. False, with nothing changed: not a READ that can be answered here. */
+  #read(i: number, now: number): boolean {
+    const words = this.#words;
+    const slab = this.#slab;
+    const packet = PACKETS + i * PACKET_BYTES;
+    const at = packet / 4;
+    const name = (NAMES + i * NAME_BYTES) / 4;
+    if (slab[packet] !== TYPES.READ || slab[packet + 1] !== PROTOCOL_VERSION) return false;
+    const hot = this.#hot.get(words[at + 1] ?? 0);
+    if (!hot || hot.name0 !== words[name] || hot.name1 !== words[name + 1]) return false;
+
+    const tag = TAG / 4;
+    this.#libc.siphash(this.#at + TAG, this.#at + packet, SIP_INPUT_BYTES, hot.keysAt);
+    const wrong =
+      ((words[tag] ?? 0) ^ (words[at + 8] ?? 0)) |
+      ((words[tag + 1] ?? 0) ^ (words[at + 9] ?? 0)) |
+      ((words[tag + 2] ?? 0) ^ (words[at + 10] ?? 0)) |
+      ((words[tag + 3] ?? 0) ^ (words[at + 11] ?? 0));
+    if (wrong !== 0) return false;
+
+    const number = slab.readUInt32BE(packet + 8) * 0x1_0000_0000 + slab.readUInt32BE(packet + 12);
+    const offset = slab.readUInt32BE(packet + 16) * 0x1_0000_0000 + slab.readUInt32BE(packet + 20);
+    const length = slab.readUInt32BE(packet + 24);
+    const hedged = ((slab[packet + 31] ?? 0) & 1) === 1;
+    if (number > Number.MAX_SAFE_INTEGER || offset > Number.MAX_SAFE_INTEGER || offset % 512 !== 0) return false;
+    if (length === 0 || length > 65_536 || length % 512 !== 0) return false;
+    const { session } = hot;
+    const disk = readable(this.#shard, session, offset, length);
+    if (typeof disk === 'string' || !session.window.accept(number)) return false;
+
+    session.seenMs = now;
+    if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve'));
+    if (this.#cached(disk, offset, length)) {
+      this.#answers.headFromRead(words, at);
+      this.#answers.send(hot, length);
+      return true;
+    }
+    const bytes = slab.subarray(packet + SIP_INPUT_BYTES, packet + READ_BYTES);
+    this.#perform(startRead(this.#shard, session, disk, number, offset, length, bytes));
+    return true;
+  }
+
+  /** Puts the range into the slab when all of it is in the page cache. Short: a miss, or a file that was cut; the main thread finds out. */
+  #cached(disk: ServedDisk, offset: number, length: number): boolean {
+    const extent = extentOf(disk, offset, length);
+    if (!extent || this.#blocking.has(disk.id)) return false;
+    const fileOffset = extent.fileOffset + (offset - extent.offset);
+    const read = this.#answers.readCached(extent.fd, fileOffset, length, RWF_NOWAIT);
+    if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(disk.id);
+    return read === length;
+  }
+
+  #orders(now: number): void {
+    this.#libc.read(this.#options.wake, this.#at + EVENT, 8);
+    for (;;) {
+      const received = receiveMessageOnPort(this.#options.port);
+      if (!received) return;
+      const order: LoopOrder = received.message;
+      if (order.kind === 'stop') this.#stopped = true;
+      else this.#perform(obey(this.#shard, order, now));
+      if (order.kind === 'settings') this.#report({ kind: 'applied', id: order.id });
+    }
+  }
+
+  #report(report: Report): void {
+    this.#options.port.postMessage(report);
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send':
+          this.#send(effect.bytes, effect.to);
+          break;
+        case 'data':
+          this.#answers.fill(effect.read.request, effect.read.offset, effect.read.tag, effect.bytes);
+          this.#answers.send(this.#hotOf(effect.session), effect.read.length);
+          break;
+        case 'read':
+          this.#report(effect);
+          this.#perform(wait(this.#shard, effect.read));
+          break;
+        case 'session': {
+          const { type, session } = effect.event;
+          const known = this.#shard.sessions.get(session);
+          if (type === 'attached' && known) this.#hotOf(known);
+          if (type === 'left' || type === 'silent') this.#hot.delete(inMemory(session));
+          this.#report(effect);
+          break;
+        }
+        default:
+          this.#report(effect);
+      }
+    }
+  }
+
+  #hotOf(session: Session): Hot {
+    const known = this.#hot.get(inMemory(session.id));
+    if (known) return known;
+    const { host, port } = session.peer;
+    const name = socketAddress(host, port);
+    // Its own allocation: above 64 bytes and so at a fixed address.
+    const keys = Buffer.from(new ArrayBuffer(session.keys.all.length));
+    session.keys.all.copy(keys);
+    const hot: Hot = {
+      session,
+      name0: name.readUInt32LE(0),
+      name1: name.readUInt32LE(4),
+      keys,
+      keysAt: this.#libc.addressOf(keys),
+      cut: this.#answers.cut(session.segmentBytes),
+      gso: true,
+    };
+    this.#hot.set(inMemory(session.id), hot);
+    return hot;
+  }
+
+  #send(bytes: Buffer, to: Peer): void {
+    const { socket, counters } = this.#options;
+    if (bytes.length > OUT_BYTES) throw new Error(`a packet of ${bytes.length} bytes is no packet of the protocol`);
+    this.#slab.set(bytes, OUT);
+    this.#slab.set(socketAddress(to.host, to.port), OUT_NAME);
+    const sent = this.#libc.sendto(socket, this.#at + OUT, bytes.length, MSG_DONTWAIT, this.#at + OUT_NAME, NAME_BYTES);
+    count(counters, sent < 0 ? 'dropSendFailed' : 'packetsOut');
+    if (sent > 0) count(counters, 'bytesOut', sent);
+  }
+}
+
+/** A session id as four big-endian bytes read by a little-endian machine. */
+const inMemory = (id: number): number =>
+  (((id & 0xff) << 24) | ((id & 0xff00) << 8) | ((id >>> 8) & 0xff00) | (id >>> 24)) >>> 0;
+
+/** The extent that holds all of the range: by halves, in a list that is in order of offset. */
+function extentOf({ extents }: ServedDisk, offset: number, length: number): ServedDisk['extents'][number] | undefined {
+  let [low, high] = [0, extents.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((extents[middle]?.offset ?? 0) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  const extent = extents[low];
+  return extent && extent.offset <= offset && length <= extent.length - (offset - extent.offset) ? extent : undefined;
+}
