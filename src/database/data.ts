@@ -1,0 +1,96 @@
+/** The port `FarmData` over PostgreSQL: what a server reads while its own follower holds nothing. */
+import type { Kysely } from 'kysely';
+import type { FarmAnswer, FarmData, FarmDataFault } from '../farm/data.ts';
+import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
+import { fail, ok } from '../kit/result.ts';
+import type { Answer, Database } from './connection.ts';
+import type { DatabaseFault } from './fault.ts';
+import { type Kind, readEntries, readSnapshot } from './kinds.ts';
+import type { Tables } from './tables.ts';
+
+/** The database tells nobody of changes, so the small tables are read again and compared. Only while somebody listens. */
+const POLL_MS = 1_000;
+
+/** Closing it leaves the database open. */
+export function databaseData(database: Database, pollMs: number = POLL_MS): FarmData {
+  const listeners = new Set<() => void>();
+  let seen: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const ask = async <T>(work: (db: Kysely<Tables>) => Promise<T>): FarmAnswer<T> => {
+    const answer = await notLoadedWithout(
+      database.run(async (db) => ((await hasFarm(db)) ? { found: await work(db) } : undefined)),
+    );
+    return answer.ok ? ok(answer.value.found) : answer;
+  };
+  const one = <T>(kind: Kind, key: string): FarmAnswer<T | undefined> => ask((db) => find<T>(db, kind, key));
+
+  const poll = async (): Promise<void> => {
+    const answer = await notLoadedWithout(database.run(readSnapshot));
+    const now = JSON.stringify(answer.ok ? answer.value : answer.error.code);
+    const changed = seen !== undefined && now !== seen;
+    seen = now;
+    if (changed) for (const listener of listeners) listener();
+    if (listeners.size > 0) timer = setTimeout(poll, pollMs).unref();
+  };
+
+  return {
+    snapshot: () => notLoadedWithout<FarmSnapshot>(database.run(readSnapshot)),
+    deviceByMac: (mac) => ask((db) => findBy(db, 'mac', mac)),
+    deviceByName: (name) => one<Device>('device', name),
+    deviceByUuid: (uuid) => ask((db) => findBy(db, 'uuid', uuid)),
+    deviceCount: () =>
+      ask(async (db) => {
+        const { count } = await db
+          .selectFrom('device')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow();
+        return count;
+      }),
+    sessionOf: (device) => one<Session>('session', device),
+    onChange(callback) {
+      listeners.add(callback);
+      if (listeners.size === 1) void poll();
+      return () => {
+        listeners.delete(callback);
+        if (listeners.size === 0) stop();
+      };
+    },
+    async close() {
+      listeners.clear();
+      stop();
+    },
+  };
+
+  function stop(): void {
+    clearTimeout(timer);
+    seen = undefined;
+  }
+}
+
+const hasFarm = async (db: Kysely<Tables>): Promise<boolean> =>
+  (await db.selectFrom('farm').select('id').executeTakeFirst()) !== undefined;
+
+async function find<T>(db: Kysely<Tables>, kind: Kind, key: string): Promise<T | undefined> {
+  const [entry] = await readEntries(db, kind, [key]);
+  return entry && (JSON.parse(entry.json) as T);
+}
+
+async function findBy(db: Kysely<Tables>, kind: 'mac' | 'uuid', key: string): Promise<Device | undefined> {
+  const name = await find<string>(db, kind, key);
+  return name === undefined ? undefined : find<Device>(db, 'device', name);
+}
+
+async function notLoadedWithout<T>(answer: Answer<T | undefined>): FarmAnswer<T> {
+  const result = await answer;
+  if (!result.ok) return { ok: false, error: asDataFault(result.error) };
+  if (result.value === undefined)
+    return fail('NotLoaded', 'the database holds no farm yet: the operator fills it once a Farm resource is there');
+  return ok(result.value);
+}
+
+/** Reads conflict with nobody but a serialization that the database gave up: that is a refusal. */
+const asDataFault = ({ code, message }: DatabaseFault): FarmDataFault => ({
+  code: code === 'Conflict' ? 'Refused' : code,
+  message,
+});

@@ -1,0 +1,169 @@
+/** Devices: what people and servers add, list and remove. Each change leaves a line in `audit`. */
+import { type Kysely, sql } from 'kysely';
+import type { Device } from '../farm/model.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { Answer, Database } from './connection.ts';
+import { readEntries } from './kinds.ts';
+import type { AuditSource, Tables } from './tables.ts';
+
+export interface Actor {
+  readonly source: AuditSource;
+  /** A person, a server. */
+  readonly who: string;
+}
+
+/** What the farm holds of that which new devices could meet. */
+export interface Neighbours {
+  readonly collections: readonly string[];
+  readonly devices: readonly Device[];
+}
+
+export type Verdict = Result<'Added' | 'Unchanged', Fault<'Conflict'> & { readonly field: keyof Device }>;
+
+/** May this device join those that are there? Adding the same again changes nothing. */
+export function judgeDevice(device: Device, { collections, devices }: Neighbours): Verdict {
+  const refuse = (field: keyof Device, message: string): Verdict => ({
+    ok: false,
+    error: { code: 'Conflict', message, field },
+  });
+  const same = devices.find(({ name }) => name === device.name);
+  if (same && canonical(same) === canonical(device)) return ok('Unchanged');
+  if (same)
+    return refuse(
+      'name',
+      `device ${device.name} exists and differs: ${describeDevice(same)}. Remove it first to change it`,
+    );
+  if (!collections.includes(device.collection))
+    return refuse(
+      'collection',
+      `the farm has no collection ${device.collection}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
+    );
+  for (const mac of device.macs) {
+    const owner = devices.find(({ macs }) => macs.includes(mac));
+    if (owner) return refuse('macs', `MAC ${mac} belongs to device ${owner.name}`);
+  }
+  const twin = device.uuid === undefined ? undefined : devices.find(({ uuid }) => uuid === device.uuid);
+  if (twin) return refuse('uuid', `UUID ${device.uuid} belongs to device ${twin.name}`);
+  return ok('Added');
+}
+
+export const describeDevice = (device: Device): string =>
+  [
+    `collection ${device.collection}`,
+    `MAC ${device.macs.join(' ')}`,
+    ...(device.uuid === undefined ? [] : [`UUID ${device.uuid}`]),
+    ...(device.class === undefined ? [] : [`class ${device.class}`]),
+    ...(device.enabled ? [] : ['disabled']),
+  ].join(', ');
+
+const canonical = (device: Device): string =>
+  JSON.stringify([
+    device.name,
+    device.macs,
+    device.uuid,
+    device.collection,
+    device.class,
+    device.enabled,
+    Object.entries(device.properties).sort(),
+  ]);
+
+/** All that `judgeDevice` has to know about these devices. */
+export const neighboursOf = (database: Database, devices: readonly Device[]): Answer<Neighbours> =>
+  database.run((db) => readNeighbours(db, devices));
+
+async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[]): Promise<Neighbours> {
+  const collections = await db.selectFrom('collection').select('name').execute();
+  const uuids = wanted.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid]));
+  const { rows } = await sql<{ name: string }>`
+    select name from device where name = any(${wanted.map(({ name }) => name)}) or uuid = any(${uuids}::uuid[])
+    union select device from device_mac where mac = any(${wanted.flatMap(({ macs }) => macs)})`.execute(db);
+  const names = rows.map(({ name }) => name);
+  return { collections: collections.map(({ name }) => name), devices: await readDevices(db, names) };
+}
+
+const readDevices = async (db: Kysely<Tables>, names: readonly string[]): Promise<Device[]> =>
+  (await readEntries(db, 'device', names)).map(({ json }) => JSON.parse(json) as Device);
+
+export interface Added {
+  readonly added: number;
+  readonly unchanged: number;
+}
+
+/** Adds all of them or, when one cannot join, none: `Conflict` says which and why. */
+export async function addDevices(database: Database, devices: readonly Device[], actor: Actor): Answer<Added> {
+  const done = await database.run((db) =>
+    db.transaction().execute(async (trx): Promise<Result<Added, Fault<'Conflict'>>> => {
+      const there = await readNeighbours(trx, devices);
+      const fresh: Device[] = [];
+      for (const device of devices) {
+        const verdict = judgeDevice(device, { ...there, devices: [...there.devices, ...fresh] });
+        if (!verdict.ok) return fail('Conflict', verdict.error.message);
+        if (verdict.value === 'Added') fresh.push(device);
+      }
+      await insertDevices(trx, fresh, actor);
+      return ok({ added: fresh.length, unchanged: devices.length - fresh.length });
+    }),
+  );
+  return done.ok ? done.value : done;
+}
+
+async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], actor: Actor): Promise<void> {
+  if (devices.length === 0) return;
+  const macs = devices.flatMap(({ name, macs }) => macs.map((mac, position) => ({ mac, device: name, position })));
+  await sql`insert into device (name, uuid, collection, class, enabled, properties)
+    select name, uuid, collection, class, enabled, properties
+    from jsonb_populate_recordset(null::device, ${JSON.stringify(devices)}::jsonb)`.execute(trx);
+  await sql`insert into device_mac select * from jsonb_populate_recordset(null::device_mac, ${JSON.stringify(macs)}::jsonb)`.execute(
+    trx,
+  );
+  await sql`insert into audit (source, who, action, kind, name, after)
+    select ${actor.source}, ${actor.who}, 'add', 'device', device ->> 'name', device
+    from jsonb_array_elements(${JSON.stringify(devices)}::jsonb) as device`.execute(trx);
+}
+
+/** The device that was removed, with its MACs; undefined when there was none. Its session, if it streams, goes on until it ends. */
+export function removeDevice(database: Database, name: string, actor: Actor): Answer<Device | undefined> {
+  return database.run((db) =>
+    db.transaction().execute(async (trx) => {
+      const [device] = await readDevices(trx, [name]);
+      if (!device) return undefined;
+      await trx.deleteFrom('device').where('name', '=', name).execute();
+      await trx.deleteFrom('session').where('device', '=', name).where('ended', '=', true).execute();
+      await trx
+        .insertInto('audit')
+        .values({ ...actor, action: 'remove', kind: 'device', name, before: device, after: null })
+        .execute();
+      return device;
+    }),
+  );
+}
+
+export const getDevice = (database: Database, name: string): Answer<Device | undefined> =>
+  database.run(async (db) => (await readDevices(db, [name]))[0]);
+
+/** By name; of one collection, of one site, or all. */
+export function listDevices(
+  database: Database,
+  only: { readonly collection?: string; readonly site?: string } = {},
+): Answer<readonly Device[]> {
+  return database.run(async (db) => {
+    const names = await db
+      .selectFrom('device')
+      .innerJoin('collection', 'collection.name', 'device.collection')
+      .select('device.name')
+      .$if(only.collection !== undefined, (query) => query.where('collection', '=', only.collection ?? ''))
+      .$if(only.site !== undefined, (query) => query.where('site', '=', only.site ?? ''))
+      .execute();
+    const devices = await readDevices(
+      db,
+      names.map(({ name }) => name),
+    );
+    return devices.sort((a, b) => (a.name < b.name ? -1 : 1));
+  });
+}
+
+/** Names of all collections, for messages and completion. */
+export const collectionNames = (database: Database): Answer<readonly string[]> =>
+  database.run(async (db) =>
+    (await db.selectFrom('collection').select('name').orderBy('name').execute()).map(({ name }) => name),
+  );

@@ -1,0 +1,203 @@
+/** The resources as rows: what the operator writes. Projecting the same again writes nothing. */
+import { type Kysely, sql } from 'kysely';
+import type { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts';
+import type { Answer, Database } from './connection.ts';
+import { readSnapshot } from './kinds.ts';
+import type { Row, Tables } from './tables.ts';
+
+export interface Pool {
+  readonly name: string;
+  readonly site: string;
+}
+
+/** All resources of one farm. */
+export interface Projection {
+  readonly farm: Omit<Farm, 'id'>;
+  readonly sites: readonly Site[];
+  readonly collections: readonly Collection[];
+  readonly stores: readonly Store[];
+  readonly pools: readonly Pool[];
+  readonly vdisks: readonly VDisk[];
+  /** Their content is stated by `setVersionContent` alone. */
+  readonly versions: readonly Omit<Version, 'content'>[];
+}
+
+export type ProjectedKind = 'site' | 'collection' | 'store' | 'server_pool' | 'vdisk';
+
+export interface Projected {
+  readonly farmId: string;
+  /** Rows without a resource; they are served on until `remove` says that their deletion was witnessed. */
+  readonly orphaned: readonly { readonly kind: ProjectedKind; readonly name: string }[];
+}
+
+type Projectable = ProjectedKind | 'vdisk_version';
+type Written<T extends Projectable> = Omit<Row<T>, 'orphaned' | 'listed' | 'content'>;
+
+/**
+ * Makes the rows what the resources say, in one transaction; makes the farm's id when the database holds none. `Conflict` names what
+ * does not fit, such as a collection of a site that is not there.
+ */
+export function project(database: Database, projection: Projection): Answer<Projected> {
+  return database.run((db) =>
+    db.transaction().execute(async (trx) => {
+      const farmId = await writeFarm(trx, projection.farm);
+      await write(
+        trx,
+        'site',
+        ['name', 'boot'],
+        projection.sites.map(({ name, boot }) => ({ name, boot })),
+      );
+      await write(
+        trx,
+        'collection',
+        ['name', 'site', 'vdisk', 'class', 'template'],
+        projection.collections.map(collectionRow),
+      );
+      await write(trx, 'store', ['name', 'site', 'pools', 'servers', 'local'], projection.stores.map(storeRow));
+      await write(
+        trx,
+        'server_pool',
+        ['name', 'site'],
+        projection.pools.map(({ name, site }) => ({ name, site })),
+      );
+      await write(
+        trx,
+        'vdisk',
+        ['name', 'store', 'file_name', 'enabled', 'load_balancing', 'overlay_mib', 'boot_version', 'command_line'],
+        projection.vdisks.map(vdiskRow),
+      );
+      await writeVersions(trx, projection);
+      const orphaned = [
+        ...(await markOrphans(trx, 'site', projection.sites)),
+        ...(await markOrphans(trx, 'collection', projection.collections)),
+        ...(await markOrphans(trx, 'store', projection.stores)),
+        ...(await markOrphans(trx, 'server_pool', projection.pools)),
+        ...(await markOrphans(trx, 'vdisk', projection.vdisks)),
+      ];
+      return { farmId, orphaned };
+    }),
+  );
+}
+
+/** The row of a resource whose deletion was witnessed. `Conflict` when others need it: devices their collection, collections their site. */
+export function remove(database: Database, kind: ProjectedKind, name: string): Answer<void> {
+  return database.run(async (db) => {
+    await sql`delete from ${sql.table(kind)} where name = ${name}`.execute(db);
+  });
+}
+
+/** States what is right about a version. False: the farm has no such version. */
+export function setVersionContent(
+  database: Database,
+  vdisk: string,
+  number: number,
+  content: NonNullable<Version['content']>,
+): Answer<boolean> {
+  return database.run(async (db) => {
+    const json = JSON.stringify(content);
+    const { rows } = await sql<{ found: number }>`
+      with changed as (update vdisk_version set content = ${json}::jsonb
+        where vdisk = ${vdisk} and number = ${number} and content is distinct from ${json}::jsonb)
+      select count(*)::int as found from vdisk_version where vdisk = ${vdisk} and number = ${number}`.execute(db);
+    return rows[0]?.found === 1;
+  });
+}
+
+/** All small tables at one moment; undefined while nothing was projected yet. */
+export const snapshot = (database: Database): Answer<Awaited<ReturnType<typeof readSnapshot>>> =>
+  database.run(readSnapshot);
+
+async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm']): Promise<string> {
+  const row = {
+    name: farm.name,
+    mode: farm.mode,
+    offline: farm.offline,
+    auto_add: farm.autoAdd ?? null,
+    suspend: farm.suspend,
+  };
+  const found = await trx.selectFrom('farm').select('id').forUpdate().executeTakeFirst();
+  if (!found) return (await trx.insertInto('farm').values(row).returning('id').executeTakeFirstOrThrow()).id;
+  await sql`update farm set name = new.name, mode = new.mode, offline = new.offline, auto_add = new.auto_add, suspend = new.suspend
+    from jsonb_populate_record(null::farm, ${JSON.stringify(row)}::jsonb) as new
+    where (farm.name, farm.mode, farm.offline, farm.auto_add, farm.suspend)
+      is distinct from (new.name, new.mode, new.offline, nullif(new.auto_add, 'null'), new.suspend)`.execute(trx);
+  return found.id;
+}
+
+/** One statement a table, whatever the number of rows; rows that are right already are not touched. */
+async function write<T extends Projectable>(
+  trx: Kysely<Tables>,
+  table: T,
+  columns: readonly (keyof Written<T> & string)[],
+  rows: readonly Written<T>[],
+): Promise<void> {
+  const own = table === 'vdisk_version' ? 'listed' : 'orphaned';
+  const keys = table === 'vdisk_version' ? ['vdisk', 'number'] : ['name'];
+  const served = sql.lit(own === 'listed');
+  const list = (prefix: string) => sql.join(columns.map((column) => sql.ref(`${prefix}.${column}`)));
+  await sql`
+    insert into ${sql.table(table)} (${sql.join(columns.map((column) => sql.ref(column)))}, ${sql.ref(own)})
+    select ${list('new')}, ${served} from jsonb_populate_recordset(null::${sql.table(table)}, ${JSON.stringify(rows)}::jsonb) as new
+    on conflict (${sql.join(keys.map((key) => sql.ref(key)))}) do update
+      set ${sql.join([...columns, own].map((column) => sql`${sql.ref(column)} = ${sql.ref(`excluded.${column}`)}`))}
+      where (${list(table)}, ${sql.ref(`${table}.${own}`)}) is distinct from (${list('excluded')}, ${served})`.execute(
+    trx,
+  );
+}
+
+/** A version that its VDisk names no more is not served; those of a VDisk that is merely absent stay as they are. */
+async function writeVersions(trx: Kysely<Tables>, { vdisks, versions }: Projection): Promise<void> {
+  await write(trx, 'vdisk_version', ['vdisk', 'number', 'access', 'release_at'], versions.map(versionRow));
+  await sql`update vdisk_version set listed = false
+    where listed and vdisk = any(${vdisks.map(({ name }) => name)})
+      and vdisk || '/' || number <> all(${versions.map((version) => `${version.vdisk}/${version.number}`)})`.execute(
+    trx,
+  );
+}
+
+async function markOrphans(
+  trx: Kysely<Tables>,
+  kind: ProjectedKind,
+  present: readonly { readonly name: string }[],
+): Promise<Projected['orphaned'][number][]> {
+  await sql`update ${sql.table(kind)} set orphaned = true
+    where not orphaned and name <> all(${present.map(({ name }) => name)})`.execute(trx);
+  const { rows } = await sql<{
+    name: string;
+  }>`select name from ${sql.table(kind)} where orphaned order by name`.execute(trx);
+  return rows.map(({ name }) => ({ kind, name }));
+}
+
+const collectionRow = (collection: Collection): Written<'collection'> => ({
+  name: collection.name,
+  site: collection.site,
+  vdisk: collection.vdisk ?? null,
+  class: collection.class,
+  template: collection.template,
+});
+
+const storeRow = (store: Store): Written<'store'> => ({
+  name: store.name,
+  site: store.site ?? null,
+  pools: store.pools,
+  servers: store.servers,
+  local: store.local,
+});
+
+const vdiskRow = (vdisk: VDisk): Written<'vdisk'> => ({
+  name: vdisk.name,
+  store: vdisk.store,
+  file_name: vdisk.fileName,
+  enabled: vdisk.enabled,
+  load_balancing: vdisk.loadBalancing,
+  overlay_mib: vdisk.overlayMiB,
+  boot_version: vdisk.bootVersion ?? null,
+  command_line: vdisk.commandLine,
+});
+
+const versionRow = (version: Omit<Version, 'content'>): Written<'vdisk_version'> => ({
+  vdisk: version.vdisk,
+  number: version.number,
+  access: version.access,
+  release_at: version.releaseAt ?? null,
+});

@@ -1,0 +1,187 @@
+/** What servers write about themselves: that they are there, who streams from them, which copies they hold. */
+import { type Kysely, sql } from 'kysely';
+import type { CopyState, Server, Session } from '../farm/model.ts';
+import type { Answer, Database } from './connection.ts';
+import type { Tables } from './tables.ts';
+
+/** Adds a server or brings its row up to date, and counts as a heartbeat. */
+export function registerServer(database: Database, server: Server): Answer<void> {
+  const { name, site, pool, address, ports, powerRating } = server;
+  const row = { site, pool, address, ports, power_rating: powerRating };
+  return database.run(async (db) => {
+    await db
+      .insertInto('server')
+      .values({ name, ...row })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet({ ...row, heartbeat: sql`now()` }))
+      .execute();
+  });
+}
+
+/** False: the farm has no such server any more, so it must register again. */
+export function heartbeat(database: Database, name: string): Answer<boolean> {
+  return database.run(async (db) => {
+    const done = await db
+      .updateTable('server')
+      .set({ heartbeat: sql`now()` })
+      .where('name', '=', name)
+      .executeTakeFirst();
+    return done.numUpdatedRows > 0n;
+  });
+}
+
+/** Takes a server out of the farm for good, with what it said of its copies. */
+export function unregisterServer(database: Database, name: string): Answer<void> {
+  return database.run((db) =>
+    db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('copy').where('server', '=', name).execute();
+      await trx.deleteFrom('server').where('name', '=', name).execute();
+    }),
+  );
+}
+
+/** Seconds since each server's last heartbeat, by the database's own clock. */
+export function heartbeatAges(database: Database): Answer<ReadonlyMap<string, number>> {
+  return database.run(async (db) => {
+    const rows = await db
+      .selectFrom('server')
+      .select(['name', sql<number>`extract(epoch from now() - heartbeat)::float8`.as('age')])
+      .execute();
+    return new Map(rows.map(({ name, age }) => [name, age]));
+  });
+}
+
+/** One device's latest state: it streams (`session`), or its session of this epoch has ended. */
+export interface SessionChange {
+  readonly device: string;
+  readonly epoch: number;
+  /** Absent only when the end is all that is known. */
+  readonly session?: Session;
+  readonly ended: boolean;
+}
+
+export function upsertSession(database: Database, session: Session): Answer<void> {
+  return applySessions(database, [{ device: session.device, epoch: session.epoch, session, ended: false }]);
+}
+
+/** Ends the session of this epoch or an older one; a newer one stays. */
+export function endSession(database: Database, device: string, epoch: number): Answer<void> {
+  return applySessions(database, [{ device, epoch, ended: true }]);
+}
+
+export function applySessions(database: Database, changes: readonly SessionChange[]): Answer<void> {
+  return database.run((db) => db.transaction().execute((trx) => writeSessions(trx, changes)));
+}
+
+/** Entries of a server's journal, and the sessions that they come to. An entry that was applied before is not applied again. */
+export interface Replay {
+  readonly server: string;
+  readonly entries: readonly { readonly id: string; readonly change: SessionChange }[];
+}
+
+/** No journal comes back after a year. */
+const ENTRY_LIFE = sql`interval '400 days'`;
+
+/** All or nothing; gives how many entries were new. `collapse` keeps the latest change of each device. */
+export function replayJournal(
+  database: Database,
+  { server, entries }: Replay,
+  collapse: (changes: readonly SessionChange[]) => readonly SessionChange[],
+): Answer<number> {
+  return database.run((db) =>
+    db.transaction().execute(async (trx) => {
+      await sql`delete from journal_entry where applied_at < now() - ${ENTRY_LIFE}`.execute(trx);
+      const { rows } = await sql<{ id: string }>`insert into journal_entry (id, server)
+        select unnest(${entries.map(({ id }) => id)}::uuid[]), ${server} on conflict do nothing returning id`.execute(
+        trx,
+      );
+      const fresh = new Set(rows.map(({ id }) => id));
+      await writeSessions(trx, collapse(entries.filter(({ id }) => fresh.has(id)).map(({ change }) => change)));
+      return fresh.size;
+    }),
+  );
+}
+
+/** At most one change a device. In the order of devices, so that two servers cannot wait for each other. */
+async function writeSessions(trx: Kysely<Tables>, changes: readonly SessionChange[]): Promise<void> {
+  const rows = changes
+    .flatMap(({ session, ended }) => (session ? [{ ...session, ended }] : []))
+    .sort((a, b) => (a.device < b.device ? -1 : 1));
+  if (rows.length > 0)
+    await sql`insert into session (device, server, vdisk, version, since, epoch, protocol, ended)
+      select device, server, vdisk, version, since, epoch, protocol, ended
+      from jsonb_populate_recordset(null::session, ${JSON.stringify(rows)}::jsonb)
+      on conflict (device) do update set server = excluded.server, vdisk = excluded.vdisk, version = excluded.version,
+        since = excluded.since, epoch = excluded.epoch, protocol = excluded.protocol, ended = excluded.ended
+      where session.epoch < excluded.epoch or (session.epoch = excluded.epoch and excluded.ended and not session.ended)`.execute(
+      trx,
+    );
+  const ends = changes.filter(({ session, ended }) => ended && !session);
+  if (ends.length > 0)
+    await sql`update session set ended = true, epoch = gone.epoch
+      from jsonb_to_recordset(${JSON.stringify(ends)}::jsonb) as gone (device text, epoch bigint)
+      where session.device = gone.device and session.epoch <= gone.epoch and not session.ended`.execute(trx);
+}
+
+/** Who streams what from whom. */
+export function sessions(database: Database): Answer<readonly Session[]> {
+  return database.run((db) =>
+    db
+      .selectFrom('session')
+      .select(['device', 'server', 'vdisk', 'version', 'since', 'epoch', 'protocol'])
+      .where('ended', '=', false)
+      .orderBy('device')
+      .execute(),
+  );
+}
+
+export interface CopyRow {
+  readonly vdisk: string;
+  readonly version: number;
+  readonly state: CopyState;
+  readonly progressPercent: number;
+  /** Digest of the files as they are, 64 hex digits. */
+  readonly manifest?: string;
+  readonly message: string;
+}
+
+/** Replaces what is known of a server's copies; unchanged rows are not touched. */
+export function recordCopies(database: Database, server: string, copies: readonly CopyRow[]): Answer<void> {
+  const rows = copies.map((copy) => ({ ...copy, server, progress_percent: copy.progressPercent }));
+  return database.run((db) =>
+    db.transaction().execute(async (trx) => {
+      await sql`delete from copy where server = ${server}
+        and vdisk || '/' || version <> all(${copies.map(({ vdisk, version }) => `${vdisk}/${version}`)})`.execute(trx);
+      await sql`insert into copy (server, vdisk, version, state, progress_percent, manifest, message)
+        select server, vdisk, version, state, progress_percent, manifest, message
+        from jsonb_populate_recordset(null::copy, ${JSON.stringify(rows)}::jsonb)
+        on conflict (server, vdisk, version) do update set state = excluded.state, progress_percent = excluded.progress_percent,
+          manifest = excluded.manifest, message = excluded.message, reported_at = now()
+        where (copy.state, copy.progress_percent, copy.manifest, copy.message)
+          is distinct from (excluded.state, excluded.progress_percent, excluded.manifest, excluded.message)`.execute(
+        trx,
+      );
+    }),
+  );
+}
+
+/** What each server last said of its copies. */
+export function copies(database: Database): Answer<readonly (CopyRow & { readonly server: string })[]> {
+  return database.run(async (db) => {
+    const rows = await db
+      .selectFrom('copy')
+      .selectAll()
+      .orderBy('server')
+      .orderBy('vdisk')
+      .orderBy('version')
+      .execute();
+    return rows.map(({ server, vdisk, version, state, progress_percent, manifest, message }) => ({
+      server,
+      vdisk,
+      version,
+      state,
+      progressPercent: progress_percent,
+      ...(manifest === null ? {} : { manifest }),
+      message,
+    }));
+  });
+}

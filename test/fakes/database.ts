@@ -1,0 +1,44 @@
+/** Fills a real database with what a test says, through the same queries that the operator, servers and commands use. */
+import type { Database } from '../../src/database/connection.ts';
+import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
+import { type Projection, project, setVersionContent } from '../../src/database/project.ts';
+import { endSession, registerServer, sessions, upsertSession } from '../../src/database/servers.ts';
+import type { FarmSnapshot } from '../../src/farm/model.ts';
+import type { Fault, Result } from '../../src/kit/result.ts';
+import type { FarmContents } from './farmdata.ts';
+
+export const projectionOf = (snapshot: FarmSnapshot): Projection => {
+  const { id: _, ...farm } = snapshot.farm;
+  return {
+    farm,
+    sites: snapshot.sites,
+    collections: snapshot.collections,
+    stores: snapshot.stores,
+    pools: [{ name: 'main', site: 'default' }],
+    vdisks: snapshot.vdisks,
+    versions: snapshot.versions.map(({ content: _, ...version }) => version),
+  };
+};
+
+/** Devices and sessions that are there and not named go. The snapshot's farm id is the database's own. */
+export async function loadDatabase(
+  database: Database,
+  { snapshot, devices, sessions: wanted }: FarmContents,
+): Promise<void> {
+  const actor = { source: 'command', who: 'test' } as const;
+  await must(project(database, projectionOf(snapshot)));
+  for (const { vdisk, number, content } of snapshot.versions)
+    if (content) await must(setVersionContent(database, vdisk, number, content));
+  for (const server of snapshot.servers) await must(registerServer(database, server));
+  for (const { name } of await must(listDevices(database))) await must(removeDevice(database, name, actor));
+  await must(addDevices(database, devices, actor));
+  for (const { device, epoch } of await must(sessions(database)))
+    if (!wanted.some((session) => session.device === device)) await must(endSession(database, device, epoch));
+  for (const session of wanted) await must(upsertSession(database, session));
+}
+
+async function must<T>(answer: Promise<Result<T, Fault>>): Promise<T> {
+  const result = await answer;
+  if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
+  return result.value;
+}

@@ -1,0 +1,371 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { connect, type Database, type DatabaseState } from '../../src/database/connection.ts';
+import { databaseData } from '../../src/database/data.ts';
+import { addDevices, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { type Projection, project, remove, setVersionContent, snapshot } from '../../src/database/project.ts';
+import {
+  applySessions,
+  copies,
+  endSession,
+  heartbeat,
+  heartbeatAges,
+  recordCopies,
+  registerServer,
+  sessions,
+  unregisterServer,
+  upsertSession,
+} from '../../src/database/servers.ts';
+import type { FarmSnapshot } from '../../src/farm/model.ts';
+import type { Result } from '../../src/kit/result.ts';
+import { aDevice, aFarm, aSession, farmDataContract, sorted } from '../contract/farmdata.ts';
+import { loadDatabase, projectionOf } from '../fakes/database.ts';
+import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+
+let postgres: PostgresServer;
+beforeAll(async () => {
+  postgres = await startPostgres();
+}, 60_000);
+afterAll(() => postgres.close());
+
+const opened: Database[] = [];
+afterAll(async () => {
+  for (const database of opened) await database.close();
+});
+
+function open(uri: string, maxConnections = 4): Database {
+  const connected = connect({ uri, maxConnections });
+  if (!connected.ok) throw new Error(connected.error.message);
+  opened.push(connected.value);
+  return connected.value;
+}
+
+async function fresh(name: string): Promise<Database> {
+  const uri = await postgres.createDatabase(name);
+  value(await migrate(uri));
+  return open(uri);
+}
+
+function value<T>(result: Result<T, { code: string; message: string }>): T {
+  if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
+  return result.value;
+}
+
+const dirty = async (database: Database): Promise<string[]> =>
+  value(await database.run((db) => db.deleteFrom('dirty').returning(['kind', 'key']).execute()))
+    .map(({ kind, key }) => `${kind} ${key}`)
+    .sort();
+
+const command = { source: 'command', who: 'test' } as const;
+
+farmDataContract('PostgreSQL', async () => {
+  const database = await fresh('contract');
+  const data = databaseData(database, 20);
+  return { data, load: (contents) => loadDatabase(database, contents), close: () => data.close() };
+});
+
+describe('migrations', () => {
+  test('from nothing, then again, then two at a time', async () => {
+    const uri = await postgres.createDatabase('migrations');
+    expect(value(await migrate(uri))).toEqual(['farm']);
+    expect(value(await migrate(uri))).toEqual([]);
+    const other = await postgres.createDatabase('migrations2');
+    const both = await Promise.all([migrate(other), migrate(other)]);
+    expect(both.flatMap(value)).toEqual(['farm']);
+  });
+
+  test('a failing one leaves nothing behind and is named; one with a changed text is refused', async () => {
+    const uri = await postgres.createDatabase('migrations3');
+    const good = { number: 1, name: 'good', sql: 'create table a (x int)' };
+    const bad = { number: 2, name: 'bad', sql: 'create table b (x int); select 1/0' };
+    expect(await migrate(uri, [good, bad])).toMatchObject({ error: { code: 'Refused', message: /division by zero/ } });
+    expect(value(await migrate(uri, [good, { ...bad, sql: 'create table b (x int)' }]))).toEqual(['bad']);
+    expect(await migrate(uri, [{ ...good, sql: 'select 1' }])).toMatchObject({
+      error: { code: 'Refused', message: /another text/ },
+    });
+  });
+
+  test('a schema that is missing is refused by name', async () => {
+    const database = open(await postgres.createDatabase('empty'));
+    expect(await sessions(database)).toMatchObject({
+      error: { code: 'Refused', message: /relation "session" does not exist/ },
+    });
+    expect(database.state.reachable).toBe(true);
+  });
+});
+
+describe('projection', () => {
+  let database: Database;
+  const wanted: Projection = projectionOf(aFarm());
+  beforeAll(async () => {
+    database = await fresh('projection');
+  });
+  const stored = async (): Promise<FarmSnapshot | undefined> => value(await snapshot(database));
+
+  test('there is no farm before the first', async () => expect(await stored()).toBeUndefined());
+
+  test('writes every field, makes an id once, and the same again changes no row', async () => {
+    const first = value(await project(database, wanted));
+    expect(first.orphaned).toEqual([]);
+    await dirty(database);
+    expect(value(await project(database, wanted)).farmId).toBe(first.farmId);
+    expect(await dirty(database)).toEqual([]);
+    const bare = { ...aFarm(), servers: [], versions: aFarm().versions.map(({ content: _, ...version }) => version) };
+    const read = await stored();
+    expect(read && sorted(read)).toEqual(sorted({ ...bare, farm: { ...bare.farm, id: first.farmId } }));
+  });
+
+  test('a changed field is written and marks its row alone', async () => {
+    value(await project(database, { ...wanted, vdisks: wanted.vdisks.map((vdisk) => ({ ...vdisk, overlayMiB: 77 })) }));
+    expect(await dirty(database)).toEqual(['vdisk lab', 'vdisk pinned']);
+    const { autoAdd: _, ...without } = wanted.farm;
+    value(await project(database, { ...wanted, farm: without }));
+    expect(await dirty(database)).toEqual(['farm true', 'vdisk lab', 'vdisk pinned']);
+    value(await project(database, { ...wanted, farm: without }));
+    expect(await dirty(database)).toEqual([]);
+    expect((await stored())?.farm).not.toHaveProperty('autoAdd');
+    value(await project(database, wanted));
+    expect((await stored())?.farm.autoAdd).toEqual(wanted.farm.autoAdd);
+  });
+
+  test('content is kept by a projection, and kept while its version is left out', async () => {
+    const content = { manifest: 'c'.repeat(64), files: [{ name: 'lab.raw', sizeBytes: 1, sha256: 'd'.repeat(64) }] };
+    expect(value(await setVersionContent(database, 'lab', 0, content))).toBe(true);
+    expect(value(await setVersionContent(database, 'lab', 9, content))).toBe(false);
+    value(await project(database, { ...wanted, versions: wanted.versions.slice(1) }));
+    expect((await stored())?.versions.map(({ number }) => number)).toEqual([1]);
+    value(await project(database, wanted));
+    expect((await stored())?.versions.find(({ number }) => number === 0)?.content).toEqual(content);
+  });
+
+  test('a resource that is absent is orphaned and served on, with its versions; removed only by name', async () => {
+    const lost = { ...wanted, vdisks: wanted.vdisks.slice(1), versions: [], collections: [] };
+    expect(value(await project(database, lost)).orphaned).toEqual([
+      { kind: 'collection', name: 'room-101' },
+      { kind: 'collection', name: 'room-102' },
+      { kind: 'vdisk', name: 'lab' },
+    ]);
+    const read = await stored();
+    expect([read?.vdisks.length, read?.versions.length, read?.collections.length]).toEqual([2, 2, 2]);
+    value(await remove(database, 'vdisk', 'lab'));
+    expect((await stored())?.versions).toEqual([]);
+    expect(value(await project(database, wanted)).orphaned).toEqual([]);
+  });
+
+  test('what does not fit is a conflict that says why, and changes nothing', async () => {
+    const before = await stored();
+    const collections = [...wanted.collections, { name: 'x', site: 'lyon', class: 'Test', template: {} } as const];
+    expect(await project(database, { ...wanted, sites: [], vdisks: [], collections })).toMatchObject({
+      error: { code: 'Conflict', message: /a collection needs its site: .*lyon/ },
+    });
+    expect(await stored()).toEqual(before);
+    value(await addDevices(database, [aDevice()], command));
+    expect(await remove(database, 'collection', 'room-101')).toMatchObject({
+      error: { code: 'Conflict', message: /device/ },
+    });
+  });
+});
+
+describe('servers', () => {
+  let database: Database;
+  const [server] = aFarm().servers;
+  if (!server) throw new Error('the farm of the tests has a server');
+  beforeAll(async () => {
+    database = await fresh('servers');
+  });
+
+  test('registers, and only changes mark it: heartbeats and registering again do not', async () => {
+    expect(value(await heartbeat(database, 'node-a'))).toBe(false);
+    value(await registerServer(database, server));
+    expect(await dirty(database)).toEqual(['server node-a']);
+    expect(value(await heartbeat(database, 'node-a'))).toBe(true);
+    value(await registerServer(database, server));
+    expect(await dirty(database)).toEqual([]);
+    expect(value(await heartbeatAges(database)).get('node-a')).toBeLessThan(5);
+    value(await registerServer(database, { ...server, powerRating: 9 }));
+    expect(await dirty(database)).toEqual(['server node-a']);
+  });
+
+  test('copies are replaced as a whole, and go with their server', async () => {
+    const copy = {
+      vdisk: 'lab',
+      version: 0,
+      state: 'UpToDate',
+      progressPercent: 100,
+      manifest: 'a',
+      message: '',
+    } as const;
+    const { manifest: _, ...copying } = { ...copy, version: 1, state: 'Copying', progressPercent: 3 } as const;
+    value(await recordCopies(database, 'node-a', [copy, copying]));
+    expect(value(await copies(database))).toEqual([copy, copying].map((row) => ({ ...row, server: 'node-a' })));
+    value(await recordCopies(database, 'node-a', [{ ...copy, state: 'OutOfDate' }]));
+    expect(value(await copies(database))).toEqual([{ ...copy, state: 'OutOfDate', server: 'node-a' }]);
+    value(await unregisterServer(database, 'node-a'));
+    expect(value(await copies(database))).toEqual([]);
+    expect(value(await heartbeatAges(database)).size).toBe(0);
+  });
+
+  test('of sessions the highest epoch wins, whatever the order; an ended one stays ended', async () => {
+    const at = (epoch: number, on: string) => aSession({ epoch, server: on });
+    value(await upsertSession(database, at(5, 'node-a')));
+    value(await upsertSession(database, at(7, 'node-b')));
+    value(await upsertSession(database, at(6, 'node-a')));
+    expect(value(await sessions(database))).toEqual([at(7, 'node-b')]);
+    value(await endSession(database, 'pc0001', 6));
+    expect(value(await sessions(database))).toEqual([at(7, 'node-b')]);
+    value(await endSession(database, 'pc0001', 7));
+    value(await upsertSession(database, at(7, 'node-b')));
+    expect(value(await sessions(database))).toEqual([]);
+    value(await applySessions(database, [{ device: 'pc0001', epoch: 8, session: at(8, 'node-a'), ended: true }]));
+    value(await upsertSession(database, at(8, 'node-a')));
+    expect(value(await sessions(database))).toEqual([]);
+    value(await upsertSession(database, at(9, 'node-a')));
+    expect(value(await sessions(database))).toEqual([at(9, 'node-a')]);
+  });
+});
+
+describe('devices', () => {
+  let database: Database;
+  const uuid = '6d3c8a62-0000-4000-8000-000000000001';
+  beforeAll(async () => {
+    database = await fresh('devices');
+    await loadDatabase(database, { snapshot: aFarm(), devices: [aDevice({ uuid })], sessions: [] });
+  });
+  const refusal = async (...devices: Parameters<typeof aDevice>[0][]): Promise<string> => {
+    const answer = await addDevices(database, devices.map(aDevice), command);
+    return answer.ok ? 'added' : answer.error.message;
+  };
+
+  test('adding the same again changes nothing', async () => {
+    expect(value(await addDevices(database, [aDevice({ uuid })], command))).toEqual({ added: 0, unchanged: 1 });
+  });
+
+  test.each([
+    ['a name that is taken', [{ collection: 'room-102', uuid }], /pc0001 exists and differs: collection room-101/],
+    [
+      'a collection that is not there',
+      [{ name: 'b', macs: ['52:54:00:00:00:0b'], collection: 'x' }],
+      /no collection x; it has room-101, room-102/,
+    ],
+    ['a MAC of another device', [{ name: 'b' }], /52:54:00:00:00:01 belongs to device pc0001/],
+    ['a UUID of another device', [{ name: 'b', macs: ['52:54:00:00:00:0b'], uuid }], /belongs to device pc0001/],
+    [
+      'a MAC twice in one call',
+      [
+        { name: 'b', macs: ['52:54:00:00:00:0b'] },
+        { name: 'c', macs: ['52:54:00:00:00:0b'] },
+      ],
+      /belongs to device b/,
+    ],
+    ['a name that is no label', [{ name: 'Not a label', macs: ['52:54:00:00:00:0c'] }], /a device name is 1 to 63/],
+  ])('refuses %s, and adds none of the call', async (_, devices, reason) => {
+    expect(await refusal(...devices)).toMatch(reason);
+    expect(value(await listDevices(database))).toEqual([aDevice({ uuid })]);
+  });
+
+  test('lists by collection and by site, gets one, removes with all its MACs; audit tells', async () => {
+    const second = aDevice({
+      name: 'b',
+      macs: ['52:54:00:00:00:0b', '52:54:00:00:00:0c'],
+      collection: 'room-102',
+      class: 'Test',
+    });
+    value(await addDevices(database, [second], command));
+    expect(value(await listDevices(database, { collection: 'room-102' }))).toEqual([second]);
+    expect(value(await listDevices(database, { site: 'default' }))).toHaveLength(2);
+    expect(value(await listDevices(database, { site: 'lyon' }))).toEqual([]);
+    expect(value(await getDevice(database, 'b'))).toEqual(second);
+    await dirty(database);
+    expect(value(await removeDevice(database, 'b', command))).toEqual(second);
+    expect(new Set(await dirty(database))).toEqual(
+      new Set(['device b', 'mac 52:54:00:00:00:0b', 'mac 52:54:00:00:00:0c']),
+    );
+    expect(value(await removeDevice(database, 'b', command))).toBeUndefined();
+    const audit = value(
+      await database.run((db) => db.selectFrom('audit').selectAll().where('name', '=', 'b').orderBy('id').execute()),
+    );
+    expect(audit).toMatchObject([
+      { action: 'add', source: 'command', who: 'test', before: null, after: second },
+      { action: 'remove', before: second, after: null },
+    ]);
+  });
+});
+
+describe('a database in trouble', () => {
+  test('a uri that is none is refused at once', () => {
+    expect(connect({ uri: 'mysql://x' })).toMatchObject({ ok: false, error: { code: 'InvalidUri' } });
+  });
+
+  test.each([
+    [
+      'a wrong password',
+      (uri: string) => uri.replace('secret', 'wrong'),
+      'AuthenticationFailed',
+      /check user and password/,
+    ],
+    ['no such database', (uri: string) => `${uri}x`, 'Refused', /does not exist/],
+    ['nobody listening', (uri: string) => uri.replace(/:\d+\//, ':1/'), 'Unreachable', /ECONNREFUSED/],
+    ['TLS where there is none', (uri: string) => `${uri}?sslmode=require`, 'Refused', /SSL/],
+  ])('%s is named, without the secret, by calls and by the state', async (_, change, code, message) => {
+    const database = open(change(postgres.uri));
+    const answer = await sessions(database);
+    expect(answer).toMatchObject({ ok: false, error: { code, message } });
+    expect(JSON.stringify(answer)).not.toMatch(/:secret|wrong/);
+    expect(database.state).toMatchObject({ reachable: false, fault: { code } });
+  });
+
+  test('a bug in the caller is thrown, not taken for a fault', async () => {
+    const database = open(postgres.uri);
+    await expect(database.run(() => Promise.reject(new TypeError('bug')))).rejects.toThrow('bug');
+  });
+
+  test('a slow statement trips the breaker; then calls answer at once until a probe succeeds', async () => {
+    const database = open(postgres.uri);
+    const states: DatabaseState[] = [];
+    database.onState((state) => states.push(state));
+    const slow = await database.run((db) => sql`select pg_sleep(30)`.execute(db));
+    expect(slow).toMatchObject({ ok: false, error: { code: 'TimedOut' } });
+    const asked = Date.now();
+    expect(await database.run((db) => sql`select 1`.execute(db))).toMatchObject({ error: { code: 'TimedOut' } });
+    expect(Date.now() - asked).toBeLessThan(100);
+    await until('the breaker closes', () => database.state.reachable);
+    expect(states.map(({ reachable }) => reachable)).toEqual([false, true]);
+  }, 15_000);
+
+  test('an exhausted pool trips it', async () => {
+    const database = open(postgres.uri, 1);
+    const hold = database.run((db) =>
+      db.connection().execute(async (one) => {
+        for (let n = 0; n < 3; n++) await sql`select pg_sleep(1)`.execute(one);
+      }),
+    );
+    expect(await database.run((db) => sql`select 1`.execute(db))).toMatchObject({ error: { code: 'TimedOut' } });
+    expect(await hold).toMatchObject({ ok: false });
+    await until('the breaker closes', () => database.state.reachable);
+  }, 15_000);
+
+  test('killed: idle connections tell at once; started again: it heals by itself', async () => {
+    const database = open(postgres.uri);
+    value(await database.run((db) => sql`select 1`.execute(db)));
+    await postgres.kill();
+    await until('the state says so', () => !database.state.reachable);
+    expect(await database.run((db) => sql`select 1`.execute(db))).toMatchObject({ error: { code: 'Unreachable' } });
+    await postgres.start();
+    await until('it is reachable again', () => database.state.reachable);
+    value(await database.run((db) => sql`select 1`.execute(db)));
+  }, 30_000);
+
+  test('frozen: takes connections and says nothing: dead after 2 s', async () => {
+    const database = open(postgres.uri);
+    postgres.freeze();
+    try {
+      const asked = Date.now();
+      expect(await database.run((db) => sql`select 1`.execute(db))).toMatchObject({ error: { code: 'TimedOut' } });
+      expect(Date.now() - asked).toBeLessThan(4_000);
+    } finally {
+      postgres.thaw();
+    }
+    await until('it is reachable again', () => database.state.reachable);
+  }, 15_000);
+});

@@ -1,0 +1,241 @@
+/**
+ * Throwaway PostgreSQL and Redis servers for integration tests: real processes of Debian's packages, in a temporary folder, on
+ * loopback. They end with `close()`, and with the process that started them (pdeathsig), whatever happens to it.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { Client } from 'pg';
+
+const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
+const READY_DEADLINE_MS = 20_000;
+
+export interface PostgresServer {
+  readonly port: number;
+  /** Superuser, by password. */
+  readonly uri: string;
+  /** Another database of the same server, made empty. */
+  createDatabase(name: string): Promise<string>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** After `kill`, on the same port and data; resolves when it answers. */
+  start(): Promise<void>;
+  /** SIGSTOP and SIGCONT of the postmaster: the port still takes connections, nobody answers them. */
+  freeze(): void;
+  thaw(): void;
+  close(): Promise<void>;
+}
+
+export interface RedisServer {
+  readonly folder: string;
+  readonly socketPath: string;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** Removes what it keeps on disk; only after `kill`. */
+  wipe(): void;
+  close(): Promise<void>;
+}
+
+/** Waits until `condition` gives something true, asking each 10 ms; throws with `what` after the deadline. */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T> | T,
+  deadlineMs = 10_000,
+): Promise<NonNullable<T>> {
+  const end = Date.now() + deadlineMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value) return value;
+    } catch (thrown) {
+      last = thrown;
+    }
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last });
+    await delay(10);
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('no port');
+  return address.port;
+}
+
+/** One process that is started again after a kill. */
+class Service {
+  readonly #command: readonly string[];
+  #child: ChildProcess | undefined;
+  #output = '';
+
+  constructor(command: readonly string[]) {
+    this.#command = command;
+  }
+
+  start(): void {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...this.#command], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => {
+        this.#output = (this.#output + String(chunk)).slice(-4_000);
+      });
+    this.#child = child;
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await once(child, 'exit');
+  }
+}
+
+export async function startPostgres(): Promise<PostgresServer> {
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })));
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-postgres-'));
+  chownSync(folder, uid ?? 0, gid ?? 0);
+  const asPostgres = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+  const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
+  writeFileSync(passwordFile, 'secret\n');
+  chmodSync(passwordFile, 0o644);
+  execFileSync(
+    'setpriv',
+    [
+      ...asPostgres,
+      `${POSTGRES_BIN}/initdb`,
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '--pwfile',
+      passwordFile,
+      '--auth=scram-sha-256',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ],
+    { cwd: folder, stdio: 'pipe' },
+  );
+  const port = await freePort();
+  const settings = [
+    'fsync=off',
+    'listen_addresses=127.0.0.1',
+    `unix_socket_directories=${folder}`,
+    'shared_buffers=16MB',
+    'max_connections=50',
+  ];
+  const service = new Service([
+    ...asPostgres,
+    `${POSTGRES_BIN}/postgres`,
+    '-D',
+    data,
+    '-p',
+    String(port),
+    ...settings.flatMap((setting) => ['-c', setting]),
+  ]);
+  const uri = `postgresql://postgres:secret@127.0.0.1:${port}/postgres`;
+  const query = async (text: string): Promise<void> => {
+    const client = new Client({ connectionString: uri, connectionTimeoutMillis: 1_000 });
+    try {
+      await client.connect();
+      await client.query(text);
+    } finally {
+      await client.end();
+    }
+  };
+  const start = async (): Promise<void> => {
+    service.start();
+    await until('PostgreSQL answers', () => query('select 1').then(() => true), READY_DEADLINE_MS).catch((cause) => {
+      throw new Error(service.output, { cause });
+    });
+  };
+  await start();
+  return {
+    port,
+    uri,
+    async createDatabase(name) {
+      await query(`create database "${name}"`);
+      return uri.replace(/postgres$/, name);
+    },
+    kill: () => service.end('SIGKILL'),
+    start,
+    freeze: () => service.signal('SIGSTOP'),
+    thaw: () => service.signal('SIGCONT'),
+    async close() {
+      await service.end('SIGINT'); // fast shutdown
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** `config` is the text of a redis.conf; the data folder and the socket are added to it, and no port is opened unless it names one. */
+export async function startRedis(config = ''): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-redis-'));
+  const data = join(folder, 'data');
+  const socketPath = join(folder, 'redis.sock');
+  const configPath = join(folder, 'redis.conf');
+  mkdirSync(data);
+  const port = /^port /m.test(config) ? '' : 'port 0\n';
+  writeFileSync(configPath, `${config}\n${port}dir ${data}\nunixsocket ${socketPath}\n`);
+  const service = new Service(['redis-server', configPath]);
+  const start = async (): Promise<void> => {
+    service.start();
+    const answers = async (): Promise<boolean> => {
+      const client = new Redis({
+        path: socketPath,
+        lazyConnect: true,
+        retryStrategy: () => null,
+        enableReadyCheck: false,
+      });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        return await client.ping().then(
+          () => true,
+          (thrown) => /NOAUTH|LOADING/.test(String(thrown)),
+        );
+      } finally {
+        client.disconnect();
+      }
+    };
+    await until('Redis answers', answers, READY_DEADLINE_MS).catch((cause) => {
+      throw new Error(service.output, { cause });
+    });
+  };
+  await start();
+  return {
+    folder,
+    socketPath,
+    kill: () => service.end('SIGKILL'),
+    start,
+    wipe() {
+      rmSync(data, { recursive: true });
+      mkdirSync(data);
+    },
+    async close() {
+      await service.end('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
