@@ -1,0 +1,72 @@
+/** The servers of this site as candidates for placement and as the list that devices get: this one, and its peers by their pings. Pure. */
+import { createHash } from 'node:crypto';
+import type { PeerLoad } from '../../control/peer.ts';
+import type { FarmSnapshot, Server } from '../../farm/model.ts';
+import type { Candidate } from '../../farm/place.ts';
+import type { ServerEntry } from '../../stream/packet.ts';
+
+export const manifestPrefix = (manifest: string): string => manifest.slice(0, 16);
+
+export const serversOf = (snapshot: FarmSnapshot, site: string): readonly Server[] =>
+  snapshot.servers.filter((server) => server.site === site);
+
+/** `self` stands for this server whether the replica shows it already or not. */
+export function candidates(
+  snapshot: FarmSnapshot,
+  self: PeerLoad & { readonly address: string; readonly site: string },
+  alive: (name: string) => PeerLoad | undefined,
+  manifest: string,
+): readonly Candidate[] {
+  const of = (load: PeerLoad, address: string): Candidate => ({
+    ...load,
+    address,
+    alive: true,
+    holdsCopy: load.manifests.includes(manifestPrefix(manifest)),
+  });
+  const peers = serversOf(snapshot, self.site)
+    .filter(({ name }) => name !== self.name)
+    .map((server): Candidate => {
+      const load = alive(server.name);
+      return load ? of(load, server.address) : silent(server);
+    });
+  return [of(self, self.address), ...peers];
+}
+
+const silent = (server: Server): Candidate => ({
+  name: server.name,
+  address: server.address,
+  prefixLength: 32,
+  alive: false,
+  draining: false,
+  devices: 0,
+  booting: 0,
+  powerRating: server.powerRating,
+  maxDevices: 0,
+  maxBooting: 0,
+  holdsCopy: false,
+});
+
+export interface ServerList {
+  /** Compared for equality only: a hash of the entries, the same on every server that sees the same. */
+  readonly version: number;
+  readonly entries: readonly ServerEntry[];
+}
+
+/** At most 20, as the wire has it; those that answer first. */
+export function serverList(
+  snapshot: FarmSnapshot,
+  self: { readonly name: string; readonly site: string; readonly draining: boolean },
+  alive: (name: string) => PeerLoad | undefined,
+): ServerList {
+  const stateOf = ({ name }: Server): ServerEntry['state'] => {
+    if (name === self.name) return self.draining ? 'Draining' : 'Streaming';
+    const load = alive(name);
+    return load ? (load.draining ? 'Draining' : 'Streaming') : 'Unreachable';
+  };
+  const order = { Streaming: 0, Draining: 1, Unreachable: 2, Unknown: 3 };
+  const entries = serversOf(snapshot, self.site)
+    .map((server): ServerEntry => ({ host: server.address, port: server.ports.stream, state: stateOf(server) }))
+    .sort((a, b) => order[a.state] - order[b.state] || (a.host < b.host ? -1 : 1))
+    .slice(0, 20);
+  return { version: createHash('sha256').update(JSON.stringify(entries)).digest().readUInt32BE(), entries };
+}

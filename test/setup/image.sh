@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Builds the image from the Dockerfile with buildah, as a docker-archive: image.sh OUT [REFERENCE]
+# The base image is made here, from Debian's packages and the npm packages of Node and npm, because no registry is asked. Both are
+# cached outside the checkout: the base by what goes into it, the archive by the content of its sources.
+set -euo pipefail
+out=$(realpath -m "${1:?usage: image.sh OUT.tar [REFERENCE]}")
+reference=${2:-bootfarm.local/bootfarm:dev}
+cd "$(dirname "$0")/../.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/bootfarm/image
+node_version=$(sed -n 's/^    "node": "\([0-9.]*\)",*$/\1/p' package.json)
+npm_version=11.19.1
+suite=bookworm
+base=localhost/bootfarm-base:$suite-node$node_version-npm$npm_version
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
+storage=(--root "$cache/storage" --runroot "$cache/run")
+mkdir -p "$cache"
+
+sources=$(cat Dockerfile package.json package-lock.json tsconfig.json tsconfig.build.json; find src -type f ! -name '*.test.ts' -print0 | sort -z | xargs -0 cat)
+key=$(printf '%s %s %s' "$base" "$reference" "$sources" | sha256sum | cut -c1-16)
+if [ -e "$cache/$key.tar" ]; then
+  ln -f "$cache/$key.tar" "$out" 2>/dev/null || cp "$cache/$key.tar" "$out"
+  echo "image: $reference unchanged"
+  exit
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if ! buildah "${storage[@]}" inspect --type image "$base" >/dev/null 2>&1; then
+  echo "image: making the base of Debian $suite, Node $node_version, npm $npm_version"
+  mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$work/root.tar"
+  mkdir -p "$work/node/usr/local/bin"
+  npm install --silent --global --no-audit --no-fund --prefix "$work/node/usr/local" "npm@$npm_version" >/dev/null
+  cp node_modules/node/bin/node "$work/node/usr/local/bin/node"
+  container=$(buildah "${storage[@]}" from scratch)
+  buildah "${storage[@]}" add --quiet "$container" "$work/root.tar" / >/dev/null
+  buildah "${storage[@]}" add --quiet "$container" "$work/node" / >/dev/null
+  buildah "${storage[@]}" config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+  buildah "${storage[@]}" commit --quiet --rm "$container" "$base" >/dev/null
+fi
+
+echo "image: building $reference"
+# The host's trust store, so that npm and apt inside see what they see outside.
+buildah "${storage[@]}" bud --quiet --layers --build-arg "BASE=$base" --tag "$reference" \
+  --volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" . >/dev/null
+buildah "${storage[@]}" push --quiet "$reference" "docker-archive:$work/image.tar:$reference"
+find "$cache" -maxdepth 1 -name '*.tar' -mmin +1440 -delete
+mv "$work/image.tar" "$cache/$key.tar"
+ln -f "$cache/$key.tar" "$out" 2>/dev/null || cp "$cache/$key.tar" "$out"
+echo "image: $reference built, $(du -h "$out" | cut -f1)"
