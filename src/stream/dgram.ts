@@ -66,6 +66,8 @@ class DgramTransport implements Transport {
   readonly #edge: TransportEdge;
   readonly #timer: NodeJS.Timeout;
   #closed = false;
+  /** Packets handed to the socket and not yet to the kernel: a socket that closes drops them. */
+  readonly #sending = new Set<Promise<void>>();
 
   constructor(socket: Socket, shard: Shard, edge: TransportEdge) {
     this.#socket = socket;
@@ -113,9 +115,14 @@ class DgramTransport implements Transport {
     if (this.#closed) return;
     count(this.#shard.counters, 'packetsOut');
     count(this.#shard.counters, 'bytesOut', bytes.length);
-    this.#socket.send(bytes, to.port, to.host, (error) => {
-      if (error) count(this.#shard.counters, 'dropSendFailed');
+    const sending = new Promise<void>((resolve) => {
+      this.#socket.send(bytes, to.port, to.host, (error) => {
+        if (error) count(this.#shard.counters, 'dropSendFailed');
+        this.#sending.delete(sending);
+        resolve();
+      });
     });
+    this.#sending.add(sending);
   }
 
   #data(session: Session, read: PendingRead, bytes: Uint8Array): void {
@@ -146,6 +153,7 @@ class DgramTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
+    await Promise.all(this.#sending);
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 }

@@ -1,0 +1,3 @@
+import { streamContract } from '../../test/contract/stream.ts';
+
+streamContract('plain');

@@ -1,0 +1,498 @@
+/**
+ * What every transport of the stream server does: run by dgram.test.ts and native/native.test.ts in src/stream. With several threads only what
+ * threads could break runs again: many sessions at a time, and the end.
+ */
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { type BootToken, sealBootToken, sealTicket } from '../../src/farm/token.ts';
+import type { Disk } from '../../src/image/disk.ts';
+import { patternBytes, patternDisk, patternMismatch } from '../../src/image/pattern/pattern.ts';
+import { openRaw } from '../../src/image/raw/raw.ts';
+import type { KeyRing } from '../../src/kit/seal.ts';
+import type { LoginAnswer } from '../../src/stream/login.ts';
+import { encode, type Mode, type Packet, type ServerEntry } from '../../src/stream/packet.ts';
+import { type StreamServer, type StreamServerOptions, startStreamServer } from '../../src/stream/server.ts';
+import type { SessionEvent } from '../../src/stream/session.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
+import { attachPacket, type ClientSession, Refused, StreamClient } from './stream-client.ts';
+
+const SIZE = 1 << 20;
+const REF = { vdisk: 'lab', version: 3, manifest: 'ab'.repeat(32) };
+const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
+const HOST = '127.0.0.1';
+const NONCE = Buffer.alloc(16, 9);
+const OTHER: ServerEntry = { host: '10.0.0.2', port: 6910, state: 'Streaming' };
+
+const aToken = (fields: Partial<BootToken> = {}): Buffer =>
+  Buffer.from(
+    sealBootToken(RING, {
+      ...REF,
+      device: 'pc1',
+      mac: '52:54:00:00:00:01',
+      site: 'paris',
+      expires: Math.floor(Date.now() / 1000) + 60,
+      ...fields,
+    }),
+  );
+
+/** Waits for a condition, with a deadline. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`not within 5 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export function streamContract(native: 'native' | 'plain', threads = 1): void {
+  const closers: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  });
+
+  async function aFile(bytes = SIZE): Promise<{ disk: Disk; path: string }> {
+    const folder = mkdtempSync(join(tmpdir(), 'bootfarm-stream-'));
+    closers.push(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'lab.raw');
+    writeFileSync(path, patternBytes(0, bytes));
+    const opened = await openRaw(path);
+    if (!opened.ok) throw new Error(opened.error.message);
+    closers.push(() => opened.value.close());
+    return { disk: opened.value, path };
+  }
+
+  interface Served {
+    readonly server: StreamServer;
+    readonly at: { host: string; port: number };
+    readonly client: StreamClient;
+    readonly events: SessionEvent[];
+  }
+
+  async function serve(
+    disk: Disk,
+    options: Partial<StreamServerOptions> = {},
+    answer: () => LoginAnswer | Promise<LoginAnswer> = () => ({
+      kind: 'ticket',
+      sizeBytes: SIZE,
+      blockSize: 512,
+      servers: [OTHER],
+      listVersion: 4,
+    }),
+  ): Promise<Served> {
+    const events: SessionEvent[] = [];
+    const started = await startStreamServer({
+      address: HOST,
+      port: 0,
+      threads,
+      ring: () => RING,
+      mode: 'Trusted',
+      site: 'paris',
+      login: async () => answer(),
+      onSession: (event) => events.push(event),
+      onFailure: (error) => {
+        throw error;
+      },
+      log: silentLogger,
+      native,
+      ...options,
+    });
+    if (!started.ok) throw new Error(started.error.message);
+    closers.push(() => started.value.close());
+    await started.value.setServers(4, [OTHER]);
+    await started.value.setDisks([{ ...REF, disk }]);
+    return { server: started.value, at: { host: HOST, port: started.value.port }, client: await aClient(), events };
+  }
+
+  async function aClient(): Promise<StreamClient> {
+    const client = await StreamClient.open();
+    closers.push(() => client.close());
+    return client;
+  }
+
+  async function attached(served: Served, options: Parameters<StreamClient['attach']>[2] = {}): Promise<ClientSession> {
+    return served.client.attach(served.at, await served.client.login(served.at, aToken()), options);
+  }
+
+  /** What the server answers to these bytes: all that comes before the COOKIE of a HELLO sent after them. */
+  async function answersTo(client: StreamClient, at: Served['at'], ...packets: Uint8Array[]): Promise<Packet[]> {
+    const before = client.received.length;
+    for (const packet of packets) client.send(packet, at);
+    await client.cookie(at);
+    return client.received.slice(before, -1).map(({ packet }) => packet);
+  }
+
+  const pattern = (): Disk => patternDisk({ sizeBytes: SIZE });
+  const refusal = (thrown: unknown): unknown => (thrown instanceof Refused ? thrown.packet : thrown);
+
+  const alone = threads === 1 ? describe : describe.skip;
+
+  alone('before a session', () => {
+    test('HELLO is answered by a shorter COOKIE; a shorter HELLO by nothing', async () => {
+      const { client, at } = await serve(pattern());
+      const hello = encode({ type: 'HELLO', session: 0, number: 0, nonce: NONCE });
+      const answers = await answersTo(client, at, hello, hello.subarray(0, 63), hello.subarray(0, 15));
+      expect(answers).toMatchObject([{ type: 'COOKIE', nonce: NONCE }]);
+    });
+
+    test('a LOGIN gives a ticket, disk facts and servers', async () => {
+      const { client, at } = await serve(pattern());
+      expect(await client.login(at, aToken())).toMatchObject({ sizeBytes: SIZE, servers: [OTHER] });
+    });
+
+    test.each<{ name: string; token: () => Buffer; answer?: LoginAnswer; gives: object }>([
+      { name: 'a foreign token', token: () => Buffer.alloc(60, 1), gives: { type: 'REFUSE', code: 'TokenInvalid' } },
+      { name: 'an old token', token: () => aToken({ expires: 5 }), gives: { type: 'REFUSE', code: 'TokenExpired' } },
+      { name: 'a token of another site', token: () => aToken({ site: 'rome' }), gives: { code: 'TokenInvalid' } },
+      {
+        name: 'a device for another server',
+        token: aToken,
+        answer: { kind: 'redirect', server: OTHER },
+        gives: { type: 'REDIRECT', server: OTHER },
+      },
+      {
+        name: 'a device that has to wait',
+        token: aToken,
+        answer: { kind: 'refuse', code: 'Busy', retryAfterMs: 700, text: 'boot pacing: 500 boot here' },
+        gives: { type: 'REFUSE', code: 'Busy', retryAfterMs: 700, text: 'boot pacing: 500 boot here' },
+      },
+    ])('LOGIN of $name', async ({ token, answer, gives }) => {
+      const { client, at } = await serve(pattern(), {}, answer && (() => answer));
+      expect(refusal(await client.login(at, token()).catch((thrown: unknown) => thrown))).toMatchObject(gives);
+    });
+
+    test('a placement that fails is Busy, not silence', async () => {
+      const { client, at } = await serve(pattern(), {}, () => Promise.reject(new Error('no replica')));
+      expect(refusal(await client.login(at, aToken()).catch((thrown: unknown) => thrown))).toMatchObject({
+        code: 'Busy',
+      });
+    });
+
+    test('a ticket is renewed by itself', async () => {
+      const { client, at } = await serve(pattern());
+      const { ticket } = await client.login(at, aToken());
+      const renewed = await client.login(at, ticket, { renew: true });
+      await client.attach(at, renewed);
+    });
+
+    test('LOGIN and ATTACH without a good cookie get a COOKIE', async () => {
+      const { client, at } = await serve(pattern());
+      const { ticket, sessionKey } = await client.login(at, aToken());
+      const cookie = Buffer.alloc(20);
+      const share = Buffer.alloc(32, 9);
+      const login = encode({
+        type: 'LOGIN',
+        session: 0,
+        number: 0,
+        nonce: NONCE,
+        cookie,
+        renew: false,
+        share,
+        token: aToken(),
+      });
+      const attach = attachPacket(sessionKey, ticket, cookie);
+      expect(await answersTo(client, at, login, attach)).toMatchObject([
+        { type: 'COOKIE', nonce: NONCE },
+        { type: 'COOKIE', nonce: attach.subarray(16, 32) },
+      ]);
+    });
+
+    test("another address's cookie is not taken", async () => {
+      const { client, at } = await serve(pattern());
+      const { ticket, sessionKey } = await client.login(at, aToken());
+      const stranger = await aClient();
+      const attach = attachPacket(sessionKey, ticket, await client.cookie(at));
+      expect(await answersTo(stranger, at, attach)).toMatchObject([{ type: 'COOKIE' }]);
+    });
+
+    test('ATTACH with a wrong tag gets nothing, with a foreign ticket TicketInvalid', async () => {
+      const { client, at } = await serve(pattern());
+      const { ticket, sessionKey } = await client.login(at, aToken());
+      const cookie = await client.cookie(at);
+      expect(await answersTo(client, at, attachPacket(Buffer.alloc(32, 5), ticket, cookie))).toEqual([]);
+      expect(await answersTo(client, at, attachPacket(sessionKey, Buffer.alloc(300, 5), cookie))).toMatchObject([
+        { type: 'REFUSE', code: 'TicketInvalid' },
+      ]);
+    });
+
+    test('ATTACH for a version that is not here gets NoCopy', async () => {
+      const { client, at, server } = await serve(pattern());
+      const ticket = await client.login(at, aToken());
+      await server.setDisks([{ ...REF, manifest: 'cd'.repeat(32), disk: pattern() }]);
+      expect(refusal(await client.attach(at, ticket).catch((thrown: unknown) => thrown))).toMatchObject({
+        code: 'NoCopy',
+      });
+    });
+
+    test('the same ATTACH twice gets the same ATTACHED, and is one session', async () => {
+      const { client, at, server } = await serve(pattern());
+      const { ticket, sessionKey } = await client.login(at, aToken());
+      const attach = attachPacket(sessionKey, ticket, await client.cookie(at));
+      const [first, second] = await answersTo(client, at, attach, attach);
+      expect(first).toMatchObject({ type: 'ATTACHED' });
+      expect(second).toEqual(first);
+      await until(() => server.sessions().length === 1, 'one session');
+    });
+
+    test('a key of the ring that is not the current one opens still, an unknown one does not', async () => {
+      const { client, at } = await serve(pattern());
+      const { ticket, sessionKey } = await client.login(at, aToken());
+      const foreign: KeyRing = { current: 2, keys: new Map([[2, Buffer.alloc(32, 8)]]) };
+      const key = Buffer.from(sessionKey).toString('base64');
+      const forged = sealTicket(foreign, {
+        ...REF,
+        device: 'pc1',
+        mac: '',
+        site: 'paris',
+        sizeBytes: SIZE,
+        key,
+        expires: 9e9,
+      });
+      await client.attach(at, { ticket, sessionKey });
+      await expect(client.attach(at, { ticket: forged, sessionKey })).rejects.toThrow('TicketInvalid');
+    });
+  });
+
+  alone.each<Mode>(['Trusted', 'Authenticated'])('reads in mode %s', (mode) => {
+    test.each([512, 576, 1_408, 8_832, 32_768, 65_408])(
+      'in segments of %i bytes: every byte is right',
+      async (segment) => {
+        const served = await serve((await aFile()).disk, { mode });
+        const session = await attached(served, { maxSegmentBytes: segment });
+        expect(session.attached).toMatchObject({ segmentBytes: segment, mode, sizeBytes: SIZE, listVersion: 4 });
+        for (const [offset, length] of [
+          [0, 512],
+          [512, 4_096],
+          [1_536, 32_768],
+          [65_536, 65_536],
+          [SIZE - 65_536, 65_536],
+          [SIZE - 512, 512],
+        ] as const)
+          expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
+      },
+    );
+
+    test('a disk without extents is read by the main thread', async () => {
+      const session = await attached(await serve(pattern(), { mode }));
+      expect(patternMismatch(await session.read(4_096, 32_768), 4_096)).toBeUndefined();
+    });
+  });
+
+  describe('many devices', () => {
+    test('many reads at a time', async () => {
+      const served = await serve((await aFile()).disk, { mode: 'Authenticated' });
+      const sessions = await Promise.all(
+        Array.from({ length: 8 }, async () => attached({ ...served, client: await aClient() })),
+      );
+      await Promise.all(
+        sessions.map(async (session, index) => {
+          for (let n = 0; n < 20; n++) {
+            const offset = ((index * 20 + n) * 4_096) % SIZE;
+            expect(patternMismatch(await session.read(offset, 4_096), offset)).toBeUndefined();
+          }
+        }),
+      );
+      const { reads, dropMalformed, dropWrongTag } = served.server.counters();
+      expect(reads).toBeGreaterThanOrEqual(160);
+      expect({ dropMalformed, dropWrongTag }).toEqual({ dropMalformed: 0, dropWrongTag: 0 });
+    });
+  });
+
+  alone('in a session', () => {
+    test('the server cuts segments to its own limit', async () => {
+      const session = await attached(await serve(pattern(), { maxSegmentBytes: 1_024 }), { maxSegmentBytes: 8_896 });
+      expect(session.attached.segmentBytes).toBe(1_024);
+      expect(await session.read(0, 65_536)).toHaveLength(65_536);
+    });
+
+    test('a range beyond the end is BadRange', async () => {
+      const session = await attached(await serve(pattern()));
+      await expect(session.read(SIZE, 512)).rejects.toThrow('BadRange');
+      await expect(session.read(SIZE - 512, 1_024)).rejects.toThrow('BadRange');
+      await expect(session.read(2 ** 53 - 512, 512)).rejects.toThrow('BadRange');
+    });
+
+    test('replayed, altered, cut, long, foreign: not answered, and counted', async () => {
+      const served = await serve((await aFile()).disk);
+      const { server, client, at } = served;
+      const session = await attached(served);
+      const read = session.packet({ type: 'READ', offset: 0, length: 512, hedged: false });
+      session.send(read);
+      await until(() => client.received.some(({ packet }) => packet.type === 'DATA'), 'DATA');
+      const altered = Buffer.from(session.packet({ type: 'READ', offset: 0, length: 512, hedged: false }));
+      altered[20] = 1;
+      const foreign = session.packet({
+        type: 'PONG',
+        state: 'Streaming',
+        loadPercent: 0,
+        listVersion: 0,
+        opaque: Buffer.alloc(8),
+      });
+      const long = Buffer.concat([read, Buffer.alloc(2_000)]);
+      expect(await answersTo(client, at, read, altered, read.subarray(0, 47), long, foreign)).toEqual([]);
+      await until(() => server.counters().dropMalformed === 2, 'two malformed packets');
+      expect(server.counters()).toMatchObject({
+        dropReplayed: 1,
+        dropWrongTag: 1,
+        dropMalformed: 2,
+        dropUnexpected: 1,
+      });
+    });
+
+    test.each(['READ', 'PING', 'SERVERS'] as const)(
+      '%s of no session is answered by a shorter UNKNOWN',
+      async (type) => {
+        const served = await serve(pattern());
+        const session = await attached(served);
+        const fields = {
+          offset: 0,
+          length: 512,
+          hedged: false,
+          role: 'serve',
+          listVersion: 0,
+          opaque: Buffer.alloc(8),
+        };
+        const stranger = await aClient();
+        const packet = session.packet({ type, ...fields });
+        expect(await answersTo(stranger, served.at, packet)).toMatchObject([
+          { type: 'UNKNOWN', session: session.id, number: session.number, echo: packet.subarray(-16) },
+        ]);
+        session.bye();
+        expect(await answersTo(served.client, served.at, session.packet({ type, ...fields }))).toMatchObject([
+          { type: 'UNKNOWN' },
+        ]);
+      },
+    );
+
+    test('PING tells state and load, SERVERS the list', async () => {
+      const served = await serve(pattern());
+      await served.server.setLoad(41.6);
+      const session = await attached(served);
+      expect(await session.ping()).toMatchObject({ state: 'Streaming', loadPercent: 42, listVersion: 4 });
+      expect(await session.list()).toMatchObject({ listVersion: 4, servers: [OTHER] });
+    });
+
+    test('roles: a stand-by becomes served by reading, not by a hedge; PING says it again', async () => {
+      const served = await serve((await aFile()).disk);
+      const session = await attached(served, { role: 'standby' });
+      await session.read(0, 512, { hedged: true });
+      await session.ping('standby');
+      await session.read(0, 512);
+      await session.ping('standby');
+      session.bye();
+      await until(() => served.events.some(({ type }) => type === 'left'), 'BYE');
+      expect(served.events.map(({ type, role }) => `${type} ${role}`)).toEqual([
+        'attached standby',
+        'role serve',
+        'role standby',
+        'left standby',
+      ]);
+      expect(served.events[0]).toMatchObject({ device: 'pc1', mac: '52:54:00:00:00:01', vdisk: 'lab', version: 3 });
+    });
+
+    test('a new ATTACH from the same address replaces its session', async () => {
+      const served = await serve(pattern());
+      await attached(served);
+      const second = await attached(served);
+      await second.ping();
+      await until(() => served.events.length === 3, 'three events');
+      expect(served.events.map(({ type }) => type)).toEqual(['attached', 'left', 'attached']);
+      expect(served.server.sessions()).toHaveLength(1);
+    });
+
+    test('a slow disk is announced by WAIT, and others are served meanwhile', async () => {
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const fast = pattern();
+      const slow: Disk = { ...fast, read: async (offset, length) => held.then(() => fast.read(offset, length)) };
+      const served = await serve(slow);
+      const session = await attached(served);
+      const read = session.packet({ type: 'READ', offset: 512, length: 512, hedged: false });
+      session.send(read);
+      const seen = (type: string): boolean => served.client.received.some(({ packet }) => packet.type === type);
+      await until(() => seen('WAIT'), 'WAIT');
+      await session.ping();
+      expect(seen('DATA')).toBe(false);
+      release();
+      await until(() => seen('DATA'), 'DATA');
+      expect(served.server.counters().waits).toBe(1);
+    });
+
+    test('a file that was cut is ReadFailed beyond its new end, and served before it', async () => {
+      const { disk, path } = await aFile();
+      const session = await attached(await serve(disk));
+      truncateSync(path, 65_536);
+      await expect(session.read(65_536, 4_096)).rejects.toThrow('ReadFailed');
+      await expect(session.read(61_440, 8_192)).rejects.toThrow('ReadFailed');
+      expect(patternMismatch(await session.read(61_440, 4_096), 61_440)).toBeUndefined();
+    });
+
+    test('a disk taken away is Revoked for who reads it, until it is back', async () => {
+      const { disk } = await aFile();
+      const served = await serve(disk);
+      const session = await attached(served);
+      await served.server.setDisks([]);
+      await expect(session.read(0, 512)).rejects.toThrow('Revoked');
+      await served.server.setDisks([{ ...REF, disk }]);
+      expect(await session.read(0, 512)).toHaveLength(512);
+    });
+  });
+
+  describe('the end of a server', () => {
+    test('drain: MOVE again and again until the device leaves; new ones are refused, stand-bys are not', async () => {
+      const served = await serve(pattern());
+      const session = await attached(served);
+      const ticket = await served.client.login(served.at, aToken());
+      const left = served.server.drain(() => OTHER, 10_000);
+      const moves = (): number => served.client.received.filter(({ packet }) => packet.type === 'MOVE').length;
+      await until(() => moves() >= 2, 'two MOVEs');
+      expect(served.client.received.find(({ packet }) => packet.type === 'MOVE')?.packet).toMatchObject({
+        server: OTHER,
+      });
+      expect(await session.ping()).toMatchObject({ state: 'Draining' });
+      const late = await aClient();
+      await expect(late.login(served.at, aToken())).rejects.toThrow('Draining');
+      await expect(late.attach(served.at, ticket)).rejects.toThrow('Draining');
+      const standby = await late.attach(served.at, ticket, { role: 'standby' });
+      session.bye();
+      await left;
+      await until(() => late.received.some(({ packet }) => packet.type === 'BYE'), 'BYE to the stand-by');
+      expect(standby.mode).toBe('Trusted');
+    });
+
+    test('drain ends at its time, with BYE', async () => {
+      const served = await serve(pattern());
+      await attached(served);
+      await served.server.drain(() => undefined, 60);
+      await until(() => served.client.received.some(({ packet }) => packet.type === 'BYE'), 'BYE');
+      const move = served.client.received.find(({ packet }) => packet.type === 'MOVE');
+      expect(move?.packet).toMatchObject({ server: { host: '', port: 0 } });
+    });
+
+    test('close says BYE and may be called twice; the port is free then', async () => {
+      const served = await serve(pattern());
+      await attached(served);
+      await Promise.all([served.server.close(), served.server.close()]);
+      await until(() => served.client.received.some(({ packet }) => packet.type === 'BYE'), 'BYE');
+      await serve(pattern(), { port: served.at.port });
+    });
+
+    test('a taken port is a fault that names it', async () => {
+      const { at } = await serve(pattern());
+      await expect(serve(pattern(), { port: at.port })).rejects.toThrow(
+        `UDP port ${at.port} of 127.0.0.1 is taken by another program`,
+      );
+      await expect(serve(pattern(), { address: '203.0.113.7' })).rejects.toThrow('no interface has that address');
+    });
+
+    test('the self test asks through the socket', async () => {
+      const { server } = await serve(pattern());
+      expect(await server.selfTest()).toEqual({ ok: true, value: undefined });
+      const { packetsIn, packetsOut } = server.counters();
+      expect([packetsIn, packetsOut]).toEqual([1, 1]);
+    });
+  });
+}
