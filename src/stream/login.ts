@@ -13,6 +13,8 @@ export interface LoginRequest {
   readonly token: BootToken;
   /** The token is a ticket at half of its life: the device streams already. */
   readonly renew: boolean;
+  /** Another server of the site placed the device here. */
+  readonly redirected: boolean;
   readonly from: Peer;
   /** Unix milliseconds. */
   readonly now: number;
@@ -80,7 +82,7 @@ async function decide(port: LoginPort, packet: Login, from: Peer): Promise<Decid
     };
   if (port.draining()) return { kind: 'refuse', code: 'Draining', retryAfterMs: 0, text: 'this server is leaving' };
   try {
-    const answer = await port.decide({ token, renew: packet.renew, from, now });
+    const answer = await port.decide({ token, renew: packet.renew, redirected: packet.redirected, from, now });
     return answer.kind === 'ticket' ? { ...answer, token } : answer;
   } catch {
     return { kind: 'refuse', code: 'Busy', retryAfterMs: BUSY_RETRY_MS, text: 'the login could not be decided' };

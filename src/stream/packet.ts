@@ -98,7 +98,15 @@ export type Hello = Of<'HELLO', { nonce: Uint8Array }>;
 export type Cookie = Of<'COOKIE', { nonce: Uint8Array; cookie: Uint8Array }>;
 export type Login = Of<
   'LOGIN',
-  { nonce: Uint8Array; cookie: Uint8Array; renew: boolean; share: Uint8Array; token: Uint8Array }
+  {
+    nonce: Uint8Array;
+    cookie: Uint8Array;
+    renew: boolean;
+    /** A REDIRECT sent the device here. */
+    redirected: boolean;
+    share: Uint8Array;
+    token: Uint8Array;
+  }
 >;
 export type TicketPacket = Of<
   'TICKET',
@@ -249,6 +257,7 @@ const LAYOUTS: Readonly<Record<PacketName, Layout>> = {
         nonce: f.bytes(16, 16),
         cookie: f.bytes(32, 20),
         renew: (f.u16(54) & 1) === 1,
+        redirected: (f.u16(54) & 2) === 2,
         share: f.bytes(56, 32),
         token: f.bytes(88, f.u16(52)),
       };
@@ -452,7 +461,7 @@ export function encode(packet: Packet): Buffer {
       bytes.set(packet.nonce, 16);
       bytes.set(packet.cookie, 32);
       bytes.writeUInt16BE(packet.token.length, 52);
-      bytes.writeUInt16BE(packet.renew ? 1 : 0, 54);
+      bytes.writeUInt16BE((packet.renew ? 1 : 0) | (packet.redirected ? 2 : 0), 54);
       bytes.set(packet.share, 56);
       bytes.set(packet.token, 88);
       return bytes;

@@ -145,9 +145,19 @@ export class StreamClient {
   }
 
   /** TICKET's facts, or the REDIRECT or REFUSE as a Refused. */
-  async login(to: Peer, token: Uint8Array, { renew = false } = {}): Promise<TicketFacts> {
+  async login(to: Peer, token: Uint8Array, { renew = false, redirected = false } = {}): Promise<TicketFacts> {
     const [cookie, nonce, share] = [await this.cookie(to), randomBytes(16), makeShare()];
-    const request = encode({ type: 'LOGIN', session: 0, number: 0, nonce, cookie, renew, share: share.bytes, token });
+    const request = encode({
+      type: 'LOGIN',
+      session: 0,
+      number: 0,
+      nonce,
+      cookie,
+      renew,
+      redirected,
+      share: share.bytes,
+      token,
+    });
     const { packet, bytes } = await this.ask(
       () => request,
       to,

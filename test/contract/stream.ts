@@ -188,6 +188,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         nonce: NONCE,
         cookie,
         renew: false,
+        redirected: false,
         share,
         token: aToken(),
       });

@@ -1,0 +1,86 @@
+/** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
+import type { Database } from '../../database/connection.ts';
+import { addDevices } from '../../database/devices.ts';
+import { type BootDecision, decideBoot } from '../../farm/boot.ts';
+import type { FarmData } from '../../farm/data.ts';
+import type { Device, Farm } from '../../farm/model.ts';
+import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../../farm/token.ts';
+import type { Machine } from '../../httpboot/server.ts';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import type { KeyRing } from '../../kit/seal.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { FarmView } from './view.ts';
+
+export interface BootOptions {
+  readonly server: string;
+  readonly site: string;
+  readonly data: FarmData;
+  readonly view: FarmView;
+  readonly database: Database;
+  readonly ring: () => KeyRing;
+  readonly log: Logger;
+}
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
+
+/** A sealed boot token for what was decided; fetched again when it expires. */
+export function bootToken(
+  { ring, site }: BootOptions,
+  boot: Extract<BootDecision, { kind: 'boot' }>,
+  mac: string,
+): Uint8Array {
+  const { device, vdisk, version, manifest } = boot;
+  const expires = nowSeconds() + BOOT_TOKEN_LIFE_SECONDS;
+  return sealBootToken(ring(), {
+    device: device.name,
+    mac,
+    site,
+    vdisk: vdisk.name,
+    version: version.number,
+    manifest,
+    expires,
+  });
+}
+
+/** Adds nothing: for the protocols that only have to know whether to answer. */
+export async function lookUp(
+  { data, view, site }: BootOptions,
+  machine: Machine,
+): Promise<Result<BootDecision, Fault>> {
+  const { snapshot } = view;
+  if (!snapshot) return fail('NotLoaded', view.fault?.message ?? 'the farm data is not loaded yet');
+  const byMac = await data.deviceByMac(machine.mac);
+  if (!byMac.ok) return byMac;
+  const byUuid = byMac.value || machine.uuid === undefined ? byMac : await data.deviceByUuid(machine.uuid);
+  if (!byUuid.ok) return byUuid;
+  const decision = decideBoot(snapshot, site, byUuid.value, nowSeconds());
+  return decision ? ok(decision) : fail('SiteUnknown', `farm ${snapshot.farm.name} has no site ${site}`);
+}
+
+/** `lookUp`, and where the site's rule for unknown machines is AutoAdd, what the machine boots once it is added. */
+export async function decide(options: BootOptions, machine: Machine): Promise<Result<BootDecision, Fault>> {
+  const decided = await lookUp(options, machine);
+  const farm = options.view.snapshot?.farm;
+  if (!decided.ok || decided.value.kind !== 'unknown' || decided.value.action !== 'AutoAdd' || !farm) return decided;
+  const device = newDevice(farm, machine);
+  if (!device)
+    return fail('AutoAddUnset', `farm ${farm.name} adds unknown devices, but spec.autoAdd does not say how: set it`);
+  const added = await addDevices(options.database, [device], { source: 'auto-add', who: options.server });
+  if (!added.ok) return fail(added.error.code, `device ${device.name} could not be added: ${added.error.message}`);
+  options.log.info({ device: device.name, ...machine }, 'device added');
+  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, device, nowSeconds());
+  return decision ? ok(decision) : decided;
+}
+
+/** The name is made from the MAC, so that two servers that meet the machine at once agree. */
+export function newDevice({ autoAdd }: Farm, { mac, uuid }: Machine): Device | undefined {
+  if (!autoAdd) return undefined;
+  return {
+    name: `${autoAdd.namePrefix}${mac.replaceAll(':', '')}`,
+    macs: [mac],
+    ...(uuid === undefined ? {} : { uuid }),
+    collection: autoAdd.collection,
+    enabled: true,
+    properties: {},
+  };
+}
