@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArrows, readSources, violations } from './arrows.ts';
+import { generated } from './generate.ts';
 
 const root = join(import.meta.dirname, '../..');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
@@ -29,6 +30,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
+  generated: async () => generated().join('\n'),
 };
 
 let failed = 0;

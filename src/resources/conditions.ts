@@ -1,0 +1,245 @@
+/**
+ * Condition types and reasons of the four kinds: all of them, once. Programs (kstatus, Argo CD, `kubectl wait`) read types and reasons,
+ * people read messages.
+ *
+ * | Ready | Reconciling | Stalled | what it means                                            |
+ * | ----- | ----------- | ------- | -------------------------------------------------------- |
+ * | True  | absent      | absent  | it serves; Degraded=True says what is worse than wanted  |
+ * | True  | True        | absent  | it serves, and a newer spec is being put into effect     |
+ * | False | True        | absent  | not yet: work goes on, or will be tried again            |
+ * | False | absent      | True    | never, until a person changes the spec                   |
+ *
+ * Reconciling, Stalled and Degraded are there only while True (kstatus' rule: abnormal conditions are absent when all is well).
+ */
+
+export const TYPES = {
+  /** It serves. Always present after the first look. */
+  Ready: 'Ready',
+  /** Work goes on, or will be tried again. */
+  Reconciling: 'Reconciling',
+  /** Only a change of the spec can help. */
+  Stalled: 'Stalled',
+  /** It works, and something is worse than wanted. */
+  Degraded: 'Degraded',
+  /** Farm: the farm database answers. */
+  DatabaseReachable: 'DatabaseReachable',
+  /** Farm: the replica holds what the database holds. */
+  ReplicaInSync: 'ReplicaInSync',
+  /** Store: every server that should offer it reaches it. */
+  Accessible: 'Accessible',
+  /** VDisk: every copy of every version is right. */
+  Replicated: 'Replicated',
+  /** VDisk: `bootfarm rollback` chose another version than the spec. */
+  Overridden: 'Overridden',
+  /** StreamingServer: devices are spread fairly. */
+  Balanced: 'Balanced',
+  /** StreamingServer: `spec.autoscaling` chooses the number of servers, `spec.replicas` is not looked at. */
+  Autoscaling: 'Autoscaling',
+  /** StreamingServer: the largest server can be lost without exceeding limits. */
+  FailoverCapacity: 'FailoverCapacity',
+  /** StreamingServer: servers run an older image or setting, and the message says what they wait for. */
+  RolloutPending: 'RolloutPending',
+} as const;
+export type ConditionType = keyof typeof TYPES;
+
+export const REASONS = {
+  // any kind
+  /** All is as the spec says. */
+  Settled: 'Settled',
+  /** Work goes on. */
+  Progressing: 'Progressing',
+  /** The spec can't be put into effect as it is: the message names the field. */
+  SpecInvalid: 'SpecInvalid',
+  /** The spec asks for what this release can't do yet. */
+  NotSupported: 'NotSupported',
+  /** spec.farmRef names a Farm that is not there. */
+  FarmMissing: 'FarmMissing',
+  /** The Farm is there and not Ready yet. */
+  FarmNotReady: 'FarmNotReady',
+  /** The spec names a site that the Farm does not have, or none while the Farm has several. */
+  SiteUnknown: 'SiteUnknown',
+  /** A Secret, or its key, is not there or can't be read. */
+  SecretMissing: 'SecretMissing',
+  /** An object of this name is there and belongs to somebody else. */
+  NameTaken: 'NameTaken',
+  /** The Kubernetes API refused a change. */
+  ApplyRefused: 'ApplyRefused',
+  /** The Kubernetes API, the database or a server did not answer: it will be tried again. */
+  TemporaryFailure: 'TemporaryFailure',
+  /** An image or host path that the operator's allow-list does not hold. */
+  NotAllowed: 'NotAllowed',
+  /** The resource is being deleted, and the message says what it waits for. */
+  Deleting: 'Deleting',
+  // Farm
+  /** The farm database answers. */
+  DatabaseAnswers: 'DatabaseAnswers',
+  /** The farm database is being made or does not answer. */
+  DatabaseUnreachable: 'DatabaseUnreachable',
+  /** The farm database refused the user or password. */
+  DatabaseRefused: 'DatabaseRefused',
+  /** The database belongs to another farm: spec.adopt takes it over. */
+  DatabaseOfOtherFarm: 'DatabaseOfOtherFarm',
+  /** The schema of the database is newer than this release. */
+  DatabaseTooNew: 'DatabaseTooNew',
+  /** The replica holds what the database holds. */
+  ReplicaCurrent: 'ReplicaCurrent',
+  /** The replica is behind. */
+  ReplicaLagging: 'ReplicaLagging',
+  /** The replica is being filled anew. */
+  ReplicaRebuilding: 'ReplicaRebuilding',
+  /** The replica does not answer. */
+  ReplicaUnreachable: 'ReplicaUnreachable',
+  /** Servers of one site would tell devices different things. */
+  BootstrapDiffers: 'BootstrapDiffers',
+  /** spec.suspend is true. */
+  Suspended: 'Suspended',
+  // StreamingServer
+  /** Servers are being placed or started. */
+  ServersStarting: 'ServersStarting',
+  /** Servers are draining before they end. */
+  ServersDraining: 'ServersDraining',
+  /** A server does not answer. */
+  ServerUnreachable: 'ServerUnreachable',
+  /** A server can't take devices: a port is taken, it has no address that fits. */
+  ServerFaulty: 'ServerFaulty',
+  /** Too few nodes match spec.placement. */
+  TooFewNodes: 'TooFewNodes',
+  /** Devices are spread fairly. */
+  LoadFair: 'LoadFair',
+  /** A server has more than its share. */
+  LoadUneven: 'LoadUneven',
+  /** The largest server can be lost. */
+  CapacitySuffices: 'CapacitySuffices',
+  /** The largest server can't be lost. */
+  CapacityShort: 'CapacityShort',
+  /** The number of servers comes from spec.autoscaling. */
+  ReplicasIgnored: 'ReplicasIgnored',
+  /** spec.rollout.policy is OnDemand. */
+  WaitsForCommand: 'WaitsForCommand',
+  /** The rollout goes on, one server after another. */
+  RollingOut: 'RollingOut',
+  // Store
+  /** Every server reaches the store. */
+  AllServersAccess: 'AllServersAccess',
+  /** Some servers don't reach the store. */
+  SomeServersLackAccess: 'SomeServersLackAccess',
+  /** No server reaches the store. */
+  NoServerAccess: 'NoServerAccess',
+  /** No server should offer the store: no pool, site or name fits. */
+  NoServers: 'NoServers',
+  /** A path that no storeRoots of a pool holds. */
+  PathOutsideRoots: 'PathOutsideRoots',
+  // VDisk
+  /** spec.storeRef names a Store that is not there. */
+  StoreMissing: 'StoreMissing',
+  /** The Store is there and not Ready. */
+  StoreNotReady: 'StoreNotReady',
+  /** The version that devices should boot is on no server. */
+  FilesMissing: 'FilesMissing',
+  /** A file can't be an image: cut, or its header is wrong. */
+  FilesFaulty: 'FilesFaulty',
+  /** Digests are being computed. */
+  Verifying: 'Verifying',
+  /** Copies are being made. */
+  Copying: 'Copying',
+  /** Servers hold different files, and nothing says which is right. */
+  CopiesConflict: 'CopiesConflict',
+  /** Fewer right copies than spec.minCopies. */
+  TooFewCopies: 'TooFewCopies',
+  /** Some copies are not right. */
+  CopiesBehind: 'CopiesBehind',
+  /** Every copy is right. */
+  CopiesCurrent: 'CopiesCurrent',
+  /** Nothing is released that a Production device may boot. */
+  NoVersion: 'NoVersion',
+  /** spec.enabled is false. */
+  Disabled: 'Disabled',
+  /** An override of `bootfarm rollback` is in effect. */
+  RolledBack: 'RolledBack',
+} as const;
+export type Reason = keyof typeof REASONS;
+
+/** A metav1.Condition. */
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339, whole seconds. */
+  readonly lastTransitionTime: string;
+  readonly observedGeneration?: number;
+}
+
+/** What a reconciler says; the rest is kept or filled in. */
+export interface Claim {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: Reason;
+  readonly message: string;
+  readonly observedGeneration?: number;
+}
+
+const MAX_MESSAGE = 32_768;
+const rfc3339 = (now: Date): string => now.toISOString().replace(/\.\d{3}Z$/, 'Z');
+
+/** The list with this condition in place: at its old position, or at the end. `lastTransitionTime` moves only when status changes. */
+export function setCondition(list: readonly Condition[], claim: Claim, now: Date): Condition[] {
+  const before = list.find(({ type }) => type === claim.type);
+  const condition: Condition = {
+    ...claim,
+    message: claim.message.slice(0, MAX_MESSAGE),
+    lastTransitionTime: before?.status === claim.status ? before.lastTransitionTime : rfc3339(now),
+  };
+  return before ? list.map((item) => (item === before ? condition : item)) : [...list, condition];
+}
+
+export const removeCondition = (list: readonly Condition[], type: ConditionType): Condition[] =>
+  list.filter((item) => item.type !== type);
+
+/** What one look found, in the words of the status contract. */
+export type Verdict =
+  | { readonly kind: 'ready'; readonly message: string; readonly reason?: Reason; readonly progress?: Statement }
+  | { readonly kind: 'reconciling'; readonly reason: Reason; readonly message: string }
+  | { readonly kind: 'stalled'; readonly reason: Reason; readonly message: string };
+
+export interface Statement {
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+export interface Look {
+  readonly verdict: Verdict;
+  readonly degraded?: Statement;
+  /** The conditions of the kind itself: Accessible, Replicated, … */
+  readonly claims?: readonly Omit<Claim, 'observedGeneration'>[];
+  /** `metadata.generation` that was judged. */
+  readonly generation: number;
+}
+
+/**
+ * The whole condition list after a look: Ready, the kind's own, and Reconciling, Stalled and Degraded while they hold. What was in the
+ * list and is not said again is gone. The same look again gives an equal list, so that a settled farm writes nothing.
+ */
+export function conditionsOf(before: readonly Condition[], look: Look, now: Date): Condition[] {
+  const { verdict } = look;
+  const claims: Omit<Claim, 'observedGeneration'>[] = [
+    {
+      type: 'Ready',
+      status: verdict.kind === 'ready' ? 'True' : 'False',
+      reason: verdict.reason ?? 'Settled',
+      message: verdict.message,
+    },
+  ];
+  const abnormal = (type: ConditionType, statement: Statement | undefined): void => {
+    if (statement) claims.push({ type, status: 'True', reason: statement.reason, message: statement.message });
+  };
+  if (verdict.kind === 'ready') abnormal('Reconciling', verdict.progress);
+  else abnormal(verdict.kind === 'stalled' ? 'Stalled' : 'Reconciling', verdict);
+  abnormal('Degraded', look.degraded);
+  claims.push(...(look.claims ?? []));
+  const kept = before.filter(({ type }) => claims.some((claim) => claim.type === type));
+  return claims.reduce<readonly Condition[]>(
+    (list, claim) => setCondition(list, { ...claim, observedGeneration: look.generation }, now),
+    kept,
+  ) as Condition[];
+}

@@ -1,0 +1,88 @@
+/** The CustomResourceDefinition of a kind: the schema as it is, in the frame that the API server wants. */
+import type { TSchema } from 'typebox';
+import { type Column, GROUP, type KindDefinition, VERSION } from './kind.ts';
+import { DNS_LABEL, rule } from './schema.ts';
+
+export type AnyKind = KindDefinition<string, TSchema, TSchema>;
+
+const NAME = rule(
+  `self.metadata.name.matches('${DNS_LABEL}')`,
+  'the name becomes a label and a part of host names: use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends',
+);
+
+const column = ({ name, type, path, description, priority }: Column): object => ({
+  name,
+  type,
+  jsonPath: path,
+  description,
+  ...(priority ? { priority } : {}),
+});
+
+const ready = '.status.conditions[?(@.type=="Ready")]';
+
+function columns(kind: AnyKind): object[] {
+  const all: readonly Column[] = [
+    { name: 'Ready', type: 'string', path: `${ready}.status`, description: 'Whether it serves' },
+    ...kind.columns,
+    { name: 'Message', type: 'string', path: `${ready}.message`, description: 'Why', priority: 1 },
+    { name: 'Age', type: 'date', path: '.metadata.creationTimestamp', description: 'Since when it is there' },
+  ];
+  return all.map(column);
+}
+
+const schemaOf = (kind: AnyKind): object => ({
+  type: 'object',
+  description: kind.description,
+  required: ['spec'],
+  'x-kubernetes-validations': [NAME],
+  properties: {
+    apiVersion: { type: 'string', description: 'Group and version of this kind.' },
+    kind: { type: 'string', description: `${kind.kind}.` },
+    metadata: { type: 'object', properties: { name: { type: 'string', maxLength: 63 } } },
+    spec: kind.spec,
+    status: { ...kind.status, default: { observedGeneration: -1 } },
+  },
+});
+
+/** Plain data, in the order that the file shows. */
+export function crdOf(kind: AnyKind): object {
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${kind.plural}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: {
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.plural,
+        singular: kind.kind.toLowerCase(),
+        ...(kind.shortName === kind.kind.toLowerCase() ? {} : { shortNames: [kind.shortName] }),
+        categories: ['bootfarm'],
+      },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          additionalPrinterColumns: columns(kind),
+          subresources: {
+            status: {},
+            ...(kind.scale
+              ? {
+                  scale: {
+                    specReplicasPath: kind.scale.specPath,
+                    statusReplicasPath: kind.scale.statusPath,
+                    labelSelectorPath: kind.scale.selectorPath,
+                  },
+                }
+              : {}),
+          },
+          schema: { openAPIV3Schema: schemaOf(kind) },
+        },
+      ],
+    },
+  };
+  return JSON.parse(JSON.stringify(crd)) as object;
+}

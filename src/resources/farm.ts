@@ -1,0 +1,310 @@
+/** Farm: everything under one farm database. */
+import {
+  ACCESSES,
+  image,
+  nodeSelector,
+  priorityClassName,
+  resourceRequirements,
+  secretKeyRef,
+  statusHead,
+  tolerations,
+} from './common.ts';
+import { defineKind } from './kind.ts';
+import {
+  count,
+  dnsName,
+  duration,
+  exactlyOne,
+  flag,
+  integer,
+  label,
+  listBy,
+  listOf,
+  mapOf,
+  message,
+  object,
+  oneOf,
+  optional,
+  pattern,
+  port,
+  quantity,
+  rule,
+  sha256,
+  text,
+  time,
+} from './schema.ts';
+
+export const UNKNOWN_DEVICES = ['Ignore', 'Screen', 'AutoAdd', 'LocalDisk'] as const;
+export const REPLICA_STATES = ['InSync', 'Lagging', 'Stale', 'Rebuilding', 'Offline'] as const;
+
+/** A PostgreSQL or Redis that the operator makes. */
+const embedded = (what: string, size: string) =>
+  object(`${what} that the operator makes and keeps in this namespace.`, {
+    storage: optional(
+      object('Its volume.', {
+        size: optional(quantity(`Size of the volume. Default: ${size}.`)),
+        storageClassName: optional(dnsName('Storage class of the volume. Absent: the default class of the cluster.')),
+      }),
+    ),
+    image: optional(
+      image('Image of its container; must match the allow-list of the operator. Absent: the one of this release.'),
+    ),
+    resources: optional(resourceRequirements('What its container asks for and may use.')),
+    nodeSelector: optional(nodeSelector),
+    tolerations: optional(tolerations),
+    priorityClassName: optional(priorityClassName),
+  });
+
+const database = object(
+  'The farm database, PostgreSQL 14 or newer: exactly one of embedded and external. The choice is immutable.',
+  {
+    embedded: optional(embedded('A PostgreSQL', '8Gi')),
+    external: optional(
+      object('A PostgreSQL that you run.', {
+        secretRef: secretKeyRef(
+          'Secret with the connection URI: postgresql://user:password@host:5432/database?sslmode=verify-full. A key ca.crt beside it is trusted.',
+        ),
+      }),
+    ),
+  },
+  rule(exactlyOne('embedded', 'external'), 'name exactly one farm database: set either embedded or external'),
+  rule(
+    'has(self.embedded) == has(oldSelf.embedded)',
+    'the kind of the farm database is immutable: to move, restore a backup into a new Farm (bootfarm backup create, bootfarm backup restore)',
+  ),
+);
+
+const replica = object(
+  'The replica: the Redis copy of the farm database that servers read. Absent: embedded. It may change: a new one is filled from the database.',
+  {
+    embedded: optional(embedded('A Redis', '1Gi')),
+    external: optional(
+      object('A Redis that you run.', {
+        secretRef: secretKeyRef(
+          'Secret with the connection URI: redis://, rediss:// (TLS), or redis+sentinel://user:password@host1:26379,host2:26379/master-name. A key ca.crt beside it is trusted.',
+        ),
+      }),
+    ),
+  },
+  rule(
+    exactlyOne('embedded', 'external'),
+    'name exactly one replica: set either embedded or external, or leave replica out',
+  ),
+);
+
+const boot = (description: string) =>
+  object(description, {
+    loginServers: optional(
+      listOf(
+        'Where devices log in. Empty: every Ready server of the site.',
+        32,
+        object('A login server.', {
+          host: text('IP address or host name.'),
+          port: optional(port('UDP port of the stream. Default: 6910.')),
+        }),
+      ),
+    ),
+    unknownDevices: optional(
+      oneOf(
+        'What a machine gets that the farm does not know. Ignore (default): not one packet. Screen: its MAC address and how to add it. AutoAdd: it becomes a device of autoAdd.collection. LocalDisk: it boots from its own disk.',
+        UNKNOWN_DEVICES,
+      ),
+    ),
+    noServer: optional(
+      object('What a device does when no server answers.', {
+        action: optional(oneOf('Wait (default), Reboot or LocalDisk.', ['Wait', 'Reboot', 'LocalDisk'])),
+        after: optional(duration('After how long without any server. Default: 10m.')),
+      }),
+    ),
+    verbose: optional(flag('Show each step of the boot on the screen of the device. Default: false.')),
+    proxyDHCP: optional(
+      object('Answers beside the DHCP server of the site (UDP 67 and 4011); never an address.', {
+        enabled: optional(flag('Default: true.')),
+      }),
+    ),
+    tftp: optional(object('TFTP (UDP 69).', { enabled: optional(flag('Default: true.')) })),
+    http: optional(
+      object(
+        'HTTP boot (TCP).',
+        {
+          enabled: optional(flag('Default: true.')),
+          port: optional(port('TCP port. Default: 8069.')),
+        },
+        rule(
+          '!has(self.port) || !(self.port in [6911, 6912])',
+          'port 6911 is the control port of a server and 6912 its telemetry port: choose another port for http',
+        ),
+      ),
+    ),
+    bootFiles: optional(
+      object('The first boot file, by the architecture of the device.', {
+        bios: optional(text('For BIOS. Default: undionly.kpxe.', 128)),
+        efi64: optional(text('For 64-bit UEFI. Default: snponly.efi.', 128)),
+      }),
+    ),
+  });
+
+const sites = listBy(
+  'Sites: servers that can stand in for each other. Empty: one site named default.',
+  ['name'],
+  64,
+  object('A site.', {
+    name: label('Name of the site: a DNS label, unique in the farm.'),
+    boot: optional(boot('What differs from the boot of the farm at this site.')),
+  }),
+);
+
+const collections = listBy(
+  'Collections: devices of one site with the same vDisk, class and template.',
+  ['name'],
+  512,
+  object('A collection.', {
+    name: label('Name of the collection: a DNS label, unique in the farm.'),
+    site: optional(label('Site of its devices. May be left out while the farm has one site.')),
+    vdisk: optional(label('Name of the VDisk that its devices boot.')),
+    class: optional(oneOf('Which versions its devices may boot. Default: Production.', ACCESSES)),
+    template: optional(
+      mapOf('Properties that each of its devices starts with.', 64, message('Value of the property.', 1024)),
+    ),
+  }),
+);
+
+const spec = object(
+  'What you want.',
+  {
+    adopt: optional(
+      pattern(
+        'Identity of the farm whose database this Farm takes over (status.database.farmID of the Farm before).',
+        36,
+        '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+      ),
+    ),
+    database,
+    replica: optional(replica),
+    offline: optional(
+      object('Offline database support: what servers do while the farm database is away.', {
+        enabled: optional(
+          flag(
+            'Whether devices may log in while the database is away. Running devices go on in any case. Default: true.',
+          ),
+        ),
+        maxAge: optional(duration('The oldest replica that may still boot devices. Default: 720h.')),
+      }),
+    ),
+    sites: optional(sites),
+    boot: optional(boot('The bootstrap: what every device is told before it streams. One for all servers of a site.')),
+    collections: optional(collections),
+    autoAdd: optional(
+      object('How a machine that the farm does not know becomes a device, where boot.unknownDevices is AutoAdd.', {
+        collection: label('The collection that it joins.'),
+        namePrefix: optional(pattern('Start of its name. Default: pc.', 48, '^[a-z0-9]([-a-z0-9]*)$')),
+        digits: optional(integer('Digits of the number behind it. Default: 4.', 1, 9)),
+      }),
+    ),
+    versions: optional(
+      object('Rules for chains of versions.', {
+        maxChain: optional(integer('Longest chain of differencing files; a longer one is merged. Default: 5.', 1, 64)),
+        mergeAt: optional(
+          pattern(
+            'Time of the day, UTC, when merging may start. Absent: at once.',
+            5,
+            '^([01][0-9]|2[0-3]):[0-5][0-9]$',
+          ),
+        ),
+      }),
+    ),
+    security: optional(
+      object('Security of the farm.', {
+        stream: optional(
+          oneOf(
+            'How answers of the stream are protected. Trusted: for an isolated boot network. Authenticated (default): each answer carries a tag. Encrypted: each answer is sealed.',
+            ['Trusted', 'Authenticated', 'Encrypted'],
+          ),
+        ),
+      }),
+    ),
+    suspend: optional(flag('Refuse new logins; running devices go on. Default: false.')),
+  },
+  rule(
+    '!has(self.collections) || (has(self.sites) && self.sites.size() > 1 ? self.collections.all(c, has(c.site)) : true)',
+    'the farm has several sites: say the site of each collection',
+  ),
+  rule(
+    "!has(self.collections) || self.collections.all(c, !has(c.site) || (has(self.sites) && self.sites.size() > 0 ? self.sites.exists(s, s.name == c.site) : c.site == 'default'))",
+    'a collection names a site that is not in sites: add the site, or correct the name (an empty list of sites means one site named default)',
+  ),
+  rule(
+    '!has(self.autoAdd) || (has(self.collections) && self.collections.exists(c, c.name == self.autoAdd.collection))',
+    'autoAdd.collection is not in collections: add the collection, or correct the name',
+  ),
+);
+
+const status = object('What is.', {
+  ...statusHead,
+  database: optional(
+    object('The farm database as the operator sees it.', {
+      state: optional(oneOf('Whether it answers.', ['Reachable', 'Unreachable'])),
+      kind: optional(oneOf('Who runs it.', ['Embedded', 'External'])),
+      farmID: optional(text('Identity of the farm in the database.', 64)),
+      schemaVersion: optional(count('Newest migration that was applied.')),
+      offlineSince: optional(time('Since when it does not answer; absent while it does.')),
+      message: optional(message('Why it does not answer.')),
+    }),
+  ),
+  replica: optional(
+    object('The replica as the operator sees it.', {
+      state: optional(oneOf('InSync, Lagging, Stale, Rebuilding or Offline.', REPLICA_STATES)),
+      followers: optional(
+        object('Servers whose own copy of the replica follows.', {
+          ready: count('Those that are in sync.'),
+          total: count('All.'),
+        }),
+      ),
+      lastChange: optional(time('When state changed last.')),
+      message: optional(message('Why it is in this state.')),
+    }),
+  ),
+  sites: optional(
+    listBy(
+      'Sites as they serve.',
+      ['name'],
+      64,
+      object('A site.', {
+        name: label('Name of the site.'),
+        servers: optional(count('Ready servers.')),
+        bootstrapHash: optional(sha256('SHA-256 of what devices are told here; absent while its servers disagree.')),
+        message: optional(message('What is wrong here.')),
+      }),
+    ),
+  ),
+  servers: optional(
+    object('Servers of the farm.', { ready: count('Those that stream.'), total: count('All that are wanted.') }),
+  ),
+  devices: optional(
+    object('Devices of the farm; written at most each 30 s.', {
+      known: count('Devices that the farm knows.'),
+      streaming: count('Devices that stream now.'),
+      booting: count('Devices that boot now.'),
+    }),
+  ),
+});
+
+export const FarmKind = defineKind({
+  kind: 'Farm',
+  plural: 'farms',
+  shortName: 'farm',
+  description: 'A farm: everything under one farm database. Owns sites, stores, servers, vDisks and devices.',
+  spec,
+  status,
+  columns: [
+    { name: 'Servers', type: 'integer', path: '.status.servers.ready', description: 'Servers that stream' },
+    { name: 'Streaming', type: 'integer', path: '.status.devices.streaming', description: 'Devices that stream' },
+    {
+      name: 'Database',
+      type: 'string',
+      path: '.status.database.state',
+      description: 'Whether the farm database answers',
+    },
+    { name: 'Replica', type: 'string', path: '.status.replica.state', description: 'State of the replica' },
+  ],
+});

@@ -1,0 +1,170 @@
+/** Store: a named place for vDisk files. */
+import { farmRef, readOnly, secretRef, statusHead } from './common.ts';
+import { defineKind } from './kind.ts';
+import {
+  count,
+  dnsName,
+  duration,
+  exactlyOne,
+  flag,
+  integer,
+  label,
+  listBy,
+  message,
+  object,
+  oneOf,
+  optional,
+  path,
+  quantity,
+  rule,
+  setOf,
+  text,
+} from './schema.ts';
+
+export const STORE_STATES = ['Accessible', 'ReadOnly', 'Missing', 'Unreachable'] as const;
+
+const fsType = optional(
+  text('File system of the LUN, such as gfs2, ocfs2, or ext4 mounted read-only. Default: ext4.', 32),
+);
+const lun = integer('Number of the LUN.', 0, 16_383);
+
+const local = object('A folder on each server, below one of its storeRoots. Copies are kept equal by replication.', {
+  path: path('Absolute path of the folder.'),
+  nodes: optional(
+    listBy(
+      'Nodes where the folder lies elsewhere.',
+      ['name'],
+      256,
+      object('A node.', {
+        name: dnsName('Name of the node.'),
+        path: path('Absolute path of the folder on this node.'),
+      }),
+    ),
+  ),
+});
+
+const nfs = object('A folder of an NFS server, shared by all servers.', {
+  server: text('Host name or IP address.'),
+  path: path('Exported path.'),
+  readOnly,
+});
+
+const persistentVolumeClaim = object(
+  'A claim that many nodes can mount: SMB and every other CSI driver come this way.',
+  {
+    claimName: dnsName('Name of the PersistentVolumeClaim, in the same namespace.'),
+    readOnly,
+  },
+);
+
+const iscsi = object('An iSCSI LUN with a cluster file system, or mounted read-only; as in a pod.', {
+  targetPortal: text('Portal: address or address:port.'),
+  portals: optional(setOf('More portals, for multipath.', 16, text('Portal: address or address:port.'))),
+  iqn: text('Name of the target: iqn.…, eui.… or naa.…', 223),
+  lun,
+  iscsiInterface: optional(text('Interface of the initiator. Default: default.', 128)),
+  initiatorName: optional(text('Name of the initiator, where it is not that of the node.', 223)),
+  fsType,
+  readOnly,
+  chapAuthDiscovery: optional(flag('Whether discovery uses CHAP.')),
+  chapAuthSession: optional(flag('Whether sessions use CHAP.')),
+  secretRef: optional(secretRef('Secret with the CHAP user and password.')),
+});
+
+const fc = object(
+  'A Fibre Channel LUN with a cluster file system, or mounted read-only; as in a pod.',
+  {
+    targetWWNs: optional(setOf('World-wide names of the target.', 16, text('A world-wide name.', 64))),
+    lun: optional(lun),
+    wwids: optional(setOf('World-wide identifiers of the volume.', 16, text('An identifier.', 128))),
+    fsType,
+    readOnly,
+  },
+  rule(
+    'has(self.wwids) != (has(self.targetWWNs) && has(self.lun)) && has(self.targetWWNs) == has(self.lun)',
+    'name the LUN in one way: either wwids, or targetWWNs together with lun',
+  ),
+);
+
+const spec = object(
+  'What you want. Exactly one of local, nfs, persistentVolumeClaim, iscsi and fc says where the files are.',
+  {
+    farmRef,
+    site: optional(label('The site whose servers offer the store. Absent: the whole farm.')),
+    servers: optional(
+      object('Which servers of the site offer the store. Absent: all.', {
+        pools: optional(setOf('All servers of these pools.', 64, label('Name of a StreamingServer.'))),
+        names: optional(setOf('These servers.', 256, dnsName('Name of a server.'))),
+      }),
+    ),
+    local: optional(local),
+    nfs: optional(nfs),
+    persistentVolumeClaim: optional(persistentVolumeClaim),
+    iscsi: optional(iscsi),
+    fc: optional(fc),
+    replication: optional(
+      object('How copies of a local store are kept equal.', {
+        mode: optional(
+          oneOf('Auto (default): copy what is missing or wrong. Report: only compare.', ['Auto', 'Report']),
+        ),
+        parallel: optional(integer('Copies that one server fetches at once. Default: 2.', 1, 16)),
+        bandwidth: optional(quantity('Most bits a second that one server fetches, such as 2G. Absent: no limit.')),
+        verifyEvery: optional(
+          duration('How often each file is read again and compared with its digests. Default: 24h.'),
+        ),
+      }),
+    ),
+    writeCache: optional(
+      object('Where write caches on the server go.', {
+        path: path('Absolute path of a folder on the server. Absent: a folder of the store.'),
+      }),
+    ),
+  },
+  rule(
+    exactlyOne('local', 'nfs', 'persistentVolumeClaim', 'iscsi', 'fc'),
+    'say where the files are: set exactly one of local, nfs, persistentVolumeClaim, iscsi and fc',
+  ),
+  rule(
+    '!has(self.replication) || has(self.local)',
+    'replication is for local stores: servers of a shared store read the same files, so leave replication out',
+  ),
+);
+
+const status = object('What is.', {
+  ...statusHead,
+  accessible: optional(text('Servers that reach the store, of those that should, such as 2/2.', 16)),
+  servers: optional(
+    listBy(
+      'The store on each server.',
+      ['name'],
+      256,
+      object('The store on a server.', {
+        name: dnsName('Name of the server.'),
+        state: oneOf('Accessible, ReadOnly, Missing or Unreachable.', STORE_STATES),
+        freeBytes: optional(count('Free space, bytes, rounded so that a settled store is silent.')),
+        totalBytes: optional(count('Size of the file system, bytes.')),
+        files: optional(count('Image files found.')),
+        message: optional(message('What is wrong with it, and what to do.')),
+      }),
+    ),
+  ),
+});
+
+export const StoreKind = defineKind({
+  kind: 'Store',
+  plural: 'stores',
+  shortName: 'bst',
+  description: 'A store: a named place for vDisk files, local on each server or shared.',
+  spec,
+  status,
+  columns: [
+    { name: 'Farm', type: 'string', path: '.spec.farmRef.name', description: 'Its farm', priority: 1 },
+    { name: 'Site', type: 'string', path: '.spec.site', description: 'Its site', priority: 1 },
+    {
+      name: 'Servers',
+      type: 'string',
+      path: '.status.accessible',
+      description: 'Servers that reach it, of all that should',
+    },
+  ],
+});

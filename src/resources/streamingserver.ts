@@ -1,0 +1,236 @@
+/** StreamingServer: a pool of streaming servers of one site, each a pod on a node. */
+import {
+  farmRef,
+  image,
+  nodeSelector,
+  priorityClassName,
+  resourceRequirements,
+  secretRef,
+  statusHead,
+  tolerations,
+} from './common.ts';
+import { defineKind } from './kind.ts';
+import {
+  count,
+  dnsName,
+  duration,
+  exactlyOne,
+  immutable,
+  integer,
+  label,
+  listBy,
+  listOf,
+  message,
+  number,
+  object,
+  oneOf,
+  optional,
+  path,
+  pattern,
+  port,
+  rule,
+  rules,
+  setOf,
+  sha256,
+  text,
+} from './schema.ts';
+
+export const SERVER_STATES = ['Starting', 'Streaming', 'Draining', 'Unreachable', 'Refused'] as const;
+
+const autoscaling = object(
+  'Lets the operator choose the number of servers by the number of devices. While it is set, replicas is not looked at, and the condition Autoscaling says so.',
+  {
+    minReplicas: optional(integer('Fewest servers. Default: 2.', 1, 256)),
+    maxReplicas: integer('Most servers.', 1, 256),
+    devicesPerServer: optional(
+      integer('Devices that one server of power rating 1 should have. Default: 400.', 1, 100_000),
+    ),
+  },
+  rule(
+    '(has(self.minReplicas) ? self.minReplicas : 2) <= self.maxReplicas',
+    'minReplicas (2 where it is absent) is more than maxReplicas: raise maxReplicas or lower minReplicas',
+  ),
+);
+
+const placement = object('Which nodes servers run on.', {
+  nodeSelector: optional(nodeSelector),
+  tolerations: optional(tolerations),
+  priorityClassName: optional(priorityClassName),
+  replaceAfter: optional(
+    duration('How long a node must be dead before its server is placed on another node. Default: 10m.'),
+  ),
+});
+
+const network = object(
+  'Which addresses of a node serve devices. Absent: the InternalIP of the node.',
+  {
+    interface: optional(pattern('Name of a network interface.', 15, '^[^/ ]+$')),
+    cidrs: optional(
+      setOf(
+        'Networks, such as 10.0.0.0/24: the address of the node in the first that fits.',
+        16,
+        text('A network in CIDR notation.', 43),
+      ),
+    ),
+  },
+  rule(exactlyOne('interface', 'cidrs'), 'say either interface or cidrs: both choose the address that serves'),
+  rule(
+    '!has(self.cidrs) || self.cidrs.all(c, isCIDR(c))',
+    'cidrs holds something that is not a network: write it as 10.0.0.0/24',
+  ),
+);
+
+const ports = object(
+  'Ports on the node, beside those that PXE prescribes (UDP 67, 69, 4011) and http of the Farm.',
+  {
+    stream: optional(port('UDP port of the stream, peers included. Default: 6910.')),
+    control: optional(port('TCP port for the operator and other servers. Default: 6911.')),
+    telemetry: optional(port('TCP port for metrics and probes. Default: 6912.')),
+  },
+  rule(
+    '(has(self.control) ? self.control : 6911) != (has(self.telemetry) ? self.telemetry : 6912)',
+    'control (6911 where it is absent) and telemetry (6912) need different TCP ports: change one of them',
+  ),
+  rule(
+    '!has(self.stream) || !(self.stream in [67, 69, 4011])',
+    'UDP ports 67, 69 and 4011 are those of DHCP, TFTP and PXE: choose another port for stream',
+  ),
+);
+
+const limits = object(
+  'The most that one server takes. A login beyond it is answered with when to come back.',
+  {
+    maxDevices: optional(integer('Devices that stream at once. Default: 4000.', 1, 100_000)),
+    maxBooting: optional(integer('Devices that boot at once. Default: 500.', 1, 100_000)),
+  },
+  rule(
+    '(has(self.maxBooting) ? self.maxBooting : 500) <= (has(self.maxDevices) ? self.maxDevices : 4000) || !has(self.maxBooting)',
+    'maxBooting is more than maxDevices (4000 where it is absent): lower maxBooting or raise maxDevices',
+  ),
+);
+
+const spec = object(
+  'What you want.',
+  {
+    farmRef,
+    site: optional(label('Site that the servers serve. May be left out while the farm has one site.')),
+    replicas: optional(integer('Number of servers. autoscaling overrides it. Default: 2.', 0, 256, { default: 2 })),
+    autoscaling: optional(autoscaling),
+    placement: optional(placement),
+    network: optional(network),
+    ports: optional(ports),
+    storeRoots: optional(
+      setOf(
+        'Folders of the node, mounted into each server once; local stores live below them. The operator allows only those on its list.',
+        16,
+        path('Absolute path.'),
+      ),
+    ),
+    rollout: optional(
+      object('How a new image or setting reaches the servers: one by one, each drained before.', {
+        policy: optional(
+          oneOf('Automatic (default), or OnDemand: wait for bootfarm rollout.', ['Automatic', 'OnDemand']),
+        ),
+      }),
+    ),
+    powerRating: optional(number('How much a server can do compared with others. Default: 1.', 0.1, 1000)),
+    nodes: optional(
+      listBy(
+        'Settings for single nodes.',
+        ['name'],
+        256,
+        object('A node.', {
+          name: dnsName('Name of the node.'),
+          powerRating: optional(number('Power rating of the server on this node.', 0.1, 1000)),
+        }),
+      ),
+    ),
+    limits: optional(limits),
+    drain: optional(
+      object('What a server does before it ends.', {
+        timeout: optional(duration('How long it waits for its devices to move. Default: 120s.')),
+      }),
+    ),
+    stateDirectory: optional(
+      path('Folder of the node for the replica, the journal and indexes. Immutable.', {
+        default: '/var/lib/bootfarm',
+        ...rules(
+          immutable(
+            'stateDirectory',
+            'servers keep their journals there; make a second pool with the new folder and delete this one',
+          ),
+        ),
+      }),
+    ),
+    resources: optional(resourceRequirements('What the container of a server asks for and may use.')),
+    image: optional(
+      image('Image of the servers; must match the allow-list of the operator. Absent: the image of the operator.'),
+    ),
+    imagePullPolicy: optional(
+      oneOf('When the image is pulled. Default: IfNotPresent.', ['Always', 'IfNotPresent', 'Never']),
+    ),
+    imagePullSecrets: optional(
+      listBy(
+        'Secrets for the registry.',
+        ['name'],
+        16,
+        secretRef('A Secret of the type kubernetes.io/dockerconfigjson.'),
+      ),
+    ),
+    logLevel: optional(oneOf('What the servers log. Default: info.', ['debug', 'info', 'warn', 'error'])),
+  },
+  rule(
+    "!has(self.storeRoots) || !has(self.stateDirectory) || self.storeRoots.all(r, !(self.stateDirectory + '/').startsWith(r + '/') && !(r + '/').startsWith(self.stateDirectory + '/'))",
+    'stateDirectory and storeRoots lie in one another: keep them apart',
+  ),
+);
+
+const status = object('What is.', {
+  ...statusHead,
+  replicas: optional(count('Servers that are there.')),
+  readyReplicas: optional(count('Servers that stream.')),
+  updatedReplicas: optional(count('Servers that run the wanted image and settings.')),
+  selector: optional(message('Label selector of the pods, for autoscalers.', 512)),
+  devices: optional(count('Devices that stream from this pool; written at most each 30 s.')),
+  servers: optional(
+    listBy(
+      'The servers.',
+      ['name'],
+      256,
+      object('A server.', {
+        name: dnsName('Name of the server: that of its node.'),
+        addresses: optional(listOf('Addresses that serve devices.', 16, text('An address.', 45))),
+        state: oneOf('Starting, Streaming, Draining, Unreachable or Refused.', SERVER_STATES),
+        bootstrapHash: optional(sha256('SHA-256 of what it tells devices: the same on all servers of a site.')),
+        devices: optional(count('Devices that stream from it.')),
+        booting: optional(count('Devices that boot from it.')),
+        powerRating: optional(number('Its power rating.', 0.1, 1000)),
+        loadPercent: optional(integer('Its devices, in percent of the most that it takes.', 0, 10_000)),
+        message: optional(message('What is wrong with it.')),
+      }),
+    ),
+  ),
+});
+
+export const StreamingServerKind = defineKind({
+  kind: 'StreamingServer',
+  plural: 'streamingservers',
+  shortName: 'bfs',
+  description: 'A pool of streaming servers of one site: each is a pod on the network of its node.',
+  spec,
+  status,
+  columns: [
+    { name: 'Farm', type: 'string', path: '.spec.farmRef.name', description: 'Its farm', priority: 1 },
+    { name: 'Site', type: 'string', path: '.spec.site', description: 'Its site', priority: 1 },
+    { name: 'Servers', type: 'integer', path: '.status.replicas', description: 'Servers that are there' },
+    { name: 'Streaming', type: 'integer', path: '.status.readyReplicas', description: 'Servers that stream' },
+    { name: 'Devices', type: 'integer', path: '.status.devices', description: 'Devices that stream from this pool' },
+    {
+      name: 'Balanced',
+      type: 'string',
+      path: '.status.conditions[?(@.type=="Balanced")].status',
+      description: 'Whether devices are spread fairly',
+    },
+  ],
+  scale: { specPath: '.spec.replicas', statusPath: '.status.replicas', selectorPath: '.status.selector' },
+});

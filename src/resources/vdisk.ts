@@ -1,0 +1,246 @@
+/** VDisk: a disk image with a name, a format and a chain of versions. */
+
+import { Type } from 'typebox';
+import { ACCESSES, farmRef, statusHead } from './common.ts';
+import { defineKind } from './kind.ts';
+import {
+  count,
+  dnsName,
+  exactlyOne,
+  flag,
+  immutable,
+  integer,
+  label,
+  listBy,
+  listOf,
+  message,
+  object,
+  oneOf,
+  optional,
+  pattern,
+  rule,
+  rules,
+  setOf,
+  sha256,
+  text,
+  time,
+} from './schema.ts';
+
+export const COPY_STATES = [
+  'UpToDate',
+  'Missing',
+  'OutOfDate',
+  'PropertiesMissing',
+  'PropertiesOutOfDate',
+  'ServerUnreachable',
+  'Copying',
+  'Corrupt',
+  'Conflict',
+] as const;
+
+const versionNumber = (description: string) => integer(description, 0, 999_999);
+
+const loadBalancing = object(
+  'How devices are spread over servers.',
+  {
+    algorithm: optional(
+      oneOf('LeastBusy (default): the server with the fewest devices for its power rating.', ['LeastBusy']),
+    ),
+    server: optional(dnsName('Name of the one server that serves this vDisk. Pinned: there is no failover.')),
+    subnetAffinity: optional(
+      oneOf(
+        'Whether a device prefers a server of its own subnet. None (default), BestEffort, or Fixed: or is refused.',
+        ['None', 'BestEffort', 'Fixed'],
+      ),
+    ),
+    rebalance: optional(
+      object('Moves running devices from busy servers to idle ones.', {
+        enabled: optional(flag('Default: false.')),
+        triggerPercent: optional(integer('How far over its fair share a server must be. Default: 25.', 5, 500)),
+      }),
+    ),
+  },
+  rule(
+    '!(has(self.algorithm) && has(self.server))',
+    'say either algorithm or server: a vDisk that is pinned to a server is not balanced',
+  ),
+  rule(
+    '!has(self.server) || !(has(self.subnetAffinity) || has(self.rebalance))',
+    'a vDisk that is pinned to a server is not balanced: leave out subnetAffinity and rebalance, or leave out server',
+  ),
+);
+
+const versions = listBy(
+  'Versions that devices may boot. Promoting one is a change of access here. Leaving an entry out never deletes a file. Empty: version 0 is Production.',
+  ['number'],
+  256,
+  object('A version.', {
+    number: versionNumber('Number of the version: 0 is the base file.'),
+    access: oneOf('Which class of device may boot it.', ACCESSES),
+    releaseAt: optional(time('When a Production version is released. Absent: at once.')),
+    sha256: optional(sha256('Digest of its manifest. Absent: what the farm database says.')),
+    description: optional(message('What is new in it, for people.', 1024)),
+  }),
+);
+
+const os = object(
+  'How the disk boots. Absent: linux.',
+  {
+    linux: optional(
+      object('Kernel and initrd lie beside the image (lab.3.vmlinuz, lab.3.initrd) and belong to its version.', {
+        commandLine: optional(pattern('Added to the command line of the kernel.', 1024, '^[ -~]*$')),
+      }),
+    ),
+    firmware: optional(object('The loader on the disk itself.', {})),
+  },
+  rule(exactlyOne('linux', 'firmware'), 'say either linux or firmware: a disk boots in one way'),
+);
+
+const spec = object(
+  'What you want.',
+  {
+    farmRef,
+    storeRef: Type.Object(
+      { name: label('Name of the Store, in the same namespace.') },
+      {
+        description: 'The Store that holds the files. Immutable.',
+        'x-kubernetes-map-type': 'atomic',
+        ...rules(immutable('storeRef', 'make a new VDisk in the other store and copy the files')),
+      },
+    ),
+    fileName: Type.String({
+      description: 'Name of the files without extension: lab stands for lab.vhdx, lab.1.avhdx and so on. Immutable.',
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*$',
+      ...rules(immutable('fileName', 'make a new VDisk for the other files')),
+    }),
+    source: optional(
+      object('Where the base file is fetched from, once, when the store has none.', {
+        http: object('A download.', {
+          url: pattern('Address of the image.', 2048, '^https?://[^ ]+$'),
+          sha256: sha256('Digest of the file.'),
+        }),
+      }),
+    ),
+    enabled: optional(flag('Whether devices may boot it. Default: true.')),
+    minCopies: optional(integer('Servers that must have a right copy before the VDisk is Ready. Default: 1.', 1, 256)),
+    loadBalancing: optional(loadBalancing),
+    writeCache: optional(
+      object('Where the writes of a device go.', {
+        type: optional(
+          oneOf('DeviceRAM (default), DeviceDisk, DeviceRAMWithOverflow (to the disk of the device) or Server.', [
+            'DeviceRAM',
+            'DeviceDisk',
+            'DeviceRAMWithOverflow',
+            'Server',
+          ]),
+        ),
+        sizeMiB: optional(integer('Most memory or disk that it takes, MiB. Default: 512.', 16, 16_777_216)),
+      }),
+    ),
+    bootVersion: optional(
+      versionNumber('The version that Production devices boot. Absent: the newest released Production version.'),
+    ),
+    versions: optional(versions),
+    deletionPolicy: optional(
+      oneOf('Whether deleting this VDisk deletes its files. Retain (default) or Delete.', ['Retain', 'Delete']),
+    ),
+    os: optional(os),
+  },
+  rule(
+    "!has(self.bootVersion) || (has(self.versions) && self.versions.size() > 0 ? self.versions.exists(v, v.number == self.bootVersion && v.access == 'Production') : self.bootVersion == 0)",
+    'bootVersion must name an entry of versions with access Production (without versions: 0): add or promote that version first',
+  ),
+);
+
+const status = object('What is.', {
+  ...statusHead,
+  bootVersion: optional(versionNumber('The version that Production devices boot.')),
+  sizeBytes: optional(count('Size of the disk that devices see, bytes.')),
+  devices: optional(count('Devices that stream it; written at most each 30 s.')),
+  upToDate: optional(
+    text('Servers with a right copy of the boot version, of those that should have one, such as 2/2.', 16),
+  ),
+  versions: optional(
+    listBy(
+      'Versions as they are.',
+      ['number'],
+      256,
+      object('A version.', {
+        number: versionNumber('Number of the version.'),
+        type: optional(oneOf('Base, Differencing or Merged.', ['Base', 'Differencing', 'Merged'])),
+        access: optional(oneOf('Which class of device may boot it.', ACCESSES)),
+        sizeBytes: optional(count('Size of its files, bytes.')),
+        sha256: optional(sha256('Digest of its manifest.')),
+        upToDate: optional(count('Servers with a right copy.')),
+        copies: optional(count('Servers that should have a copy.')),
+      }),
+    ),
+  ),
+  copies: optional(
+    listBy(
+      'Copies of the boot version, and every other copy that is not UpToDate; bounded. All of them: bootfarm replication.',
+      ['server', 'version'],
+      512,
+      object('The files of one version on one server.', {
+        server: dnsName('Name of the server.'),
+        version: versionNumber('Number of the version.'),
+        state: oneOf('State of the copy, judged by content.', COPY_STATES),
+        progressPercent: optional(integer('How far it is copied or read, in steps of 10.', 0, 100)),
+        message: optional(message('What is wrong with it, and what to do.')),
+      }),
+    ),
+  ),
+  unmanaged: optional(
+    setOf(
+      'Files found that belong to no entry of versions; no Production device boots them.',
+      64,
+      text('Name of the file.'),
+    ),
+  ),
+  locks: optional(
+    listOf(
+      'Who holds a version for writing.',
+      64,
+      object('A lock.', {
+        version: versionNumber('Number of the version.'),
+        holder: text('The device or server that holds it.'),
+        reason: optional(message('What for.')),
+        since: optional(time('Since when.')),
+      }),
+    ),
+  ),
+});
+
+export const VDiskKind = defineKind({
+  kind: 'VDisk',
+  plural: 'vdisks',
+  shortName: 'vd',
+  description: 'A vDisk: a disk image with a name, a format and a chain of versions, in a store.',
+  spec,
+  status,
+  columns: [
+    { name: 'Farm', type: 'string', path: '.spec.farmRef.name', description: 'Its farm', priority: 1 },
+    { name: 'Store', type: 'string', path: '.spec.storeRef.name', description: 'Its store', priority: 1 },
+    {
+      name: 'Version',
+      type: 'integer',
+      path: '.status.bootVersion',
+      description: 'The version that Production devices boot',
+    },
+    {
+      name: 'Copies',
+      type: 'string',
+      path: '.status.upToDate',
+      description: 'Right copies of that version, of all that should be',
+    },
+    {
+      name: 'Replicated',
+      type: 'string',
+      path: '.status.conditions[?(@.type=="Replicated")].status',
+      description: 'Whether every copy of every version is right',
+    },
+    { name: 'Devices', type: 'integer', path: '.status.devices', description: 'Devices that stream it' },
+  ],
+});

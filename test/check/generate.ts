@@ -1,0 +1,50 @@
+/** `npm run generate`: writes what is made from the source and committed. `generated()` is the same for the check: nothing is written. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { crdOf } from '../../src/resources/crd.ts';
+import { GROUP } from '../../src/resources/kind.ts';
+import { KINDS } from '../../src/resources/kinds.ts';
+
+const root = join(import.meta.dirname, '../..');
+const HEADER = '# Made from src/resources by `npm run generate`: change it there.\n';
+
+/** The folders that hold nothing but generated files. */
+const FOLDERS = ['crds'];
+
+/** Every generated file by its path in the checkout. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  return new Map(
+    Object.values(KINDS).map((kind) => [
+      `crds/${GROUP}_${kind.plural}.yaml`,
+      HEADER + stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false }),
+    ]),
+  );
+}
+
+const leftovers = (files: ReadonlyMap<string, string>): string[] =>
+  FOLDERS.filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) => readdirSync(join(root, folder)).map((name) => `${folder}/${name}`))
+    .filter((path) => !files.has(path));
+
+/** One line for each file that differs from what the source says; empty when none does. */
+export function generated(): string[] {
+  const files = generatedFiles();
+  const differs = [...files].filter(
+    ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
+  );
+  return [
+    ...differs.map(([path]) => `${path} is not what src/resources says: run npm run generate and commit it`),
+    ...leftovers(files).map((path) => `${path} is made by nothing: delete it`),
+  ];
+}
+
+if (import.meta.main) {
+  const files = generatedFiles();
+  for (const path of leftovers(files)) rmSync(join(root, path));
+  for (const [path, text] of files) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+    console.log(`${path} ${Buffer.byteLength(text)} bytes`);
+  }
+}
