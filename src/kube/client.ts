@@ -93,6 +93,7 @@ interface Request {
   readonly body?: object;
   readonly contentType?: string;
   readonly options?: CallOptions | undefined;
+  readonly toWatch?: boolean;
 }
 
 class HttpClient implements Client {
@@ -145,8 +146,7 @@ class HttpClient implements Client {
     };
     const path = requestPath(target, query);
     const about = `GET ${path}`;
-    // No limit between two events: silence is judged by whoever reads.
-    const answer = await this.#send({ method: 'GET', path, options }, 0);
+    const answer = await this.#send({ method: 'GET', path, options, toWatch: true });
     return answer.ok ? ok(events<T>(answer.value.body, about, options.signal)) : answer;
   }
 
@@ -185,7 +185,7 @@ class HttpClient implements Client {
   }
 
   async #call<T>(request: Request): Answer<T> {
-    const answer = await this.#send(request, request.options?.timeoutMs ?? defaultTimeoutMs);
+    const answer = await this.#send(request);
     if (!answer.ok) return answer;
     try {
       return ok((await answer.value.body.json()) as T);
@@ -195,19 +195,20 @@ class HttpClient implements Client {
   }
 
   /** The answer's head, when it is a good one. Credentials that the API does not know are renewed once. */
-  async #send(request: Request, bodyTimeoutMs: number): Answer<Dispatcher.ResponseData> {
-    const first = await this.#attempt(request, bodyTimeoutMs);
+  async #send(request: Request): Answer<Dispatcher.ResponseData> {
+    const first = await this.#attempt(request);
     if (first.ok || first.error.code !== 'Unauthorized') return first;
     this.#connection.forget();
-    return this.#attempt(request, bodyTimeoutMs);
+    return this.#attempt(request);
   }
 
-  async #attempt(request: Request, bodyTimeoutMs: number): Answer<Dispatcher.ResponseData> {
-    const { method, path, body, contentType = 'application/json', options = {} } = request;
+  async #attempt(request: Request): Answer<Dispatcher.ResponseData> {
+    const { method, path, body, contentType = 'application/json', options = {}, toWatch = false } = request;
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     const about = `${method} ${path}`;
     try {
-      const { dispatcher, origin, prefix, headers } = await this.#connection.route();
-      const response = await dispatcher.request({
+      const { calls, watches, origin, prefix, headers } = await this.#connection.route();
+      const response = await (toWatch ? watches : calls).request({
         origin,
         path: prefix + path,
         method,
@@ -219,8 +220,8 @@ class HttpClient implements Client {
         },
         body: body ? JSON.stringify(body) : null,
         signal: options.signal ?? null,
-        headersTimeout: options.timeoutMs ?? defaultTimeoutMs,
-        bodyTimeout: bodyTimeoutMs,
+        headersTimeout: timeoutMs,
+        bodyTimeout: toWatch ? 0 : timeoutMs, // the silence of a watch is judged by whoever reads it
       });
       this.#onAnswer(method, response.statusCode);
       if (response.statusCode >= 200 && response.statusCode < 300) return ok(response);

@@ -5,7 +5,13 @@ import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 
 /** Where and as whom to send a request now. */
 export interface Route {
-  readonly dispatcher: Dispatcher;
+  /** For calls: connections are kept and used again. */
+  readonly calls: Dispatcher;
+  /**
+   * For watches: each dials anew. A watch that is left because its connection is dead must not land on an idle one that
+   * died with it, and wait there for its time-out (seen through a proxy that swallowed everything).
+   */
+  readonly watches: Dispatcher;
   readonly origin: string;
   /** What a server address of the kubeconfig has after its host: some gateways serve many clusters below one. */
   readonly prefix: string;
@@ -21,14 +27,14 @@ const credentialsAgeMs = 10_000;
 /** The API server drops idle connections after 90 s; ours go first, so that no request meets a closing one. */
 const idleMs = 60_000;
 
-/** Watches hold one connection each for ever (a dozen); the rest is for calls. */
-const maxConnections = 128;
+/** More calls at once wait for a free connection. Watches, a dozen, stay far below. */
+const maxConnections = 64;
 
 type Credentials = Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized' | 'auth'> & {
   headers?: Record<string, string>;
 };
 
-/** One pool of kept-alive connections to the API server, as the kubeconfig's current context says. */
+/** The connections to the API server, as the kubeconfig's current context says. */
 export class Connection {
   readonly #kubeConfig: KubeConfig;
   #known: { readonly route: Route; readonly fingerprint: string; readonly atMs: number } | undefined;
@@ -58,13 +64,15 @@ export class Connection {
     const unchanged = before?.fingerprint === fingerprint;
     const url = new URL(cluster.server);
     const route: Route = {
-      dispatcher: unchanged ? before.route.dispatcher : dispatcherFor(this.#kubeConfig, credentials),
+      calls: unchanged ? before.route.calls : dispatcherFor(this.#kubeConfig, credentials, idleMs),
+      watches: unchanged ? before.route.watches : dispatcherFor(this.#kubeConfig, credentials, 1),
       origin: url.origin,
       prefix: url.pathname.replace(/\/+$/, ''),
       headers: { ...credentials.headers, ...basic(credentials.auth) },
     };
     this.#known = { route, fingerprint, atMs: performance.now() };
-    if (!unchanged) before?.route.dispatcher.close().catch(() => {}); // its open watches end by their own time limit
+    // What is open on the old connections ends by itself: watches have a time limit.
+    if (!unchanged) for (const old of dispatchersOf(before?.route)) old.close().catch(() => {});
     return route;
   }
 
@@ -77,19 +85,19 @@ export class Connection {
   async close(): Promise<void> {
     const known = this.#known;
     this.#known = undefined;
-    await known?.route.dispatcher.destroy();
+    await Promise.all(dispatchersOf(known?.route).map((dispatcher) => dispatcher.destroy()));
   }
 }
 
-function dispatcherFor(
-  kubeConfig: KubeConfig,
-  { ca, cert, key, servername, rejectUnauthorized }: Credentials,
-): Dispatcher {
+const dispatchersOf = (route: Route | undefined): Dispatcher[] => (route ? [route.calls, route.watches] : []);
+
+function dispatcherFor(kubeConfig: KubeConfig, credentials: Credentials, keptMs: number): Dispatcher {
+  const { ca, cert, key, servername, rejectUnauthorized } = credentials;
   const tls = { ca, cert, key, servername, rejectUnauthorized };
   const known = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
   const options = kubeConfig.createDispatcherOptions(kubeConfig.getCurrentCluster(), known);
-  // HTTP/1.1: a connection of its own for each watch, so that one dead connection can't silence them all.
-  const pool = { allowH2: false, connections: maxConnections, keepAliveTimeout: idleMs, keepAliveMaxTimeout: idleMs };
+  // HTTP/1.1: one dead connection holds one request, not all.
+  const pool = { allowH2: false, connections: maxConnections, keepAliveTimeout: keptMs, keepAliveMaxTimeout: keptMs };
   const connect = { timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 };
   switch (options.type) {
     case 'socks':

@@ -132,7 +132,7 @@ export class LeaseElection {
   async #try(): Promise<void> {
     const beganMs = performance.now();
     const limitMs = Math.min(this.#times.renewDeadlineMs / 2, this.#leftMs());
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, limitMs))]);
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)))]);
     const fault = await this.#attempt(signal, beganMs);
     if (this.#stop.signal.aborted) return;
     if (fault) this.#options.logger.warn({ leads: this.leads, ...fault }, 'a try for the lease failed');
