@@ -6,7 +6,10 @@ import { errorCode, errorMessage } from '../kit/errors.ts';
 export interface FileFacts {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Changes whenever the file does: inode, size and time of change in ns. Tells that a digest is stale, never what is right. */
+  /**
+   * Changes whenever the content does: inode, size and time of modification in ns. Tells that a digest is stale, never what is right.
+   * Not the time of status change: a chmod would stop a version from being served until its digest is computed anew.
+   */
   readonly identity: string;
 }
 
@@ -77,8 +80,8 @@ async function look(path: string): Promise<Inventory> {
 /** Undefined for a file that went while we looked. */
 async function facts(folder: string, name: string): Promise<FileFacts | undefined> {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(join(folder, name), { bigint: true });
-    return { name, sizeBytes: Number(size), identity: `${ino}:${size}:${mtimeNs}:${ctimeNs}` };
+    const { ino, size, mtimeNs } = await stat(join(folder, name), { bigint: true });
+    return { name, sizeBytes: Number(size), identity: `${ino}:${size}:${mtimeNs}` };
   } catch {
     return undefined;
   }

@@ -1,0 +1,24 @@
+# The two commands of the README are `make demo` and `make test`; `make` alone lists all.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test check image clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: ## everything that the other commands need; nothing to do when it is there
+	@test/setup/setup.sh
+
+check: setup ## types, Biome, import arrows, generated files
+	@npm run --silent check
+
+test: setup ## all set-up and every test; says where the time went
+	@test/setup/test.sh
+
+image: setup ## the image, as .build/image.tar
+	@test/setup/image.sh .build/image.tar
+
+clean: ## what was built in this checkout; the cache stays
+	rm -rf .build dist
