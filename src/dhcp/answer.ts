@@ -1,0 +1,215 @@
+/**
+ * What a machine's question is answered with, or why with silence. Pure: request, bootstrap and verdict are all it knows, so every server of a
+ * site gives the same answer but for its own address. Why the iPXE rules are these and no others: README.md, "Which iPXE is asking".
+ */
+import { authority, type Bootstrap } from '../farm/bootstrap.ts';
+import type { UnknownDevices } from '../farm/model.ts';
+import { never } from '../kit/result.ts';
+import {
+  ARCHITECTURE_BIOS,
+  ARCHITECTURES_EFI64,
+  IPXE_FEATURE_HTTP,
+  MESSAGE_TYPES,
+  OPTIONS,
+  PXE_OPTIONS,
+  USE_FILE_OF_OFFER,
+} from './options.ts';
+import {
+  addressData,
+  architecture,
+  broadcasts,
+  type DhcpOption,
+  encodeOptions,
+  inner,
+  mac,
+  messageType,
+  option,
+  type Packet,
+  text,
+  userClass,
+  uuid,
+} from './packet.ts';
+
+export const VENDOR_CLASS = 'PXEClient';
+/** Set by our scripts and by our offer of undionly: an iPXE that says so goes straight to the script. */
+export const USER_CLASS = 'bootfarm';
+const IPXE_CLASS = 'iPXE';
+const LOCAL_BOOT = 'Local disk';
+
+/** The port of ours a packet came in by. */
+export type Door = 'dhcp' | 'pxe';
+
+export interface Machine {
+  readonly mac: string;
+  /** SMBIOS UUID, lower case. */
+  readonly uuid?: string;
+  /** Client architecture, option 93; a client without one is a BIOS. */
+  readonly architecture: number;
+}
+
+/** Whether the farm knows the machine; `action` is the site's rule for machines that it does not. */
+export type Verdict = { readonly kind: 'known' } | { readonly kind: 'unknown'; readonly action: UnknownDevices };
+
+/** This server, as its answers name it. */
+export interface Self {
+  readonly address: string;
+  readonly httpPort: number;
+}
+
+export type Silence =
+  | 'NotARequest'
+  | 'NotDiscoverOrRequest'
+  | 'NotPXEClient'
+  | 'NoMac'
+  | 'ForAnotherServer'
+  | 'UnknownDevice'
+  | 'NoBootFile'
+  | 'TftpDisabled'
+  | 'HttpDisabled'
+  | 'ProxyDHCPDisabled';
+
+export type Boot =
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'script'; readonly url: string }
+  | { readonly kind: 'localDisk' };
+
+/** Is this a question for a ProxyDHCP server, and whose? */
+export function question(
+  packet: Packet,
+  door: Door,
+  address: string,
+): { readonly machine: Machine } | { readonly silence: Silence } {
+  if (packet.op !== 'request') return { silence: 'NotARequest' };
+  const type = messageType(packet);
+  const asked = type === 'REQUEST' || (type === 'DISCOVER' && door === 'dhcp');
+  if (!asked) return { silence: 'NotDiscoverOrRequest' };
+  if (!text(option(packet, 'vendorClass'))?.startsWith(VENDOR_CLASS)) return { silence: 'NotPXEClient' };
+  const serverId = option(packet, 'serverId');
+  // On 67 a REQUEST takes up one server's offer and is broadcast: it is ours only when it names us (RFC 2131 section 4.3.2).
+  if (type === 'REQUEST' && door === 'dhcp' && !(serverId && addressData(address)?.equals(serverId)))
+    return { silence: 'ForAnotherServer' };
+  const machineMac = mac(packet);
+  if (!machineMac) return { silence: 'NoMac' };
+  const id = uuid(packet);
+  return {
+    machine: {
+      mac: machineMac,
+      ...(id ? { uuid: id } : {}),
+      architecture: architecture(packet) ?? ARCHITECTURE_BIOS,
+    },
+  };
+}
+
+/** What the machine loads next. The first rule that holds decides. */
+export function bootOf(packet: Packet, verdict: Verdict, bootstrap: Bootstrap, self: Self): Boot | Silence {
+  const { boot } = bootstrap;
+  if (!boot.proxyDHCP) return 'ProxyDHCPDisabled';
+  const action = verdict.kind === 'known' ? 'Boot' : verdict.action;
+  const canScript = isIpxe(packet) && inner(packet, 'ipxe', IPXE_FEATURE_HTTP)?.[0] !== undefined;
+  const script = (): Boot | Silence =>
+    boot.http.enabled
+      ? { kind: 'script', url: `http://${authority({ host: self.address, port: self.httpPort })}/boot` }
+      : 'HttpDisabled';
+  switch (action) {
+    case 'Ignore':
+      return 'UnknownDevice';
+    case 'LocalDisk':
+      // A script that ends iPXE is surer than a menu in iPXE; firmware knows menus only.
+      return canScript ? script() : { kind: 'localDisk' };
+    case 'Boot':
+    case 'Screen':
+    case 'AutoAdd':
+      break;
+    default:
+      return never(action);
+  }
+  const kind = architecture(packet) ?? ARCHITECTURE_BIOS;
+  if (canScript && (userClass(packet) === USER_CLASS || kind !== ARCHITECTURE_BIOS || broadcasts(packet)))
+    return script();
+  const file = bootFile(kind, bootstrap);
+  if (!file) return 'NoBootFile';
+  return boot.tftp ? { kind: 'file', file } : 'TftpDisabled';
+}
+
+const isIpxe = (packet: Packet): boolean => [IPXE_CLASS, USER_CLASS].includes(userClass(packet) ?? '');
+
+function bootFile(kind: number, { boot }: Bootstrap): string | undefined {
+  if (kind === ARCHITECTURE_BIOS) return boot.bootFiles.bios;
+  return ARCHITECTURES_EFI64.has(kind) ? boot.bootFiles.efi64 : undefined;
+}
+
+/** OFFER to a DISCOVER, ACK to a REQUEST; it never gives an address and is never a NAK. */
+export function answerPacket(request: Packet, boot: Boot, self: Self): Packet {
+  const name = boot.kind === 'file' ? boot.file : boot.kind === 'script' ? boot.url : '';
+  const address = addressData(self.address) ?? Buffer.alloc(4);
+  const type = messageType(request) === 'DISCOVER' ? MESSAGE_TYPES.OFFER : MESSAGE_TYPES.ACK;
+  const of = (code: number, data: string | Uint8Array): DhcpOption => ({
+    code,
+    data: typeof data === 'string' ? Buffer.from(data, 'latin1') : data,
+  });
+  const echoed = request.options.filter(({ code }) => code === OPTIONS.clientUuid.code);
+  const relay = request.options.filter(({ code }) => code === OPTIONS.relayAgent.code);
+  return {
+    op: 'reply',
+    htype: request.htype,
+    hops: 0,
+    xid: request.xid,
+    secs: 0,
+    flags: request.flags,
+    ciaddr: request.ciaddr,
+    yiaddr: '0.0.0.0',
+    siaddr: boot.kind === 'localDisk' ? '0.0.0.0' : self.address,
+    giaddr: request.giaddr,
+    chaddr: request.chaddr,
+    sname: '',
+    file: name,
+    options: [
+      of(OPTIONS.messageType.code, Buffer.of(type)),
+      of(OPTIONS.serverId.code, address),
+      of(OPTIONS.vendorClass.code, VENDOR_CLASS),
+      ...echoed,
+      of(OPTIONS.vendorOptions.code, boot.kind === 'localDisk' ? LOCAL_BOOT_MENU : LOAD_FILE),
+      ...(name ? [of(OPTIONS.tftpServer.code, self.address), of(OPTIONS.bootFile.code, name)] : []),
+      // A chained iPXE inherits its loader's settings: it then asks as `bootfarm`, the second guard against loading itself again.
+      ...(boot.kind === 'file' && isIpxe(request) ? [of(OPTIONS.userClass.code, USER_CLASS)] : []),
+      // RFC 3046 2.2: the relay's option is the last.
+      ...relay,
+    ],
+  };
+}
+
+const END = Buffer.of(255);
+
+const LOAD_FILE = Buffer.concat([
+  encodeOptions([{ code: PXE_OPTIONS.discoveryControl, data: Buffer.of(USE_FILE_OF_OFFER) }]),
+  END,
+]);
+
+/** PXE 2.1: a menu of one entry of type 0, "boot from the local disk", chosen at once. */
+const LOCAL_BOOT_MENU = Buffer.concat([
+  encodeOptions([
+    { code: PXE_OPTIONS.discoveryControl, data: Buffer.of(7) },
+    {
+      code: PXE_OPTIONS.bootMenu,
+      data: Buffer.from(`\0\0${String.fromCharCode(LOCAL_BOOT.length)}${LOCAL_BOOT}`, 'latin1'),
+    },
+    { code: PXE_OPTIONS.menuPrompt, data: Buffer.from(`\0${LOCAL_BOOT}`, 'latin1') },
+  ]),
+  END,
+]);
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+const CLIENT_PORT = 68;
+const SERVER_PORT = 67;
+
+/** Where the answer is heard: at the relay; at the address the client has; or, as it has none yet, by everybody on the link. */
+export function destination(request: Packet, source: Endpoint): Endpoint {
+  if (request.giaddr !== '0.0.0.0') return { address: request.giaddr, port: SERVER_PORT };
+  // To the source, never to a ciaddr that another sender claims: nobody can point our answers at a third machine.
+  if (source.address !== '0.0.0.0') return source;
+  return { address: '255.255.255.255', port: CLIENT_PORT };
+}

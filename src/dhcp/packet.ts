@@ -1,0 +1,257 @@
+/**
+ * The codec of BOOTP and DHCP packets (RFC 2131 section 2, RFC 2132; table in README.md). Everything is big-endian. `decode` is total: a packet
+ * or a named fault, for any bytes. Options keep their order, known or not, so that what a relay added survives.
+ */
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { MIN_PACKET_BYTES } from './limits.ts';
+import { MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
+
+const COOKIE = Buffer.from([99, 130, 83, 99]);
+const COOKIE_OFFSET = 236;
+const OPTIONS_OFFSET = 240;
+const SNAME = { offset: 44, bytes: 64 } as const;
+const FILE = { offset: 108, bytes: 128 } as const;
+const MAX_HARDWARE_BYTES = 16;
+const PAD = 0;
+const END = 255;
+const MAX_PART_BYTES = 255;
+const BROADCAST = 0x8000;
+/** RFC 2132 9.3: which fixed fields hold options too. */
+const OVERLOAD = { file: 1, sname: 2 } as const;
+
+export interface DhcpOption {
+  readonly code: number;
+  /** Any length: parts are put together (RFC 3396). */
+  readonly data: Uint8Array;
+}
+
+export interface Packet {
+  readonly op: 'request' | 'reply';
+  readonly htype: number;
+  readonly hops: number;
+  readonly xid: number;
+  readonly secs: number;
+  /** All 16 flags; RFC 2131 names the first, `broadcasts`. */
+  readonly flags: number;
+  /** Dotted addresses, 0.0.0.0 for none. */
+  readonly ciaddr: string;
+  readonly yiaddr: string;
+  readonly siaddr: string;
+  readonly giaddr: string;
+  /** Hardware address, 0 to 16 bytes. */
+  readonly chaddr: Uint8Array;
+  /** Latin-1, up to the first zero byte; empty when the field held options. */
+  readonly sname: string;
+  readonly file: string;
+  /** In wire order: options field, then file, then sname. Without overload, pad and end, which are the envelope's. */
+  readonly options: readonly DhcpOption[];
+}
+
+export type DecodeFault = Fault<'TooShort' | 'BadOp' | 'BadHardwareLength' | 'NoCookie' | 'OptionCut' | 'BadOverload'>;
+export type EncodeFault = Fault<'NameTooLong' | 'BadAddress' | 'BadHardwareLength' | 'TooLong'>;
+
+export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
+  const wire = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (wire.length < OPTIONS_OFFSET)
+    return fail('TooShort', `${wire.length} bytes; a DHCP packet has ${OPTIONS_OFFSET}`);
+  const op = wire.readUInt8(0);
+  if (op !== 1 && op !== 2) return fail('BadOp', `op is ${op}; 1 is a request, 2 a reply`);
+  const hlen = wire.readUInt8(2);
+  if (hlen > MAX_HARDWARE_BYTES)
+    return fail('BadHardwareLength', `hardware address of ${hlen} bytes; the field has ${MAX_HARDWARE_BYTES}`);
+  if (!wire.subarray(COOKIE_OFFSET, OPTIONS_OFFSET).equals(COOKIE))
+    return fail('NoCookie', 'no DHCP magic cookie: plain BOOTP is not answered');
+
+  const main = decodeOptions(wire.subarray(OPTIONS_OFFSET));
+  if (!main.ok) return main;
+  const marks = main.value.filter(({ code }) => code === OPTIONS.overload.code);
+  const overload = marks.length === 0 ? 0 : (marks[0]?.data[0] ?? 0);
+  if (marks.length > 0 && (marks[0]?.data.length !== 1 || overload < 1 || overload > 3))
+    return fail(
+      'BadOverload',
+      `option 52 must be one byte from 1 to 3, it is ${Buffer.from(marks[0]?.data ?? []).toString('hex')}`,
+    );
+  const parts = [main.value.filter(({ code }) => code !== OPTIONS.overload.code)];
+  for (const [name, field] of [['file', FILE] as const, ['sname', SNAME] as const]) {
+    if ((overload & OVERLOAD[name]) === 0) continue;
+    const more = decodeOptions(wire.subarray(field.offset, field.offset + field.bytes));
+    if (!more.ok) return more;
+    parts.push(more.value.filter(({ code }) => code !== OPTIONS.overload.code));
+  }
+  return ok({
+    op: op === 1 ? 'request' : 'reply',
+    htype: wire.readUInt8(1),
+    hops: wire.readUInt8(3),
+    xid: wire.readUInt32BE(4),
+    secs: wire.readUInt16BE(8),
+    flags: wire.readUInt16BE(10),
+    ciaddr: addressText(wire, 12),
+    yiaddr: addressText(wire, 16),
+    siaddr: addressText(wire, 20),
+    giaddr: addressText(wire, 24),
+    chaddr: Uint8Array.from(wire.subarray(28, 28 + hlen)),
+    sname: (overload & OVERLOAD.sname) === 0 ? fieldText(wire, SNAME) : '',
+    file: (overload & OVERLOAD.file) === 0 ? fieldText(wire, FILE) : '',
+    options: concatenate(parts.flat()),
+  });
+}
+
+/** At least 300 bytes, zero-padded; options after the fixed fields only (no overload: what does not fit `maxBytes` is a fault). */
+export function encode(packet: Packet, maxBytes: number): Result<Uint8Array, EncodeFault> {
+  if (packet.chaddr.length > MAX_HARDWARE_BYTES)
+    return fail(
+      'BadHardwareLength',
+      `hardware address of ${packet.chaddr.length} bytes; the field has ${MAX_HARDWARE_BYTES}`,
+    );
+  const options = Buffer.concat([COOKIE, encodeOptions(packet.options), Buffer.of(END)]);
+  const length = COOKIE_OFFSET + options.length;
+  if (length > maxBytes) return fail('TooLong', `the packet has ${length} bytes; the receiver takes ${maxBytes}`);
+  const wire = Buffer.alloc(Math.max(MIN_PACKET_BYTES, length));
+  wire.writeUInt8(packet.op === 'request' ? 1 : 2, 0);
+  wire.writeUInt8(packet.htype, 1);
+  wire.writeUInt8(packet.chaddr.length, 2);
+  wire.writeUInt8(packet.hops, 3);
+  wire.writeUInt32BE(packet.xid, 4);
+  wire.writeUInt16BE(packet.secs, 8);
+  wire.writeUInt16BE(packet.flags, 10);
+  for (const [index, text] of [packet.ciaddr, packet.yiaddr, packet.siaddr, packet.giaddr].entries()) {
+    const address = addressData(text);
+    if (!address) return fail('BadAddress', `${text} is no IPv4 address`);
+    wire.set(address, 12 + 4 * index);
+  }
+  wire.set(packet.chaddr, 28);
+  for (const [text, field] of [[packet.sname, SNAME] as const, [packet.file, FILE] as const]) {
+    const name = Buffer.from(text, 'latin1');
+    if (name.length > field.bytes)
+      return fail('NameTooLong', `${text} has ${name.length} bytes; the field has ${field.bytes}`);
+    wire.set(name, field.offset);
+  }
+  wire.set(options, COOKIE_OFFSET);
+  return ok(wire);
+}
+
+/** Code, length, data; parts of one option are left apart. Also for options within an option. */
+export function decodeOptions(data: Uint8Array): Result<DhcpOption[], Fault<'OptionCut'>> {
+  const options: DhcpOption[] = [];
+  let at = 0;
+  while (at < data.length) {
+    const code = data[at] ?? END;
+    if (code === END) break;
+    at += 1;
+    if (code === PAD) continue;
+    const bytes = data[at];
+    if (bytes === undefined) return fail('OptionCut', `option ${code} has no length`);
+    if (bytes > data.length - at - 1)
+      return fail('OptionCut', `option ${code} says ${bytes} bytes; ${data.length - at - 1} are left`);
+    options.push({ code, data: Uint8Array.from(data.subarray(at + 1, at + 1 + bytes)) });
+    at += 1 + bytes;
+  }
+  return ok(options);
+}
+
+/** Options over 255 bytes go in parts (RFC 3396). Without the end mark. */
+export function encodeOptions(options: readonly DhcpOption[]): Buffer {
+  return Buffer.concat(
+    options.flatMap(({ code, data }) => {
+      const parts = [Buffer.of(code, Math.min(MAX_PART_BYTES, data.length)), data.subarray(0, MAX_PART_BYTES)];
+      for (let at = MAX_PART_BYTES; at < data.length; at += MAX_PART_BYTES) {
+        const part = data.subarray(at, at + MAX_PART_BYTES);
+        parts.push(Buffer.of(code, part.length), part);
+      }
+      return parts;
+    }),
+  );
+}
+
+/** RFC 3396 section 7: parts of one option are one value, at the place of the first. */
+function concatenate(options: readonly DhcpOption[]): DhcpOption[] {
+  const parts = new Map<number, Uint8Array[]>();
+  for (const { code, data } of options) {
+    const known = parts.get(code);
+    if (known) known.push(data);
+    else parts.set(code, [data]);
+  }
+  return [...parts].map(([code, data]) => ({ code, data: Uint8Array.from(Buffer.concat(data)) }));
+}
+
+export const option = (packet: Packet, name: OptionName): Uint8Array | undefined =>
+  packet.options.find(({ code }) => code === OPTIONS[name].code)?.data;
+
+/** What an option within an option holds; undefined when either is missing or the outer one is cut. */
+export function inner(packet: Packet, name: OptionName, code: number): Uint8Array | undefined {
+  const outer = option(packet, name);
+  const options = outer && decodeOptions(outer);
+  return options?.ok ? options.value.find((each) => each.code === code)?.data : undefined;
+}
+
+export function messageType(packet: Packet): MessageType | undefined {
+  const data = option(packet, 'messageType');
+  if (data?.length !== 1) return undefined;
+  return MESSAGE_NAMES.find((name) => MESSAGE_TYPES[name] === data[0]);
+}
+const MESSAGE_NAMES: readonly MessageType[] = [
+  'DISCOVER',
+  'OFFER',
+  'REQUEST',
+  'DECLINE',
+  'ACK',
+  'NAK',
+  'RELEASE',
+  'INFORM',
+];
+
+export const broadcasts = (packet: Packet): boolean => (packet.flags & BROADCAST) !== 0;
+
+/** `aa:bb:cc:dd:ee:ff`; undefined when it is no unicast Ethernet address. */
+export function mac(packet: Packet): string | undefined {
+  const { chaddr, htype } = packet;
+  const first = chaddr[0];
+  if (htype !== 1 || chaddr.length !== 6 || first === undefined || (first & 1) === 1) return undefined;
+  if (chaddr.every((byte) => byte === 0)) return undefined;
+  return [...chaddr].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/**
+ * SMBIOS UUID in lower case, as the firmware's tools print it: PXE sends it in network order (RFC 4578 2.3). Undefined when there is
+ * none, and for all zeros and all ones, which firmware without a UUID sends.
+ */
+export function uuid(packet: Packet): string | undefined {
+  const data = option(packet, 'clientUuid');
+  if (data?.length !== 17 || data[0] !== 0) return undefined;
+  const hex = Buffer.from(data.subarray(1)).toString('hex');
+  if (/^(0+|f+)$/.test(hex)) return undefined;
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+export function architecture(packet: Packet): number | undefined {
+  const data = option(packet, 'architecture');
+  return data && data.length >= 2 ? Buffer.from(data).readUInt16BE(0) : undefined;
+}
+
+export const text = (data: Uint8Array | undefined): string | undefined =>
+  data && Buffer.from(data).toString('latin1').replace(/\0+$/, '');
+
+/** Plain text as iPXE sends it, or the first of RFC 3004's length-prefixed classes. */
+export function userClass(packet: Packet): string | undefined {
+  const data = option(packet, 'userClass');
+  if (!data || data.length === 0) return undefined;
+  const first = data[0] ?? 0;
+  const prefixed = first > 0 && first < 0x20 && first < data.length;
+  return text(prefixed ? data.subarray(1, 1 + first) : data);
+}
+
+export function addressData(address: string): Buffer | undefined {
+  const parts = address.split('.');
+  const bytes = parts.map(Number);
+  return bytes.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part)) && bytes.every((byte) => byte <= 255)
+    ? Buffer.from(bytes)
+    : undefined;
+}
+
+export const addressText = (data: Uint8Array, at = 0): string => [...data.subarray(at, at + 4)].join('.');
+
+function fieldText(wire: Buffer, { offset, bytes }: { readonly offset: number; readonly bytes: number }): string {
+  const value = wire.subarray(offset, offset + bytes);
+  const end = value.indexOf(0);
+  return value.toString('latin1', 0, end === -1 ? bytes : end);
+}

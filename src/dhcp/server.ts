@@ -1,0 +1,200 @@
+/** The edge of ProxyDHCP: sockets and the clock. What is answered is decided in `session.ts` and `answer.ts`. */
+import { randomBytes } from 'node:crypto';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { Bootstrap } from '../farm/bootstrap.ts';
+import { errorMessage } from '../kit/errors.ts';
+import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
+import type { Door, Machine, Verdict } from './answer.ts';
+import { MAX_PACKET_BYTES, SELF_TEST_MS } from './limits.ts';
+import { MESSAGE_TYPES, OPTIONS } from './options.ts';
+import { decode, encode, messageType, type Packet } from './packet.ts';
+import { type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
+import { type BindFault, openSocket } from './socket.ts';
+
+export interface ProxyDhcpOptions {
+  /** IPv4 address of this server on its boot network. */
+  readonly address: string;
+  /** Hear and send on this interface only. Without: unicast to `address` only, for tests on loopback. */
+  readonly interface?: string;
+  /** 67 and 4011 but in tests; 0 takes a free one. */
+  readonly ports: { readonly dhcp: number; readonly pxe: number };
+  /** Where this server's scripts are: boot.http.port but in tests. */
+  readonly httpPort: number;
+  /** Undefined while the farm's data is not there: then nothing is answered. */
+  readonly bootstrap: () => Bootstrap | undefined;
+  readonly verdict: (machine: Machine) => Verdict | Promise<Verdict>;
+  readonly onEvent?: (event: DhcpEvent) => void;
+  readonly log: ProxyDhcpLog;
+  /** Milliseconds, never going back. */
+  readonly now?: () => number;
+}
+
+export interface ProxyDhcpLog {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface ProxyDhcp {
+  readonly ports: { readonly dhcp: number; readonly pxe: number };
+  /** A real question over a socket to port 4011 and its answer: the port hears, the data is there, an answer leaves. */
+  selfTest(): Promise<Result<void, Fault<'NoAnswer'>>>;
+  close(): Promise<void>;
+}
+
+const BROADCAST = '255.255.255.255';
+
+export async function startProxyDhcp(options: ProxyDhcpOptions): Promise<Result<ProxyDhcp, BindFault>> {
+  const { address, interface: device, ports } = options;
+  // Two sockets on 67. The one with the address hears relays and sends: Linux puts a limited broadcast on the interface that has the source
+  // address. The one with the broadcast address hears machines, and must be tied to the interface, or it hears those of every network.
+  const places: readonly { door: Door; address: string; port: number; device?: string }[] = [
+    { door: 'dhcp', address, port: ports.dhcp },
+    { door: 'pxe', address, port: ports.pxe },
+    ...(device === undefined ? [] : [{ door: 'dhcp' as const, address: BROADCAST, port: ports.dhcp, device }]),
+  ];
+  const sockets: { door: Door; socket: Socket }[] = [];
+  for (const place of places) {
+    const opened = await openSocket(place.address, place.port, place.device);
+    if (!opened.ok) {
+      for (const { socket } of sockets) socket.close();
+      return opened;
+    }
+    sockets.push({ door: place.door, socket: opened.value });
+  }
+  return ok(new Server(options, sockets));
+}
+
+/** The self-test's machine: a locally administered address that no card has. */
+const PROBE = Uint8Array.of(0x02, 0x62, 0x66, 0x00, 0x00, 0x00);
+const PROBE_MAC = '02:62:66:00:00:00';
+
+class Server implements ProxyDhcp {
+  readonly ports: ProxyDhcp['ports'];
+  readonly #options: ProxyDhcpOptions;
+  readonly #sockets: readonly { door: Door; socket: Socket }[];
+  readonly #now: () => number;
+  #state: ReturnType<typeof start>;
+  /** Ports of this server's own questions, which need no verdict. */
+  readonly #probes = new Set<number>();
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ProxyDhcpOptions, sockets: readonly { door: Door; socket: Socket }[]) {
+    this.#options = options;
+    this.#sockets = sockets;
+    this.#now = options.now ?? (() => performance.now());
+    this.#state = start({ address: options.address, httpPort: options.httpPort }, this.#now());
+    this.ports = { dhcp: this.#socket('dhcp').address().port, pxe: this.#socket('pxe').address().port };
+    for (const { door, socket } of sockets) {
+      socket.on('message', (bytes: Buffer, source: RemoteInfo) => this.#take({ kind: 'packet', door, bytes, source }));
+      socket.on('error', (error) => options.log.warn({ door, error: error.message }, 'dhcp socket failed'));
+    }
+  }
+
+  async selfTest(): Promise<Result<void, Fault<'NoAnswer'>>> {
+    const { address } = this.#options;
+    const xid = randomBytes(4).readUInt32BE(0);
+    const request = encode(probe(xid, address), MAX_PACKET_BYTES);
+    if (!request.ok) return fail('NoAnswer', request.error.message);
+    const socket = createSocket('udp4');
+    const answered = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => answered.resolve(false), SELF_TEST_MS);
+    let port = 0;
+    try {
+      socket.on('error', () => answered.resolve(false));
+      socket.on('message', (bytes) => {
+        const packet = decode(bytes);
+        if (packet.ok && packet.value.xid === xid && messageType(packet.value) === 'ACK') answered.resolve(true);
+      });
+      await new Promise<void>((resolve) => socket.bind({ address, port: 0 }, resolve));
+      port = socket.address().port;
+      this.#probes.add(port);
+      socket.send(request.value, this.ports.pxe, address);
+      if (await answered.promise) return ok(undefined);
+      return fail(
+        'NoAnswer',
+        `ProxyDHCP on ${address}:${this.ports.pxe} gave itself no answer within ${SELF_TEST_MS} ms`,
+      );
+    } finally {
+      clearTimeout(timer);
+      this.#probes.delete(port);
+      socket.close();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.all(
+      this.#sockets.map(({ socket }) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+    ).then(() => undefined);
+    return this.#closed;
+  }
+
+  #socket(door: Door): Socket {
+    const found = this.#sockets.find((each) => each.door === door);
+    if (!found) throw new Error(`no socket of door ${door}`);
+    return found.socket;
+  }
+
+  #take(event: Event): void {
+    if (this.#closed) return;
+    const { state, effects } = step(this.#state, event, this.#now());
+    this.#state = state;
+    for (const effect of effects) this.#obey(effect, event);
+  }
+
+  #obey(effect: Effect, cause: Event): void {
+    switch (effect.kind) {
+      case 'ask':
+        void this.#ask(effect.id, effect.machine, cause);
+        return;
+      case 'send': {
+        const { door, bytes, to } = effect;
+        this.#socket(door).send(bytes, to.port, to.address, (error) => {
+          if (error) this.#options.log.warn({ door, to, error: error.message }, 'dhcp answer not sent');
+        });
+        return;
+      }
+      case 'note':
+        if ('machine' in effect.event && effect.event.machine?.mac === PROBE_MAC) return;
+        this.#options.log.debug({ ...effect.event }, 'dhcp');
+        this.#options.onEvent?.(effect.event);
+        return;
+      default:
+        never(effect);
+    }
+  }
+
+  async #ask(id: number, machine: Machine, cause: Event): Promise<void> {
+    try {
+      const own = cause.kind === 'packet' && this.#isProbe(machine, cause.source);
+      const verdict: Verdict = own ? { kind: 'known' } : await this.#options.verdict(machine);
+      this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap() });
+    } catch (error) {
+      this.#take({ kind: 'noVerdict', id, message: errorMessage(error) });
+    }
+  }
+
+  #isProbe(machine: Machine, source: { readonly address: string; readonly port: number }): boolean {
+    return machine.mac === PROBE_MAC && source.address === this.#options.address && this.#probes.has(source.port);
+  }
+}
+
+const probe = (xid: number, address: string): Packet => ({
+  op: 'request',
+  htype: 1,
+  hops: 0,
+  xid,
+  secs: 0,
+  flags: 0,
+  ciaddr: address,
+  yiaddr: '0.0.0.0',
+  siaddr: '0.0.0.0',
+  giaddr: '0.0.0.0',
+  chaddr: PROBE,
+  sname: '',
+  file: '',
+  options: [
+    { code: OPTIONS.messageType.code, data: Buffer.of(MESSAGE_TYPES.REQUEST) },
+    { code: OPTIONS.vendorClass.code, data: Buffer.from('PXEClient:Arch:00000:UNDI:002001') },
+    { code: OPTIONS.architecture.code, data: Buffer.of(0, 0) },
+  ],
+});
