@@ -18,7 +18,8 @@ export interface Applied {
 /**
  * Server-side apply of a child, unless it is as asked already: then there is no request at all.
  * `live` is the object as last seen, or undefined.
- * Write quantities in canonical form (1Gi, not 1024Mi), or each look applies again what the API writes differently.
+ * Write things as the API gives them back (1Gi, not 1024Mi; a Secret's data, not stringData; no nulls), or each look
+ * applies again.
  */
 export async function applyChanged(
   client: Client,

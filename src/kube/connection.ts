@@ -39,6 +39,7 @@ export class Connection {
   readonly #kubeConfig: KubeConfig;
   #known: { readonly route: Route; readonly fingerprint: string; readonly atMs: number } | undefined;
   #asking: Promise<Route> | undefined;
+  #closed = false;
 
   constructor(kubeConfig: KubeConfig) {
     this.#kubeConfig = kubeConfig;
@@ -55,6 +56,7 @@ export class Connection {
   }
 
   async #ask(): Promise<Route> {
+    if (this.#closed) throw new Error('the connection to the Kubernetes API was closed');
     const cluster = this.#kubeConfig.getCurrentCluster();
     if (!cluster) throw new Error('the kubeconfig has no cluster for its current context');
     const credentials: Credentials = {};
@@ -83,6 +85,7 @@ export class Connection {
 
   /** Ends every connection, open requests and watches included. */
   async close(): Promise<void> {
+    this.#closed = true;
     const known = this.#known;
     this.#known = undefined;
     await Promise.all(dispatchersOf(known?.route).map((dispatcher) => dispatcher.destroy()));

@@ -113,10 +113,10 @@ export abstract class EngineOperator extends library.default {
   }
 
   get leads(): boolean {
-    return this.#controllers.length > 0;
+    return this.#election ? this.#election.leads : this.#started !== undefined && this.#closed === undefined;
   }
 
-  /** The one informer of a kind and selection; every caller of the same gets the same. */
+  /** For `init`: the one informer of a kind and selection; every caller of the same gets the same. */
   protected informer<T extends KubeObject = KubeObject>(
     kind: Kind,
     selection: Pick<InformerOptions, 'namespace' | 'labelSelector' | 'fieldSelector' | 'times'> = {},
@@ -131,7 +131,7 @@ export abstract class EngineOperator extends library.default {
     return informer;
   }
 
-  /** Registers a reconciler: it runs whenever this process leads. */
+  /** For `init`: registers a reconciler, which runs whenever this process leads. */
   protected control(control: Control): void {
     this.#controls.push(control);
   }

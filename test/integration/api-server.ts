@@ -19,6 +19,9 @@ export interface ApiServer {
   stop(): Promise<void>;
 }
 
+/** A bearer token that the API server takes for an administrator's. */
+export const adminToken = 'token-of-the-test';
+
 const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
 const binary = (name: string) => join(cache, 'bootfarm', 'bin', 'v1.34.4', name);
 
@@ -33,6 +36,7 @@ export async function startApiServer(directory: string): Promise<ApiServer> {
     const log = openSync(join(directory, `${name}.log`), 'a');
     return spawn(binary(name), args, { stdio: ['ignore', log, log], cwd: directory });
   };
+  writeFileSync(join(directory, 'tokens.csv'), `${adminToken},token-admin,1,system:masters\n`);
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
   const etcd = run('etcd', [
     '--data-dir=etcd',
@@ -50,6 +54,7 @@ export async function startApiServer(directory: string): Promise<ApiServer> {
     '--tls-cert-file=server.crt',
     '--tls-private-key-file=server.key',
     '--client-ca-file=ca.crt',
+    '--token-auth-file=tokens.csv',
     '--service-account-issuer=https://kubernetes.default.svc',
     '--service-account-key-file=ca.key',
     '--service-account-signing-key-file=ca.key',

@@ -19,7 +19,7 @@ import { all, at, type KubeObject, keyOf } from '../../src/kube/object.ts';
 import { outcomeOf, settled } from '../../src/kube/outcome.ts';
 import { controllerRef, ownedBy } from '../../src/kube/owner.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
-import { type ApiServer, startApiServer } from './api-server.ts';
+import { type ApiServer, adminToken, startApiServer } from './api-server.ts';
 
 jest.setTimeout(90_000);
 
@@ -225,14 +225,36 @@ test('faults have names, and server-side apply changes nothing twice', async () 
     expect(event).toMatchObject({ type: 'ERROR', fault: { code: 'Gone' } });
     break;
   }
-  const anonymous = configOf(server.port);
-  anonymous.users = [{ name: 'admin', token: 'wrong' }];
-  const stranger = createClient(anonymous);
-  expect(code(await stranger.get(map('faults')))).toBe('Unauthorized');
-  await stranger.close();
   const nowhere = createClient(configOf(1));
   expect(code(await nowhere.get(map('faults')))).toBe('Unreachable');
   await nowhere.close();
+});
+
+const exec = (command: string, ...args: string[]) => ({
+  exec: { apiVersion: 'client.authentication.k8s.io/v1', command, args },
+});
+const credential = (token: string) =>
+  JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token } });
+
+test.each([
+  { by: 'a token', user: { token: adminToken }, answer: 'ok' },
+  {
+    by: 'a token file, as in a pod',
+    user: { authProvider: { name: 'tokenFile', config: { tokenFile: 'FILE' } } },
+    answer: 'ok',
+  },
+  { by: 'an exec plugin', user: exec('echo', credential(adminToken)), answer: 'ok' },
+  { by: 'a wrong token', user: { token: 'wrong' }, answer: 'Unauthorized' },
+  { by: 'an exec plugin that fails', user: exec('false'), answer: 'Unreachable' },
+])('a request by $by is answered: $answer', async ({ user, answer }) => {
+  const file = join(directory, 'token');
+  writeFileSync(file, adminToken);
+  const config = configOf(server.port);
+  config.users = [{ name: 'admin', ...JSON.parse(JSON.stringify(user).replace('"FILE"', JSON.stringify(file))) }];
+  const own = createClient(config);
+  open.push(own);
+  const got = await own.list(all(kinds.Namespace));
+  expect(got.ok ? 'ok' : got.error.code).toBe(answer);
 });
 
 test('a controller makes a child for each object, mends it when it is changed, and a settled one causes no request', async () => {
