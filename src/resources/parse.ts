@@ -60,14 +60,11 @@ export function parse<Name extends KindName>(name: Name, object: unknown): Resul
   if (!checks.object.Check(object)) {
     const [first] = checks.object.Errors(object);
     const path = dotted(first?.instancePath ?? '');
-    const value = JSON.stringify(valueAt(object, first?.instancePath ?? ''))?.slice(0, 100);
+    const value = valueAt(object, first?.instancePath ?? '');
+    const is = typeof value === 'object' ? ' ' : ` is ${String(JSON.stringify(value)).slice(0, 100)}: `;
     const { namespace, name: called } = record(metadata);
-    const what = `${name} ${String(namespace)}/${String(called)}: ${path || 'object'}`;
-    return wrong(
-      'InvalidResource',
-      path,
-      `${what}${value && value.length < 100 ? ` is ${value}:` : ''} ${limitOf(first)}`,
-    );
+    const what = `${name} ${String(namespace)}/${String(called)}: ${path || 'it'}`;
+    return wrong('InvalidResource', path, `${what}${is}${limitOf(first)}`);
   }
   const typed = { ...(object as object), status: checks.status.Check(status) ? status : rescued(status) };
   return ok(typed as unknown as ResourceByName<Name>);

@@ -50,8 +50,8 @@ export const integer = (description: string, minimum: number, maximum: number, o
   Type.Integer({ description, minimum, maximum, format: maximum > 2_147_483_647 ? 'int64' : 'int32', ...options });
 /** Bytes, objects, devices: anything counted from 0. */
 export const count = (description: string) => integer(description, 0, Number.MAX_SAFE_INTEGER);
-export const number = (description: string, minimum: number, maximum: number) =>
-  Type.Number({ description, minimum, maximum });
+export const number = (description: string, minimum: number, maximum: number, options: TSchemaOptions = {}) =>
+  Type.Number({ description, minimum, maximum, ...options });
 export const port = (description: string) => integer(description, 1, 65_535);
 export const flag = (description: string) => Type.Boolean({ description });
 

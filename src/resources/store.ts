@@ -15,6 +15,7 @@ import {
   oneOf,
   optional,
   path,
+  pattern,
   quantity,
   rule,
   setOf,
@@ -45,7 +46,7 @@ const local = object('A folder on each server, below one of its storeRoots. Copi
 
 const nfs = object('A folder of an NFS server, shared by all servers.', {
   server: text('Host name or IP address.'),
-  path: path('Exported path.'),
+  path: pattern('Exported path.', 1024, '^/[^ ]*$'),
   readOnly,
 });
 

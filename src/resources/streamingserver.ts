@@ -37,6 +37,15 @@ import {
 
 export const SERVER_STATES = ['Starting', 'Streaming', 'Draining', 'Unreachable', 'Refused'] as const;
 
+/** The rule is there beside `minimum` because the API server cuts the minimum to 0 for a value without a fraction (seen in 1.34). */
+const powerRating = (description: string) =>
+  number(
+    description,
+    0.1,
+    1000,
+    rules(rule('self >= 0.1', 'powerRating is less than 0.1: to take no devices at a server, remove it from the pool')),
+  );
+
 const autoscaling = object(
   'Lets the operator choose the number of servers by the number of devices. While it is set, replicas is not looked at, and the condition Autoscaling says so.',
   {
@@ -104,7 +113,7 @@ const limits = object(
     maxBooting: optional(integer('Devices that boot at once. Default: 500.', 1, 100_000)),
   },
   rule(
-    '(has(self.maxBooting) ? self.maxBooting : 500) <= (has(self.maxDevices) ? self.maxDevices : 4000) || !has(self.maxBooting)',
+    '!has(self.maxBooting) || self.maxBooting <= (has(self.maxDevices) ? self.maxDevices : 4000)',
     'maxBooting is more than maxDevices (4000 where it is absent): lower maxBooting or raise maxDevices',
   ),
 );
@@ -133,7 +142,7 @@ const spec = object(
         ),
       }),
     ),
-    powerRating: optional(number('How much a server can do compared with others. Default: 1.', 0.1, 1000)),
+    powerRating: optional(powerRating('How much a server can do compared with others. Default: 1.')),
     nodes: optional(
       listBy(
         'Settings for single nodes.',
@@ -141,7 +150,7 @@ const spec = object(
         256,
         object('A node.', {
           name: dnsName('Name of the node.'),
-          powerRating: optional(number('Power rating of the server on this node.', 0.1, 1000)),
+          powerRating: optional(powerRating('Power rating of the server on this node.')),
         }),
       ),
     ),

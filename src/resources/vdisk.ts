@@ -113,7 +113,13 @@ const spec = object(
       minLength: 1,
       maxLength: 128,
       pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*$',
-      ...rules(immutable('fileName', 'make a new VDisk for the other files')),
+      ...rules(
+        immutable('fileName', 'make a new VDisk for the other files'),
+        rule(
+          "!self.matches('[.][0-9]+$')",
+          'fileName ends like the number of a version (lab.1 is version 1 of lab): choose a name that does not end in a dot and digits',
+        ),
+      ),
     }),
     source: optional(
       object('Where the base file is fetched from, once, when the store has none.', {
