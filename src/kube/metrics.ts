@@ -8,7 +8,7 @@ const reconcileSeconds = [
 ];
 const queueSeconds = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000];
 
-export type ReconcileResult = 'success' | 'error' | 'requeue_after' | 'requeue';
+export type ReconcileResult = 'success' | 'error' | 'requeue_after';
 
 /** The metrics of the engine, by the names that controller-runtime and client-go gave them. */
 export interface EngineMetrics {
