@@ -2,7 +2,7 @@
  * A disk for tests whose content says its own offset: the eight bytes at each multiple of 8 are `seed (2) │ offset / 8 (6)`, big-endian. So any
  * block that lands in a wrong place, and any block of another disk, is seen at once and says where it came from.
  */
-import { ok, type Result } from '../../kit/result.ts';
+import { fail, ok, type Result } from '../../kit/result.ts';
 import { beyondEnd, type Disk, type ReadFault } from '../disk.ts';
 
 export interface Pattern {
@@ -13,14 +13,18 @@ export interface Pattern {
 }
 
 export function patternDisk({ sizeBytes, seed = 0, blockSize = 512 }: Pattern): Disk {
+  let closed = false;
   return {
     sizeBytes,
     blockSize,
     read: async (offset: number, length: number): Promise<Result<Buffer, ReadFault>> => {
       const beyond = beyondEnd({ sizeBytes }, offset, length);
-      return beyond ? { ok: false, error: beyond } : ok(patternBytes(offset, length, seed));
+      if (beyond) return { ok: false, error: beyond };
+      return closed ? fail('DiskClosed', 'the pattern disk is closed') : ok(patternBytes(offset, length, seed));
     },
-    close: async () => undefined,
+    close: async () => {
+      closed = true;
+    },
   };
 }
 

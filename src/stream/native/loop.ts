@@ -125,9 +125,8 @@ export class Loop {
       this.#libc.ppoll(this.#at + POLL, 2, this.#at + TIMEOUT, 0);
       let now = performance.now();
       const words = this.#words;
-      if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0) {
-        for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) === BATCH; batch++) now = performance.now();
-      }
+      if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0)
+        for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) > 0; batch++) now = performance.now();
       if ((words[POLL / 4 + 3] ?? 0) >>> 16 !== 0) this.#orders(now);
       if (now - ticked >= TICK_MS) {
         ticked = now;

@@ -1,0 +1,74 @@
+import { expect, test } from '@jest/globals';
+import { checkCookie, makeCookie } from './cookie.ts';
+import { answerTag, attachKey, KEY_AT, loginKeys, makeShare, sign, trafficKeys, verify } from './keys.ts';
+import { siphash } from './siphash.ts';
+
+const ascending = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, index) => index));
+
+/** From the reference code's vectors_sip128 (SipHash-2-4, 128 bits): input 00, 01, … of the given length under key 00…0f. */
+test.each([
+  { length: 0, hex: 'a3817f04ba25a8e66df67214c7550293' },
+  { length: 1, hex: 'da87c1d86b99af44347659119b22fc45' },
+  { length: 7, hex: 'a1f1ebbed8dbc153c0b84aa61ff08239' },
+  { length: 8, hex: '3b62a9ba6258f5610f83e264f31497b4' },
+])('SipHash of $length bytes', ({ length, hex }) => {
+  expect(Buffer.from(siphash(ascending(16), ascending(length))).toString('hex')).toBe(hex);
+});
+
+test('both sides of a login come to the same keys; another share to others', () => {
+  const [client, server, other] = [makeShare(), makeShare(), makeShare()];
+  const mine = loginKeys(client, server.bytes, client.bytes, server.bytes);
+  expect(loginKeys(server, client.bytes, client.bytes, server.bytes)).toEqual(mine);
+  expect(loginKeys(other, client.bytes, client.bytes, server.bytes)).not.toEqual(mine);
+});
+
+test('a share of small order is refused', () => {
+  const share = makeShare();
+  expect(loginKeys(share, Buffer.alloc(32), share.bytes, Buffer.alloc(32))).toMatchObject({ ok: false });
+});
+
+/** Made by this code and checked with Python's hmac and libsodium's C by the author of target/: they must not change. */
+test('keys are a function of session key, nonces and instance alone', () => {
+  const keys = trafficKeys(ascending(32), Buffer.alloc(16, 1), Buffer.alloc(16, 2), Buffer.alloc(8, 3));
+  expect(keys.all).toHaveLength(KEY_AT.end);
+  expect(Buffer.concat([keys.clientTag, keys.serverTag, keys.serverData])).toEqual(keys.all.subarray(0, 64));
+  expect(trafficKeys(ascending(32), Buffer.alloc(16, 1), Buffer.alloc(16, 2), Buffer.alloc(8, 4)).all).not.toEqual(
+    keys.all,
+  );
+  expect(attachKey(ascending(32))).toHaveLength(16);
+});
+
+test('a tag holds for its key and every byte', () => {
+  const packet = sign(siphash, ascending(16), Buffer.alloc(48, 5));
+  expect(verify(siphash, ascending(16), packet)).toBe(true);
+  expect(verify(siphash, Buffer.alloc(16), packet)).toBe(false);
+  for (let at = 0; at < packet.length; at++) {
+    const altered = Buffer.from(packet);
+    altered[at] = (altered[at] ?? 0) ^ 1;
+    expect(verify(siphash, ascending(16), altered)).toBe(false);
+  }
+});
+
+test('an answer tag holds for number, header and data, and not for the bytes after the header', () => {
+  const [key, header, data] = [ascending(32), ascending(64), ascending(100)];
+  const tag = answerTag(key, 7, header, data);
+  expect(answerTag(key, 8, header, data)).not.toEqual(tag);
+  expect(answerTag(key, 7, Buffer.alloc(64), data)).not.toEqual(tag);
+  expect(answerTag(key, 7, header, data.subarray(1))).not.toEqual(tag);
+  expect(answerTag(key, 7, header.subarray(0, 40), data)).toEqual(tag);
+});
+
+test.each([
+  { name: 'at once', host: '10.0.0.1', port: 5, atMs: 0, good: true },
+  { name: 'in the next slot', host: '10.0.0.1', port: 5, atMs: 64_000, good: true },
+  { name: 'two slots later', host: '10.0.0.1', port: 5, atMs: 128_000, good: false },
+  { name: 'before its time', host: '10.0.0.1', port: 5, atMs: -64_000, good: false },
+  { name: 'from another port', host: '10.0.0.1', port: 6, atMs: 0, good: false },
+  { name: 'from another address', host: '10.0.0.2', port: 5, atMs: 0, good: false },
+  { name: 'from the same bytes as IPv6', host: 'a00:1::', port: 5, atMs: 0, good: false },
+])('a cookie $name: $good', ({ host, port, atMs, good }) => {
+  const made = 640_000;
+  const cookie = makeCookie(siphash, ascending(16), { host: '10.0.0.1', port: 5 }, made);
+  expect(checkCookie(siphash, ascending(16), { host, port }, cookie, made + atMs)).toBe(good);
+  expect(checkCookie(siphash, Buffer.alloc(16), { host, port }, cookie, made + atMs)).toBe(false);
+});

@@ -1,0 +1,30 @@
+/**
+ * `npm run bench -- NAME…` (or `all`): each NAME is a module of this folder that exports `run`. Figures go to standard output, one JSON line each;
+ * everything else to standard error. Ends with 1 when a figure misses its bar.
+ */
+import { readdirSync } from 'node:fs';
+import type { Run } from './figure.ts';
+
+const NOT_BENCHES = new Set(['bench', 'figure']);
+const known = readdirSync(import.meta.dirname)
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -3))
+  .filter((name) => !NOT_BENCHES.has(name))
+  .sort();
+
+const asked = process.argv.slice(2);
+const names = asked.includes('all') ? known : asked;
+const wrong = names.filter((name) => !known.includes(name));
+if (names.length === 0 || wrong.length > 0) {
+  console.error(
+    `usage: npm run bench -- all|${known.join('|')}${wrong.length > 0 ? ` (no bench ${wrong.join(', ')})` : ''}`,
+  );
+  process.exit(2);
+}
+for (const name of names) {
+  const { run }: { run: Run } = await import(`./${name}.ts`);
+  for await (const figure of run()) {
+    console.log(JSON.stringify(figure));
+    if (figure.pass === false) process.exitCode = 1;
+  }
+}

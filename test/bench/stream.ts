@@ -1,0 +1,157 @@
+/**
+ * Server CPU per GB, beside nbdkit and qemu-nbd on the same file in the page cache, in the same run, in turns. The client compares every byte
+ * with the file. CPU time is that of the server's whole control group, in which the kernel counts softirq work too (on loopback that includes
+ * the client's half of the receive path, for all alike); ksoftirqd's time is added to whoever was measured while it ran.
+ */
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { patternBytes } from '../../src/image/pattern/pattern.ts';
+import { type Figure, figure, median, type Run } from './figure.ts';
+import type { ReaderResult, ReaderTask } from './stream/reader.ts';
+import { loopback, type Place, type Running, softirqThreadSeconds, start, vethPlace } from './stream/rig.ts';
+
+const FILE_BYTES = 256 << 20;
+const ROUNDS = 9;
+/** Trusted against the better plain peer. The aim is 0.67. */
+const BAR = 0.8;
+
+interface Point {
+  readonly suffix: string;
+  readonly length: number;
+  readonly depth: number;
+  readonly totalBytes: number;
+}
+
+const BULK: Point = { suffix: '', length: 32_768, depth: 16, totalBytes: 512 << 20 };
+const SMALL: Point = { suffix: '.4k.d1', length: 4_096, depth: 1, totalBytes: 64 << 20 };
+
+interface Contender {
+  readonly running: Running;
+  readonly ours: boolean;
+  readonly task: Pick<ReaderTask, 'protocol' | 'port' | 'token' | 'maxSegmentBytes'>;
+}
+
+interface Sample {
+  readonly serverPerGB: number;
+  readonly clientPerGB: number;
+  readonly megabytesPerSecond: number;
+  readonly repeats: number;
+}
+
+export const run: Run = async function* () {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-bench-'));
+  const file = join(folder, 'disk.raw');
+  try {
+    makeFile(file);
+    yield* measure(loopback, file, [BULK, SMALL]);
+    const veth = vethPlace();
+    try {
+      yield* measure(veth, file, [BULK]);
+    } finally {
+      veth.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+};
+
+/** Written just now: it is in the page cache, and no disk is measured. */
+function makeFile(path: string): void {
+  const fd = openSync(path, 'w');
+  const piece = 16 << 20;
+  for (let offset = 0; offset < FILE_BYTES; offset += piece) writeSync(fd, patternBytes(offset, piece));
+  closeSync(fd);
+}
+
+async function* measure(place: Place, file: string, points: readonly Point[]): AsyncGenerator<Figure> {
+  const contenders = await startAll(place, file);
+  try {
+    for (const point of points) yield* figures(place, point, turns(place, file, point, contenders));
+  } finally {
+    for (const { running } of contenders) await running.stop();
+  }
+}
+
+async function startAll(place: Place, file: string): Promise<Contender[]> {
+  const { host } = place;
+  const serve = join(import.meta.dirname, '../fakes/serve.ts');
+  const ours = async (name: string, mode: string, port: number, segment: number): Promise<Contender> => {
+    const command = [process.execPath, serve, '--file', file, '--address', host, '--port', `${port}`];
+    const running = await start(place, name, [...command, '--mode', mode, '--native', 'native'], 'line');
+    const { token }: { token: string } = JSON.parse(running.line);
+    return { running, ours: true, task: { protocol: 'stream', port, token, maxSegmentBytes: segment } };
+  };
+  const peer = async (name: string, port: number, command: readonly string[]): Promise<Contender> => {
+    const running = await start(place, name, command, { port });
+    return { running, ours: false, task: { protocol: 'nbd', port } };
+  };
+  // nbdkit(1), nbdkit-file-plugin(1): read-only, parallel by default; fewer threads switch less on few processors.
+  const nbdkit = ['nbdkit', '-f', '-r', '-i', host];
+  // qemu-nbd(8): raw, no locking on a read-only export, page cache, io_uring is its cheapest aio.
+  const qemu = ['qemu-nbd', '-r', '-t', '-f', 'raw', '--cache=writeback', '--aio=io_uring', '-b', host];
+  const contenders = [
+    await ours('trusted', 'trusted', 20_910, 1_408),
+    await peer('nbdkit', 20_911, [...nbdkit, '-p', '20911', 'file', file]),
+    await peer('nbdkit-t2', 20_912, [...nbdkit, '-p', '20912', '-t', '2', 'file', file]),
+    await ours('authenticated', 'authenticated', 20_913, 1_408),
+    await peer('qemu-nbd', 20_914, [...qemu, '-p', '20914', file]),
+  ];
+  for (const { running } of contenders) console.error(`${place.name} ${running.name}: ${running.command}`);
+  return contenders;
+}
+
+/** Round after round, each contender once a round; the first round warms up and does not count. */
+function turns(place: Place, file: string, point: Point, contenders: readonly Contender[]): Map<Contender, Sample[]> {
+  const samples = new Map(contenders.map((contender): [Contender, Sample[]] => [contender, []]));
+  for (let round = 0; round <= ROUNDS; round++)
+    for (const contender of contenders) {
+      const sample = one(place, file, point, contender);
+      if (round > 0) samples.get(contender)?.push(sample);
+    }
+  return samples;
+}
+
+function one(place: Place, file: string, point: Point, { running, task }: Contender): Sample {
+  const { length, depth, totalBytes } = point;
+  const whole: ReaderTask = { ...task, host: place.host, file, length, depth, totalBytes };
+  const reader = [process.execPath, join(import.meta.dirname, 'stream/reader.ts'), JSON.stringify(whole)];
+  const [program = '', ...args] = [...place.client, ...reader];
+  const before = running.cpuSeconds() + softirqThreadSeconds();
+  const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
+  const server = running.cpuSeconds() + softirqThreadSeconds() - before;
+  const gigabytes = result.bytes / 1e9;
+  return {
+    serverPerGB: server / gigabytes,
+    clientPerGB: result.cpuSeconds / gigabytes,
+    megabytesPerSecond: result.bytes / 1e6 / result.seconds,
+    repeats: result.repeats,
+  };
+}
+
+function* figures(place: Place, point: Point, samples: ReadonlyMap<Contender, readonly Sample[]>): Generator<Figure> {
+  const of = (contender: Contender, key: keyof Sample): number =>
+    median((samples.get(contender) ?? []).map((sample) => sample[key]));
+  const all = [...samples.keys()];
+  for (const contender of all)
+    console.error(
+      `${place.name}${point.suffix} ${contender.running.name}: server ${of(contender, 'serverPerGB').toFixed(3)} s/GB (${(samples.get(contender) ?? []).map(({ serverPerGB }) => serverPerGB.toFixed(2)).join(' ')}), client ${of(contender, 'clientPerGB').toFixed(3)} s/GB, ${of(contender, 'megabytesPerSecond').toFixed(0)} MB/s, ${of(contender, 'repeats')} repeats`,
+    );
+  const peers = all.filter(({ ours }) => !ours);
+  const best = peers.toSorted((a, b) => of(a, 'serverPerGB') - of(b, 'serverPerGB'))[0];
+  if (!best) return;
+  const where = place.name === 'loopback' ? '' : `.${place.name}`;
+  for (const contender of all.filter(({ ours }) => ours)) {
+    const mode = contender.running.name === 'trusted' ? '' : `.${contender.running.name}`;
+    const name = (base: string): string => `${base}${where}${point.suffix}${mode}`;
+    const point_ = (base: string, unit: string, key: keyof Sample, bar?: number): Figure => {
+      const head = { bench: 'stream', figure: name(base), unit, value: of(contender, key) };
+      return figure(head, { name: best.running.name, value: of(best, key) }, bar);
+    };
+    const bar = mode === '' && point === BULK ? BAR : undefined;
+    yield point_('serverCpuSecondsPerGB', 's/GB', 'serverPerGB', bar);
+    yield point_('clientCpuSecondsPerGB', 's/GB', 'clientPerGB');
+    yield point_('megabytesPerSecond', 'MB/s', 'megabytesPerSecond');
+  }
+}
