@@ -16,9 +16,9 @@ export function importsOf(text: string): string[] {
   return [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '');
 }
 
-/** Reads the rows of the table `| folder | may import |`. */
+/** Reads the rows of the table `| folder | may import |`, however wide its columns. */
 export function parseArrows(readme: string): Arrows {
-  const rows = [...readme.matchAll(/^\| ([a-z]+) \| ?([a-z ]*?) ?\|$/gm)];
+  const rows = [...readme.matchAll(/^\| *([a-z]+) *\| *([a-z ]*?) *\|$/gm)];
   return new Map(rows.map(([, folder = '', targets = '']) => [folder, new Set(targets.split(' ').filter(Boolean))]));
 }
 
