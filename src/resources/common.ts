@@ -1,5 +1,6 @@
 /** Parts that several kinds share: references, storage, pod settings, conditions. */
 import { Type } from 'typebox';
+import type { Access } from '../farm/model.ts';
 import {
   dnsName,
   flag,
@@ -20,7 +21,7 @@ import {
   time,
 } from './schema.ts';
 
-export const ACCESSES = ['Maintenance', 'Test', 'Production'] as const;
+export const ACCESSES = ['Maintenance', 'Test', 'Production'] as const satisfies readonly Access[];
 
 /** Where a farm must be named: once, for ever. */
 export const farmRef = Type.Object(

@@ -1,4 +1,5 @@
 /** Farm: everything under one farm database. */
+import type { UnknownDevices } from '../farm/model.ts';
 import {
   ACCESSES,
   image,
@@ -34,7 +35,12 @@ import {
   time,
 } from './schema.ts';
 
-export const UNKNOWN_DEVICES = ['Ignore', 'Screen', 'AutoAdd', 'LocalDisk'] as const;
+export const UNKNOWN_DEVICES = [
+  'Ignore',
+  'Screen',
+  'AutoAdd',
+  'LocalDisk',
+] as const satisfies readonly UnknownDevices[];
 export const REPLICA_STATES = ['InSync', 'Lagging', 'Stale', 'Rebuilding', 'Offline'] as const;
 
 /** A PostgreSQL or Redis that the operator makes. */

@@ -4,7 +4,7 @@
  */
 import { type TSchema, Type } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
 import { conditionList } from './common.ts';
 import type { Condition } from './conditions.ts';
 import { API_VERSION } from './kind.ts';
@@ -75,10 +75,10 @@ const rescued = (status: unknown): { readonly conditions?: readonly Condition[] 
   return conditions.Check(list) ? { conditions: list } : {};
 };
 
-const wrong = (code: ParseFault['code'], path: string, message: string): Result<never, ParseFault> => {
-  const fault = fail(code, message);
-  return fault.ok ? fault : { ok: false, error: { ...fault.error, path } };
-};
+const wrong = (code: ParseFault['code'], path: string, message: string): Result<never, ParseFault> => ({
+  ok: false,
+  error: { code, path, message },
+});
 
 const parts = (pointer: string): string[] =>
   pointer

@@ -1,6 +1,7 @@
 /** VDisk: a disk image with a name, a format and a chain of versions. */
 
 import { Type } from 'typebox';
+import type { CopyState } from '../farm/model.ts';
 import { ACCESSES, farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
@@ -36,7 +37,7 @@ export const COPY_STATES = [
   'Copying',
   'Corrupt',
   'Conflict',
-] as const;
+] as const satisfies readonly CopyState[];
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);
 

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { quantityOf, secondsOf } from './units.ts';
+
+test.each([
+  ['720h', 2_592_000],
+  ['10m', 600],
+  ['120s', 120],
+  ['1h30m5s', 5_405],
+  ['0s', 0],
+])('%s is %d seconds', (text, seconds) => {
+  expect(secondsOf(text)).toBe(seconds);
+});
+
+test.each(['', '10', '10d', 'h', '1.5h', '10m '])('%j is no duration', (text) => {
+  expect(() => secondsOf(text)).toThrow('not a duration');
+});
+
+test.each([
+  [5, 5],
+  ['8Gi', 8_589_934_592],
+  ['2G', 2_000_000_000],
+  ['1.5k', 1_500],
+  ['500m', 0.5],
+  ['1Ei', 2 ** 60],
+])('%s is %d', (text, value) => {
+  expect(quantityOf(text)).toBe(value);
+});
+
+test.each(['', 'Gi', '8 Gi', '8GB', '-1', '1e3'])('%j is no quantity', (text) => {
+  expect(() => quantityOf(text)).toThrow('not a quantity');
+});

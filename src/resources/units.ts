@@ -1,0 +1,27 @@
+/** Durations and quantities of a spec as numbers. The schema has refused what these can't read: anything else is a bug and throws. */
+
+const SECONDS = { h: 3_600, m: 60, s: 1 } as const;
+
+/** `1h30m` → 5400. */
+export function secondsOf(duration: string): number {
+  const parts = [...duration.matchAll(/(\d+)([hms])/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== duration)
+    throw new Error(`not a duration: ${JSON.stringify(duration)}; write it as 720h, 10m or 1h30m`);
+  return parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * SECONDS[unit as keyof typeof SECONDS], 0);
+}
+
+const FACTORS: Readonly<Record<string, number>> = {
+  '': 1,
+  m: 1e-3,
+  ...Object.fromEntries(['k', 'M', 'G', 'T', 'P', 'E'].map((unit, index) => [unit, 1_000 ** (index + 1)])),
+  ...Object.fromEntries(['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'].map((unit, index) => [unit, 1_024 ** (index + 1)])),
+};
+
+/** A Kubernetes quantity in its base unit (bytes, bits a second, CPUs): `8Gi` → 8589934592, `500m` → 0.5. */
+export function quantityOf(quantity: string | number): number {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(String(quantity)) ?? [];
+  const factor = FACTORS[unit];
+  if (digits === undefined || factor === undefined)
+    throw new Error(`not a quantity: ${JSON.stringify(quantity)}; write it as 8Gi or 500M`);
+  return Number(digits) * factor;
+}
