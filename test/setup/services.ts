@@ -5,11 +5,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { Client } from 'pg';
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
@@ -189,37 +188,20 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
 }
 
-/** `config` is the text of a redis.conf; the data folder and the socket are added to it, and no port is opened unless it names one. */
-export async function startRedis(config = ''): Promise<RedisServer> {
+/** `config` makes the text of redis.conf for a data folder and a socket, both of which it must use. */
+export async function startRedis(
+  config = (data: string, socket: string) => `port 0\ndir ${data}\nunixsocket ${socket}\n`,
+): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-redis-'));
   const data = join(folder, 'data');
   const socketPath = join(folder, 'redis.sock');
   const configPath = join(folder, 'redis.conf');
   mkdirSync(data);
-  const port = /^port /m.test(config) ? '' : 'port 0\n';
-  writeFileSync(configPath, `${config}\n${port}dir ${data}\nunixsocket ${socketPath}\n`);
+  writeFileSync(configPath, config(data, socketPath));
   const service = new Service(['redis-server', configPath]);
   const start = async (): Promise<void> => {
     service.start();
-    const answers = async (): Promise<boolean> => {
-      const client = new Redis({
-        path: socketPath,
-        lazyConnect: true,
-        retryStrategy: () => null,
-        enableReadyCheck: false,
-      });
-      client.on('error', () => {});
-      try {
-        await client.connect();
-        return await client.ping().then(
-          () => true,
-          (thrown) => /NOAUTH|LOADING/.test(String(thrown)),
-        );
-      } finally {
-        client.disconnect();
-      }
-    };
-    await until('Redis answers', answers, READY_DEADLINE_MS).catch((cause) => {
+    await until('Redis answers', () => answersPing(socketPath), READY_DEADLINE_MS).catch((cause) => {
       throw new Error(service.output, { cause });
     });
   };
@@ -238,4 +220,14 @@ export async function startRedis(config = ''): Promise<RedisServer> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Also when it asks for a password; not while it loads. */
+function answersPing(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath, () => socket.write('PING\r\n'));
+    socket.setTimeout(1_000, () => socket.destroy());
+    socket.on('data', (reply) => resolve(/^(\+PONG|-NOAUTH)/.test(String(reply)))).on('data', () => socket.destroy());
+    socket.on('error', () => {}).on('close', () => resolve(false));
+  });
 }

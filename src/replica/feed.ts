@@ -1,0 +1,246 @@
+/**
+ * One step of the change feed, level-based: what is written is the row as it is now, never what happened to it, so doing it twice is
+ * doing it once. Database and Redis are kept together by a token that both store; where they disagree, all is built anew.
+ *
+ * ```
+ * BEGIN repeatable read; lock feed_cursor; read dirty, read the rows behind it
+ *     WATCH META; MULTI; changes, META(new token); EXEC
+ * delete those dirty rows; feed_cursor := new token; COMMIT      (a crash between EXEC and COMMIT: tokens differ: rebuild)
+ * ```
+ */
+import { randomUUID } from 'node:crypto';
+import type { ChainableCommander, Redis } from 'ioredis';
+import type { Kysely } from 'kysely';
+import type { Database } from '../database/connection.ts';
+import type { DatabaseFault } from '../database/fault.ts';
+import { type Entry, isKind, KINDS, type Kind, readEntries, readPage, SMALL_KINDS } from '../database/kinds.ts';
+import type { Tables } from '../database/tables.ts';
+import type { Result } from '../kit/result.ts';
+import { kindKey, META, type Meta, NEXT_PATTERN, nextKey, SCHEMA } from './layout.ts';
+import { asked, fenced, type RedisFault } from './link.ts';
+
+export interface Leader {
+  readonly farmId: string;
+  readonly epoch: number;
+}
+
+/** `token` is what both sides hold now. */
+export type Step =
+  | { readonly kind: 'Done'; readonly token: string; readonly changes: number }
+  /** META is not as this leader left it, or the cursor is not: attach again. */
+  | { readonly kind: 'Disagree' }
+  /** A leader of a later epoch writes. */
+  | { readonly kind: 'Fenced'; readonly epoch: number }
+  | { readonly kind: 'RedisFailed'; readonly fault: RedisFault };
+
+export type StepResult = Promise<Result<Step, DatabaseFault>>;
+
+/** Rows of `dirty` in one step: the more, the longer a follower waits for the first of them. */
+const BATCH = 2_000;
+const PAGE = 2_000;
+/** Fields of one HSET. */
+const FIELDS = 500;
+
+/** Applies the oldest changes to a replica that stands at `token`. */
+export function applyChanges(database: Database, redis: Redis, leader: Leader, token: string): StepResult {
+  return inFeed(database, leader, async (trx, cursor) => {
+    if (cursor.token !== token) return { kind: 'Disagree' };
+    const rows = await trx.selectFrom('dirty').select(['id', 'kind', 'key']).orderBy('id').limit(BATCH).execute();
+    const changes = await readChanges(trx, rows);
+    const next = randomUUID();
+    const small = changes.some(({ kind }) => (SMALL_KINDS as readonly Kind[]).includes(kind));
+    const step = await onRedis(() =>
+      write(redis, leader, token, next, (multi) => {
+        for (const change of changes) putChange(multi, change);
+        multi.hset(META, { token: next, ...(small ? { snapshot: next } : {}), checkedAt: Date.now() });
+      }),
+    );
+    if (step.kind !== 'Done') return step;
+    await trx
+      .deleteFrom('dirty')
+      .where('id', 'in', rows.length > 0 ? rows.map(({ id }) => id) : [0])
+      .execute();
+    await trx.updateTable('feed_cursor').set({ token: next, epoch: leader.epoch }).execute();
+    return { ...step, changes: rows.length };
+  });
+}
+
+/** Takes over what is there when both sides agree on it; `Disagree` asks for `rebuild`. */
+export function takeOver(database: Database, redis: Redis, leader: Leader): StepResult {
+  return inFeed(database, leader, async (trx, cursor) => {
+    const step = await onRedis(() =>
+      write(redis, leader, cursor.token, cursor.token, (multi) =>
+        multi.hset(META, { epoch: leader.epoch, checkedAt: Date.now() }),
+      ),
+    );
+    if (step.kind === 'Done') await trx.updateTable('feed_cursor').set({ epoch: leader.epoch }).execute();
+    return step;
+  });
+}
+
+/** Builds the whole replica beside the live one, whatever that is, and switches in one step. */
+export function rebuild(database: Database, redis: Redis, leader: Leader): StepResult {
+  return inFeed(database, leader, async (trx) => {
+    const token = randomUUID();
+    await onRedis(() => dropLeftovers(redis));
+    const filled: Kind[] = [];
+    let changes = 0;
+    for (const kind of KINDS) {
+      const count = await stage(trx, redis, token, kind);
+      if (count > 0) filled.push(kind);
+      changes += count;
+    }
+    const done = await onRedis(() =>
+      fenced(
+        redis,
+        (meta) => !outranked(meta, leader),
+        (multi) => {
+          multi.unlink(META, ...KINDS.map(kindKey));
+          for (const kind of filled) multi.rename(nextKey(token, kind), kindKey(kind));
+          multi.hset(META, {
+            farm: leader.farmId,
+            schema: SCHEMA,
+            token,
+            epoch: leader.epoch,
+            snapshot: token,
+            checkedAt: Date.now(),
+          });
+        },
+      ),
+    );
+    if (done.kind === 'Unexpected') return refused(done.meta, leader);
+    await trx.deleteFrom('dirty').execute(); // in this snapshot: what came later stays
+    await trx.updateTable('feed_cursor').set({ token, epoch: leader.epoch }).execute();
+    return { kind: 'Done', token, changes };
+  });
+}
+
+/** Says that the replica still equals the database: `FarmReplica.checkedAt` of every follower. */
+export async function confirm(redis: Redis, leader: Leader, token: string): Promise<Step> {
+  const answer = await asked('primary', () =>
+    write(redis, leader, token, token, (multi) => multi.hset(META, { checkedAt: Date.now() })),
+  );
+  return answer.ok ? answer.value : { kind: 'RedisFailed', fault: answer.error };
+}
+
+/** Carries a fault of Redis out of the transaction, which rolls back. */
+class RedisFailed extends Error {
+  readonly fault: RedisFault;
+  constructor(fault: RedisFault) {
+    super(fault.message);
+    this.fault = fault;
+  }
+}
+
+const onRedis = async <T>(work: () => Promise<T>): Promise<T> => {
+  const answer = await asked('primary', work);
+  if (!answer.ok) throw new RedisFailed(answer.error);
+  return answer.value;
+};
+
+/** One feed at a time: the row lock on the cursor is held until Redis has answered. */
+function inFeed(
+  database: Database,
+  leader: Leader,
+  work: (trx: Kysely<Tables>, cursor: { readonly token: string; readonly epoch: number }) => Promise<Step>,
+): StepResult {
+  return database.run(async (db) => {
+    try {
+      return await db
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .execute(async (trx): Promise<Step> => {
+          const cursor = await trx
+            .selectFrom('feed_cursor')
+            .select(['token', 'epoch'])
+            .forUpdate()
+            .executeTakeFirstOrThrow();
+          return cursor.epoch > leader.epoch ? { kind: 'Fenced', epoch: cursor.epoch } : await work(trx, cursor);
+        });
+    } catch (thrown) {
+      if (thrown instanceof RedisFailed) return { kind: 'RedisFailed', fault: thrown.fault };
+      throw thrown;
+    }
+  });
+}
+
+const outranked = (meta: Meta | undefined, leader: Leader): boolean =>
+  meta !== undefined && meta.farm === leader.farmId && meta.epoch > leader.epoch;
+
+const refused = (meta: Meta | undefined, leader: Leader): Step =>
+  meta && outranked(meta, leader) ? { kind: 'Fenced', epoch: meta.epoch } : { kind: 'Disagree' };
+
+/** Writes to a replica that stands at `token`; after it, it stands at `next`. */
+async function write(
+  redis: Redis,
+  leader: Leader,
+  token: string,
+  next: string,
+  fill: (multi: ChainableCommander) => void,
+): Promise<Step> {
+  const done = await fenced(
+    redis,
+    (meta) =>
+      meta !== undefined &&
+      meta.farm === leader.farmId &&
+      meta.schema === SCHEMA &&
+      meta.token === token &&
+      meta.epoch <= leader.epoch,
+    fill,
+  );
+  return done.kind === 'Done' ? { kind: 'Done', token: next, changes: 0 } : refused(done.meta, leader);
+}
+
+interface Change {
+  readonly kind: Kind;
+  readonly present: readonly Entry[];
+  readonly absent: readonly string[];
+}
+
+/** Kinds of a later release are none of ours. */
+async function readChanges(
+  trx: Kysely<Tables>,
+  rows: readonly { readonly kind: string; readonly key: string }[],
+): Promise<Change[]> {
+  const keys = new Map<Kind, Set<string>>();
+  for (const { kind, key } of rows) if (isKind(kind)) keys.set(kind, (keys.get(kind) ?? new Set()).add(key));
+  const changes: Change[] = [];
+  for (const [kind, wanted] of keys) {
+    const present = await readEntries(trx, kind, [...wanted]);
+    for (const { key } of present) wanted.delete(key);
+    changes.push({ kind, present, absent: [...wanted] });
+  }
+  return changes;
+}
+
+function putChange(multi: ChainableCommander, { kind, present, absent }: Change): void {
+  for (const some of slices(present)) multi.hset(kindKey(kind), ...some.flatMap(({ key, json }) => [key, json]));
+  for (const some of slices(absent)) multi.hdel(kindKey(kind), ...some);
+}
+
+/** Of rebuilds that did not come to their end. */
+async function dropLeftovers(redis: Redis): Promise<void> {
+  let cursor = '0';
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', NEXT_PATTERN, 'COUNT', 1_000);
+    if (keys.length > 0) await redis.unlink(...keys);
+    cursor = next;
+  } while (cursor !== '0');
+}
+
+async function stage(trx: Kysely<Tables>, redis: Redis, token: string, kind: Kind): Promise<number> {
+  let count = 0;
+  for (let after = ''; ; ) {
+    const page = await readPage(trx, kind, after, PAGE);
+    for (const some of slices(page))
+      await onRedis(() => redis.hset(nextKey(token, kind), ...some.flatMap(({ key, json }) => [key, json])));
+    count += page.length;
+    const last = page.at(-1);
+    if (page.length < PAGE || !last) return count;
+    after = last.key;
+  }
+}
+
+function* slices<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += FIELDS) yield all.slice(at, at + FIELDS);
+}

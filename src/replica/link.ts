@@ -1,0 +1,92 @@
+/** Connections to Redis, and what goes wrong with them as named faults. */
+import { type ChainableCommander, Redis } from 'ioredis';
+import { type Fault, ok, type Result } from '../kit/result.ts';
+import { META, type Meta, parseMeta } from './layout.ts';
+
+export type RedisFault = Fault<
+  'NotLoaded' | 'SchemaUnknown' | 'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused'
+>;
+export type RedisAnswer<T> = Promise<Result<T, RedisFault>>;
+
+const COMMAND_TIMEOUT_MS = 2_000;
+
+/** Begins of error replies; the rest is `Refused`. */
+const REPLIES: readonly (readonly [begin: RegExp, code: RedisFault['code']])[] = [
+  [/^(LOADING|MASTERDOWN|BUSY)/, 'NotLoaded'],
+  [/^(NOAUTH|WRONGPASS|NOPERM|ERR AUTH|ERR invalid password)/, 'AuthenticationFailed'],
+  [/^WRONGTYPE/, 'SchemaUnknown'],
+];
+
+/** By shape: errors of Node's own are of another realm where tests run in a context. */
+export function redisFault(thrown: unknown, place: string): RedisFault {
+  const { name, message } = thrown as { readonly name?: string; readonly message?: string };
+  if (message === undefined) throw thrown;
+  const say = (code: RedisFault['code']): RedisFault => ({ code, message: `Redis ${place}: ${message}` });
+  if (name === 'ReplyError') return say(REPLIES.find(([begin]) => begin.test(message))?.[1] ?? 'Refused');
+  if (/timed out|ETIMEDOUT/.test(message)) return say('TimedOut');
+  if (name === 'TypeError' || name === 'RangeError' || name === 'SyntaxError') throw thrown;
+  return say('Unreachable');
+}
+
+/** Runs `work`; what Redis or its connection throws comes back as a fault. */
+export async function asked<T>(place: string, work: () => Promise<T>): RedisAnswer<T> {
+  try {
+    return ok(await work());
+  } catch (thrown) {
+    return { ok: false, error: redisFault(thrown, place) };
+  }
+}
+
+/** Host and port, or socket path, without the secret. */
+export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
+
+/**
+ * One connection that is never made again behind our back: WATCH holds for this connection only, so after a loss nothing of the old
+ * state may be taken for granted. The caller connects anew.
+ */
+export async function openOnce(url: string): RedisAnswer<Redis> {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+  });
+  let cause: unknown;
+  redis.on('error', (thrown) => {
+    cause ??= thrown; // the command that uses it says only that it is closed
+  });
+  const opened = await asked(placeOfRedis(url), async () => {
+    await redis.connect().catch((thrown) => Promise.reject(cause ?? thrown));
+    await redis.ping();
+    return redis;
+  });
+  if (!opened.ok) redis.disconnect();
+  return opened;
+}
+
+/** `Unexpected`: META was not as expected, or changed meanwhile (then without `meta`); nothing was done. */
+export type Fenced = { readonly kind: 'Done' } | { readonly kind: 'Unexpected'; readonly meta: Meta | undefined };
+
+/** Executes commands in one MULTI if META is what `expected` accepts, and still is when it comes to that. */
+export async function fenced(
+  redis: Redis,
+  expected: (meta: Meta | undefined) => boolean,
+  fill: (multi: ChainableCommander) => void,
+): Promise<Fenced> {
+  await redis.watch(META);
+  const meta = parseMeta(await redis.hgetall(META));
+  if (!expected(meta)) {
+    await redis.unwatch();
+    return { kind: 'Unexpected', meta };
+  }
+  const multi = redis.multi();
+  fill(multi);
+  const results = await multi.exec();
+  if (results === null) return { kind: 'Unexpected', meta: undefined };
+  const failed = results.find(([error]) => error);
+  if (failed) throw failed[0];
+  return { kind: 'Done' };
+}

@@ -1,0 +1,234 @@
+/** The leading operator's loop: keeps the primary Redis at the state of the database, and says how that goes. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { type Kysely, sql } from 'kysely';
+import type { Database } from '../database/connection.ts';
+import type { Tables } from '../database/tables.ts';
+import { backoffMs } from '../kit/backoff.ts';
+import { never, ok } from '../kit/result.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { applyChanges, confirm, type Leader, rebuild, type Step, type StepResult, takeOver } from './feed.ts';
+import { asked, openOnce } from './link.ts';
+
+/**
+ * - `InSync`: what is committed is in the primary within a second or so.
+ * - `Lagging`: the oldest change waits longer than that.
+ * - `Rebuilding`: the primary was empty, foreign or not at the database's state; followers serve what they hold.
+ * - `Stale`: the primary cannot be reached or written; followers serve what they hold.
+ * - `Offline`: the database cannot be read; what the primary holds is the latest there is.
+ */
+export type ReplicaState = 'InSync' | 'Lagging' | 'Rebuilding' | 'Stale' | 'Offline';
+
+export interface ReplicaHealth {
+  readonly state: ReplicaState;
+  /** Followers that are connected to the primary and up to date with it. */
+  readonly followers: number;
+  /** Unix milliseconds of the last change of `state`. */
+  readonly lastChange: number;
+  /** Why, in words; empty when InSync. */
+  readonly message: string;
+}
+
+export interface ProjectorOptions {
+  readonly database: Database;
+  /** `redis://user:password@host:port`, `rediss://…` or the path of a socket; never logged. */
+  readonly redis: string;
+  readonly farmId: string;
+  /**
+   * Grows with each change of leader and never starts again: the Lease's acquireTime in Unix milliseconds does, its count of
+   * transitions does not (a rebuilt cluster counts from 0).
+   */
+  readonly epoch: number;
+  /** The ACL user that followers replicate as (`FOLLOWER_USER` of a primary of ours). Absent: an external Redis that has none. */
+  readonly followerUser?: string;
+  readonly log: Logger;
+  /** On every change of state or of the number of followers. */
+  readonly onState?: (health: ReplicaHealth) => void;
+}
+
+export interface Projector {
+  readonly health: ReplicaHealth;
+  /** `Fenced`: a leader of a later epoch writes; this one is over. */
+  readonly done: Promise<'Closed' | 'Fenced'>;
+  close(): Promise<void>;
+}
+
+/** While changes come, and when none do: the second bounds what a single change waits. */
+const BUSY_MS = 10;
+const IDLE_MS = 40;
+const RETRY = { baseMs: 100, maxMs: 5_000 };
+/** Followers judge the age of the replica by this mark; it also finds a primary that somebody emptied. */
+const CONFIRM_MS = 1_000;
+const LAGGING_SECONDS = 2;
+
+export function startProjector(options: ProjectorOptions): Projector {
+  return new FeedLoop(options);
+}
+
+/** What a turn came to: how long to wait before the next, or the end. */
+type Turn = { readonly waitMs: number } | 'Fenced';
+
+class FeedLoop implements Projector {
+  readonly done: Promise<'Closed' | 'Fenced'>;
+  readonly #options: ProjectorOptions;
+  readonly #leader: Leader;
+  readonly #stop = new AbortController();
+  #redis: Redis | undefined;
+  /** What both sides hold, as far as this leader knows; absent: not attached. */
+  #token: string | undefined;
+  #failures = 0;
+  #idleMs = BUSY_MS;
+  #confirmedAt = 0;
+  #health: ReplicaHealth = { state: 'Stale', followers: 0, lastChange: Date.now(), message: 'not connected yet' };
+
+  constructor(options: ProjectorOptions) {
+    this.#options = options;
+    this.#leader = { farmId: options.farmId, epoch: options.epoch };
+    this.done = this.#run();
+  }
+
+  get health(): ReplicaHealth {
+    return this.#health;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.done;
+  }
+
+  async #run(): Promise<'Closed' | 'Fenced'> {
+    const { signal } = this.#stop;
+    try {
+      while (!signal.aborted) {
+        const turn = await this.#turn();
+        if (turn === 'Fenced') return 'Fenced';
+        await delay(turn.waitMs, undefined, { signal, ref: false }).catch(() => {});
+      }
+      return 'Closed';
+    } finally {
+      this.#drop();
+    }
+  }
+
+  async #turn(): Promise<Turn> {
+    if (!this.#redis) {
+      const opened = await openOnce(this.#options.redis);
+      if (!opened.ok) return this.#failed('Stale', opened.error.message);
+      this.#redis = opened.value;
+    }
+    if (this.#token === undefined) return this.#attach(this.#redis);
+    return this.#follow(this.#redis, this.#token);
+  }
+
+  /** Once a connection: the process behind it may be another one, and empty. Only then may followers follow. */
+  async #attach(redis: Redis): Promise<Turn> {
+    const { database, followerUser, log } = this.#options;
+    let result = await takeOver(database, redis, this.#leader);
+    if (result.ok && result.value.kind === 'Disagree') {
+      this.#say('Rebuilding', 'the primary does not hold the state of the database');
+      result = await rebuild(database, redis, this.#leader);
+      if (result.ok && result.value.kind === 'Done') log.info({ entries: result.value.changes }, 'replica rebuilt');
+    }
+    if (!result.ok || result.value.kind !== 'Done') return this.#failure(result);
+    if (followerUser !== undefined) {
+      const opened = await asked('primary', () => redis.call('ACL', 'SETUSER', followerUser, 'on'));
+      if (!opened.ok) return this.#failure(ok({ kind: 'RedisFailed', fault: opened.error }));
+    }
+    this.#token = result.value.token;
+    return { waitMs: 0 };
+  }
+
+  async #follow(redis: Redis, token: string): Promise<Turn> {
+    const { database } = this.#options;
+    const feed = await database.run(readFeed);
+    if (!feed.ok) return this.#failure(feed);
+    if (feed.value.token !== token) return this.#failure(ok({ kind: 'Disagree' }));
+    if (feed.value.waitingSeconds !== null) {
+      const result = await applyChanges(database, redis, this.#leader, token);
+      if (!result.ok || result.value.kind !== 'Done') return this.#failure(result);
+      this.#token = result.value.token;
+      this.#idleMs = BUSY_MS;
+    } else this.#idleMs = Math.min(IDLE_MS, this.#idleMs * 2);
+    if (Date.now() - this.#confirmedAt >= CONFIRM_MS) {
+      const step = await confirm(redis, this.#leader, this.#token ?? token);
+      if (step.kind !== 'Done') return this.#failure(ok(step));
+      await this.#countFollowers(redis);
+      this.#confirmedAt = Date.now();
+    }
+    this.#failures = 0;
+    const waited = feed.value.waitingSeconds ?? 0;
+    if (waited > LAGGING_SECONDS) this.#say('Lagging', `the oldest change waits for more than ${LAGGING_SECONDS} s`);
+    else this.#say('InSync', '');
+    return { waitMs: this.#idleMs };
+  }
+
+  #failure(result: Awaited<StepResult>): Turn {
+    if (!result.ok) {
+      if (result.error.code === 'Conflict') return { waitMs: BUSY_MS }; // somebody else held the cursor
+      return this.#failed('Offline', result.error.message);
+    }
+    const step: Step = result.value;
+    switch (step.kind) {
+      case 'Fenced':
+        this.#options.log.warn({ epoch: this.#leader.epoch, later: step.epoch }, 'projector fenced by a later leader');
+        return 'Fenced';
+      case 'RedisFailed':
+        this.#drop();
+        return this.#failed('Stale', step.fault.message);
+      case 'Disagree':
+        this.#token = undefined;
+        return { waitMs: this.#backoff() };
+      case 'Done':
+        return { waitMs: 0 };
+      default:
+        return never(step);
+    }
+  }
+
+  #failed(state: ReplicaState, message: string): Turn {
+    this.#say(state, message);
+    return { waitMs: this.#backoff() };
+  }
+
+  #backoff(): number {
+    return backoffMs(RETRY, this.#failures++);
+  }
+
+  /** The next connection may reach another process, so nothing that is known of this one holds. */
+  #drop(): void {
+    this.#redis?.disconnect();
+    this.#redis = undefined;
+    this.#token = undefined;
+  }
+
+  async #countFollowers(redis: Redis): Promise<void> {
+    const info = await asked('primary', () => redis.info('replication'));
+    const followers = info.ok ? (info.value.match(/^slave\d+:.*state=online/gm)?.length ?? 0) : 0;
+    if (followers !== this.#health.followers) this.#publish({ ...this.#health, followers });
+  }
+
+  #say(state: ReplicaState, message: string): void {
+    const changed = state !== this.#health.state;
+    if (!changed && message === this.#health.message) return;
+    if (changed) this.#options.log.info({ state, reason: message }, 'replica state');
+    this.#publish({
+      state,
+      message,
+      followers: state === 'Stale' ? 0 : this.#health.followers,
+      lastChange: changed ? Date.now() : this.#health.lastChange,
+    });
+  }
+
+  #publish(health: ReplicaHealth): void {
+    this.#health = health;
+    this.#options.onState?.(health);
+  }
+}
+
+/** What an idle turn costs: one row of each table. */
+async function readFeed(db: Kysely<Tables>): Promise<{ token: string; waitingSeconds: number | null }> {
+  const { rows } = await sql<{ token: string; waitingSeconds: number | null }>`
+    select token, (select extract(epoch from clock_timestamp() - at)::float8 from dirty order by id limit 1) as "waitingSeconds"
+    from feed_cursor`.execute(db);
+  return rows[0] ?? { token: '', waitingSeconds: null };
+}

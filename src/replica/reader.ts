@@ -1,0 +1,181 @@
+/** A server's view of the farm through its own follower, which answers with the primary, the database and the operator gone. */
+import { type ChainableCommander, Redis } from 'ioredis';
+import { parseSnapshot, SMALL_KINDS } from '../database/kinds.ts';
+import type { FarmAnswer, FarmData } from '../farm/data.ts';
+import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
+import { kindKey, META, SCHEMA } from './layout.ts';
+import { asked, type RedisFault } from './link.ts';
+
+export interface FarmReplica extends FarmData {
+  /** When a leader last confirmed that this is the state of the database, Unix milliseconds: what `offline.maxAge` is judged by. */
+  checkedAt(): FarmAnswer<number>;
+}
+
+export interface ReplicaOptions {
+  /** Socket of the follower beside this server. */
+  readonly socketPath: string;
+  /** How often a listener's change is looked for. */
+  readonly pollMs?: number;
+}
+
+const POLL_MS = 100;
+/** A local socket answers in well under a millisecond; a follower that loads or writes its disk may take longer. */
+const TIMEOUT_MS = 1_000;
+const RECONNECT_MAX_MS = 500;
+
+/** Never fails: a follower that is not there yet is a fault of each question, until it is. */
+export function openReplica(options: ReplicaOptions): FarmReplica {
+  return new FollowerReader(options);
+}
+
+class FollowerReader implements FarmReplica {
+  readonly #redis: Redis;
+  readonly #place: string;
+  readonly #pollMs: number;
+  /** Settles with the first attempt to connect, whatever became of it: a question asked at the start waits for it. */
+  readonly #tried: Promise<unknown>;
+  readonly #listeners = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+  /** What the last look found: a token, or the code of a fault. */
+  #seen: string | undefined;
+  #cached: { readonly token: string; readonly snapshot: FarmSnapshot } | undefined;
+
+  constructor({ socketPath, pollMs = POLL_MS }: ReplicaOptions) {
+    this.#place = socketPath;
+    this.#pollMs = pollMs;
+    this.#redis = new Redis({
+      path: socketPath,
+      retryStrategy: (attempt) => Math.min(RECONNECT_MAX_MS, 20 * attempt),
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      enableReadyCheck: false, // LOADING is an answer of its own
+      connectTimeout: TIMEOUT_MS,
+      commandTimeout: TIMEOUT_MS,
+    });
+    this.#redis.on('error', () => {}); // each question hears of it
+    this.#tried = new Promise((resolve) => this.#redis.once('ready', resolve).once('close', resolve));
+  }
+
+  async snapshot(): FarmAnswer<FarmSnapshot> {
+    const token = await this.#ask(() => {});
+    if (!token.ok) return token;
+    if (this.#cached?.token === token.value.snapshot) return ok(this.#cached.snapshot);
+    const read = await this.#ask((multi) => {
+      for (const kind of SMALL_KINDS) multi.hvals(kindKey(kind));
+    });
+    if (!read.ok) return read;
+    const { answers, snapshot: at } = read.value;
+    return parsed(() => {
+      const snapshot = parseSnapshot((kind) => answers[SMALL_KINDS.indexOf(kind)] as string[]);
+      if (!snapshot) return undefined;
+      this.#cached = { token: at, snapshot };
+      return snapshot;
+    });
+  }
+
+  deviceByName(name: string): FarmAnswer<Device | undefined> {
+    return this.#find('device', name);
+  }
+
+  deviceByMac(mac: string): FarmAnswer<Device | undefined> {
+    return this.#findBy('mac', mac, (device) => device.macs.includes(mac));
+  }
+
+  deviceByUuid(uuid: string): FarmAnswer<Device | undefined> {
+    return this.#findBy('uuid', uuid, (device) => device.uuid === uuid);
+  }
+
+  sessionOf(device: string): FarmAnswer<Session | undefined> {
+    return this.#find('session', device);
+  }
+
+  async deviceCount(): FarmAnswer<number> {
+    const read = await this.#ask((multi) => multi.hlen(kindKey('device')));
+    return read.ok ? ok(Number(read.value.answers[0])) : read;
+  }
+
+  async checkedAt(): FarmAnswer<number> {
+    const read = await this.#ask((multi) => multi.hget(META, 'checkedAt'));
+    return read.ok ? ok(Number(read.value.answers[0])) : read;
+  }
+
+  onChange(callback: () => void): () => void {
+    this.#listeners.add(callback);
+    if (this.#listeners.size === 1) void this.#poll();
+    return () => {
+      this.#listeners.delete(callback);
+      if (this.#listeners.size === 0) this.#stopPolling();
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    this.#stopPolling();
+    this.#redis.disconnect();
+  }
+
+  async #poll(): Promise<void> {
+    const read = await this.#ask(() => {});
+    if (this.#listeners.size === 0) return;
+    const now = read.ok ? read.value.snapshot : read.error.code;
+    const changed = this.#seen !== undefined && now !== this.#seen;
+    this.#seen = now;
+    if (changed) for (const listener of this.#listeners) listener();
+    this.#timer = setTimeout(() => void this.#poll(), this.#pollMs).unref();
+  }
+
+  #stopPolling(): void {
+    clearTimeout(this.#timer);
+    this.#seen = undefined;
+  }
+
+  async #find<T>(kind: 'device' | 'session', key: string): FarmAnswer<T | undefined> {
+    const read = await this.#ask((multi) => multi.hget(kindKey(kind), key));
+    if (!read.ok) return read;
+    const [text] = read.value.answers;
+    return typeof text === 'string' ? parsed(() => JSON.parse(text) as T) : ok(undefined);
+  }
+
+  /** Two questions; the device may have changed between them, so it must still be the one that was asked for. */
+  async #findBy(kind: 'mac' | 'uuid', key: string, is: (device: Device) => boolean): FarmAnswer<Device | undefined> {
+    const read = await this.#ask((multi) => multi.hget(kindKey(kind), key));
+    if (!read.ok) return read;
+    const [text] = read.value.answers;
+    if (typeof text !== 'string') return ok(undefined);
+    const found = await this.deviceByName(JSON.parse(text) as string);
+    return found.ok && found.value && !is(found.value) ? ok(undefined) : found;
+  }
+
+  /** META and the questions in one MULTI, so an answer never comes from a replica that is not whole. */
+  async #ask(
+    fill: (multi: ChainableCommander) => void,
+  ): Promise<Result<{ readonly snapshot: string; readonly answers: readonly unknown[] }, RedisFault>> {
+    const place = `follower ${this.#place}`;
+    await this.#tried;
+    const results = await asked(place, async () => {
+      const multi = this.#redis.multi().hmget(META, 'schema', 'snapshot');
+      fill(multi);
+      const executed = (await multi.exec()) ?? [];
+      const failed = executed.find(([error]) => error);
+      if (failed) throw failed[0];
+      return executed.map(([, answer]) => answer);
+    });
+    if (!results.ok) return results;
+    const [meta, ...answers] = results.value;
+    const [schema, snapshot] = meta as readonly (string | null)[];
+    if (!schema || !snapshot) return fail('NotLoaded', `Redis ${place} holds no farm yet`);
+    if (Number(schema) !== SCHEMA)
+      return fail('SchemaUnknown', `Redis ${place} holds schema ${schema}; this release reads ${SCHEMA}`);
+    return ok({ snapshot, answers });
+  }
+}
+
+/** What a projector wrote parses; what does not is of another making. */
+function parsed<T>(parse: () => T | undefined): Result<T, RedisFault> {
+  try {
+    const value = parse();
+    if (value !== undefined) return ok(value);
+  } catch {}
+  return fail('SchemaUnknown', 'the replica holds what this release cannot read');
+}

@@ -1,0 +1,407 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { sql } from 'kysely';
+import { connect, type Database } from '../../src/database/connection.ts';
+import { databaseData } from '../../src/database/data.ts';
+import { addDevices, removeDevice } from '../../src/database/devices.ts';
+import { KINDS, readPage } from '../../src/database/kinds.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { project } from '../../src/database/project.ts';
+import { endSession, heartbeat, registerServer, unregisterServer, upsertSession } from '../../src/database/servers.ts';
+import type { Fault, Result } from '../../src/kit/result.ts';
+import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
+import { kindKey, META } from '../../src/replica/layout.ts';
+import { type Projector, startProjector } from '../../src/replica/projector.ts';
+import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
+import { aDevice, aFarm, aSession, farmDataContract, sorted } from '../contract/farmdata.ts';
+import { loadDatabase, projectionOf } from '../fakes/database.ts';
+import {
+  freePort,
+  type PostgresServer,
+  type RedisServer,
+  startPostgres,
+  startRedis,
+  until,
+} from '../setup/services.ts';
+
+let postgres: PostgresServer;
+beforeAll(async () => {
+  postgres = await startPostgres();
+}, 60_000);
+afterAll(() => postgres.close());
+
+function value<T>(result: Result<T, Fault>): T {
+  if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
+  return result.value;
+}
+
+const command = { source: 'command', who: 'test' } as const;
+
+/** A farm database, a primary and a follower, as in a cluster; the projector is started by the test. */
+class Scene {
+  readonly database: Database;
+  readonly primary: RedisServer;
+  readonly follower: RedisServer;
+  readonly replica: FarmReplica;
+  readonly #projectorUrl: string;
+  readonly #projectors: Projector[] = [];
+  farmId = '';
+
+  constructor(database: Database, primary: RedisServer, follower: RedisServer, projectorUrl: string) {
+    this.database = database;
+    this.primary = primary;
+    this.follower = follower;
+    this.#projectorUrl = projectorUrl;
+    this.replica = openReplica({ socketPath: follower.socketPath, pollMs: 10 });
+  }
+
+  static async create(name: string): Promise<Scene> {
+    const uri = await postgres.createDatabase(name);
+    value(await migrate(uri));
+    const port = await freePort();
+    const [projectorPassword, followerPassword] = ['projector-secret', 'follower-secret'];
+    const primary = await startRedis(
+      (folder, socket) =>
+        `${primaryConfig({ port, folder, projectorPassword, followerPassword })}unixsocket ${socket}\n`,
+    );
+    const follower = await startRedis((folder, socketPath) =>
+      followerConfig({ primaryHost: '127.0.0.1', primaryPort: port, followerPassword, socketPath, folder }),
+    );
+    const url = `redis://${PROJECTOR_USER}:${projectorPassword}@127.0.0.1:${port}`;
+    return new Scene(value(connect({ uri })), primary, follower, url);
+  }
+
+  async fill(): Promise<void> {
+    await loadDatabase(this.database, { snapshot: aFarm(), devices: [aDevice()], sessions: [aSession()] });
+    this.farmId = value(await project(this.database, projectionOf(aFarm()))).farmId;
+  }
+
+  project(epoch = 1, farmId = this.farmId): Projector {
+    const options = { database: this.database, redis: this.#projectorUrl, farmId, epoch, followerUser: FOLLOWER_USER };
+    const projector = startProjector({ ...options, log: silentLogger });
+    this.#projectors.push(projector);
+    return projector;
+  }
+
+  /** A raw look at the primary, as the projector's user. */
+  async atPrimary<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = new Redis(this.#projectorUrl, { retryStrategy: () => null });
+    redis.on('error', () => {});
+    try {
+      return await work(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  /** Do the follower and the database hold the same, entry for entry? */
+  async equal(): Promise<boolean> {
+    const redis = new Redis({ path: this.follower.socketPath, retryStrategy: () => null });
+    redis.on('error', () => {});
+    try {
+      for (const kind of KINDS) {
+        const page = value(await this.database.run((db) => readPage(db, kind, '', 100_000)));
+        const wanted = Object.fromEntries(page.map(({ key, json }) => [key, json]));
+        const held = await redis.hgetall(kindKey(kind));
+        if (JSON.stringify(sortKeys(wanted)) !== JSON.stringify(sortKeys(held))) return false;
+      }
+      return true;
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const projector of this.#projectors) await projector.close();
+    await this.replica.close();
+    await this.database.close();
+    await this.follower.close();
+    await this.primary.close();
+  }
+}
+
+const sortKeys = (all: Record<string, string>): [string, string][] =>
+  Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
+
+const inSync = (scene: Scene, projector: Projector): Promise<boolean> =>
+  until('the follower holds what the database holds', async () => projector.health.state === 'InSync' && scene.equal());
+
+farmDataContract('the replica', async () => {
+  const scene = await Scene.create('contract_replica');
+  let projector: Projector | undefined;
+  return {
+    data: scene.replica,
+    async load(contents) {
+      await scene.fill();
+      await loadDatabase(scene.database, contents);
+      projector ??= scene.project();
+      await inSync(scene, projector);
+    },
+    close: () => scene.close(),
+  };
+});
+
+describe('the feed', () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await Scene.create('feed');
+    await scene.fill();
+  });
+  afterAll(() => scene.close());
+
+  test('brings every change of every kind, rolled back ones excepted, to the follower', async () => {
+    const projector = scene.project();
+    await inSync(scene, projector);
+    const device = fc.record({ n: fc.nat(5), mac: fc.nat(7), uuid: fc.option(fc.nat(4)), enabled: fc.boolean() });
+    const change = fc.oneof(
+      fc.record({ kind: fc.constant('add' as const), device }),
+      fc.record({ kind: fc.constant('drop' as const), n: fc.nat(5) }),
+      fc.record({ kind: fc.constant('session' as const), n: fc.nat(5), epoch: fc.nat(9) }),
+      fc.record({ kind: fc.constant('end' as const), n: fc.nat(5), epoch: fc.nat(9) }),
+      fc.record({ kind: fc.constant('server' as const), n: fc.nat(2), rating: fc.nat(3) }),
+      fc.record({ kind: fc.constant('away' as const), n: fc.nat(2) }),
+      fc.record({ kind: fc.constant('vdisk' as const), enabled: fc.boolean(), keep: fc.boolean() }),
+      fc.record({
+        kind: fc.constant('raw' as const),
+        text: fc.constantFrom(
+          'update device set enabled = not enabled',
+          'delete from device_mac',
+          'truncate device cascade',
+        ),
+      }),
+    );
+    type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+    const [server] = aFarm().servers;
+    const farm = projectionOf(aFarm());
+    const apply = async (it: Change): Promise<unknown> => {
+      const { database } = scene;
+      switch (it.kind) {
+        case 'add': {
+          const uuid = it.device.uuid === null ? {} : { uuid: `00000000-0000-4000-8000-00000000000${it.device.uuid}` };
+          const macs = [`52:54:00:00:01:0${it.device.mac}`];
+          return addDevices(
+            database,
+            [aDevice({ name: `d${it.device.n}`, macs, enabled: it.device.enabled, ...uuid })],
+            command,
+          );
+        }
+        case 'drop':
+          return removeDevice(database, `d${it.n}`, command);
+        case 'session':
+          return upsertSession(database, aSession({ device: `d${it.n}`, epoch: it.epoch }));
+        case 'end':
+          return endSession(database, `d${it.n}`, it.epoch);
+        case 'server':
+          return server && registerServer(database, { ...server, name: `s${it.n}`, powerRating: it.rating });
+        case 'away':
+          return unregisterServer(database, `s${it.n}`);
+        case 'vdisk':
+          return project(database, {
+            ...farm,
+            vdisks: farm.vdisks.map((vdisk) => ({ ...vdisk, enabled: it.enabled })),
+            versions: it.keep ? farm.versions : [],
+          });
+        case 'raw':
+          return database.run((db) => sql.raw(it.text).execute(db));
+      }
+    };
+    /** The same inside a transaction that is given up. */
+    const rollBack = (text: string) =>
+      scene.database
+        .run((db) =>
+          db.transaction().execute(async (trx) => {
+            await sql.raw(text).execute(trx);
+            throw new Error('given up');
+          }),
+        )
+        .catch(() => undefined);
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 30 }), async (changes) => {
+        await Promise.all([
+          ...changes.map(apply),
+          rollBack('delete from device'),
+          rollBack('update collection set vdisk = null'),
+        ]);
+        await inSync(scene, projector);
+      }),
+      { seed: 20261123, numRuns: 25, endOnFailure: true },
+    );
+    await projector.close();
+  }, 60_000);
+
+  test('heartbeats write nothing into it', async () => {
+    const projector = scene.project();
+    value(await registerServer(scene.database, { ...aFarm().servers[0], name: 'quiet' } as never));
+    await inSync(scene, projector);
+    const token = () => scene.atPrimary((redis) => redis.hget(META, 'token'));
+    const before = await token();
+    for (let n = 0; n < 20; n++) value(await heartbeat(scene.database, 'quiet'));
+    value(await upsertSession(scene.database, aSession({ device: 'witness' })));
+    await until('the session is there', async () => value(await scene.replica.sessionOf('witness')));
+    const after = await token();
+    const rows = value(await scene.database.run((db) => db.selectFrom('dirty').select('kind').execute()));
+    expect([before === after, rows]).toEqual([false, []]);
+    await projector.close();
+  });
+
+  test.each([
+    ['emptied', (redis: Redis) => redis.flushall()],
+    ['of another farm', (redis: Redis) => redis.hset(META, 'farm', 'another')],
+    ['of another schema', (redis: Redis) => redis.hset(META, 'schema', 99)],
+    ['at another token', (redis: Redis) => redis.hset(META, 'token', 'another')],
+    ['full of something else', (redis: Redis) => redis.multi().flushall().set(kindKey('device'), 'text').exec()],
+  ])('a primary that is %s is built anew while the projector runs', async (_, spoil) => {
+    const projector = scene.project();
+    await inSync(scene, projector);
+    await scene.atPrimary<unknown>(spoil);
+    await until(
+      'rebuilt',
+      async () => (await scene.atPrimary((redis) => redis.hget(META, 'schema'))) === '1' && scene.equal(),
+    );
+    await projector.close();
+  });
+
+  test('what changed while no projector ran is caught up without a rebuild', async () => {
+    const before = await scene.atPrimary((redis) => redis.hget(META, 'snapshot'));
+    value(await upsertSession(scene.database, aSession({ device: 'meanwhile' })));
+    const projector = scene.project();
+    await inSync(scene, projector);
+    expect(await scene.atPrimary((redis) => redis.hget(META, 'snapshot'))).toBe(before);
+    await projector.close();
+  });
+
+  test('a write that reached Redis and not the database is found and built anew', async () => {
+    await scene.atPrimary((redis) =>
+      redis.multi().hset(kindKey('device'), 'ghost', '{}').hset(META, 'token', 'uncommitted').exec(),
+    );
+    const projector = scene.project();
+    await inSync(scene, projector);
+    expect(await scene.atPrimary((redis) => redis.hexists(kindKey('device'), 'ghost'))).toBe(0);
+    await projector.close();
+  });
+});
+
+describe('two projectors', () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await Scene.create('fence');
+    await scene.fill();
+  });
+  afterAll(() => scene.close());
+
+  test('the later leader fences the earlier one, which ends; an earlier one cannot come back', async () => {
+    const first = scene.project(100);
+    await inSync(scene, first);
+    const second = scene.project(200);
+    expect(await first.done).toBe('Fenced');
+    value(await upsertSession(scene.database, aSession({ device: 'fenced', epoch: 1 })));
+    await inSync(scene, second);
+    expect(await scene.project(150).done).toBe('Fenced');
+    expect(second.health.state).toBe('InSync');
+    expect(await scene.atPrimary((redis) => redis.hget(META, 'epoch'))).toBe('200');
+    await second.close();
+  });
+
+  test('Redis alone fences too: a leader that lost the database to another one writes nothing', async () => {
+    await scene.atPrimary((redis) => redis.hset(META, 'epoch', 999));
+    expect(await scene.project(300).done).toBe('Fenced');
+    await scene.atPrimary((redis) => redis.hset(META, 'epoch', 200));
+  });
+});
+
+describe('a primary that is lost', () => {
+  let scene: Scene;
+  let projector: Projector;
+  beforeAll(async () => {
+    scene = await Scene.create('lost');
+    await scene.fill();
+    projector = scene.project();
+    await inSync(scene, projector);
+  });
+  afterAll(() => scene.close());
+
+  test('its followers serve on, and its state is said', async () => {
+    await until('the follower is counted', () => projector.health.followers === 1);
+    await scene.primary.kill();
+    await until('Stale is said', () => projector.health.state === 'Stale');
+    expect(value(await scene.replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
+    expect(value(await scene.replica.checkedAt())).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  test('restarted empty, without a projector, it wipes no follower', async () => {
+    await projector.close();
+    scene.primary.wipe();
+    await scene.primary.start();
+    const refused = () => scene.atPrimary((redis) => redis.acl('LOG'));
+    await until(
+      'the follower was turned away',
+      async () => JSON.stringify(await refused()).includes(FOLLOWER_USER),
+      15_000,
+    );
+    expect(value(await scene.replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
+    expect(await scene.equal()).toBe(true);
+  }, 20_000);
+
+  test('then a projector fills it and lets the follower in', async () => {
+    value(await addDevices(scene.database, [aDevice({ name: 'late', macs: ['52:54:00:00:00:99'] })], command));
+    projector = scene.project(2);
+    await until('the follower has the new device', async () => value(await scene.replica.deviceByName('late')), 15_000);
+    await inSync(scene, projector);
+  }, 30_000);
+
+  test('a follower that is killed comes back from its own disk, with primary and projector gone', async () => {
+    await projector.close();
+    await scene.primary.kill();
+    await scene.follower.kill();
+    expect(await scene.replica.snapshot()).toMatchObject({ ok: false, error: { code: 'Unreachable' } });
+    await scene.follower.start();
+    const snapshot = await until('it answers', async () => value(await scene.replica.snapshot()));
+    expect(sorted(snapshot).vdisks).toEqual(aFarm().vdisks);
+    await scene.primary.start();
+  }, 30_000);
+});
+
+describe('a database that is lost', () => {
+  test('Offline is said, followers serve on, and what comes after its return reaches them', async () => {
+    const scene = await Scene.create('offline');
+    await scene.fill();
+    const projector = scene.project();
+    await inSync(scene, projector);
+    await postgres.kill();
+    await until('Offline is said', () => projector.health.state === 'Offline');
+    expect(value(await scene.replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
+    expect(await databaseData(scene.database).snapshot()).toMatchObject({ error: { code: 'Unreachable' } });
+    await postgres.start();
+    await until('the database is back', () => scene.database.state.reachable);
+    value(await upsertSession(scene.database, aSession({ device: 'back' })));
+    await until('the session arrives', async () => value(await scene.replica.sessionOf('back')));
+    await scene.close();
+  }, 60_000);
+});
+
+test('what a reader finds wrong has a name', async () => {
+  const redis = await startRedis();
+  const replica = openReplica({ socketPath: redis.socketPath });
+  const client = new Redis({ path: redis.socketPath });
+  await until('NotLoaded', async () => {
+    const answer = await replica.snapshot();
+    return !answer.ok && answer.error.code === 'NotLoaded';
+  });
+  await client.hset(META, { schema: 99, snapshot: 'x' });
+  expect(await replica.snapshot()).toMatchObject({
+    error: { code: 'SchemaUnknown', message: /schema 99; this release reads 1/ },
+  });
+  await client.hset(META, { schema: 1, snapshot: 'y' });
+  expect(await replica.snapshot()).toMatchObject({ error: { code: 'SchemaUnknown' } });
+  await client.hset(kindKey('device'), 'x', 'no json');
+  expect(await replica.deviceByName('x')).toMatchObject({ error: { code: 'SchemaUnknown' } });
+  await client.hset(META, { schema: 1, snapshot: 'z' });
+  await client.call('CONFIG', 'SET', 'requirepass', 'x');
+  client.disconnect();
+  await redis.kill();
+  expect(await replica.deviceCount()).toMatchObject({ error: { code: 'Unreachable' } });
+  await replica.close();
+  await redis.close();
+});
