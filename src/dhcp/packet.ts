@@ -212,15 +212,17 @@ export function mac(packet: Packet): string | undefined {
 }
 
 /**
- * SMBIOS UUID in lower case, as the firmware's tools print it: PXE sends it in network order (RFC 4578 2.3). Undefined when there is
- * none, and for all zeros and all ones, which firmware without a UUID sends.
+ * SMBIOS UUID in lower case, as tools print it. Firmware sends SMBIOS's own bytes, its first three fields little-endian, whatever RFC 4578 2.3
+ * means by "octets": seen from iPXE 1.0.0 and OVMF alike. Undefined when there is none, and for all zeros and all ones, which stand for none.
  */
 export function uuid(packet: Packet): string | undefined {
   const data = option(packet, 'clientUuid');
   if (data?.length !== 17 || data[0] !== 0) return undefined;
-  const hex = Buffer.from(data.subarray(1)).toString('hex');
-  if (/^(0+|f+)$/.test(hex)) return undefined;
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const bytes = Buffer.from(data.subarray(1));
+  if (bytes.every((byte) => byte === 0) || bytes.every((byte) => byte === 255)) return undefined;
+  const swapped = [bytes.subarray(0, 4), bytes.subarray(4, 6), bytes.subarray(6, 8)].map((field) => field.toReversed());
+  const fields = [...swapped, bytes.subarray(8, 10), bytes.subarray(10)];
+  return fields.map((field) => Buffer.from(field).toString('hex')).join('-');
 }
 
 export function architecture(packet: Packet): number | undefined {

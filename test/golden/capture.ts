@@ -87,9 +87,9 @@ async function inside(): Promise<void> {
     // `bios-second`: with our user class set, ask DHCP once more, as an iPXE does that starts anew.
     const again = machine === 'bios-second' && request.url === '/boot';
     response.end(
-      `#!ipxe\nset user-class bootfarm\n${again ? 'dhcp\nchain http://${next-server}:8069/done' : 'poweroff'}\n`,
+      `#!ipxe\nset user-class bootfarm\n${again ? 'dhcp' : ''}\n${request.url === '/boot' ? `chain http://${ADDRESS}:${HTTP_PORT}/done?uuid=\${uuid}&class=\${user-class}` : 'poweroff'}\n`,
     );
-    if (!again) asked.resolve();
+    if (request.url !== '/boot') asked.resolve();
   }).listen(HTTP_PORT, ADDRESS);
   const vm = run('qemu-system-x86_64', [
     '-accel',

@@ -1,0 +1,179 @@
+import { describe, expect, test } from '@jest/globals';
+import { aBoot } from '../../test/builders/farm.ts';
+import { aRequest, BROADCAST_FLAG, PC_MAC } from '../../test/builders/pxe.ts';
+import type { Boot as BootSettings } from '../farm/model.ts';
+import { answerPacket, bootOf, destination, question, type Verdict } from './answer.ts';
+import { inner, messageType, option, type Packet, text } from './packet.ts';
+
+const SELF = { address: '10.0.0.11', httpPort: 8069 };
+const KNOWN: Verdict = { kind: 'known' };
+const URL = 'http://10.0.0.11:8069/boot';
+const bootstrap = (more: Partial<BootSettings> = {}) => ({
+  farm: 'farm',
+  site: 'default',
+  boot: aBoot(more),
+  loginServers: [],
+  httpServers: [],
+});
+const OURS = [10, 0, 0, 11];
+const FLAGGED = { flags: BROADCAST_FLAG };
+
+describe('which packets are questions for us', () => {
+  const machine = { mac: PC_MAC, architecture: 0 };
+  test.each([
+    ['a DISCOVER on 67', aRequest(), 'dhcp' as const, { machine }],
+    ['a REQUEST on 4011', aRequest({ type: 'REQUEST' }), 'pxe' as const, { machine }],
+    ['a REQUEST on 67 that names us', aRequest({ type: 'REQUEST', serverId: OURS }), 'dhcp' as const, { machine }],
+    [
+      'a REQUEST on 67 that takes another server’s offer',
+      aRequest({ type: 'REQUEST', serverId: [10, 0, 0, 1] }),
+      'dhcp' as const,
+      { silence: 'ForAnotherServer' },
+    ],
+    [
+      'a REQUEST on 67 that renews a lease',
+      aRequest({ type: 'REQUEST' }),
+      'dhcp' as const,
+      { silence: 'ForAnotherServer' },
+    ],
+    ['a DISCOVER on 4011', aRequest(), 'pxe' as const, { silence: 'NotDiscoverOrRequest' }],
+    ['a RELEASE', aRequest({ type: 'RELEASE' }), 'dhcp' as const, { silence: 'NotDiscoverOrRequest' }],
+    ['a reply', aRequest({}, { op: 'reply' }), 'dhcp' as const, { silence: 'NotARequest' }],
+    ['a running system', aRequest({ vendorClass: 'MSFT 5.0' }), 'dhcp' as const, { silence: 'NotPXEClient' }],
+    ['no Ethernet address', aRequest({}, { htype: 32 }), 'dhcp' as const, { silence: 'NoMac' }],
+  ])('%s', (_, packet, door, expected) => {
+    expect(question(packet, door, SELF.address)).toEqual(expected);
+  });
+});
+
+describe('what a machine loads next', () => {
+  const file = (name: string) => ({ kind: 'file', file: name });
+  const script = { kind: 'script', url: URL };
+  const ipxe = (more = {}) => ({ userClass: 'iPXE', ...more });
+  test.each<[string, Packet, Verdict, Partial<BootSettings>, unknown]>([
+    ['a BIOS ROM: undionly', aRequest(), KNOWN, {}, file('undionly.kpxe')],
+    ['a BIOS ROM that wants broadcasts: undionly', aRequest({}, FLAGGED), KNOWN, {}, file('undionly.kpxe')],
+    ['x86-64 EFI (7): snponly', aRequest({ architecture: 7 }), KNOWN, {}, file('snponly.efi')],
+    [
+      'EFI byte code (9), which firmware of x86-64 says: snponly',
+      aRequest({ architecture: 9 }),
+      KNOWN,
+      {},
+      file('snponly.efi'),
+    ],
+    ['arm64 EFI: there is no file', aRequest({ architecture: 11 }), KNOWN, {}, 'NoBootFile'],
+    ['32-bit EFI: there is no file', aRequest({ architecture: 6 }), KNOWN, {}, 'NoBootFile'],
+    ['iPXE in a BIOS ROM, no address yet: undionly', aRequest(ipxe()), KNOWN, {}, file('undionly.kpxe')],
+    ['iPXE that a loader gave an address: the script', aRequest(ipxe(), FLAGGED), KNOWN, {}, script],
+    ['iPXE with our class: the script', aRequest(ipxe({ userClass: 'bootfarm' })), KNOWN, {}, script],
+    ['iPXE of EFI cannot be told from snponly: the script', aRequest(ipxe({ architecture: 7 })), KNOWN, {}, script],
+    ['iPXE that has no HTTP: undionly', aRequest(ipxe({ ipxe: 'plain' }), FLAGGED), KNOWN, {}, file('undionly.kpxe')],
+    [
+      'EFI iPXE that has no HTTP: snponly',
+      aRequest(ipxe({ ipxe: 'plain', architecture: 7 })),
+      KNOWN,
+      {},
+      file('snponly.efi'),
+    ],
+    ['another user class', aRequest({ userClass: 'kiosk' }, FLAGGED), KNOWN, {}, file('undionly.kpxe')],
+    ['TFTP off, ROM', aRequest(), KNOWN, { tftp: false }, 'TftpDisabled'],
+    ['TFTP off, script', aRequest(ipxe(), FLAGGED), KNOWN, { tftp: false }, script],
+    ['HTTP off', aRequest(ipxe(), FLAGGED), KNOWN, { http: { enabled: false, port: 8069 } }, 'HttpDisabled'],
+    ['ProxyDHCP off', aRequest(), KNOWN, { proxyDHCP: false }, 'ProxyDHCPDisabled'],
+    ['unknown, Ignore', aRequest(), { kind: 'unknown', action: 'Ignore' }, {}, 'UnknownDevice'],
+    [
+      'unknown, Ignore, though it says bootfarm',
+      aRequest(ipxe({ userClass: 'bootfarm' })),
+      { kind: 'unknown', action: 'Ignore' },
+      {},
+      'UnknownDevice',
+    ],
+    ['unknown, Screen', aRequest(), { kind: 'unknown', action: 'Screen' }, {}, file('undionly.kpxe')],
+    ['unknown, AutoAdd', aRequest(), { kind: 'unknown', action: 'AutoAdd' }, {}, file('undionly.kpxe')],
+    ['unknown, LocalDisk, ROM', aRequest(), { kind: 'unknown', action: 'LocalDisk' }, {}, { kind: 'localDisk' }],
+    ['unknown, LocalDisk, iPXE', aRequest(ipxe()), { kind: 'unknown', action: 'LocalDisk' }, {}, script],
+  ])('%s', (_, packet, verdict, settings, expected) => {
+    expect(bootOf(packet, verdict, bootstrap(settings), SELF)).toEqual(expected);
+  });
+});
+
+describe('the answer', () => {
+  const uuid = { code: 97, data: new Uint8Array(17).fill(3) };
+  const relay = { code: 82, data: Uint8Array.of(1, 1, 9) };
+  const file = { kind: 'file', file: 'undionly.kpxe' } as const;
+
+  test('offers the file itself, and no address', () => {
+    const answer = answerPacket(aRequest({ more: [uuid] }, FLAGGED), file, SELF);
+    expect(messageType(answer)).toBe('OFFER');
+    expect(answer).toMatchObject({
+      op: 'reply',
+      xid: 0x01020304,
+      flags: BROADCAST_FLAG,
+      yiaddr: '0.0.0.0',
+      siaddr: '10.0.0.11',
+      file: 'undionly.kpxe',
+    });
+    expect(text(option(answer, 'vendorClass'))).toBe('PXEClient');
+    expect(inner(answer, 'vendorOptions', 6)).toEqual(Buffer.of(8));
+    expect(text(option(answer, 'tftpServer'))).toBe('10.0.0.11');
+    expect(text(option(answer, 'bootFile'))).toBe('undionly.kpxe');
+    expect(option(answer, 'clientUuid')).toEqual(uuid.data);
+    expect(option(answer, 'leaseSeconds')).toBeUndefined();
+  });
+
+  test('to a REQUEST is an ACK with the same content', () => {
+    const offer = answerPacket(aRequest(), file, SELF);
+    const ack = answerPacket(aRequest({ type: 'REQUEST' }), file, SELF);
+    expect(messageType(ack)).toBe('ACK');
+    expect({ ...ack, options: ack.options.slice(1) }).toEqual({ ...offer, options: offer.options.slice(1) });
+  });
+
+  test('carries the relay’s option last, and its address', () => {
+    const answer = answerPacket(aRequest({ more: [relay, uuid] }, { giaddr: '10.9.9.1' }), file, SELF);
+    expect(answer.options.at(-1)).toEqual(relay);
+    expect(answer.giaddr).toBe('10.9.9.1');
+  });
+
+  test('gives only an iPXE that loads another the class that ends the loop', () => {
+    expect(text(option(answerPacket(aRequest({ userClass: 'iPXE' }), file, SELF), 'userClass'))).toBe('bootfarm');
+    expect(option(answerPacket(aRequest(), file, SELF), 'userClass')).toBeUndefined();
+  });
+
+  test('local disk is a menu of one entry of type 0 without a wait, and no file', () => {
+    const answer = answerPacket(aRequest(), { kind: 'localDisk' }, SELF);
+    expect([answer.file, answer.siaddr, option(answer, 'bootFile')]).toEqual(['', '0.0.0.0', undefined]);
+    expect(Buffer.from(inner(answer, 'vendorOptions', 9) ?? []).toString('latin1')).toBe('\0\0\x0aLocal disk');
+    expect(inner(answer, 'vendorOptions', 10)?.[0]).toBe(0);
+  });
+});
+
+describe('where the answer goes', () => {
+  test.each([
+    [
+      'no address yet: to all on the link',
+      {},
+      { address: '0.0.0.0', port: 68 },
+      { address: '255.255.255.255', port: 68 },
+    ],
+    [
+      'through a relay: to the relay',
+      { giaddr: '10.1.0.1' },
+      { address: '10.1.0.1', port: 67 },
+      { address: '10.1.0.1', port: 67 },
+    ],
+    [
+      'with an address: to the sender',
+      { ciaddr: '10.0.0.77' },
+      { address: '10.0.0.77', port: 68 },
+      { address: '10.0.0.77', port: 68 },
+    ],
+    [
+      'a ciaddr of somebody else: still to the sender',
+      { ciaddr: '10.0.0.99' },
+      { address: '10.0.0.77', port: 4011 },
+      { address: '10.0.0.77', port: 4011 },
+    ],
+  ])('%s', (_, fields, source, expected) => {
+    expect(destination(aRequest({}, fields), source)).toEqual(expected);
+  });
+});

@@ -1,0 +1,185 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { aRequest } from '../../test/builders/pxe.ts';
+import { MAX_PACKET_BYTES, MIN_PACKET_BYTES } from './limits.ts';
+import {
+  architecture,
+  decode,
+  encode,
+  inner,
+  mac,
+  messageType,
+  option,
+  type Packet,
+  userClass,
+  uuid,
+} from './packet.ts';
+import { reading } from './reading.ts';
+
+const wire = (packet: Packet): Buffer => {
+  const encoded = encode(packet, 65_535);
+  if (!encoded.ok) throw new Error(encoded.error.message);
+  return Buffer.from(encoded.value);
+};
+const read = (bytes: Uint8Array): Packet => {
+  const decoded = decode(bytes);
+  if (!decoded.ok) throw new Error(decoded.error.message);
+  return decoded.value;
+};
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
+const withOptions = (...options: Packet['options'][number][]): Packet => aRequest({}, { options });
+
+describe('dhcp packets that are refused', () => {
+  const good = wire(aRequest());
+  const changed = (offset: number, value: number): Buffer => Buffer.from(good).fill(value, offset, offset + 1);
+  test.each([
+    ['cut before the options', good.subarray(0, 239), 'TooShort'],
+    ['neither request nor reply', changed(0, 3), 'BadOp'],
+    ['a hardware address longer than its field', changed(2, 17), 'BadHardwareLength'],
+    ['without the magic cookie', changed(236, 0), 'NoCookie'],
+    ['an option longer than what is left', changed(241, 255), 'OptionCut'],
+    ['an overload of 4', wire(withOptions({ code: 52, data: Uint8Array.of(4) })), 'BadOverload'],
+    ['an overload of two bytes', wire(withOptions({ code: 52, data: Uint8Array.of(1, 1) })), 'BadOverload'],
+  ])('%s', (_, bytes, code) => {
+    expect(decode(bytes)).toMatchObject({ ok: false, error: { code } });
+  });
+
+  test.each([
+    ['a boot file of 129 bytes', { file: 'x'.repeat(129) }, 'NameTooLong'],
+    ['an address that is none', { siaddr: '1.2.3' }, 'BadAddress'],
+    ['17 bytes of hardware address', { chaddr: new Uint8Array(17) }, 'BadHardwareLength'],
+    ['more than the receiver takes', { options: [{ code: 43, data: new Uint8Array(1_500) }] }, 'TooLong'],
+  ])('not encoded: %s', (_, fields, code) => {
+    expect(encode(aRequest({}, fields), MAX_PACKET_BYTES)).toMatchObject({ ok: false, error: { code } });
+  });
+});
+
+describe('options', () => {
+  test('a relay’s giaddr, hops and option 82 survive', () => {
+    const relayed = aRequest(
+      { more: [{ code: 82, data: Uint8Array.of(1, 2, 0xab, 0xcd) }] },
+      { giaddr: '10.1.2.3', hops: 2 },
+    );
+    expect(read(wire(relayed))).toEqual(relayed);
+  });
+
+  test('over 255 bytes go in parts and come back as one (RFC 3396)', () => {
+    const data = Uint8Array.from({ length: 600 }, (_, index) => index & 255);
+    const bytes = wire(withOptions({ code: 43, data }, { code: 60, data: bytesOf('x') }));
+    expect([bytes[240], bytes[241], bytes[497], bytes[498], bytes[754], bytes[755]]).toEqual([
+      43, 255, 43, 255, 43, 90,
+    ]);
+    expect(read(bytes).options).toEqual([
+      { code: 43, data },
+      { code: 60, data: bytesOf('x') },
+    ]);
+  });
+
+  test.each([
+    ['file', 1, [108], ['6162', '']],
+    ['sname', 2, [44], ['6162', '']],
+    ['both: file first', 3, [108, 44], ['6162', '6162']],
+  ])('are read in an overloaded %s', (_, overload, offsets, values) => {
+    const bytes = wire(withOptions({ code: 52, data: Uint8Array.of(overload) }));
+    for (const offset of offsets) bytes.set([60, 2, 0x61, 0x62, 255], offset);
+    const packet = read(bytes);
+    expect(Buffer.from(option(packet, 'vendorClass') ?? []).toString('hex')).toBe(values.join(''));
+    expect(packet.options.some(({ code }) => code === 52)).toBe(false);
+    if (overload === 3) expect([packet.file, packet.sname]).toEqual(['', '']);
+    expect(read(wire(packet))).toEqual(packet);
+  });
+
+  test('a cut option in an overloaded field is a fault', () => {
+    const bytes = wire(withOptions({ code: 52, data: Uint8Array.of(1) }));
+    bytes.set([60, 200], 108);
+    expect(decode(bytes)).toMatchObject({ ok: false, error: { code: 'OptionCut' } });
+  });
+
+  test.each([
+    ['plain text, as iPXE sends it', 'iPXE', 'iPXE'],
+    ['length-prefixed classes, RFC 3004', '\x04iPXE\x03abc', 'iPXE'],
+    ['a length that does not fit is text', '\x08abc', '\x08abc'],
+    ['zeros at the end', 'iPXE\0', 'iPXE'],
+    ['nothing', '', undefined],
+  ])('user class: %s', (_, text, expected) => {
+    expect(userClass(withOptions({ code: 77, data: bytesOf(text) }))).toBe(expected);
+  });
+
+  test('options within an option', () => {
+    const packet = withOptions({ code: 175, data: Uint8Array.of(33, 1, 1, 19, 1, 7) });
+    expect(inner(packet, 'ipxe', 19)).toEqual(Uint8Array.of(7));
+    expect(inner(packet, 'ipxe', 20)).toBeUndefined();
+    expect(inner(withOptions({ code: 175, data: Uint8Array.of(33, 9) }), 'ipxe', 33)).toBeUndefined();
+  });
+});
+
+describe('who asks', () => {
+  const uuidBytes = (hex: string): Packet => withOptions({ code: 97, data: Uint8Array.from(Buffer.from(hex, 'hex')) });
+  test.each([
+    [
+      'as SMBIOS stores it, first fields little-endian',
+      '001c5b4a0e7d2f5e4f9a0b6c1d2e3f4051',
+      '0e4a5b1c-2f7d-4f5e-9a0b-6c1d2e3f4051',
+    ],
+    ['all zeros', '00'.repeat(17), undefined],
+    ['all ones', `00${'ff'.repeat(16)}`, undefined],
+    ['of another type', `01${'12'.repeat(16)}`, undefined],
+    ['too short', '0012', undefined],
+  ])('UUID %s', (_, hex, expected) => {
+    expect(uuid(uuidBytes(hex))).toBe(expected);
+  });
+
+  test.each([
+    ['Ethernet', {}, '52:54:00:00:00:01'],
+    ['a multicast address', { chaddr: Uint8Array.of(1, 2, 3, 4, 5, 6) }, undefined],
+    ['zeros', { chaddr: new Uint8Array(6) }, undefined],
+    ['InfiniBand', { htype: 32 }, undefined],
+    ['too short', { chaddr: Uint8Array.of(2, 2) }, undefined],
+  ])('MAC: %s', (_, fields, expected) => {
+    expect(mac(aRequest({}, fields))).toBe(expected);
+  });
+
+  test('type and architecture; absent and misshapen ones are undefined', () => {
+    expect([messageType(aRequest()), architecture(aRequest({ architecture: 7 }))]).toEqual(['DISCOVER', 7]);
+    const odd = withOptions({ code: 53, data: Uint8Array.of(1, 2) }, { code: 93, data: Uint8Array.of(7) });
+    expect([messageType(odd), architecture(odd)]).toEqual([undefined, undefined]);
+    expect([messageType(withOptions()), architecture(withOptions())]).toEqual([undefined, undefined]);
+  });
+});
+
+test('BOOTP’s 300 bytes are always filled', () => {
+  expect(wire(withOptions()).length).toBe(MIN_PACKET_BYTES);
+});
+
+const packets: fc.Arbitrary<Packet> = fc.record({
+  op: fc.constantFrom('request' as const, 'reply' as const),
+  htype: fc.nat(255),
+  hops: fc.nat(255),
+  xid: fc.nat(0xffff_ffff),
+  secs: fc.nat(0xffff),
+  flags: fc.nat(0xffff),
+  ciaddr: fc.ipV4(),
+  yiaddr: fc.ipV4(),
+  siaddr: fc.ipV4(),
+  giaddr: fc.ipV4(),
+  chaddr: fc.uint8Array({ maxLength: 16 }),
+  sname: fc.string({ maxLength: 64 }),
+  file: fc.string({ maxLength: 128 }),
+  options: fc.uniqueArray(
+    fc.record({
+      code: fc.integer({ min: 1, max: 254 }).filter((code) => code !== 52),
+      data: fc.uint8Array({ maxLength: 600 }),
+    }),
+    { selector: ({ code }) => code, maxLength: 12 },
+  ),
+});
+
+test('every packet comes back from its bytes', () => {
+  fc.assert(
+    fc.property(packets, (packet) => {
+      expect(read(wire(packet))).toEqual(packet);
+      expect(reading(packet).length).toBeGreaterThan(1);
+    }),
+    { seed: 20_261_123, numRuns: 500 },
+  );
+});
