@@ -1,0 +1,19 @@
+/** Several changes of one device come to one: the newest epoch's, and of one epoch its end. */
+import type { SessionChange } from '../database/servers.ts';
+
+/** One change a device, in no particular order. */
+export function collapse(changes: Iterable<SessionChange>): readonly SessionChange[] {
+  const latest = new Map<string, SessionChange>();
+  for (const change of changes) {
+    const before = latest.get(change.device);
+    latest.set(change.device, before ? later(before, change) : change);
+  }
+  return [...latest.values()];
+}
+
+/** An end of a newer epoch than any session known here ends what the database knows; it has no session of its own. */
+function later(a: SessionChange, b: SessionChange): SessionChange {
+  if (a.epoch !== b.epoch) return a.epoch > b.epoch ? a : b;
+  const session = a.session ?? b.session;
+  return { device: a.device, epoch: a.epoch, ended: a.ended || b.ended, ...(session ? { session } : {}) };
+}
