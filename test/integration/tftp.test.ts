@@ -1,0 +1,256 @@
+/** The TFTP server on real sockets, judged by real clients: tftp-hpa, curl, and one that loses, repeats and lies. */
+
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { fail, ok } from '../../src/kit/result.ts';
+import { MAX_TRANSFERS_PER_SOURCE } from '../../src/tftp/limits.ts';
+import { decode, encode, type Packet, type TftpOption } from '../../src/tftp/packet.ts';
+import { startTftp, type Tftp, type TftpEvent } from '../../src/tftp/server.ts';
+import { mutations } from '../builders/mutations.ts';
+import { readGolden } from '../golden/golden.ts';
+
+const run = promisify(execFile);
+const ADDRESS = '127.0.0.1';
+const log = { debug() {}, warn() {} };
+/** Large enough for the block counter to go round at 512 bytes. */
+const FILES: Record<string, Buffer> = {
+  'undionly.kpxe': randomBytes(74_213),
+  'even.bin': randomBytes(1_024),
+  empty: Buffer.alloc(0),
+  'round.bin': Buffer.alloc(512 * 65_600 + 7, 'round'),
+  'menu.txt': Buffer.from('one\ntwo\n'),
+};
+
+let folder: string;
+let server: Tftp;
+const events: TftpEvent[] = [];
+const start = (port = 0) =>
+  startTftp({
+    address: ADDRESS,
+    port,
+    log,
+    onEvent: (event) => events.push(event),
+    open: (name) => {
+      const bytes = FILES[name];
+      if (!bytes) return fail('NotFound', `no boot file ${name}`);
+      return ok({ sizeBytes: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) });
+    },
+  });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bootfarm-tftp-'));
+  const started = await start();
+  if (!started.ok) throw new Error(started.error.message);
+  server = started.value;
+});
+afterAll(async () => {
+  await server.close();
+  await server.close();
+  rmSync(folder, { recursive: true });
+});
+
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const fetched = async (command: string, args: (file: string) => string[]): Promise<string> => {
+  const file = join(folder, randomBytes(6).toString('hex'));
+  await run(command, args(file), { timeout: 60_000 });
+  return digest(readFileSync(file));
+};
+
+describe('real clients get the very bytes', () => {
+  const hpa = (name: string, mode: string) =>
+    fetched('tftp', (file) => ['-m', mode, ADDRESS, String(server.port), '-c', 'get', name, file]);
+  const curl = (name: string, blockBytes: number) =>
+    fetched('curl', (file) => [
+      '-sS',
+      '--tftp-blksize',
+      String(blockBytes),
+      '-o',
+      file,
+      `tftp://${ADDRESS}:${server.port}/${name}`,
+    ]);
+
+  test.each(Object.keys(FILES))(
+    'tftp-hpa: %s',
+    async (name) => {
+      expect(await hpa(name, 'binary')).toBe(digest(FILES[name] ?? Buffer.of(1)));
+    },
+    60_000,
+  );
+
+  test('tftp-hpa, netascii: its line ends are those of the file again', async () => {
+    expect(await hpa('menu.txt', 'ascii')).toBe(digest(FILES['menu.txt'] ?? Buffer.of(1)));
+  });
+
+  test.each([8, 512, 1_432, 65_464])('curl with blocks of %d', async (blockBytes) => {
+    expect(await curl('undionly.kpxe', blockBytes)).toBe(digest(FILES['undionly.kpxe'] ?? Buffer.of(1)));
+  });
+
+  test('a name that is no boot file, and every way to climb, is a file not found', async () => {
+    for (const name of ['nothing', '../../../etc/passwd', '/etc/passwd', 'undionly.kpxe/../../x']) {
+      await expect(
+        run('curl', ['-sS', '--path-as-is', `tftp://${ADDRESS}:${server.port}/${name}`]),
+      ).rejects.toMatchObject({ code: 68 });
+    }
+  });
+});
+
+/** A client of which each test says what it does. */
+class Client {
+  readonly socket: Socket = createSocket('udp4');
+  readonly #heard: { packet: Packet; port: number }[] = [];
+  #wake: () => void = () => {};
+
+  constructor() {
+    this.socket.on('message', (bytes, { port }) => {
+      const decoded = decode(bytes);
+      if (decoded.ok) this.#heard.push({ packet: decoded.value, port });
+      this.#wake();
+    });
+    this.socket.bind(0, ADDRESS);
+  }
+
+  send(packet: Packet, port = server.port): void {
+    this.socket.send(encode(packet), port, ADDRESS);
+  }
+
+  ask(name: string, options: readonly TftpOption[] = []): void {
+    this.send({ type: 'RRQ', name, mode: 'octet', options });
+  }
+
+  /** The next packet, or undefined when `withinMs` pass without one. */
+  async next(withinMs = 5_000): Promise<{ packet: Packet; port: number } | undefined> {
+    if (this.#heard.length === 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, withinMs);
+      this.#wake = resolve;
+      await promise;
+      clearTimeout(timer);
+    }
+    return this.#heard.shift();
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+const withClient = async (use: (client: Client) => Promise<void>): Promise<void> => {
+  const client = new Client();
+  await once(client.socket, 'listening');
+  try {
+    await use(client);
+  } finally {
+    client.close();
+  }
+};
+
+describe('a client that misbehaves', () => {
+  test('and never answers gets one packet three times, and no more', async () => {
+    await withClient(async (client) => {
+      client.ask('undionly.kpxe');
+      const got: unknown[] = [];
+      for (let heard = await client.next(); heard; heard = await client.next(2_500)) got.push(heard.packet);
+      expect(got).toHaveLength(3);
+      expect(new Set(got.map((packet) => JSON.stringify(packet))).size).toBe(1);
+    });
+  }, 15_000);
+
+  test('and asks again from the same port has one transfer', async () => {
+    await withClient(async (client) => {
+      client.ask('even.bin', [['tsize', '0']]);
+      client.ask('even.bin', [['tsize', '0']]);
+      expect((await client.next())?.packet).toEqual({ type: 'OACK', options: [['tsize', '1024']] });
+      expect(await client.next(300)).toBeUndefined();
+    });
+  });
+
+  test('and talks into another’s transfer gets ERROR 5; the transfer goes on', async () => {
+    await withClient(async (client) => {
+      client.ask('even.bin');
+      const first = await client.next();
+      await withClient(async (intruder) => {
+        intruder.send({ type: 'ACK', block: 1 }, first?.port);
+        expect((await intruder.next())?.packet).toMatchObject({ type: 'ERROR', code: 5 });
+      });
+      client.send({ type: 'ACK', block: 1 }, first?.port);
+      expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 2 });
+    });
+  });
+
+  test('and wants to write is refused', async () => {
+    await withClient(async (client) => {
+      client.send({ type: 'WRQ', name: 'undionly.kpxe', mode: 'octet', options: [] });
+      expect((await client.next())?.packet).toMatchObject({ type: 'ERROR', code: 2 });
+    });
+  });
+
+  test('and asks from many ports is bounded, and may come again after', async () => {
+    const clients = Array.from({ length: MAX_TRANSFERS_PER_SOURCE + 20 }, () => new Client());
+    await Promise.all(clients.map(({ socket }) => once(socket, 'listening')));
+    for (const client of clients) client.ask('undionly.kpxe', [['tsize', '0']]);
+    const answers = await Promise.all(clients.map((client) => client.next()));
+    expect(answers.some((answer) => answer?.packet.type === 'ERROR')).toBe(true);
+    for (const [index, client] of clients.entries()) {
+      const answer = answers[index];
+      if (answer?.packet.type === 'OACK') client.send({ type: 'ERROR', code: 8, message: 'enough' }, answer.port);
+    }
+    const deadline = Date.now() + 5_000;
+    while (!(await server.selfTest('even.bin')).ok) expect(Date.now()).toBeLessThan(deadline);
+    for (const client of clients) client.close();
+  }, 15_000);
+
+  test('and throws anything leaves the server well', async () => {
+    const seeds = readGolden('bios').filter(({ protocol }) => protocol === 'tftp');
+    await withClient(async (client) => {
+      let sent = 0;
+      for (const bytes of mutations(
+        seeds.map((golden) => golden.bytes),
+        7,
+        5_000,
+      )) {
+        client.socket.send(bytes, server.port, ADDRESS);
+        sent += 1;
+        if (sent % 100 === 0) await new Promise(setImmediate);
+      }
+    });
+    const deadline = Date.now() + 10_000;
+    while (!(await server.selfTest('undionly.kpxe')).ok) expect(Date.now()).toBeLessThan(deadline);
+  }, 20_000);
+});
+
+describe('life of the server', () => {
+  test('a taken port is a fault that says what to do, and it starts when the port is free', async () => {
+    const other = createSocket('udp4').bind(0, ADDRESS);
+    await once(other, 'listening');
+    const { port } = other.address();
+    const refused = await start(port);
+    expect(refused).toMatchObject({ ok: false, error: { code: 'PortTaken' } });
+    expect(!refused.ok && refused.error.message).toContain(`UDP port ${port} of ${ADDRESS}`);
+    other.close();
+    await once(other, 'close');
+    const started = await start(port);
+    expect(started.ok).toBe(true);
+    if (started.ok) await started.value.close();
+  });
+
+  test('its self-test says what does not work', async () => {
+    expect(await server.selfTest('undionly.kpxe')).toEqual({ ok: true, value: undefined });
+    expect(await server.selfTest('gone')).toMatchObject({
+      ok: false,
+      error: { message: expect.stringContaining('no boot file gone') },
+    });
+  });
+
+  test('it tells what happened', () => {
+    const ended = events.filter((event) => event.kind === 'ended');
+    expect(ended.some(({ outcome, name }) => outcome === 'Completed' && name === 'undionly.kpxe')).toBe(true);
+    expect(events.some((event) => event.kind === 'refused' && event.name === '../../../etc/passwd')).toBe(true);
+  });
+});
