@@ -14,35 +14,55 @@ export interface Actor {
 
 /** What the farm holds of that which new devices could meet. */
 export interface Neighbours {
-  readonly collections: readonly string[];
-  readonly devices: readonly Device[];
+  readonly collections: ReadonlySet<string>;
+  readonly byName: Map<string, Device>;
+  readonly byMac: Map<string, Device>;
+  readonly byUuid: Map<string, Device>;
+}
+
+export function neighbours(collections: readonly string[], devices: readonly Device[]): Neighbours {
+  const made: Neighbours = {
+    collections: new Set(collections),
+    byName: new Map(),
+    byMac: new Map(),
+    byUuid: new Map(),
+  };
+  for (const device of devices) moveIn(made, device);
+  return made;
+}
+
+/** From now on this device is there for those that come after it. */
+export function moveIn({ byName, byMac, byUuid }: Neighbours, device: Device): void {
+  byName.set(device.name, device);
+  for (const mac of device.macs) byMac.set(mac, device);
+  if (device.uuid !== undefined) byUuid.set(device.uuid, device);
 }
 
 export type Verdict = Result<'Added' | 'Unchanged', Fault<'Conflict'> & { readonly field: keyof Device }>;
 
 /** May this device join those that are there? Adding the same again changes nothing. */
-export function judgeDevice(device: Device, { collections, devices }: Neighbours): Verdict {
+export function judgeDevice(device: Device, { collections, byName, byMac, byUuid }: Neighbours): Verdict {
   const refuse = (field: keyof Device, message: string): Verdict => ({
     ok: false,
     error: { code: 'Conflict', message, field },
   });
-  const same = devices.find(({ name }) => name === device.name);
+  const same = byName.get(device.name);
   if (same && canonical(same) === canonical(device)) return ok('Unchanged');
   if (same)
     return refuse(
       'name',
       `device ${device.name} exists and differs: ${describeDevice(same)}. Remove it first to change it`,
     );
-  if (!collections.includes(device.collection))
+  if (!collections.has(device.collection))
     return refuse(
       'collection',
       `the farm has no collection ${device.collection}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
     );
   for (const mac of device.macs) {
-    const owner = devices.find(({ macs }) => macs.includes(mac));
+    const owner = byMac.get(mac);
     if (owner) return refuse('macs', `MAC ${mac} belongs to device ${owner.name}`);
   }
-  const twin = device.uuid === undefined ? undefined : devices.find(({ uuid }) => uuid === device.uuid);
+  const twin = device.uuid === undefined ? undefined : byUuid.get(device.uuid);
   if (twin) return refuse('uuid', `UUID ${device.uuid} belongs to device ${twin.name}`);
   return ok('Added');
 }
@@ -77,8 +97,13 @@ async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[]): Pr
   const { rows } = await sql<{ name: string }>`
     select name from device where name = any(${wanted.map(({ name }) => name)}) or uuid = any(${uuids}::uuid[])
     union select device from device_mac where mac = any(${wanted.flatMap(({ macs }) => macs)})`.execute(db);
-  const names = rows.map(({ name }) => name);
-  return { collections: collections.map(({ name }) => name), devices: await readDevices(db, names) };
+  return neighbours(
+    collections.map(({ name }) => name),
+    await readDevices(
+      db,
+      rows.map(({ name }) => name),
+    ),
+  );
 }
 
 const readDevices = async (db: Kysely<Tables>, names: readonly string[]): Promise<Device[]> =>
@@ -96,19 +121,23 @@ export async function addDevices(database: Database, devices: readonly Device[],
       const there = await readNeighbours(trx, devices);
       const fresh: Device[] = [];
       for (const device of devices) {
-        const verdict = judgeDevice(device, { ...there, devices: [...there.devices, ...fresh] });
+        const verdict = judgeDevice(device, there);
         if (!verdict.ok) return fail('Conflict', verdict.error.message);
-        if (verdict.value === 'Added') fresh.push(device);
+        if (verdict.value === 'Unchanged') continue;
+        fresh.push(device);
+        moveIn(there, device);
       }
-      await insertDevices(trx, fresh, actor);
+      for (let at = 0; at < fresh.length; at += SLICE) await insertDevices(trx, fresh.slice(at, at + SLICE), actor);
       return ok({ added: fresh.length, unchanged: devices.length - fresh.length });
     }),
   );
   return done.ok ? done.value : done;
 }
 
+/** Devices of one statement: well within 2 s, triggers included. */
+const SLICE = 1_000;
+
 async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], actor: Actor): Promise<void> {
-  if (devices.length === 0) return;
   const macs = devices.flatMap(({ name, macs }) => macs.map((mac, position) => ({ mac, device: name, position })));
   await sql`insert into device (name, uuid, collection, class, enabled, properties)
     select name, uuid, collection, class, enabled, properties
@@ -161,9 +190,3 @@ export function listDevices(
     return devices.sort((a, b) => (a.name < b.name ? -1 : 1));
   });
 }
-
-/** Names of all collections, for messages and completion. */
-export const collectionNames = (database: Database): Answer<readonly string[]> =>
-  database.run(async (db) =>
-    (await db.selectFrom('collection').select('name').orderBy('name').execute()).map(({ name }) => name),
-  );

@@ -44,6 +44,12 @@ const STATES: readonly (readonly [prefix: string, code: DatabaseFault['code'], t
   ['40', 'Conflict', false], // serialization failure, deadlock
 ];
 
+const ADVICE: Readonly<Record<string, string>> = {
+  '28': ': check user and password in its secret',
+  '42P01': ': the operator makes the tables when a Farm names this database',
+  '3D000': ': create it, or correct the uri',
+};
+
 /** What `pg` itself says, having no code. */
 const MESSAGES: readonly (readonly [pattern: RegExp, code: DatabaseFault['code']])[] = [
   [
@@ -72,7 +78,7 @@ export function classify(thrown: unknown, place: string): Classified | undefined
   if (severity !== undefined && code !== undefined) {
     const [, fault, trips] = STATES.find(([prefix]) => code.startsWith(prefix)) ?? ['', 'Refused', false];
     const meaning = constraint === undefined ? undefined : CONSTRAINTS[constraint];
-    const advice = fault === 'AuthenticationFailed' ? ': check user and password in its secret' : '';
+    const advice = ADVICE[code] ?? ADVICE[code.slice(0, 2)] ?? '';
     return say(fault, trips, [meaning ?? thrown.message, detail].filter(Boolean).join(': ') + advice);
   }
   const spoken = MESSAGES.find(([pattern]) => pattern.test(thrown.message));

@@ -1,0 +1,118 @@
+/** A CSV file of devices (RFC 4180), line by line into devices or complaints. Pure. */
+import type { Device } from '../farm/model.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type Column, type Complaint, type DeviceText, parseDevice } from './device-input.ts';
+
+export interface GoodLine {
+  /** Of the file, from 1; the header is line 1. */
+  readonly line: number;
+  readonly device: Device;
+}
+
+export interface BadLine extends Complaint {
+  readonly line: number;
+}
+
+export interface DeviceFile {
+  readonly good: readonly GoodLine[];
+  readonly bad: readonly BadLine[];
+}
+
+const COLUMNS = ['name', 'mac', 'uuid', 'collection', 'class', 'enabled'];
+
+/** `BadHeader` when the first line does not name the columns: then no line can be read. */
+export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHeader'>> {
+  const [header, ...records] = readRecords(text.replace(/^\uFEFF/, ''));
+  const columns = header?.cells.map((cell) => cell.trim().toLowerCase()) ?? [];
+  const expected = `the first line names the columns: name, mac, collection and, where wanted, uuid, class, enabled, property.NAME`;
+  const missing = ['name', 'mac', 'collection'].filter((column) => !columns.includes(column));
+  if (missing.length > 0) return fail('BadHeader', `line 1 lacks ${missing.join(', ')}: ${expected}`);
+  const unknown = columns.find((column) => !COLUMNS.includes(column) && !/^property\../.test(column));
+  if (unknown !== undefined)
+    return fail('BadHeader', `line 1 has an unknown column ${JSON.stringify(unknown)}: ${expected}`);
+  const twice = columns.find((column, index) => columns.indexOf(column) !== index);
+  if (twice !== undefined) return fail('BadHeader', `line 1 names the column ${twice} twice`);
+  // the name of a property keeps its case
+  const named = columns.map((column, index) =>
+    column.startsWith('property.') ? (header?.cells[index]?.trim() ?? '') : column,
+  );
+  return ok(judgeRecords(named, records));
+}
+
+function judgeRecords(columns: readonly string[], records: readonly FileRecord[]): DeviceFile {
+  const good: GoodLine[] = [];
+  const bad: BadLine[] = [];
+  const taken = new Map<string, number>();
+  for (const { line, cells } of records) {
+    if (cells.length !== columns.length) {
+      const column = (columns[Math.min(cells.length, columns.length) - 1] ?? 'name') as Column;
+      const value = cells.at(-1) ?? '';
+      bad.push({ line, column, value, reason: `the line has ${cells.length} values for ${columns.length} columns` });
+      continue;
+    }
+    const device = parseDevice(deviceText(columns, cells));
+    const complaints = 'name' in device ? repeated(device, taken) : device;
+    bad.push(...complaints.map((complaint) => ({ line, ...complaint })));
+    if (!('name' in device) || complaints.length > 0) continue;
+    for (const [, value] of identities(device)) taken.set(value, line);
+    good.push({ line, device });
+  }
+  return { good, bad };
+}
+
+const identities = (device: Device): [Column, string][] => [
+  ['name', device.name],
+  ...device.macs.map((mac): [Column, string] => ['mac', mac]),
+  ...(device.uuid === undefined ? [] : ([['uuid', device.uuid]] satisfies [Column, string][])),
+];
+
+const repeated = (device: Device, taken: ReadonlyMap<string, number>): Complaint[] =>
+  identities(device)
+    .filter(([, value]) => taken.has(value))
+    .map(([column, value]) => ({ column, value, reason: `line ${taken.get(value)} has it already` }));
+
+function deviceText(columns: readonly string[], cells: readonly string[]): DeviceText {
+  const cell = (column: string): string => cells[columns.indexOf(column)]?.trim() ?? '';
+  const properties = columns
+    .filter((column) => column.startsWith('property.') && cell(column) !== '')
+    .map((column) => [column.slice('property.'.length), cell(column)] as const);
+  return {
+    name: cell('name'),
+    macs: cell('mac')
+      .split(/[\s;]+/)
+      .filter(Boolean),
+    uuid: cell('uuid'),
+    collection: cell('collection'),
+    class: cell('class'),
+    enabled: cell('enabled'),
+    properties: Object.fromEntries(properties),
+  };
+}
+
+interface FileRecord {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** One cell, quoted (with "" for a quote) or plain, and what ends it. Matches anywhere: a stray quote makes a cell plain. */
+const CELL = /(?:"([^"]*(?:""[^"]*)*)"|([^,\n]*?))(,|\r?\n|$)/y;
+
+/** Empty lines are no records. */
+function readRecords(text: string): FileRecord[] {
+  const records: FileRecord[] = [];
+  let cells: string[] = [];
+  let line = 1;
+  let begin = 1;
+  for (let at = 0; at < text.length; at = CELL.lastIndex) {
+    CELL.lastIndex = at;
+    const [whole = '', quoted, plain = '', end = ''] = CELL.exec(text) ?? [];
+    cells.push(quoted?.replaceAll('""', '"') ?? plain);
+    line += whole.split('\n').length - 1;
+    if (end === ',' && CELL.lastIndex < text.length) continue;
+    if (end === ',') cells.push('');
+    if (cells.some((cell) => cell.trim() !== '')) records.push({ line: begin, cells });
+    cells = [];
+    begin = line;
+  }
+  return records;
+}

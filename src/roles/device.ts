@@ -1,0 +1,246 @@
+/** `bootfarm device add|list|remove|import`: devices by hand and from a file, in the farm database. */
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { Command, Option } from 'commander';
+import { connect, type Database } from '../database/connection.ts';
+import {
+  type Actor,
+  addDevices,
+  judgeDevice,
+  listDevices,
+  moveIn,
+  neighboursOf,
+  removeDevice,
+} from '../database/devices.ts';
+import type { Device } from '../farm/model.ts';
+import type { Fault, Result } from '../kit/result.ts';
+import { type BadLine, type DeviceFile, parseDeviceFile } from './device-csv.ts';
+import { type Column, describeComplaint, parseDevice } from './device-input.ts';
+
+/** Where the words go; a failed command ends with 1. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  fail(): void;
+}
+
+const terminalOfProcess: Terminal = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  fail: () => {
+    process.exitCode = 1;
+  },
+};
+
+interface AddOptions {
+  readonly mac: readonly string[];
+  readonly uuid?: string;
+  readonly collection: string;
+  readonly class?: string;
+  readonly disabled?: boolean;
+  readonly property?: readonly string[];
+}
+
+/** Ends a command with a message; not a bug. */
+class Refusal extends Error {}
+
+export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
+  const command = new Command('device')
+    .description('target devices: which machines the farm knows')
+    .option('--database-uri-file <file>', 'file that holds the uri of the farm database')
+    .addHelpText('after', '\nWithout --database-uri-file the uri is read from the environment: BOOTFARM_DATABASE_URI.')
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+
+  /** Runs with a connection that is closed whatever happens; refusals become one line. */
+  const run = async (work: (database: Database) => Promise<void>): Promise<void> => {
+    try {
+      const database = must(connect({ uri: await readUri(command.opts()), applicationName: 'bootfarm device' }));
+      await work(database).finally(() => database.close());
+    } catch (thrown) {
+      if (!(thrown instanceof Refusal)) throw thrown;
+      terminal.err(`error: ${thrown.message}\n`);
+      terminal.fail();
+    }
+  };
+
+  command
+    .command('add')
+    .description('add a device; adding the same again changes nothing')
+    .argument('<name>', 'its name: a DNS label, unique in the farm')
+    .requiredOption('--mac <mac...>', 'its MACs, 1 to 8; the first is the one it boots with')
+    .option('--uuid <uuid>', 'its SMBIOS UUID')
+    .requiredOption('--collection <name>', 'the collection it belongs to')
+    .option('--class <class>', "Maintenance, Test or Production (default: the collection's)")
+    .option('--disabled', 'add it, and do not let it boot yet')
+    .option('--property <key=value...>', 'something a device is told about itself')
+    .addHelpText('after', '\nExample:\n  bootfarm device add pc0001 --mac 52:54:00:12:34:56 --collection room-101')
+    .action((name: string, options: AddOptions) =>
+      run(async (database) => {
+        const device = deviceOf(name, options);
+        const { added } = must(await addDevices(database, [device], actor()));
+        terminal.out(
+          added === 1
+            ? `device ${device.name} added to collection ${device.collection}\n`
+            : `device ${device.name} is there already: unchanged\n`,
+        );
+      }),
+    );
+
+  command
+    .command('list')
+    .description('list devices')
+    .option('--collection <name>', 'only those of this collection')
+    .option('--site <name>', 'only those of this site')
+    .addOption(new Option('-o, --output <format>', 'how').choices(['table', 'json']).default('table'))
+    .action((options: { collection?: string; site?: string; output: string }) =>
+      run(async (database) => {
+        const devices = must(await listDevices(database, options));
+        terminal.out(options.output === 'json' ? `${JSON.stringify(devices, undefined, 2)}\n` : table(devices));
+      }),
+    );
+
+  command
+    .command('remove')
+    .description('remove a device; if it streams now, it goes on until it is switched off')
+    .argument('<name>')
+    .action((name: string) =>
+      run(async (database) => {
+        const removed = must(await removeDevice(database, name, actor()));
+        if (!removed) throw new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
+        terminal.out(`device ${name} (MAC ${removed.macs.join(' ')}) removed from collection ${removed.collection}\n`);
+      }),
+    );
+
+  command
+    .command('import')
+    .description('add all devices of a CSV file, or none when one line is bad')
+    .argument('<file>', 'the file; - is standard input')
+    .option('--skip-bad', 'add the good lines all the same')
+    .addHelpText(
+      'after',
+      `
+The first line names the columns: name, mac, collection and, where wanted, uuid, class, enabled, property.NAME.
+Several MACs of one device are separated by spaces. Devices that are there already, the same, are left alone.
+
+  name,mac,collection,property.seat
+  pc0001,52:54:00:12:34:56,room-101,A1
+  pc0002,52:54:00:12:34:57 52:54:00:12:34:58,room-101,A2`,
+    )
+    .action((file: string, options: { skipBad?: boolean }) =>
+      run((database) => importFile(database, terminal, file, options.skipBad ?? false)),
+    );
+
+  return command;
+}
+
+async function importFile(database: Database, terminal: Terminal, file: string, skipBad: boolean): Promise<void> {
+  const text = await readText(file === '-' ? 0 : file);
+  const { good, bad } = await judgeFile(database, must(parseDeviceFile(text)));
+  for (const line of bad) terminal.err(`${file}: line ${line.line}, ${describeComplaint(line)}\n`);
+  if (bad.length > 0 && !skipBad)
+    throw new Refusal(`nothing was imported: ${lines(bad)} bad, ${good.length} good. Correct them, or use --skip-bad`);
+  const { added, unchanged } = must(
+    await addDevices(
+      database,
+      good.map(({ device }) => device),
+      actor(),
+    ),
+  );
+  terminal.out(`${added} added, ${unchanged} unchanged${bad.length > 0 ? `, ${lines(bad)} skipped` : ''}\n`);
+}
+
+const lines = (bad: readonly BadLine[]): string => {
+  const count = new Set(bad.map(({ line }) => line)).size;
+  return `${count} line${count === 1 ? '' : 's'}`;
+};
+
+/** Good lines may still not fit to what the farm holds. */
+async function judgeFile(database: Database, { good, bad }: DeviceFile): Promise<DeviceFile> {
+  const there = must(
+    await neighboursOf(
+      database,
+      good.map(({ device }) => device),
+    ),
+  );
+  const refused: BadLine[] = [];
+  const fitting = good.filter(({ line, device }) => {
+    const verdict = judgeDevice(device, there);
+    if (verdict.ok) {
+      moveIn(there, device);
+      return true;
+    }
+    const { field, message } = verdict.error;
+    const column: Column = field === 'macs' ? 'mac' : field === 'uuid' || field === 'collection' ? field : 'name';
+    refused.push({
+      line,
+      column,
+      value: field === 'macs' ? device.macs.join(' ') : String(device[field]),
+      reason: message,
+    });
+    return false;
+  });
+  return { good: fitting, bad: [...bad, ...refused].sort((a, b) => a.line - b.line) };
+}
+
+function deviceOf(name: string, options: AddOptions): Device {
+  const device = parseDevice({
+    name,
+    macs: options.mac.flatMap((mac) => mac.split(/[\s,;]+/)).filter(Boolean),
+    uuid: options.uuid ?? '',
+    collection: options.collection,
+    class: options.class ?? '',
+    enabled: options.disabled ? 'false' : '',
+    properties: Object.fromEntries((options.property ?? []).map(splitProperty)),
+  });
+  if ('name' in device) return device;
+  throw new Refusal(
+    device.map(({ column, value, reason }) => `${column} ${JSON.stringify(value)}: ${reason}`).join('\n       '),
+  );
+}
+
+function splitProperty(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Refusal(`property ${JSON.stringify(text)}: it must look like key=value`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function table(devices: readonly Device[]): string {
+  const head = ['NAME', 'MAC', 'COLLECTION', 'CLASS', 'ENABLED', 'UUID'];
+  const rows = devices.map((device) => [
+    device.name,
+    device.macs.join(' '),
+    device.collection,
+    device.class ?? '-',
+    String(device.enabled),
+    device.uuid ?? '-',
+  ]);
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('   ')
+      .trimEnd();
+  return `${[head, ...rows].map(line).join('\n')}\n`;
+}
+
+async function readUri(options: { databaseUriFile?: string }): Promise<string> {
+  if (options.databaseUriFile !== undefined) return (await readText(options.databaseUriFile)).trim();
+  const { BOOTFARM_DATABASE_URI } = process.env;
+  if (BOOTFARM_DATABASE_URI) return BOOTFARM_DATABASE_URI;
+  throw new Refusal('which database? Give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI');
+}
+
+async function readText(file: string | number): Promise<string> {
+  try {
+    return await readFile(typeof file === 'number' ? '/dev/stdin' : file, 'utf8');
+  } catch (thrown) {
+    throw new Refusal(`cannot read ${file}: ${String((thrown as Error).message)}`);
+  }
+}
+
+const actor = (): Actor => ({ source: 'command', who: userInfo().username });
+
+function must<T>(result: Result<T, Fault>): T {
+  if (!result.ok) throw new Refusal(result.error.message);
+  return result.value;
+}

@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { connect } from '../../src/database/connection.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { deviceCommand } from '../../src/roles/device.ts';
+import { aFarm } from '../contract/farmdata.ts';
+import { loadDatabase } from '../fakes/database.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+
+let postgres: PostgresServer;
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-device-'));
+const uriFile = join(folder, 'uri');
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  await migrate(postgres.uri);
+  const database = connect({ uri: postgres.uri });
+  if (!database.ok) throw new Error(database.error.message);
+  await loadDatabase(database.value, { snapshot: aFarm(), devices: [], sessions: [] });
+  await database.value.close();
+  writeFileSync(uriFile, `${postgres.uri}\n`);
+}, 60_000);
+afterAll(async () => {
+  await postgres.close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Ended {
+  readonly out: string;
+  readonly err: string;
+  readonly failed: boolean;
+}
+
+async function bootfarm(...words: string[]): Promise<Ended> {
+  const ended = { out: '', err: '', failed: false };
+  const command = deviceCommand({
+    out: (text) => {
+      ended.out += text;
+    },
+    err: (text) => {
+      ended.err += text;
+    },
+    fail: () => {
+      ended.failed = true;
+    },
+  });
+  command.exitOverride();
+  for (const each of command.commands) each.exitOverride();
+  await command.parseAsync(words, { from: 'user' }).catch(() => {
+    ended.failed = true;
+  });
+  return ended;
+}
+
+const device = (...words: string[]) => bootfarm('--database-uri-file', uriFile, ...words);
+const at = (uri: string, ...words: string[]) => {
+  writeFileSync(join(folder, 'other'), uri);
+  return bootfarm('--database-uri-file', join(folder, 'other'), ...words);
+};
+const csv = (text: string): string => {
+  writeFileSync(join(folder, 'devices.csv'), text);
+  return join(folder, 'devices.csv');
+};
+
+describe('bootfarm device', () => {
+  test('add, the same again, list, remove', async () => {
+    const add = [
+      'add',
+      'pc1',
+      '--mac',
+      '52:54:00:00:00:01',
+      '52-54-00-00-00-02',
+      '--collection',
+      'room-101',
+      '--property',
+      'seat=A=1',
+    ];
+    expect(await device(...add)).toEqual({ out: 'device pc1 added to collection room-101\n', err: '', failed: false });
+    expect(await device(...add)).toEqual({ out: 'device pc1 is there already: unchanged\n', err: '', failed: false });
+    expect(JSON.parse((await device('list', '-o', 'json')).out)).toEqual([
+      {
+        name: 'pc1',
+        macs: ['52:54:00:00:00:01', '52:54:00:00:00:02'],
+        collection: 'room-101',
+        enabled: true,
+        properties: { seat: 'A=1' },
+      },
+    ]);
+    expect((await device('list')).out).toMatch(
+      /^NAME +MAC +COLLECTION .*\npc1 +52:54:00:00:00:01 52:54:00:00:00:02 +room-101 +- +true +-\n$/,
+    );
+    expect((await device('list', '--collection', 'room-102', '-o', 'json')).out).toBe('[]\n');
+    expect((await device('remove', 'pc1')).out).toBe(
+      'device pc1 (MAC 52:54:00:00:00:01 52:54:00:00:00:02) removed from collection room-101\n',
+    );
+    expect(await device('remove', 'pc1')).toMatchObject({ err: expect.stringMatching(/no device pc1/), failed: true });
+  });
+
+  test.each([
+    [
+      'an unknown collection names those that exist',
+      ['add', 'a', '--mac', '525400000001', '--collection', 'x'],
+      /no collection x; it has room-101, room-102/,
+    ],
+    ['a bad MAC', ['add', 'a', '--mac', 'zz', '--collection', 'room-101'], /mac "zz": a MAC is six bytes/],
+    [
+      'a bad property',
+      ['add', 'a', '--mac', '525400000001', '--collection', 'room-101', '--property', 'x'],
+      /key=value/,
+    ],
+    ['no MAC at all', ['add', 'a', '--collection', 'room-101'], /required option '--mac/],
+    ['a file that is not there', ['import', '/nowhere.csv'], /cannot read \/nowhere.csv/],
+  ])('%s', async (_, words, reason) => {
+    expect(await device(...words)).toMatchObject({ failed: true, out: '', err: expect.stringMatching(reason) });
+  });
+
+  test('import: one bad line stops all, and every bad line is named; --skip-bad takes the rest; again changes nothing', async () => {
+    const file = csv(
+      'name,mac,collection,class\np1,52:54:00:00:01:01,room-101,\np2,bad,room-101,\np3,52:54:00:00:01:03,nowhere,\np4,52:54:00:00:01:04,room-102,Test\n',
+    );
+    const refused = await device('import', file);
+    expect(refused).toMatchObject({ out: '', failed: true });
+    expect(refused.err).toMatch(/line 3, column mac, value "bad": a MAC/);
+    expect(refused.err).toMatch(
+      /line 4, column collection, value "nowhere": the farm has no collection nowhere; it has room-101, room-102/,
+    );
+    expect(refused.err).toMatch(/nothing was imported: 2 lines bad, 2 good/);
+    expect((await device('list', '-o', 'json')).out).toBe('[]\n');
+    expect(await device('import', file, '--skip-bad')).toMatchObject({
+      out: '2 added, 0 unchanged, 2 lines skipped\n',
+      failed: false,
+    });
+    expect(await device('import', csv('name,mac,collection,class\np1,52:54:00:00:01:01,room-101,\n'))).toMatchObject({
+      out: '0 added, 1 unchanged\n',
+    });
+    expect((await device('import', csv('name,mac,collection\np9,52:54:00:00:01:04,room-101\n'))).err).toMatch(
+      /line 2, column mac, value "52:54:00:00:01:04": MAC 52:54:00:00:01:04 belongs to device p4/,
+    );
+  });
+
+  test('ten thousand devices in one file', async () => {
+    const rows = Array.from({ length: 10_000 }, (_, n) => `m${n},5256${n.toString(16).padStart(8, '0')},room-101`);
+    expect(await device('import', csv(`name,mac,collection\n${rows.join('\n')}\n`))).toMatchObject({
+      out: '10000 added, 0 unchanged\n',
+      err: '',
+    });
+  }, 30_000);
+
+  test('says which database is missing, wrong or empty', async () => {
+    delete process.env['BOOTFARM_DATABASE_URI'];
+    expect((await bootfarm('list')).err).toMatch(/Give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI/);
+    expect((await at('x', 'list')).err).toMatch(/must look like postgresql:/);
+    const wrong = postgres.uri.replace('secret', 'hidden');
+    expect(await at(wrong, 'list')).toMatchObject({
+      failed: true,
+      err: expect.stringMatching(/password authentication failed.*check/),
+    });
+    process.env['BOOTFARM_DATABASE_URI'] = postgres.uri;
+    expect((await bootfarm('list', '-o', 'json')).failed).toBe(false);
+    const empty = await postgres.createDatabase('empty');
+    expect((await at(empty, 'list')).err).toMatch(/the operator makes the tables/);
+  });
+
+  test('help says how, with an example', async () => {
+    expect((await bootfarm('import', '--help')).out).toMatch(/none when one line is bad[\s\S]*name,mac,collection/);
+    expect((await bootfarm('--help')).out).toMatch(/add .*list .*remove .*import/s);
+  });
+});
