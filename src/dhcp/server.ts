@@ -67,6 +67,8 @@ export async function startProxyDhcp(options: ProxyDhcpOptions): Promise<Result<
 /** The self-test's machine: a locally administered address that no card has. */
 const PROBE = Uint8Array.of(0x02, 0x62, 0x66, 0x00, 0x00, 0x00);
 const PROBE_MAC = '02:62:66:00:00:00';
+/** The one answer that needs neither TFTP nor HTTP, which a site may have turned off. */
+const PROBE_VERDICT: Verdict = { kind: 'unknown', action: 'LocalDisk' };
 
 class Server implements ProxyDhcp {
   readonly ports: ProxyDhcp['ports'];
@@ -105,10 +107,11 @@ class Server implements ProxyDhcp {
         const packet = decode(bytes);
         if (packet.ok && packet.value.xid === xid && messageType(packet.value) === 'ACK') answered.resolve(true);
       });
-      await new Promise<void>((resolve) => socket.bind({ address, port: 0 }, resolve));
-      port = socket.address().port;
-      this.#probes.add(port);
-      socket.send(request.value, this.ports.pxe, address);
+      socket.bind({ address, port: 0 }, () => {
+        port = socket.address().port;
+        this.#probes.add(port);
+        socket.send(request.value, this.ports.pxe, address);
+      });
       if (await answered.promise) return ok(undefined);
       return fail(
         'NoAnswer',
@@ -166,7 +169,7 @@ class Server implements ProxyDhcp {
   async #ask(id: number, machine: Machine, cause: Event): Promise<void> {
     try {
       const own = cause.kind === 'packet' && this.#isProbe(machine, cause.source);
-      const verdict: Verdict = own ? { kind: 'known' } : await this.#options.verdict(machine);
+      const verdict = own ? PROBE_VERDICT : await this.#options.verdict(machine);
       this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap() });
     } catch (error) {
       this.#take({ kind: 'noVerdict', id, message: errorMessage(error) });

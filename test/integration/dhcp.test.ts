@@ -86,6 +86,19 @@ describe('on loopback', () => {
     expect(await server.selfTest()).toEqual({ ok: true, value: undefined });
   });
 
+  test('the self-test is answered when the site has neither TFTP nor HTTP', async () => {
+    verdict = () => ({ kind: 'known' });
+    const started = await startProxyDhcp({
+      ...{ address: ADDRESS, ports: { dhcp: 0, pxe: 0 }, httpPort: 8069, log: { debug() {}, warn() {} } },
+      bootstrap: () => ({ ...bootstrap, boot: aBoot({ tftp: false, http: { enabled: false, port: 8069 } }) }),
+      verdict: () => verdict(),
+    });
+    if (!started.ok) throw new Error(started.error.message);
+    expect(await started.value.selfTest()).toEqual({ ok: true, value: undefined });
+    await started.value.close();
+    expect(await started.value.selfTest()).toMatchObject({ ok: false, error: { code: 'NoAnswer' } });
+  });
+
   test('the self-test needs no verdict and is nobody’s event', async () => {
     verdict = () => Promise.reject(new Error('not asked'));
     const before = events.length;
