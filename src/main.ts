@@ -1,6 +1,12 @@
-/** The one entry point: reads the role, runs it. */
+/** The one entry point: the first argument is the role. */
 import { Command } from 'commander';
+import { deviceCommand } from './roles/device.ts';
+import { serverCommand } from './roles/server.ts';
 
-const program = new Command('bootfarm').description('Streams operating systems to diskless machines from a farm of servers.');
+const program = new Command('bootfarm')
+  .description('Streams operating systems to diskless machines from a farm of servers.')
+  .showHelpAfterError()
+  .addCommand(serverCommand())
+  .addCommand(deviceCommand());
 
 await program.parseAsync();

@@ -1,6 +1,7 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
 import type { Database } from '../../database/connection.ts';
 import { addDevices } from '../../database/devices.ts';
+import type { Verdict } from '../../dhcp/answer.ts';
 import { type BootDecision, decideBoot } from '../../farm/boot.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Device, Farm } from '../../farm/model.ts';
@@ -55,6 +56,14 @@ export async function lookUp(
   if (!byUuid.ok) return byUuid;
   const decision = decideBoot(snapshot, site, byUuid.value, nowSeconds());
   return decision ? ok(decision) : fail('SiteUnknown', `farm ${snapshot.farm.name} has no site ${site}`);
+}
+
+/** Whether ProxyDHCP may say a word to this machine. While the data is away: not one packet, as for a machine that the farm does not know. */
+export async function dhcpVerdict(options: BootOptions, machine: Machine): Promise<Verdict> {
+  const decided = await lookUp(options, machine);
+  if (!decided.ok || (decided.value.kind === 'refused' && decided.value.code === 'OtherSite'))
+    return { kind: 'unknown', action: 'Ignore' };
+  return decided.value.kind === 'unknown' ? { kind: 'unknown', action: decided.value.action } : { kind: 'known' };
 }
 
 /** `lookUp`, and where the site's rule for unknown machines is AutoAdd, what the machine boots once it is added. */

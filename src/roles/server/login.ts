@@ -1,7 +1,7 @@
 /** Logins at this server: gathers what `farm/login.ts` decides on, and remembers for a moment whom it sent where. */
 import type { PeerLoad } from '../../control/peer.ts';
 import type { Database } from '../../database/connection.ts';
-import type { FarmData } from '../../farm/data.ts';
+import type { FarmAnswer, FarmData } from '../../farm/data.ts';
 import { decideLogin } from '../../farm/login.ts';
 import type { Candidate } from '../../farm/place.ts';
 import type { LoginAnswer, LoginRequest } from '../../stream/login.ts';
@@ -15,6 +15,8 @@ export interface LoginOptions {
   readonly view: FarmView;
   readonly data: FarmData;
   readonly database: Database;
+  /** When a leading operator last confirmed the replica, Unix milliseconds. */
+  readonly replicaCheckedAt: () => FarmAnswer<number>;
   readonly alive: (name: string) => PeerLoad | undefined;
   readonly served: () => readonly ServedCopy[];
 }
@@ -36,7 +38,7 @@ export class Logins {
     const self = this.#options.self();
     const { snapshot } = view;
     if (!snapshot) return refuse('Busy', 'the farm data is not loaded yet', 1_000);
-    const device = await data.deviceByName(token.device);
+    const [device, checkedAt] = await Promise.all([data.deviceByName(token.device), this.#options.replicaCheckedAt()]);
     const { state } = database;
     const decision = renew
       ? ({ kind: 'serve' } as const)
@@ -52,7 +54,7 @@ export class Logins {
             ),
             enabled: !device.ok || device.value?.enabled !== false,
             databaseReachable: state.reachable,
-            replicaAgeMs: state.reachable ? 0 : now - state.since,
+            replicaAgeMs: state.reachable ? 0 : now - (checkedAt.ok ? checkedAt.value : state.since),
           },
         );
     if (decision.kind === 'refuse') return refuse(decision.code, decision.message, decision.retryAfterMs);

@@ -1,0 +1,30 @@
+/** `bootfarm server`: one streaming server on one node. */
+import { Command } from 'commander';
+import { createLogger } from '../telemetry/log.ts';
+import { readConfig } from './server/config.ts';
+import { startServer } from './server/server.ts';
+
+export function serverCommand(): Command {
+  return new Command('server')
+    .description('run a streaming server: ProxyDHCP, TFTP, HTTP boot and the block stream of one node')
+    .requiredOption('--config <file>', 'JSON file that the operator writes: names, ports, folders')
+    .action(({ config: path }: { config: string }) => run(path));
+}
+
+async function run(path: string): Promise<void> {
+  const config = readConfig(path);
+  if (!config.ok) return stop(config.error.message);
+  const log = createLogger(config.value.logLevel ?? 'info', { server: config.value.name });
+  const started = await startServer(config.value, log);
+  if (!started.ok) return stop(started.error.message);
+  const leave = (): void => {
+    process.off('SIGTERM', leave).off('SIGINT', leave);
+    void started.value.drain().then(() => process.exit(0));
+  };
+  process.on('SIGTERM', leave).on('SIGINT', leave);
+}
+
+function stop(message: string): void {
+  process.stderr.write(`bootfarm server: ${message}\n`);
+  process.exitCode = 1;
+}
