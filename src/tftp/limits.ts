@@ -21,7 +21,10 @@ export const MAX_SENDS = 6;
 /** undionly at 512-byte blocks on the slowest link takes seconds; a client that trickles is ended. */
 export const MAX_TRANSFER_MS = 300_000;
 
-/** Each transfer has a socket and at most a window of memory: 1,024 are 25 MB, and a room of a thousand machines switched on at once. */
+/** Read from the file at once: more than the largest window (23 kB), little enough for every transfer to hold one. */
+export const READ_AHEAD_BYTES = 65_536;
+
+/** Each transfer has a socket and one read of memory: 1,024 are 64 MiB, and a room of a thousand machines switched on at once. */
 export const MAX_TRANSFERS = 1_024;
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
