@@ -56,9 +56,10 @@ export function applyChanges(database: Database, redis: Redis, leader: Leader, t
       }),
     );
     if (step.kind !== 'Done') return step;
+    // in this snapshot: a row of a transaction that commits later stays, whatever its id
     await trx
       .deleteFrom('dirty')
-      .where('id', 'in', rows.length > 0 ? rows.map(({ id }) => id) : [0])
+      .where('id', '<=', rows.at(-1)?.id ?? 0)
       .execute();
     await trx.updateTable('feed_cursor').set({ token: next, epoch: leader.epoch }).execute();
     return { ...step, changes: rows.length };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { aSession } from '../../test/contract/farmdata.ts';
+import { aSession } from '../../test/builders/rows.ts';
 import { collapse } from './collapse.ts';
 import { decodeJournal, encodeEntry, type Journal, type JournalEntry, openJournal } from './journal.ts';
 

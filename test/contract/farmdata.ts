@@ -1,7 +1,8 @@
 /** What every implementation of the port `FarmData` must do. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { FarmAnswer, FarmData } from '../../src/farm/data.ts';
-import type { Device, FarmSnapshot, Session } from '../../src/farm/model.ts';
+import { aDevice } from '../builders/farm.ts';
+import { aFarm, aSession, sorted } from '../builders/rows.ts';
 import type { FarmContents } from '../fakes/farmdata.ts';
 
 export interface FarmDataHarness {
@@ -11,121 +12,6 @@ export interface FarmDataHarness {
   load(contents: FarmContents): Promise<void>;
   close(): Promise<void>;
 }
-
-export const aDevice = (more: Partial<Device> = {}): Device => ({
-  name: 'pc0001',
-  macs: ['52:54:00:00:00:01'],
-  collection: 'room-101',
-  enabled: true,
-  properties: {},
-  ...more,
-});
-
-export const aSession = (more: Partial<Session> = {}): Session => ({
-  device: 'pc0001',
-  server: 'node-a',
-  vdisk: 'lab',
-  version: 0,
-  since: 1_767_225_600_000,
-  epoch: 1_767_225_600_000,
-  protocol: 'stream',
-  ...more,
-});
-
-/** Optional fields are set in one row and absent in the next, so that an implementation that loses or invents one is seen. */
-export const aFarm = (): FarmSnapshot => ({
-  farm: {
-    id: '00000000-0000-4000-8000-000000000001',
-    name: 'farm',
-    mode: 'Authenticated',
-    offline: { enabled: true, maxAgeSeconds: 2_592_000 },
-    autoAdd: { collection: 'room-101', namePrefix: 'pc', digits: 4 },
-    suspend: false,
-  },
-  sites: [
-    {
-      name: 'default',
-      boot: {
-        loginServers: [{ host: '10.77.0.11', port: 6910 }],
-        unknownDevices: 'Ignore',
-        noServer: { action: 'Wait', afterSeconds: 600 },
-        verbose: false,
-        proxyDHCP: true,
-        tftp: true,
-        http: { enabled: true, port: 8069 },
-        bootFiles: { bios: 'undionly.kpxe', efi64: 'snponly.efi' },
-      },
-    },
-  ],
-  collections: [
-    { name: 'room-101', site: 'default', vdisk: 'lab', class: 'Production', template: { timezone: 'Europe/Paris' } },
-    { name: 'room-102', site: 'default', class: 'Test', template: {} },
-  ],
-  stores: [
-    { name: 'local', pools: [], servers: [], local: { path: '/srv/vdisks', nodes: { 'node-b': '/data/vdisks' } } },
-    { name: 'near', site: 'default', pools: ['main'], servers: ['node-a'], local: { path: '/srv/near', nodes: {} } },
-  ],
-  vdisks: [
-    {
-      name: 'lab',
-      store: 'local',
-      fileName: 'lab',
-      enabled: true,
-      loadBalancing: { algorithm: 'LeastBusy', subnetAffinity: 'None' },
-      overlayMiB: 2048,
-      bootVersion: 0,
-      commandLine: 'quiet',
-    },
-    {
-      name: 'pinned',
-      store: 'near',
-      fileName: 'pinned',
-      enabled: false,
-      loadBalancing: { server: 'node-a' },
-      overlayMiB: 64,
-      commandLine: '',
-    },
-  ],
-  versions: [
-    {
-      vdisk: 'lab',
-      number: 0,
-      access: 'Production',
-      releaseAt: 1_767_225_600,
-      content: {
-        manifest: 'a'.repeat(64),
-        files: [{ name: 'lab.raw', sizeBytes: 3_000_000_000, sha256: 'b'.repeat(64) }],
-      },
-    },
-    { vdisk: 'lab', number: 1, access: 'Test' },
-  ],
-  servers: [
-    {
-      name: 'node-a',
-      site: 'default',
-      pool: 'main',
-      address: '10.77.0.11',
-      ports: { stream: 6910, http: 8069, control: 6911 },
-      powerRating: 1.5,
-    },
-  ],
-});
-
-/** Rows in the order of their keys: the port promises none. */
-export const sorted = (snapshot: FarmSnapshot): FarmSnapshot => {
-  const by = <T>(rows: readonly T[], key: (row: T) => string): T[] =>
-    [...rows].sort((a, b) => (key(a) < key(b) ? -1 : 1));
-  const name = (row: { readonly name: string }): string => row.name;
-  return {
-    farm: snapshot.farm,
-    sites: by(snapshot.sites, name),
-    collections: by(snapshot.collections, name),
-    stores: by(snapshot.stores, name),
-    vdisks: by(snapshot.vdisks, name),
-    versions: by(snapshot.versions, (version) => `${version.vdisk}/${version.number}`),
-    servers: by(snapshot.servers, name),
-  };
-};
 
 async function answered<T>(answer: FarmAnswer<T>): Promise<T> {
   const result = await answer;

@@ -19,7 +19,9 @@ import {
 } from '../../src/database/servers.ts';
 import type { FarmSnapshot } from '../../src/farm/model.ts';
 import type { Result } from '../../src/kit/result.ts';
-import { aDevice, aFarm, aSession, farmDataContract, sorted } from '../contract/farmdata.ts';
+import { aDevice } from '../builders/farm.ts';
+import { aFarm, aSession, sorted } from '../builders/rows.ts';
+import { farmDataContract } from '../contract/farmdata.ts';
 import { loadDatabase, projectionOf } from '../fakes/database.ts';
 import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
 

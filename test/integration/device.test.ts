@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { deviceCommand } from '../../src/roles/device.ts';
-import { aFarm } from '../contract/farmdata.ts';
+import { aFarm } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';
 import { type PostgresServer, startPostgres } from '../setup/services.ts';
 

@@ -27,7 +27,9 @@ import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../src/replica/sessions.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
-import { aDevice, aFarm, aSession, farmDataContract, sorted } from '../contract/farmdata.ts';
+import { aDevice } from '../builders/farm.ts';
+import { aFarm, aSession, sorted } from '../builders/rows.ts';
+import { farmDataContract } from '../contract/farmdata.ts';
 import { loadDatabase, projectionOf } from '../fakes/database.ts';
 import {
   freePort,
@@ -243,6 +245,27 @@ describe('the feed', () => {
     await projector.close();
   }, 60_000);
 
+  test('a change that commits late, after another one of the same device was brought over, is not lost', async () => {
+    const { database } = scene;
+    value(await addDevices(database, [aDevice({ name: 'slow', macs: ['52:54:00:00:02:00'] })], command));
+    const projector = scene.project();
+    await inSync(scene, projector);
+    const macOf = (mac: string, position: number) => ({ mac, device: 'slow', position });
+    const late = database.run((db) =>
+      db.transaction().execute(async (trx) => {
+        await trx.insertInto('device_mac').values(macOf('52:54:00:00:02:01', 1)).execute();
+        value(
+          await database.run((other) => other.insertInto('device_mac').values(macOf('52:54:00:00:02:02', 2)).execute()),
+        );
+        await until('the other one arrives', async () => value(await scene.replica.deviceByMac('52:54:00:00:02:02')));
+      }),
+    );
+    value(await late);
+    await until('the late one arrives', async () => value(await scene.replica.deviceByMac('52:54:00:00:02:01')));
+    await inSync(scene, projector);
+    await projector.close();
+  });
+
   test('heartbeats write nothing into it', async () => {
     const projector = scene.project();
     value(await registerServer(scene.database, { ...aFarm().servers[0], name: 'quiet' } as never));
@@ -320,6 +343,12 @@ describe('two projectors', () => {
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 999));
     expect(await scene.project(300).done).toBe('Fenced');
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 200));
+  });
+
+  test('the database alone fences too: an empty Redis lets no earlier leader in', async () => {
+    await scene.atPrimary((redis) => redis.flushall());
+    expect(await scene.project(150).done).toBe('Fenced');
+    expect(await scene.atPrimary((redis) => redis.dbsize())).toBe(0);
   });
 });
 
@@ -460,6 +489,20 @@ describe('sessions', () => {
     await third.sessions.close();
     await third.journal.close();
   }, 30_000);
+
+  test('nothing overtakes the journal, and what stands in the way of its replay only delays it', async () => {
+    const hide = (text: string) => database.run((db) => sql.raw(text).execute(db));
+    value(await hide('alter table journal_entry rename to hidden'));
+    const journal = value(await openJournal(path));
+    value(await journal.append([{ kind: 'SessionStarted', session: aSession({ device: 'short', epoch: 5 }) }]));
+    const sessions = sessionWriter({ database, journal, server: 'node-a', log: silentLogger });
+    expect(await sessions.end('short', 5)).toBe('Journal');
+    value(await hide('alter table hidden rename to journal_entry'));
+    await until('replayed', () => sessions.journalEntries === 0);
+    expect(await stored()).toEqual([]);
+    await sessions.close();
+    await journal.close();
+  });
 
   test('neither the database nor the disk: lost, said, and nothing thrown', async () => {
     const broken = value(connect({ uri: 'postgresql://nobody@127.0.0.1:1/none' }));
