@@ -1,19 +1,30 @@
 /**
- * Cutting and sending one answer: hot and ugly on purpose. The data of an answer lies in one piece in the slab (one preadv2, one tag); the kernel
- * gathers header and payload of each segment and, with UDP_SEGMENT, cuts one send into as many packets as the answer has segments.
+ * Cutting and sending one answer: hot and ugly on purpose. With UDP_SEGMENT the kernel cuts one send into as many packets as the answer has segments;
+ * headers and data have to alternate in what is sent. Two ways, by what the answer tag needs:
  *
  * ```
- * slab     … │ ad 40 │ data 65,536 │ common 56 │ message header, address, …
- * table    [common][position 0][data 0] [common][position 1][data 1] … │ positions 8 × n      static: one a segment size
+ * Trusted         preadv2 scatters the data between the headers, sendmsg takes one piece:
+ *                 slab   │ header 0 │ data 0 │ header 1 │ data 1 │ …
+ * Authenticated   the tag wants header and data in one piece, sendmsg gathers:
+ *                 slab   … │ ad 40 │ data 65,536 │        iovecs [common][position 0][data 0] [common][position 1][data 1] …
  * ```
- * Only the common header changes from answer to answer (14 words), and the length of the last payload.
+ * Measured at 32 KiB in 24 segments, one busy processor: gathering 72 pieces 0.46 s/GB, scattering 24 0.38, one segment of 32 KiB 0.35; a piece costs
+ * the kernel about 50 ns. Writing 24 headers here costs 0.3 µs an answer.
  */
 import { count } from '../counters.ts';
 import { KEY_AT } from '../keys.ts';
-import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS } from '../limits.ts';
-import { DATA_COMMON_BYTES, DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES } from '../packet.ts';
+import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
+import {
+  DATA_COMMON_BYTES,
+  DATA_HEADER_BYTES,
+  DATA_TAGGED_BYTES,
+  PROTOCOL_VERSION,
+  TYPES,
+  writeU64,
+} from '../packet.ts';
 import type { Session } from '../session.ts';
 import {
+  alignedSlab,
   EAGAIN,
   EINTR,
   EINVAL,
@@ -27,7 +38,7 @@ import {
   UDP_SEGMENT,
 } from './libc.ts';
 
-/** What the hot path knows of a session, beside the session. Words are as they lie in memory. */
+/** What the hot path knows of a session, beside the session. Words are signed and as they lie in memory: V8 keeps signed ones out of its heap. */
 export interface Hot {
   readonly session: Session;
   /** `sockaddr_in` of the client: family and port, then address. */
@@ -41,14 +52,17 @@ export interface Hot {
   gso: boolean;
 }
 
-/** The iovec table of one segment size. */
+/** The iovec tables of one segment size. */
 interface Cut {
   readonly segmentBytes: number;
   readonly segmentsPerSend: number;
-  /** Referenced for as long as native code may read it. */
+  /** Iovecs to scatter, iovecs to gather, positions. Referenced for as long as native code may read it. */
   readonly table: Buffer;
-  readonly words: Uint32Array;
-  readonly iovAt: number;
+  readonly words: Int32Array;
+  readonly scatterAt: number;
+  readonly gatherAt: number;
+  /** Where the gathering iovecs lie in `words`. */
+  readonly gatherWord: number;
 }
 
 const IOV_BYTES = 16;
@@ -59,23 +73,27 @@ const CONTROL_BYTES = 24;
 /** A full send buffer empties within this, or the path is broken: 4 MiB at 1 Gb/s are 34 ms, of which one answer needs 0.3. */
 const SEND_WAIT_NS = 5_000_000;
 
-const DATA = 4_096;
+const MAX_SEGMENTS = MAX_READ_BYTES / MIN_SEGMENT_BYTES;
+/** Scattered answers start here; the data of gathered ones starts where that of the first segment does, the tag's header before it. */
+const ANSWER = 64;
+const DATA = ANSWER + DATA_HEADER_BYTES;
 const AD = DATA - DATA_TAGGED_BYTES;
-const COMMON = DATA + MAX_READ_BYTES;
+const COMMON = ANSWER + MAX_READ_BYTES + MAX_SEGMENTS * DATA_HEADER_BYTES;
 const MESSAGE = COMMON + 64;
 const NAME = MESSAGE + 64;
 const CONTROL = NAME + 32;
 const NONCE = CONTROL + 32;
 const READ_IOV = NONCE + 16;
-const POLL = READ_IOV + 16;
+const SEND_IOV = READ_IOV + 16;
+const POLL = SEND_IOV + 16;
 const TIMEOUT = POLL + 16;
 const NO_CIPHER = TIMEOUT + 16;
 const SLAB_BYTES = NO_CIPHER + 16;
 
 export class Answers {
   /** `read` puts the data here. */
-  readonly slab = Buffer.alloc(SLAB_BYTES);
-  readonly words = new Uint32Array(this.slab.buffer, this.slab.byteOffset, SLAB_BYTES / 4);
+  readonly slab: Buffer;
+  readonly words: Int32Array;
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #authenticated: boolean;
@@ -88,8 +106,10 @@ export class Answers {
     this.#fd = fd;
     this.#authenticated = authenticated;
     this.#counters = counters;
-    this.#at = libc.addressOf(this.slab);
-    const { slab } = this;
+    const slab = alignedSlab(libc, SLAB_BYTES);
+    this.slab = slab;
+    this.words = new Int32Array(slab.buffer, slab.byteOffset, SLAB_BYTES / 4);
+    this.#at = libc.addressOf(slab);
     slab[COMMON] = TYPES.DATA;
     slab[COMMON + 1] = PROTOCOL_VERSION;
     writePointer(slab, this.#at + NAME, MESSAGE);
@@ -99,48 +119,64 @@ export class Answers {
     slab.writeUInt32LE(SOL_UDP, CONTROL + 8);
     slab.writeUInt32LE(UDP_SEGMENT, CONTROL + 12);
     writePointer(slab, this.#at + DATA, READ_IOV);
+    writePointer(slab, this.#at + SEND_IOV, MESSAGE + 16);
+    slab.writeUInt32LE(1, MESSAGE + 24);
     slab.writeInt32LE(this.#fd, POLL);
     slab.writeInt16LE(POLLOUT, POLL + 4);
     slab.writeUInt32LE(SEND_WAIT_NS, TIMEOUT + 8);
   }
 
-  /** The table of a segment size: iovecs, then the positions they point to. */
+  /** The tables of a segment size. */
   cut(segmentBytes: number): Cut {
     const known = this.#cuts.get(segmentBytes);
     if (known) return known;
     const segments = Math.ceil(MAX_READ_BYTES / segmentBytes);
-    const table = Buffer.alloc(segments * (IOVS * IOV_BYTES + POSITION_BYTES));
+    const gather = segments * IOV_BYTES;
+    const positions = gather + segments * IOVS * IOV_BYTES;
+    const table = Buffer.alloc(positions + segments * POSITION_BYTES);
     const tableAt = this.#libc.addressOf(table);
+    const iovec = (at: number, pointer: number, length: number): void => {
+      writePointer(table, pointer, at);
+      table.writeUInt32LE(length, at + 8);
+    };
     for (let segment = 0; segment < segments; segment++) {
-      const position = segments * IOVS * IOV_BYTES + segment * POSITION_BYTES;
+      const position = positions + segment * POSITION_BYTES;
       table.writeUInt32BE(segment * segmentBytes, position);
-      const iov = segment * IOVS * IOV_BYTES;
-      writePointer(table, this.#at + COMMON, iov);
-      table.writeUInt32LE(DATA_COMMON_BYTES, iov + 8);
-      writePointer(table, tableAt + position, iov + IOV_BYTES);
-      table.writeUInt32LE(POSITION_BYTES, iov + IOV_BYTES + 8);
-      writePointer(table, this.#at + DATA + segment * segmentBytes, iov + 2 * IOV_BYTES);
-      table.writeUInt32LE(segmentBytes, iov + 2 * IOV_BYTES + 8);
+      iovec(segment * IOV_BYTES, this.#at + DATA + segment * (segmentBytes + DATA_HEADER_BYTES), segmentBytes);
+      const triple = gather + segment * IOVS * IOV_BYTES;
+      iovec(triple, this.#at + COMMON, DATA_COMMON_BYTES);
+      iovec(triple + IOV_BYTES, tableAt + position, POSITION_BYTES);
+      iovec(triple + 2 * IOV_BYTES, this.#at + DATA + segment * segmentBytes, segmentBytes);
     }
     const cut = {
       segmentBytes,
       segmentsPerSend: Math.min(MAX_SEND_SEGMENTS, Math.floor(MAX_SEND_BYTES / (segmentBytes + DATA_HEADER_BYTES))),
       table,
-      words: new Uint32Array(table.buffer, table.byteOffset, table.length / 4),
-      iovAt: tableAt,
+      words: new Int32Array(table.buffer, table.byteOffset, table.length / 4),
+      scatterAt: tableAt,
+      gatherAt: tableAt + gather,
+      gatherWord: gather / 4,
     };
     this.#cuts.set(segmentBytes, cut);
     return cut;
   }
 
-  /** Reads into the slab what is in the page cache. Fewer bytes than `length`, or −1: it is not all there. */
-  readCached(fd: number, fileOffset: number, length: number, flags: number): number {
-    this.words[(READ_IOV + 8) / 4] = length;
-    return this.#libc.preadv2(fd, this.#at + READ_IOV, 1, fileOffset, flags);
+  /** Reads into the slab. Fewer bytes than `length`, or −1: not all of it is in the page cache, or the file was cut. */
+  read(cut: Cut, fd: number, fileOffset: number, length: number, flags: number): number {
+    if (this.#authenticated) {
+      this.words[(READ_IOV + 8) / 4] = length;
+      return this.#libc.preadv2(fd, this.#at + READ_IOV, 1, fileOffset, flags);
+    }
+    const segments = Math.ceil(length / cut.segmentBytes);
+    const last = (segments - 1) * IOV_WORDS + 2;
+    cut.words[last] = length - (segments - 1) * cut.segmentBytes;
+    const read = this.#libc.preadv2(fd, cut.scatterAt, segments, fileOffset, flags);
+    cut.words[last] = cut.segmentBytes;
+    return read;
   }
 
   /** The words of a READ as it came: they go to the header as they are, without being read as numbers. */
-  headFromRead(words: Uint32Array, read: number): void {
+  headFromRead(words: Int32Array, read: number): void {
     const to = this.words;
     const common = COMMON / 4;
     to[common + 4] = words[read + 2] ?? 0; // request id: the READ's packet number
@@ -155,33 +191,36 @@ export class Answers {
   }
 
   /** The same from fields, with data that came another way. */
-  fill(request: number, offset: number, tag: Uint8Array, data: Uint8Array): void {
+  fill(cut: Cut, request: number, offset: number, tag: Uint8Array, data: Uint8Array): void {
     const { slab } = this;
-    writeBig(slab, request, COMMON + 16);
-    writeBig(slab, offset, COMMON + 24);
+    writeU64(slab, request, COMMON + 16);
+    writeU64(slab, offset, COMMON + 24);
     slab.writeUInt32BE(data.length, COMMON + 32);
     slab.set(tag, COMMON + 40);
-    slab.set(data, DATA);
+    const [piece, gap] = this.#authenticated ? [MAX_READ_BYTES, 0] : [cut.segmentBytes, DATA_HEADER_BYTES];
+    for (let at = 0, to = DATA; at < data.length; at += piece, to += piece + gap)
+      slab.set(data.subarray(at, at + piece), to);
   }
 
   /** Sends `length` bytes of the slab as the next answer of the session. */
   send(hot: Hot, length: number): void {
     const { words, slab } = this;
     const { session, cut } = hot;
+    const segments = Math.ceil(length / cut.segmentBytes);
     slab.writeUInt32BE(session.id, COMMON + 4);
     session.sent++;
-    writeBig(slab, session.sent, COMMON + 8);
+    writeU64(slab, session.sent, COMMON + 8);
     words[NAME / 4] = hot.name0;
     words[NAME / 4 + 1] = hot.name1;
     if (this.#authenticated) this.#seal(hot, length);
+    else this.#head(cut, segments);
 
-    const segments = Math.ceil(length / cut.segmentBytes);
     // The last payload is shorter: its iovec is put back after the sends.
-    const last = ((segments - 1) * IOVS + 2) * IOV_WORDS + 2;
+    const last = cut.gatherWord + ((segments - 1) * IOVS + 2) * IOV_WORDS + 2;
     cut.words[last] = length - (segments - 1) * cut.segmentBytes;
     for (let first = 0; first < segments; ) {
       const many = hot.gso ? Math.min(cut.segmentsPerSend, segments - first) : 1;
-      const error = this.#sendSegments(cut, first, many);
+      const error = this.#sendSegments(cut, first, many, length);
       if (error === 0) first += many;
       else if (many > 1 && (error === EMSGSIZE || error === EINVAL || error === EIO)) {
         hot.gso = false;
@@ -198,13 +237,48 @@ export class Answers {
     count(this.#counters, 'bytesOut', length + segments * DATA_HEADER_BYTES);
   }
 
+  /** Puts the headers between the data. The common words are read once: 24 headers are 384 stores, 0.2 µs. */
+  #head({ segmentBytes }: Cut, segments: number): void {
+    const w = this.words;
+    const c = COMMON / 4;
+    const [c0, c1, c2, c3] = [w[c] ?? 0, w[c + 1] ?? 0, w[c + 2] ?? 0, w[c + 3] ?? 0];
+    const [c4, c5, c6, c7] = [w[c + 4] ?? 0, w[c + 5] ?? 0, w[c + 6] ?? 0, w[c + 7] ?? 0];
+    const [c8, c10, c11, c12, c13] = [w[c + 8] ?? 0, w[c + 10] ?? 0, w[c + 11] ?? 0, w[c + 12] ?? 0, w[c + 13] ?? 0];
+    const step = (segmentBytes + DATA_HEADER_BYTES) / 4;
+    for (let segment = 0, to = ANSWER / 4; segment < segments; segment++, to += step) {
+      w[to] = c0;
+      w[to + 1] = c1;
+      w[to + 2] = c2;
+      w[to + 3] = c3;
+      w[to + 4] = c4;
+      w[to + 5] = c5;
+      w[to + 6] = c6;
+      w[to + 7] = c7;
+      w[to + 8] = c8;
+      w[to + 9] = 0;
+      w[to + 10] = c10;
+      w[to + 11] = c11;
+      w[to + 12] = c12;
+      w[to + 13] = c13;
+      w[to + 14] = swap(segment * segmentBytes);
+      w[to + 15] = 0;
+    }
+  }
+
   /** One send of `many` segments; 0 or the errno. A full send buffer is waited for, for a short time. */
-  #sendSegments(cut: Cut, first: number, many: number): number {
-    const { slab } = this;
-    writePointer(slab, cut.iovAt + first * IOVS * IOV_BYTES, MESSAGE + 16);
-    slab.writeUInt32LE(many * IOVS, MESSAGE + 24);
-    slab.writeUInt32LE(many > 1 ? CONTROL_BYTES : 0, MESSAGE + 40);
-    slab.writeUInt16LE(cut.segmentBytes + DATA_HEADER_BYTES, CONTROL + 16);
+  #sendSegments(cut: Cut, first: number, many: number, length: number): number {
+    const { words } = this;
+    const { segmentBytes } = cut;
+    if (this.#authenticated) {
+      setPointer(words, cut.gatherAt + first * IOVS * IOV_BYTES, MESSAGE + 16);
+      words[(MESSAGE + 24) / 4] = many * IOVS;
+    } else {
+      const data = Math.min(many * segmentBytes, length - first * segmentBytes);
+      setPointer(words, this.#at + ANSWER + first * (segmentBytes + DATA_HEADER_BYTES), SEND_IOV);
+      words[(SEND_IOV + 8) / 4] = data + many * DATA_HEADER_BYTES;
+    }
+    words[(MESSAGE + 40) / 4] = many > 1 ? CONTROL_BYTES : 0;
+    words[(CONTROL + 16) / 4] = segmentBytes + DATA_HEADER_BYTES;
     for (let attempt = 0; ; attempt++) {
       if (this.#libc.sendmsg(this.#fd, this.#at + MESSAGE, MSG_DONTWAIT) >= 0) return 0;
       const error = this.#libc.errno();
@@ -230,7 +304,11 @@ export function writePointer(bytes: Buffer, pointer: number, at: number): void {
   bytes.writeUInt32LE(Math.floor(pointer / 0x1_0000_0000), at + 4);
 }
 
-function writeBig(bytes: Buffer, value: number, at: number): void {
-  bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
-  bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+function setPointer(words: Int32Array, pointer: number, at: number): void {
+  words[at / 4] = pointer % 0x1_0000_0000;
+  words[at / 4 + 1] = Math.floor(pointer / 0x1_0000_0000);
 }
+
+/** The word that lies in memory as the number's four big-endian bytes. */
+const swap = (value: number): number =>
+  ((value & 0xff) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);

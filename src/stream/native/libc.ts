@@ -141,6 +141,18 @@ function bindings(): Libc {
   };
 }
 
+/**
+ * Zeroed memory at a multiple of 4,096. Copies in and out of it run at full speed only when both sides lie alike within a cache line: misaligned by
+ * 16, as Buffer.alloc gives it, a 32 KiB answer costs a tenth more.
+ */
+export function alignedSlab(c: Libc, bytes: number): Buffer {
+  const whole = Buffer.alloc(bytes + PAGE_BYTES);
+  const skip = (PAGE_BYTES - (c.addressOf(whole) % PAGE_BYTES)) % PAGE_BYTES;
+  return whole.subarray(skip, skip + bytes);
+}
+
+const PAGE_BYTES = 4_096;
+
 /** `sockaddr_in`, 16 bytes. */
 export function socketAddress(host: string, port: number): Buffer {
   const bytes = Buffer.alloc(16);
