@@ -34,7 +34,7 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
 const STATES: readonly (readonly [prefix: string, code: DatabaseFault['code'], trips: boolean])[] = [
   ['28', 'AuthenticationFailed', true],
   ['57014', 'TimedOut', true], // query_canceled: the statement timeout
-  ['55P03', 'TimedOut', true], // lock_not_available
+  ['55P03', 'Conflict', false], // lock_not_available: of NOWAIT
   ['25P03', 'TimedOut', true], // idle_in_transaction_session_timeout
   ['57P', 'Unreachable', true], // shutdown, crash, starting up
   ['08', 'Unreachable', true],

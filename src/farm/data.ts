@@ -19,7 +19,7 @@ export type FarmAnswer<T> = Promise<Result<T, FarmDataFault>>;
 
 /** No call throws or rejects. Absent is a value: `undefined` says that the farm has no such device, a fault that nobody knows. */
 export interface FarmData {
-  /** All small tables at one moment. Cheap to call often: unchanged data is not read again. */
+  /** All small tables at one moment. A replica reads unchanged data once; PostgreSQL is asked each time. */
   snapshot(): FarmAnswer<FarmSnapshot>;
   /** `aa:bb:cc:dd:ee:ff` as `parseMac` gives it. */
   deviceByMac(mac: string): FarmAnswer<Device | undefined>;

@@ -38,6 +38,8 @@ export type StepResult = Promise<Result<Step, DatabaseFault>>;
 /** Rows of `dirty` in one step: the more, the longer a follower waits for the first of them. */
 const BATCH = 2_000;
 const PAGE = 2_000;
+/** Rows of `dirty` in one deletion: far below 2 s. */
+const SLICE = 50_000;
 /** Fields of one HSET. */
 const FIELDS = 500;
 
@@ -110,7 +112,7 @@ export function rebuild(database: Database, redis: Redis, leader: Leader): StepR
       ),
     );
     if (done.kind === 'Unexpected') return refused(done.meta, leader);
-    await trx.deleteFrom('dirty').execute(); // in this snapshot: what came later stays
+    await forgetDirty(trx);
     await trx.updateTable('feed_cursor').set({ token, epoch: leader.epoch }).execute();
     return { kind: 'Done', token, changes };
   });
@@ -139,7 +141,10 @@ const onRedis = async <T>(work: () => Promise<T>): Promise<T> => {
   return answer.value;
 };
 
-/** One feed at a time: the row lock on the cursor is held until Redis has answered. */
+/**
+ * One feed at a time: the row lock on the cursor is held until Redis has answered. Who comes meanwhile gets a `Conflict` and asks again:
+ * waiting would run into the statement timeout during a long rebuild, which counts as a dead database.
+ */
 function inFeed(
   database: Database,
   leader: Leader,
@@ -155,6 +160,7 @@ function inFeed(
             .selectFrom('feed_cursor')
             .select(['token', 'epoch'])
             .forUpdate()
+            .noWait()
             .executeTakeFirstOrThrow();
           return cursor.epoch > leader.epoch ? { kind: 'Fenced', epoch: cursor.epoch } : await work(trx, cursor);
         });
@@ -217,6 +223,15 @@ async function readChanges(
 function putChange(multi: ChainableCommander, { kind, present, absent }: Change): void {
   for (const some of slices(present)) multi.hset(kindKey(kind), ...some.flatMap(({ key, json }) => [key, json]));
   for (const some of slices(absent)) multi.hdel(kindKey(kind), ...some);
+}
+
+/** All that this snapshot sees; in slices, because hours without a leader may have left millions. */
+async function forgetDirty(trx: Kysely<Tables>): Promise<void> {
+  for (;;) {
+    const some = trx.selectFrom('dirty').select('id').orderBy('id').limit(SLICE);
+    const { numDeletedRows } = await trx.deleteFrom('dirty').where('id', 'in', some).executeTakeFirstOrThrow();
+    if (numDeletedRows < BigInt(SLICE)) return;
+  }
 }
 
 /** Of rebuilds that did not come to their end. */

@@ -339,6 +339,27 @@ describe('two projectors', () => {
     await second.close();
   });
 
+  test('one that finds the feed taken for seconds asks again, and takes no database for dead', async () => {
+    const { database } = scene;
+    let state: 'open' | 'taken' | 'free' = 'open';
+    const taken = database.run((db) =>
+      db.transaction().execute(async (trx) => {
+        await trx.selectFrom('feed_cursor').selectAll().forUpdate().execute();
+        state = 'taken';
+        for (let n = 0; n < 2; n++) await sql`select pg_sleep(1.3)`.execute(trx);
+        state = 'free';
+      }),
+    );
+    await until('it is taken', () => state === 'taken');
+    const projector = scene.project(200);
+    const states: boolean[] = [];
+    database.onState(({ reachable }) => states.push(reachable));
+    await until('InSync', () => projector.health.state === 'InSync');
+    expect([state, states]).toEqual(['free', []]);
+    value(await taken);
+    await projector.close();
+  }, 15_000);
+
   test('Redis alone fences too: a leader that lost the database to another one writes nothing', async () => {
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 999));
     expect(await scene.project(300).done).toBe('Fenced');
