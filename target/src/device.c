@@ -1,0 +1,167 @@
+#include "device.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+void device_init(struct device *d, struct session *session, int socket) {
+    memset(d, 0, sizeof *d);
+    d->session = session;
+    d->socket = socket;
+    d->writing = NONE;
+}
+
+/* Waits for the kernel when it must: its receiver always reads. */
+static void write_all(struct device *d, struct iovec *iov, size_t count) {
+    while (count > 0) {
+        const struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+        ssize_t n = sendmsg(d->socket, &message, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+            poll(&(struct pollfd){.fd = d->socket, .events = POLLOUT}, 1, -1);
+            continue;
+        }
+        if (n < 0) {
+            d->ended = true;
+            return;
+        }
+        for (; count > 0 && (size_t)n >= iov->iov_len; iov++, count--) n -= (ssize_t)iov->iov_len;
+        if (count > 0) {
+            iov->iov_base = (uint8_t *)iov->iov_base + n;
+            iov->iov_len -= (size_t)n;
+        }
+    }
+}
+
+/* The request that was taken first of those that are wholly asked for, or not; NONE. */
+static int oldest(const struct device *d, bool asked) {
+    int found = NONE;
+    for (int i = 0; i < REQUESTS; i++) {
+        const struct request *r = &d->requests[i];
+        if (r->used && (r->asked == r->length) == asked && (found == NONE || r->order < d->requests[found].order)) found = i;
+    }
+    return found;
+}
+
+/* Hands requests to the session in their order, while it has room. */
+static void ask(struct device *d, int64_t now) {
+    for (int i; (i = oldest(d, false)) != NONE;) {
+        struct request *r = &d->requests[i];
+        const uint32_t left = r->length - r->asked, n = left < MAX_READ_BYTES ? left : MAX_READ_BYTES;
+        const int read = r->count < REQUEST_READS ? session_read(d->session, r->offset + r->asked, n, now) : NONE;
+        if (read == NONE) return;
+        d->filled[read] = false;
+        r->reads[(r->first + r->count++) % REQUEST_READS] = read;
+        r->asked += n;
+    }
+}
+
+static void refuse(struct device *d, uint64_t handle) {
+    uint8_t header[NBD_REPLY_BYTES];
+    block_reply(header, handle, EINVAL);
+    write_all(d, &(struct iovec){header, sizeof header}, 1);
+}
+
+/* The device is read-only and the kernel knows its size, so that only a bug is refused here, and never because of a server. */
+static bool servable(const struct device *d, const struct block_request *r) {
+    const uint64_t size = d->session->identity->disk_bytes;
+    return r->type == NBD_READ && r->length > 0 && r->length % 512 == 0 && r->offset % 512 == 0 && r->offset <= size &&
+           r->length <= size - r->offset;
+}
+
+bool device_take(struct device *d, int64_t now) {
+    for (;;) {
+        size_t used = 0;
+        for (; d->input_bytes - used >= NBD_REQUEST_BYTES; used += NBD_REQUEST_BYTES) {
+            struct block_request in;
+            if (!block_request_parse(d->input + used, &in) || in.type == NBD_DISCONNECT) {
+                d->ended = true;
+                return true;
+            }
+            int place = 0;
+            while (place < REQUESTS && d->requests[place].used) place++;
+            if (place == REQUESTS) break;
+            if (servable(d, &in))
+                d->requests[place] = (struct request){.used = true, .handle = in.handle, .offset = in.offset, .length = in.length,
+                                                      .order = ++d->orders, .since_us = now};
+            else if (d->writing == NONE) refuse(d, in.handle);
+            else break;
+        }
+        d->input_bytes -= used;
+        memmove(d->input, d->input + used, d->input_bytes);
+        ask(d, now);
+        if (d->input_bytes >= NBD_REQUEST_BYTES) return false;
+        const ssize_t n = recv(d->socket, d->input + d->input_bytes, sizeof d->input - d->input_bytes, MSG_DONTWAIT);
+        if (n == 0) d->ended = true;
+        if (n <= 0) return true;
+        d->input_bytes += (size_t)n;
+    }
+}
+
+void device_filled(struct device *d, unsigned read) { d->filled[read] = true; }
+
+/* Writes the reads of a request that are there, in order, the reply's header before the first. */
+static void pass_on(struct device *d, struct request *r) {
+    uint8_t header[NBD_REPLY_BYTES];
+    struct iovec iov[1 + REQUEST_READS];
+    size_t count = 0;
+    unsigned reads = 0;
+    uint32_t bytes = 0;
+    if (r->written == 0) {
+        block_reply(header, r->handle, 0);
+        iov[count++] = (struct iovec){header, sizeof header};
+    }
+    for (; reads < r->count; reads++) {
+        const int read = r->reads[(r->first + reads) % REQUEST_READS];
+        if (!d->filled[read]) break;
+        const uint32_t n = d->session->reads[read].length;
+        iov[count++] = (struct iovec){(void *)(uintptr_t)session_data(d->session, (unsigned)read), n};
+        bytes += n;
+    }
+    if (reads == 0) return;
+    write_all(d, iov, count);
+    r->written += bytes;
+    for (; reads > 0; reads--, r->count--, r->first = (r->first + 1) % REQUEST_READS)
+        session_release(d->session, (unsigned)r->reads[r->first]);
+}
+
+static bool whole(const struct device *d, const struct request *r) {
+    if (!r->used || r->asked < r->length) return false;
+    for (unsigned i = 0; i < r->count; i++)
+        if (!d->filled[r->reads[(r->first + i) % REQUEST_READS]]) return false;
+    return true;
+}
+
+static void end(struct device *d, struct request *r, int64_t now) {
+    struct counters *counters = &d->session->identity->counters;
+    if (now - r->since_us > counters->longest_stall_us) counters->longest_stall_us = now - r->since_us;
+    r->used = false;
+}
+
+void device_write(struct device *d, int64_t now) {
+    bool more = true;
+    while (more && !d->ended) {
+        more = false;
+        if (d->writing == NONE)
+            for (int i = 0; i < REQUESTS; i++)
+                if (whole(d, &d->requests[i])) {
+                    pass_on(d, &d->requests[i]);
+                    end(d, &d->requests[i], now);
+                }
+        /* Only the oldest of those that wait for room has reads at all, and those before it end by themselves: no deadlock. */
+        if (d->writing == NONE) d->writing = oldest(d, false);
+        if (d->writing != NONE) {
+            struct request *r = &d->requests[d->writing];
+            const uint32_t before = r->written;
+            pass_on(d, r);
+            if (r->written == r->length) {
+                end(d, r, now);
+                d->writing = NONE;
+                more = true;
+            } else if (r->written == 0) d->writing = NONE;
+            else more = r->written > before;
+        }
+        ask(d, now);
+    }
+}

@@ -1,0 +1,34 @@
+/* The kernel's side: its requests, cut into reads of the session, answered in NBD's simple replies. */
+#pragma once
+#include "nbd.h"
+#include "session.h"
+
+enum { REQUESTS = 128, /* nbd's queue depth */ REQUEST_READS = READS };
+
+struct request {
+    bool used;
+    uint64_t handle, offset, order;
+    uint32_t length, asked, written; /* bytes handed to the session; bytes written to the kernel */
+    int64_t since_us;
+    unsigned first, count; /* of reads[], a ring: not written yet, in order */
+    int reads[REQUEST_READS];
+};
+
+struct device {
+    struct session *session;
+    int socket;
+    bool ended; /* the kernel disconnected */
+    uint64_t orders;
+    int writing; /* a request larger than all reads together is written as it comes, and others wait for its end; or NONE */
+    struct request requests[REQUESTS];
+    bool filled[READS];
+    uint8_t input[REQUESTS * NBD_REQUEST_BYTES];
+    size_t input_bytes;
+};
+
+void device_init(struct device *d, struct session *session, int socket);
+/* Takes the requests that wait in the socket. False when there is no room for more. */
+bool device_take(struct device *d, int64_t now_us);
+/* A read is there; device_write passes on what is ready. */
+void device_filled(struct device *d, unsigned read);
+void device_write(struct device *d, int64_t now_us);

@@ -1,0 +1,172 @@
+#include "edge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "device.h"
+#include "http.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+enum {
+    BATCH = 32,
+    MAX_SEGMENT_BYTES = 8896, /* an Ethernet of 9000 */
+    DATAGRAM_BYTES = MAX_SEGMENT_BYTES + DATA_HEADER_BYTES,
+    RECEIVE_BUFFER = 4 << 20, /* four windows: nothing is lost between two looks */
+    IP_UDP_BYTES = 28,
+};
+
+struct edge {
+    const struct edge_options *options;
+    struct session session;
+    struct device device;
+    int network;
+    bool told_ready;
+    uint8_t datagram[BATCH][DATAGRAM_BYTES];
+};
+static struct edge *edge; /* mapped once: nothing is allocated after the start, and the parent need not hold it */
+
+static int64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void on_send(void *context, const struct entry *to, const uint8_t *bytes, size_t n) {
+    (void)context;
+    struct sockaddr_storage address;
+    const socklen_t address_bytes = address_of(to, &address);
+    sendto(edge->network, bytes, n, MSG_DONTWAIT, (struct sockaddr *)&address, address_bytes); /* what is lost is asked for again */
+}
+
+static void on_random(void *context, uint8_t *out, size_t n) {
+    (void)context;
+    for (ssize_t got; n > 0; out += got, n -= (size_t)got)
+        if ((got = getrandom(out, n, 0)) < 0) got = 0;
+}
+
+static void on_filled(void *context, unsigned read) {
+    (void)context;
+    device_filled(&edge->device, read);
+}
+
+static void on_say(void *context, const struct entry *subject, const char *text) {
+    (void)context;
+    char line[512], name[ADDRESS_TEXT] = "";
+    if (subject != NULL) address_text(subject, name);
+    const int n = snprintf(line, sizeof line, "bootfarm: %s%s%s\n", name, subject != NULL ? " " : "", text);
+    if (edge->options->console >= 0 && write(edge->options->console, line, (size_t)n) < 0) {} /* nobody listens: no harm */
+}
+
+static void take_packets(int64_t now) {
+    struct mmsghdr messages[BATCH];
+    struct iovec iov[BATCH];
+    struct sockaddr_storage from[BATCH];
+    for (int rounds = 0; rounds < 8; rounds++) { /* a flood does not keep us from the timers */
+        for (int i = 0; i < BATCH; i++) {
+            iov[i] = (struct iovec){edge->datagram[i], DATAGRAM_BYTES};
+            messages[i].msg_hdr = (struct msghdr){.msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &iov[i], .msg_iovlen = 1};
+        }
+        const int count = recvmmsg(edge->network, messages, BATCH, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < count; i++) {
+            const struct entry sender = entry_of(&from[i]);
+            session_receive(&edge->session, &sender, edge->datagram[i], messages[i].msg_len, now);
+        }
+        if (count < BATCH) return;
+    }
+}
+
+/* What one DATA packet may carry on the way to the first server. */
+static uint16_t segment_of(const struct entry *server) {
+    struct sockaddr_storage to;
+    int mtu = 1500;
+    socklen_t bytes = sizeof mtu;
+    const socklen_t to_bytes = address_of(server, &to);
+    const int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&to, to_bytes) == 0) getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &bytes);
+    close(fd);
+    int segment = (mtu - IP_UDP_BYTES - DATA_HEADER_BYTES) / GRAIN * GRAIN;
+    if (segment > MAX_SEGMENT_BYTES) segment = MAX_SEGMENT_BYTES;
+    return (uint16_t)(segment < GRAIN ? GRAIN : segment);
+}
+
+/* A client that waits for memory would wait for itself: everything it needs is in memory before the first read. */
+static void stay_in_memory(void) {
+    const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (write(fd, "-1000", 5) < 0) {} /* only root may; a test need not be */
+        close(fd);
+    }
+    mlockall(MCL_CURRENT | MCL_FUTURE);
+    prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+    prctl(PR_SET_NAME, "bootfarm-stream");
+}
+
+/* Blocks for 2 s a server at most, which costs nothing: without a token nothing is read. */
+static void fetch_token(void) {
+    char text[4096], message[128];
+    struct config fresh;
+    struct identity *identity = edge->options->identity;
+    on_say(NULL, NULL, "asks for a fresh boot token");
+    const int n = http_boot_config(edge->options->config, text, sizeof text);
+    if (n > 0 && config_parse(&fresh, text, (size_t)n, message, sizeof message)) {
+        memcpy(identity->token, fresh.token, fresh.token_bytes);
+        identity->token_bytes = fresh.token_bytes;
+    } else nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    session_token(&edge->session, now_us());
+}
+
+static bool start(const struct edge_options *options) {
+    const int size = RECEIVE_BUFFER;
+    edge = mmap(NULL, sizeof *edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (edge == MAP_FAILED) return false;
+    edge->options = options;
+    edge->network = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (edge->network < 0) return false;
+    if (setsockopt(edge->network, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    stay_in_memory();
+    const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(&options->config->server[0]);
+    const struct effects effects = {NULL, on_send, on_filled, on_say, on_random};
+    session_init(&edge->session, &effects, options->identity, segment, now_us());
+    device_init(&edge->device, &edge->session, options->device);
+    return true;
+}
+
+int edge_run(const struct edge_options *options) {
+    if (!start(options)) return 1;
+    bool room = true;
+    while (!edge->device.ended) {
+        int64_t now = now_us();
+        take_packets(now); /* before the timers, or a server is blamed for our own sleep */
+        session_tick(&edge->session, now);
+        device_write(&edge->device, now);
+        if (session_wants_token(&edge->session, now)) fetch_token();
+        if (!edge->told_ready && edge->session.current != NONE) {
+            edge->told_ready = true;
+            if (options->ready >= 0 && write(options->ready, "r", 1) < 0) return 1;
+        }
+        const int64_t wait = session_wake(&edge->session, now) - now;
+        const struct timespec timeout = {.tv_nsec = wait * 1000};
+        struct pollfd fds[2] = {{.fd = edge->network, .events = POLLIN}, {.fd = options->device, .events = room ? POLLIN : 0}};
+        if (ppoll(fds, 2, &timeout, NULL) < 0 && errno != EINTR) return 1;
+        now = now_us();
+        take_packets(now);
+        device_write(&edge->device, now);
+        room = device_take(&edge->device, now);
+        if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN)) break;
+    }
+    session_bye(&edge->session);
+    return 0;
+}

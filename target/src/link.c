@@ -1,0 +1,193 @@
+/* One server: attach, keys, pings, and what it says. A packet counts only with the right session and tag. */
+#include <sodium.h>
+#include <string.h>
+
+#include "session.h"
+
+void link_owes(struct link *l, int64_t now) {
+    if (l->asks == 0 && !l->pinged) l->waiting_us = now;
+}
+
+bool link_silent(const struct link *l, int64_t us, int64_t now) {
+    return l->state == UP && (l->asks > 0 || l->pinged) && now - l->waiting_us >= us;
+}
+
+static void send_attach(struct session *s, struct link *l, int64_t now) {
+    uint8_t bytes[MAX_PACKET_BYTES], key[16];
+    const struct identity *id = s->identity;
+    /* With a stale cookie, or none, the server answers by a COOKIE: the same round trips as with a HELLO, and one state less. */
+    const size_t n = packet_attach(bytes, l->nonce, l->cookie, s->segment_bytes, l->role, id->ticket, id->ticket_bytes);
+    attach_key(key, id->session_key);
+    sign(bytes, n, key);
+    l->next_us = now + jitter(s, ATTACH_AGAIN_US << l->tries);
+    s->effects.send(s->effects.context, &l->server, bytes, n);
+}
+
+void link_attach(struct session *s, int index, uint8_t role, int64_t now) {
+    struct link *l = &s->links[index];
+    l->state = ATTACHING;
+    l->role = role;
+    l->tries = 0;
+    s->effects.random(s->effects.context, l->nonce, sizeof l->nonce);
+    send_attach(s, l, now);
+}
+
+static void send_signed(struct session *s, struct link *l, uint8_t *bytes, size_t n) {
+    sign(bytes, n, l->keys.client_tag);
+    s->effects.send(s->effects.context, &l->server, bytes, n);
+}
+
+void link_ping(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    uint8_t bytes[MAX_PACKET_BYTES];
+    link_owes(l, now);
+    l->pinged = true;
+    l->ping_us = now + PING_AGAIN_US;
+    l->ping_number = ++l->number;
+    const size_t n = packet_ping(bytes, l->session, l->ping_number, l->role, s->identity->servers.version, l->ping_number);
+    send_signed(s, l, bytes, n);
+    memcpy(l->ping_tag, bytes + n - TAG_BYTES, TAG_BYTES);
+}
+
+void link_bye(struct session *s, int index, uint8_t reason) {
+    struct link *l = &s->links[index];
+    uint8_t bytes[MAX_PACKET_BYTES];
+    send_signed(s, l, bytes, packet_bye(bytes, l->session, ++l->number, reason));
+}
+
+void link_ask_list(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    uint8_t bytes[MAX_PACKET_BYTES];
+    send_signed(s, l, bytes, packet_servers(bytes, l->session, ++l->number, s->identity->servers.version));
+    s->list_us = now + PING_IDLE_US;
+}
+
+void link_tick(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    if (l->state == ATTACHING && now >= l->next_us) {
+        if (++l->tries < ATTACH_TRIES) send_attach(s, l, now);
+        else session_leave(s, index, NULL, 0, now);
+        return;
+    }
+    if (link_silent(l, LEAVE_AFTER_US, now)) {
+        session_leave(s, index, "was silent for 500 ms", 0, now);
+        return;
+    }
+    if (l->state != UP || now < l->ping_us) return;
+    if (index == s->current && !l->pinged && now - l->heard_us < PING_IDLE_US) l->ping_us = l->heard_us + PING_IDLE_US;
+    else link_ping(s, index, now);
+}
+
+static void attached(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    struct link *l = &s->links[index];
+    struct traffic_keys keys;
+    traffic_keys(&keys, s->identity->session_key, l->nonce, p->server_nonce, p->instance);
+    if (!signed_by(bytes, n, keys.server_tag)) {
+        drop(s, DROP_TAG);
+        return;
+    }
+    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != TRUSTED && p->mode != AUTHENTICATED) || p->suite != 1 ||
+        p->segment_bytes > s->segment_bytes) {
+        drop(s, DROP_SIZE);
+        return;
+    }
+    l->keys = keys;
+    l->session = p->session;
+    l->mode = p->mode;
+    l->segment_bytes = p->segment_bytes;
+    l->number = 0;
+    l->asks = 0;
+    l->pinged = false;
+    l->fails = 0;
+    l->state = UP;
+    l->heard_us = l->waiting_us = now;
+    l->ping_us = now + PING_IDLE_US;
+    l->rtt = (struct rtt){0};
+    window_reset(&l->window);
+    s->list_wanted |= p->list_version != s->identity->servers.version;
+    session_attached(s, index, now);
+}
+
+static void handshake(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    struct link *l = &s->links[index];
+    if (l->state != ATTACHING || sodium_memcmp(p->nonce, l->nonce, NONCE_BYTES) != 0) {
+        drop(s, DROP_LATE);
+        return;
+    }
+    switch (p->type) {
+    case COOKIE:
+        if (sodium_memcmp(p->cookie, l->cookie, COOKIE_BYTES) == 0) break; /* the timer asks again, not a loop of two packets */
+        memcpy(l->cookie, p->cookie, COOKIE_BYTES);
+        send_attach(s, l, now);
+        break;
+    case ATTACHED:
+        attached(s, index, p, bytes, n, now);
+        break;
+    case REFUSE: {
+        session_refusal(s, &l->server, p);
+        session_leave(s, index, NULL, (p->retry_ms > 0 ? (int64_t)p->retry_ms * 1000 : PROBE_MAX_US), now);
+        if (p->code == TICKET_INVALID && s->current == NONE) session_relogin(s, now);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+static void pong(struct session *s, int index, const struct packet *p, int64_t now) {
+    struct link *l = &s->links[index];
+    l->server.state = p->state;
+    l->pinged = false;
+    l->ping_us = now + (index == s->current ? PING_IDLE_US : jitter(s, PING_STANDBY_US));
+    s->list_wanted |= p->list_version != s->identity->servers.version;
+}
+
+void link_receive(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    struct link *l = &s->links[index];
+    if (p->type == COOKIE || p->type == ATTACHED || p->type == REFUSE) {
+        handshake(s, index, p, bytes, n, now);
+        return;
+    }
+    if (l->state != UP || p->session != l->session) {
+        drop(s, DROP_SESSION);
+        return;
+    }
+    if (p->type == DATA) {
+        reads_data(s, index, p, bytes, now);
+        return;
+    }
+    if (p->type == UNKNOWN) {
+        const bool ours = reads_asked(s, index, p->number, p->tag) ||
+                          (l->pinged && p->number == l->ping_number && sodium_memcmp(p->tag, l->ping_tag, TAG_BYTES) == 0);
+        if (ours) session_leave(s, index, "was restarted", 1, now);
+        else drop(s, DROP_TAG);
+        return;
+    }
+    if (!signed_by(bytes, n, l->keys.server_tag)) {
+        drop(s, DROP_TAG);
+        return;
+    }
+    l->heard_us = l->waiting_us = now;
+    switch (p->type) {
+    case WAIT:
+        reads_wait(s, index, p, now);
+        break;
+    case READ_ERROR:
+        session_leave(s, index, p->code == 3 ? "serves this disk no longer" : "cannot read its copy", PROBE_MAX_US, now);
+        break;
+    case PONG:
+        pong(s, index, p, now);
+        break;
+    case LIST:
+        session_listed(s, p, now);
+        break;
+    case MOVE:
+        session_move(s, index, p, now);
+        break;
+    case BYE:
+        session_leave(s, index, "said goodbye", PROBE_MIN_US, now);
+        break;
+    default:
+        drop(s, DROP_MALFORMED);
+    }
+}

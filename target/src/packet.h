@@ -1,0 +1,95 @@
+/* The packets of the stream protocol, version 1: src/stream/README.md has the byte tables. Building and taking apart, no state. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum packet_type {
+    HELLO = 1, COOKIE, LOGIN, TICKET, REDIRECT, REFUSE, ATTACH, ATTACHED, READ, DATA, WAIT, READ_ERROR,
+    PING, PONG, SERVERS, LIST, MOVE, UNKNOWN, BYE,
+};
+
+enum {
+    HEADER_BYTES = 16,
+    NONCE_BYTES = 16,
+    COOKIE_BYTES = 20,
+    TAG_BYTES = 16,
+    SHARE_BYTES = 32,
+    ENTRY_BYTES = 20,
+    DATA_HEADER_BYTES = 64,
+    DATA_SIGNED_BYTES = 40, /* of the header, by the answer tag */
+    MAX_TOKEN_BYTES = 1024,
+    MAX_TEXT_BYTES = 200,
+    MAX_SERVERS = 20,
+    MAX_PACKET_BYTES = 2048, /* but DATA */
+};
+
+enum mode { TRUSTED = 1, AUTHENTICATED = 2 };
+enum role { SERVE = 0, STANDBY = 1 };
+enum refusal { TOKEN_INVALID = 1, TOKEN_EXPIRED, UNKNOWN_DEVICE, NO_COPY, NO_SERVER, BUSY, TICKET_INVALID, DRAINING, OFFLINE };
+enum server_state { STATE_UNKNOWN = 0, STREAMING, STATE_DRAINING, UNREACHABLE };
+enum { LOGIN_RENEW = 1, LOGIN_REDIRECTED = 2 };
+enum { READ_HEDGED = 1 };
+
+/* A server as the wire names it; family 0: any other server. */
+struct entry {
+    uint8_t family; /* 4 or 6 */
+    uint8_t state;
+    uint16_t port;
+    uint8_t address[16];
+};
+
+static inline bool entry_same(const struct entry *a, const struct entry *b) {
+    const size_t n = a->family == 4 ? 4 : 16;
+    if (a->family != b->family || a->port != b->port) return false;
+    for (size_t i = 0; i < n; i++)
+        if (a->address[i] != b->address[i]) return false;
+    return true;
+}
+
+/* What a server says, taken apart. Pointers lie within the packet; only the fields of its type are set. */
+struct packet {
+    uint8_t type;
+    uint32_t session;
+    uint64_t number;
+    const uint8_t *nonce;  /* COOKIE, TICKET, REDIRECT, REFUSE, ATTACHED: ours, echoed */
+    const uint8_t *cookie; /* COOKIE */
+    const uint8_t *share, *ticket; /* TICKET */
+    uint16_t ticket_bytes;
+    uint64_t disk_bytes; /* TICKET, ATTACHED */
+    uint32_t block_bytes;
+    uint8_t mode, suite;
+    uint32_t list_version;
+    uint16_t entries; /* TICKET, LIST */
+    const uint8_t *entry_bytes;
+    struct entry server; /* REDIRECT, MOVE */
+    uint16_t code; /* REFUSE, READ_ERROR */
+    uint32_t retry_ms; /* REFUSE, READ_ERROR; MOVE: within */
+    const char *text; /* REFUSE */
+    uint16_t text_bytes;
+    const uint8_t *server_nonce; /* ATTACHED */
+    uint64_t instance;
+    uint16_t segment_bytes;
+    uint64_t request; /* DATA, WAIT, READ_ERROR */
+    uint64_t offset;  /* DATA */
+    uint32_t length, position;
+    const uint8_t *tag;  /* DATA: the answer's; UNKNOWN: of the packet it answers */
+    const uint8_t *data; /* DATA */
+    size_t data_bytes;
+    uint8_t state, load; /* PONG */
+    uint64_t opaque;     /* PONG */
+};
+
+/* False for anything that is no whole packet of a server. Reads nothing outside bytes[0..n). */
+bool packet_parse(const uint8_t *bytes, size_t n, struct packet *packet);
+struct entry entry_parse(const uint8_t *bytes);
+
+/* Each writes a whole packet into out (MAX_PACKET_BYTES) and gives its length; those with a tag leave its 16 bytes for the caller to sign. */
+size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
+                    const uint8_t *token, uint16_t token_bytes);
+size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,
+                     const uint8_t *ticket, uint16_t ticket_bytes);
+size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t offset, uint32_t length, uint32_t flags);
+size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint32_t list_version, uint64_t opaque);
+size_t packet_servers(uint8_t *out, uint32_t session, uint64_t number, uint32_t list_version);
+size_t packet_bye(uint8_t *out, uint32_t session, uint64_t number, uint8_t reason);

@@ -1,0 +1,280 @@
+/* Reads: asked within a server's window, put together from segments, asked again where bytes are missing, hedged, checked as a whole. */
+#include <sodium.h>
+#include <string.h>
+
+#include "session.h"
+
+enum { MAX_HOLES = 4, HOLE_US = 2000, HEDGE_COST = 20, HEDGE_CREDIT_MAX = 160, SECTOR = 512 };
+
+static bool has(const struct assembly *a, uint32_t byte) { return a->have[byte / GRAIN / 64] >> (byte / GRAIN % 64) & 1; }
+
+static void ask_end(struct session *s, struct ask *ask, bool answered) {
+    struct link *l = &s->links[s->assemblies[ask->assembly].link];
+    window_done(&l->window, ask->counted, answered);
+    ask->assembly = NONE;
+    l->asks--;
+}
+
+static void assembly_asks_end(struct session *s, int index, bool answered) {
+    for (int i = 0; i < ASKS; i++)
+        if (s->asks[i].assembly == index) ask_end(s, &s->asks[i], answered);
+}
+
+static void assembly_end(struct session *s, int index, bool answered) {
+    struct assembly *a = &s->assemblies[index];
+    assembly_asks_end(s, index, answered);
+    struct read *read = &s->reads[a->read];
+    for (int k = 0; k < 2; k++)
+        if (read->answers[k] == index) read->answers[k] = NONE;
+    a->read = NONE;
+}
+
+/* One READ for a range of the assembly. False when there is no place for it: the next time-out tries again. */
+static bool ask_range(struct session *s, int index, uint32_t begin, uint32_t length, int64_t now) {
+    struct assembly *a = &s->assemblies[index];
+    const struct read *read = &s->reads[a->read];
+    struct link *l = &s->links[a->link];
+    struct ask *ask = NULL;
+    for (int i = 0; i < ASKS && ask == NULL; i++)
+        if (s->asks[i].assembly == NONE) ask = &s->asks[i];
+    if (ask == NULL) return false;
+    link_owes(l, now);
+    *ask = (struct ask){.assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length,
+                        .again = a->tries > 0, .sent_us = now};
+    l->asks++;
+    window_sent(&l->window, length);
+    uint8_t bytes[MAX_PACKET_BYTES];
+    const size_t n = packet_read(bytes, l->session, ask->number, read->offset + begin, length,
+                                 a->link == s->current ? 0 : READ_HEDGED);
+    sign(bytes, n, l->keys.client_tag);
+    memcpy(ask->tag, bytes + n - TAG_BYTES, TAG_BYTES);
+    s->effects.send(s->effects.context, &l->server, bytes, n);
+    return true;
+}
+
+static int start(struct session *s, int read, int link, int64_t now) {
+    for (int i = 0; i < ASSEMBLIES; i++) {
+        struct assembly *a = &s->assemblies[i];
+        if (a->read != NONE) continue;
+        memset(a, 0, offsetof(struct assembly, data));
+        a->read = read;
+        a->link = link;
+        a->length = s->reads[read].length;
+        a->deadline_us = now + rtt_timeout(&s->links[link].rtt, 0);
+        if (ask_range(s, i, 0, a->length, now)) return i;
+        a->read = NONE;
+        return NONE;
+    }
+    return NONE;
+}
+
+static bool open_to(const struct session *s, int link, uint32_t bytes) {
+    return link != NONE && s->links[link].state == UP && window_admits(&s->links[link].window, bytes);
+}
+
+static void hedge(struct session *s, int index, int64_t now) {
+    struct read *read = &s->reads[index];
+    const int other = s->standby;
+    if (read->answers[1] != NONE || read->answers[0] == NONE || !open_to(s, other, read->length)) return;
+    if (s->assemblies[read->answers[0]].link == other) return;
+    read->answers[1] = start(s, index, other, now);
+    if (read->answers[1] != NONE) s->identity->counters.hedges++;
+}
+
+/* The open read that is next in order after `after`, or NONE. */
+static int next_open(const struct session *s, uint64_t after) {
+    int found = NONE;
+    for (int i = 0; i < READS; i++)
+        if (s->reads[i].state == OPEN && s->reads[i].order > after && (found == NONE || s->reads[i].order < s->reads[found].order))
+            found = i;
+    return found;
+}
+
+void reads_pump(struct session *s, int64_t now) {
+    if (s->current == NONE || s->links[s->current].state != UP) return;
+    const bool silent = link_silent(&s->links[s->current], HEDGE_AFTER_US, now);
+    for (int i = next_open(s, 0); i != NONE; i = next_open(s, s->reads[i].order)) {
+        struct read *read = &s->reads[i];
+        if (read->answers[0] == NONE) {
+            read->answers[0] = read->answers[1]; /* the hedge is left: its server is the current one now */
+            read->answers[1] = NONE;
+        }
+        if (read->answers[0] == NONE && open_to(s, s->current, read->length)) read->answers[0] = start(s, i, s->current, now);
+        if (silent) hedge(s, i, now);
+    }
+}
+
+/* Asks for what is missing: at most MAX_HOLES ranges of whole sectors, the last of them up to the end of what lacks. */
+static void ask_missing(struct session *s, int index, int64_t now) {
+    struct assembly *a = &s->assemblies[index];
+    struct { uint32_t begin, end; } holes[MAX_HOLES];
+    unsigned count = 0;
+    for (uint32_t at = 0; at < a->length; at += GRAIN) {
+        if (has(a, at)) continue;
+        const uint32_t begin = at / SECTOR * SECTOR, end = begin + SECTOR;
+        if (count > 0 && (begin <= holes[count - 1].end || count == MAX_HOLES)) holes[count - 1].end = end;
+        else {
+            holes[count].begin = begin;
+            holes[count++].end = end;
+        }
+    }
+    for (unsigned i = 0; i < count; i++) ask_range(s, index, holes[i].begin, holes[i].end - holes[i].begin, now);
+}
+
+/* Earlier questions may still be answered, but no longer count as being on their way. */
+static void give_up_waiting(struct session *s, int index) {
+    struct link *l = &s->links[s->assemblies[index].link];
+    int mine = 0, oldest = NONE;
+    for (int i = 0; i < ASKS; i++) {
+        if (s->asks[i].assembly != index) continue;
+        window_done(&l->window, s->asks[i].counted, false);
+        s->asks[i].counted = 0;
+        mine++;
+        if (oldest == NONE || s->asks[i].number < s->asks[oldest].number) oldest = i;
+    }
+    if (mine > 2 * MAX_HOLES) ask_end(s, &s->asks[oldest], false);
+}
+
+void reads_tick(struct session *s, int64_t now) {
+    for (int i = 0; i < ASSEMBLIES; i++) {
+        struct assembly *a = &s->assemblies[i];
+        if (a->read == NONE || s->reads[a->read].state != OPEN || now < a->deadline_us) continue;
+        struct link *l = &s->links[a->link];
+        a->tries++;
+        a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
+        s->identity->counters.retransmissions++;
+        window_lost(&l->window, now, l->rtt.smoothed_us);
+        give_up_waiting(s, i);
+        ask_missing(s, i, now);
+        if (a->tries > 1 && s->hedge_credit >= HEDGE_COST && s->reads[a->read].answers[1] == NONE) {
+            hedge(s, a->read, now);
+            if (s->reads[a->read].answers[1] != NONE) s->hedge_credit -= HEDGE_COST;
+        }
+    }
+    reads_pump(s, now);
+}
+
+static struct ask *ask_of(struct session *s, int link, uint64_t number) {
+    for (int i = 0; i < ASKS; i++)
+        if (s->asks[i].assembly != NONE && s->asks[i].number == number && s->assemblies[s->asks[i].assembly].link == link)
+            return &s->asks[i];
+    return NULL;
+}
+
+bool reads_asked(const struct session *s, int link, uint64_t number, const uint8_t *tag) {
+    const struct ask *ask = ask_of((struct session *)s, link, number);
+    return ask != NULL && sodium_memcmp(ask->tag, tag, TAG_BYTES) == 0;
+}
+
+/* The whole is there. Mode Trusted has checked each segment already. */
+static void finish(struct session *s, int index, int64_t now) {
+    struct assembly *a = &s->assemblies[index];
+    struct link *l = &s->links[a->link];
+    if (l->mode == AUTHENTICATED &&
+        !(a->headed && answer_tag_right(l->keys.server_data, a->header, a->number, a->data, a->length, a->tag, s->scratch))) {
+        drop(s, DROP_ANSWER_TAG); /* some segment was not the server's: nobody can say which */
+        memset(a->have, 0, sizeof a->have);
+        a->got = 0;
+        a->headed = false;
+        a->tries++;
+        a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
+        assembly_asks_end(s, index, false);
+        ask_range(s, index, 0, a->length, now);
+        return;
+    }
+    assembly_asks_end(s, index, true);
+    const int number = a->read;
+    struct read *read = &s->reads[number];
+    const int other = read->answers[0] == index ? read->answers[1] : read->answers[0];
+    if (other != NONE) assembly_end(s, other, false);
+    read->answers[0] = index;
+    read->answers[1] = NONE;
+    read->state = DONE;
+    s->identity->counters.reads++;
+    s->identity->counters.bytes += a->length;
+    if (s->hedge_credit < HEDGE_CREDIT_MAX) s->hedge_credit++;
+    s->effects.filled(s->effects.context, (unsigned)number);
+}
+
+void reads_data(struct session *s, int link, const struct packet *p, const uint8_t *bytes, int64_t now) {
+    struct link *l = &s->links[link];
+    struct ask *ask = ask_of(s, link, p->request);
+    if (ask == NULL) {
+        drop(s, DROP_LATE);
+        return;
+    }
+    const int index = ask->assembly;
+    struct assembly *a = &s->assemblies[index];
+    const uint32_t left = ask->length - (p->position < ask->length ? p->position : ask->length);
+    const uint32_t want = left < l->segment_bytes ? left : l->segment_bytes;
+    if (p->offset != s->reads[a->read].offset + ask->begin || p->length != ask->length || p->position % l->segment_bytes != 0 ||
+        p->data_bytes != want || want == 0) {
+        drop(s, DROP_SIZE);
+        return;
+    }
+    if (l->mode == TRUSTED && sodium_memcmp(p->tag, ask->tag, TAG_BYTES) != 0) {
+        drop(s, DROP_TAG);
+        return;
+    }
+    if (l->mode == AUTHENTICATED && ask->begin == 0 && ask->length == a->length && !a->headed) {
+        a->headed = true;
+        a->number = p->number;
+        memcpy(a->header, bytes, DATA_SIGNED_BYTES);
+        memcpy(a->tag, p->tag, TAG_BYTES);
+    }
+    l->heard_us = l->waiting_us = now;
+    if (!ask->again && ask->sent_us != 0 && !a->waited) rtt_measured(&l->rtt, now - ask->sent_us);
+    ask->sent_us = 0; /* measured once */
+    const uint32_t at = ask->begin + p->position;
+    uint32_t fresh = 0;
+    for (uint32_t i = 0; i < want; i += GRAIN) {
+        if (has(a, at + i)) continue;
+        const uint32_t n = want - i < GRAIN ? want - i : GRAIN;
+        memcpy(a->data + at + i, p->data + i, n);
+        a->have[(at + i) / GRAIN / 64] |= UINT64_C(1) << ((at + i) / GRAIN % 64);
+        fresh += n;
+    }
+    a->got += fresh;
+    if (fresh == 0) drop(s, DROP_DUPLICATE);
+    if (a->got == a->length) {
+        finish(s, index, now);
+        reads_pump(s, now);
+        return;
+    }
+    const bool hole = p->position + want == ask->length; /* the end came, and something before it did not */
+    a->deadline_us = now + (hole ? l->rtt.variation_us + HOLE_US : rtt_timeout(&l->rtt, a->tries));
+}
+
+void reads_wait(struct session *s, int link, const struct packet *p, int64_t now) {
+    const struct ask *ask = ask_of(s, link, p->request);
+    if (ask == NULL) {
+        drop(s, DROP_LATE);
+        return;
+    }
+    struct assembly *a = &s->assemblies[ask->assembly];
+    if (!a->waited) a->deadline_us = now + RTO_FIRST_US;
+    a->waited = true;
+}
+
+void reads_forget(struct session *s, int link) {
+    for (int i = 0; i < ASSEMBLIES; i++)
+        if (s->assemblies[i].read != NONE && s->assemblies[i].link == link && s->reads[s->assemblies[i].read].state == OPEN)
+            assembly_end(s, i, false);
+}
+
+int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t now) {
+    for (int i = 0; i < READS; i++) {
+        if (s->reads[i].state != FREE) continue;
+        s->reads[i] = (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .length = length, .answers = {NONE, NONE}};
+        reads_pump(s, now);
+        return i;
+    }
+    return NONE;
+}
+
+const uint8_t *session_data(const struct session *s, unsigned read) { return s->assemblies[s->reads[read].answers[0]].data; }
+
+void session_release(struct session *s, unsigned read) {
+    s->assemblies[s->reads[read].answers[0]].read = NONE;
+    s->reads[read].state = FREE;
+}

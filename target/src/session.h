@@ -1,0 +1,203 @@
+/*
+ * The client as a machine: packets, reads and the time in; packets and finished reads out. It opens no socket, asks no clock and
+ * allocates nothing, so that a test runs hours of it in virtual time. Times are microseconds of a clock that never jumps.
+ *
+ * session.c decides which server; link.c talks with one server; reads.c puts answers together.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keys.h"
+#include "packet.h"
+#include "rtt.h"
+#include "server_list.h"
+#include "window.h"
+
+enum {
+    MAX_READ_BYTES = 65536,
+    READS = 32,      /* reads at a time: 2 MiB, twice the window */
+    ASSEMBLIES = 48, /* answers being put together: hedged reads have two */
+    ASKS = 192,      /* READ packets that may still be answered */
+    GRAIN = 64,      /* segment sizes are multiples of it */
+
+    HEDGE_AFTER_US = 150000,
+    LEAVE_AFTER_US = 500000,
+    PING_IDLE_US = 1000000,
+    PING_STANDBY_US = 5000000,
+    PING_AGAIN_US = 120000, /* so that a lost PING alone is no silence */
+    ATTACH_AGAIN_US = 100000,
+    ATTACH_TRIES = 3,
+    PROBE_MIN_US = 100000,
+    PROBE_MAX_US = 5000000,
+    PREFER_US = 200000, /* what the server that was named first gets as a start before the others are asked too */
+    LOGIN_AGAIN_US = 250000,
+    LOGIN_TRIES = 3,
+    REFUSED_US = 1000000, /* where a refusal names no time */
+    TOKEN_FRESH_US = 100000, /* so that a token refused again and again is no loop */
+    PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
+    MAX_REDIRECTS = 4,
+};
+/* Half of the 7 days that a ticket lives. */
+#define RENEW_US (INT64_C(302400) * 1000000)
+
+enum drop { DROP_MALFORMED, DROP_STRANGER, DROP_SESSION, DROP_TAG, DROP_SIZE, DROP_LATE, DROP_DUPLICATE, DROP_ANSWER_TAG, DROPS };
+extern const char *const DROP_NAMES[DROPS];
+
+/* Written by the client, read by its parent, which shows them. */
+struct counters {
+    uint64_t reads, bytes, retransmissions, hedges, failovers, moves, restarts, drops[DROPS];
+    int64_t longest_stall_us;
+    struct entry current, standby; /* family 0: none */
+};
+
+/* What must outlive a killed client process: lies in memory that its parent shares. */
+struct identity {
+    uint8_t token[MAX_TOKEN_BYTES], ticket[MAX_TOKEN_BYTES], session_key[32];
+    uint16_t token_bytes, ticket_bytes; /* ticket_bytes 0: not logged in */
+    uint8_t mode;
+    uint32_t block_bytes;
+    uint64_t disk_bytes;
+    int64_t renew_us;
+    struct entry preferred;
+    struct server_list servers;
+    struct counters counters;
+    char device[18]; /* the MAC: what the rendezvous hash knows the device by */
+};
+
+struct effects {
+    void *context;
+    void (*send)(void *context, const struct entry *to, const uint8_t *bytes, size_t n);
+    /* session_data(read) is whole and right; give it back by session_release. */
+    void (*filled)(void *context, unsigned read);
+    /* For the console: "bootfarm: 10.0.0.11:6910 was silent for 500 ms". subject may be NULL. */
+    void (*say)(void *context, const struct entry *subject, const char *text);
+    void (*random)(void *context, uint8_t *bytes, size_t n);
+};
+
+enum link_state { AWAY, ATTACHING, UP };
+
+struct link {
+    struct entry server; /* family 0: no link in this place */
+    enum link_state state;
+    uint8_t role, mode;
+    unsigned tries, fails;
+    int64_t next_us; /* AWAY: when to attach; ATTACHING: when to ask again */
+    uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES];
+    uint32_t session;
+    uint64_t number;
+    uint16_t segment_bytes;
+    struct traffic_keys keys;
+    struct rtt rtt;
+    struct window window;
+    unsigned asks;
+    int64_t waiting_us; /* since when it owes us anything: its silence */
+    int64_t heard_us, ping_us;
+    bool pinged;
+    uint64_t ping_number;
+    uint8_t ping_tag[TAG_BYTES];
+};
+
+enum { NONE = -1 };
+
+struct read {
+    enum { FREE, OPEN, DONE } state;
+    uint64_t offset, order;
+    uint32_t length;
+    int answers[2]; /* assemblies: the first asked, and a hedge */
+};
+
+struct assembly {
+    int read, link; /* read NONE: free. A DONE read keeps its one assembly for the data */
+    uint32_t length, got;
+    unsigned tries;
+    bool waited, headed;
+    int64_t deadline_us;
+    uint64_t number; /* of the answer whose tag covers all: mode Authenticated */
+    uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES];
+    uint64_t have[MAX_READ_BYTES / GRAIN / 64];
+    uint8_t data[MAX_READ_BYTES];
+};
+
+struct ask {
+    int assembly; /* NONE: free */
+    uint64_t number;
+    uint32_t begin, length; /* within the assembly */
+    uint32_t counted;       /* of the window */
+    bool again;             /* a repetition: no round trip is measured by it (Karn) */
+    int64_t sent_us;
+    uint8_t tag[TAG_BYTES];
+};
+
+struct login {
+    enum { LOGGED_IN, ASKING, PAUSED, WANTING } state;
+    bool renew, redirected;
+    unsigned tries, redirects, at; /* at: whose turn it is */
+    struct entry server;
+    int64_t next_us;
+    uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES], secret[32], share[SHARE_BYTES];
+};
+
+struct session {
+    struct effects effects;
+    struct identity *identity;
+    struct login login;
+    struct link links[MAX_SERVERS];
+    int current, standby, moving; /* places in links */
+    bool list_wanted;
+    int64_t list_us, ticked_us;
+    unsigned hedge_credit; /* in twentieths of a read */
+    uint64_t orders;
+    uint16_t segment_bytes; /* the largest that fits the way */
+    struct read reads[READS];
+    struct assembly assemblies[ASSEMBLIES];
+    struct ask asks[ASKS];
+    uint8_t scratch[DATA_SIGNED_BYTES + MAX_READ_BYTES];
+};
+
+/* identity: of an earlier client, or zero but for token, servers and device. segment_bytes: the most data that one DATA packet may carry. */
+void session_init(struct session *s, const struct effects *effects, struct identity *identity, uint16_t segment_bytes, int64_t now_us);
+/* The token was refused: put a fresh one into the identity and say so by session_token. */
+bool session_wants_token(const struct session *s, int64_t now_us);
+void session_token(struct session *s, int64_t now_us);
+void session_receive(struct session *s, const struct entry *from, const uint8_t *bytes, size_t n, int64_t now_us);
+/* Timers. Give it every packet that waits first, or a server is blamed for our own sleep. */
+void session_tick(struct session *s, int64_t now_us);
+/* When to tick at the latest. */
+int64_t session_wake(const struct session *s, int64_t now_us);
+/* Starts a read; NONE when READS are open. It ends in filled(), be it after hours: never in an error. */
+int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t now_us);
+const uint8_t *session_data(const struct session *s, unsigned read);
+void session_release(struct session *s, unsigned read);
+
+/* Says goodbye to the servers. */
+void session_bye(struct session *s);
+
+/* Between the three files. */
+void drop(struct session *s, enum drop reason);
+/* Tells a REFUSE's own words. */
+void session_refusal(struct session *s, const struct entry *server, const struct packet *p);
+void session_leave(struct session *s, int link, const char *why, int64_t retry_us, int64_t now_us);
+void session_attached(struct session *s, int link, int64_t now_us);
+void session_relogin(struct session *s, int64_t now_us);
+void session_listed(struct session *s, const struct packet *p, int64_t now_us);
+void session_move(struct session *s, int link, const struct packet *p, int64_t now_us);
+int64_t jitter(struct session *s, int64_t us);
+
+void link_attach(struct session *s, int link, uint8_t role, int64_t now_us);
+void link_receive(struct session *s, int link, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now_us);
+void link_tick(struct session *s, int link, int64_t now_us);
+void link_ping(struct session *s, int link, int64_t now_us);
+void link_bye(struct session *s, int link, uint8_t reason);
+void link_ask_list(struct session *s, int link, int64_t now_us);
+void link_owes(struct link *l, int64_t now_us);
+bool link_silent(const struct link *l, int64_t us, int64_t now_us);
+
+void reads_data(struct session *s, int link, const struct packet *p, const uint8_t *bytes, int64_t now_us);
+void reads_wait(struct session *s, int link, const struct packet *p, int64_t now_us);
+bool reads_asked(const struct session *s, int link, uint64_t number, const uint8_t *tag);
+/* Forgets what was asked of a link; its reads are asked elsewhere by the next reads_pump. */
+void reads_forget(struct session *s, int link);
+void reads_pump(struct session *s, int64_t now_us);
+void reads_tick(struct session *s, int64_t now_us);
