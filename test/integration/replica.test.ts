@@ -444,19 +444,21 @@ describe('a database that is lost', () => {
 });
 
 describe('sessions', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-sessions-'));
+  let folder: string;
+  let path: string;
   let database: Database;
   afterAll(async () => {
     await database.close();
     rmSync(folder, { recursive: true });
   });
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bootfarm-sessions-'));
+    path = join(folder, 'journal');
     const uri = await postgres.createDatabase('sessions');
     value(await migrate(uri));
     database = value(connect({ uri }));
   });
 
-  const path = join(folder, 'journal');
   const writer = async (): Promise<{ sessions: SessionWriter; journal: Journal }> => {
     const journal = value(await openJournal(path));
     return { journal, sessions: sessionWriter({ database, journal, server: 'node-a', log: silentLogger }) };
