@@ -429,8 +429,9 @@ function start(packet: Packet, length: number): Buffer {
 }
 
 export function writeU64(bytes: Buffer, value: number, at: number): void {
-  bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
-  bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+  const high = Math.floor(value / 0x1_0000_0000);
+  bytes.writeUInt32BE(high, at);
+  bytes.writeUInt32BE(value - high * 0x1_0000_0000, at + 4);
 }
 
 function writeEntry(bytes: Buffer, entry: ServerEntry, at: number): void {

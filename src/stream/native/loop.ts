@@ -29,7 +29,7 @@ import {
   wait,
 } from '../session.ts';
 import type { Report } from '../transport.ts';
-import { Answers, type Hot, writePointer } from './answer.ts';
+import { Answers, type Hot, swap, writePointer } from './answer.ts';
 import { EOPNOTSUPP, type Libc, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress } from './libc.ts';
 
 export interface LoopOptions {
@@ -177,9 +177,9 @@ export class Loop {
       ((words[tag + 3] ?? 0) ^ (words[at + 11] ?? 0));
     if (wrong !== 0) return false;
 
-    const number = slab.readUInt32BE(packet + 8) * 0x1_0000_0000 + slab.readUInt32BE(packet + 12);
-    const offset = slab.readUInt32BE(packet + 16) * 0x1_0000_0000 + slab.readUInt32BE(packet + 20);
-    const length = slab.readUInt32BE(packet + 24);
+    const number = (swap(words[at + 2] ?? 0) >>> 0) * 0x1_0000_0000 + (swap(words[at + 3] ?? 0) >>> 0);
+    const offset = (swap(words[at + 4] ?? 0) >>> 0) * 0x1_0000_0000 + (swap(words[at + 5] ?? 0) >>> 0);
+    const length = swap(words[at + 6] ?? 0) >>> 0;
     const hedged = ((slab[packet + 31] ?? 0) & 1) === 1;
     if (number > Number.MAX_SAFE_INTEGER || offset > Number.MAX_SAFE_INTEGER || offset % 512 !== 0) return false;
     if (length === 0 || length > 65_536 || length % 512 !== 0) return false;
@@ -246,7 +246,7 @@ export class Loop {
           const { type, session } = effect.event;
           const known = this.#shard.sessions.get(session);
           if (type === 'attached' && known) this.#hotOf(known);
-          if (type === 'left' || type === 'silent') this.#hot.delete(inMemory(session));
+          if (type === 'left' || type === 'silent') this.#hot.delete(swap(session));
           this.#report(effect);
           break;
         }
@@ -257,7 +257,7 @@ export class Loop {
   }
 
   #hotOf(session: Session): Hot {
-    const known = this.#hot.get(inMemory(session.id));
+    const known = this.#hot.get(swap(session.id));
     if (known) return known;
     const { host, port } = session.peer;
     const name = socketAddress(host, port);
@@ -266,6 +266,7 @@ export class Loop {
     session.keys.all.copy(keys);
     const hot: Hot = {
       session,
+      idWord: swap(session.id),
       name0: name.readInt32LE(0),
       name1: name.readInt32LE(4),
       keys,
@@ -273,7 +274,7 @@ export class Loop {
       cut: this.#answers.cut(session.segmentBytes),
       gso: true,
     };
-    this.#hot.set(inMemory(session.id), hot);
+    this.#hot.set(swap(session.id), hot);
     return hot;
   }
 
@@ -287,10 +288,6 @@ export class Loop {
     if (sent > 0) count(counters, 'bytesOut', sent);
   }
 }
-
-/** A session id as four big-endian bytes read by a little-endian machine, signed. */
-const inMemory = (id: number): number =>
-  ((id & 0xff) << 24) | ((id & 0xff00) << 8) | ((id >>> 8) & 0xff00) | (id >>> 24);
 
 /** The extent that holds all of the range: by halves, in a list that is in order of offset. */
 function extentOf({ extents }: ServedDisk, offset: number, length: number): ServedDisk['extents'][number] | undefined {

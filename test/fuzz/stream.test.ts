@@ -1,0 +1,196 @@
+/** Bad input: 100,000 packets at the decoder, and as many as a second allows at a live server of each kind. Seeds are fixed and printed. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { sealBootToken } from '../../src/farm/token.ts';
+import { patternDisk, patternMismatch } from '../../src/image/pattern/pattern.ts';
+import type { KeyRing } from '../../src/kit/seal.ts';
+import { decode, encode, TYPES } from '../../src/stream/packet.ts';
+import { type StreamServer, startStreamServer } from '../../src/stream/server.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
+import { attachPacket, StreamClient } from '../contract/stream-client.ts';
+
+const PACKETS = 100_000;
+const SEED = 20_261_123;
+const SIZE = 1 << 20;
+const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
+const REF = { vdisk: 'lab', version: 0, manifest: 'ab'.repeat(32) };
+const TOKEN = { ...REF, device: 'pc1', mac: '52:54:00:00:00:01', site: 'paris', expires: 4e9 };
+
+/** Deterministic numbers below `limit` (a linear congruential generator: quick, and good enough to hit every field). */
+function numbers(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+/** Good packets of every direction, to be altered. */
+const GOOD: readonly Buffer[] = [
+  encode({ type: 'HELLO', session: 0, number: 0, nonce: Buffer.alloc(16, 3) }),
+  encode({
+    type: 'LOGIN',
+    session: 0,
+    number: 0,
+    nonce: Buffer.alloc(16, 3),
+    cookie: Buffer.alloc(20),
+    renew: false,
+    redirected: false,
+    share: Buffer.alloc(32, 9),
+    token: Buffer.from(sealBootToken(RING, TOKEN)),
+  }),
+  attachPacket(Buffer.alloc(32), Buffer.alloc(300, 1), Buffer.alloc(20)),
+  encode({ type: 'READ', session: 5, number: 1, offset: 0, length: 4_096, hedged: false }),
+  encode({ type: 'PING', session: 5, number: 1, role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) }),
+  encode({ type: 'SERVERS', session: 5, number: 1, listVersion: 0 }),
+  encode({ type: 'BYE', session: 5, number: 1, reason: 'Leaving' }),
+  encode({
+    type: 'LIST',
+    session: 5,
+    number: 1,
+    listVersion: 1,
+    servers: [{ host: '10.0.0.1', port: 6910, state: 'Streaming' }],
+  }),
+  encode({
+    type: 'DATA',
+    session: 5,
+    number: 1,
+    request: 1,
+    offset: 0,
+    length: 512,
+    answerTag: Buffer.alloc(16),
+    position: 0,
+    data: Buffer.alloc(512),
+  }),
+];
+
+/** Random bytes, random bytes behind a good header, or a good packet with bits flipped, cut or lengthened. */
+function bad(below: (limit: number) => number, good: readonly Buffer[] = GOOD): Buffer {
+  const kind = below(4);
+  if (kind === 0) return randomOf(below, below(1_500));
+  if (kind === 1) return Buffer.concat([Buffer.from([below(30), 1]), randomOf(below, below(300))]);
+  const packet = Buffer.from(good[below(good.length)] ?? Buffer.alloc(0));
+  for (let flips = below(4); flips >= 0; flips--) packet[below(packet.length)] = below(256);
+  if (kind === 2) return packet;
+  return below(2) === 0
+    ? packet.subarray(0, below(packet.length))
+    : Buffer.concat([packet, randomOf(below, below(64))]);
+}
+
+function randomOf(below: (limit: number) => number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) bytes[at] = below(256);
+  return bytes;
+}
+
+test(`decode gives a packet or a fault for ${PACKETS} bad packets (seed ${SEED})`, () => {
+  const below = numbers(SEED);
+  let faults = 0;
+  for (let n = 0; n < PACKETS; n++) if (!decode(bad(below)).ok) faults++;
+  expect(faults).toBeGreaterThan(PACKETS / 2);
+});
+
+test(`whatever decodes encodes to the same meaning (seed ${SEED})`, () => {
+  const types = Object.values(TYPES);
+  const header = fc.constantFrom(...types).map((type) => Buffer.from([type, 1]));
+  fc.assert(
+    fc.property(header, fc.uint8Array({ minLength: 14, maxLength: 200 }), (start, rest) => {
+      const first = decode(Buffer.concat([start, rest]));
+      if (first.ok) expect(decode(encode(first.value))).toEqual(first);
+    }),
+    { seed: SEED, numRuns: 5_000 },
+  );
+});
+
+describe.each(['plain', 'native'] as const)('a live %s server', (native) => {
+  const closers: (() => unknown)[] = [];
+  afterAll(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+
+  async function serve(): Promise<{ server: StreamServer; at: { host: string; port: number }; client: StreamClient }> {
+    const started = await startStreamServer({
+      address: '127.0.0.1',
+      port: 0,
+      threads: 1,
+      ring: () => RING,
+      mode: 'Trusted',
+      site: 'paris',
+      login: async () => ({
+        kind: 'ticket',
+        sizeBytes: SIZE,
+        blockSize: 512,
+        servers: [{ host: '127.0.0.1', port: 1, state: 'Streaming' }],
+        listVersion: 1,
+      }),
+      onSession: () => undefined,
+      onFailure: (error) => {
+        throw error;
+      },
+      log: silentLogger,
+      native,
+    });
+    if (!started.ok) throw new Error(started.error.message);
+    const client = await StreamClient.open();
+    closers.push(() => started.value.close());
+    closers.push(() => client.close());
+    await started.value.setDisks([{ ...REF, disk: patternDisk({ sizeBytes: SIZE }) }]);
+    return { server: started.value, at: { host: '127.0.0.1', port: started.value.port }, client };
+  }
+
+  test(`${PACKETS} bad packets, some signed: it serves on (seed ${SEED})`, async () => {
+    const { server, at, client } = await serve();
+    const session = await client.attach(at, await client.login(at, Buffer.from(sealBootToken(RING, TOKEN))));
+    const below = numbers(SEED + 1);
+    const mine = GOOD.map((packet) => {
+      const copy = Buffer.from(packet);
+      copy.writeUInt32BE(session.id, 4);
+      return copy;
+    });
+    for (let n = 0; n < PACKETS; n++) {
+      // The session's own BYE, rightly signed, is the one packet that may end it: it is not among these.
+      if (below(20) === 0)
+        client.send(
+          session.packet({ type: 'READ', offset: below(4_096) * 512, length: 512 * below(130), hedged: false }),
+          at,
+        );
+      else client.send(bad(below, mine), at);
+      // The socket's buffer is finite: wait for the server to catch up.
+      if (n % 500 === 0) await session.ping();
+    }
+    expect(patternMismatch(await session.read(8_192, 4_096), 8_192)).toBeUndefined();
+    expect(await server.selfTest()).toMatchObject({ ok: true });
+    expect(server.counters().dropMalformed).toBeGreaterThan(PACKETS / 4);
+  }, 120_000);
+
+  test('to an unproven address no answer is longer than its question', async () => {
+    const { at, client } = await serve();
+    const stranger = await StreamClient.open();
+    closers.push(() => stranger.close());
+    const ticket = await client.login(at, Buffer.from(sealBootToken(RING, TOKEN)));
+    const foreignCookie = await client.cookie(at);
+    const session = await client.attach(at, ticket);
+    const read = { type: 'READ', offset: 0, length: 65_536, hedged: false } as const;
+    const questions: Buffer[] = [
+      ...GOOD,
+      // Right in all but the address it comes from.
+      attachPacket(ticket.sessionKey, ticket.ticket, foreignCookie),
+      session.packet(read),
+      session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: randomBytes(8) }),
+      session.packet({ type: 'SERVERS', listVersion: 0 }),
+      session.packet({ type: 'BYE', reason: 'Leaving' }),
+    ];
+    const below = numbers(SEED + 2);
+    for (let n = 0; n < 2_000; n++) questions.push(bad(below));
+    for (const question of questions) {
+      const before = stranger.received.length;
+      stranger.send(question, at);
+      await stranger.cookie(at);
+      const answers = stranger.received.splice(before).slice(0, -1);
+      const bytes = answers.reduce((sum, answer) => sum + answer.bytes.length, 0);
+      expect({ bytes, answers: answers.length, over: bytes > question.length }).toMatchObject({ over: false });
+    }
+    expect(await session.ping()).toMatchObject({ state: 'Streaming' });
+  }, 60_000);
+});
