@@ -70,3 +70,4 @@ step 'Debian packages' packages
 step 'npm packages' npm_packages
 step 'TypeScript' compile
 step 'C client' client
+[ "${CLUSTER:-}" = existing ] || step 'cluster binaries' test/cluster/build.sh
