@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image clean
+.PHONY: help setup test check image cluster cluster-down bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -22,3 +22,12 @@ image: setup ## the image, as .build/image.tar
 
 clean: ## what was built in this checkout; the cache stays
 	rm -rf .build dist
+
+cluster: setup ## a three-node cluster in network namespaces, left running
+	@node test/cluster/up.ts
+
+cluster-down: ## ends it and removes every trace
+	@node test/cluster/down.ts
+
+bench: setup ## every figure beside its peer, one JSON line each
+	@npm run --silent bench -- all
