@@ -366,6 +366,13 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       },
     );
 
+    test('a BYE of no session is not answered', async () => {
+      const served = await serve(pattern());
+      const session = await attached(served);
+      const bye = session.packet({ type: 'BYE', reason: 'Leaving' });
+      expect(await answersTo(served.client, served.at, bye, bye)).toEqual([]);
+    });
+
     test('PING tells state and load, SERVERS the list', async () => {
       const served = await serve(pattern());
       await served.server.setLoad(41.6);

@@ -70,8 +70,8 @@ const disk = values['wait-ms'] === undefined ? opened.value : slow(opened.value,
 /** Not a digest of the content: the same for servers of the same file, which is all a test needs. */
 const ref = { vdisk: 'lab', version: 0, manifest: createHash('sha256').update(file).digest('hex') };
 
-const self = entry(`${address}:${values.port}`);
-const servers = values.list?.split(',').map(entry) ?? [self];
+/** Itself is known when the port is. */
+let servers: readonly ServerEntry[] = values.list?.split(',').map(entry) ?? [];
 
 function decide(): LoginAnswer {
   if (values.redirect !== undefined) return { kind: 'redirect', server: entry(values.redirect) };
@@ -106,6 +106,7 @@ const started = await startStreamServer({
 });
 if (!started.ok) fatal(started.error.message);
 const server = started.value;
+if (servers.length === 0) servers = [{ host: address, port: server.port, state: 'Streaming' }];
 await server.setServers(1, servers);
 await server.setDisks([{ ...ref, disk }]);
 
@@ -133,7 +134,9 @@ async function end(): Promise<void> {
 process.once(
   'SIGTERM',
   () =>
-    void server.drain(() => servers.find((other) => other !== self && other.port !== self.port), DRAIN_MS).then(end),
+    void server
+      .drain(() => servers.find((other) => other.host !== address || other.port !== server.port), DRAIN_MS)
+      .then(end),
 );
 process.once('SIGINT', () => void end());
 process.on('SIGUSR1', () => void server.setDisks([]));

@@ -1,0 +1,120 @@
+/** The stream server as a process: on a path that takes no large packets, on a disk that is not cached, and beside another server of the site. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { patternBytes, patternMismatch } from '../../src/image/pattern/pattern.ts';
+import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
+import { StreamClient } from '../contract/stream-client.ts';
+
+const SERVE = join(import.meta.dirname, '../fakes/serve.ts');
+const READER = join(import.meta.dirname, '../bench/stream/reader.ts');
+const SIZE = 8 << 20;
+const NAMESPACE = `bfstream-${process.pid}`;
+
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-stream-'));
+const file = join(folder, 'lab.raw');
+const children: ChildProcess[] = [];
+
+beforeAll(() => {
+  const fd = openSync(file, 'w');
+  writeSync(fd, patternBytes(0, SIZE));
+  fsyncSync(fd);
+  closeSync(fd);
+});
+
+afterAll(async () => {
+  for (const child of children) await killed(child);
+  rmSync(folder, { recursive: true });
+});
+
+interface Served {
+  readonly child: ChildProcess;
+  readonly at: { readonly host: string; readonly port: number };
+  readonly token: string;
+}
+
+async function serve(before: readonly string[], ...options: string[]): Promise<Served> {
+  const [program = '', ...args] = [
+    ...before,
+    process.execPath,
+    SERVE,
+    '--file',
+    file,
+    '--port',
+    '0',
+    '--native',
+    'native',
+  ];
+  const child = spawn(program, [...args, ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { address, port, token }: { address: string; port: number; token: string } = JSON.parse(line);
+    return { child, at: { host: address, port }, token };
+  }
+  throw new Error('the server ended before it served');
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+test.each(['trusted', 'authenticated'])(
+  '%s: a path with an MTU below the segments: packets go one by one',
+  async (mode) => {
+    execFileSync('ip', ['netns', 'add', NAMESPACE]);
+    const inside = ['ip', 'netns', 'exec', NAMESPACE];
+    try {
+      execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', '1500', 'up']);
+      const { child, at, token } = await serve(inside, '--mode', mode);
+      const task: ReaderTask = {
+        protocol: 'stream',
+        ...at,
+        file,
+        length: 32_768,
+        depth: 4,
+        totalBytes: SIZE,
+        token,
+        maxSegmentBytes: 8_896,
+      };
+      const [program = '', ...args] = [...inside, process.execPath, READER, JSON.stringify(task)];
+      // The reader compares every byte and checks every tag; a wrong one ends it with an error.
+      const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
+      expect(result.bytes).toBe(SIZE);
+      await killed(child);
+    } finally {
+      execFileSync('ip', ['netns', 'delete', NAMESPACE]);
+    }
+  },
+  30_000,
+);
+
+test('a read that misses the page cache is announced by WAIT, and right', async () => {
+  const { at, token } = await serve([]);
+  const client = await StreamClient.open();
+  const session = await client.attach(at, await client.login(at, Buffer.from(token, 'base64url')));
+  execFileSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none']);
+  const resident = Number(execFileSync('fincore', ['-b', '-n', '-r', '-o', 'RES', file], { encoding: 'utf8' }));
+  expect(patternMismatch(await session.read(1 << 20, 65_536), 1 << 20)).toBeUndefined();
+  const waited = client.received.some(({ packet }) => packet.type === 'WAIT');
+  // A file system in memory keeps the file: then there is nothing to wait for.
+  expect(waited).toBe(resident === 0);
+  client.close();
+}, 30_000);
+
+test('a ticket of one server attaches at another, after the first was killed', async () => {
+  const [first, second] = [await serve([]), await serve([])];
+  const client = await StreamClient.open();
+  const ticket = await client.login(first.at, Buffer.from(first.token, 'base64url'));
+  const session = await client.attach(first.at, ticket);
+  const standby = await client.attach(second.at, ticket, { role: 'standby' });
+  expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
+  await killed(first.child);
+  expect(patternMismatch(await standby.read(8_192, 65_536), 8_192)).toBeUndefined();
+  client.close();
+}, 30_000);
