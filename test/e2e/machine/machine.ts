@@ -1,0 +1,203 @@
+/** Virtual machines for tests: README.md. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CONFIG_PATH } from '../../../src/httpboot/config.ts';
+import { cpio } from '../../../src/httpboot/cpio.ts';
+import { inNamespace, run } from './run.ts';
+
+export interface MachineOptions {
+  /** At most 11 letters and digits: the tap is named after it. */
+  readonly name: string;
+  /** An existing network namespace with that bridge. */
+  readonly namespace: string;
+  readonly bridge: string;
+  readonly mac: string;
+  /** Its files: console.log, sockets. Made if it is not there; the caller removes it. */
+  readonly stateDirectory: string;
+  readonly memoryMiB?: number;
+  readonly firmware?: 'bios' | 'uefi';
+  /** Instead of PXE. `config` is the text of /bootfarm/boot. */
+  readonly direct?: {
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly commandLine: string;
+    readonly config: string;
+  };
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly pid: number;
+  readonly consolePath: string;
+  console(): string;
+  /** Waits for a line of the console; throws with the console's last lines after the deadline, or when the machine ended. */
+  waitFor(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray>;
+  /** One command to the agent of the demo image (`target/demo/agent.c`), one answer. Commands wait for each other. */
+  ask<T = Record<string, unknown>>(command: string, deadlineMs?: number): Promise<T>;
+  /** Power off by force, tap removed. Calling it again does nothing. */
+  kill(): Promise<void>;
+}
+
+const OVMF = '/usr/share/OVMF';
+const LOOK_MS = 50;
+const CONSOLE_TAIL = 3_000;
+const ASK_DEADLINE_MS = 30_000;
+
+export async function startMachine(options: MachineOptions): Promise<Machine> {
+  const { name, namespace, bridge, stateDirectory } = options;
+  mkdirSync(stateDirectory, { recursive: true });
+  const consolePath = join(stateDirectory, 'console.log');
+  const agentPath = join(stateDirectory, 'agent.sock');
+  const errorPath = join(stateDirectory, 'qemu.log');
+  writeFileSync(consolePath, '');
+  const tap = `tap-${name}`;
+  await run('ip', '-n', namespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap');
+  await run('ip', '-n', namespace, 'link', 'set', tap, 'master', bridge, 'up');
+  const [command, ...enter] = inNamespace(namespace);
+  const child = spawn(command, [...enter, 'qemu-system-x86_64', ...argumentsOf(options, tap, consolePath, agentPath)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const errors: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors.push(chunk);
+    writeFileSync(errorPath, Buffer.concat(errors));
+  });
+  await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
+  const agent = new Agent(agentPath);
+  const console = (): string => readFileSync(consolePath, 'latin1');
+  let killed: Promise<void> | undefined;
+  return {
+    name,
+    pid: child.pid ?? 0,
+    consolePath,
+    console,
+    waitFor: (pattern, deadlineMs) => waitFor(name, child, console, () => Buffer.concat(errors), pattern, deadlineMs),
+    ask: <T>(command: string, deadlineMs = ASK_DEADLINE_MS) => agent.ask<T>(command, deadlineMs),
+    kill: () => {
+      killed ??= (async () => {
+        agent.close();
+        const ended = child.exitCode !== null || child.signalCode !== null ? undefined : once(child, 'exit');
+        child.kill('SIGKILL');
+        await ended;
+        await run('ip', '-n', namespace, 'link', 'delete', tap);
+        rmSync(agentPath, { force: true });
+      })();
+      return killed;
+    },
+  };
+}
+
+function argumentsOf(options: MachineOptions, tap: string, consolePath: string, agentPath: string): string[] {
+  const { mac, memoryMiB = 512, firmware = 'bios', direct, name } = options;
+  return [
+    ...['-name', name, '-machine', 'pc,accel=tcg,graphics=off', '-cpu', 'max', '-m', String(memoryMiB), '-smp', '1'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...[
+      '-netdev',
+      `tap,id=lan,ifname=${tap},script=no,downscript=no`,
+      '-device',
+      `virtio-net-pci,netdev=lan,mac=${mac}${direct ? ',romfile=' : ''}`,
+    ],
+    ...['-device', 'virtio-rng-pci', '-serial', `file:${consolePath}`],
+    ...['-chardev', `socket,id=agent,path=${agentPath},server=on,wait=off`, '-device', 'isa-serial,chardev=agent'],
+    ...(firmware === 'uefi' ? uefi(options) : []),
+    ...(direct ? directBoot(options, direct) : ['-boot', 'n']),
+  ];
+}
+
+function uefi({ stateDirectory }: MachineOptions): string[] {
+  const variables = join(stateDirectory, 'OVMF_VARS.fd');
+  copyFileSync(join(OVMF, 'OVMF_VARS_4M.fd'), variables);
+  return [
+    ...['-drive', `if=pflash,format=raw,readonly=on,file=${join(OVMF, 'OVMF_CODE_4M.fd')}`],
+    ...['-drive', `if=pflash,format=raw,file=${variables}`],
+  ];
+}
+
+/** The kernel takes archives one after another; the one that is not compressed comes first. */
+function directBoot({ stateDirectory }: MachineOptions, direct: NonNullable<MachineOptions['direct']>): string[] {
+  const initrd = join(stateDirectory, 'initrd');
+  const config = cpio(CONFIG_PATH, Buffer.from(direct.config));
+  writeFileSync(initrd, Buffer.concat([config, readFileSync(direct.initrd)]));
+  return ['-kernel', direct.kernel, '-initrd', initrd, '-append', direct.commandLine];
+}
+
+async function waitFor(
+  name: string,
+  child: ChildProcess,
+  console: () => string,
+  errors: () => Buffer,
+  pattern: RegExp,
+  deadlineMs: number,
+): Promise<RegExpExecArray> {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const found = pattern.exec(console());
+    if (found) return found;
+    const over = child.exitCode !== null || child.signalCode !== null;
+    if (over || Date.now() > end)
+      throw new Error(
+        `${name}: ${over ? 'the machine ended' : `not within ${deadlineMs} ms`}: ${pattern}; console:\n${console().slice(-CONSOLE_TAIL)}\n${errors()}`,
+      );
+    await delay(LOOK_MS);
+  }
+}
+
+/** The other end of the machine's second serial port. */
+class Agent {
+  readonly #path: string;
+  #socket: Socket | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #line: ((line: string) => void) | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  ask<T>(command: string, deadlineMs: number): Promise<T> {
+    const answer = this.#queue.then(() => this.#one<T>(command, deadlineMs));
+    this.#queue = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #one<T>(command: string, deadlineMs: number): Promise<T> {
+    const socket = await this.#connected();
+    const line = new Promise<string>((resolve) => {
+      this.#line = resolve;
+    });
+    socket.write(`${command}\n`);
+    const timer = new AbortController();
+    const late = delay(deadlineMs, undefined, { signal: timer.signal }).then(() => {
+      throw new Error(`the agent did not answer \`${command}\` within ${deadlineMs} ms`);
+    });
+    late.catch(() => undefined);
+    try {
+      return JSON.parse(await Promise.race([line, late])) as T;
+    } finally {
+      timer.abort();
+      this.#line = undefined;
+    }
+  }
+
+  async #connected(): Promise<Socket> {
+    if (this.#socket) return this.#socket;
+    if (!existsSync(this.#path)) throw new Error(`there is no agent socket ${this.#path}: has the machine started?`);
+    const socket = createConnection(this.#path);
+    await once(socket, 'connect');
+    socket.on('error', () => undefined);
+    createInterface({ input: socket }).on('line', (line) => {
+      if (line.startsWith('{')) this.#line?.(line);
+    });
+    this.#socket = socket;
+    return socket;
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+}
