@@ -12,7 +12,7 @@ import type { KeyRing } from '../kit/seal.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Counters, sumCounters } from './counters.ts';
 import { openDgram } from './dgram.ts';
-import { MAX_SEGMENT_BYTES } from './limits.ts';
+import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
@@ -34,11 +34,11 @@ export interface StreamServerOptions {
   readonly port: number;
   /** Native only; each holds the sessions that the kernel's hash of their address gives it. */
   readonly threads: number;
-  /** Read again each second: keys may be added and change while the server runs. */
+  /** Read again each second: keys may change while the server runs. The same object means: nothing changed. */
   readonly ring: () => KeyRing;
   readonly mode: Mode;
   readonly site: string;
-  /** Largest DATA segment, a multiple of 64; the client's path may allow less. */
+  /** Largest DATA segment; the client's path may allow less. */
   readonly maxSegmentBytes?: number;
   /** Placement. A rejection is answered as Busy. */
   readonly login: (request: LoginRequest) => Promise<LoginAnswer>;
@@ -109,13 +109,14 @@ export class StreamServer {
   /** Called once, by startStreamServer. */
   async open(): Promise<Result<void, StreamFault>> {
     const { native, log, maxSegmentBytes = MAX_SEGMENT_BYTES, ...rest } = this.#options;
+    const wanted = Math.max(MIN_SEGMENT_BYTES, Math.min(MAX_SEGMENT_BYTES, maxSegmentBytes));
     const options = {
       address: rest.address,
       port: rest.port,
       threads: rest.threads,
       site: rest.site,
       mode: rest.mode,
-      maxSegmentBytes,
+      maxSegmentBytes: wanted - (wanted % 64),
       settings: this.#settings,
       instance: randomBytes(8),
       cookieKey: randomBytes(16),
@@ -264,7 +265,7 @@ export class StreamServer {
     return new Promise((done) => {
       this.#applied.set(id, { left: transport.threads, done });
       for (let thread = 0; thread < transport.threads; thread++)
-        transport.order(thread, { kind: 'settings', settings: this.#settings, id });
+        transport.order(thread, { kind: 'settings', settings: changed, id });
     });
   }
 

@@ -132,7 +132,8 @@ export interface PendingLogin {
 }
 
 export type Order =
-  | { readonly kind: 'settings'; readonly settings: Settings; readonly id: number }
+  /** Only what changed. */
+  | { readonly kind: 'settings'; readonly settings: Partial<Settings>; readonly id: number }
   | { readonly kind: 'loginDone'; readonly key: string; readonly bytes: Uint8Array | undefined; readonly to: Peer }
   | { readonly kind: 'readDone'; readonly read: number; readonly bytes: Uint8Array | undefined }
   | { readonly kind: 'move'; readonly session: number; readonly server: ServerEntry; readonly withinMs: number }
@@ -160,6 +161,9 @@ export interface Shard extends Identity {
 export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
 const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
 
+const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, ServedDisk> =>
+  new Map(disks.map((disk) => [refKey(disk.ref), disk]));
+
 export function makeShard(
   identity: Identity,
   settings: Settings,
@@ -169,7 +173,7 @@ export function makeShard(
     ...identity,
     ...edge,
     settings,
-    disks: new Map(settings.disks.map((disk) => [refKey(disk.ref), disk])),
+    disks: diskTable(settings.disks),
     sessions: new Map(),
     byPeer: new Map(),
     logins: new Set(),
@@ -435,8 +439,8 @@ function readError(shard: Shard, session: Session, request: number, code: ReadEr
 export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
   switch (order.kind) {
     case 'settings':
-      shard.settings = order.settings;
-      shard.disks = new Map(order.settings.disks.map((disk) => [refKey(disk.ref), disk]));
+      shard.settings = { ...shard.settings, ...order.settings };
+      if (order.settings.disks) shard.disks = diskTable(order.settings.disks);
       return [];
     case 'loginDone':
       shard.logins.delete(order.key);
