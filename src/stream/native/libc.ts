@@ -143,7 +143,7 @@ function bindings(): Libc {
 
 /**
  * Zeroed memory at a multiple of 4,096. Copies in and out of it run at full speed only when both sides lie alike within a cache line: misaligned by
- * 16, as Buffer.alloc gives it, a 32 KiB answer costs a tenth more.
+ * 16, as Buffer.alloc gives it, a 32 KiB answer costs 5 to 10 % more.
  */
 export function alignedSlab(c: Libc, bytes: number): Buffer {
   const whole = Buffer.alloc(bytes + PAGE_BYTES);
