@@ -5,8 +5,9 @@
  *   sha256                of the whole disk, by direct reads: {"sha256", "bytes", "seconds"}
  *   read RATE SECONDS     RATE direct reads a second of 4 to 32 KiB at random places of the filler, each compared with what must be there:
  *                         {"reads", "wrong", "failed", "perSecond", "longestStallMs", "stallsOver100Ms"}
+ *   read RATE SECONDS MS  the same, and after MS milliseconds the client process is killed (SIGKILL; its parent lives)
  *   status                the client's status file
- *   kill-client           SIGKILL of the client process, not of its parent: {"killed": pid}
+ *   kill-client           SIGKILL of the client process: {"killed": pid}
  *   poweroff
  */
 #include <ctype.h>
@@ -148,23 +149,33 @@ static pid_t client_parent(pid_t pid) {
     return after_name != NULL && sscanf(after_name + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }
 
-static void answer_kill(FILE *out) {
+/* The client process: the one whose parent is one of the client's too. 0 when there is none. */
+static pid_t find_client(void) {
     DIR *processes = opendir("/proc");
-    if (processes == NULL) {
-        fault(out, "/proc");
-        return;
-    }
-    for (const struct dirent *entry; (entry = readdir(processes)) != NULL;) {
+    pid_t found = 0;
+    for (const struct dirent *entry; processes != NULL && found == 0 && (entry = readdir(processes)) != NULL;) {
         const pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
         const pid_t parent = pid > 0 ? client_parent(pid) : 0;
-        if (parent == 0 || client_parent(parent) == 0) continue; /* the client's parent is one of its own */
-        closedir(processes);
-        if (kill(pid, SIGKILL) != 0) fault(out, "kill");
-        else fprintf(out, "{\"killed\":%d}\n", pid);
-        return;
+        if (parent != 0 && client_parent(parent) != 0) found = pid;
     }
-    closedir(processes);
-    fprintf(out, "{\"error\":\"no client process whose parent is one too\"}\n");
+    if (processes != NULL) closedir(processes);
+    return found;
+}
+
+static void answer_kill(FILE *out) {
+    const pid_t client = find_client();
+    if (client == 0) fprintf(out, "{\"error\":\"no client process whose parent is one too\"}\n");
+    else if (kill(client, SIGKILL) != 0) fault(out, "kill");
+    else fprintf(out, "{\"killed\":%d}\n", client);
+}
+
+/* From a process of its own, so that a read may be under way. */
+static void kill_later(unsigned ms) {
+    if (fork() != 0) return;
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+    const pid_t client = find_client();
+    if (client != 0) kill(client, SIGKILL);
+    _exit(0);
 }
 
 static void answer_ping(FILE *out) {
@@ -176,10 +187,12 @@ static void answer_ping(FILE *out) {
 }
 
 static void answer(FILE *out, const char *line) {
-    unsigned rate = 0, seconds = 0;
+    unsigned rate = 0, seconds = 0, kill_after_ms = 0;
+    const int numbers = sscanf(line, "read %u %u %u", &rate, &seconds, &kill_after_ms);
+    if (numbers == 3) kill_later(kill_after_ms);
     if (strcmp(line, "ping") == 0) answer_ping(out);
     else if (strcmp(line, "sha256") == 0) answer_sha256(out);
-    else if (sscanf(line, "read %u %u", &rate, &seconds) == 2) answer_read(out, rate, seconds);
+    else if (numbers >= 2) answer_read(out, rate, seconds);
     else if (strcmp(line, "status") == 0) answer_status(out);
     else if (strcmp(line, "kill-client") == 0) answer_kill(out);
     else if (strcmp(line, "poweroff") == 0) reboot(RB_POWER_OFF);
@@ -196,6 +209,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     buffer = memory;
+    signal(SIGCHLD, SIG_IGN);
     if (tcgetattr(port, &raw) == 0) {
         cfmakeraw(&raw);
         cfsetspeed(&raw, B115200);

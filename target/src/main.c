@@ -219,6 +219,9 @@ int main(int argc, char **argv) {
         _exit(parent(&o, &config, identity, told[1]));
     }
     close(told[1]);
-    if (o.kernel >= 0) return waitpid(pid, NULL, 0) == pid ? 0 : 1;
+    if (o.kernel >= 0) {
+        int how;
+        return waitpid(pid, &how, 0) == pid && WIFEXITED(how) ? WEXITSTATUS(how) : 1;
+    }
     return read(told[0], &byte, 1) == 1 ? 0 : 1;
 }

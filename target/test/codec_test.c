@@ -1,0 +1,197 @@
+/* Packets, keys, timers, window, list and configuration: tables of what must hold, and bytes that must do no harm. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "check.h"
+#include "config.h"
+#include "keys.h"
+#include "nbd.h"
+#include "packet.h"
+#include "rtt.h"
+#include "server_list.h"
+#include "window.h"
+
+enum { SEED = 20261123, RANDOM_PACKETS = 200000 };
+
+static void hkdf_is_rfc_5869(void) {
+    uint8_t secret[22], salt[13], info[10], out[42];
+    char hex[85];
+    memset(secret, 0x0b, sizeof secret);
+    for (uint8_t i = 0; i < sizeof salt; i++) salt[i] = i;
+    for (uint8_t i = 0; i < sizeof info; i++) info[i] = (uint8_t)(0xf0 + i);
+    hkdf(out, sizeof out, secret, sizeof secret, salt, sizeof salt, info, sizeof info);
+    sodium_bin2hex(hex, sizeof hex, out, sizeof out);
+    CHECK(strcmp(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865") == 0, "A.1: %s", hex);
+}
+
+static void tags_are_siphash_2_4_128(void) {
+    uint8_t key[16], tag[16];
+    char hex[33];
+    for (uint8_t i = 0; i < 16; i++) key[i] = i;
+    sign(tag, sizeof tag, key); /* of nothing */
+    sodium_bin2hex(hex, sizeof hex, tag, sizeof tag);
+    CHECK(strcmp(hex, "a3817f04ba25a8e66df67214c7550293") == 0, "the reference vector: %s", hex);
+    CHECK(signed_by(tag, sizeof tag, key), "its own tag");
+    tag[3] ^= 1;
+    CHECK(!signed_by(tag, sizeof tag, key), "a changed tag");
+    CHECK(!signed_by(tag, 15, key), "too short for a tag");
+}
+
+/* A whole packet of each type that a server sends. Gives its length. */
+static size_t sample(uint8_t *out, uint8_t type) {
+    static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
+        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
+        {PONG, 48}, {LIST, 24 + 40 + 16}, {MOVE, 56}, {UNKNOWN, 32}, {BYE, 40}};
+    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
+        if (LENGTHS[i].type != type) continue;
+        memset(out, 0, LENGTHS[i].bytes);
+        out[0] = type;
+        out[1] = 1;
+        put32(out + 4, 77);
+        if (type == TICKET) {
+            put64(out + 64, 1 << 20);
+            put16(out + 78, 9);
+            put16(out + 84, 1);
+        }
+        if (type == REFUSE) put16(out + 34, 3);
+        if (type == ATTACHED) put16(out + 56, 1408);
+        if (type == DATA) put32(out + 32, 512);
+        if (type == LIST) put16(out + 20, 2);
+        return LENGTHS[i].bytes;
+    }
+    return 0;
+}
+
+static void packets(void) {
+    struct packet p;
+    uint8_t bytes[MAX_PACKET_BYTES];
+    for (uint8_t type = 0; type < 40; type++) {
+        const size_t n = sample(bytes, type);
+        if (n == 0) continue;
+        CHECK(packet_parse(bytes, n, &p) && p.type == type && (type == UNKNOWN || p.session == 77), "type %u is a packet", type);
+        for (size_t cut = 0; cut < n; cut++) {
+            uint8_t *exact = malloc(cut ? cut : 1); /* so that a read beyond its end is seen */
+            memcpy(exact, bytes, cut);
+            const bool parsed = packet_parse(exact, cut, &p);
+            CHECK(!parsed || type == DATA, "type %u cut to %zu is none", type, cut);
+            free(exact);
+        }
+        if (type != DATA) CHECK(!packet_parse(bytes, n + 1, &p), "type %u with one more byte is none", type);
+        bytes[1] = 2;
+        CHECK(!packet_parse(bytes, n, &p), "type %u of another version is none", type);
+    }
+    sample(bytes, DATA);
+    put32(bytes + 56, 64);
+    CHECK(!packet_parse(bytes, 64 + 512, &p), "a segment beyond the end of its answer");
+    put32(bytes + 56, 0xffffffc0);
+    CHECK(!packet_parse(bytes, 64 + 64, &p), "a position that wraps around");
+}
+
+static void random_bytes_do_no_harm(void) {
+    unsigned taken = 0;
+    srandom(SEED);
+    for (unsigned i = 0; i < RANDOM_PACKETS; i++) {
+        uint8_t base[MAX_PACKET_BYTES];
+        struct packet p;
+        size_t n = sample(base, (uint8_t)(random() % 20));
+        if (n == 0) n = (size_t)random() % 200;
+        for (long changes = random() % 4; changes > 0 && n > 0; changes--) base[(size_t)random() % n] = (uint8_t)random();
+        if (random() % 4 == 0) n = (size_t)random() % (n + 1);
+        uint8_t *exact = malloc(n ? n : 1);
+        memcpy(exact, base, n);
+        if (packet_parse(exact, n, &p)) {
+            taken++;
+            unsigned sum = 0; /* everything it points to can be read */
+            for (size_t k = 0; k < p.ticket_bytes; k++) sum += p.ticket[k];
+            for (size_t k = 0; k < (size_t)p.entries * ENTRY_BYTES; k++) sum += p.entry_bytes[k];
+            for (size_t k = 0; k < p.text_bytes; k++) sum += (unsigned char)p.text[k];
+            for (size_t k = 0; k < p.data_bytes; k++) sum += p.data[k];
+            CHECK(sum < UINT32_MAX, "seed %d", SEED);
+        }
+        free(exact);
+    }
+    CHECK(taken > RANDOM_PACKETS / 20, "the fuzz meets whole packets too: %u", taken);
+}
+
+static void timers(void) {
+    struct rtt rtt = {0};
+    CHECK(rtt_timeout(&rtt, 0) == RTO_FIRST_US, "before any measurement");
+    rtt_measured(&rtt, 1000);
+    CHECK(rtt.smoothed_us == 1000 && rtt.variation_us == 500, "RFC 6298, 2.2");
+    CHECK(rtt_timeout(&rtt, 0) == RTO_MIN_US, "never below the least");
+    rtt_measured(&rtt, 100000);
+    CHECK(rtt.smoothed_us == 1000 + 99000 / 8 && rtt.variation_us == 500 + (99000 - 500) / 4, "RFC 6298, 2.3");
+    CHECK(rtt_timeout(&rtt, 2) == 4 * rtt_timeout(&rtt, 0), "doubles");
+    CHECK(rtt_timeout(&rtt, 40) == rtt_timeout(&rtt, RTO_DOUBLINGS), "and does not overflow");
+}
+
+static void windows(void) {
+    struct window w;
+    window_reset(&w);
+    CHECK(window_admits(&w, 1 << 20), "one request may always go");
+    window_sent(&w, 65536);
+    CHECK(!window_admits(&w, 512), "no more than the window");
+    window_done(&w, 65536, true);
+    CHECK(w.bytes == WINDOW_MIN + WINDOW_STEP && w.outstanding == 0, "a step a window");
+    for (int i = 0; i < 1000; i++) window_done(&w, 65536, true);
+    CHECK(w.bytes == WINDOW_MAX, "at most");
+    window_lost(&w, 1000, 100);
+    window_lost(&w, 1050, 100);
+    CHECK(w.bytes == WINDOW_MAX / 2, "halved once a round trip");
+    for (int i = 2; i < 100; i++) window_lost(&w, i * 1000, 100);
+    CHECK(w.bytes == WINDOW_MIN, "at least");
+}
+
+static void standbys_spread(void) {
+    unsigned hits[4] = {0};
+    for (unsigned device = 0; device < 1000; device++) {
+        char mac[18];
+        snprintf(mac, sizeof mac, "52:54:00:00:%02x:%02x", device / 256, device % 256);
+        unsigned best = 0;
+        uint64_t most = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            const struct entry server = {.family = 4, .port = 6910, .address = {10, 0, 0, (uint8_t)i}};
+            const uint64_t weight = server_weight(mac, &server);
+            if (weight > most) best = i;
+            if (weight > most) most = weight;
+        }
+        hits[best]++;
+    }
+    for (unsigned i = 0; i < 4; i++) CHECK(hits[i] > 200 && hits[i] < 300, "server %u has %u of 1000", i, hits[i]);
+}
+
+static void configurations(void) {
+    static const struct { const char *text; bool good; } CASES[] = {
+        {"version=1\ntoken=AAEC\nservers=10.0.0.1:6910,10.0.0.2:6911\nhttp=http://10.0.0.1:8069\ndevice=pc1\nmac=52:54:00:00:00:01\n", true},
+        {"token=AAEC\nservers=10.0.0.1:6910\nsomethingNew=1\n", true},
+        {"version=2\ntoken=AAEC\nservers=10.0.0.1:6910\n", false},
+        {"token=A!\nservers=10.0.0.1:6910\n", false},
+        {"token=AAEC\nservers=10.0.0.1\n", false},
+        {"token=AAEC\nservers=10.0.0.1:0\n", false},
+        {"token=AAEC\nservers=10.0.0.1:70000\n", false},
+        {"token=AAEC\nservers=ten.example:6910\n", false},
+        {"servers=10.0.0.1:6910\n", false},
+        {"token=AAEC\n", false},
+        {"", false}};
+    struct config config;
+    char message[128];
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        CHECK(config_parse(&config, CASES[i].text, strlen(CASES[i].text), message, sizeof message) == CASES[i].good, "case %zu", i);
+    config_parse(&config, CASES[0].text, strlen(CASES[0].text), message, sizeof message);
+    CHECK(config.servers == 2 && config.server[1].port == 6911 && config.token_bytes == 3 && config.token[2] == 2, "what it says");
+}
+
+int main(void) {
+    if (sodium_init() < 0) return 1;
+    hkdf_is_rfc_5869();
+    tags_are_siphash_2_4_128();
+    packets();
+    random_bytes_do_no_harm();
+    timers();
+    windows();
+    standbys_spread();
+    configurations();
+    return report();
+}

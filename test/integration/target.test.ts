@@ -1,0 +1,349 @@
+/**
+ * The device's client (`target/`), built with AddressSanitizer, against real servers over loopback. `target/test/kernel.c` plays the kernel: random
+ * reads, each compared with the file. Machines are in `test/e2e/stream.test.ts`.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+
+const FILE_BYTES = 32 << 20;
+const MAC = '52:54:00:00:00:01';
+const SEED = 20_261_123;
+const DEADLINE_MS = 15_000;
+
+interface Report {
+  readonly reads: number;
+  readonly wrong: number;
+  readonly failed: number;
+  readonly longestStallMs: number;
+  readonly sockets: number;
+}
+
+interface Status {
+  readonly current: string;
+  readonly standby: string;
+  readonly failovers: number;
+  readonly moves: number;
+  readonly restarts: number;
+  readonly longestStallMs: number;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+type Mode = 'trusted' | 'authenticated';
+
+interface Server {
+  readonly port: number;
+  readonly token: string;
+  readonly child: ChildProcess;
+}
+
+let folder: string;
+let file: string;
+const cleanups: (() => Promise<unknown> | unknown)[] = [];
+
+beforeAll(() => {
+  execFileSync('make', ['-s', '-C', 'target', 'asan'], { stdio: 'inherit' });
+  folder = mkdtempSync(join(tmpdir(), 'bootfarm-target-'));
+  file = join(folder, 'disk.raw');
+  writeFileSync(file, randomFillSync(Buffer.alloc(FILE_BYTES)));
+}, 120_000);
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
+
+const name = (port: number): string => `127.0.0.1:${port}`;
+
+async function freePorts(count: number): Promise<number[]> {
+  const sockets = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      return socket;
+    }),
+  );
+  return sockets.map((socket) => {
+    const { port } = socket.address();
+    socket.close();
+    return port;
+  });
+}
+
+async function startServer(port: number, list: readonly number[], mode: Mode, ...more: string[]): Promise<Server> {
+  const child = spawn(
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', process.execPath, 'test/fakes/serve.ts', '--file', file, '--port', String(port)],
+      ...['--mode', mode, '--list', list.map(name).join(','), ...more],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  cleanups.push(() => end(child, 'SIGKILL'));
+  const lines = createInterface({ input: child.stdout });
+  const [line] = (await once(lines, 'line')) as [string];
+  lines.on('line', () => undefined);
+  return { port, token: JSON.parse(line).token, child };
+}
+
+interface Client {
+  readonly pid: number;
+  read(depth: number, ms: number, maxKiB: number): Promise<Report>;
+  status(): Status;
+  until(what: string, holds: (status: Status) => boolean): Promise<Status>;
+  /** Disconnects as a shutdown does; the exit code of the client, which is not 0 when a sanitizer has found anything. */
+  close(): Promise<number>;
+}
+
+async function startClient(token: string, servers: readonly number[], http = ''): Promise<Client> {
+  const state = mkdtempSync(join(folder, 'state-'));
+  const config = join(state, 'boot');
+  writeFileSync(
+    config,
+    `version=1\ntoken=${token}\nservers=${servers.map(name).join(',')}\nhttp=${http}\ndevice=pc1\nmac=${MAC}\noverlayMiB=64\n`,
+  );
+  const child = spawn(
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', 'target/build/kernel', file, 'target/build/bootfarm-client-asan'],
+      ...['--config', config, '--state', state],
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  cleanups.push(() => end(child, 'SIGKILL'));
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk;
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async <T>(): Promise<T> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`the client ended: ${said}`);
+    return JSON.parse(value) as T;
+  };
+  const { client } = await next<{ client: number }>();
+  await next();
+  const status = (): Status => JSON.parse(readFileSync(join(state, 'status'), 'utf8'));
+  return {
+    pid: client,
+    read: (depth, ms, maxKiB) => {
+      child.stdin.write(`read ${depth} ${ms} ${maxKiB}\n`);
+      return next<Report>();
+    },
+    status,
+    until: async (what, holds) => {
+      const last = Date.now() + DEADLINE_MS;
+      for (;;) {
+        const now = status();
+        if (holds(now)) return now;
+        if (Date.now() > last) throw new Error(`${what}: ${JSON.stringify(now)}: ${said}`);
+        await delay(20);
+      }
+    },
+    close: async () => {
+      const ended = once(child, 'exit');
+      child.stdin.end();
+      const [code] = await ended;
+      if (code !== 0) throw new Error(`exit code ${code}: ${said}`);
+      return code;
+    },
+  };
+}
+
+const right = { wrong: 0, failed: 0 };
+const attachedToBoth = ({ current, standby }: Status): boolean => current !== '' && standby !== '';
+
+/** The client process: the only child of the parent that its caller left behind. */
+function clientPid({ pid }: Client): number {
+  const childOf = (parent: number): number =>
+    Number(readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ')[0]);
+  return childOf(childOf(pid));
+}
+
+describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
+  async function pair(): Promise<{ first: Server; second: Server; client: Client }> {
+    const ports = await freePorts(2);
+    const [one = 0, two = 0] = ports;
+    const [first, second] = await Promise.all([startServer(one, ports, mode), startServer(two, ports, mode)]);
+    const client = await startClient(first.token, ports);
+    await client.until('a server and a stand-by', attachedToBoth);
+    return { first, second, client };
+  }
+
+  test('every block is right, small and large', async () => {
+    const { client } = await pair();
+    expect(await client.read(16, 700, 64)).toMatchObject(right);
+    expect(await client.read(4, 700, 4_096)).toMatchObject(right);
+    expect(await client.close()).toBe(0);
+  }, 40_000);
+
+  test('a killed server costs less than half a second; back, it stands by', async () => {
+    const { first, second, client } = await pair();
+    const reading = client.read(16, 2_500, 32);
+    await delay(500);
+    await end(first.child, 'SIGKILL');
+    const report = await reading;
+    expect(report).toMatchObject(right);
+    expect(report.longestStallMs).toBeLessThan(500);
+    await startServer(first.port, [first.port, second.port], mode);
+    await client.until(
+      'stand-by again',
+      ({ current, standby }) => current === name(second.port) && standby === name(first.port),
+    );
+    expect(await client.close()).toBe(0);
+  }, 40_000);
+
+  test('a server that drains is left before it goes', async () => {
+    const { first, second, client } = await pair();
+    const reading = client.read(16, 1_500, 32);
+    await delay(300);
+    first.child.kill('SIGTERM');
+    const report = await reading;
+    expect(report).toMatchObject(right);
+    expect(report.longestStallMs).toBeLessThan(150);
+    const status = await client.until('moved', ({ current }) => current === name(second.port));
+    expect(status).toMatchObject({ moves: 1, failovers: 0 });
+    expect(await client.close()).toBe(0);
+  }, 40_000);
+
+  test('a killed client is brought back by its parent and needs no login', async () => {
+    const { client } = await pair();
+    const reading = client.read(8, 2_500, 32);
+    await delay(500);
+    process.kill(clientPid(client), 'SIGKILL');
+    const report = await reading;
+    expect(report).toMatchObject({ ...right, sockets: 2 });
+    expect(await client.until('counted', ({ restarts }) => restarts === 1)).toMatchObject({ restarts: 1 });
+    expect(await client.close()).toBe(0);
+  }, 40_000);
+
+  test('with no server at all it waits, and goes on with the first that is back', async () => {
+    const { first, second, client } = await pair();
+    const reading = client.read(8, 3_000, 32);
+    await delay(300);
+    await Promise.all([end(first.child, 'SIGKILL'), end(second.child, 'SIGKILL')]);
+    await delay(1_500);
+    await startServer(second.port, [first.port, second.port], mode);
+    const report = await reading;
+    expect(report).toMatchObject(right);
+    expect(report.longestStallMs).toBeGreaterThan(1_000);
+    expect(await client.close()).toBe(0);
+  }, 40_000);
+});
+
+test('a refused token is fetched again over HTTP', async () => {
+  const [port = 0] = await freePorts(1);
+  const server = await startServer(port, [port], 'trusted');
+  const http = createServer((request, response) => {
+    expect(request.url).toBe(`/boot/config?mac=${MAC}`);
+    response.end(`version=1\ntoken=${server.token}\nservers=${name(port)}\nmac=${MAC}\n`);
+  });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  cleanups.push(() => http.close());
+  const stale = `A${server.token.slice(1, -8)}AAAAAAAA`;
+  const client = await startClient(stale, [port], `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  expect(await client.read(4, 200, 32)).toMatchObject(right);
+  expect(await client.close()).toBe(0);
+}, 30_000);
+
+test('a login is sent on to another server', async () => {
+  const ports = await freePorts(2);
+  const [one = 0, two = 0] = ports;
+  const first = await startServer(one, ports, 'trusted', '--redirect', name(two));
+  await startServer(two, [two], 'trusted');
+  const client = await startClient(first.token, [one]);
+  expect((await client.until('attached', ({ current }) => current !== '')).current).toBe(name(two));
+  expect(await client.close()).toBe(0);
+}, 30_000);
+
+/** mulberry32: the same trouble in each run. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A bad cable between one client and a server: what the server says is lost, doubled, late, cut, changed, or made up. */
+async function badCable(port: number, server: number, changes: boolean): Promise<Socket> {
+  const random = randomOf(SEED);
+  const inside = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 });
+  const outside = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 });
+  let client: number | undefined;
+  inside.bind(port, '127.0.0.1');
+  outside.bind(0, '127.0.0.1');
+  await Promise.all([once(inside, 'listening'), once(outside, 'listening')]);
+  inside.on('message', (bytes, from) => {
+    client = from.port;
+    if (random() > 0.02) outside.send(bytes, server, '127.0.0.1');
+  });
+  const pass = (bytes: Uint8Array): void => {
+    if (client !== undefined) inside.send(bytes, client, '127.0.0.1');
+  };
+  outside.on('message', (bytes) => {
+    const dice = random();
+    if (dice < 0.02) return;
+    if (dice < 0.04) pass(bytes);
+    if (dice < 0.06) return void setTimeout(pass, 30 * random(), bytes);
+    if (dice < 0.08) pass(bytes.subarray(0, Math.floor(random() * bytes.length)));
+    if (changes && dice > 0.97) {
+      const wrong = Buffer.from(bytes);
+      const at = Math.floor(random() * wrong.length);
+      wrong[at] = (wrong[at] ?? 0) ^ (1 << Math.floor(random() * 8));
+      pass(wrong);
+      return;
+    }
+    if (dice > 0.96) pass(randomFillSync(Buffer.alloc(Math.floor(random() * 1_500))));
+    pass(bytes);
+  });
+  cleanups.push(() => {
+    inside.close();
+    outside.close();
+  });
+  return inside;
+}
+
+/* Mode Trusted trusts whoever is on the path, so that nothing is changed there: the README of src/stream says so. */
+test.each<[Mode, boolean]>([
+  ['trusted', false],
+  ['authenticated', true],
+])(
+  `a bad cable in mode %s: no block is wrong, no memory is (seed ${SEED})`,
+  async (mode, changes) => {
+    const [port = 0, cable = 0] = await freePorts(2);
+    const server = await startServer(port, [cable], mode);
+    await badCable(cable, port, changes);
+    const client = await startClient(server.token, [cable]);
+    const report = await client.read(8, 4_000, 32);
+    expect(report).toMatchObject(right);
+    expect(report.reads).toBeGreaterThan(20);
+    await delay(1_100);
+    const { drops } = client.status();
+    for (const reason of ['malformed', 'size', 'late', ...(changes ? ['answerTag'] : [])])
+      expect({ reason, dropped: (drops[reason] ?? 0) > 0 }).toEqual({ reason, dropped: true });
+    expect(await client.close()).toBe(0);
+  },
+  40_000,
+);
