@@ -27,7 +27,6 @@ test('a share of small order is refused', () => {
   expect(loginKeys(share, Buffer.alloc(32), share.bytes, Buffer.alloc(32))).toMatchObject({ ok: false });
 });
 
-/** Made by this code and checked with Python's hmac and libsodium's C by the author of target/: they must not change. */
 test('keys are a function of session key, nonces and instance alone', () => {
   const keys = trafficKeys(ascending(32), Buffer.alloc(16, 1), Buffer.alloc(16, 2), Buffer.alloc(8, 3));
   expect(keys.all).toHaveLength(KEY_AT.end);

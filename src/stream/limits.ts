@@ -33,7 +33,7 @@ export const COOKIE_SLOT_SECONDS = 64;
 /** A session that says nothing for so long is gone: six missed pings of a stand-by. */
 export const SILENT_MS = 30_000;
 
-/** Sessions of one thread: 20,000 devices and as many stand-bys, with room. About 1 KiB each. */
+/** Sessions of one thread: 20,000 devices and as many stand-bys, with room. */
 export const MAX_SESSIONS = 65_536;
 
 /** LOGINs of one thread being decided. Each costs an X25519 (50 µs) and a placement; a device asks again. */

@@ -1,6 +1,6 @@
 /**
  * SipHash-2-4 with 128-bit output (Aumasson, Bernstein), in plain TypeScript on 32-bit halves: the twin of libsodium's
- * `crypto_shorthash_siphashx24`. 0.2 µs there, about 1 µs here on 32 bytes. Key, input and output are bytes as in the reference code.
+ * `crypto_shorthash_siphashx24`. On 32 bytes, call included: 0.05 µs there, 0.4 µs here. Key, input and output are bytes as in the reference code.
  */
 
 /** A keyed hash of 16 bytes over `bytes`. */

@@ -1,0 +1,51 @@
+import { expect, test } from '@jest/globals';
+import { silentLogger } from '../../telemetry/log.ts';
+import { startStreamServer } from '../server.ts';
+import type { Settings } from '../session.ts';
+import { openNative } from './transport.ts';
+
+test('a thread that dies is told, once', async () => {
+  const told: string[] = [];
+  // A thread cannot start with settings that lack everything.
+  const opened = await openNative(
+    {
+      address: '127.0.0.1',
+      port: 0,
+      threads: 1,
+      site: 'paris',
+      mode: 'Trusted',
+      instance: Buffer.alloc(8),
+      cookieKey: Buffer.alloc(16),
+      maxSegmentBytes: 1_408,
+      settings: {} as Settings,
+    },
+    { report: () => undefined, failed: (error) => told.push(error.message) },
+  );
+  expect(opened.ok).toBe(true);
+  const end = performance.now() + 5_000;
+  while (told.length === 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  if (opened.ok) await opened.value.close();
+  expect(told).toEqual([expect.stringContaining('undefined')]);
+});
+
+test('an IPv6 address is served by plain sockets for now', async () => {
+  const started = await startStreamServer({
+    address: '::1',
+    port: 0,
+    threads: 1,
+    ring: () => ({ current: 1, keys: new Map() }),
+    mode: 'Trusted',
+    site: 'paris',
+    login: async () => ({ kind: 'refuse', code: 'NoServer', retryAfterMs: 0, text: '' }),
+    onSession: () => undefined,
+    onFailure: (error) => {
+      throw error;
+    },
+    log: silentLogger,
+    native: 'auto',
+  });
+  if (!started.ok) throw new Error(started.error.message);
+  expect(started.value.kind).toBe('plain');
+  expect(await started.value.selfTest()).toMatchObject({ ok: true });
+  await started.value.close();
+});
