@@ -1,17 +1,12 @@
-/**
- * A real Kubernetes cluster on one machine, without Docker: each node is a network namespace and a mount namespace of its own, on one bridge.
- *
- *   lan namespace: bridge br0 .1, etcd, API server, controller manager, scheduler, CoreDNS, and whoever runs in it (kubectl, the tests)
- *      ├── node-a .11: containerd, kubelet, kube-proxy; its own /srv and /var/lib/bootfarm
- *      ├── node-b .12 …
- *      └── dhcp .2: a plain DHCP server for machines on the bridge (startDhcp)
- */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** A real Kubernetes cluster on this machine: README.md. Everything here is idempotent, and its record is the state directory alone. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { writePauseImage } from './archive.ts';
+import { makeControlGroups, removeControlGroups } from './cgroups.ts';
+import { connectNodes, makeLan, removeNamespaces } from './network.ts';
 import { makeAuthority, makeCertificate } from './pki.ts';
 import {
-  BRIDGE,
   type ClusterOptions,
   cniConfig,
   containerdConfig,
@@ -27,374 +22,248 @@ import {
   proxyConfig,
   runnerOf,
   SERVICES,
+  SERVICES_API,
 } from './plan.ts';
-import { endProcesses, logPath, recordedNames, runningPid, startProcess } from './processes.ts';
-import { attempt, run, runAsync, until } from './run.ts';
+import { endProcesses, recordedNames, runningPid, startProcess } from './processes.ts';
+import { attempt, runAsync, until } from './run.ts';
+import { restoreSysctls, saveSysctls } from './sysctls.ts';
 
-export interface Cluster {
-  readonly folder: string;
-  readonly options: ClusterOptions;
+export interface Cluster extends ClusterOptions {
+  readonly stateDirectory: string;
+  /** Of an administrator. The API server is reached from `namespace` only. */
   readonly kubeconfig: string;
+  /** The network namespace of the bridge, the control plane and whoever looks on. */
+  readonly namespace: string;
+  readonly bridge: string;
 }
 
-const KUBERNETES = 'v1.34.4';
-export const binaries = (): string =>
-  join(process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME'] ?? '/root', '.cache'), 'bootfarm/bin', KUBERNETES);
-const bin = (name: string): string => join(binaries(), name);
+export const VERSION = 'v1.34.4';
+export const binary = (name: string): string =>
+  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bootfarm', 'bin', VERSION, name);
 
-const CGROUPS = '/sys/fs/cgroup';
-const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'systemd'];
+const BRIDGE = 'br0';
+const READY_MS = 120_000;
 
-export const inNamespace = (netns: string): string[] => ['nsenter', `--net=/run/netns/${netns}`];
-/** A command in the lan namespace, where the API server is reached. */
-export const inLan = (cluster: Cluster): string[] => inNamespace(lanOf(cluster.options));
-
-export const kubectl = (cluster: Cluster, ...args: string[]): Promise<string> => {
-  const [program = '', ...rest] = [...inLan(cluster), bin('kubectl'), '--kubeconfig', cluster.kubeconfig, ...args];
-  return runAsync(program, ...rest);
-};
-
-/** Where the runner sees a folder of a node: nodes share this machine's disk, but not these folders. */
-export const nodePath = (cluster: Cluster, node: string, path: string): string =>
-  join(cluster.folder, node, 'root', path);
-
-const clusterOf = (folder: string, options: ClusterOptions): Cluster => ({
-  folder,
-  options,
-  kubeconfig: join(folder, 'admin.kubeconfig'),
+const clusterOf = (stateDirectory: string, options: ClusterOptions): Cluster => ({
+  ...options,
+  stateDirectory,
+  kubeconfig: join(stateDirectory, 'admin.kubeconfig'),
+  namespace: lanOf(options),
+  bridge: BRIDGE,
 });
 
-/** What a folder holds; undefined when no cluster was started in it. */
-export function findCluster(folder: string): Cluster | undefined {
-  const path = join(folder, 'cluster.json');
-  return existsSync(path) ? clusterOf(folder, JSON.parse(readFileSync(path, 'utf8'))) : undefined;
+/** The cluster that was started with this state directory; undefined when there is none. */
+export function openCluster(stateDirectory: string): Cluster | undefined {
+  const path = join(resolve(stateDirectory), 'cluster.json');
+  return existsSync(path) ? clusterOf(resolve(stateDirectory), JSON.parse(readFileSync(path, 'utf8'))) : undefined;
 }
 
-/** Idempotent: what runs is left alone. Resolves when every node is Ready. */
+/** Starts what is not there yet and waits until every node is Ready. A cluster that lost a process, or was another, is made anew. */
 export async function startCluster(
-  folder: string,
-  options: ClusterOptions = DEFAULTS,
+  options: Partial<ClusterOptions> & { stateDirectory: string },
   say: (line: string) => void = () => {},
 ): Promise<Cluster> {
-  const cluster = clusterOf(folder, options);
-  if (findCluster(folder) && runningPid(folder, 'kube-apiserver') !== undefined) {
-    say('the cluster runs already');
+  const stateDirectory = resolve(options.stateDirectory);
+  const { prefix, network, nodes } = { ...DEFAULTS, ...options };
+  const cluster = clusterOf(stateDirectory, { prefix, network, nodes });
+  const hidden = NODE_FOLDERS.find((folder) => stateDirectory.startsWith(`${folder}/`));
+  if (hidden)
+    throw new Error(`state directory ${stateDirectory} is below ${hidden}, of which each node has its own: move it`);
+  const before = openCluster(stateDirectory);
+  if (before && JSON.stringify(before) === JSON.stringify(cluster) && allRun(cluster)) {
+    say('runs already');
     return cluster;
   }
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'cluster.json'), JSON.stringify(options));
-  makeLan(cluster);
-  makeKeys(cluster);
-  await startControlPlane(cluster);
+  await stopCluster(stateDirectory);
+
+  for (const folder of ['pki', 'etcd']) mkdirSync(join(stateDirectory, folder), { recursive: true });
+  writeFileSync(join(stateDirectory, 'cluster.json'), JSON.stringify({ prefix, network, nodes }));
+  saveSysctls(stateDirectory);
+  makeLan(cluster, BRIDGE);
+  connectNodes(cluster, BRIDGE);
+  makeCredentials(cluster);
+  writePauseImage(join(stateDirectory, 'pause.tar'), PAUSE_IMAGE);
+  await Promise.all([startControlPlane(cluster), ...nodesOf(cluster).map((node) => prepareNode(cluster, node))]);
   say('the API server answers');
-  for (const node of nodesOf(options)) await startNode(cluster, node);
-  await until('every node is Ready', 90_000, async () => {
-    const ready = await kubectl(
-      cluster,
-      'get',
-      'nodes',
-      '-o',
-      'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}',
-    );
-    return ready.split(' ').filter((status) => status === 'True').length === options.nodes.length;
-  });
-  say(`${options.nodes.length} nodes are Ready`);
+  for (const node of nodesOf(cluster)) startNode(cluster, node);
+  startProcess(stateDirectory, 'coredns', [...inLan(cluster), binary('coredns'), '-conf', writeCorefile(cluster)]);
+  await until('every node Ready', READY_MS, async () => (await readyNodes(cluster)).length === nodes.length);
+  say(`${nodes.length} nodes are Ready: ${nodes.join(', ')}`);
   return cluster;
 }
 
-function makeLan({ options }: Cluster): void {
-  const lan = lanOf(options);
-  run('ip', 'netns', 'add', lan);
-  run('ip', '-n', lan, 'link', 'set', 'lo', 'up');
-  run('ip', '-n', lan, 'link', 'add', BRIDGE, 'type', 'bridge');
-  run('ip', '-n', lan, 'addr', 'add', `${runnerOf(options)}/24`, 'dev', BRIDGE);
-  run('ip', '-n', lan, 'link', 'set', BRIDGE, 'up');
-  run('nsenter', `--net=/run/netns/${lan}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+/** Ends every process, namespace, mount and control group of that cluster and removes its state, pods and their data. */
+export async function stopCluster(stateDirectory: string): Promise<void> {
+  const folder = resolve(stateDirectory);
+  const cluster = openCluster(folder);
+  if (!cluster) return;
+  // A node is a process namespace: with its first process everything in it ends, containers and mounts too.
+  await endProcesses(folder, recordedNames(folder));
+  removeNamespaces(cluster);
+  await removeControlGroups(nodesOf(cluster).map((node) => node.netns));
+  restoreSysctls(folder);
+  rmSync(folder, { recursive: true, force: true });
 }
 
-function makeKeys({ folder, options, kubeconfig: admin }: Cluster): void {
-  const pki = join(folder, 'pki');
-  const server = `https://${runnerOf(options)}:6443`;
-  mkdirSync(pki, { recursive: true });
+/** Imports a docker-archive or OCI archive on every node, one after the other: the disk is one. */
+export async function loadImage(cluster: Cluster, archive: string): Promise<void> {
+  for (const node of nodesOf(cluster))
+    await runAsync(...inNode(cluster, node.name), ...ctr(cluster, node), 'images', 'import', resolve(archive));
+}
+
+/** Where a host path of a node lies on this machine: `/srv/vdisks` of node-a is a folder of its own. */
+export function nodePath(cluster: Cluster, node: string, hostPath: string): string {
+  const own = NODE_FOLDERS.some((folder) => hostPath === folder || hostPath.startsWith(`${folder}/`));
+  return own ? join(nodeFolder(cluster, node), 'host', hostPath) : hostPath;
+}
+
+/** What kubectl says; throws with what it complains of. */
+export const kubectl = (cluster: Cluster, ...args: string[]): Promise<string> =>
+  runAsync(...inLan(cluster), binary('kubectl'), '--kubeconfig', cluster.kubeconfig, ...args);
+
+/** Before a command: runs it where the API server is reached. */
+export const inLan = (cluster: Cluster): [string, ...string[]] => ['nsenter', `--net=/run/netns/${cluster.namespace}`];
+
+/** Before a command: runs it on a node, with its processes, mounts and network. */
+export function inNode(cluster: Cluster, node: string): [string, ...string[]] {
+  const pid = runningPid(cluster.stateDirectory, node);
+  if (pid === undefined) throw new Error(`node ${node} does not run`);
+  return ['nsenter', '--target', String(firstOf(pid)), '--mount', '--uts', '--net', '--pid'];
+}
+
+/** `unshare --fork` stays outside; its child is the first process of the node. */
+const firstOf = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+
+const nodeFolder = (cluster: Cluster, node: string): string => join(cluster.stateDirectory, 'nodes', node);
+const pkiOf = (cluster: Cluster): string => join(cluster.stateDirectory, 'pki');
+const socketOf = (cluster: Cluster, node: Node): string => join(nodeFolder(cluster, node.name), 'containerd.sock');
+const ctr = (cluster: Cluster, node: Node): string[] => ['ctr', '-a', socketOf(cluster, node), '-n', 'k8s.io'];
+
+const CONTROL_PLANE = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'coredns'];
+const NODE_PROCESSES = ['containerd', 'kubelet', 'kube-proxy'];
+
+const allRun = (cluster: Cluster): boolean =>
+  [
+    ...CONTROL_PLANE,
+    ...cluster.nodes.flatMap((node) => [node, ...NODE_PROCESSES.map((name) => `${node}.${name}`)]),
+  ].every((name) => runningPid(cluster.stateDirectory, name) !== undefined);
+
+/** Ready, and free of the taints that a new node has: pods are scheduled on it. */
+async function readyNodes(cluster: Cluster): Promise<string[]> {
+  const path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {.spec.taints}{"\\n"}{end}';
+  const lines = (await kubectl(cluster, 'get', 'nodes', '-o', `jsonpath=${path}`)).split('\n');
+  return lines.filter((line) => line === 'True ');
+}
+
+function makeCredentials(cluster: Cluster): void {
+  const pki = pkiOf(cluster);
+  const runner = runnerOf(cluster);
   makeAuthority(pki);
-  makeCertificate(
-    pki,
-    'apiserver',
-    '/CN=kube-apiserver',
-    `DNS:localhost,DNS:kubernetes.default.svc,IP:${runnerOf(options)},IP:10.96.0.1`,
-  );
+  const names = `DNS:localhost,DNS:kubernetes.default.svc,IP:${runner},IP:${SERVICES_API}`;
+  makeCertificate(pki, 'apiserver', '/CN=kube-apiserver', names);
   makeCertificate(pki, 'kubelet-client', '/O=system:masters/CN=kubelet-client', 'DNS:kubelet-client');
-  const users = {
-    admin: '/O=system:masters/CN=admin',
-    'controller-manager': '/CN=system:kube-controller-manager',
-    scheduler: '/CN=system:kube-scheduler',
-    proxy: '/CN=system:kube-proxy',
-  };
-  for (const [user, subject] of Object.entries(users)) {
+  const users = [
+    ['admin', '/O=system:masters/CN=admin'],
+    ['controller-manager', '/CN=system:kube-controller-manager'],
+    ['scheduler', '/CN=system:kube-scheduler'],
+    ['proxy', '/CN=system:kube-proxy'],
+  ] as const;
+  const server = `https://${runner}:6443`;
+  for (const [user, subject] of users) {
     makeCertificate(pki, user, subject, `DNS:${user}`);
-    writeFileSync(user === 'admin' ? admin : join(folder, `${user}.kubeconfig`), kubeconfig(server, pki, user));
+    writeFileSync(join(cluster.stateDirectory, `${user}.kubeconfig`), kubeconfig(server, pki, user));
   }
-  for (const node of nodesOf(options)) {
-    makeCertificate(
-      pki,
-      node.name,
-      `/O=system:nodes/CN=system:node:${node.name}`,
-      `DNS:${node.name},IP:${node.address}`,
-    );
-    writeFileSync(join(folder, `${node.name}.kubeconfig`), kubeconfig(server, pki, node.name));
+  for (const { name, address } of nodesOf(cluster)) {
+    makeCertificate(pki, name, `/O=system:nodes/CN=system:node:${name}`, `DNS:${name},IP:${address}`);
+    writeFileSync(join(cluster.stateDirectory, `${name}.kubeconfig`), kubeconfig(server, pki, name));
   }
 }
 
 async function startControlPlane(cluster: Cluster): Promise<void> {
-  const { folder, options } = cluster;
-  const address = runnerOf(options);
-  const pki = (name: string): string => join(folder, 'pki', name);
-  const start = (name: string, ...args: string[]): void => {
-    startProcess(folder, name, [...inLan(cluster), bin(name), ...args]);
-  };
-  start('etcd', '--data-dir', join(folder, 'etcd'), '--unsafe-no-fsync');
+  const { stateDirectory } = cluster;
+  const pki = pkiOf(cluster);
+  const runner = runnerOf(cluster);
+  const start = (name: string, ...args: string[]): unknown =>
+    startProcess(stateDirectory, name, [...inLan(cluster), binary(name), ...args]);
+  start('etcd', '--data-dir', join(stateDirectory, 'etcd'), '--unsafe-no-fsync');
   start(
     'kube-apiserver',
     '--etcd-servers=http://127.0.0.1:2379',
     '--secure-port=6443',
-    `--bind-address=${address}`,
-    `--advertise-address=${address}`,
-    `--tls-cert-file=${pki('apiserver.crt')}`,
-    `--tls-private-key-file=${pki('apiserver.key')}`,
-    `--client-ca-file=${pki('ca.crt')}`,
-    '--kubelet-preferred-address-types=InternalIP', // or logs and exec look the node's name up in DNS
+    `--bind-address=${runner}`,
+    `--advertise-address=${runner}`,
+    `--tls-cert-file=${pki}/apiserver.crt`,
+    `--tls-private-key-file=${pki}/apiserver.key`,
+    `--client-ca-file=${pki}/ca.crt`,
+    // Names of nodes are in no DNS: logs and exec go to their addresses.
+    '--kubelet-preferred-address-types=InternalIP',
+    `--kubelet-client-certificate=${pki}/kubelet-client.crt`,
+    `--kubelet-client-key=${pki}/kubelet-client.key`,
+    `--kubelet-certificate-authority=${pki}/ca.crt`,
     '--service-account-issuer=https://kubernetes.default.svc',
-    `--service-account-key-file=${pki('sa.pub')}`,
-    `--service-account-signing-key-file=${pki('sa.key')}`,
+    `--service-account-key-file=${pki}/sa.pub`,
+    `--service-account-signing-key-file=${pki}/sa.key`,
     `--service-cluster-ip-range=${SERVICES}`,
     '--authorization-mode=Node,RBAC',
-    '--allow-privileged=true',
     '--enable-admission-plugins=NodeRestriction',
-    `--kubelet-client-certificate=${pki('kubelet-client.crt')}`,
-    `--kubelet-client-key=${pki('kubelet-client.key')}`,
-    `--kubelet-certificate-authority=${pki('ca.crt')}`,
+    '--allow-privileged=true',
   );
-  // The controller manager ends when it comes before /readyz says ok.
-  await until(
-    'the API server is ready',
-    60_000,
-    async () => (await kubectl(cluster, 'get', '--raw', '/readyz')) === 'ok',
-  );
+  // The controller manager gives up on an API server that is not ready, and a body with "ok" is not enough: failing checks print it too.
+  await until('the API server ready', READY_MS, () => kubectl(cluster, 'get', '--raw', '/readyz'));
+  const common = ['--bind-address=127.0.0.1', '--leader-elect=false'];
   start(
     'kube-controller-manager',
-    `--kubeconfig=${join(folder, 'controller-manager.kubeconfig')}`,
+    ...common,
+    '--kubeconfig=controller-manager.kubeconfig',
     '--use-service-account-credentials',
-    `--service-account-private-key-file=${pki('sa.key')}`,
-    `--root-ca-file=${pki('ca.crt')}`,
-    '--bind-address=127.0.0.1',
-    '--leader-elect=false',
+    `--service-account-private-key-file=${pki}/sa.key`,
+    `--root-ca-file=${pki}/ca.crt`,
   );
-  start(
-    'kube-scheduler',
-    `--kubeconfig=${join(folder, 'scheduler.kubeconfig')}`,
-    '--bind-address=127.0.0.1',
-    '--leader-elect=false',
-  );
-  writeFileSync(join(folder, 'Corefile'), corefile(address, cluster.kubeconfig));
-  start('coredns', '-conf', join(folder, 'Corefile'));
-  writePauseImage(join(folder, 'pause.tar'), PAUSE_IMAGE);
+  start('kube-scheduler', ...common, '--kubeconfig=scheduler.kubeconfig');
 }
 
-async function startNode(cluster: Cluster, node: Node): Promise<void> {
-  const { folder, options } = cluster;
-  const own = join(folder, node.name);
-  const lan = lanOf(options);
-  for (const name of ['cni', 'kubelet', 'containerd']) mkdirSync(join(own, name), { recursive: true });
-  connectNode(node, lan, runnerOf(options));
-
-  // The holder keeps the mount namespace; everything of the node runs inside it.
-  const holder = startProcess(folder, `${node.name}.holder`, [
-    ...inNamespace(node.netns),
-    ...['unshare', '--mount', '--propagation', 'slave', 'sleep', 'infinity'],
+/** The node's first process, which keeps its namespaces, and its containerd with the sandbox image. */
+async function prepareNode(cluster: Cluster, node: Node): Promise<void> {
+  const { stateDirectory } = cluster;
+  const folder = nodeFolder(cluster, node.name);
+  for (const path of ['cni', ...NODE_FOLDERS.map((own) => join('host', own))])
+    mkdirSync(join(folder, path), { recursive: true });
+  writeFileSync(join(folder, 'containerd.toml'), containerdConfig(folder));
+  writeFileSync(join(folder, 'cni', '10-bootfarm.conflist'), cniConfig(node, folder));
+  makeControlGroups(node.netns);
+  const binds = NODE_FOLDERS.map((own) => `mount --bind '${folder}/host${own}' ${own}`);
+  // Shared again within: what a pod mounts with Bidirectional propagation reaches the node's other pods, and never this machine.
+  // SIGCHLD is ignored, so that the kernel reaps the orphans that containerd leaves to the first process.
+  const script = [...binds, 'mount --make-rshared /', `hostname ${node.name}`, "trap '' CHLD", 'exec sleep infinity'];
+  const unshare = ['unshare', '--mount', '--propagation=private', '--uts', '--pid', '--fork', '--mount-proc'];
+  startProcess(stateDirectory, node.name, [
+    ...['nsenter', `--net=/run/netns/${node.netns}`, ...unshare, '--kill-child', 'sh', '-ec', script.join('\n')],
   ]);
-  const inside = ['nsenter', `--mount=/proc/${holder}/ns/mnt`, `--net=/run/netns/${node.netns}`];
-  const [enter = '', ...entering] = inside;
-  await until(
-    `${node.name} has a mount namespace`,
-    5_000,
-    () => mountNamespace(holder) !== mountNamespace(process.pid),
-  );
-  for (const path of NODE_FOLDERS) {
-    mkdirSync(join(own, 'root', path), { recursive: true });
-    if (!existsSync(path)) makePlaceholder(folder, path);
-    run(enter, ...entering, 'mount', '--bind', join(own, 'root', path), path);
-  }
-  run(enter, ...entering, 'mount', '--bind', own, own);
-  run(enter, ...entering, 'mount', '--make-rshared', own); // Bidirectional propagation needs it
-
-  writeFileSync(join(own, 'containerd.toml'), containerdConfig(own));
-  writeFileSync(join(own, 'cni/10-bootfarm.conflist'), cniConfig(node, own));
-  writeFileSync(join(own, 'kubelet.json'), kubeletConfig(node, own, join(folder, 'pki'), runnerOf(options)));
-  writeFileSync(join(own, 'proxy.json'), proxyConfig(node, join(folder, 'proxy.kubeconfig')));
-  makeCgroups(node);
-  startProcess(folder, `${node.name}.containerd`, [...inside, 'containerd', '-c', join(own, 'containerd.toml')]);
-  await until(`containerd of ${node.name} answers`, 20_000, () =>
-    runAsync('ctr', '-a', join(own, 'containerd.sock'), 'version'),
-  );
-  await importImage(cluster, node, join(folder, 'pause.tar'));
-  startProcess(folder, `${node.name}.kubelet`, [
-    ...inside,
-    bin('kubelet'),
-    `--config=${join(own, 'kubelet.json')}`,
-    `--kubeconfig=${join(folder, `${node.name}.kubeconfig`)}`,
-    `--hostname-override=${node.name}`,
-    `--root-dir=${join(own, 'kubelet')}`,
-    `--node-ip=${node.address}`,
-  ]);
-  startProcess(folder, `${node.name}.kube-proxy`, [
-    ...inside,
-    bin('kube-proxy'),
-    `--config=${join(own, 'proxy.json')}`,
-  ]);
+  await until(`${node.name} set up`, READY_MS, () => attempt(...inNode(cluster, node.name), 'pgrep', '-x', 'sleep'));
+  const containerd = ['containerd', '-c', join(folder, 'containerd.toml')];
+  startProcess(stateDirectory, `${node.name}.containerd`, [...inNode(cluster, node.name), ...containerd]);
+  await until(`containerd of ${node.name}`, READY_MS, () => attempt('ctr', '-a', socketOf(cluster, node), 'version'));
+  const pause = join(stateDirectory, 'pause.tar');
+  await runAsync(...inNode(cluster, node.name), ...ctr(cluster, node), 'images', 'import', pause);
 }
 
-const mountNamespace = (pid: number): string => run('readlink', `/proc/${pid}/ns/mnt`);
-
-function connectNode(node: Node, lan: string, gateway: string): void {
-  run('ip', 'netns', 'add', node.netns);
-  run('ip', '-n', node.netns, 'link', 'set', 'lo', 'up');
-  run('ip', '-n', lan, 'link', 'add', node.port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', node.netns);
-  run('ip', '-n', lan, 'link', 'set', node.port, 'master', BRIDGE, 'up');
-  run('ip', '-n', node.netns, 'addr', 'add', `${node.address}/24`, 'dev', 'eth0');
-  run('ip', '-n', node.netns, 'link', 'set', 'eth0', 'up');
-  run('ip', '-n', node.netns, 'route', 'add', 'default', 'via', gateway);
-  run('ip', '-n', lan, 'route', 'add', `${node.pods}.0/24`, 'via', node.address); // pods of one node to those of another: by way of the lan
-  run('nsenter', `--net=/run/netns/${node.netns}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+function startNode(cluster: Cluster, node: Node): void {
+  const { stateDirectory } = cluster;
+  const folder = nodeFolder(cluster, node.name);
+  const kubelet = join(folder, 'kubelet.json');
+  const proxy = join(folder, 'kube-proxy.json');
+  writeFileSync(kubelet, kubeletConfig(node, folder, pkiOf(cluster), runnerOf(cluster)));
+  writeFileSync(proxy, proxyConfig(node, join(stateDirectory, 'proxy.kubeconfig')));
+  const start = (name: string, ...args: string[]): unknown =>
+    startProcess(stateDirectory, `${node.name}.${name}`, [...inNode(cluster, node.name), binary(name), ...args]);
+  const credentials = `--kubeconfig=${join(stateDirectory, `${node.name}.kubeconfig`)}`;
+  start('kubelet', `--config=${kubelet}`, credentials, `--hostname-override=${node.name}`, `--node-ip=${node.address}`);
+  start('kube-proxy', `--config=${proxy}`);
 }
 
-/** A mount needs a folder below it; what was not there before is noted, and goes with the cluster. */
-function makePlaceholder(folder: string, path: string): void {
-  mkdirSync(path);
-  const note = join(folder, 'placeholders.json');
-  const made: string[] = existsSync(note) ? JSON.parse(readFileSync(note, 'utf8')) : [];
-  writeFileSync(note, JSON.stringify([...made, path]));
-}
-
-/** cgroup v1: the kubelet wants its root in every hierarchy, and a cpuset is filled in by hand. */
-function makeCgroups(node: Node): void {
-  for (const controller of CONTROLLERS)
-    if (existsSync(join(CGROUPS, controller))) mkdirSync(join(CGROUPS, controller, node.netns), { recursive: true });
-  for (const file of ['cpuset.cpus', 'cpuset.mems'])
-    writeFileSync(join(CGROUPS, 'cpuset', node.netns, file), readFileSync(join(CGROUPS, 'cpuset', file)));
-}
-
-async function importImage(cluster: Cluster, node: Node, archive: string): Promise<void> {
-  await runAsync(
-    'ctr',
-    '-a',
-    join(cluster.folder, node.name, 'containerd.sock'),
-    '-n',
-    'k8s.io',
-    'images',
-    'import',
-    archive,
-  );
-}
-
-/** Imports a docker-archive into every node. */
-export async function loadImage(cluster: Cluster, archive: string): Promise<void> {
-  for (const node of nodesOf(cluster.options)) await importImage(cluster, node, archive);
-}
-
-/**
- * A DHCP server that knows nothing of boot, in a namespace of its own on the bridge, as a site has one. It sends IPv6 router
- * advertisements, too: without them iPXE waits 16 s at each stage.
- */
-export async function startDhcp(cluster: Cluster): Promise<void> {
-  const { folder, options } = cluster;
-  const netns = `${options.prefix}-dhcp`;
-  if (runningPid(folder, 'dnsmasq') !== undefined) return;
-  const lan = lanOf(options);
-  const port = `${options.prefix}vdhcp`;
-  run('ip', 'netns', 'add', netns);
-  run('ip', '-n', lan, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
-  run('ip', '-n', lan, 'link', 'set', port, 'master', BRIDGE, 'up');
-  run('ip', '-n', netns, 'addr', 'add', `${options.network}.2/24`, 'dev', 'eth0');
-  run('ip', '-n', netns, 'addr', 'add', 'fd00:77::2/64', 'dev', 'eth0', 'nodad');
-  run('ip', '-n', netns, 'link', 'set', 'eth0', 'up');
-  const lines = [
-    'interface=eth0',
-    'bind-dynamic',
-    'port=0',
-    `dhcp-range=${options.network}.100,${options.network}.199,1h`,
-    `dhcp-option=option:router,${runnerOf(options)}`,
-    'enable-ra',
-    'dhcp-range=fd00:77::100,fd00:77::1ff,slaac,64,1h',
-    `dhcp-leasefile=${join(folder, 'dnsmasq.leases')}`,
-    'log-dhcp',
-  ];
-  writeFileSync(join(folder, 'dnsmasq.conf'), `${lines.join('\n')}\n`);
-  startProcess(folder, 'dnsmasq', [
-    ...inNamespace(netns),
-    'dnsmasq',
-    '--keep-in-foreground',
-    '--log-facility=-',
-    `--conf-file=${join(folder, 'dnsmasq.conf')}`,
-  ]);
-  await until('the DHCP server is ready', 5_000, () =>
-    /DHCP, IP range/.test(readFileSync(logPath(folder, 'dnsmasq'), 'utf8')),
-  );
-}
-
-/** Ends everything that was started in the folder and removes every trace, the folder included. Nothing there is fine. */
-export async function stopCluster(folder: string): Promise<void> {
-  const cluster = findCluster(folder);
-  if (!cluster) return;
-  const nodes = nodesOf(cluster.options);
-  await endProcesses(
-    folder,
-    nodes.map(({ name }) => `${name}.kubelet`),
-  );
-  for (const node of nodes) await endContainers(join(folder, node.name, 'containerd.sock'));
-  const holders = nodes.map(({ name }) => `${name}.holder`);
-  await endProcesses(
-    folder,
-    recordedNames(folder).filter((name) => !holders.includes(name)),
-  );
-  await endShims(folder);
-  await endProcesses(folder, holders); // the mount namespaces go with them, and every mount inside
-  for (const netns of [...nodes.map((node) => node.netns), `${cluster.options.prefix}-dhcp`, lanOf(cluster.options)])
-    attempt('ip', 'netns', 'del', netns);
-  for (const node of nodes) await removeCgroups(node);
-  const note = join(folder, 'placeholders.json');
-  if (existsSync(note))
-    for (const path of (JSON.parse(readFileSync(note, 'utf8')) as string[]).reverse()) rmdirSync(path);
-  rmSync(folder, { recursive: true, force: true });
-}
-
-async function endContainers(socket: string): Promise<void> {
-  const ctr = (...args: string[]): string[] =>
-    (attempt('ctr', '-a', socket, '-n', 'k8s.io', ...args) ?? '').split('\n').filter(Boolean);
-  for (const task of ctr('tasks', 'ls', '-q')) ctr('tasks', 'kill', '-s', 'KILL', task);
-  await until('containers have ended', 10_000, () => {
-    for (const task of ctr('tasks', 'ls', '-q')) ctr('tasks', 'rm', '-f', task);
-    return ctr('tasks', 'ls', '-q').length === 0;
-  }).catch(() => {}); // their shims are ended below
-}
-
-/** containerd's shims outlive it; they are known by the socket of our containerd on their command line. */
-async function endShims(folder: string): Promise<void> {
-  const shims = (): number[] =>
-    (attempt('ps', '-eo', 'pid=,args=') ?? '')
-      .split('\n')
-      .filter((line) => line.includes('containerd-shim') && line.includes(folder))
-      .map((line) => Number.parseInt(line, 10));
-  for (const pid of shims()) process.kill(pid, 'SIGKILL');
-  await until('shims have ended', 5_000, () => shims().length === 0);
-}
-
-async function removeCgroups(node: Node): Promise<void> {
-  const roots = [...CONTROLLERS, 'unified']
-    .map((controller) => join(CGROUPS, controller, node.netns))
-    .filter(existsSync);
-  if (roots.length === 0) return;
-  await until(`cgroups of ${node.name} are empty`, 5_000, () => {
-    attempt('find', ...roots, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';');
-    return !roots.some(existsSync);
-  });
+function writeCorefile(cluster: Cluster): string {
+  const path = join(cluster.stateDirectory, 'Corefile');
+  writeFileSync(path, corefile(runnerOf(cluster), cluster.kubeconfig));
+  return path;
 }

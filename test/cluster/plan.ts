@@ -1,7 +1,7 @@
 /** What a cluster is made of: names, addresses and configuration texts. Pure; `cluster.ts` makes it so. */
 
 export interface ClusterOptions {
-  /** Before the name of each namespace, interface and cgroup; two clusters on one machine need two. At most 4 letters. */
+  /** Before the name of each namespace and cgroup; two clusters on one machine need two. At most 4 letters. */
   readonly prefix: string;
   /** First three numbers of the /24 that the nodes, the runner and the machines are in. */
   readonly network: string;
@@ -14,16 +14,15 @@ export interface Node {
   readonly address: string;
   /** First three numbers of the /24 of its pods. */
   readonly pods: string;
-  /** Its end of the cable to the bridge. */
-  readonly port: string;
 }
 
 export const DEFAULTS: ClusterOptions = { prefix: 'bf', network: '10.77.0', nodes: ['node-a', 'node-b', 'node-c'] };
 
 export const lanOf = ({ prefix }: ClusterOptions): string => `${prefix}-lan`;
 export const runnerOf = ({ network }: ClusterOptions): string => `${network}.1`;
-export const BRIDGE = 'br0';
 export const SERVICES = '10.96.0.0/16';
+/** Its first address is the API server's. */
+export const SERVICES_API = '10.96.0.1';
 export const PAUSE_IMAGE = 'bootfarm.local/pause:1';
 
 export const nodesOf = ({ prefix, network, nodes }: ClusterOptions): readonly Node[] =>
@@ -32,18 +31,13 @@ export const nodesOf = ({ prefix, network, nodes }: ClusterOptions): readonly No
     netns: `${prefix}-${name}`,
     address: `${network}.${11 + index}`,
     pods: `10.88.${11 + index}`,
-    port: `${prefix}v${11 + index}`,
   }));
 
-/** Folders of the host of which each node has its own, because all nodes share this machine's disk. */
-export const NODE_FOLDERS = [
-  '/srv',
-  '/var/lib/bootfarm',
-  '/var/lib/kubelet',
-  '/var/lib/cni',
-  '/var/log',
-  '/run/containerd',
-];
+/**
+ * Folders of which each node has its own, because all nodes share this machine's disk: stores, state, and where the kubelet, containerd
+ * and CNI plugins leave things. Every other host path is the same folder on all nodes.
+ */
+export const NODE_FOLDERS = ['/srv', '/var/lib', '/var/log', '/run'] as const;
 
 export const containerdConfig = (folder: string): string => `version = 2
 root = "${folder}/containerd/root"
@@ -52,6 +46,8 @@ state = "${folder}/containerd/state"
   address = "${folder}/containerd.sock"
 [ttrpc]
   address = "${folder}/containerd.sock.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
   restrict_oom_score_adj = true
@@ -81,7 +77,6 @@ export const cniConfig = (node: Node, folder: string): string =>
           routes: [{ dst: '0.0.0.0/0' }],
         },
       },
-      { type: 'portmap', capabilities: { portMappings: true } },
     ],
   });
 
@@ -106,7 +101,7 @@ export const kubeletConfig = (node: Node, folder: string, pki: string, dns: stri
     containerRuntimeEndpoint: `unix://${folder}/containerd.sock`,
     tlsCertFile: `${pki}/${node.name}.crt`,
     tlsPrivateKeyFile: `${pki}/${node.name}.key`,
-    podLogsDir: `${folder}/podlogs`,
+    volumePluginDir: `${folder}/volume-plugins`,
     evictionHard: {
       'memory.available': '100Mi',
       'nodefs.available': '1%',

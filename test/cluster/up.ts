@@ -1,8 +1,7 @@
 /** `make cluster`: a three-node cluster in .build/cluster, left running. */
 import { join } from 'node:path';
-import { inLan, startCluster } from './cluster.ts';
+import { binary, inLan, startCluster } from './cluster.ts';
 
-const cluster = await startCluster(join(import.meta.dirname, '../../.build/cluster'), undefined, (line) =>
-  console.log(`cluster: ${line}`),
-);
-console.log(`cluster: use it by ${inLan(cluster).join(' ')} kubectl --kubeconfig ${cluster.kubeconfig}`);
+const stateDirectory = join(import.meta.dirname, '../../.build/cluster');
+const cluster = await startCluster({ stateDirectory }, (line) => console.log(`cluster: ${line}`));
+console.log(`cluster: use it by ${inLan(cluster).join(' ')} ${binary('kubectl')} --kubeconfig ${cluster.kubeconfig}`);
