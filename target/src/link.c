@@ -5,11 +5,12 @@
 #include "session.h"
 
 void link_owes(struct link *l, int64_t now) {
-    if (l->asks == 0 && !l->pinged) l->waiting_us = now;
+    if (!l->owes) l->waiting_us = now;
+    l->owes = true;
 }
 
 bool link_silent(const struct link *l, int64_t us, int64_t now) {
-    return l->state == UP && (l->asks > 0 || l->pinged) && now - l->waiting_us >= us;
+    return l->state == UP && l->owes && now - l->waiting_us >= us;
 }
 
 static void send_attach(struct session *s, struct link *l, int64_t now) {
@@ -73,7 +74,9 @@ void link_tick(struct session *s, int index, int64_t now) {
         session_leave(s, index, "was silent for 500 ms", 0, now);
         return;
     }
-    if (l->state != UP || now < l->ping_us) return;
+    if (l->state != UP) return;
+    if (!l->pinged && link_silent(l, HEDGE_AFTER_US, now)) link_ping(s, index, now); /* what was asked may be answered elsewhere by now */
+    if (now < l->ping_us) return;
     if (index == s->current && !l->pinged && now - l->heard_us < PING_IDLE_US) l->ping_us = l->heard_us + PING_IDLE_US;
     else link_ping(s, index, now);
 }
@@ -97,7 +100,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->segment_bytes = p->segment_bytes;
     l->number = 0;
     l->asks = 0;
-    l->pinged = false;
+    l->pinged = l->owes = false;
     l->fails = 0;
     l->state = UP;
     l->heard_us = l->waiting_us = now;
@@ -142,7 +145,7 @@ static void pong(struct session *s, int index, const struct packet *p, int64_t n
     s->list_wanted |= p->list_version != s->identity->servers.version;
 }
 
-void link_receive(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+static void receive(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
     struct link *l = &s->links[index];
     if (p->type == COOKIE || p->type == ATTACHED || p->type == REFUSE) {
         handshake(s, index, p, bytes, n, now);
@@ -190,4 +193,10 @@ void link_receive(struct session *s, int index, const struct packet *p, const ui
     default:
         drop(s, DROP_MALFORMED);
     }
+}
+
+void link_receive(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    struct link *l = &s->links[index];
+    receive(s, index, p, bytes, n, now);
+    if (l->heard_us == now) l->owes = l->asks > 0 || l->pinged;
 }

@@ -84,8 +84,11 @@ static void make_current(struct session *s, int link, int64_t now) {
 void session_attached(struct session *s, int link, int64_t now) {
     struct link *l = &s->links[link];
     const int old = s->current;
-    if (old == NONE) make_current(s, link, now);
-    else if (s->moving == link) {
+    if (old == NONE) {
+        for (int i = 0; i < MAX_SERVERS; i++)
+            if (s->links[i].fails == 0) s->links[i].next_us = now; /* the others waited for the one that was preferred */
+        make_current(s, link, now);
+    } else if (s->moving == link) {
         reads_forget(s, old);
         link_bye(s, old, 1);
         s->identity->counters.moves++;
@@ -113,7 +116,7 @@ void session_leave(struct session *s, int link, const char *why, int64_t retry_u
     reads_forget(s, link);
     l->state = AWAY;
     l->asks = 0;
-    l->pinged = false;
+    l->pinged = l->owes = false;
     l->fails++;
     l->next_us = now + jitter(s, retry_us > 0 ? retry_us : pause < PROBE_MAX_US ? pause : PROBE_MAX_US);
     if (s->moving == link) s->moving = NONE;
@@ -379,7 +382,7 @@ int64_t session_wake(const struct session *s, int64_t now) {
         if (l->state == ATTACHING || (l->state == AWAY && s->standby == NONE)) sooner(&wake, l->next_us);
         if (l->state != UP) continue;
         sooner(&wake, l->ping_us);
-        if (l->asks == 0 && !l->pinged) continue;
+        if (!l->owes) continue;
         if (now - l->waiting_us < HEDGE_AFTER_US) sooner(&wake, l->waiting_us + HEDGE_AFTER_US);
         sooner(&wake, l->waiting_us + LEAVE_AFTER_US);
     }

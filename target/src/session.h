@@ -92,7 +92,8 @@ struct link {
     struct rtt rtt;
     struct window window;
     unsigned asks;
-    int64_t waiting_us; /* since when it owes us anything: its silence */
+    bool owes;          /* something was sent after its last word, be it answered by another server since */
+    int64_t waiting_us; /* since when: its silence */
     int64_t heard_us, ping_us;
     bool pinged;
     uint64_t ping_number;

@@ -1,0 +1,387 @@
+/* The session in virtual time against servers of a few lines: who serves, what is asked again, what is dropped, and how long a read takes. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "check.h"
+#include "session.h"
+
+#define MS(n) ((int64_t)(n) * 1000)
+enum { FARM = 3, QUEUE = 4096, SEGMENT = 1408, DISK_MIB = 64, TRIP_US = 200, SEED = 20261123 };
+
+enum trouble { NO_TROUBLE, FORGED_DATA, WRONG_SESSION, SHORT_SEGMENT, WRONG_OFFSET, TWICE, STRANGER };
+
+/* Servers share a ticket; each keeps one session. */
+static struct server {
+    struct entry entry;
+    bool dead;
+    uint32_t session;
+    uint64_t number, instance;
+    struct traffic_keys keys;
+    unsigned reads, pings, byes;
+} servers[FARM];
+
+static struct {
+    int64_t at;
+    int from;
+    size_t n;
+    uint8_t bytes[MAX_PACKET_BYTES];
+} queue[QUEUE];
+
+static struct session *s;
+static struct identity identity;
+static int64_t now;
+static enum mode mode;
+static unsigned done, loss_in_100;
+static enum trouble trouble;
+static uint8_t session_key[32];
+static char last_said[128];
+
+static uint8_t content(uint64_t at) { return (uint8_t)(at ^ at >> 9 ^ at >> 17); }
+
+static void arrive(int from, const uint8_t *bytes, size_t n, int64_t delay) {
+    if (loss_in_100 > 0 && (unsigned)random() % 100 < loss_in_100) return;
+    for (int i = 0; i < QUEUE; i++) {
+        if (queue[i].n > 0) continue;
+        queue[i].at = now + delay;
+        queue[i].from = from;
+        queue[i].n = n;
+        memcpy(queue[i].bytes, bytes, n);
+        return;
+    }
+}
+
+static void answer_header(uint8_t *out, size_t n, const struct server *server, uint8_t type, uint64_t number) {
+    memset(out, 0, n);
+    out[0] = type;
+    out[1] = 1;
+    put32(out + 4, server->session);
+    put64(out + 8, number);
+}
+
+static void put_entry(uint8_t *out, const struct entry *entry) {
+    out[0] = entry->family;
+    out[1] = entry->state;
+    put16(out + 2, entry->port);
+    memcpy(out + 4, entry->address, 16);
+}
+
+static void on_login(int index, const uint8_t *bytes) {
+    uint8_t out[MAX_PACKET_BYTES] = {TICKET, 1}, secret[32], key[16];
+    const size_t n = 88 + 8 + FARM * ENTRY_BYTES + TAG_BYTES;
+    memset(secret, 7, sizeof secret);
+    memcpy(out + 16, bytes + 16, 16);
+    crypto_scalarmult_base(out + 32, secret);
+    put64(out + 64, (uint64_t)DISK_MIB << 20);
+    put32(out + 72, 512);
+    out[76] = (uint8_t)mode;
+    out[77] = 1;
+    put16(out + 78, 8);
+    put32(out + 80, 1);
+    put16(out + 84, FARM);
+    memcpy(out + 88, "a ticket", 8);
+    for (int i = 0; i < FARM; i++) put_entry(out + 96 + i * ENTRY_BYTES, &servers[i].entry);
+    uint8_t shared[32], salt[64], both[48];
+    if (crypto_scalarmult(shared, secret, bytes + 56) != 0) abort();
+    memcpy(salt, bytes + 56, 32);
+    memcpy(salt + 32, out + 32, 32);
+    hkdf(both, sizeof both, shared, 32, salt, 64, (const uint8_t *)"bootfarm session 1", 18);
+    memcpy(session_key, both, 32);
+    memcpy(key, both + 32, 16);
+    sign(out, n, key);
+    arrive(index, out, n, TRIP_US);
+}
+
+static void on_attach(int index, const uint8_t *bytes) {
+    struct server *server = &servers[index];
+    uint8_t out[88], nonce[16];
+    memset(nonce, index + 1, sizeof nonce);
+    server->session = (uint32_t)random() | 1;
+    server->instance = 1000 + (uint64_t)index;
+    server->number = 1;
+    traffic_keys(&server->keys, session_key, bytes + 16, nonce, server->instance);
+    answer_header(out, sizeof out, server, ATTACHED, 1);
+    memcpy(out + 16, bytes + 16, 16);
+    memcpy(out + 32, nonce, 16);
+    put64(out + 48, server->instance);
+    put16(out + 56, SEGMENT);
+    out[58] = (uint8_t)mode;
+    out[59] = 1;
+    put32(out + 60, 1);
+    put64(out + 64, (uint64_t)DISK_MIB << 20);
+    sign(out, sizeof out, server->keys.server_tag);
+    arrive(index, out, sizeof out, TRIP_US);
+}
+
+static void on_read(int index, const uint8_t *bytes) {
+    struct server *server = &servers[index];
+    static uint8_t whole[DATA_SIGNED_BYTES + MAX_READ_BYTES];
+    uint8_t head[64], nonce[12] = {0}, nothing[1];
+    const uint64_t offset = get64(bytes + 16), number = ++server->number;
+    const uint32_t length = get32(bytes + 24);
+    server->reads++;
+    answer_header(head, sizeof head, server, DATA, number);
+    memcpy(head + 16, bytes + 8, 8);
+    put64(head + 24, offset);
+    put32(head + 32, length);
+    memcpy(whole, head, DATA_SIGNED_BYTES);
+    for (uint32_t i = 0; i < length; i++) whole[DATA_SIGNED_BYTES + i] = content(offset + i);
+    put64(nonce + 4, number);
+    if (mode == TRUSTED) memcpy(head + 40, bytes + 32, 16);
+    else
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole,
+                                                           DATA_SIGNED_BYTES + length, NULL, nonce, server->keys.server_data);
+    for (uint32_t at = 0; at < length; at += SEGMENT) {
+        uint8_t out[MAX_PACKET_BYTES];
+        const uint32_t n = length - at < SEGMENT ? length - at : SEGMENT;
+        memcpy(out, head, 64);
+        put32(out + 56, at);
+        memcpy(out + 64, whole + DATA_SIGNED_BYTES + at, n);
+        const bool spoil = trouble != NO_TROUBLE && at == 0 && random() % 2 == 0;
+        if (spoil) {
+            uint8_t bad[MAX_PACKET_BYTES];
+            size_t bad_n = 64 + n;
+            memcpy(bad, out, bad_n);
+            if (trouble == FORGED_DATA) bad[70] ^= 1;
+            if (trouble == FORGED_DATA && mode == TRUSTED) bad[41] ^= 1; /* whoever is off the path cannot know the tag */
+            if (trouble == WRONG_SESSION) bad[5] ^= 1;
+            if (trouble == SHORT_SEGMENT) bad_n -= 64;
+            if (trouble == WRONG_OFFSET) bad[30] ^= 2;
+            arrive(trouble == STRANGER ? FARM : index, bad, bad_n, TRIP_US / 2);
+        }
+        arrive(index, out, 64 + n, TRIP_US + at / 100);
+    }
+}
+
+static void on_send(void *context, const struct entry *to, const uint8_t *bytes, size_t n) {
+    (void)context;
+    for (int i = 0; i < FARM; i++) {
+        struct server *server = &servers[i];
+        if (!entry_same(&server->entry, to) || server->dead) continue;
+        if (loss_in_100 > 0 && (unsigned)random() % 100 < loss_in_100) return;
+        if (bytes[0] == LOGIN) on_login(i, bytes);
+        if (bytes[0] == ATTACH) on_attach(i, bytes);
+        if (bytes[0] < READ) return;
+        uint8_t out[56];
+        if (get32(bytes + 4) != server->session || !signed_by(bytes, n, server->keys.client_tag)) {
+            answer_header(out, 32, server, UNKNOWN, get64(bytes + 8));
+            memcpy(out + 4, bytes + 4, 4);
+            memcpy(out + 16, bytes + n - 16, 16);
+            if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
+        } else if (bytes[0] == READ) on_read(i, bytes);
+        else if (bytes[0] == BYE) server->byes++;
+        else if (bytes[0] == PING) {
+            server->pings++;
+            answer_header(out, 48, server, PONG, ++server->number);
+            out[16] = STREAMING;
+            put32(out + 20, 1);
+            memcpy(out + 24, bytes + 24, 8);
+            sign(out, 48, server->keys.server_tag);
+            arrive(i, out, 48, TRIP_US);
+        }
+    }
+}
+
+static void on_filled(void *context, unsigned read) {
+    (void)context;
+    const struct read *r = &s->reads[read];
+    const uint8_t *data = session_data(s, read);
+    uint32_t right = 0;
+    while (right < r->length && data[right] == content(r->offset + right)) right++;
+    CHECK(right == r->length, "byte %u of a read of %u at %llu is wrong", right, r->length, (unsigned long long)r->offset);
+    done++;
+    session_release(s, read);
+}
+
+static void on_say(void *context, const struct entry *subject, const char *text) {
+    (void)context;
+    (void)subject;
+    snprintf(last_said, sizeof last_said, "%s", text);
+}
+
+static void on_random(void *context, uint8_t *bytes, size_t n) {
+    (void)context;
+    while (n-- > 0) *bytes++ = (uint8_t)random();
+}
+
+/* Lets time pass: packets in their order, and timers when the session wants them. */
+static void pass(int64_t us) {
+    const int64_t end = now + us;
+    while (now < end) {
+        int next = NONE;
+        for (int i = 0; i < QUEUE; i++)
+            if (queue[i].n > 0 && (next == NONE || queue[i].at < queue[next].at)) next = i;
+        const int64_t wake = session_wake(s, now);
+        if (next != NONE && queue[next].at <= wake && queue[next].at <= end) {
+            now = queue[next].at > now ? queue[next].at : now;
+            const struct entry nobody = {.family = 4, .port = 1};
+            const int from = queue[next].from;
+            if (from >= FARM || !servers[from].dead)
+                session_receive(s, from < FARM ? &servers[from].entry : &nobody, queue[next].bytes, queue[next].n, now);
+            queue[next].n = 0;
+        } else {
+            now = wake < end ? wake : end;
+            session_tick(s, now);
+        }
+    }
+}
+
+static const struct effects EFFECTS = {NULL, on_send, on_filled, on_say, on_random};
+
+static void begin(enum mode wanted) {
+    memset(servers, 0, sizeof servers);
+    memset(queue, 0, sizeof queue);
+    memset(&identity, 0, sizeof identity);
+    mode = wanted;
+    loss_in_100 = done = 0;
+    trouble = NO_TROUBLE;
+    now = MS(1000);
+    for (int i = 0; i < FARM; i++) {
+        servers[i].entry = (struct entry){.family = 4, .state = STREAMING, .port = 6910, .address = {10, 0, 0, (uint8_t)(11 + i)}};
+        identity.servers.entries[i] = servers[i].entry;
+    }
+    identity.servers.count = FARM;
+    identity.servers.version = 1;
+    identity.token_bytes = 5;
+    strcpy(identity.device, "52:54:00:00:00:01");
+    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    pass(MS(50));
+}
+
+static int server_of(int link) {
+    for (int i = 0; i < FARM && link != NONE; i++)
+        if (entry_same(&servers[i].entry, &s->links[link].server)) return i;
+    return NONE;
+}
+
+/* One read; gives the milliseconds it took, or −1 when it was not done within the limit. */
+static int64_t read_ms(uint64_t offset, uint32_t length, int64_t limit_ms) {
+    const unsigned before = done;
+    const int64_t start = now;
+    session_read(s, offset, length, now);
+    while (done == before && now - start < MS(limit_ms)) pass(MS(1));
+    return done > before ? (now - start) / 1000 : -1;
+}
+
+static void it_has_a_stand_by_from_the_start(void) {
+    begin(AUTHENTICATED);
+    CHECK(server_of(s->current) == 0, "the first of the list serves: %d", s->current);
+    CHECK(s->standby != NONE && s->links[s->standby].state == UP, "another stands by");
+    CHECK(read_ms(4096, 32768, 100) >= 0, "a read");
+    CHECK(servers[0].reads == 1 && servers[1].reads + servers[2].reads == 0, "only from the one that serves");
+}
+
+static void a_silent_server_is_left(enum mode wanted) {
+    begin(wanted);
+    const int dead = server_of(s->current), other = server_of(s->standby);
+    servers[dead].dead = true;
+    const int64_t first = read_ms(0, 32768, 2000);
+    CHECK(first >= 150 && first < 165, "hedged after 150 ms: %lld", (long long)first);
+    CHECK(read_ms(65536, 32768, 2000) < 10, "the next is hedged at once");
+    pass(MS(600));
+    CHECK(server_of(s->current) == other && identity.counters.failovers == 1, "left after 500 ms");
+    CHECK(s->standby != NONE && server_of(s->standby) != dead, "the third stands by");
+    servers[dead].dead = false;
+    CHECK(read_ms(0, 512, 100) >= 0, "and it goes on");
+}
+
+static void nothing_is_an_error_when_nobody_answers(void) {
+    begin(TRUSTED);
+    for (int i = 0; i < FARM; i++) servers[i].dead = true;
+    session_read(s, 0, 4096, now);
+    pass(MS(1000) * 3600);
+    CHECK(done == 0 && s->current == NONE, "an hour without servers");
+    servers[2].dead = false;
+    pass(MS(6500));
+    CHECK(done == 1 && server_of(s->current) == 2, "within the longest pause of one that is back");
+}
+
+static void a_restarted_server_is_attached_again(void) {
+    begin(AUTHENTICATED);
+    const int restarted = server_of(s->current);
+    servers[restarted].session = 0;
+    CHECK(read_ms(0, 4096, 1000) < 5, "UNKNOWN: no time-out is waited for");
+    pass(MS(50));
+    CHECK(s->standby != NONE && s->links[s->standby].state == UP, "two servers again");
+}
+
+static void a_move_attaches_there_first(void) {
+    begin(AUTHENTICATED);
+    const int from = server_of(s->current);
+    const int to = 3 - from - server_of(s->standby); /* the one that is neither */
+    uint8_t out[56];
+    answer_header(out, sizeof out, &servers[from], MOVE, ++servers[from].number);
+    put_entry(out + 16, &servers[to].entry);
+    put32(out + 36, 10000);
+    sign(out, sizeof out, servers[from].keys.server_tag);
+    arrive(from, out, sizeof out, TRIP_US);
+    pass(MS(5));
+    CHECK(server_of(s->current) == to && servers[from].byes == 1, "moved, and said so");
+    CHECK(identity.counters.moves == 1 && identity.counters.failovers == 0, "which is no failover");
+    out[30] ^= 1;
+    arrive(from, out, sizeof out, TRIP_US);
+    pass(MS(5));
+    CHECK(identity.counters.drops[DROP_TAG] + identity.counters.drops[DROP_SESSION] == 1, "a MOVE that is not the server's");
+}
+
+static void bad_answers_are_dropped_and_counted(enum mode wanted) {
+    static const struct { enum trouble trouble; enum drop drop; } CASES[] = {
+        {WRONG_SESSION, DROP_SESSION}, {SHORT_SEGMENT, DROP_SIZE}, {WRONG_OFFSET, DROP_SIZE}, {TWICE, DROP_DUPLICATE}, {STRANGER, DROP_STRANGER},
+        {FORGED_DATA, DROP_ANSWER_TAG}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        begin(wanted);
+        trouble = CASES[i].trouble;
+        for (unsigned k = 0; k < 40; k++) CHECK(read_ms(k * 65536, 65536, 3000) >= 0, "trouble %u, read %u", trouble, k);
+        const enum drop reason = wanted == TRUSTED && trouble == FORGED_DATA ? DROP_TAG : CASES[i].drop;
+        CHECK(identity.counters.drops[reason] > 0, "trouble %u is counted as %s", trouble, DROP_NAMES[reason]);
+    }
+}
+
+static void loss_costs_time_and_nothing_else(enum mode wanted) {
+    begin(wanted);
+    loss_in_100 = 5;
+    int64_t longest = 0;
+    for (unsigned k = 0; k < 300; k++) {
+        const int64_t took = read_ms(k * 65536, 65536, 5000);
+        CHECK(took >= 0, "read %u of 5 %% loss", k);
+        if (took > longest) longest = took;
+    }
+    CHECK(longest < 500, "the longest took %lld ms", (long long)longest);
+    CHECK(identity.counters.retransmissions > 0, "asked again");
+    CHECK(identity.counters.hedges <= 300 / 20 + 8, "hedged at most 5 %%: %llu", (unsigned long long)identity.counters.hedges);
+}
+
+static void our_own_sleep_is_not_the_servers_silence(void) {
+    begin(AUTHENTICATED);
+    session_read(s, 0, 4096, now);
+    now += MS(5000); /* the machine had no CPU; the answers wait in the socket */
+    pass(MS(50));
+    CHECK(identity.counters.failovers == 0 && done == 1, "nobody is left: %s", last_said);
+}
+
+static void a_new_client_goes_on_with_the_ticket(void) {
+    begin(AUTHENTICATED);
+    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    pass(MS(5));
+    CHECK(s->current != NONE && s->login.state == LOGGED_IN, "attached without a login");
+    CHECK(read_ms(0, 4096, 100) >= 0, "and reads");
+}
+
+int main(void) {
+    if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
+    srandom(SEED);
+    it_has_a_stand_by_from_the_start();
+    for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
+        a_silent_server_is_left(wanted);
+        bad_answers_are_dropped_and_counted(wanted);
+        loss_costs_time_and_nothing_else(wanted);
+    }
+    nothing_is_an_error_when_nobody_answers();
+    a_restarted_server_is_attached_again();
+    a_move_attaches_there_first();
+    our_own_sleep_is_not_the_servers_silence();
+    a_new_client_goes_on_with_the_ticket();
+    free(s);
+    return report();
+}
