@@ -352,7 +352,10 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
 void session_tick(struct session *s, int64_t now) {
     const int64_t gap = now - s->ticked_us;
     if (gap > PAUSED_US)
-        for (int i = 0; i < MAX_SERVERS; i++) s->links[i].waiting_us += gap - PAUSED_US / 5;
+        for (int i = 0; i < MAX_SERVERS; i++) {
+            const int64_t since = s->links[i].waiting_us + gap;
+            s->links[i].waiting_us = since < now ? since : now;
+        }
     s->ticked_us = now;
     login_tick(s, now);
     for (int i = 0; i < MAX_SERVERS; i++) {

@@ -315,14 +315,15 @@ static void a_move_attaches_there_first(void) {
     put_entry(out + 16, &servers[to].entry);
     put32(out + 36, 10000);
     sign(out, sizeof out, servers[from].keys.server_tag);
+    out[50] ^= 1;
+    arrive(from, out, sizeof out, TRIP_US);
+    pass(MS(5));
+    CHECK(server_of(s->current) == from && identity.counters.drops[DROP_TAG] == 1, "a MOVE that is not the server's");
+    out[50] ^= 1;
     arrive(from, out, sizeof out, TRIP_US);
     pass(MS(5));
     CHECK(server_of(s->current) == to && servers[from].byes == 1, "moved, and said so");
     CHECK(identity.counters.moves == 1 && identity.counters.failovers == 0, "which is no failover");
-    out[30] ^= 1;
-    arrive(from, out, sizeof out, TRIP_US);
-    pass(MS(5));
-    CHECK(identity.counters.drops[DROP_TAG] + identity.counters.drops[DROP_SESSION] == 1, "a MOVE that is not the server's");
 }
 
 static void bad_answers_are_dropped_and_counted(enum mode wanted) {
@@ -355,7 +356,8 @@ static void loss_costs_time_and_nothing_else(enum mode wanted) {
 static void our_own_sleep_is_not_the_servers_silence(void) {
     begin(AUTHENTICATED);
     session_read(s, 0, 4096, now);
-    now += MS(5000); /* the machine had no CPU; the answers wait in the socket */
+    now += MS(5000); /* the machine had no CPU, and what came was lost */
+    memset(queue, 0, sizeof queue);
     pass(MS(50));
     CHECK(identity.counters.failovers == 0 && done == 1, "nobody is left: %s", last_said);
 }
