@@ -14,9 +14,12 @@ RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM ${BASE}
 # postgresql and redis-server: the embedded database and the replica. libsodium23: tags of the stream. ipxe: the boot files.
-RUN apt-get update \
+RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
+ && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ipxe libsodium23 postgresql-15 redis-server \
- && rm -rf /var/lib/apt/lists/* /var/lib/postgresql/15 /etc/postgresql/15
+ && groupadd --gid 65532 bootfarm \
+ && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin bootfarm \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist

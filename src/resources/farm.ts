@@ -26,6 +26,7 @@ import {
   object,
   oneOf,
   optional,
+  path,
   pattern,
   port,
   quantity,
@@ -50,6 +51,11 @@ const embedded = (what: string, size: string) =>
       object('Its volume.', {
         size: optional(quantity(`Size of the volume. Default: ${size}.`)),
         storageClassName: optional(dnsName('Storage class of the volume. Absent: the default class of the cluster.')),
+        hostPath: optional(
+          path(
+            'Folder of the node instead of a volume, for clusters that make none: pin it to that node by nodeSelector. Must match the allow-list of the operator.',
+          ),
+        ),
       }),
     ),
     image: optional(

@@ -1,0 +1,87 @@
+/** What every reconciler works with. */
+
+import type { Result } from '../kit/result.ts';
+import type { Client } from '../kube/client.ts';
+import type { RecordEvent } from '../kube/events.ts';
+import type { Informer } from '../kube/informer.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { KindName, ResourceByName } from '../resources/kinds.ts';
+import { type ParseFault, parse } from '../resources/parse.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { FarmRuntimes } from './farm/runtimes.ts';
+
+export interface Settings {
+  /** Of this operator: servers, databases and replicas run it where nothing else is said. */
+  readonly image: string;
+  readonly release: string;
+  /** Folders of a node that resources may name, and everything below them. */
+  readonly allowedHostPaths: readonly string[];
+  /** Beginnings of image names that resources may name, beside the operator's own. */
+  readonly allowedImages: readonly string[];
+}
+
+export interface Informers {
+  readonly farms: Informer;
+  readonly stores: Informer;
+  readonly vdisks: Informer;
+  readonly pools: Informer;
+  readonly nodes: Informer;
+  readonly deployments: Informer;
+}
+
+export interface Context {
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly runtimes: FarmRuntimes;
+  readonly settings: Settings;
+  readonly record: RecordEvent;
+  readonly log: Logger;
+}
+
+/** How often a resource is looked at again: what servers say comes by asking. */
+export const LOOK_UNSETTLED_MS = 1_000;
+export const LOOK_SETTLED_MS = 3_000;
+
+/** The resources of a kind in a namespace that can be read; those that cannot have a status of their own that says so. */
+export function resources<K extends KindName>(
+  kind: K,
+  informer: Informer,
+  namespace: string,
+): readonly ResourceByName<K>[] {
+  return informer
+    .list()
+    .filter(({ metadata }) => metadata.namespace === namespace)
+    .flatMap((object) => {
+      const parsed = parse(kind, object);
+      return parsed.ok ? [parsed.value] : [];
+    });
+}
+
+export function resource<K extends KindName>(
+  kind: K,
+  informer: Informer,
+  key: string,
+): { readonly object: KubeObject; readonly parsed: Result<ResourceByName<K>, ParseFault> } | undefined {
+  const object = informer.get(key);
+  return object && { object, parsed: parse(kind, object) };
+}
+
+export const ofFarm =
+  (farm: string) =>
+  ({ spec }: { readonly spec: { readonly farmRef: { readonly name: string } } }): boolean =>
+    spec.farmRef.name === farm;
+
+/** The paths among these that no allowed folder holds. */
+export const forbiddenPaths = ({ allowedHostPaths }: Settings, paths: readonly string[]): readonly string[] =>
+  paths.filter(
+    (path) =>
+      !allowedHostPaths.some((folder) => path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`)),
+  );
+
+export const forbiddenImages = (
+  { image, allowedImages }: Settings,
+  images: readonly (string | undefined)[],
+): readonly string[] =>
+  images.filter(
+    (named) => named !== undefined && named !== image && !allowedImages.some((start) => named.startsWith(start)),
+  ) as string[];

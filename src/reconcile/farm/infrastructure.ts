@@ -1,0 +1,209 @@
+/** What a farm stands on: keys, certificates, the embedded database and replica. Made once, adopted again; gives what a runtime is made from. */
+import { randomBytes } from 'node:crypto';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { applyChanged } from '../../kube/apply.ts';
+import type { ApiFault } from '../../kube/fault.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { at, type Kind } from '../../kube/object.ts';
+import { PROJECTOR_USER, primaryConfig } from '../../replica/config.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import { isDue, type KeyPair, makeAuthority, makeCertificate } from '../certificates.ts';
+import type { Context } from '../context.ts';
+import { authorityName, databaseName, keysName, labelsOf, operatorTlsName, replicaName } from '../names.ts';
+import { encodeData, ensureSecret, readSecret, type SecretData } from '../secrets.ts';
+import { DATABASE_PORT, databaseSet, REPLICA_PORT, replicaSet, serviceOf } from './objects.ts';
+import type { Infrastructure } from './runtimes.ts';
+
+export type InfrastructureFault = Fault<'SecretMissing' | 'NotSupported' | 'TemporaryFailure'>;
+
+const temporary = (fault: ApiFault): Result<never, InfrastructureFault> => fail('TemporaryFailure', fault.message);
+const random = (): Buffer => Buffer.from(randomBytes(24).toString('base64url'));
+const text = (data: SecretData, key: string): string => data[key]?.toString('utf8').trim() ?? '';
+
+export async function ensureInfrastructure(
+  context: Context,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<Infrastructure, InfrastructureFault>> {
+  const { client } = context;
+  const { name, namespace = 'default' } = farm.metadata;
+  const labels = labelsOf(name, 'secret');
+  const ensure = (secret: string, make: () => Promise<SecretData> | SecretData) =>
+    ensureSecret(client, namespace, secret, labels, make, { signal });
+
+  const keys = await ensure(keysName(name), () => ({ current: Buffer.from('1'), 'key-1': randomBytes(32) }));
+  if (!keys.ok) return temporary(keys.error);
+  const ca = await ensure(authorityName(name), async () =>
+    pairData(await makeAuthority(`${namespace}/${name}`, Date.now())),
+  );
+  if (!ca.ok) return temporary(ca.error);
+  const authority = { cert: text(ca.value, 'tls.crt'), key: text(ca.value, 'tls.key') };
+  const tls = await ensureCertificate(
+    context,
+    namespace,
+    operatorTlsName(name),
+    labels,
+    authority,
+    'bootfarm-operator',
+    signal,
+  );
+  if (!tls.ok) return temporary(tls.error);
+  const identity = { ca: authority.cert, ...tls.value };
+
+  const database = await databaseUri(context, farm, signal);
+  if (!database.ok) return database;
+  const replica = await replicaUrl(context, farm, signal);
+  if (!replica.ok) return replica;
+  return ok({ databaseUri: database.value, ...replica.value, identity, authority });
+}
+
+const pairData = ({ cert, key }: KeyPair): SecretData => ({
+  'tls.crt': Buffer.from(cert),
+  'tls.key': Buffer.from(key),
+});
+
+async function ensureCertificate(
+  { client }: Context,
+  namespace: string,
+  secret: string,
+  labels: Readonly<Record<string, string>>,
+  authority: KeyPair,
+  name: string,
+  signal: AbortSignal,
+): Promise<Result<KeyPair, ApiFault>> {
+  const made = async (): Promise<SecretData> => pairData(await makeCertificate(authority, name, Date.now()));
+  const found = await ensureSecret(client, namespace, secret, labels, made, { signal });
+  if (!found.ok) return found;
+  if (!isDue(text(found.value, 'tls.crt'), authority.cert, Date.now()))
+    return ok({ cert: text(found.value, 'tls.crt'), key: text(found.value, 'tls.key') });
+  const fresh = await made();
+  const patched = await client.patch(at(kinds.Secret, namespace, secret), { data: encodeData(fresh) }, { signal });
+  return patched.ok ? ok({ cert: text(fresh, 'tls.crt'), key: text(fresh, 'tls.key') }) : patched;
+}
+
+async function databaseUri(
+  context: Context,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<string, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const { embedded, external } = farm.spec.database;
+  if (external) return referenced(context, namespace, external.secretRef, signal);
+  const secret = await ensureSecret(
+    context.client,
+    namespace,
+    databaseName(name),
+    labelsOf(name, 'database'),
+    () => ({ password: random() }),
+    { signal },
+  );
+  if (!secret.ok) return temporary(secret.error);
+  const address = await ensureService(context, farm, 'database', signal);
+  if (!address.ok) return temporary(address.error);
+  const set = await ensureObject(
+    context,
+    kinds.StatefulSet,
+    namespace,
+    databaseName(name),
+    databaseSet({ farm: name, embedded: embedded ?? {}, image: context.settings.image }),
+    signal,
+  );
+  if (!set.ok) return temporary(set.error);
+  return ok(`postgresql://bootfarm:${text(secret.value, 'password')}@${address.value}:${DATABASE_PORT}/postgres`);
+}
+
+type ReplicaInputs = Pick<Infrastructure, 'redisUrl' | 'primary'>;
+
+async function replicaUrl(
+  context: Context,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<ReplicaInputs, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const { embedded = {}, external } = farm.spec.replica ?? {};
+  if (external)
+    return fail(
+      'NotSupported',
+      'an external replica is not supported in this release: leave spec.replica out, or use embedded',
+    );
+  const secret = await ensureSecret(
+    context.client,
+    namespace,
+    replicaName(name),
+    labelsOf(name, 'replica'),
+    () => {
+      const [projectorPassword, followerPassword] = [random(), random()];
+      const config = primaryConfig({
+        port: REPLICA_PORT,
+        folder: '/data',
+        projectorPassword: projectorPassword.toString(),
+        followerPassword: followerPassword.toString(),
+      });
+      return { projector: projectorPassword, follower: followerPassword, 'redis.conf': Buffer.from(config) };
+    },
+    { signal },
+  );
+  if (!secret.ok) return temporary(secret.error);
+  const address = await ensureService(context, farm, 'replica', signal);
+  if (!address.ok) return temporary(address.error);
+  const set = await ensureObject(
+    context,
+    kinds.StatefulSet,
+    namespace,
+    replicaName(name),
+    replicaSet({ farm: name, embedded, image: context.settings.image }),
+    signal,
+  );
+  if (!set.ok) return temporary(set.error);
+  return ok({
+    redisUrl: `redis://${PROJECTOR_USER}:${text(secret.value, 'projector')}@${address.value}:${REPLICA_PORT}`,
+    primary: { host: address.value, port: REPLICA_PORT, followerPassword: text(secret.value, 'follower') },
+  });
+}
+
+async function referenced(
+  { client }: Context,
+  namespace: string,
+  { name, key = 'uri' }: { readonly name: string; readonly key?: string },
+  signal: AbortSignal,
+): Promise<Result<string, InfrastructureFault>> {
+  const found = await readSecret(client, namespace, name, { signal });
+  if (!found.ok) return temporary(found.error);
+  const uri = found.value && text(found.value, key);
+  return uri
+    ? ok(uri)
+    : fail(
+        'SecretMissing',
+        `Secret ${name} has no key ${key}, which spec.database.external.secretRef names: put the connection URI there`,
+      );
+}
+
+/** The address of the Service: servers are on the host network, where the names of the cluster may not be known. */
+async function ensureService(
+  context: Context,
+  farm: Farm,
+  component: 'database' | 'replica',
+  signal: AbortSignal,
+): Promise<Result<string, ApiFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const service = component === 'database' ? databaseName(name) : replicaName(name);
+  const applied = await ensureObject(context, kinds.Service, namespace, service, serviceOf(name, component), signal);
+  if (!applied.ok) return applied;
+  const { spec } = applied.value as { readonly spec?: { readonly clusterIP?: string } };
+  return ok(spec?.clusterIP ?? service);
+}
+
+async function ensureObject(
+  { client }: Context,
+  kind: Kind,
+  namespace: string,
+  name: string,
+  desired: object,
+  signal: AbortSignal,
+) {
+  const target = at(kind, namespace, name);
+  const live = await client.get(target, { signal });
+  if (!live.ok && live.error.code !== 'NotFound') return live;
+  const applied = await applyChanged(client, target, desired, live.ok ? live.value : undefined, { signal });
+  return applied.ok ? ok(applied.value.object) : applied;
+}

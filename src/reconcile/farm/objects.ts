@@ -1,0 +1,195 @@
+/** The embedded database and the primary of the replica, as objects of the Kubernetes API. Pure. */
+import type { FarmSpec } from '../../resources/kinds.ts';
+import { databaseName, labelsOf, replicaName } from '../names.ts';
+
+export const DATABASE_PORT = 5432;
+export const REPLICA_PORT = 6379;
+/** The image's own user: initdb looks its name up. */
+const USER = 65_532;
+const DATA = '/data';
+
+type Embedded = NonNullable<FarmSpec['database']['embedded']>;
+
+const SECURITY = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  readOnlyRootFilesystem: true,
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+} as const;
+
+export function serviceOf(farm: string, component: 'database' | 'replica'): object {
+  const port = component === 'database' ? DATABASE_PORT : REPLICA_PORT;
+  return {
+    metadata: { labels: labelsOf(farm, component) },
+    spec: {
+      selector: labelsOf(farm, component),
+      ports: [{ name: component, port, targetPort: port, protocol: 'TCP' }],
+    },
+  };
+}
+
+/**
+ * Makes the data folder once, then lets every address in by password. Only what initdb writes last, PG_VERSION beside a whole
+ * folder under its final name, counts as made: a container that was killed midway starts anew.
+ */
+const INIT_DATABASE = `set -eu
+if [ ! -s ${DATA}/pg/PG_VERSION ]; then
+  rm -rf ${DATA}/pg.new
+  initdb --pgdata=${DATA}/pg.new --username=bootfarm --pwfile=/secret/password --auth=scram-sha-256 --encoding=UTF8 --locale=C
+  echo 'host all all all scram-sha-256' >> ${DATA}/pg.new/pg_hba.conf
+  mv ${DATA}/pg.new ${DATA}/pg
+fi`;
+
+const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
+
+interface Parts {
+  readonly farm: string;
+  readonly embedded: Embedded;
+  readonly image: string;
+}
+
+/** `replicas` is not said: a person may scale it to 0 for a while. */
+export function databaseSet({ farm, embedded, image }: Parts): object {
+  const name = databaseName(farm);
+  const container = { image: embedded.image ?? image, securityContext: SECURITY };
+  const mounts = [
+    { name: 'data', mountPath: DATA },
+    { name: 'secret', mountPath: '/secret', readOnly: true },
+    { name: 'tmp', mountPath: '/tmp' },
+  ];
+  return statefulSet(farm, 'database', embedded, {
+    initContainers: [
+      ...folderOwner(embedded, container.image),
+      {
+        ...container,
+        name: 'init',
+        command: ['/bin/sh', '-c', INIT_DATABASE],
+        env: [{ name: 'PATH', value: `${POSTGRES_BIN}:/usr/bin:/bin` }],
+        volumeMounts: mounts,
+      },
+    ],
+    containers: [
+      {
+        ...container,
+        name: 'postgres',
+        command: [
+          `${POSTGRES_BIN}/postgres`,
+          '-D',
+          `${DATA}/pg`,
+          '-c',
+          'listen_addresses=*',
+          '-c',
+          'unix_socket_directories=/tmp',
+        ],
+        ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
+        readinessProbe: {
+          exec: { command: [`${POSTGRES_BIN}/pg_isready`, '-h', '/tmp'] },
+          periodSeconds: 2,
+          timeoutSeconds: 2,
+        },
+        ...(embedded.resources ? { resources: embedded.resources } : {}),
+        volumeMounts: mounts,
+      },
+    ],
+    volumes: [
+      { name: 'secret', secret: { secretName: name, defaultMode: 0o440 } },
+      { name: 'tmp', emptyDir: {} },
+    ],
+    terminationGracePeriodSeconds: 30,
+  });
+}
+
+/** Its data may be lost: it is a projection, and is filled anew. */
+export function replicaSet({ farm, embedded, image }: Parts): object {
+  const used = embedded.image ?? image;
+  return statefulSet(farm, 'replica', embedded, {
+    initContainers: folderOwner(embedded, used),
+    containers: [
+      {
+        image: used,
+        securityContext: SECURITY,
+        name: 'redis',
+        command: ['/usr/bin/redis-server', '/secret/redis.conf'],
+        ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
+        readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
+        ...(embedded.resources ? { resources: embedded.resources } : {}),
+        volumeMounts: [
+          { name: 'data', mountPath: DATA },
+          { name: 'secret', mountPath: '/secret', readOnly: true },
+        ],
+      },
+    ],
+    volumes: [{ name: 'secret', secret: { secretName: replicaName(farm), defaultMode: 0o440 } }],
+    terminationGracePeriodSeconds: 10,
+  });
+}
+
+/** A folder of the node belongs to root until somebody gives it away; volumes of a claim get the group by fsGroup. */
+function folderOwner({ storage }: Embedded, image: string): object[] {
+  if (!storage?.hostPath) return [];
+  return [
+    {
+      name: 'owner',
+      image,
+      command: ['/bin/chown', `${USER}:${USER}`, DATA],
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'], add: ['CHOWN'] },
+        readOnlyRootFilesystem: true,
+        runAsUser: 0,
+      },
+      volumeMounts: [{ name: 'data', mountPath: DATA }],
+    },
+  ];
+}
+
+function statefulSet(
+  farm: string,
+  component: 'database' | 'replica',
+  embedded: Embedded,
+  pod: Readonly<Record<string, unknown>> & { readonly volumes: object[] },
+): object {
+  const { storage } = embedded;
+  const labels = labelsOf(farm, component);
+  const name = component === 'database' ? databaseName(farm) : replicaName(farm);
+  const folder = storage?.hostPath
+    ? { hostPath: { path: storage.hostPath, type: 'DirectoryOrCreate' } }
+    : { emptyDir: {} };
+  const claimed = storage?.hostPath === undefined && (component === 'database' || storage !== undefined);
+  return {
+    metadata: { labels },
+    spec: {
+      serviceName: name,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...pod,
+          volumes: claimed ? pod.volumes : [...pod.volumes, { name: 'data', ...folder }],
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          securityContext: { fsGroup: USER, seccompProfile: { type: 'RuntimeDefault' } },
+          ...(embedded.nodeSelector ? { nodeSelector: embedded.nodeSelector } : {}),
+          ...(embedded.tolerations ? { tolerations: embedded.tolerations } : {}),
+          ...(embedded.priorityClassName ? { priorityClassName: embedded.priorityClassName } : {}),
+        },
+      },
+      ...(claimed
+        ? {
+            volumeClaimTemplates: [
+              {
+                metadata: { name: 'data' },
+                spec: {
+                  accessModes: ['ReadWriteOnce'],
+                  ...(storage?.storageClassName ? { storageClassName: storage.storageClassName } : {}),
+                  resources: { requests: { storage: storage?.size ?? (component === 'database' ? '8Gi' : '1Gi') } },
+                },
+              },
+            ],
+          }
+        : {}),
+    },
+  };
+}

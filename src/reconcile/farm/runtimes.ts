@@ -1,0 +1,169 @@
+/**
+ * What runs for each farm while this operator leads: its database connection, the projector of its replica, and the poller that asks its
+ * servers how they are. A farm's runtime is made anew when what it was made from changes.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ControlClient, type ControlIdentity, controlClient } from '../../control/client.ts';
+import type { ServerStatus } from '../../control/status.ts';
+import { connect, type Database } from '../../database/connection.ts';
+import { migrate } from '../../database/migrate.ts';
+import type { Fault } from '../../kit/result.ts';
+import { FOLLOWER_USER } from '../../replica/config.ts';
+import { type Projector, type ReplicaHealth, startProjector } from '../../replica/projector.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import type { KeyPair } from '../certificates.ts';
+
+/** A server that should be there. */
+export interface WantedServer {
+  readonly name: string;
+  readonly pool: string;
+  readonly site: string;
+  readonly address: string;
+  readonly controlPort: number;
+}
+
+export interface ServerView extends WantedServer {
+  /** Its last answer, which may be old. */
+  readonly status?: ServerStatus;
+  readonly reachable: boolean;
+  /** Why it is not. */
+  readonly message: string;
+}
+
+/** What a farm stands on: `infrastructure.ts` makes it. */
+export interface Infrastructure {
+  readonly databaseUri: string;
+  readonly redisUrl: string;
+  /** Where followers follow, for an embedded replica. */
+  readonly primary?: { readonly host: string; readonly port: number; readonly followerPassword: string };
+  /** The operator's own, for the control ports of servers. */
+  readonly identity: ControlIdentity;
+  /** Signs the certificates of servers. */
+  readonly authority: KeyPair;
+}
+
+const POLL_MS = 1_000;
+
+export class FarmRuntime {
+  readonly database: Database;
+  readonly inputs: Infrastructure;
+  readonly #log: Logger;
+  readonly #control: ControlClient;
+  readonly #stop = new AbortController();
+  readonly #polling: Promise<void>;
+  #wanted: readonly WantedServer[] = [];
+  #views = new Map<string, ServerView>();
+  #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
+  #migrated: Promise<Fault | undefined> | undefined;
+
+  constructor(inputs: Infrastructure, database: Database, log: Logger) {
+    this.inputs = inputs;
+    this.database = database;
+    this.#log = log;
+    this.#control = controlClient(inputs.identity);
+    this.#polling = this.#poll();
+  }
+
+  /** Once; again after it failed. */
+  migrate(): Promise<Fault | undefined> {
+    this.#migrated ??= migrate(this.inputs.databaseUri).then((answer) => {
+      if (answer.ok) return undefined;
+      this.#migrated = undefined;
+      return answer.error;
+    });
+    return this.#migrated;
+  }
+
+  /** Starts the projector once the farm's id is known. */
+  project(farmId: string, epoch: number): void {
+    if (this.#projector?.farmId === farmId) return;
+    void this.#projector?.projector.close();
+    const projector = startProjector({
+      database: this.database,
+      redis: this.inputs.redisUrl,
+      farmId,
+      epoch,
+      ...(this.inputs.primary ? { followerUser: FOLLOWER_USER } : {}),
+      log: this.#log,
+    });
+    this.#projector = { farmId, projector };
+  }
+
+  get replica(): ReplicaHealth | undefined {
+    return this.#projector?.projector.health;
+  }
+
+  /** The servers to ask from now on. */
+  want(servers: readonly WantedServer[]): void {
+    this.#wanted = servers;
+  }
+
+  get servers(): readonly ServerView[] {
+    return this.#wanted.map((server) => ({
+      ...(this.#views.get(server.name) ?? { reachable: false, message: `server ${server.name} was not asked yet` }),
+      ...server,
+    }));
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#polling;
+    await this.#projector?.projector.close();
+    await this.#control.close();
+    await this.database.close();
+  }
+
+  async #poll(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const looked = await Promise.all(this.#wanted.map((server) => this.#look(server)));
+      this.#views = new Map(looked.map((view) => [view.name, view]));
+      await delay(POLL_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #look(server: WantedServer): Promise<ServerView> {
+    const { name, address, controlPort: port } = server;
+    const before = this.#views.get(name)?.status;
+    const answer = await this.#control.status({ name, address, port });
+    if (answer.ok) return { ...server, status: answer.value, reachable: true, message: '' };
+    return { ...server, ...(before ? { status: before } : {}), reachable: false, message: answer.error.message };
+  }
+}
+
+/** All runtimes, by the farm's key. */
+export class FarmRuntimes {
+  readonly #byKey = new Map<string, FarmRuntime>();
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  get(key: string): FarmRuntime | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The runtime made from these inputs; another one ends first. A fault says what is wrong with the inputs. */
+  async ensure(key: string, inputs: Infrastructure): Promise<FarmRuntime | Fault> {
+    const known = this.#byKey.get(key);
+    if (known && JSON.stringify(known.inputs) === JSON.stringify(inputs)) return known;
+    const database = connect({ uri: inputs.databaseUri, applicationName: 'bootfarm operator' });
+    if (!database.ok) return database.error;
+    await this.end(key);
+    const made = new FarmRuntime(inputs, database.value, this.#log);
+    this.#byKey.set(key, made);
+    return made;
+  }
+
+  async end(key: string): Promise<void> {
+    const known = this.#byKey.get(key);
+    this.#byKey.delete(key);
+    await known?.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#byKey.keys()].map((key) => this.end(key)));
+  }
+}

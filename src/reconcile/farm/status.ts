@@ -1,0 +1,132 @@
+/** The status of a Farm from what was found. Pure: the same findings give the same status, so that a settled farm writes nothing. */
+import type { DatabaseState } from '../../database/connection.ts';
+import type { ReplicaHealth } from '../../replica/projector.ts';
+import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import { siteNames } from '../projection.ts';
+import type { ServerView } from './runtimes.ts';
+
+export interface FarmFindings {
+  readonly database: DatabaseState;
+  /** Kept from before while the database is away. */
+  readonly farmId?: string;
+  /** Where the database comes from, for messages: `Secret farm-db, key uri`. */
+  readonly databaseSource: string;
+  readonly replica?: ReplicaHealth;
+  readonly servers: readonly ServerView[];
+  readonly knownDevices?: number;
+  /** What stops the farm before anything else. */
+  readonly fault?: { readonly stalled: boolean; readonly reason: Reason; readonly message: string };
+}
+
+const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+const streams = ({ reachable, status }: ServerView): boolean => reachable && status?.state === 'Streaming';
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNullable<Farm['status']> {
+  const { database, replica, servers, knownDevices, farmId } = findings;
+  const ready = servers.filter(streams);
+  const before = farm.status;
+  return {
+    observedGeneration: farm.metadata.generation ?? 0,
+    conditions: conditionsOf(
+      before?.conditions ?? [],
+      { ...verdict(farm, findings, ready.length), claims: claims(findings), generation: farm.metadata.generation ?? 0 },
+      now,
+    ),
+    database: {
+      state: database.reachable ? 'Reachable' : 'Unreachable',
+      kind: farm.spec.database.embedded ? 'Embedded' : 'External',
+      ...(farmId === undefined ? {} : { farmID: farmId }),
+      ...(database.reachable ? {} : { offlineSince: time(database.since), message: database.fault.message }),
+    },
+    ...(replica
+      ? {
+          replica: {
+            state: replica.state,
+            followers: { ready: replica.followers, total: servers.length },
+            lastChange: time(replica.lastChange),
+            ...(replica.message ? { message: replica.message } : {}),
+          },
+        }
+      : {}),
+    sites: siteNames(farm.spec).map((name) =>
+      siteStatus(
+        name,
+        ready.filter(({ site }) => site === name),
+      ),
+    ),
+    servers: { ready: ready.length, total: servers.length },
+    devices: {
+      known: knownDevices ?? before?.devices?.known ?? 0,
+      streaming: sum(ready.map(({ status }) => status?.devices ?? 0)),
+      booting: sum(ready.map(({ status }) => status?.booting ?? 0)),
+    },
+  };
+}
+
+function siteStatus(name: string, servers: readonly ServerView[]) {
+  const hashes = [...new Set(servers.flatMap(({ status }) => status?.bootstrapHash ?? []))];
+  const [hash] = hashes;
+  return {
+    name,
+    servers: servers.length,
+    ...(hashes.length === 1 && hash !== undefined ? { bootstrapHash: hash } : {}),
+    ...(hashes.length > 1
+      ? { message: 'its servers tell devices different things: a change is on its way to them' }
+      : {}),
+  };
+}
+
+function verdict(
+  farm: Farm,
+  { fault, database, servers }: FarmFindings,
+  ready: number,
+): { verdict: Verdict; degraded?: Statement } {
+  if (fault) {
+    const { reason, message } = fault;
+    return { verdict: fault.stalled ? { kind: 'stalled', reason, message } : { kind: 'reconciling', reason, message } };
+  }
+  const serving = `${ready} of ${servers.length} servers stream`;
+  if (!database.reachable && ready === 0)
+    return { verdict: { kind: 'reconciling', reason: 'DatabaseUnreachable', message: database.fault.message } };
+  const degraded: Statement | undefined = !database.reachable
+    ? {
+        reason: 'DatabaseUnreachable',
+        message: `offline since ${time(database.since)}: ${database.fault.message}; ${serving}`,
+      }
+    : farm.spec.suspend
+      ? { reason: 'Suspended', message: 'spec.suspend is true: new logins are refused' }
+      : undefined;
+  return { verdict: { kind: 'ready', message: serving }, ...(degraded ? { degraded } : {}) };
+}
+
+const REPLICA_REASONS = {
+  InSync: 'ReplicaCurrent',
+  Lagging: 'ReplicaLagging',
+  Rebuilding: 'ReplicaRebuilding',
+  Stale: 'ReplicaUnreachable',
+  Offline: 'DatabaseUnreachable',
+} as const satisfies Record<ReplicaHealth['state'], Reason>;
+
+function claims({ database, databaseSource, replica }: FarmFindings): Omit<Claim, 'observedGeneration'>[] {
+  const refused = !database.reachable && database.fault.code === 'AuthenticationFailed';
+  return [
+    database.reachable
+      ? { type: 'DatabaseReachable', status: 'True', reason: 'DatabaseAnswers', message: 'the farm database answers' }
+      : {
+          type: 'DatabaseReachable',
+          status: 'False',
+          reason: refused ? 'DatabaseRefused' : 'DatabaseUnreachable',
+          message: refused ? `${database.fault.message}: correct ${databaseSource}` : database.fault.message,
+        },
+    replica
+      ? {
+          type: 'ReplicaInSync',
+          status: replica.state === 'InSync' ? 'True' : 'False',
+          reason: REPLICA_REASONS[replica.state],
+          message: replica.message || 'the replica holds what the database holds',
+        }
+      : { type: 'ReplicaInSync', status: 'Unknown', reason: 'Progressing', message: 'the replica is being made' },
+  ];
+}

@@ -1,0 +1,29 @@
+/** Names and labels of what the operator makes. */
+import { createHash } from 'node:crypto';
+
+export const FARM_LABEL = 'bootfarm.io/farm';
+export const POOL_LABEL = 'bootfarm.io/pool';
+/** A node's name may be longer than a label: it is an annotation. */
+export const NODE_ANNOTATION = 'bootfarm.io/node';
+export const HASH_ANNOTATION = 'bootfarm.io/settings';
+
+export const labelsOf = (farm: string, component: string): Record<string, string> => ({
+  'app.kubernetes.io/managed-by': 'bootfarm',
+  'app.kubernetes.io/component': component,
+  [FARM_LABEL]: farm,
+});
+
+export const databaseName = (farm: string): string => `${farm}-database`;
+export const replicaName = (farm: string): string => `${farm}-replica`;
+export const keysName = (farm: string): string => `${farm}-keys`;
+export const authorityName = (farm: string): string => `${farm}-ca`;
+export const operatorTlsName = (farm: string): string => `${farm}-operator-tls`;
+
+const MAX_NAME = 52;
+
+/** Of the Deployment and the Secret of one server: readable where it fits, and always different for different nodes. */
+export function serverName(pool: string, node: string): string {
+  const name = `${pool}-${node}`.replaceAll('.', '-');
+  if (name.length <= MAX_NAME && !node.includes('.')) return name;
+  return `${name.slice(0, MAX_NAME - 9).replace(/-+$/, '')}-${createHash('sha256').update(`${pool}/${node}`).digest('hex').slice(0, 8)}`;
+}

@@ -1,0 +1,57 @@
+/** The servers that should be there: each Deployment of a pool is the record of one. */
+import type { KubeObject } from '../kube/object.ts';
+import type { Farm, StreamingServer } from '../resources/kinds.ts';
+import type { Context } from './context.ts';
+import { ofFarm, resources } from './context.ts';
+import type { WantedServer } from './farm/runtimes.ts';
+import { FARM_LABEL, NODE_ANNOTATION, POOL_LABEL } from './names.ts';
+import { DEFAULT_PORTS, siteOf } from './projection.ts';
+
+export const nodeOf = ({ metadata }: KubeObject): string => metadata.annotations?.[NODE_ANNOTATION] ?? '';
+
+/** Deployments of a farm's servers in its namespace; of one pool, when it is named. */
+export const serverDeployments = (
+  { informers }: Context,
+  namespace: string,
+  farm: string,
+  pool?: string,
+): readonly KubeObject[] =>
+  informers.deployments
+    .list()
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[FARM_LABEL] === farm)
+    .filter((deployment) => nodeOf(deployment) !== '')
+    .filter(({ metadata }) => pool === undefined || metadata.labels?.[POOL_LABEL] === pool);
+
+interface NodeObject extends KubeObject {
+  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
+}
+
+/** A node's own address in the cluster. A pool that serves on another network is asked there once its server has registered. */
+export function addressOfNode({ informers }: Context, name: string): string {
+  const node = informers.nodes.get(name) as NodeObject | undefined;
+  return node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
+}
+
+export function serversOfFarm(context: Context, farm: Farm): readonly WantedServer[] {
+  const { name, namespace = 'default' } = farm.metadata;
+  const pools = new Map<string, StreamingServer>(
+    resources('StreamingServer', context.informers.pools, namespace)
+      .filter(ofFarm(name))
+      .map((pool) => [pool.metadata.name, pool]),
+  );
+  return serverDeployments(context, namespace, name).flatMap((deployment) => {
+    const pool = pools.get(deployment.metadata.labels?.[POOL_LABEL] ?? '');
+    const site = pool && siteOf(farm.spec, pool.spec.site);
+    if (!pool || site === undefined || deployment.metadata.deletionTimestamp) return [];
+    const node = nodeOf(deployment);
+    return [
+      {
+        name: node,
+        pool: pool.metadata.name,
+        site,
+        address: addressOfNode(context, node),
+        controlPort: pool.spec.ports?.control ?? DEFAULT_PORTS.control,
+      },
+    ];
+  });
+}

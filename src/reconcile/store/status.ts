@@ -1,0 +1,95 @@
+/** The status of a Store from what its servers say. Pure. */
+import type { StoreReport } from '../../control/status.ts';
+import { type Claim, conditionsOf, type Statement, type Verdict } from '../../resources/conditions.ts';
+import type { Store } from '../../resources/kinds.ts';
+
+export interface StoreOnServer {
+  readonly name: string;
+  readonly reachable: boolean;
+  readonly message: string;
+  /** Absent: it has not looked yet. */
+  readonly report?: StoreReport;
+}
+
+export interface StoreFindings {
+  /** Servers that should offer the store. */
+  readonly servers: readonly StoreOnServer[];
+  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+}
+
+/** Free space is told in steps of 1 GiB, so that a settled store is silent. */
+const STEP_BYTES = 2 ** 30;
+
+const accessible = ({ reachable, report }: StoreOnServer): boolean =>
+  reachable && (report?.state === 'Accessible' || report?.state === 'ReadOnly');
+
+export function storeStatus(store: Store, { servers, fault }: StoreFindings, now: Date): NonNullable<Store['status']> {
+  const generation = store.metadata.generation ?? 0;
+  const good = servers.filter(accessible).length;
+  const told = `${good} of ${servers.length} servers reach it`;
+  const wrong = servers.filter((server) => !accessible(server)).map(wordOf);
+  return {
+    observedGeneration: generation,
+    conditions: conditionsOf(
+      store.status?.conditions ?? [],
+      {
+        ...verdict(servers.length, good, told, wrong.join('; '), fault),
+        claims: [claim(servers.length, good, told, wrong)],
+        generation,
+      },
+      now,
+    ),
+    accessible: `${good}/${servers.length}`,
+    servers: servers.map((server) => ({
+      name: server.name,
+      state: server.reachable ? (server.report?.state ?? 'Unreachable') : 'Unreachable',
+      ...(server.report
+        ? {
+            freeBytes: Math.floor(server.report.freeBytes / STEP_BYTES) * STEP_BYTES,
+            totalBytes: server.report.totalBytes,
+            files: server.report.files,
+          }
+        : {}),
+      ...(accessible(server) ? {} : { message: wordOf(server) }),
+    })),
+  };
+}
+
+function wordOf({ name, reachable, message, report }: StoreOnServer): string {
+  if (!reachable) return message || `server ${name} does not answer`;
+  return report ? `server ${name}: ${report.message}` : `server ${name} has not looked yet`;
+}
+
+function verdict(
+  total: number,
+  good: number,
+  told: string,
+  wrong: string,
+  fault: StoreFindings['fault'],
+): { verdict: Verdict; degraded?: Statement } {
+  if (fault) return { verdict: fault };
+  if (total === 0)
+    return {
+      verdict: {
+        kind: 'reconciling',
+        reason: 'NoServers',
+        message: 'no server should offer it: make a StreamingServer of its site, or correct spec.servers',
+      },
+    };
+  if (good === 0) return { verdict: { kind: 'reconciling', reason: 'NoServerAccess', message: `${told}; ${wrong}` } };
+  return {
+    verdict: { kind: 'ready', message: told },
+    ...(good < total ? { degraded: { reason: 'SomeServersLackAccess', message: wrong } } : {}),
+  };
+}
+
+function claim(total: number, good: number, told: string, wrong: readonly string[]): Omit<Claim, 'observedGeneration'> {
+  if (total > 0 && good === total)
+    return { type: 'Accessible', status: 'True', reason: 'AllServersAccess', message: told };
+  return {
+    type: 'Accessible',
+    status: 'False',
+    reason: total === 0 ? 'NoServers' : good === 0 ? 'NoServerAccess' : 'SomeServersLackAccess',
+    message: [told, ...wrong].join('; '),
+  };
+}

@@ -1,0 +1,191 @@
+/** One server as objects of the Kubernetes API: a Secret with all that it is told, and its Deployment. Pure. */
+import { createHash } from 'node:crypto';
+import type { StreamingServer } from '../../resources/kinds.ts';
+import { secondsOf } from '../../resources/units.ts';
+import { HASH_ANNOTATION, keysName, labelsOf, NODE_ANNOTATION, POOL_LABEL, serverName } from '../names.ts';
+import { DEFAULT_PORTS } from '../projection.ts';
+
+const DEFAULT_DRAIN = '120s';
+/** Beyond the drain: BYE, the journal, the end of the process. */
+const GRACE_BEYOND_DRAIN_SECONDS = 15;
+const DEFAULT_LIMITS = { maxDevices: 4_000, maxBooting: 500 };
+const CONFIG = '/etc/bootfarm';
+const RUN = '/run/bootfarm';
+
+export interface ServerPlan {
+  readonly pool: StreamingServer;
+  readonly farm: string;
+  readonly site: string;
+  readonly node: string;
+  readonly image: string;
+  readonly release: string;
+  readonly httpPort: number;
+}
+
+export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain?.timeout ?? DEFAULT_DRAIN);
+
+/** The JSON that `bootfarm server --config` reads (`roles/server/config.ts`). */
+export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): object {
+  const { spec, metadata } = pool;
+  return {
+    name: node,
+    farm,
+    site,
+    pool: metadata.name,
+    ...(spec.network?.interface === undefined ? {} : { interface: spec.network.interface }),
+    ...(spec.network?.cidrs === undefined ? {} : { cidrs: spec.network.cidrs }),
+    powerRating: spec.nodes?.find(({ name }) => name === node)?.powerRating ?? spec.powerRating ?? 1,
+    limits: { ...DEFAULT_LIMITS, ...spec.limits },
+    drainTimeoutSeconds: drainSeconds(pool),
+    storeRoots: spec.storeRoots ?? [],
+    stateDirectory: `${stateDirectory(pool)}/${metadata.name}`,
+    ports: portsOf(pool, httpPort),
+    replicaSocket: `${RUN}/redis.sock`,
+    databaseUriFile: `${CONFIG}/server/database-uri`,
+    keysDirectory: `${CONFIG}/keys`,
+    tlsDirectory: `${CONFIG}/server`,
+    ...(spec.logLevel === undefined ? {} : { logLevel: spec.logLevel }),
+  };
+}
+
+const stateDirectory = ({ spec }: StreamingServer): string => spec.stateDirectory ?? '/var/lib/bootfarm';
+
+export const portsOf = ({ spec }: StreamingServer, http: number) => ({
+  stream: spec.ports?.stream ?? DEFAULT_PORTS.stream,
+  http,
+  control: spec.ports?.control ?? DEFAULT_PORTS.control,
+  telemetry: spec.ports?.telemetry ?? DEFAULT_PORTS.telemetry,
+  dhcp: 67,
+  pxe: 4011,
+  tftp: 69,
+});
+
+/** What a new start of the server takes up; certificates are read again by it, so they are not in it. */
+export const settingsHash = (parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+
+const selector = (pool: string, farm: string, name: string): Record<string, string> => ({
+  ...labelsOf(farm, 'server'),
+  [POOL_LABEL]: pool,
+  'app.kubernetes.io/instance': name,
+});
+
+const CONTAINER = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  runAsUser: 0,
+  runAsNonRoot: false,
+} as const;
+
+/** uid 0 without its powers: ports below 1024, and files of a store that belong to somebody else. */
+const SERVER_SECURITY = {
+  ...CONTAINER,
+  capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE', 'DAC_OVERRIDE'] },
+};
+const FOLLOWER_SECURITY = { ...CONTAINER, capabilities: { drop: ['ALL'], add: ['DAC_OVERRIDE'] } };
+
+export function deployment(plan: ServerPlan, settings: string): object {
+  const { pool, farm, node, image, httpPort } = plan;
+  const { spec, metadata } = pool;
+  const name = serverName(metadata.name, node);
+  const labels = selector(metadata.name, farm, name);
+  const used = spec.image ?? image;
+  const ports = portsOf(pool, httpPort);
+  const pullPolicy = { imagePullPolicy: spec.imagePullPolicy ?? 'IfNotPresent' };
+  const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP') => ({
+    name: label,
+    containerPort: port,
+    hostPort: port,
+    protocol,
+  });
+  const probe = (path: string) => ({ httpGet: { path, port: ports.telemetry } });
+  const run = { name: 'run', mountPath: RUN };
+  const config = { name: 'config', mountPath: `${CONFIG}/server`, readOnly: true };
+  return {
+    metadata: { labels: { ...labels }, annotations: { [NODE_ANNOTATION]: node, [HASH_ANNOTATION]: settings } },
+    spec: {
+      replicas: 1,
+      strategy: { type: 'Recreate' },
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels, annotations: { [HASH_ANNOTATION]: settings } },
+        spec: {
+          hostNetwork: true,
+          dnsPolicy: 'ClusterFirstWithHostNet',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          nodeSelector: { 'kubernetes.io/hostname': node },
+          tolerations: [
+            ...(spec.placement?.tolerations ?? []),
+            { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
+            { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
+          ],
+          ...(spec.placement?.priorityClassName ? { priorityClassName: spec.placement.priorityClassName } : {}),
+          ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
+          terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,
+          securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
+          containers: [
+            {
+              name: 'server',
+              image: used,
+              ...pullPolicy,
+              args: ['server', '--config', `${CONFIG}/server/server.json`],
+              env: [
+                { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
+                { name: 'BOOTFARM_RELEASE', value: plan.release },
+              ],
+              ports: [
+                hostPort('dhcp', ports.dhcp, 'UDP'),
+                hostPort('pxe', ports.pxe, 'UDP'),
+                hostPort('tftp', ports.tftp, 'UDP'),
+                hostPort('stream', ports.stream, 'UDP'),
+                hostPort('http', ports.http, 'TCP'),
+                hostPort('control', ports.control, 'TCP'),
+                hostPort('peers', ports.control, 'UDP'),
+                hostPort('telemetry', ports.telemetry, 'TCP'),
+              ],
+              livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+              readinessProbe: { ...probe('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
+              securityContext: SERVER_SECURITY,
+              ...(spec.resources ? { resources: spec.resources } : {}),
+              volumeMounts: [
+                config,
+                { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
+                run,
+                { name: 'state', mountPath: stateDirectory(pool) },
+                ...(spec.storeRoots ?? []).map((root, index) => ({
+                  name: `root-${index}`,
+                  mountPath: root,
+                  mountPropagation: 'HostToContainer',
+                })),
+              ],
+            },
+            {
+              name: 'replica',
+              image: used,
+              ...pullPolicy,
+              command: ['/usr/bin/redis-server', `${CONFIG}/server/redis.conf`],
+              securityContext: FOLLOWER_SECURITY,
+              volumeMounts: [config, run, { name: 'replica', mountPath: '/data' }],
+            },
+          ],
+          volumes: [
+            { name: 'config', secret: { secretName: name, defaultMode: 0o400 } },
+            { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
+            { name: 'run', emptyDir: { medium: 'Memory' } },
+            { name: 'state', hostPath: { path: stateDirectory(pool), type: 'DirectoryOrCreate' } },
+            {
+              name: 'replica',
+              hostPath: { path: `${stateDirectory(pool)}/${metadata.name}/replica`, type: 'DirectoryOrCreate' },
+            },
+            // A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating.
+            ...(spec.storeRoots ?? []).map((root, index) => ({
+              name: `root-${index}`,
+              hostPath: { path: root, type: 'DirectoryOrCreate' },
+            })),
+          ],
+        },
+      },
+    },
+  };
+}

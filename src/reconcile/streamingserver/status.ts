@@ -1,0 +1,153 @@
+/** The status of a pool from what its servers say. Pure. */
+import { type Claim, conditionsOf, type Statement, type Verdict } from '../../resources/conditions.ts';
+import type { StreamingServer } from '../../resources/kinds.ts';
+import type { ServerView } from '../farm/runtimes.ts';
+import { POOL_LABEL } from '../names.ts';
+
+export interface PoolFindings {
+  readonly want: number;
+  readonly lacking: number;
+  /** Servers whose Deployment is there. */
+  readonly servers: readonly ServerView[];
+  /** Of those, the ones that run the wanted settings. */
+  readonly updated: number;
+  /** What stops the pool before anything else. */
+  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+}
+
+type PoolStatus = NonNullable<StreamingServer['status']>;
+type ServerStatus = NonNullable<PoolStatus['servers']>[number];
+
+export const isStreaming = ({ reachable, status }: ServerView): boolean =>
+  reachable && status?.state === 'Streaming' && status.faults.length === 0;
+
+function stateOf({ reachable, status }: ServerView): ServerStatus['state'] {
+  if (!status) return 'Starting';
+  if (!reachable) return 'Unreachable';
+  return status.faults.length > 0 ? 'Refused' : status.state;
+}
+
+function serverStatus(view: ServerView): ServerStatus {
+  const { name, address, status, reachable } = view;
+  const message = status?.faults.map((fault) => fault.message).join('; ') || (status && !reachable ? view.message : '');
+  return {
+    name,
+    addresses: [status?.address ?? address].filter((found) => found !== ''),
+    state: stateOf(view),
+    ...(status?.bootstrapHash ? { bootstrapHash: status.bootstrapHash } : {}),
+    devices: status?.devices ?? 0,
+    booting: status?.booting ?? 0,
+    ...(status ? { powerRating: status.powerRating, loadPercent: status.loadPercent } : {}),
+    ...(message ? { message } : {}),
+  };
+}
+
+export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: Date): PoolStatus {
+  const servers = [...findings.servers].sort((a, b) => (a.name < b.name ? -1 : 1)).map(serverStatus);
+  const ready = findings.servers.filter(isStreaming).length;
+  const generation = pool.metadata.generation ?? 0;
+  return {
+    observedGeneration: generation,
+    conditions: conditionsOf(
+      pool.status?.conditions ?? [],
+      { ...verdict(findings, servers, ready), claims: claims(pool, findings), generation },
+      now,
+    ),
+    replicas: findings.servers.length,
+    readyReplicas: ready,
+    updatedReplicas: findings.updated,
+    selector: `${POOL_LABEL}=${pool.metadata.name}`,
+    devices: findings.servers.reduce((sum, { status }) => sum + (status?.devices ?? 0), 0),
+    servers,
+  };
+}
+
+function verdict(
+  { fault, want, lacking, servers: views, updated }: PoolFindings,
+  servers: readonly ServerStatus[],
+  ready: number,
+): { verdict: Verdict; degraded?: Statement } {
+  if (fault) return { verdict: fault };
+  const told = `${ready} of ${want} servers stream`;
+  const refused = servers.filter(({ state }) => state === 'Refused');
+  const silent = servers.filter(({ state }) => state === 'Unreachable');
+  const faulty = refused.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  const degraded: Statement | undefined =
+    refused.length > 0
+      ? { reason: 'ServerFaulty', message: faulty }
+      : silent.length > 0
+        ? {
+            reason: 'ServerUnreachable',
+            message: silent.map(({ name, message }) => message || `${name} does not answer`).join('; '),
+          }
+        : lacking > 0
+          ? {
+              reason: 'TooFewNodes',
+              message: `${lacking} more nodes are wanted that match spec.placement and have no server yet`,
+            }
+          : undefined;
+  const more = degraded ? { degraded } : {};
+  const complete = ready >= want && views.length === want && updated === want;
+  if (complete) return { verdict: { kind: 'ready', message: told }, ...more };
+  if (refused.length > 0)
+    return { verdict: { kind: 'reconciling', reason: 'ServerFaulty', message: `${told}; ${faulty}` }, ...more };
+  if (lacking > 0 && ready >= want - lacking)
+    return {
+      verdict: { kind: 'reconciling', reason: 'TooFewNodes', message: `${told}; ${degraded?.message ?? ''}` },
+      ...more,
+    };
+  return {
+    verdict: {
+      kind: 'reconciling',
+      reason: views.length > want ? 'ServersDraining' : 'ServersStarting',
+      message: told,
+    },
+    ...more,
+  };
+}
+
+/** A server is over its share when it has more than this much above the average, and devices are enough to tell. */
+const UNEVEN = { percent: 25, devices: 5 };
+
+function claims(pool: StreamingServer, { servers, want }: PoolFindings): Omit<Claim, 'observedGeneration'>[] {
+  const live = servers.filter(isStreaming).map(({ name, status }) => ({
+    name,
+    devices: status?.devices ?? 0,
+    power: status?.powerRating ?? 1,
+  }));
+  const total = live.reduce((sum, { devices }) => sum + devices, 0);
+  const power = live.reduce((sum, server) => sum + server.power, 0);
+  const uneven = live.find(
+    ({ devices, power: own }) =>
+      devices >= UNEVEN.devices && devices > (total * own * (1 + UNEVEN.percent / 100)) / power + 1,
+  );
+  const limit = pool.spec.limits?.maxDevices ?? 4_000;
+  const room = Math.max(0, live.length - 1) * limit;
+  const suffices = live.length > 1 && total <= room;
+  return [
+    uneven
+      ? {
+          type: 'Balanced',
+          status: 'False',
+          reason: 'LoadUneven',
+          message: `${uneven.name} has ${uneven.devices} of ${total} devices`,
+        }
+      : { type: 'Balanced', status: 'True', reason: 'LoadFair', message: 'devices are spread fairly' },
+    suffices
+      ? {
+          type: 'FailoverCapacity',
+          status: 'True',
+          reason: 'CapacitySuffices',
+          message: 'the largest server can be lost',
+        }
+      : {
+          type: 'FailoverCapacity',
+          status: 'False',
+          reason: 'CapacityShort',
+          message:
+            live.length > 1
+              ? `${total} devices are more than ${live.length - 1} servers may take (limits.maxDevices ${limit}): add a server`
+              : `${live.length} of ${want} servers stream: nothing stands in when it is lost`,
+        },
+  ];
+}

@@ -1,0 +1,194 @@
+/** The status of a VDisk from what servers hold and what is right. Pure. */
+
+import type { CopyReport } from '../../control/status.ts';
+import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
+import type { VersionFile } from '../../farm/model.ts';
+import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
+import type { VDisk } from '../../resources/kinds.ts';
+import { versionsOf } from '../projection.ts';
+
+export interface CopyHolder {
+  readonly server: string;
+  readonly reachable: boolean;
+  readonly reports: readonly CopyReport[];
+  /** Devices that stream this vDisk from it. */
+}
+
+export interface VDiskFindings {
+  /** Servers that should have copies. */
+  readonly holders: readonly CopyHolder[];
+  /** Right manifests that the database recorded, by version. */
+  readonly recorded: ReadonlyMap<number, string>;
+  readonly devices: number;
+  readonly nowSeconds: number;
+  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+}
+
+export interface VersionJudged {
+  readonly number: number;
+  readonly access: 'Maintenance' | 'Test' | 'Production';
+  readonly releaseAt?: number;
+  readonly right?: string;
+  /** The right files, when some server shows them and the database has not recorded them yet. */
+  readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
+  readonly diskBytes: number;
+  readonly copies: readonly (CopyVerdict & { readonly server: string })[];
+}
+
+export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): readonly VersionJudged[] {
+  return versionsOf(vdisk).map((version) => {
+    const reports = holders.map((holder) => ({
+      ...holder,
+      report: holder.reports.find((found) => found.vdisk === vdisk.metadata.name && found.version === version.number),
+    }));
+    const stated = vdisk.spec.versions?.find(({ number }) => number === version.number)?.sha256;
+    const shown = reports.flatMap(({ reachable, report }) =>
+      reachable && report?.state === 'Present' && report.manifest ? [report] : [],
+    );
+    const { right, conflict } = rightContent(
+      stated,
+      recorded.get(version.number),
+      shown.map(({ manifest }) => manifest ?? ''),
+    );
+    const example = shown.find(({ manifest }) => manifest === right);
+    return {
+      number: version.number,
+      access: version.access,
+      ...(version.releaseAt === undefined ? {} : { releaseAt: version.releaseAt }),
+      ...(right === undefined ? {} : { right }),
+      ...(example && right !== undefined && recorded.get(version.number) !== right
+        ? { content: { manifest: right, files: example.files } }
+        : {}),
+      diskBytes: example?.diskBytes ?? 0,
+      copies: reports.map(({ server, reachable, report }) => ({
+        server,
+        ...verdictOnCopy({
+          server,
+          reachable,
+          conflict,
+          ...(report ? { report } : {}),
+          ...(right === undefined ? {} : { right }),
+        }),
+      })),
+    };
+  });
+}
+
+type VDiskStatus = NonNullable<VDisk['status']>;
+const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate';
+
+export function vdiskStatus(
+  vdisk: VDisk,
+  findings: VDiskFindings,
+  versions: readonly VersionJudged[],
+  now: Date,
+): VDiskStatus {
+  const generation = vdisk.metadata.generation ?? 0;
+  const boots = bootVersion(vdisk, versions, findings.nowSeconds);
+  const right = boots?.copies.filter(isRight).length ?? 0;
+  const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
+  const shown = all.filter((copy) => copy.version === boots?.number || !isRight(copy)).slice(0, 512);
+  return {
+    observedGeneration: generation,
+    conditions: conditionsOf(
+      vdisk.status?.conditions ?? [],
+      { ...verdict(vdisk, findings, boots, right), claims: [replicated(all)], generation },
+      now,
+    ),
+    ...(boots ? { bootVersion: boots.number, upToDate: `${right}/${boots.copies.length}` } : {}),
+    ...(boots && boots.diskBytes > 0
+      ? { sizeBytes: boots.diskBytes }
+      : vdisk.status?.sizeBytes === undefined
+        ? {}
+        : { sizeBytes: vdisk.status.sizeBytes }),
+    devices: findings.devices,
+    versions: versions.map(({ number, access, right: digest, copies }) => ({
+      number,
+      type: number === 0 ? ('Base' as const) : ('Differencing' as const),
+      access,
+      ...(digest === undefined ? {} : { sha256: digest }),
+      upToDate: copies.filter(isRight).length,
+      copies: copies.length,
+    })),
+    copies: shown.map(({ server, version, state, progressPercent, message }) => ({
+      server,
+      version,
+      state,
+      ...(progressPercent === undefined ? {} : { progressPercent }),
+      ...(message ? { message } : {}),
+    })),
+  };
+}
+
+function bootVersion(
+  { spec }: VDisk,
+  versions: readonly VersionJudged[],
+  nowSeconds: number,
+): VersionJudged | undefined {
+  if (spec.bootVersion !== undefined) return versions.find(({ number }) => number === spec.bootVersion);
+  return versions
+    .filter(({ access, releaseAt = 0 }) => access === 'Production' && releaseAt <= nowSeconds)
+    .sort((a, b) => b.number - a.number)[0];
+}
+
+/** What a person is told of when no copy is right, the worst first. */
+const WORST: readonly { readonly state: CopyVerdict['state']; readonly reason: Reason }[] = [
+  { state: 'Conflict', reason: 'CopiesConflict' },
+  { state: 'Corrupt', reason: 'FilesFaulty' },
+  { state: 'Missing', reason: 'FilesMissing' },
+  { state: 'OutOfDate', reason: 'CopiesBehind' },
+  { state: 'Copying', reason: 'Verifying' },
+  { state: 'ServerUnreachable', reason: 'ServerUnreachable' },
+];
+
+function verdict(
+  { metadata, spec }: VDisk,
+  { fault }: VDiskFindings,
+  boots: VersionJudged | undefined,
+  right: number,
+): { verdict: Verdict; degraded?: Statement } {
+  if (fault) return { verdict: fault };
+  if (spec.enabled === false)
+    return { verdict: { kind: 'ready', reason: 'Disabled', message: 'spec.enabled is false: no device may boot it' } };
+  if (!boots)
+    return {
+      verdict: {
+        kind: 'stalled',
+        reason: 'NoVersion',
+        message: `VDisk ${metadata.name} has no released version with access Production: promote one in spec.versions`,
+      },
+    };
+  const wrong = worst(boots.copies);
+  const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
+  if (right >= (spec.minCopies ?? 1))
+    return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
+  return {
+    verdict: {
+      kind: 'reconciling',
+      reason: wrong?.reason ?? 'TooFewCopies',
+      message: `${told}, ${spec.minCopies ?? 1} are wanted${wrong ? `; ${wrong.message}` : ''}`,
+    },
+  };
+}
+
+function worst(copies: VersionJudged['copies']): Statement | undefined {
+  for (const { state, reason } of WORST) {
+    const found = copies.filter((copy) => copy.state === state);
+    if (found.length > 0)
+      return {
+        reason,
+        message: found
+          .map(({ server, message }) => (message.includes(server) ? message : `server ${server}: ${message}`))
+          .join('; '),
+      };
+  }
+  return undefined;
+}
+
+function replicated(copies: readonly (CopyVerdict & { readonly server: string })[]): Omit<Claim, 'observedGeneration'> {
+  const right = copies.filter(isRight).length;
+  const message = `${right} of ${copies.length} copies of all versions are right`;
+  if (copies.length > 0 && right === copies.length)
+    return { type: 'Replicated', status: 'True', reason: 'CopiesCurrent', message };
+  return { type: 'Replicated', status: 'False', reason: worst(copies)?.reason ?? 'TooFewCopies', message };
+}

@@ -1,0 +1,100 @@
+/** `bootfarm operator`: makes the farms of a cluster what their resources say. */
+import { hostname } from 'node:os';
+import { KubeConfig } from '@kubernetes/client-node';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { engineMetrics } from '../kube/metrics.ts';
+import { startTelemetry } from '../telemetry/health.ts';
+import { createLogger, type LogLevel } from '../telemetry/log.ts';
+import { BootfarmOperator } from './operator/operator.ts';
+
+interface Flags {
+  readonly namespace?: string;
+  readonly image: string;
+  readonly release: string;
+  readonly allowedHostPaths: readonly string[];
+  readonly allowedImages: readonly string[];
+  readonly leaderElect: boolean;
+  readonly leaseNamespace: string;
+  readonly metricsPort: number;
+  readonly logLevel: LogLevel;
+}
+
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError(`${text} is no port: 0 to 65535`);
+  return port;
+}
+
+export function operatorCommand(): Command {
+  const env = process.env;
+  return new Command('operator')
+    .description('run the operator: makes the farms of a cluster what their resources say')
+    .option('--namespace <name>', 'watch this namespace alone; absent: all')
+    .requiredOption('--image <reference>', 'image of servers, databases and replicas', env['BOOTFARM_IMAGE'])
+    .option('--release <name>', 'release that servers tell', env['BOOTFARM_RELEASE'] ?? 'dev')
+    .option('--allowed-host-paths <paths>', 'folders of a node that resources may name, comma-separated', list, [
+      '/srv',
+      '/var/lib/bootfarm',
+    ])
+    .option(
+      '--allowed-images <prefixes>',
+      'beginnings of image names that resources may name, comma-separated',
+      list,
+      [],
+    )
+    .option('--no-leader-elect', 'do not elect a leader: this is the only copy')
+    .option('--lease-namespace <name>', 'namespace of the Lease', env['POD_NAMESPACE'] ?? 'default')
+    .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz', portNumber, 8080)
+    .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .action((flags: Flags) => run(flags));
+}
+
+async function run(flags: Flags): Promise<void> {
+  const log = createLogger(flags.logLevel, { role: 'operator' });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  const identity = process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`;
+  const operator = new BootfarmOperator({
+    kubeConfig,
+    logger: log,
+    metrics: engineMetrics(registry),
+    ...(flags.leaderElect ? { lease: { namespace: flags.leaseNamespace, name: 'bootfarm-operator', identity } } : {}),
+    ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
+    instance: identity,
+    settings: {
+      image: flags.image,
+      release: flags.release,
+      allowedHostPaths: flags.allowedHostPaths,
+      allowedImages: flags.allowedImages,
+    },
+  });
+  let synced = false;
+  const telemetry = await startTelemetry({
+    host: '0.0.0.0',
+    port: flags.metricsPort,
+    registry,
+    ready: () => (synced ? [] : ['the caches of the Kubernetes API are not filled yet']),
+  });
+  if (!telemetry.ok) {
+    process.stderr.write(`bootfarm operator: ${telemetry.error.message}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const leave = (): void => {
+    void operator.close().then(() => process.exit(0));
+  };
+  process.once('SIGTERM', leave).once('SIGINT', leave);
+  await operator.start();
+  synced = await operator.synced;
+  log.info({ namespace: flags.namespace ?? 'all' }, 'operator started');
+}

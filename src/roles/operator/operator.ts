@@ -1,0 +1,92 @@
+/** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
+import { eventRecorder, type RecordEvent } from '../../kube/events.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { type Key, type KubeObject, key as keyFor } from '../../kube/object.ts';
+import { EngineOperator, type OperatorOptions } from '../../kube/operator.ts';
+import { ownedBy } from '../../kube/owner.ts';
+import type { Context, Informers, Settings } from '../../reconcile/context.ts';
+import { reconcileFarm } from '../../reconcile/farm/reconcile.ts';
+import { FarmRuntimes } from '../../reconcile/farm/runtimes.ts';
+import { FARM_LABEL } from '../../reconcile/names.ts';
+import { reconcileStore } from '../../reconcile/store/reconcile.ts';
+import { reconcilePool } from '../../reconcile/streamingserver/reconcile.ts';
+import { reconcileVDisk } from '../../reconcile/vdisk/reconcile.ts';
+
+export interface BootfarmOperatorOptions extends OperatorOptions {
+  /** Absent: every namespace. */
+  readonly namespace?: string;
+  /** Who speaks in Events: the pod's name. */
+  readonly instance: string;
+  readonly settings: Settings;
+}
+
+/** The farm that a resource names, in its own namespace. */
+const farmOf = (object: KubeObject): readonly Key[] => {
+  const name = (object.spec as { readonly farmRef?: { readonly name?: string } } | undefined)?.farmRef?.name;
+  return name ? [keyFor(object.metadata.namespace, name)] : [];
+};
+
+export class BootfarmOperator extends EngineOperator {
+  readonly #options: BootfarmOperatorOptions;
+  readonly #runtimes: FarmRuntimes;
+  readonly #record: RecordEvent;
+  /** Of this process as a leader: a later one is higher, so that a leader that lost its lease unawares writes nothing to the replica. */
+  readonly #epoch = Date.now();
+
+  constructor(options: BootfarmOperatorOptions) {
+    super(options);
+    this.#options = options;
+    this.#runtimes = new FarmRuntimes(options.logger);
+    this.#record = eventRecorder({ client: this.client, logger: options.logger, instance: options.instance });
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.#runtimes.close();
+  }
+
+  protected override async init(): Promise<void> {
+    const { namespace, settings } = this.#options;
+    const scope = namespace === undefined ? {} : { namespace };
+    const made = { ...scope, labelSelector: FARM_LABEL };
+    const informers: Informers = {
+      farms: this.informer(kinds.Farm, scope),
+      stores: this.informer(kinds.Store, scope),
+      vdisks: this.informer(kinds.VDisk, scope),
+      pools: this.informer(kinds.StreamingServer, scope),
+      nodes: this.informer(kinds.Node),
+      deployments: this.informer(kinds.Deployment, made),
+    };
+    const context: Context = {
+      client: this.client,
+      informers,
+      runtimes: this.#runtimes,
+      settings,
+      record: this.#record,
+      log: this.log,
+    };
+    const children = [informers.stores, informers.vdisks, informers.pools];
+    this.control({
+      name: 'farm',
+      informer: informers.farms,
+      sources: children.map((informer) => ({ informer, keysOf: farmOf })),
+      reconcile: (key, signal) => reconcileFarm(context, key, this.#epoch, signal),
+    });
+    this.control({
+      name: 'streamingserver',
+      informer: informers.pools,
+      sources: [{ informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
+      reconcile: (key, signal) => reconcilePool(context, key, signal),
+    });
+    this.control({
+      name: 'store',
+      informer: informers.stores,
+      reconcile: (key, signal) => reconcileStore(context, key, signal),
+    });
+    this.control({
+      name: 'vdisk',
+      informer: informers.vdisks,
+      reconcile: (key, signal) => reconcileVDisk(context, key, signal),
+    });
+  }
+}
