@@ -5,21 +5,33 @@ import { stringify } from 'yaml';
 import { crdOf } from '../../src/resources/crd.ts';
 import { GROUP } from '../../src/resources/kind.ts';
 import { KINDS } from '../../src/resources/kinds.ts';
+import { kustomizeBase } from './kustomize.ts';
 
 const root = join(import.meta.dirname, '../..');
 const HEADER = '# Made from src/resources by `npm run generate`: change it there.\n';
 
 /** The folders that hold nothing but generated files. */
-const FOLDERS = ['crds'];
+const FOLDERS = ['crds', 'charts/bootfarm/templates/crds', 'deploy/base'];
 
 /** Every generated file by its path in the checkout. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  return new Map(
-    Object.values(KINDS).map((kind) => [
-      `crds/${GROUP}_${kind.plural}.yaml`,
-      HEADER + stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false }),
-    ]),
-  );
+  const files = new Map<string, string>();
+  for (const kind of Object.values(KINDS)) {
+    const crd = crdOf(kind);
+    files.set(`crds/${GROUP}_${kind.plural}.yaml`, HEADER + yaml(crd));
+    files.set(`charts/bootfarm/templates/crds/${kind.plural}.yaml`, crdTemplate(crd));
+  }
+  for (const [path, text] of kustomizeBase(root, files)) files.set(path, text);
+  return files;
+}
+
+const yaml = (object: unknown): string => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false });
+
+/** In templates, because Helm never updates what is in a chart's crds folder; kept at uninstall, because every farm would go with it. */
+function crdTemplate(crd: object): string {
+  const { metadata } = crd as { readonly metadata: object };
+  const kept = { ...crd, metadata: { ...metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } };
+  return `{{- if .Values.crds.install }}\n${HEADER}${yaml(kept)}{{- end }}\n`;
 }
 
 const leftovers = (files: ReadonlyMap<string, string>): string[] =>
@@ -34,7 +46,7 @@ export function generated(): string[] {
     ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
   );
   return [
-    ...differs.map(([path]) => `${path} is not what src/resources says: run npm run generate and commit it`),
+    ...differs.map(([path]) => `${path} is not what it is made from says: run npm run generate and commit it`),
     ...leftovers(files).map((path) => `${path} is made by nothing: delete it`),
   ];
 }

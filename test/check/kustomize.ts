@@ -1,0 +1,81 @@
+/** `deploy/base`: what the chart installs, for those who take kustomize. Made by Helm from the chart, so that the two cannot differ. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { binary } from '../cluster/cluster.ts';
+
+const FOLDER = 'deploy/base';
+const NAMESPACE = 'bootfarm';
+const HEADER = '# Made from charts/bootfarm by `npm run generate`: change it there.\n';
+
+/**
+ * Every file of the base by its path. `made` are generated files that the chart on disk may not have yet. Without Helm (CLUSTER=existing)
+ * the files are those that are committed.
+ */
+export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const helm = binary('helm');
+  if (!existsSync(helm)) return committed(root);
+  const texts = new Map<string, string>();
+  for (const section of render(helm, root, made).split(/^---\n/m)) {
+    const source = /^# Source: bootfarm\/templates\/(.*)$/m.exec(section)?.[1];
+    const name = source?.replace('/', '-');
+    if (name) texts.set(name, (texts.get(name) ?? '') + objectOf(section));
+  }
+  const namespace = {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: NAMESPACE, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+  };
+  texts.set('namespace.yaml', `---\n${stringify(namespace)}`);
+  const names = [...texts.keys()].sort();
+  const kustomization = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: names };
+  const files = names.map((name) => [`${FOLDER}/${name}`, HEADER + (texts.get(name) ?? '')] as const);
+  return new Map([...files, [`${FOLDER}/kustomization.yaml`, HEADER + stringify(kustomization)]]);
+}
+
+function committed(root: string): ReadonlyMap<string, string> {
+  const folder = join(root, FOLDER);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return new Map(names.map((name) => [`${FOLDER}/${name}`, readFileSync(join(folder, name), 'utf8')]));
+}
+
+/** The chart with the files that are just being made. */
+function render(helm: string, root: string, made: ReadonlyMap<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
+  try {
+    const chart = join(root, 'charts/bootfarm');
+    const onDisk = readdirSync(chart, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+      .filter((path) => !path.startsWith('charts/bootfarm/templates/crds/'))
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')] as const);
+    for (const [path, text] of [...onDisk, ...made].filter(([path]) => path.startsWith('charts/'))) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    const args = ['template', 'bootfarm', join(folder, 'charts/bootfarm'), '--namespace', NAMESPACE];
+    return execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Rendered {
+  readonly metadata: { readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+}
+
+/** Without what is Helm's own. */
+function objectOf(section: string): string {
+  const object: Rendered = parse(section);
+  const { labels, annotations, ...metadata } = object.metadata;
+  for (const key of ['app.kubernetes.io/managed-by', 'helm.sh/chart']) delete labels?.[key];
+  delete annotations?.['helm.sh/resource-policy'];
+  const left = (map: Record<string, string> | undefined): boolean => map !== undefined && Object.keys(map).length > 0;
+  const cleaned = {
+    ...object,
+    metadata: { ...metadata, ...(left(labels) ? { labels } : {}), ...(left(annotations) ? { annotations } : {}) },
+  };
+  return `---\n${stringify(cleaned, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+}

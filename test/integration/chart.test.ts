@@ -1,0 +1,176 @@
+/** What the chart and the kustomize base install: Helm, kustomize and a real API server judge. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
+import { binary } from '../cluster/cluster.ts';
+import { until } from '../cluster/run.ts';
+import { type ApiServer, startApiServer } from './api-server.ts';
+
+const root = join(import.meta.dirname, '../..');
+const chart = join(root, 'charts/bootfarm');
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+interface Installed {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly rules?: readonly Rule[];
+}
+
+function call(program: string, args: readonly string[], input?: string): string {
+  return execFileSync(binary(program), args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input });
+}
+
+/** What the program says when it fails. */
+function complaint(program: string, args: readonly string[], input?: string): string {
+  try {
+    call(program, args, input);
+  } catch (error) {
+    return String((error as { readonly stderr?: unknown }).stderr);
+  }
+  return '';
+}
+
+const objects = (text: string): Installed[] => parseAllDocuments(text).flatMap((document) => document.toJS() ?? []);
+const template = (...set: string[]): Installed[] =>
+  objects(
+    call('helm', ['template', 'bootfarm', chart, '--namespace', 'bootfarm', ...set.flatMap((one) => ['--set', one])]),
+  );
+const ids = (list: readonly Installed[]): string[] =>
+  list.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort();
+const rulesOf = (list: readonly Installed[]): readonly Rule[] => list.flatMap(({ rules }) => rules ?? []);
+
+describe('the chart', () => {
+  test('is what helm lint wants', () => {
+    expect(call('helm', ['lint', '--strict', chart])).toContain('0 chart(s) failed');
+  });
+
+  test('refuses values that are none, with their names', () => {
+    const cases = { 'replcas=2': 'replcas', 'logLevel=loud': 'logLevel', 'image.digest=sha256:12': 'digest' };
+    for (const [value, name] of Object.entries(cases))
+      expect(complaint('helm', ['template', 'bootfarm', chart, '--set', value])).toContain(name);
+  });
+
+  test('keeps the CRDs when it is uninstalled', () => {
+    const crds = template().filter(({ kind }) => kind === 'CustomResourceDefinition');
+    expect(crds).toHaveLength(4);
+    for (const { metadata } of crds) expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+    expect(ids(template('crds.install=false'))).not.toContain('CustomResourceDefinition/farms.bootfarm.io');
+  });
+
+  test('grants verbs on resources one by one, and nobody may list or watch Secrets', () => {
+    for (const list of [template(), template('watchNamespace=farm')]) {
+      const rules = rulesOf(list);
+      expect(JSON.stringify(rules)).not.toContain('*');
+      expect(rules.filter(({ resources }) => resources.includes('secrets')).map(({ verbs }) => verbs)).toEqual([
+        ['get', 'create', 'patch', 'delete'],
+      ]);
+    }
+  });
+
+  test('with watchNamespace: nothing outside that namespace and its own but the right to read nodes', () => {
+    const wide = template('watchNamespace=farm').filter(({ kind }) => kind === 'ClusterRole');
+    expect(rulesOf(wide)).toEqual([{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] }]);
+    const role = template('watchNamespace=farm').find(
+      ({ kind, metadata }) => kind === 'Role' && metadata.name === 'bootfarm',
+    );
+    expect(role?.metadata.namespace).toBe('farm');
+  });
+
+  test('the kustomize base is the same objects and the namespace', () => {
+    const base = objects(call('kubectl', ['kustomize', join(root, 'deploy/base')]));
+    expect(ids(base)).toEqual([...ids(template()), 'Namespace/bootfarm'].sort());
+  });
+});
+
+describe('on an API server', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
+  let api: ApiServer;
+  const kubectl = (...args: string[]): string => call('kubectl', ['--kubeconfig', api.kubeconfig, ...args]);
+  const apply = (object: object, ...args: string[]): string =>
+    call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '-f', '-', ...args], JSON.stringify(object));
+
+  beforeAll(async () => {
+    api = await startApiServer(folder);
+    kubectl('apply', '--server-side', '-k', join(root, 'deploy/base'));
+    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
+  }, 90_000);
+  afterAll(async () => {
+    await api.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('a restricted namespace takes the pod of the operator without a warning', () => {
+    const deployment = objects(call('kubectl', ['kustomize', join(root, 'deploy/base')])).find(
+      ({ kind }) => kind === 'Deployment',
+    ) as unknown as { readonly spec: { readonly template: { readonly spec: object } } };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'operator', namespace: 'bootfarm' } };
+    kubectl('create', 'serviceaccount', 'bootfarm-try', '-n', 'bootfarm');
+    const spec = { ...deployment.spec.template.spec, serviceAccountName: 'bootfarm-try' };
+    expect(apply({ ...pod, spec }, '--dry-run=server')).toContain('created');
+    const privileged = { ...spec, hostNetwork: true };
+    expect(
+      complaint(
+        'kubectl',
+        ['--kubeconfig', api.kubeconfig, 'apply', '--dry-run=server', '-f', '-'],
+        JSON.stringify({ ...pod, spec: privileged }),
+      ),
+    ).toContain('host namespaces');
+  });
+
+  test('the samples are taken', () => {
+    expect(kubectl('apply', '-k', join(root, 'deploy/samples'))).toContain('streamingserver.bootfarm.io/main created');
+  });
+
+  const cases = [
+    [
+      'farms',
+      aFarm,
+      { known: 9, streaming: 2, booting: 1 },
+      { known: 9, streaming: 0, booting: 0 },
+      'Farm guarded is used by 3 devices',
+    ],
+    ['vdisks', aVDisk, 2, 0, 'VDisk guarded is used by 2 devices'],
+    ['streamingservers', aStreamingServer, 1, 0, 'StreamingServer guarded is used by 1 devices'],
+  ] as const;
+  test.each(cases)(
+    '%s: one that devices use is deleted only when that is confirmed',
+    async (plural, build, used, unused, message) => {
+      const made = build({ metadata: { name: 'guarded', namespace: 'default' } }) as object;
+      const name = `${plural}.bootfarm.io/guarded`;
+      const status = (devices: unknown): string =>
+        kubectl('patch', name, '--subresource=status', '--type=merge', '-p', JSON.stringify({ status: { devices } }));
+      const refused = (): string => complaint('kubectl', ['--kubeconfig', api.kubeconfig, 'delete', name]);
+      const create = (): string => apply({ ...made, status: undefined });
+      create();
+      status(used);
+      // A policy takes a moment to be in force.
+      await until('the policy in force', 20_000, () => {
+        const said = complaint('kubectl', ['--kubeconfig', api.kubeconfig, 'delete', name, '--dry-run=server']);
+        return said !== '';
+      });
+      expect(refused()).toContain(message);
+      kubectl('annotate', name, 'bootfarm.io/confirm-delete=yes');
+      expect(kubectl('delete', name)).toContain('deleted');
+      create();
+      status(unused);
+      expect(kubectl('delete', name)).toContain('deleted');
+    },
+  );
+
+  test('a Store that says nothing of devices is deleted', () => {
+    apply({ ...(aStore({ metadata: { name: 'free', namespace: 'default' } }) as object), status: undefined });
+    expect(kubectl('delete', 'stores.bootfarm.io/free')).toContain('deleted');
+  });
+});
