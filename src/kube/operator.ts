@@ -136,6 +136,9 @@ export abstract class EngineOperator extends library.default {
     this.#controls.push(control);
   }
 
+  /** Called when this process leads no more and no reconciler runs: what a subclass keeps for the leader alone ends here. */
+  protected async rested(): Promise<void> {}
+
   // From here: the library's own calls, on the engine.
 
   protected override async watchResource(
@@ -236,6 +239,7 @@ export abstract class EngineOperator extends library.default {
       const controllers = this.#controllers;
       this.#controllers = [];
       await Promise.all(controllers.map((controller) => controller.close()));
+      await this.rested();
     });
   }
 

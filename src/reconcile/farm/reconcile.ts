@@ -29,12 +29,7 @@ import { type FarmFindings, farmStatus } from './status.ts';
 const COUNT_EVERY_MS = 30_000;
 const counted = new WeakMap<FarmRuntime, { readonly at: number; readonly known: number }>();
 
-export async function reconcileFarm(
-  context: Context,
-  key: string,
-  epoch: number,
-  signal: AbortSignal,
-): Promise<Outcome> {
+export async function reconcileFarm(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('Farm', context.informers.farms, key);
   if (!found) {
     await context.runtimes.end(key);
@@ -53,7 +48,7 @@ export async function reconcileFarm(
     return written.ok ? settled : outcomeOf(written.error);
   }
   const farm = parsed.value;
-  const findings = await look(context, key, farm, epoch, signal);
+  const findings = await look(context, key, farm, signal);
   const status = quieted(farm, farmStatus(farm, findings, new Date()));
   tell(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
@@ -68,13 +63,7 @@ const UNKNOWN_DATABASE = {
   fault: { code: 'Unreachable', message: 'the farm database is being made' },
 } as const;
 
-async function look(
-  context: Context,
-  key: string,
-  farm: Farm,
-  epoch: number,
-  signal: AbortSignal,
-): Promise<FarmFindings> {
+async function look(context: Context, key: string, farm: Farm, signal: AbortSignal): Promise<FarmFindings> {
   const source = farm.spec.database.external?.secretRef;
   const databaseSource = source
     ? `Secret ${source.name}, key ${source.key ?? 'uri'}`
@@ -95,7 +84,7 @@ async function look(
       fault: { stalled: false, reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
   runtime.want(serversOfFarm(context, farm));
-  const farmId = await bringUp(context, farm, runtime, epoch);
+  const farmId = await bringUp(context, farm, runtime);
   return {
     database: runtime.database.state,
     ...((farmId ?? farm.status?.database?.farmID) ? { farmId: farmId ?? farm.status?.database?.farmID ?? '' } : {}),
@@ -144,7 +133,7 @@ function refusal(
 }
 
 /** Migrations, rows, replica. Gives the farm's id; undefined while the database is away. */
-async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime, epoch: number): Promise<string | undefined> {
+async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<string | undefined> {
   const { name, namespace = 'default' } = farm.metadata;
   const { informers, log } = context;
   const migration = await runtime.migrate();
@@ -166,7 +155,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime, epoch
     log.warn({ farm: name, ...projected.error }, 'farm not projected');
     return undefined;
   }
-  runtime.project(projected.value.farmId, epoch);
+  runtime.project(projected.value.farmId);
   return projected.value.farmId;
 }
 

@@ -75,15 +75,15 @@ export class FarmRuntime {
     return this.#migrated;
   }
 
-  /** Starts the projector once the farm's id is known. */
-  project(farmId: string, epoch: number): void {
+  /** Starts the projector once the farm's id is known. The wall clock is the epoch of leadership: it grows with each change of leader. */
+  project(farmId: string): void {
     if (this.#projector?.farmId === farmId) return;
     void this.#projector?.projector.close();
     const projector = startProjector({
       database: this.database,
       redis: this.inputs.redisUrl,
       farmId,
-      epoch,
+      epoch: Date.now(),
       ...(this.inputs.primary ? { followerUser: FOLLOWER_USER } : {}),
       log: this.#log,
     });

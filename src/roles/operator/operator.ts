@@ -30,8 +30,6 @@ export class BootfarmOperator extends EngineOperator {
   readonly #options: BootfarmOperatorOptions;
   readonly #runtimes: FarmRuntimes;
   readonly #record: RecordEvent;
-  /** Of this process as a leader: a later one is higher, so that a leader that lost its lease unawares writes nothing to the replica. */
-  readonly #epoch = Date.now();
 
   constructor(options: BootfarmOperatorOptions) {
     super(options);
@@ -40,9 +38,9 @@ export class BootfarmOperator extends EngineOperator {
     this.#record = eventRecorder({ client: this.client, logger: options.logger, instance: options.instance });
   }
 
-  override async close(): Promise<void> {
-    await super.close();
-    await this.#runtimes.close();
+  /** Another copy leads: connections, projectors and polls are its matter now. */
+  protected override rested(): Promise<void> {
+    return this.#runtimes.close();
   }
 
   protected override async init(): Promise<void> {
@@ -70,7 +68,7 @@ export class BootfarmOperator extends EngineOperator {
       name: 'farm',
       informer: informers.farms,
       sources: children.map((informer) => ({ informer, keysOf: farmOf })),
-      reconcile: (key, signal) => reconcileFarm(context, key, this.#epoch, signal),
+      reconcile: (key, signal) => reconcileFarm(context, key, signal),
     });
     this.control({
       name: 'streamingserver',
