@@ -25,7 +25,7 @@ import {
   SERVICES_API,
 } from './plan.ts';
 import { endProcesses, recordedNames, runningPid, startProcess } from './processes.ts';
-import { attempt, runAsync, until } from './run.ts';
+import { attempt, run, runAsync, until } from './run.ts';
 import { restoreSysctls, saveSysctls } from './sysctls.ts';
 
 export interface Cluster extends ClusterOptions {
@@ -75,6 +75,11 @@ export async function startCluster(
     return cluster;
   }
   await stopCluster(stateDirectory);
+  // Before anything is recorded: what is recorded here is removed by stopCluster, and this would be somebody else's.
+  if (existsSync(`/run/netns/${cluster.namespace}`))
+    throw new Error(
+      `namespace ${cluster.namespace} is there: another cluster has the prefix ${prefix}; end it, or choose another prefix`,
+    );
 
   for (const folder of ['pki', 'etcd']) mkdirSync(join(stateDirectory, folder), { recursive: true });
   writeFileSync(join(stateDirectory, 'cluster.json'), JSON.stringify({ prefix, network, nodes }));
@@ -111,6 +116,29 @@ export async function loadImage(cluster: Cluster, archive: string): Promise<void
     await runAsync(...inNode(cluster, node.name), ...ctr(cluster, node), 'images', 'import', resolve(archive));
 }
 
+/**
+ * A signal to `kubelet`, `containerd` or `kube-proxy` of a node: a stopped kubelet starts no container again, and after SIGCONT it does.
+ */
+export function signalNodeProcess(cluster: Cluster, node: string, name: string, signal: NodeJS.Signals): void {
+  const pid = runningPid(cluster.stateDirectory, `${node}.${name}`);
+  if (pid === undefined) throw new Error(`${name} of ${node} does not run`);
+  process.kill(firstOf(pid), signal);
+}
+
+/** SIGKILL to the first process of a container, whose id is what the pod's status says. */
+export async function killContainer(cluster: Cluster, node: string, containerId: string): Promise<void> {
+  const found = nodesOf(cluster).find(({ name }) => name === node);
+  if (!found) throw new Error(`there is no node ${node}`);
+  const id = containerId.replace('containerd://', '');
+  await runAsync(...ctr(cluster, found), 'tasks', 'kill', '--signal', 'SIGKILL', id);
+}
+
+/** A node's cable. Taken off the bridge, not set down: one that is cut far away is not seen at either end. */
+export const cutLink = (cluster: Cluster, node: string): string =>
+  run('ip', '-n', cluster.namespace, 'link', 'set', `${cluster.prefix}-${node}`, 'nomaster');
+export const mendLink = (cluster: Cluster, node: string): string =>
+  run('ip', '-n', cluster.namespace, 'link', 'set', `${cluster.prefix}-${node}`, 'master', cluster.bridge);
+
 /** Where a host path of a node lies on this machine: `/srv/vdisks` of node-a is a folder of its own. */
 export function nodePath(cluster: Cluster, node: string, hostPath: string): string {
   const own = NODE_FOLDERS.some((folder) => hostPath === folder || hostPath.startsWith(`${folder}/`));
@@ -131,14 +159,20 @@ export function inNode(cluster: Cluster, node: string): [string, ...string[]] {
   return ['nsenter', '--target', String(firstOf(pid)), '--mount', '--uts', '--net', '--pid'];
 }
 
-/** `unshare --fork` stays outside; its child is the first process of the node. */
+/** `unshare --fork` and `nsenter --pid` stay outside; their child is the process that was meant. */
 const firstOf = (pid: number): number =>
   Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
 
 const nodeFolder = (cluster: Cluster, node: string): string => join(cluster.stateDirectory, 'nodes', node);
 const pkiOf = (cluster: Cluster): string => join(cluster.stateDirectory, 'pki');
 const socketOf = (cluster: Cluster, node: Node): string => join(nodeFolder(cluster, node.name), 'containerd.sock');
-const ctr = (cluster: Cluster, node: Node): string[] => ['ctr', '-a', socketOf(cluster, node), '-n', 'k8s.io'];
+const ctr = (cluster: Cluster, node: Node): [string, ...string[]] => [
+  'ctr',
+  '-a',
+  socketOf(cluster, node),
+  '-n',
+  'k8s.io',
+];
 
 const CONTROL_PLANE = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'coredns'];
 const NODE_PROCESSES = ['containerd', 'kubelet', 'kube-proxy'];

@@ -22,28 +22,23 @@ const startOf = (pid: number): string | undefined => {
 const recordPath = (folder: string, name: string): string => join(folder, 'pids', `${name}.json`);
 export const logPath = (folder: string, name: string): string => join(folder, 'log', `${name}.log`);
 
-export function startProcess(
-  folder: string,
-  name: string,
-  command: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): number {
+export function startProcess(folder: string, name: string, command: readonly string[]): number {
   mkdirSync(join(folder, 'pids'), { recursive: true });
   mkdirSync(join(folder, 'log'), { recursive: true });
   const log = openSync(logPath(folder, name), 'a');
   const [program = '', ...args] = command;
-  const child = spawn(program, args, {
-    cwd: folder,
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: { ...process.env, ...env },
-  });
+  const child = spawn(program, args, { cwd: folder, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name}: ${program} cannot be started`);
   child.unref();
-  writeFileSync(recordPath(folder, name), JSON.stringify({ pid, started: startOf(pid) ?? '' } satisfies Recorded));
+  recordProcess(folder, name, pid);
   return pid;
+}
+
+/** For a process that somebody else started: it ends with the others. */
+export function recordProcess(folder: string, name: string, pid: number): void {
+  writeFileSync(recordPath(folder, name), JSON.stringify({ pid, started: startOf(pid) ?? '' } satisfies Recorded));
 }
 
 /** The id of a recorded process that still runs. */

@@ -1,0 +1,203 @@
+/** The farm of the demo on a cluster: what is asked of it and what is done to it. The story is in `steps.ts`. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { binary, type Cluster, inLan, killContainer, kubectl, nodePath } from '../cluster/cluster.ts';
+import { nodesOf } from '../cluster/plan.ts';
+import { runAsync, until } from '../cluster/run.ts';
+
+export const NAMESPACE = 'bootfarm-demo';
+export const IMAGE = { repository: 'bootfarm.local/bootfarm', tag: 'dev' };
+export const COLLECTION = 'room-101';
+const root = join(import.meta.dirname, '../..');
+const MINUTE = 60_000;
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+interface Status {
+  readonly conditions?: readonly Condition[];
+}
+export interface ServerStatus {
+  readonly name: string;
+  readonly addresses?: readonly string[];
+  readonly state: string;
+  readonly bootstrapHash?: string;
+  readonly devices?: number;
+}
+export interface PoolStatus extends Status {
+  readonly readyReplicas?: number;
+  readonly servers?: readonly ServerStatus[];
+}
+export interface VDiskStatus extends Status {
+  readonly copies?: readonly { readonly server: string; readonly state: string; readonly message?: string }[];
+  readonly versions?: readonly { readonly number: number; readonly upToDate?: number; readonly copies?: number }[];
+}
+export interface FarmStatus extends Status {
+  readonly database?: { readonly state?: string; readonly offlineSince?: string; readonly message?: string };
+  readonly replica?: { readonly state?: string };
+}
+interface Pod {
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: { readonly nodeName?: string };
+  readonly status: {
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly containerID?: string;
+      readonly ready: boolean;
+    }[];
+  };
+}
+
+export type Say = (line: string) => void;
+
+/** The four resources of deploy/samples, as kubectl names them. */
+export const RESOURCES = ['farm/farm', 'stores.bootfarm.io/local', 'vd/lab', 'bfs/main'] as const;
+
+export class DemoFarm {
+  readonly cluster: Cluster;
+  readonly say: Say;
+
+  constructor(cluster: Cluster, say: Say) {
+    this.cluster = cluster;
+    this.say = say;
+  }
+
+  kubectl(...args: string[]): Promise<string> {
+    return kubectl(this.cluster, '-n', NAMESPACE, ...args);
+  }
+
+  async status<T extends Status>(resource: string): Promise<T> {
+    const object: { readonly status?: T } = JSON.parse(await this.kubectl('get', resource, '-o', 'json'));
+    return object.status ?? ({} as T);
+  }
+
+  /** The disk and its kernel, put on every node by hand: this release compares copies, a later one makes them. */
+  placeDisk(folder: string): void {
+    for (const node of this.cluster.nodes) {
+      const store = nodePath(this.cluster, node, '/srv/vdisks');
+      mkdirSync(store, { recursive: true });
+      for (const file of ['lab.raw', 'lab.vmlinuz', 'lab.initrd'])
+        execFileSync('cp', ['--sparse=always', join(folder, file), join(store, file)]);
+    }
+  }
+
+  /** The operator, by Helm, and the samples. */
+  async install(): Promise<void> {
+    const image = Object.entries(IMAGE).flatMap(([key, value]) => ['--set', `image.${key}=${value}`]);
+    await runAsync(
+      ...inLan(this.cluster),
+      ...[binary('helm'), '--kubeconfig', this.cluster.kubeconfig],
+      ...[
+        'upgrade',
+        '--install',
+        'bootfarm',
+        join(root, 'charts/bootfarm'),
+        '--namespace',
+        'bootfarm',
+        '--create-namespace',
+      ],
+      ...[...image, '--wait', '--timeout', '3m'],
+    );
+    await kubectl(this.cluster, 'apply', '-k', join(root, 'deploy/samples'));
+  }
+
+  /** Tells every change of what is waited for. */
+  async waitReady(resources: readonly string[] = RESOURCES, deadlineMs = 4 * MINUTE): Promise<void> {
+    const told = new Map<string, string>();
+    await until(`Ready: ${resources.join(', ')}`, deadlineMs, async () => {
+      const ready = await Promise.all(
+        resources.map(async (resource) => {
+          const { conditions } = await this.status<Status>(resource);
+          const condition = conditions?.find(({ type }) => type === 'Ready');
+          const line = `${resource}: ${condition ? `Ready=${condition.status} ${condition.reason}: ${condition.message}` : 'not looked at yet'}`;
+          if (told.get(resource) !== line) this.say(line);
+          told.set(resource, line);
+          return condition?.status === 'True';
+        }),
+      );
+      return ready.every(Boolean);
+    });
+  }
+
+  async scale(replicas: number): Promise<void> {
+    await this.kubectl('scale', 'bfs/main', `--replicas=${replicas}`);
+    await until(
+      `${replicas} servers that stream`,
+      2 * MINUTE,
+      async () => (await this.streaming()).length === replicas,
+    );
+  }
+
+  async streaming(): Promise<readonly ServerStatus[]> {
+    const { servers } = await this.status<PoolStatus>('bfs/main');
+    return (servers ?? []).filter(({ state }) => state === 'Streaming');
+  }
+
+  /** The name of the node whose address this is, with or without a port. */
+  nodeAt(address: string): string {
+    const host = address.replace(/:\d+$/, '');
+    const found = nodesOf(this.cluster).find((node) => node.address === host);
+    if (!found) throw new Error(`no node has the address ${address}`);
+    return found.name;
+  }
+
+  async serverPod(node: string): Promise<Pod> {
+    const list: { readonly items: readonly Pod[] } = JSON.parse(
+      await this.kubectl('get', 'pods', '-l', 'app.kubernetes.io/component=server', '-o', 'json'),
+    );
+    const pod = list.items.find(({ spec }) => spec.nodeName === node);
+    if (!pod) throw new Error(`no server is on ${node}`);
+    return pod;
+  }
+
+  /** SIGKILL to the server's process; the kubelet starts it again by itself. */
+  async killServer(node: string): Promise<void> {
+    const { status, metadata } = await this.serverPod(node);
+    const id = status.containerStatuses?.find(({ name }) => name === 'server')?.containerID;
+    if (id === undefined) throw new Error(`pod ${metadata.name} has no container that runs`);
+    await killContainer(this.cluster, node, id);
+  }
+
+  /** A command of the image, in a server: it has the address of the database. */
+  async bootfarm(...args: string[]): Promise<string> {
+    const [server] = await this.streaming();
+    if (!server) throw new Error('no server streams');
+    const pod = await this.serverPod(server.name);
+    const [command = '', ...rest] = args;
+    return this.kubectl(
+      ...['exec', pod.metadata.name, '-c', 'server', '--', 'node', '/app/dist/main.js', command],
+      ...['--database-uri-file', '/etc/bootfarm/server/database-uri', ...rest],
+    );
+  }
+
+  async addDevice(name: string, mac: string): Promise<void> {
+    this.say((await this.bootfarm('device', 'add', name, '--mac', mac, '--collection', COLLECTION)).trim());
+  }
+
+  async stopDatabase(): Promise<void> {
+    await this.kubectl('scale', 'statefulset/farm-database', '--replicas=0');
+    await this.kubectl('wait', 'pod/farm-database-0', '--for=delete', '--timeout=90s');
+  }
+
+  async startDatabase(): Promise<void> {
+    await this.kubectl('scale', 'statefulset/farm-database', '--replicas=1');
+    await this.kubectl(
+      'wait',
+      'statefulset/farm-database',
+      '--for=jsonpath={.status.readyReplicas}=1',
+      '--timeout=120s',
+    );
+  }
+
+  /** Device and server of every session in the farm database, `pc0001 node-a`, sorted. */
+  async sessions(): Promise<readonly string[]> {
+    const query = "select device || ' ' || server from session where not ended order by device";
+    const psql = `PGPASSWORD=$(cat /secret/password) psql -h /tmp -U bootfarm -d postgres -tAc "${query}"`;
+    const text = await this.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', psql);
+    return text.split('\n').filter(Boolean);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The demo's story, asserted step by step: a farm on a real cluster, machines that boot by PXE from it, and what they live through. The tests
+ * build on one another, in the order of the file: `--testNamePattern` has nothing to stand on here.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
+import { difference, takeFootprint } from '../cluster/footprint.ts';
+import { until } from '../cluster/run.ts';
+import type { DemoFarm } from '../demo/farm.ts';
+import {
+  type Booted,
+  balance,
+  boot,
+  bothBack,
+  client,
+  cutServing,
+  databaseAway,
+  databaseBack,
+  deviceName,
+  diskFolder,
+  type Killed,
+  killServing,
+  macOf,
+  openFarm,
+  prepare,
+  type ReadReport,
+  readWhile,
+  secondServer,
+  serverOf,
+  withStandby,
+} from '../demo/steps.ts';
+
+const MINUTE = 60_000;
+/** The bar of the issue; what is aimed at is a fifth of it. */
+const LONGEST_STALL_MS = 1_000;
+const LEAST_READS_PER_SECOND = 50;
+
+const before = takeFootprint();
+const stateDirectory = mkdtempSync(join(tmpdir(), 'bootfarm-farm-'));
+const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
+let farm: DemoFarm;
+let first: Booted;
+let second: Booted;
+
+function unharmed({ reads, wrong, failed, perSecond }: ReadReport): void {
+  expect({ wrong, failed }).toEqual({ wrong: 0, failed: 0 });
+  expect(reads).toBeGreaterThan(0);
+  expect(perSecond).toBeGreaterThanOrEqual(LEAST_READS_PER_SECOND);
+}
+
+function moved({ killed, now, report }: Killed): void {
+  say(`longest stall ${report.longestStallMs} ms in ${report.reads} reads, ${report.perSecond} a second`);
+  unharmed(report);
+  expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+  expect(now).not.toBe(killed);
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** Both servers' containers are killed, and stay down until the kubelets are let go on. */
+async function killBoth(): Promise<string[]> {
+  const nodes = (await farm.streaming()).map(({ name }) => name);
+  for (const node of nodes) signalNodeProcess(farm.cluster, node, 'kubelet', 'SIGSTOP');
+  await Promise.all(nodes.map((node) => farm.killServer(node)));
+  return nodes;
+}
+
+beforeAll(async () => {
+  farm = await prepare(join(stateDirectory, 'cluster'), say, { prefix: 'be', network: '10.75.0' });
+}, 10 * MINUTE);
+
+afterAll(async () => {
+  await stopCluster(join(stateDirectory, 'cluster'));
+  rmSync(stateDirectory, { recursive: true, force: true });
+}, MINUTE);
+
+test('the operator is installed, and a farm with one server is Ready', () => openFarm(farm), 8 * MINUTE);
+
+test(
+  'a second server joins by kubectl scale: the same bootstrap, and an UpToDate copy on both',
+  async () => {
+    const { hashes, copies } = await secondServer(farm);
+    expect(hashes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), hashes[0]]);
+    expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+  },
+  6 * MINUTE,
+);
+
+test(
+  'a machine with nothing but a network card boots while both servers answer',
+  async () => {
+    for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
+    first = await boot(farm, 1);
+    say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
+  },
+  6 * MINUTE,
+);
+
+test(
+  'the whole disk, read in a machine whose memory is a quarter of it, is what lies in the store',
+  async () => {
+    const read = await first.machine.ask<{ sha256: string; bytes: number }>('sha256', 8 * MINUTE);
+    expect(read).toMatchObject({ sha256: await sha256(join(diskFolder(), 'lab.raw')), bytes: 2 ** 31 });
+  },
+  9 * MINUTE,
+);
+
+test(
+  'the serving server is killed while the machine reads: every block is right, and none waits for a second',
+  async () => {
+    moved(await killServing(farm, first.machine));
+    await bothBack(farm);
+  },
+  4 * MINUTE,
+);
+
+test(
+  'a second machine lands on the server with less to do, and the status shows the balance',
+  async () => {
+    const busy = await serverOf(farm, first.machine);
+    second = await boot(farm, 2);
+    expect(second.server).not.toBe(busy);
+    expect([...(await balance(farm, 2)).values()]).toEqual([1, 1]);
+  },
+  6 * MINUTE,
+);
+
+test(
+  'the link of the serving server is cut while the machine reads: the same',
+  async () => {
+    moved(await cutServing(farm, first.machine));
+    await bothBack(farm);
+    await withStandby(first.machine);
+  },
+  4 * MINUTE,
+);
+
+test(
+  'the client process is killed: its parent brings it back, and the machine goes on',
+  async () => {
+    unharmed(
+      await readWhile(first.machine, 10, async () => {
+        await delay(0);
+      }),
+    );
+    const before = await first.machine.ask<{ restarts: number }>('status');
+    const { killed } = await first.machine.ask<{ killed: number }>('kill-client');
+    expect(killed).toBeGreaterThan(0);
+    await until('the client back', MINUTE, async () => {
+      const { restarts } = await first.machine.ask<{ restarts: number }>('status');
+      return restarts > before.restarts;
+    });
+    unharmed(await readWhile(first.machine, 5, async () => undefined));
+  },
+  3 * MINUTE,
+);
+
+test(
+  'both servers are dead for 20 s and one returns: the machine goes on',
+  async () => {
+    let nodes: string[] = [];
+    const report = await readWhile(first.machine, 40, async () => {
+      nodes = await killBoth();
+      await delay(20_000); // what the test is about
+      const [one = ''] = nodes;
+      signalNodeProcess(farm.cluster, one, 'kubelet', 'SIGCONT');
+    });
+    expect(report).toMatchObject({ wrong: 0, failed: 0 });
+    expect(report.longestStallMs).toBeGreaterThan(15_000);
+    expect(await serverOf(farm, first.machine)).toBe(nodes[0]);
+  },
+  4 * MINUTE,
+);
+
+test(
+  'a machine boots while one of the two servers is dead; the other, started later, becomes its stand-by',
+  async () => {
+    const third = await boot(farm, 3);
+    for (const node of farm.cluster.nodes) signalNodeProcess(farm.cluster, node, 'kubelet', 'SIGCONT');
+    await bothBack(farm);
+    expect(farm.nodeAt((await withStandby(third.machine)).standby)).not.toBe(third.server);
+    await third.machine.kill();
+  },
+  6 * MINUTE,
+);
+
+test(
+  'the database is away: the Farm says since when, machines go on, a known machine boots, and its session is there afterwards',
+  async () => {
+    const { database } = await databaseAway(farm);
+    expect(database).toMatchObject({ state: 'Unreachable', offlineSince: expect.stringMatching(/^\d{4}-/) });
+    const fourth = await boot(farm, 4);
+    for (const { machine } of [first, second]) expect((await client(machine)).current).not.toBe('');
+    unharmed(await readWhile(first.machine, 5, async () => undefined));
+    const sessions = await databaseBack(farm, [first, second, fourth]);
+    expect(sessions).toHaveLength(3);
+  },
+  8 * MINUTE,
+);
+
+test(
+  'afterwards the machine is as it was',
+  async () => {
+    await stopCluster(join(stateDirectory, 'cluster'));
+    rmSync(stateDirectory, { recursive: true, force: true });
+    let left: string[] = [];
+    await until('nothing left', 20_000, () => {
+      left = difference(before, takeFootprint());
+      return left.length === 0;
+    }).catch(() => undefined);
+    expect(left).toEqual([]);
+  },
+  MINUTE,
+);
