@@ -14,7 +14,7 @@ setup: ## everything that the other commands need; nothing to do when it is ther
 check: setup ## types, Biome, import arrows, generated files
 	@npm run --silent check
 
-test: setup ## all set-up and every test; says where the time went
+test: image ## all set-up and every test; says where the time went
 	@test/setup/test.sh
 
 image: setup ## the image, as .build/image.tar
