@@ -4,7 +4,7 @@ const project = (displayName, testMatch, more = {}) => ({
   testMatch,
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }] },
-  modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  roots: ['<rootDir>/src', '<rootDir>/test'],
   ...more,
 });
 
