@@ -1,5 +1,5 @@
 /** What a server tells the operator: `GET /v1/status` on the control port, JSON, over mutual TLS. */
-import type { VersionFile } from '../farm/model.ts';
+import type { CopyFacts } from '../store/report.ts';
 
 export type ServerState = 'Starting' | 'Streaming' | 'Draining';
 
@@ -23,19 +23,7 @@ export interface StoreReport {
 }
 
 /** The files of one version on this server's store, as they are: whether they are right is the operator's verdict. */
-export interface CopyReport {
-  readonly vdisk: string;
-  readonly version: number;
-  /** `Hashing` while a digest is being computed (with the part that is done), `Faulty` when a file cannot be an image or cannot be read. */
-  readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
-  readonly progressPercent: number;
-  readonly files: readonly VersionFile[];
-  /** Digest of `files`, 64 hex digits; absent until all are hashed. */
-  readonly manifest?: string;
-  /** Size of the disk that the image shows, bytes; 0 until known. */
-  readonly diskBytes: number;
-  readonly message: string;
-}
+export type CopyReport = CopyFacts;
 
 export interface ServerStatus {
   readonly name: string;

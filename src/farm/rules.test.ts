@@ -1,19 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
 import { addressBytes, parseMac, sameSubnet } from './address.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
 import { fileNames, manifestDigest, offersStore, storePath } from './files.ts';
-import type { FarmSnapshot, Server, Store, VDisk, Version } from './model.ts';
+import type { FarmSnapshot, Server, Store, Version } from './model.ts';
 import { versionFor } from './version.ts';
 
-const lab: VDisk = {
-  name: 'lab',
-  store: 'images',
-  fileName: 'lab',
-  enabled: true,
-  loadBalancing: { algorithm: 'LeastBusy', subnetAffinity: 'None' },
-  overlayMiB: 512,
-  commandLine: '',
-};
+const lab = aVDisk();
 const version = (number: number, more: Partial<Version> = {}): Version => ({
   vdisk: 'lab',
   number,
@@ -154,45 +147,15 @@ describe('files', () => {
 });
 
 describe('bootstrap', () => {
-  const server = (name: string, address: string): Server => ({
-    name,
-    site: 'default',
-    pool: 'main',
-    address,
-    ports: { stream: 6910, http: 8069, control: 6911 },
-    powerRating: 1,
-  });
-  const snapshot = (servers: Server[]): FarmSnapshot => ({
-    farm: { id: 'id', name: 'farm', mode: 'Trusted', offline: { enabled: true, maxAgeSeconds: 1 }, suspend: false },
-    sites: [
-      {
-        name: 'default',
-        boot: {
-          loginServers: [],
-          unknownDevices: 'Ignore',
-          noServer: { action: 'Wait', afterSeconds: 600 },
-          verbose: false,
-          proxyDHCP: true,
-          tftp: true,
-          http: { enabled: true, port: 8069 },
-          bootFiles: { bios: 'undionly.kpxe', efi64: 'snponly.efi' },
-        },
-      },
-    ],
-    collections: [],
-    stores: [],
-    vdisks: [],
-    versions: [],
-    servers,
-  });
+  const snapshot = (servers: Server[]) => aSnapshot({ servers });
   const hash = (given: FarmSnapshot): string | undefined => {
     const bootstrap = bootstrapOf(given, 'default');
     return bootstrap && bootstrapHash(bootstrap);
   };
 
   test('lists every server of the site, the same whatever order the rows come in', () => {
-    const a = server('node-a', '10.77.0.11');
-    const b = server('node-b', '10.77.0.12');
+    const a = aServer({ name: 'node-a', address: '10.77.0.11' });
+    const b = aServer({ name: 'node-b', address: '10.77.0.12' });
     expect(bootstrapOf(snapshot([b, a]), 'default')?.loginServers).toEqual([
       { host: '10.77.0.11', port: 6910 },
       { host: '10.77.0.12', port: 6910 },

@@ -1,18 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import type { VDisk, Version } from '../farm/model.ts';
+import { aVDisk } from '../../test/builders/farm.ts';
+import type { Version } from '../farm/model.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 import { copyFacts } from './report.ts';
 
-const vdisk: VDisk = {
-  name: 'lab',
-  store: 'images',
-  fileName: 'lab',
-  enabled: true,
-  loadBalancing: { algorithm: 'LeastBusy', subnetAffinity: 'None' },
-  overlayMiB: 512,
-  commandLine: '',
-};
+const vdisk = aVDisk();
 const version: Version = { vdisk: 'lab', number: 0, access: 'Production' };
 const file = (name: string, sizeBytes: number): FileFacts => ({ name, sizeBytes, identity: name });
 const inventory = (files: FileFacts[], more: Partial<Inventory> = {}): Inventory => ({

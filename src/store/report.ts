@@ -8,10 +8,13 @@ import type { FileFacts, Inventory } from './inventory.ts';
 export interface CopyFacts {
   readonly vdisk: string;
   readonly version: number;
+  /** `Hashing` while a digest is being computed (with the part that is done), `Faulty` when a file cannot be an image or cannot be read. */
   readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
   readonly progressPercent: number;
   readonly files: readonly VersionFile[];
+  /** Digest of `files`, 64 hex digits; absent until all are hashed. */
   readonly manifest?: string;
+  /** Size of the disk that the image shows, bytes; 0 until known. */
   readonly diskBytes: number;
   readonly message: string;
 }
