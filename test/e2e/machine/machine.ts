@@ -1,6 +1,6 @@
 /** Virtual machines for tests: README.md. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -190,7 +190,12 @@ class Agent {
     const socket = createConnection(this.#path);
     await once(socket, 'connect');
     socket.on('error', () => undefined);
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // Firmware leaves bytes in the serial port: they are a line of their own, and its answer is nobody's.
+    socket.write('\nping\n');
+    for await (const [line] of on(lines, 'line', { signal: AbortSignal.timeout(ASK_DEADLINE_MS) }))
+      if (line.startsWith('{') && !line.includes('"error"')) break;
+    lines.on('line', (line) => {
       if (line.startsWith('{')) this.#line?.(line);
     });
     this.#socket = socket;
