@@ -100,14 +100,14 @@ export async function boot(farm: DemoFarm, number: number, firmware: 'bios' | 'u
   recordProcess(cluster.stateDirectory, name, machine.pid);
   await machine.waitFor(/bootfarm: up /, BOOT_MS);
   const seconds = Math.round((performance.now() - start) / 100) / 10;
-  const { current } = await client(machine);
-  return { name, machine, seconds, server: farm.nodeAt(current) };
+  return { name, machine, seconds, server: await serverOf(farm, machine) };
 }
 
 export const client = (machine: Machine): Promise<ClientStatus> => machine.ask<ClientStatus>('status');
 
+/** The node of the server that the machine streams from; the client tells it about once a second. */
 export const serverOf = async (farm: DemoFarm, machine: Machine): Promise<string> =>
-  farm.nodeAt((await client(machine)).current);
+  farm.nodeAt(await until('a server in the status of the client', MINUTE, async () => (await client(machine)).current));
 
 /** A stand-by is attached from the start; a new one needs a moment after a failover. */
 export const withStandby = (machine: Machine): Promise<ClientStatus> =>
