@@ -1,5 +1,6 @@
 /** One look at a Farm: what it stands on, its rows in the database, its replica, its servers; then its status. */
 
+import { sql } from 'kysely';
 import { listDevices } from '../../database/devices.ts';
 import { project } from '../../database/project.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
@@ -91,6 +92,9 @@ async function look(context: Context, key: string, farm: Farm, signal: AbortSign
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
+    ...(farmId === undefined && runtime.database.state.reachable
+      ? { fault: { stalled: false, reason: 'Progressing', message: 'the rows of the farm database are being written' } }
+      : {}),
     ...(await knownDevices(runtime)),
   };
 }
@@ -138,7 +142,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const { informers, log } = context;
   const migration = await runtime.migrate();
   if (migration) {
-    await runtime.database.run(async () => {}); // its breaker learns of the fault by asking, too
+    await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
     log.warn({ farm: name, ...migration }, 'database not migrated');
     return undefined;
   }
