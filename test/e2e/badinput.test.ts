@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -186,8 +187,6 @@ test(
   async () => {
     const node = nodesOf(farm.cluster).find(({ name }) => name === 'node-c');
     if (!node) throw new Error('the cluster has no node-c');
-    const folder = join(stateDirectory, 'tftp');
-    mkdirSync(folder);
     dnsmasq = spawn('nsenter', [
       `--net=/run/netns/${node.netns}`,
       ...[
@@ -195,15 +194,18 @@ test(
         '--keep-in-foreground',
         '--port=0',
         '--enable-tftp',
-        `--tftp-root=${folder}`,
+        '--user=root',
         '--log-facility=-',
         '--pid-file=',
       ],
     ]);
+    await once(dnsmasq.stderr ?? dnsmasq, 'data'); // it says that it has started
     await farm.kubectl('scale', 'bfs/main', '--replicas=3');
     await until('node-c is Refused', 2 * MINUTE, async () => {
       const { servers } = await farm.status<PoolStatus>('bfs/main');
-      return servers?.some(({ name, state }) => name === 'node-c' && state === 'Refused');
+      const found = servers?.find(({ name }) => name === 'node-c');
+      if (found?.state !== 'Refused') throw new Error(`node-c: ${JSON.stringify(found)}`);
+      return true;
     });
     await says('bfs/main', 'Ready', 'False', ['ServerFaulty', 'node-c', '69', '2 of 3 servers stream']);
     await event('main', ['node-c', '69']);
