@@ -39,9 +39,9 @@ if ! buildah "${storage[@]}" inspect --type image "$base" >/dev/null 2>&1; then
 fi
 
 echo "image: building $reference"
-# The host's trust store, so that npm and apt inside see what they see outside.
+# The host's trust store, so that npm inside trusts what it trusts outside.
 buildah "${storage[@]}" bud --quiet --layers --build-arg "BASE=$base" --tag "$reference" \
-  --volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-}" . >/dev/null
+  --volume /etc/ssl/certs:/run/host-certs:ro --build-arg NODE_EXTRA_CA_CERTS=/run/host-certs/ca-certificates.crt . >"$work/log" || { cat "$work/log"; exit 1; }
 buildah "${storage[@]}" push --quiet "$reference" "docker-archive:$work/image.tar:$reference"
 find "$cache" -maxdepth 1 -name '*.tar' -mmin +1440 -delete
 mv "$work/image.tar" "$cache/$key.tar"
