@@ -1,0 +1,69 @@
+import { expect, jest, test } from '@jest/globals';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { silentLogger } from '../../telemetry/log.ts';
+import { type Closable, Listener } from './listener.ts';
+
+const taken = fail('PortTaken', 'port 69 is taken');
+
+/** A listener whose starts end as the test says, in order; the last answer holds on. */
+function scene(...answers: Result<Closable, Fault>[]) {
+  let starts = 0;
+  const listener = new Listener(
+    'tftp',
+    async () => answers[Math.min(starts++, answers.length - 1)] ?? taken,
+    silentLogger,
+  );
+  return { listener, starts: () => starts };
+}
+const open = () => ({ close: jest.fn<() => void>() });
+
+test('it runs from when it is wanted until it is not', async () => {
+  const server = open();
+  const { listener } = scene(ok(server));
+  expect(listener.value).toBeUndefined();
+  await listener.want(true);
+  expect(listener.value).toBe(server);
+  await listener.want(false);
+  expect(listener.value).toBeUndefined();
+  expect(server.close).toHaveBeenCalledTimes(1);
+});
+
+test('wanted twice it starts once, and closed twice it closes once', async () => {
+  const server = open();
+  const { listener, starts } = scene(ok(server));
+  await Promise.all([listener.want(true), listener.want(true)]);
+  expect(starts()).toBe(1);
+  await Promise.all([listener.close(), listener.close()]);
+  expect(server.close).toHaveBeenCalledTimes(1);
+});
+
+test('a port that is taken is a fault, and it starts by itself when the port is free', async () => {
+  jest.useFakeTimers();
+  const { listener } = scene(taken, taken, ok(open()));
+  await listener.want(true);
+  expect(listener.fault).toEqual({ code: 'PortTaken', message: 'port 69 is taken' });
+  await jest.advanceTimersByTimeAsync(500);
+  expect(listener.fault).toBeDefined();
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(listener.fault).toBeUndefined();
+  expect(listener.value).toBeDefined();
+  jest.useRealTimers();
+});
+
+test('what is no longer wanted has no fault and is not tried again', async () => {
+  jest.useFakeTimers();
+  const { listener, starts } = scene(taken);
+  await listener.want(true);
+  await listener.want(false);
+  expect(listener.fault).toBeUndefined();
+  await jest.advanceTimersByTimeAsync(60_000);
+  expect(starts()).toBe(1);
+  jest.useRealTimers();
+});
+
+test('a start that throws is a fault like any other', async () => {
+  const listener = new Listener('tftp', () => Promise.reject(new Error('no such interface')), silentLogger);
+  await listener.want(true);
+  expect(listener.fault).toEqual({ code: 'StartFailed', message: 'no such interface' });
+  await listener.close();
+});
