@@ -4,7 +4,7 @@ import { on, once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG_PATH } from '../../../src/httpboot/config.ts';
 import { cpio } from '../../../src/httpboot/cpio.ts';
@@ -47,6 +47,8 @@ const OVMF = '/usr/share/OVMF';
 const LOOK_MS = 50;
 const CONSOLE_TAIL = 3_000;
 const ASK_DEADLINE_MS = 30_000;
+const PING_MS = 500;
+const QUIET_MS = 700;
 
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { name, namespace, bridge, stateDirectory } = options;
@@ -191,10 +193,7 @@ class Agent {
     await once(socket, 'connect');
     socket.on('error', () => undefined);
     const lines = createInterface({ input: socket });
-    // Firmware leaves bytes in the serial port: they are a line of their own, and its answer is nobody's.
-    socket.write('\nping\n');
-    for await (const [line] of on(lines, 'line', { signal: AbortSignal.timeout(ASK_DEADLINE_MS) }))
-      if (line.startsWith('{') && !line.includes('"error"')) break;
+    await reached(socket, lines);
     lines.on('line', (line) => {
       if (line.startsWith('{')) this.#line?.(line);
     });
@@ -205,4 +204,22 @@ class Agent {
   close(): void {
     this.#socket?.destroy();
   }
+}
+
+/**
+ * Firmware leaves bytes in the serial port, and what comes before the agent opens it is lost: asked again until it answers. Answers to the
+ * other questions are nobody's; they come within the quiet time.
+ */
+async function reached(socket: Socket, lines: Interface): Promise<void> {
+  const answered = AbortSignal.timeout(ASK_DEADLINE_MS);
+  const again = setInterval(() => socket.write('\nping\n'), PING_MS);
+  try {
+    for await (const [line] of on(lines, 'line', { signal: answered })) if (/^\{(?!"error")/.test(line)) break;
+  } catch (error) {
+    socket.destroy(); // QEMU serves one connection at a time
+    throw new Error('the agent does not answer', { cause: error });
+  } finally {
+    clearInterval(again);
+  }
+  await delay(QUIET_MS);
 }
