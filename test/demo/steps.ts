@@ -90,6 +90,7 @@ export async function boot(farm: DemoFarm, number: number, firmware: 'bios' | 'u
   const name = deviceName(number);
   const start = performance.now();
   const machine = await startMachine({
+    outlives: true,
     name,
     namespace: cluster.namespace,
     bridge: cluster.bridge,

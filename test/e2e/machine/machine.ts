@@ -1,14 +1,14 @@
 /** Virtual machines for tests: README.md. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { on, once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG_PATH } from '../../../src/httpboot/config.ts';
 import { cpio } from '../../../src/httpboot/cpio.ts';
-import { inNamespace, run } from './run.ts';
+import { inNamespace, intoNamespace, run } from './run.ts';
 
 export interface MachineOptions {
   /** At most 11 letters and digits: the tap is named after it. */
@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly mac: string;
   /** Its files: console.log, sockets. Made if it is not there; the caller removes it. */
   readonly stateDirectory: string;
+  /** It goes on when this process ends; whoever asks for that records its pid. */
+  readonly outlives?: boolean;
   readonly memoryMiB?: number;
   readonly firmware?: 'bios' | 'uefi';
   /** Instead of PXE. `config` is the text of /bootfarm/boot. */
@@ -60,15 +62,13 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const tap = `tap-${name}`;
   await run('ip', '-n', namespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap');
   await run('ip', '-n', namespace, 'link', 'set', tap, 'master', bridge, 'up');
-  const [command, ...enter] = inNamespace(namespace);
+  const [command, ...enter] = options.outlives ? intoNamespace(namespace) : inNamespace(namespace);
+  const errors = openSync(errorPath, 'w');
   const child = spawn(command, [...enter, 'qemu-system-x86_64', ...argumentsOf(options, tap, consolePath, agentPath)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', errors],
+    detached: options.outlives ?? false,
   });
-  const errors: Buffer[] = [];
-  child.stderr.on('data', (chunk: Buffer) => {
-    errors.push(chunk);
-    writeFileSync(errorPath, Buffer.concat(errors));
-  });
+  closeSync(errors);
   await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
   const agent = new Agent(agentPath);
   const console = (): string => readFileSync(consolePath, 'latin1');
@@ -78,7 +78,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     pid: child.pid ?? 0,
     consolePath,
     console,
-    waitFor: (pattern, deadlineMs) => waitFor(name, child, console, () => Buffer.concat(errors), pattern, deadlineMs),
+    waitFor: (pattern, deadlineMs) => waitFor(name, child, console, () => readFileSync(errorPath), pattern, deadlineMs),
     ask: <T>(command: string, deadlineMs = ASK_DEADLINE_MS) => agent.ask<T>(command, deadlineMs),
     kill: () => {
       killed ??= (async () => {

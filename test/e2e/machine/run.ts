@@ -10,5 +10,8 @@ export async function run(command: string, ...args: readonly string[]): Promise<
 
 /** What begins a command that runs in a network namespace and ends with this process, whatever happens to it. */
 export function inNamespace(namespace: string): [string, ...string[]] {
-  return ['setpriv', '--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${namespace}`];
+  return ['setpriv', '--pdeathsig', 'KILL', ...intoNamespace(namespace)];
 }
+
+/** The same, for what outlives this process. */
+export const intoNamespace = (namespace: string): [string, ...string[]] => ['nsenter', `--net=/run/netns/${namespace}`];
