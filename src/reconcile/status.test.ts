@@ -1,0 +1,330 @@
+/** What people read: the status of each kind, from what was found. Tables over the four pure functions. */
+import { describe, expect, test } from '@jest/globals';
+import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/resources.ts';
+import type { CopyReport, ServerStatus } from '../control/status.ts';
+import type { ServerView } from './farm/runtimes.ts';
+import { type FarmFindings, farmStatus } from './farm/status.ts';
+import { storeStatus } from './store/status.ts';
+import { type PoolFindings, poolStatus } from './streamingserver/status.ts';
+import { type CopyHolder, judge, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
+
+const NOW = new Date('2026-11-23T12:00:00Z');
+const A = 'a'.repeat(64);
+const B = 'b'.repeat(64);
+
+const says = (status: {
+  readonly conditions?: readonly { type: string; status: string; reason: string; message: string }[];
+}) => (status.conditions ?? []).map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
+const message = (
+  status: { readonly conditions?: readonly { type: string; message: string }[] },
+  wanted: string,
+): string => status.conditions?.find(({ type }) => type === wanted)?.message ?? '';
+
+const report = (more: Partial<ServerStatus> = {}): ServerStatus => ({
+  name: 'node-a',
+  instance: '1',
+  release: 'dev',
+  site: 'default',
+  pool: 'main',
+  address: '10.77.0.11',
+  state: 'Streaming',
+  bootstrapHash: A,
+  devices: 0,
+  booting: 0,
+  powerRating: 1,
+  loadPercent: 0,
+  journalEntries: 0,
+  faults: [],
+  stores: [],
+  copies: [],
+  ...more,
+});
+const view = (name: string, more: Partial<ServerView> = {}): ServerView => ({
+  name,
+  pool: 'main',
+  site: 'default',
+  address: '10.77.0.11',
+  controlPort: 6911,
+  reachable: true,
+  message: '',
+  status: report({ name }),
+  ...more,
+});
+
+describe('a Farm', () => {
+  const found = (more: Partial<FarmFindings> = {}): FarmFindings => ({
+    database: { reachable: true, since: 0 },
+    databaseSource: 'Secret farm-db, key uri',
+    replica: { state: 'InSync', followers: 1, lastChange: 0, message: '' },
+    servers: [view('node-a')],
+    ...more,
+  });
+  const away = (code: 'Unreachable' | 'AuthenticationFailed'): FarmFindings['database'] => ({
+    reachable: false,
+    since: 0,
+    fault: { code, message: 'the database said no' },
+  });
+
+  test.each<{ what: string; given: FarmFindings; is: string[] }>([
+    {
+      what: 'that serves is Ready',
+      given: found(),
+      is: ['Ready=True Settled', 'DatabaseReachable=True DatabaseAnswers', 'ReplicaInSync=True ReplicaCurrent'],
+    },
+    {
+      what: 'whose database is away is Ready and Degraded while servers stream',
+      given: found({ database: away('Unreachable') }),
+      is: [
+        'Ready=True Settled',
+        'Degraded=True DatabaseUnreachable',
+        'DatabaseReachable=False DatabaseUnreachable',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
+      what: 'whose database never was there is not Ready',
+      given: found({
+        database: away('Unreachable'),
+        servers: [],
+        replica: { state: 'Offline', followers: 0, lastChange: 0, message: 'no' },
+      }),
+      is: [
+        'Ready=False DatabaseUnreachable',
+        'Reconciling=True DatabaseUnreachable',
+        'DatabaseReachable=False DatabaseUnreachable',
+        'ReplicaInSync=False DatabaseUnreachable',
+      ],
+    },
+    {
+      what: 'that only a change of spec can help is Stalled',
+      given: found({ fault: { stalled: true, reason: 'NotSupported', message: 'use Authenticated' } }),
+      is: [
+        'Ready=False NotSupported',
+        'Stalled=True NotSupported',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+  ])('$what', ({ given, is }) => {
+    expect(says(farmStatus(aFarm(), given, NOW)).sort()).toEqual(is.sort());
+  });
+
+  test('with a refused password names the Secret and its key', () => {
+    const status = farmStatus(aFarm(), found({ database: away('AuthenticationFailed') }), NOW);
+    expect(message(status, 'DatabaseReachable')).toBe('the database said no: correct Secret farm-db, key uri');
+    expect(status.database).toMatchObject({ state: 'Unreachable', offlineSince: '1970-01-01T00:00:00Z' });
+  });
+
+  test('whose servers disagree shows no hash of that site', () => {
+    const status = farmStatus(
+      aFarm(),
+      found({ servers: [view('node-a'), view('node-b', { status: report({ bootstrapHash: B }) })] }),
+      NOW,
+    );
+    expect(status.sites?.[0]).toMatchObject({ servers: 2, message: expect.stringContaining('different') });
+    expect(status.sites?.[0]).not.toHaveProperty('bootstrapHash');
+  });
+
+  test('looked at again, the same, gives the same status', () => {
+    const first = farmStatus(aFarm(), found(), NOW);
+    expect(farmStatus(aFarm({ status: first }), found(), new Date(NOW.getTime() + 60_000))).toEqual(first);
+  });
+});
+
+describe('a pool', () => {
+  const pool = aStreamingServer({ spec: { replicas: 2 } });
+  const found = (more: Partial<PoolFindings> = {}): PoolFindings => ({
+    want: 2,
+    lacking: 0,
+    servers: [view('node-a'), view('node-b', { status: report({ name: 'node-b', address: '10.77.0.12' }) })],
+    updated: 2,
+    ...more,
+  });
+  const refused = view('node-b', {
+    status: report({ faults: [{ code: 'PortTaken', message: 'UDP port 69 is taken' }] }),
+  });
+
+  test.each<{ what: string; given: PoolFindings; ready: string; state: string[]; says?: string }>([
+    { what: 'is Ready with all its servers', given: found(), ready: 'True Settled', state: ['Streaming', 'Streaming'] },
+    {
+      what: 'names the server that is refused and why',
+      given: found({ servers: [view('node-a'), refused] }),
+      ready: 'False ServerFaulty',
+      state: ['Streaming', 'Refused'],
+      says: '1 of 2 servers stream; node-b: UDP port 69 is taken',
+    },
+    {
+      what: 'says that nodes lack',
+      given: found({ servers: [view('node-a')], lacking: 1, updated: 1 }),
+      ready: 'False TooFewNodes',
+      state: ['Streaming'],
+    },
+    {
+      what: 'waits for a server that starts',
+      given: found({
+        servers: [view('node-a'), view('node-b', { reachable: false, status: undefined as never })],
+        updated: 2,
+      }),
+      ready: 'False ServersStarting',
+      state: ['Streaming', 'Starting'],
+    },
+    {
+      what: 'tells a server that went',
+      given: found({ servers: [view('node-a'), view('node-b', { reachable: false, message: 'no answer' })] }),
+      ready: 'False ServersStarting',
+      state: ['Streaming', 'Unreachable'],
+    },
+  ])('$what', ({ given, ready, state, says: text = '' }) => {
+    const status = poolStatus(pool, given, NOW);
+    expect(says(status)[0]).toBe(`Ready=${ready}`);
+    expect(status.servers?.map((server) => server.state)).toEqual(state);
+    expect(message(status, 'Ready')).toContain(text);
+  });
+
+  test.each([
+    { devices: [10, 10], balanced: 'True' },
+    { devices: [20, 2], balanced: 'False' },
+    { devices: [3, 0], balanced: 'True' },
+  ])('with $devices devices, Balanced is $balanced', ({ devices, balanced }) => {
+    const servers = devices.map((count, index) =>
+      view(`node-${index}`, { status: report({ name: `node-${index}`, devices: count }) }),
+    );
+    expect(says(poolStatus(pool, found({ servers }), NOW)).join()).toContain(`Balanced=${balanced}`);
+  });
+
+  test('one server alone has nothing that stands in', () => {
+    expect(says(poolStatus(pool, found({ servers: [view('node-a')] }), NOW)).join()).toContain(
+      'FailoverCapacity=False',
+    );
+  });
+});
+
+describe('a Store', () => {
+  const at = (state: 'Accessible' | 'Missing') => ({
+    name: 'node-a',
+    reachable: true,
+    message: '',
+    report: {
+      name: 'images',
+      path: '/srv',
+      state,
+      freeBytes: 3.7 * 2 ** 30,
+      totalBytes: 2 ** 40,
+      files: 1,
+      message: state === 'Missing' ? '/srv is not there' : '',
+    },
+  });
+
+  test.each([
+    { what: 'reached by all', servers: [at('Accessible')], ready: 'True Settled', accessible: 'True AllServersAccess' },
+    {
+      what: 'reached by some',
+      servers: [at('Accessible'), { ...at('Missing'), name: 'node-b' }],
+      ready: 'True Settled',
+      accessible: 'False SomeServersLackAccess',
+    },
+    {
+      what: 'reached by none',
+      servers: [at('Missing')],
+      ready: 'False NoServerAccess',
+      accessible: 'False NoServerAccess',
+    },
+    { what: 'that no server offers', servers: [], ready: 'False NoServers', accessible: 'False NoServers' },
+  ])('$what', ({ servers, ready, accessible }) => {
+    const status = storeStatus(aStore(), { servers }, NOW);
+    expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Accessible=${accessible}`]));
+  });
+
+  test('free space moves in steps, so that a settled store is silent', () => {
+    expect(storeStatus(aStore(), { servers: [at('Accessible')] }, NOW).servers?.[0]?.freeBytes).toBe(3 * 2 ** 30);
+  });
+});
+
+describe('a VDisk', () => {
+  const vdisk = aVDisk({ metadata: { name: 'lab' }, spec: { versions: [] } });
+  const copy = (more: Partial<CopyReport> = {}): CopyReport => ({
+    vdisk: 'lab',
+    version: 0,
+    state: 'Present',
+    progressPercent: 100,
+    files: [{ name: 'lab.raw', sizeBytes: 512, sha256: A }],
+    manifest: A,
+    diskBytes: 512,
+    message: '',
+    ...more,
+  });
+  const on = (server: string, more: Partial<CopyReport> = {}): CopyHolder => ({
+    server,
+    reachable: true,
+    reports: [copy(more)],
+  });
+  const found = (holders: CopyHolder[], recorded: [number, string][] = [[0, A]]): VDiskFindings => ({
+    holders,
+    recorded: new Map(recorded),
+    devices: 0,
+    nowSeconds: 0,
+  });
+  const look = (findings: VDiskFindings) => vdiskStatus(vdisk, findings, judge(vdisk, findings), NOW);
+
+  test.each<{ what: string; given: VDiskFindings; ready: string; replicated: string; states: string[] }>([
+    {
+      what: 'right everywhere',
+      given: found([on('node-a'), on('node-b')]),
+      ready: 'True Settled',
+      replicated: 'True CopiesCurrent',
+      states: ['UpToDate', 'UpToDate'],
+    },
+    {
+      what: 'cut on one server',
+      given: found([on('node-a'), on('node-b', { state: 'Faulty', message: 'it was cut' })]),
+      ready: 'True Settled',
+      replicated: 'False FilesFaulty',
+      states: ['UpToDate', 'Corrupt'],
+    },
+    {
+      what: 'missing everywhere',
+      given: found([on('node-a', { state: 'Missing', message: 'lab.raw is not in /srv' })]),
+      ready: 'False FilesMissing',
+      replicated: 'False FilesMissing',
+      states: ['Missing'],
+    },
+    {
+      what: 'other than recorded',
+      given: found([on('node-a', { manifest: B })]),
+      ready: 'False CopiesBehind',
+      replicated: 'False CopiesBehind',
+      states: ['OutOfDate'],
+    },
+    {
+      what: 'different on two servers, with no record',
+      given: found([on('node-a'), on('node-b', { manifest: B })], []),
+      ready: 'False CopiesConflict',
+      replicated: 'False CopiesConflict',
+      states: ['Conflict', 'Conflict'],
+    },
+    {
+      what: 'on a server that is silent',
+      given: found([on('node-a'), { ...on('node-b'), reachable: false }]),
+      ready: 'True Settled',
+      replicated: 'False ServerUnreachable',
+      states: ['UpToDate', 'ServerUnreachable'],
+    },
+    {
+      what: 'on no server',
+      given: found([]),
+      ready: 'False TooFewCopies',
+      replicated: 'False TooFewCopies',
+      states: [],
+    },
+  ])('$what', ({ given, ready, replicated, states }) => {
+    const status = look(given);
+    expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Replicated=${replicated}`]));
+    expect(status.copies?.map(({ state }) => state)).toEqual(states);
+  });
+
+  test('what all agree on is to be recorded, once', () => {
+    expect(judge(vdisk, found([on('node-a')], []))[0]?.content).toMatchObject({ manifest: A });
+    expect(judge(vdisk, found([on('node-a')]))[0]).not.toHaveProperty('content');
+    expect(judge(vdisk, found([on('node-a'), on('node-b', { manifest: B })], []))[0]).not.toHaveProperty('content');
+  });
+});
