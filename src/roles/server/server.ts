@@ -1,4 +1,7 @@
-/** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
+/**
+ * The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. Above 400 lines because
+ * the parts name each other: each listener asks the view, the copies and the load of the others.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
