@@ -1,10 +1,13 @@
 /** What every reconciler works with. */
 
 import type { Result } from '../kit/result.ts';
+import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
 import type { RecordEvent } from '../kube/events.ts';
 import type { Informer } from '../kube/informer.ts';
-import type { KubeObject } from '../kube/object.ts';
+import type { KubeObject, Target } from '../kube/object.ts';
+import { type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
+import { conditionsOf } from '../resources/conditions.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
 import { type ParseFault, parse } from '../resources/parse.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -85,3 +88,18 @@ export const forbiddenImages = (
   images.filter(
     (named) => named !== undefined && named !== image && !allowedImages.some((start) => named.startsWith(start)),
   ) as string[];
+
+/** An object that the schema of this release refuses: its status says why, and only a change of it can help. */
+export async function tellUnreadable(
+  { client }: Context,
+  target: Target,
+  object: KubeObject,
+  fault: ParseFault,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const generation = object.metadata.generation ?? 0;
+  const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: fault.message } as const;
+  const status = { observedGeneration: generation, conditions: conditionsOf([], { verdict, generation }, new Date()) };
+  const written = await applyStatusChanged(client, target, status, object, { signal });
+  return written.ok ? settled : outcomeOf(written.error);
+}

@@ -7,7 +7,6 @@ import { applyStatusChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
-import { conditionsOf } from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
   type Context,
@@ -18,6 +17,7 @@ import {
   ofFarm,
   resource,
   resources,
+  tellUnreadable,
 } from '../context.ts';
 import { databaseName } from '../names.ts';
 import { projectionOf } from '../projection.ts';
@@ -38,16 +38,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   }
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const { object, parsed } = found;
-  if (!parsed.ok) {
-    const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: parsed.error.message } as const;
-    const generation = object.metadata.generation ?? 0;
-    const status = {
-      observedGeneration: generation,
-      conditions: conditionsOf([], { verdict, generation }, new Date()),
-    };
-    const written = await applyStatusChanged(context.client, target, status, object, { signal });
-    return written.ok ? settled : outcomeOf(written.error);
-  }
+  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
   const farm = parsed.value;
   const findings = await look(context, key, farm, signal);
   const status = quieted(farm, farmStatus(farm, findings, new Date()));

@@ -5,9 +5,8 @@ import { applyStatusChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
-import { conditionsOf } from '../../resources/conditions.ts';
 import type { Store } from '../../resources/kinds.ts';
-import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources } from '../context.ts';
+import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources, tellUnreadable } from '../context.ts';
 import { storeRow } from '../projection.ts';
 import { type StoreFindings, storeStatus } from './status.ts';
 
@@ -17,16 +16,7 @@ export async function reconcileStore(context: Context, key: string, signal: Abor
   const { namespace, name } = partsOf(key);
   const target = at(kinds.Store, namespace, name);
   const { object, parsed } = found;
-  const generation = object.metadata.generation ?? 0;
-  if (!parsed.ok) {
-    const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: parsed.error.message } as const;
-    const status = {
-      observedGeneration: generation,
-      conditions: conditionsOf([], { verdict, generation }, new Date()),
-    };
-    const written = await applyStatusChanged(context.client, target, status, object, { signal });
-    return written.ok ? settled : outcomeOf(written.error);
-  }
+  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
   const status = storeStatus(parsed.value, look(context, parsed.value), new Date());
   tell(context, object, parsed.value, status);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });

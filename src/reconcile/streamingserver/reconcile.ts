@@ -8,7 +8,6 @@ import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.t
 import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
 import { controllerRef } from '../../kube/owner.ts';
 import { followerConfig } from '../../replica/config.ts';
-import { conditionsOf } from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import { isDue, type KeyPair, makeCertificate } from '../certificates.ts';
@@ -20,6 +19,7 @@ import {
   LOOK_UNSETTLED_MS,
   resource,
   resources,
+  tellUnreadable,
 } from '../context.ts';
 import type { FarmRuntime, Infrastructure, ServerView } from '../farm/runtimes.ts';
 import { HASH_ANNOTATION, labelsOf, POOL_LABEL, serverName } from '../names.ts';
@@ -38,16 +38,7 @@ export async function reconcilePool(context: Context, key: string, signal: Abort
   const { namespace, name } = partsOf(key);
   const target = at(kinds.StreamingServer, namespace, name);
   const { object, parsed } = found;
-  const generation = object.metadata.generation ?? 0;
-  if (!parsed.ok) {
-    const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: parsed.error.message } as const;
-    const status = {
-      observedGeneration: generation,
-      conditions: conditionsOf([], { verdict, generation }, new Date()),
-    };
-    const written = await applyStatusChanged(context.client, target, status, object, { signal });
-    return written.ok ? settled : outcomeOf(written.error);
-  }
+  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
   const pool = parsed.value;
   const findings = await look(context, pool, object, signal);
   const status = poolStatus(pool, findings, new Date());

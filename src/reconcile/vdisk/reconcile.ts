@@ -7,9 +7,8 @@ import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
-import { conditionsOf } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources } from '../context.ts';
+import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources, tellUnreadable } from '../context.ts';
 import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
 import { judge, type VDiskFindings, vdiskStatus } from './status.ts';
@@ -24,17 +23,10 @@ export async function reconcileVDisk(context: Context, key: string, signal: Abor
   const { namespace, name } = partsOf(key);
   const target = at(kinds.VDisk, namespace, name);
   const { object, parsed } = found;
-  const generation = object.metadata.generation ?? 0;
   if (!parsed.ok) {
     if (object.metadata.deletionTimestamp)
       await setFinalizer(context.client, target, object, FINALIZER, false, { signal });
-    const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: parsed.error.message } as const;
-    const status = {
-      observedGeneration: generation,
-      conditions: conditionsOf([], { verdict, generation }, new Date()),
-    };
-    const written = await applyStatusChanged(context.client, target, status, object, { signal });
-    return written.ok ? settled : outcomeOf(written.error);
+    return tellUnreadable(context, target, object, parsed.error, signal);
   }
   const vdisk = parsed.value;
   const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
