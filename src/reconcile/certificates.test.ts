@@ -30,4 +30,5 @@ test.each([
 test('text that is no certificate, and one of another authority, are due', async () => {
   expect(isDue('', authority.cert, NOW)).toBe(true);
   expect(isDue(certificate.cert, (await makeAuthority('other', NOW)).cert, NOW)).toBe(true);
+  expect(isDue(certificate.cert, (await makeAuthority('lab', NOW)).cert, NOW)).toBe(true); // the same name, made anew
 });

@@ -35,6 +35,23 @@ test.each<{
     nodes: [node('a'), node('c', { unschedulable: true })],
     chosen: ['c'],
   },
+  {
+    what: 'cordoned as Kubernetes does it, by a taint that keeps new pods away, it keeps its server',
+    want: 1,
+    placed: [on('c')],
+    nodes: [
+      node('a'),
+      node('c', { unschedulable: true, taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] }),
+    ],
+    chosen: ['c'],
+  },
+  {
+    what: 'a taint that evicts pods evicts a server',
+    want: 1,
+    placed: [on('c')],
+    nodes: [node('a'), node('c', { taints: [{ key: 'k', effect: 'NoExecute' }] })],
+    chosen: ['a'],
+  },
   { what: 'a cordoned node gets none', want: 1, nodes: [node('a', { unschedulable: true }), node('b')], chosen: ['b'] },
   {
     what: 'a node that is dead for a short time keeps its server',

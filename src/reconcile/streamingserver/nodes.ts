@@ -35,13 +35,21 @@ const tolerates = (tolerations: readonly Toleration[], taint: NodeFacts['taints'
       (operator === 'Exists' || value === (taint.value ?? '')),
   );
 
-/** May a server be here? A node that is only NotReady keeps its own: that is the matter of replaceAfter. */
-export function fits({ nodeSelector = {}, tolerations = [] }: Placement, node: NodeFacts): boolean {
+const SCHEDULING: readonly string[] = ['NoSchedule', 'NoExecute'];
+/** A taint that only keeps new pods away, as a cordon puts one, moves no server: its copies and devices are there. */
+const RUNNING: readonly string[] = ['NoExecute'];
+
+/** May a server be here, as far as taints of these effects say? A node that is only NotReady keeps its own: that is the matter of replaceAfter. */
+export function fits(
+  { nodeSelector = {}, tolerations = [] }: Placement,
+  node: NodeFacts,
+  effects = SCHEDULING,
+): boolean {
   const own = (taint: NodeFacts['taints'][number]): boolean =>
     taint.key === 'node.kubernetes.io/not-ready' || taint.key === 'node.kubernetes.io/unreachable';
   return (
     Object.entries(nodeSelector).every(([key, value]) => node.labels[key] === value) &&
-    node.taints.every((taint) => taint.effect === 'PreferNoSchedule' || own(taint) || tolerates(tolerations, taint))
+    node.taints.every((taint) => !effects.includes(taint.effect) || own(taint) || tolerates(tolerations, taint))
   );
 }
 
@@ -61,7 +69,7 @@ export function chooseNodes(
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const stays = ({ node: name }: Placed): boolean => {
     const node = byName.get(name);
-    if (!node || !fits(placement, node)) return false;
+    if (!node || !fits(placement, node, RUNNING)) return false;
     return node.ready || now - (node.notReadySince ?? now) < replaceAfterMs;
   };
   const kept = placed
