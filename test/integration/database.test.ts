@@ -330,7 +330,7 @@ describe('a database in trouble', () => {
     expect(slow).toMatchObject({ ok: false, error: { code: 'TimedOut' } });
     const asked = Date.now();
     expect(await database.run((db) => sql`select 1`.execute(db))).toMatchObject({ error: { code: 'TimedOut' } });
-    expect(Date.now() - asked).toBeLessThan(100);
+    expect(Date.now() - asked).toBeLessThan(1_000); // the statement itself has 2 s
     await until('the breaker closes', () => database.state.reachable);
     expect(states.map(({ reachable }) => reachable)).toEqual([false, true]);
   }, 15_000);
