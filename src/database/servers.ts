@@ -134,6 +134,19 @@ export function sessions(database: Database): Answer<readonly Session[]> {
   );
 }
 
+/** How many devices stream each vDisk. */
+export function sessionCounts(database: Database): Answer<ReadonlyMap<string, number>> {
+  return database.run(async (db) => {
+    const rows = await db
+      .selectFrom('session')
+      .select(['vdisk', sql<number>`count(*)::int`.as('devices')])
+      .where('ended', '=', false)
+      .groupBy('vdisk')
+      .execute();
+    return new Map(rows.map(({ vdisk, devices }) => [vdisk, devices]));
+  });
+}
+
 export interface CopyRow {
   readonly vdisk: string;
   readonly version: number;

@@ -12,6 +12,7 @@ import type { KindName, ResourceByName } from '../resources/kinds.ts';
 import { type ParseFault, parse } from '../resources/parse.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { FarmRuntimes } from './farm/runtimes.ts';
+import type { Quiet } from './quiet.ts';
 
 export interface Settings {
   /** Of this operator: servers, databases and replicas run it where nothing else is said. */
@@ -37,9 +38,13 @@ export interface Context {
   readonly informers: Informers;
   readonly runtimes: FarmRuntimes;
   readonly settings: Settings;
+  readonly quiet: Quiet;
   readonly record: RecordEvent;
   readonly log: Logger;
 }
+
+/** On resources whose rows must go with them. */
+export const FINALIZER = 'bootfarm.io/rows';
 
 /** How often a resource is looked at again: what servers say comes by asking. */
 export const LOOK_UNSETTLED_MS = 1_000;
@@ -86,8 +91,12 @@ export const forbiddenImages = (
   images: readonly (string | undefined)[],
 ): readonly string[] =>
   images.filter(
-    (named) => named !== undefined && named !== image && !allowedImages.some((start) => named.startsWith(start)),
+    (named) => named !== undefined && named !== image && !allowedImages.some((start) => isBelow(named, start)),
   ) as string[];
+
+/** A prefix ends where a part of a name ends: `reg.example/team` allows no `reg.example/teamwork`. */
+const isBelow = (image: string, start: string): boolean =>
+  image.startsWith(start) && (/[/:@]$/.test(start) || /^([/:@]|$)/.test(image.slice(start.length)));
 
 /** An object that the schema of this release refuses: its status says why, and only a change of it can help. */
 export async function tellUnreadable(

@@ -9,6 +9,7 @@ import { type PoolFindings, poolStatus } from './streamingserver/status.ts';
 import { type CopyHolder, judge, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
 
 const NOW = new Date('2026-11-23T12:00:00Z');
+const GIB = 2 ** 30;
 const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
 
@@ -138,6 +139,7 @@ describe('a pool', () => {
     lacking: 0,
     servers: [view('node-a'), view('node-b', { status: report({ name: 'node-b', address: '10.77.0.12' }) })],
     updated: 2,
+    held: [],
     ...more,
   });
   const refused = view('node-b', {
@@ -174,6 +176,31 @@ describe('a pool', () => {
       ready: 'False ServersStarting',
       state: ['Streaming', 'Unreachable'],
     },
+    {
+      what: 'says what a server waits for',
+      given: found({ updated: 1, held: [{ node: 'node-b', why: 'Rollout' }] }),
+      ready: 'False ServersStarting',
+      state: ['Streaming', 'Streaming'],
+      says: '2 of 2 servers stream; node-b changes when the others serve',
+    },
+    {
+      what: 'is Ready with settings that wait by its own wish',
+      given: found({ updated: 1, held: [{ node: 'node-b', why: 'OnDemand' }] }),
+      ready: 'True Settled',
+      state: ['Streaming', 'Streaming'],
+    },
+    {
+      what: 'says that a server goes, and when',
+      given: found({
+        want: 1,
+        updated: 1,
+        servers: [view('node-a'), view('node-b')],
+        held: [{ node: 'node-b', why: 'Journal' }],
+      }),
+      ready: 'False ServersDraining',
+      state: ['Streaming', 'Streaming'],
+      says: 'node-b goes when the database has what its journal holds',
+    },
   ])('$what', ({ given, ready, state, says: text = '' }) => {
     const status = poolStatus(pool, given, NOW);
     expect(says(status)[0]).toBe(`Ready=${ready}`);
@@ -190,6 +217,13 @@ describe('a pool', () => {
       view(`node-${index}`, { status: report({ name: `node-${index}`, devices: count }) }),
     );
     expect(says(poolStatus(pool, found({ servers }), NOW)).join()).toContain(`Balanced=${balanced}`);
+  });
+
+  test('a rollout on demand is told', () => {
+    const held = [{ node: 'node-b', why: 'OnDemand' }] as const;
+    const status = poolStatus(pool, found({ updated: 1, held }), NOW);
+    expect(says(status)).toContain('RolloutPending=True RolloutOnDemand');
+    expect(message(status, 'RolloutPending')).toContain('node-b: another image or setting waits');
   });
 
   test('one server alone has nothing that stands in', () => {
@@ -231,12 +265,21 @@ describe('a Store', () => {
     },
     { what: 'that no server offers', servers: [], ready: 'False NoServers', accessible: 'False NoServers' },
   ])('$what', ({ servers, ready, accessible }) => {
-    const status = storeStatus(aStore(), { servers }, NOW);
+    const status = storeStatus(aStore(), { servers, devices: 0 }, NOW);
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Accessible=${accessible}`]));
   });
 
   test('free space moves in steps, so that a settled store is silent', () => {
-    expect(storeStatus(aStore(), { servers: [at('Accessible')] }, NOW).servers?.[0]?.freeBytes).toBe(3 * 2 ** 30);
+    const free = (bytes: number, told?: number) => {
+      const { report, ...server } = at('Accessible');
+      const store = aStore(
+        told === undefined ? {} : { status: { servers: [{ name: 'node-a', state: 'Accessible', freeBytes: told }] } },
+      );
+      const servers = [{ ...server, report: { ...report, freeBytes: bytes * GIB } }];
+      return (storeStatus(store, { servers, devices: 0 }, NOW).servers?.[0]?.freeBytes ?? 0) / GIB;
+    };
+    expect(free(3.7)).toBe(3);
+    expect([free(4.0, 3 * GIB), free(2.9, 3 * GIB), free(4.1, 3 * GIB), free(1.9, 3 * GIB)]).toEqual([3, 3, 4, 1]);
   });
 });
 

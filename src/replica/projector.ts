@@ -48,8 +48,8 @@ export interface ProjectorOptions {
 
 export interface Projector {
   readonly health: ReplicaHealth;
-  /** `Fenced`: a leader of a later epoch writes; this one is over. */
-  readonly done: Promise<'Closed' | 'Fenced'>;
+  /** Over: closed, or fenced by a leader of a later epoch. */
+  readonly done: Promise<{ readonly fencedBy?: number }>;
   close(): Promise<void>;
 }
 
@@ -66,10 +66,10 @@ export function startProjector(options: ProjectorOptions): Projector {
 }
 
 /** What a turn came to: how long to wait before the next, or the end. */
-type Turn = { readonly waitMs: number } | 'Fenced';
+type Turn = { readonly waitMs: number } | { readonly fencedBy: number };
 
 class FeedLoop implements Projector {
-  readonly done: Promise<'Closed' | 'Fenced'>;
+  readonly done: Projector['done'];
   readonly #options: ProjectorOptions;
   readonly #leader: Leader;
   readonly #stop = new AbortController();
@@ -96,15 +96,15 @@ class FeedLoop implements Projector {
     await this.done;
   }
 
-  async #run(): Promise<'Closed' | 'Fenced'> {
+  async #run(): Projector['done'] {
     const { signal } = this.#stop;
     try {
       while (!signal.aborted) {
         const turn = await this.#turn();
-        if (turn === 'Fenced') return 'Fenced';
+        if ('fencedBy' in turn) return turn;
         await delay(turn.waitMs, undefined, { signal, ref: false }).catch(() => {});
       }
-      return 'Closed';
+      return {};
     } finally {
       this.#drop();
     }
@@ -171,7 +171,7 @@ class FeedLoop implements Projector {
     switch (step.kind) {
       case 'Fenced':
         this.#options.log.warn({ epoch: this.#leader.epoch, later: step.epoch }, 'projector fenced by a later leader');
-        return 'Fenced';
+        return { fencedBy: step.epoch };
       case 'RedisFailed':
         this.#drop();
         return this.#failed('Stale', step.fault.message);

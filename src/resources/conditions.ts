@@ -71,6 +71,8 @@ export const REASONS = {
   /** The resource is being deleted, and the message says what it waits for. */
   Deleting: 'Deleting',
   // Farm
+  /** The volume of the embedded database finds no storage: the message says what to name. */
+  VolumePending: 'VolumePending',
   /** The farm database answers. */
   DatabaseAnswers: 'DatabaseAnswers',
   /** The farm database is being made or does not answer. */
@@ -96,6 +98,8 @@ export const REASONS = {
   // StreamingServer
   /** Servers are being placed or started. */
   ServersStarting: 'ServersStarting',
+  /** Servers keep their image and settings until spec.rollout.policy is Automatic. */
+  RolloutOnDemand: 'RolloutOnDemand',
   /** Servers are draining before they end. */
   ServersDraining: 'ServersDraining',
   /** A server does not answer. */

@@ -134,6 +134,7 @@ const spec = object(
 const status = object('What is.', {
   ...statusHead,
   accessible: optional(text('Servers that reach the store, of those that should, such as 2/2.', 16)),
+  devices: optional(count('Devices that stream vDisks of it.')),
   servers: optional(
     listBy(
       'The store on each server.',

@@ -138,7 +138,10 @@ const spec = object(
     rollout: optional(
       object('How a new image or setting reaches the servers: one by one, each drained before.', {
         policy: optional(
-          oneOf('Automatic (default), or OnDemand: wait for bootfarm rollout.', ['Automatic', 'OnDemand']),
+          oneOf(
+            'Automatic (default), or OnDemand: servers that live keep what they run until this is Automatic again.',
+            ['Automatic', 'OnDemand'],
+          ),
         ),
       }),
     ),

@@ -330,10 +330,10 @@ describe('two projectors', () => {
     const first = scene.project(100);
     await inSync(scene, first);
     const second = scene.project(200);
-    expect(await first.done).toBe('Fenced');
+    expect(await first.done).toEqual({ fencedBy: 200 });
     value(await upsertSession(scene.database, aSession({ device: 'fenced', epoch: 1 })));
     await inSync(scene, second);
-    expect(await scene.project(150).done).toBe('Fenced');
+    expect(await scene.project(150).done).toEqual({ fencedBy: 200 });
     expect(second.health.state).toBe('InSync');
     expect(await scene.atPrimary((redis) => redis.hget(META, 'epoch'))).toBe('200');
     await second.close();
@@ -362,13 +362,13 @@ describe('two projectors', () => {
 
   test('Redis alone fences too: a leader that lost the database to another one writes nothing', async () => {
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 999));
-    expect(await scene.project(300).done).toBe('Fenced');
+    expect(await scene.project(300).done).toEqual({ fencedBy: 999 });
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 200));
   });
 
   test('the database alone fences too: an empty Redis lets no earlier leader in', async () => {
     await scene.atPrimary((redis) => redis.flushall());
-    expect(await scene.project(150).done).toBe('Fenced');
+    expect(await scene.project(150).done).toEqual({ fencedBy: 200 });
     expect(await scene.atPrimary((redis) => redis.dbsize())).toBe(0);
   });
 });

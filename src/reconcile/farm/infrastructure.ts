@@ -4,7 +4,8 @@ import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
-import { at, type Kind } from '../../kube/object.ts';
+import { at, type Kind, type KubeObject } from '../../kube/object.ts';
+import { controllerRef } from '../../kube/owner.ts';
 import { PROJECTOR_USER, primaryConfig } from '../../replica/config.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { isDue, type KeyPair, makeAuthority, makeCertificate } from '../certificates.ts';
@@ -14,15 +15,19 @@ import { encodeData, ensureSecret, readSecret, type SecretData } from '../secret
 import { DATABASE_PORT, databaseSet, REPLICA_PORT, replicaSet, serviceOf } from './objects.ts';
 import type { Infrastructure } from './runtimes.ts';
 
-export type InfrastructureFault = Fault<'SecretMissing' | 'NotSupported' | 'TemporaryFailure'>;
+/** `Unanswered`: the API is away or busy, which says nothing of the farm. `ApplyRefused`: it answers, and will not. */
+export type InfrastructureFault = Fault<'SecretMissing' | 'NotSupported' | 'ApplyRefused' | 'Unanswered'>;
 
-const temporary = (fault: ApiFault): Result<never, InfrastructureFault> => fail('TemporaryFailure', fault.message);
+const REFUSALS: readonly ApiFault['code'][] = ['NotFound', 'Unauthorized', 'Forbidden', 'Invalid', 'Refused'];
+const faultOf = ({ code, message }: ApiFault): Result<never, InfrastructureFault> =>
+  fail(REFUSALS.includes(code) ? 'ApplyRefused' : 'Unanswered', message);
 const random = (): Buffer => Buffer.from(randomBytes(24).toString('base64url'));
 const text = (data: SecretData, key: string): string => data[key]?.toString('utf8').trim() ?? '';
 
 export async function ensureInfrastructure(
   context: Context,
   farm: Farm,
+  object: KubeObject,
   signal: AbortSignal,
 ): Promise<Result<Infrastructure, InfrastructureFault>> {
   const { client } = context;
@@ -32,11 +37,11 @@ export async function ensureInfrastructure(
     ensureSecret(client, namespace, secret, labels, make, { signal });
 
   const keys = await ensure(keysName(name), () => ({ current: Buffer.from('1'), 'key-1': randomBytes(32) }));
-  if (!keys.ok) return temporary(keys.error);
+  if (!keys.ok) return faultOf(keys.error);
   const ca = await ensure(authorityName(name), async () =>
     pairData(await makeAuthority(`${namespace}/${name}`, Date.now())),
   );
-  if (!ca.ok) return temporary(ca.error);
+  if (!ca.ok) return faultOf(ca.error);
   const authority = { cert: text(ca.value, 'tls.crt'), key: text(ca.value, 'tls.key') };
   const tls = await ensureCertificate(
     context,
@@ -47,12 +52,12 @@ export async function ensureInfrastructure(
     'bootfarm-operator',
     signal,
   );
-  if (!tls.ok) return temporary(tls.error);
+  if (!tls.ok) return faultOf(tls.error);
   const identity = { ca: authority.cert, ...tls.value };
 
-  const database = await databaseUri(context, farm, signal);
+  const database = await databaseUri(context, farm, object, signal);
   if (!database.ok) return database;
-  const replica = await replicaUrl(context, farm, signal);
+  const replica = await replicaUrl(context, farm, object, signal);
   if (!replica.ok) return replica;
   return ok({ databaseUri: database.value, ...replica.value, identity, authority });
 }
@@ -84,6 +89,7 @@ async function ensureCertificate(
 async function databaseUri(
   context: Context,
   farm: Farm,
+  owner: KubeObject,
   signal: AbortSignal,
 ): Promise<Result<string, InfrastructureFault>> {
   const { name, namespace = 'default' } = farm.metadata;
@@ -97,18 +103,19 @@ async function databaseUri(
     () => ({ password: random() }),
     { signal },
   );
-  if (!secret.ok) return temporary(secret.error);
-  const address = await ensureService(context, farm, 'database', signal);
-  if (!address.ok) return temporary(address.error);
+  if (!secret.ok) return faultOf(secret.error);
+  const address = await ensureService(context, farm, owner, 'database', signal);
+  if (!address.ok) return faultOf(address.error);
   const set = await ensureObject(
     context,
     kinds.StatefulSet,
     namespace,
+    owner,
     databaseName(name),
-    databaseSet({ farm: name, embedded: embedded ?? {}, image: context.settings.image }),
+    databaseSet({ farm: name, embedded: embedded ?? {}, image: context.settings.image }) as Owned,
     signal,
   );
-  if (!set.ok) return temporary(set.error);
+  if (!set.ok) return faultOf(set.error);
   return ok(`postgresql://bootfarm:${text(secret.value, 'password')}@${address.value}:${DATABASE_PORT}/postgres`);
 }
 
@@ -117,6 +124,7 @@ type ReplicaInputs = Pick<Infrastructure, 'redisUrl' | 'primary'>;
 async function replicaUrl(
   context: Context,
   farm: Farm,
+  owner: KubeObject,
   signal: AbortSignal,
 ): Promise<Result<ReplicaInputs, InfrastructureFault>> {
   const { name, namespace = 'default' } = farm.metadata;
@@ -143,18 +151,19 @@ async function replicaUrl(
     },
     { signal },
   );
-  if (!secret.ok) return temporary(secret.error);
-  const address = await ensureService(context, farm, 'replica', signal);
-  if (!address.ok) return temporary(address.error);
+  if (!secret.ok) return faultOf(secret.error);
+  const address = await ensureService(context, farm, owner, 'replica', signal);
+  if (!address.ok) return faultOf(address.error);
   const set = await ensureObject(
     context,
     kinds.StatefulSet,
     namespace,
+    owner,
     replicaName(name),
-    replicaSet({ farm: name, embedded, image: context.settings.image }),
+    replicaSet({ farm: name, embedded, image: context.settings.image }) as Owned,
     signal,
   );
-  if (!set.ok) return temporary(set.error);
+  if (!set.ok) return faultOf(set.error);
   return ok({
     redisUrl: `redis://${PROJECTOR_USER}:${text(secret.value, 'projector')}@${address.value}:${REPLICA_PORT}`,
     primary: { host: address.value, port: REPLICA_PORT, followerPassword: text(secret.value, 'follower') },
@@ -168,7 +177,7 @@ async function referenced(
   signal: AbortSignal,
 ): Promise<Result<string, InfrastructureFault>> {
   const found = await readSecret(client, namespace, name, { signal });
-  if (!found.ok) return temporary(found.error);
+  if (!found.ok) return faultOf(found.error);
   const uri = found.value && text(found.value, key);
   return uri
     ? ok(uri)
@@ -182,28 +191,47 @@ async function referenced(
 async function ensureService(
   context: Context,
   farm: Farm,
+  owner: KubeObject,
   component: 'database' | 'replica',
   signal: AbortSignal,
 ): Promise<Result<string, ApiFault>> {
   const { name, namespace = 'default' } = farm.metadata;
   const service = component === 'database' ? databaseName(name) : replicaName(name);
-  const applied = await ensureObject(context, kinds.Service, namespace, service, serviceOf(name, component), signal);
+  const applied = await ensureObject(
+    context,
+    kinds.Service,
+    namespace,
+    owner,
+    service,
+    serviceOf(name, component) as Owned,
+    signal,
+  );
   if (!applied.ok) return applied;
   const { spec } = applied.value as { readonly spec?: { readonly clusterIP?: string } };
   return ok(spec?.clusterIP ?? service);
 }
 
+interface Owned {
+  readonly metadata: object;
+}
+
+/** It goes with its Farm; its volumes and Secrets stay, and the next Farm of that name takes them up again. */
 async function ensureObject(
   { client }: Context,
   kind: Kind,
   namespace: string,
+  owner: KubeObject,
   name: string,
-  desired: object,
+  desired: Owned,
   signal: AbortSignal,
 ) {
   const target = at(kind, namespace, name);
   const live = await client.get(target, { signal });
   if (!live.ok && live.error.code !== 'NotFound') return live;
-  const applied = await applyChanged(client, target, desired, live.ok ? live.value : undefined, { signal });
+  const body = {
+    ...desired,
+    metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.Farm, owner)] },
+  };
+  const applied = await applyChanged(client, target, body, live.ok ? live.value : undefined, { signal });
   return applied.ok ? ok(applied.value.object) : applied;
 }

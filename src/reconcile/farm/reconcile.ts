@@ -3,10 +3,12 @@
 import { sql } from 'kysely';
 import { listDevices } from '../../database/devices.ts';
 import { project } from '../../database/project.ts';
+import { ok } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
+import type { Informer } from '../../kube/informer.ts';
 import { kinds } from '../../kube/kinds.ts';
-import { at, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
+import { at, type KubeObject, partsOf } from '../../kube/object.ts';
+import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
   type Context,
@@ -21,18 +23,20 @@ import {
 } from '../context.ts';
 import { databaseName } from '../names.ts';
 import { projectionOf } from '../projection.ts';
+import { keepDevices } from '../quiet.ts';
 import { serversOfFarm } from '../servers.ts';
 import { ensureInfrastructure } from './infrastructure.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
-/** Device counts are told at most this often. */
+/** Known devices are counted this often. */
 const COUNT_EVERY_MS = 30_000;
 const counted = new WeakMap<FarmRuntime, { readonly at: number; readonly known: number }>();
 
 export async function reconcileFarm(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('Farm', context.informers.farms, key);
   if (!found) {
+    context.quiet.forget(`Farm ${key}`);
     await context.runtimes.end(key);
     return settled;
   }
@@ -40,8 +44,9 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const { object, parsed } = found;
   if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
   const farm = parsed.value;
-  const findings = await look(context, key, farm, signal);
-  const status = quieted(farm, farmStatus(farm, findings, new Date()));
+  const findings = await look(context, key, farm, object, signal);
+  if ('is' in findings) return findings;
+  const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
   if (!written.ok) return outcomeOf(written.error);
@@ -55,38 +60,97 @@ const UNKNOWN_DATABASE = {
   fault: { code: 'Unreachable', message: 'the farm database is being made' },
 } as const;
 
-async function look(context: Context, key: string, farm: Farm, signal: AbortSignal): Promise<FarmFindings> {
+/** An API that did not answer is no finding: what is known stays as it is written. */
+async function look(
+  context: Context,
+  key: string,
+  farm: Farm,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<FarmFindings | Outcome> {
   const source = farm.spec.database.external?.secretRef;
   const databaseSource = source
     ? `Secret ${source.name}, key ${source.key ?? 'uri'}`
     : `Secret ${databaseName(farm.metadata.name)}`;
-  const nothing: FarmFindings = { database: databaseSince(farm), databaseSource, servers: [] };
+  const known = context.runtimes.get(key);
+  const farmId = farm.status?.database?.farmID;
+  const before: FarmFindings = {
+    database: known?.database.state ?? databaseSince(farm),
+    databaseSource,
+    servers: known?.servers ?? [],
+    ...(known?.replica ? { replica: known.replica } : {}),
+    ...(farmId === undefined ? {} : { farmId }),
+  };
   const refused = refusal(context, farm);
-  if (refused) return { ...nothing, fault: { stalled: true, ...refused } };
+  if (refused) return { ...before, fault: { stalled: true, ...refused } };
 
-  const made = await ensureInfrastructure(context, farm, signal);
+  const made = await infrastructureOf(context, farm, object, known, signal);
   if (!made.ok) {
     const { code, message } = made.error;
-    return { ...nothing, fault: { stalled: code === 'NotSupported', reason: code, message } };
+    if (code === 'Unanswered') return retry(code, message);
+    return { ...before, fault: { stalled: code === 'NotSupported', reason: code, message } };
   }
   const runtime = await context.runtimes.ensure(key, made.value);
   if ('code' in runtime)
     return {
-      ...nothing,
+      ...before,
       fault: { stalled: false, reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
+  runtime.checked.note(INFRASTRUCTURE, String(object.metadata.generation));
   runtime.want(serversOfFarm(context, farm));
-  const farmId = await bringUp(context, farm, runtime);
+  const projected = await bringUp(context, farm, runtime);
+  const fault = projected === undefined ? await unprojected(context, farm, runtime, signal) : undefined;
+  const id = projected ?? farmId;
   return {
     database: runtime.database.state,
-    ...((farmId ?? farm.status?.database?.farmID) ? { farmId: farmId ?? farm.status?.database?.farmID ?? '' } : {}),
+    ...(id === undefined ? {} : { farmId: id }),
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
-    ...(farmId === undefined && runtime.database.state.reachable
-      ? { fault: { stalled: false, reason: 'Progressing', message: 'the rows of the farm database are being written' } }
-      : {}),
+    ...(fault ? { fault } : {}),
     ...(await knownDevices(runtime)),
+  };
+}
+
+const INFRASTRUCTURE = 'infrastructure';
+
+/** Found right lately, and the database answers: not asked for again. */
+async function infrastructureOf(
+  context: Context,
+  farm: Farm,
+  object: KubeObject,
+  known: FarmRuntime | undefined,
+  signal: AbortSignal,
+): ReturnType<typeof ensureInfrastructure> {
+  if (known?.database.state.reachable && known.checked.has(INFRASTRUCTURE, String(object.metadata.generation)))
+    return ok(known.inputs);
+  return ensureInfrastructure(context, farm, object, signal);
+}
+
+/** Why a farm has no rows yet. */
+async function unprojected(
+  { client }: Context,
+  farm: Farm,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<FarmFindings['fault']> {
+  if (runtime.database.state.reachable)
+    return { stalled: false, reason: 'Progressing', message: 'the rows of the farm database are being written' };
+  const { name, namespace } = farm.metadata;
+  const { embedded } = farm.spec.database;
+  if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return undefined;
+  const claim = `data-${databaseName(name)}-0`;
+  const found = await client.get<KubeObject & { readonly status?: { readonly phase?: string } }>(
+    at(kinds.PersistentVolumeClaim, namespace, claim),
+    { signal },
+  );
+  if (!found.ok || found.value.status?.phase !== 'Pending') return undefined;
+  return {
+    stalled: false,
+    reason: 'VolumePending',
+    message:
+      `PersistentVolumeClaim ${claim} of the farm database is Pending: name a StorageClass of this cluster in ` +
+      'spec.database.embedded.storage.storageClassName, or a folder of one node in storage.hostPath with nodeSelector',
   };
 }
 
@@ -137,13 +201,18 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     log.warn({ farm: name, ...migration }, 'database not migrated');
     return undefined;
   }
+  /** The row of one that is being deleted is its finalizer's matter. */
+  const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: Informer) =>
+    resources(kind, informer, namespace)
+      .filter(ofFarm(name))
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const projected = await project(
     runtime.database,
     projectionOf({
       farm,
-      stores: resources('Store', informers.stores, namespace).filter(ofFarm(name)),
-      vdisks: resources('VDisk', informers.vdisks, namespace).filter(ofFarm(name)),
-      pools: resources('StreamingServer', informers.pools, namespace).filter(ofFarm(name)),
+      stores: staying('Store', informers.stores),
+      vdisks: staying('VDisk', informers.vdisks),
+      pools: staying('StreamingServer', informers.pools),
     }),
   );
   if (!projected.ok) {
@@ -161,19 +230,6 @@ async function knownDevices(runtime: FarmRuntime): Promise<{ knownDevices?: numb
   if (!devices.ok) return last ? { knownDevices: last.known } : {};
   counted.set(runtime, { at: performance.now(), known: devices.value.length });
   return { knownDevices: devices.value.length };
-}
-
-const lastCounts = new Map<string, number>();
-
-/** Counts that moved within the last 30 s stay as they are written; everything else is told at once. */
-function quieted(farm: Farm, status: NonNullable<Farm['status']>): NonNullable<Farm['status']> {
-  const before = farm.status?.devices;
-  if (!before || JSON.stringify(before) === JSON.stringify(status.devices)) return status;
-  const key = `${farm.metadata.namespace}/${farm.metadata.name}`;
-  const now = performance.now();
-  if (now - (lastCounts.get(key) ?? Number.NEGATIVE_INFINITY) < COUNT_EVERY_MS) return { ...status, devices: before };
-  lastCounts.set(key, now);
-  return status;
 }
 
 /** An Event when the database goes and when it returns. */

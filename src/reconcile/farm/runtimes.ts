@@ -8,11 +8,14 @@ import { type ControlClient, type ControlIdentity, controlClient } from '../../c
 import type { ServerStatus } from '../../control/status.ts';
 import { connect, type Database } from '../../database/connection.ts';
 import { migrate } from '../../database/migrate.ts';
+import { snapshot } from '../../database/project.ts';
+import { sessionCounts } from '../../database/servers.ts';
 import type { Fault } from '../../kit/result.ts';
 import { FOLLOWER_USER } from '../../replica/config.ts';
 import { type Projector, type ReplicaHealth, startProjector } from '../../replica/projector.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { KeyPair } from '../certificates.ts';
+import { Recent } from '../recent.ts';
 
 /** A server that should be there. */
 export interface WantedServer {
@@ -43,24 +46,44 @@ export interface Infrastructure {
   readonly authority: KeyPair;
 }
 
+/** What the database says that statuses are made of. */
+export interface FarmRows {
+  readonly servers: readonly { readonly name: string; readonly pool: string }[];
+  /** Manifest digest of what is right, by vDisk and version. */
+  readonly recorded: ReadonlyMap<string, ReadonlyMap<number, string>>;
+  /** Devices that stream, by vDisk. */
+  readonly streaming: ReadonlyMap<string, number>;
+}
+
 const POLL_MS = 1_000;
+/** All looks of this time share one reading of the rows. */
+const ROWS_LIFE_MS = 1_000;
+/** What the operator made is looked at again this often, though nobody told of a change. */
+const CHECK_EVERY_MS = 30_000;
+/** A leader that was fenced waits longer than a lease lasts: only who still leads then takes the replica back. */
+const FENCED_PAUSE_MS = 20_000;
 
 export class FarmRuntime {
   readonly database: Database;
   readonly inputs: Infrastructure;
+  /** Secrets and objects that were found right. */
+  readonly checked = new Recent(CHECK_EVERY_MS);
   readonly #log: Logger;
+  readonly #fencedPauseMs: number;
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
   #wanted: readonly WantedServer[] = [];
   #views = new Map<string, ServerView>();
+  #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
   #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
 
-  constructor(inputs: Infrastructure, database: Database, log: Logger) {
+  constructor(inputs: Infrastructure, database: Database, log: Logger, fencedPauseMs = FENCED_PAUSE_MS) {
     this.inputs = inputs;
     this.database = database;
     this.#log = log;
+    this.#fencedPauseMs = fencedPauseMs;
     this.#control = controlClient(inputs.identity);
     this.#polling = this.#poll();
   }
@@ -75,19 +98,51 @@ export class FarmRuntime {
     return this.#migrated;
   }
 
-  /** Starts the projector once the farm's id is known. The wall clock is the epoch of leadership: it grows with each change of leader. */
+  /** Undefined while the database is away. Up to a second old. */
+  rows(): Promise<FarmRows | undefined> {
+    const nowMs = performance.now();
+    if (!this.#rows || nowMs - this.#rows.atMs > ROWS_LIFE_MS) this.#rows = { atMs: nowMs, answer: this.#readRows() };
+    return this.#rows.answer;
+  }
+
+  async #readRows(): Promise<FarmRows | undefined> {
+    const [rows, streaming] = await Promise.all([snapshot(this.database), sessionCounts(this.database)]);
+    if (!rows.ok || !rows.value || !streaming.ok) return undefined;
+    const recorded = new Map<string, Map<number, string>>();
+    for (const { vdisk, number, content } of rows.value.versions) {
+      const versions = recorded.get(vdisk) ?? new Map<number, string>();
+      if (content) versions.set(number, content.manifest);
+      recorded.set(vdisk, versions);
+    }
+    return { servers: rows.value.servers, recorded, streaming: streaming.value };
+  }
+
+  /**
+   * Starts the projector once the farm's id is known. The wall clock is the epoch of leadership; one that was fenced by a later epoch, of a
+   * former leader whose clock was ahead, goes beyond it once it is sure to lead still.
+   */
   project(farmId: string): void {
     if (this.#projector?.farmId === farmId) return;
     void this.#projector?.projector.close();
+    this.#startProjector(farmId, Date.now());
+  }
+
+  #startProjector(farmId: string, epoch: number): void {
     const projector = startProjector({
       database: this.database,
       redis: this.inputs.redisUrl,
       farmId,
-      epoch: Date.now(),
+      epoch,
       ...(this.inputs.primary ? { followerUser: FOLLOWER_USER } : {}),
       log: this.#log,
     });
     this.#projector = { farmId, projector };
+    void projector.done.then(async ({ fencedBy }) => {
+      if (fencedBy === undefined) return;
+      await delay(this.#fencedPauseMs, undefined, { signal: this.#stop.signal }).catch(() => {});
+      if (this.#stop.signal.aborted || this.#projector?.projector !== projector) return;
+      this.#startProjector(farmId, Math.max(Date.now(), fencedBy + 1));
+    });
   }
 
   get replica(): ReplicaHealth | undefined {

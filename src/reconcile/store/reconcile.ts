@@ -1,36 +1,89 @@
 /** One look at a Store: what its servers see of it; then its status. */
 
+import { remove } from '../../database/project.ts';
 import { offersStore } from '../../farm/files.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
+import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
+import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
 import type { Store } from '../../resources/kinds.ts';
-import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources, tellUnreadable } from '../context.ts';
+import {
+  type Context,
+  FINALIZER,
+  LOOK_SETTLED_MS,
+  LOOK_UNSETTLED_MS,
+  ofFarm,
+  resource,
+  resources,
+  tellUnreadable,
+} from '../context.ts';
 import { storeRow } from '../projection.ts';
+import { keepDevices } from '../quiet.ts';
 import { type StoreFindings, storeStatus } from './status.ts';
+
+/** A deletion waits for its row to go: first the VDisks that name it. */
+const DELETION_WAITS_MS = 60_000;
 
 export async function reconcileStore(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('Store', context.informers.stores, key);
-  if (!found) return settled;
+  if (!found) {
+    context.quiet.forget(`Store ${key}`);
+    return settled;
+  }
   const { namespace, name } = partsOf(key);
   const target = at(kinds.Store, namespace, name);
   const { object, parsed } = found;
-  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
-  const status = storeStatus(parsed.value, look(context, parsed.value), new Date());
-  tell(context, object, parsed.value, status);
+  if (!parsed.ok) {
+    if (object.metadata.deletionTimestamp)
+      await setFinalizer(context.client, target, object, FINALIZER, false, { signal });
+    return tellUnreadable(context, target, object, parsed.error, signal);
+  }
+  const store = parsed.value;
+  const farm = keyFor(namespace, store.spec.farmRef.name);
+  return withFinalizer({
+    client: context.client,
+    target,
+    object,
+    finalizer: FINALIZER,
+    maxWaitMs: DELETION_WAITS_MS,
+    signal,
+    reconcile: (live) => reconcileLive(context, store, live, signal),
+    cleanUp: async () => {
+      const runtime = context.runtimes.get(farm);
+      if (!runtime)
+        return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
+      const removed = await remove(runtime.database, 'store', name);
+      return removed.ok ? settled : retry(removed.error.code, removed.error.message);
+    },
+    onGiveUp: () => context.log.warn({ store: name }, 'store deleted while vDisks need it or the database is away'),
+  });
+}
+
+async function reconcileLive(
+  context: Context,
+  store: Store,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { namespace, name } = store.metadata;
+  const found = storeStatus(store, await look(context, store), new Date());
+  const status = context.quiet.status(`Store ${keyFor(namespace, name)}`, store.status, found, keepDevices);
+  tell(context, object, store, status);
+  const target = at(kinds.Store, namespace, name);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
-function look(context: Context, store: Store): StoreFindings {
-  const { namespace = 'default' } = store.metadata;
+async function look(context: Context, store: Store): Promise<StoreFindings> {
+  const { namespace = 'default', name: storeName } = store.metadata;
+  const nothing = { servers: [], devices: store.status?.devices ?? 0 };
   const row = storeRow(store);
   if (!row)
     return {
-      servers: [],
+      ...nothing,
       fault: {
         kind: 'stalled',
         reason: 'NotSupported',
@@ -41,19 +94,26 @@ function look(context: Context, store: Store): StoreFindings {
   const farm = resources('Farm', context.informers.farms, namespace).find(({ metadata }) => metadata.name === farmName);
   if (!farm)
     return {
-      servers: [],
+      ...nothing,
       fault: {
         kind: 'reconciling',
         reason: 'FarmMissing',
         message: `Farm ${farmName}, which spec.farmRef names, is not in namespace ${namespace}`,
       },
     };
-  const servers = context.runtimes.get(keyFor(namespace, farmName))?.servers ?? [];
+  const runtime = context.runtimes.get(keyFor(namespace, farmName));
+  const rows = await runtime?.rows();
+  const vdisks = resources('VDisk', context.informers.vdisks, namespace)
+    .filter(ofFarm(farmName))
+    .filter(({ spec }) => spec.storeRef.name === storeName);
   return {
-    servers: servers
+    devices: rows
+      ? vdisks.reduce((sum, { metadata }) => sum + (rows.streaming.get(metadata.name) ?? 0), 0)
+      : nothing.devices,
+    servers: (runtime?.servers ?? [])
       .filter((server) => offersStore(row, server))
       .map(({ name, reachable, message, status }) => {
-        const report = status?.stores.find((found) => found.name === store.metadata.name);
+        const report = status?.stores.find((found) => found.name === storeName);
         return { name, reachable, message, ...(report ? { report } : {}) };
       }),
   };

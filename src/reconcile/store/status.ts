@@ -14,16 +14,27 @@ export interface StoreOnServer {
 export interface StoreFindings {
   /** Servers that should offer the store. */
   readonly servers: readonly StoreOnServer[];
+  /** Devices that stream vDisks of it. */
+  readonly devices: number;
   readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
 }
 
-/** Free space is told in steps of 1 GiB, so that a settled store is silent. */
+/** Free space is told in steps, and again when it has moved by more than one, so that a settled store is silent. */
 const STEP_BYTES = 2 ** 30;
+
+function freeBytes(now: number, told: number | undefined): number {
+  if (told !== undefined && Math.abs(now - told) <= STEP_BYTES) return told;
+  return Math.floor(now / STEP_BYTES) * STEP_BYTES;
+}
 
 const accessible = ({ reachable, report }: StoreOnServer): boolean =>
   reachable && (report?.state === 'Accessible' || report?.state === 'ReadOnly');
 
-export function storeStatus(store: Store, { servers, fault }: StoreFindings, now: Date): NonNullable<Store['status']> {
+export function storeStatus(
+  store: Store,
+  { servers, devices, fault }: StoreFindings,
+  now: Date,
+): NonNullable<Store['status']> {
   const generation = store.metadata.generation ?? 0;
   const good = servers.filter(accessible).length;
   const told = `${good} of ${servers.length} servers reach it`;
@@ -40,12 +51,16 @@ export function storeStatus(store: Store, { servers, fault }: StoreFindings, now
       now,
     ),
     accessible: `${good}/${servers.length}`,
+    devices,
     servers: servers.map((server) => ({
       name: server.name,
       state: server.reachable ? (server.report?.state ?? 'Unreachable') : 'Unreachable',
       ...(server.report
         ? {
-            freeBytes: Math.floor(server.report.freeBytes / STEP_BYTES) * STEP_BYTES,
+            freeBytes: freeBytes(
+              server.report.freeBytes,
+              store.status?.servers?.find(({ name }) => name === server.name)?.freeBytes,
+            ),
             totalBytes: server.report.totalBytes,
             files: server.report.files,
           }

@@ -1,18 +1,14 @@
-/** One look at a pool: which nodes, a Secret and a Deployment for each, one change at a time; then its status. */
-
-import { snapshot } from '../../database/project.ts';
-import { unregisterServer } from '../../database/servers.ts';
-import { applyChanged, applyStatusChanged } from '../../kube/apply.ts';
+/** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
+import { remove as removeRow } from '../../database/project.ts';
+import { applyStatusChanged } from '../../kube/apply.ts';
+import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
-import { controllerRef } from '../../kube/owner.ts';
-import { followerConfig } from '../../replica/config.ts';
+import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { secondsOf } from '../../resources/units.ts';
-import { isDue, type KeyPair, makeCertificate } from '../certificates.ts';
 import {
   type Context,
+  FINALIZER,
   forbiddenImages,
   forbiddenPaths,
   LOOK_SETTLED_MS,
@@ -21,32 +17,89 @@ import {
   resources,
   tellUnreadable,
 } from '../context.ts';
-import type { FarmRuntime, Infrastructure, ServerView } from '../farm/runtimes.ts';
-import { HASH_ANNOTATION, labelsOf, POOL_LABEL, serverName } from '../names.ts';
+import type { ServerView } from '../farm/runtimes.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
-import { encodeData, readSecret } from '../secrets.ts';
+import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments } from '../servers.ts';
-import { chooseNodes, type NodeFacts } from './nodes.ts';
-import { deployment, type ServerPlan, serverConfig, settingsHash } from './objects.ts';
-import { isStreaming, type PoolFindings, poolStatus } from './status.ts';
+import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
+import { drainSeconds, type ServerPlan } from './objects.ts';
+import { observeNodes, serverFacts } from './observe.ts';
+import { planServers } from './plan.ts';
+import { type PoolFindings, poolStatus } from './status.ts';
 
-const DEFAULT_REPLACE_AFTER = '10m';
+/** Beyond the drain of its servers, a deletion waits for their rows to go; no longer than this. */
+const DELETION_WAITS_MS = 60_000;
 
 export async function reconcilePool(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('StreamingServer', context.informers.pools, key);
-  if (!found) return settled; // its Deployments go with it: they are its children
+  if (!found) {
+    context.quiet.forget(`StreamingServer ${key}`);
+    return settled;
+  }
   const { namespace, name } = partsOf(key);
   const target = at(kinds.StreamingServer, namespace, name);
   const { object, parsed } = found;
-  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
+  if (!parsed.ok) {
+    if (object.metadata.deletionTimestamp)
+      await setFinalizer(context.client, target, object, FINALIZER, false, { signal });
+    return tellUnreadable(context, target, object, parsed.error, signal);
+  }
   const pool = parsed.value;
+  return withFinalizer({
+    client: context.client,
+    target,
+    object,
+    finalizer: FINALIZER,
+    maxWaitMs: drainSeconds(pool) * 1_000 + DELETION_WAITS_MS,
+    signal,
+    reconcile: (live) => reconcileLive(context, pool, live, signal),
+    cleanUp: () => cleanUp(context, pool, signal),
+    onGiveUp: () => context.log.warn({ pool: name }, 'pool deleted while its servers or the database are away'),
+  });
+}
+
+/** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
+async function cleanUp(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<Outcome> {
+  const { namespace = 'default', name } = pool.metadata;
+  const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
+  for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
+  if (there.length > 0) return lookAgain(LOOK_UNSETTLED_MS);
+  const farm = keyFor(namespace, pool.spec.farmRef.name);
+  const runtime = context.runtimes.get(farm);
+  if (!runtime) return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
+  if (!(await forgetServers(context, namespace, name, new Set(), runtime, signal)))
+    return retry('DatabaseUnreachable', 'the rows of its servers could not be removed');
+  const removed = await removeRow(runtime.database, 'server_pool', name);
+  return removed.ok ? settled : retry(removed.error.code, removed.error.message);
+}
+
+async function reconcileLive(
+  context: Context,
+  pool: StreamingServer,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { namespace, name } = pool.metadata;
   const findings = await look(context, pool, object, signal);
-  const status = poolStatus(pool, findings, new Date());
+  const found = poolStatus(pool, findings, new Date());
+  const status = context.quiet.status(`StreamingServer ${keyFor(namespace, name)}`, pool.status, found, keepCounts);
   tell(context, object, pool, status);
+  const target = at(kinds.StreamingServer, namespace, name);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+}
+
+function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
+  const servers = after.servers?.map((server) => {
+    const known = before.servers?.find(({ name }) => name === server.name);
+    if (!known) return server;
+    const { devices = 0, booting = 0, loadPercent } = known;
+    return { ...server, devices, booting, ...(loadPercent === undefined ? {} : { loadPercent }) };
+  });
+  const conditions = keepWords(after.conditions ?? [], before.conditions ?? [], ['Balanced', 'FailoverCapacity']);
+  return { ...keepDevices(after, before), conditions, ...(servers ? { servers } : {}) };
 }
 
 type Fault = NonNullable<PoolFindings['fault']>;
@@ -65,7 +118,7 @@ async function look(
   const want = pool.spec.autoscaling?.minReplicas ?? pool.spec.replicas ?? 2;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
-  const nothing = { want, lacking: 0, servers: mine(), updated: 0 };
+  const nothing = { want, lacking: 0, servers: mine(), updated: 0, held: [] };
 
   const refused = refusal(context, pool);
   if (refused) return { ...nothing, fault: refused };
@@ -83,21 +136,48 @@ async function look(
   if (!runtime)
     return { ...nothing, fault: waiting('FarmNotReady', `Farm ${farmName} is being made: see its conditions`) };
 
-  const choice = choose(context, pool, farmName, mine(), want);
-  const plans = choice.nodes.map(
-    (node): ServerPlan => ({
-      pool,
-      farm: farmName,
-      site,
-      node,
-      image: context.settings.image,
-      release: context.settings.release,
-      httpPort: bootOfSite(farm.spec, site).http.port,
+  const choice = observeNodes(context, pool, mine(), want);
+  const wanted = new Map(
+    choice.nodes.map((node): [string, WantedServer] => {
+      const plan: ServerPlan = {
+        pool,
+        farm: farmName,
+        site,
+        node,
+        image: context.settings.image,
+        release: context.settings.release,
+        httpPort: bootOfSite(farm.spec, site).http.port,
+      };
+      return [node, wantedServer(plan, runtime.inputs)];
     }),
   );
-  const updated = await bringUp(context, plans, object, runtime.inputs, mine(), signal);
-  await remove(context, pool, choice.nodes, runtime, signal);
-  return { want, lacking: choice.lacking, servers: mine(), updated };
+  const deployments = new Map(
+    serverDeployments(context, namespace, farmName, name).map((found) => [nodeOf(found), found]),
+  );
+  const there = [...deployments].map(([node, found]) =>
+    serverFacts(
+      found,
+      mine().find((view) => view.name === node),
+      wanted.get(node)?.settings,
+    ),
+  );
+  const steps = planServers(choice.nodes, there, pool.spec.rollout?.policy ?? 'Automatic');
+  for (const step of steps) {
+    const server = wanted.get(step.node);
+    const live = deployments.get(step.node);
+    if (step.is === 'Apply' && server) await applyServer(context, server, object, live, runtime, signal);
+    if (step.is === 'Hold' && server) await renewServer(context, server, object, runtime, signal);
+    if (step.is === 'Remove' && live) await removeServer(context, live, signal);
+  }
+  const kept = new Set([...choice.nodes, ...deployments.keys()]);
+  await forgetServers(context, namespace, name, kept, runtime, signal);
+  return {
+    want,
+    lacking: choice.lacking,
+    servers: mine(),
+    updated: there.filter(({ node, current }) => current && wanted.has(node)).length,
+    held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
+  };
 }
 
 function refusal({ settings }: Context, { spec }: StreamingServer): Fault | undefined {
@@ -114,153 +194,6 @@ function refusal({ settings }: Context, { spec }: StreamingServer): Fault | unde
       `image ${images.join(', ')} is not on the operator's list: ${settings.allowedImages.join(', ') || 'it is empty'}`,
     );
   return undefined;
-}
-
-interface NodeObject extends KubeObject {
-  readonly spec?: { readonly taints?: NodeFacts['taints']; readonly unschedulable?: boolean };
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly lastTransitionTime?: string;
-    }[];
-  };
-}
-
-function nodeFacts(node: NodeObject): NodeFacts {
-  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  const since = Date.parse(ready?.lastTransitionTime ?? '');
-  return {
-    name: node.metadata.name,
-    labels: node.metadata.labels ?? {},
-    taints: node.spec?.taints ?? [],
-    unschedulable: node.spec?.unschedulable ?? false,
-    ready: ready?.status === 'True',
-    ...(ready?.status === 'True' || Number.isNaN(since) ? {} : { notReadySince: since }),
-  };
-}
-
-function choose(context: Context, pool: StreamingServer, farm: string, servers: readonly ServerView[], want: number) {
-  const { namespace = 'default', name } = pool.metadata;
-  const all = serverDeployments(context, namespace, farm);
-  const placed = all
-    .filter(({ metadata }) => metadata.labels?.[POOL_LABEL] === name && !metadata.deletionTimestamp)
-    .map((found) => ({
-      node: nodeOf(found),
-      devices: servers.find((server) => server.name === nodeOf(found))?.status?.devices ?? 0,
-    }));
-  const taken = new Set(all.filter(({ metadata }) => metadata.labels?.[POOL_LABEL] !== name).map(nodeOf));
-  const nodes = context.informers.nodes.list().map((node) => nodeFacts(node as NodeObject));
-  const replaceAfter = secondsOf(pool.spec.placement?.replaceAfter ?? DEFAULT_REPLACE_AFTER) * 1_000;
-  return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, taken, replaceAfter, Date.now());
-}
-
-/** New servers at once; a server with other settings only while every other one streams: one at a time. Gives how many are as wanted. */
-async function bringUp(
-  context: Context,
-  plans: readonly ServerPlan[],
-  owner: KubeObject,
-  infrastructure: Infrastructure,
-  views: readonly ServerView[],
-  signal: AbortSignal,
-): Promise<number> {
-  let updated = 0;
-  let changing = false;
-  for (const plan of plans) {
-    const { namespace = 'default', name: pool } = plan.pool.metadata;
-    const name = serverName(pool, plan.node);
-    const live = serverDeployments(context, namespace, plan.farm, pool).find((found) => nodeOf(found) === plan.node);
-    const files = serverFiles(plan, infrastructure);
-    const settings = settingsHash([...Object.values(files), plan.pool.spec.image ?? plan.image]);
-    const desired = { ...deployment(plan, settings) } as { metadata: object };
-    const body = {
-      ...desired,
-      metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.StreamingServer, owner)] },
-    };
-    const current = live?.metadata.annotations?.[HASH_ANNOTATION] === settings;
-    const othersStream = plans.every(
-      ({ node }) => node === plan.node || views.some((view) => view.name === node && isStreaming(view)),
-    );
-    if (live && !current && (changing || !(othersStream || plans.length === 1))) continue;
-    if (live && !current) changing = true;
-    const secret = await ensureServerSecret(context, plan, name, files, infrastructure.authority, signal);
-    if (!secret) continue;
-    const applied = await applyChanged(context.client, at(kinds.Deployment, namespace, name), body, live, { signal });
-    if (!applied.ok) context.log.warn({ server: plan.node, ...applied.error }, 'server not applied');
-    else updated++;
-  }
-  return updated;
-}
-
-function serverFiles(plan: ServerPlan, { databaseUri, primary }: Infrastructure): Record<string, string> {
-  return {
-    'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
-    'database-uri': databaseUri,
-    'redis.conf': primary
-      ? followerConfig({
-          primaryHost: primary.host,
-          primaryPort: primary.port,
-          followerPassword: primary.followerPassword,
-          socketPath: '/run/bootfarm/redis.sock',
-          folder: '/data',
-        })
-      : '',
-  };
-}
-
-async function ensureServerSecret(
-  { client, log }: Context,
-  plan: ServerPlan,
-  name: string,
-  files: Readonly<Record<string, string>>,
-  authority: KeyPair,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { namespace = 'default' } = plan.pool.metadata;
-  const found = await readSecret(client, namespace, name, { signal });
-  if (!found.ok) return false;
-  const held = found.value ?? {};
-  const text = (key: string): string => held[key]?.toString('utf8') ?? '';
-  const certificate = isDue(text('tls.crt'), authority.cert, Date.now())
-    ? await makeCertificate(authority, plan.node, Date.now())
-    : { cert: text('tls.crt'), key: text('tls.key') };
-  const wanted = { ...files, 'tls.crt': certificate.cert, 'tls.key': certificate.key, 'ca.crt': authority.cert };
-  if (Object.entries(wanted).every(([key, value]) => text(key) === value)) return true;
-  const data = encodeData(Object.fromEntries(Object.entries(wanted).map(([key, value]) => [key, Buffer.from(value)])));
-  const labels = { ...labelsOf(plan.farm, 'server'), [POOL_LABEL]: plan.pool.metadata.name };
-  const applied = await client.apply(
-    at(kinds.Secret, namespace, name),
-    { metadata: { labels }, type: 'Opaque', data },
-    { signal },
-  );
-  if (!applied.ok) log.warn({ server: plan.node, ...applied.error }, 'server secret not applied');
-  return applied.ok;
-}
-
-/** Deployments on nodes that are not chosen: SIGTERM drains them. Then their rows and Secrets. */
-async function remove(
-  context: Context,
-  pool: StreamingServer,
-  nodes: readonly string[],
-  runtime: FarmRuntime,
-  signal: AbortSignal,
-): Promise<void> {
-  const { namespace = 'default', name } = pool.metadata;
-  const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
-  for (const found of there) {
-    if (nodes.includes(nodeOf(found)) || found.metadata.deletionTimestamp) continue;
-    await context.client.delete(at(kinds.Deployment, namespace, found.metadata.name), {
-      propagationPolicy: 'Foreground',
-      signal,
-    });
-  }
-  const rows = await snapshot(runtime.database);
-  if (!rows.ok || !rows.value) return;
-  for (const server of rows.value.servers) {
-    if (server.pool !== name || there.some((found) => nodeOf(found) === server.name)) continue;
-    await unregisterServer(runtime.database, server.name);
-    await context.client.delete(at(kinds.Secret, namespace, serverName(name, server.name)), { signal });
-  }
 }
 
 type PoolStatus = ReturnType<typeof poolStatus>;

@@ -3,6 +3,7 @@ import { type Claim, conditionsOf, type Statement, type Verdict } from '../../re
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { POOL_LABEL } from '../names.ts';
+import type { HoldReason } from './plan.ts';
 
 export interface PoolFindings {
   readonly want: number;
@@ -11,6 +12,8 @@ export interface PoolFindings {
   readonly servers: readonly ServerView[];
   /** Of those, the ones that run the wanted settings. */
   readonly updated: number;
+  /** Servers that are left as they are for now. */
+  readonly held: readonly { readonly node: string; readonly why: HoldReason }[];
   /** What stops the pool before anything else. */
   readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
 }
@@ -62,13 +65,25 @@ export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: D
   };
 }
 
+const HELD: Readonly<Record<HoldReason, string>> = {
+  Rollout: 'changes when the others serve',
+  OnDemand: 'keeps its settings',
+  Replacement: 'goes when those that stay serve',
+  Journal: 'goes when the database has what its journal holds',
+};
+
 function verdict(
-  { fault, want, lacking, servers: views, updated }: PoolFindings,
+  { fault, want, lacking, servers: views, updated, held }: PoolFindings,
   servers: readonly ServerStatus[],
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
-  const told = `${ready} of ${want} servers stream`;
+  const serving = `${ready} of ${want} servers stream`;
+  const asAsked = held.filter(({ why }) => why === 'OnDemand').length;
+  const told = [
+    serving,
+    ...held.filter(({ why }) => why !== 'OnDemand').map(({ node, why }) => `${node} ${HELD[why]}`),
+  ].join('; ');
   const refused = servers.filter(({ state }) => state === 'Refused');
   const silent = servers.filter(({ state }) => state === 'Unreachable');
   const faulty = refused.map(({ name, message }) => `${name}: ${message}`).join('; ');
@@ -87,7 +102,7 @@ function verdict(
             }
           : undefined;
   const more = degraded ? { degraded } : {};
-  const complete = ready >= want && views.length === want && updated === want;
+  const complete = ready >= want && views.length === want && updated + asAsked === want;
   if (complete) return { verdict: { kind: 'ready', message: told }, ...more };
   if (refused.length > 0)
     return { verdict: { kind: 'reconciling', reason: 'ServerFaulty', message: `${told}; ${faulty}` }, ...more };
@@ -109,7 +124,7 @@ function verdict(
 /** A server is over its share when it has more than this much above the average, and devices are enough to tell. */
 const UNEVEN = { percent: 25, devices: 5 };
 
-function claims(pool: StreamingServer, { servers, want }: PoolFindings): Omit<Claim, 'observedGeneration'>[] {
+function claims(pool: StreamingServer, { servers, want, held }: PoolFindings): Omit<Claim, 'observedGeneration'>[] {
   const live = servers.filter(isStreaming).map(({ name, status }) => ({
     name,
     devices: status?.devices ?? 0,
@@ -124,7 +139,18 @@ function claims(pool: StreamingServer, { servers, want }: PoolFindings): Omit<Cl
   const limit = pool.spec.limits?.maxDevices ?? 4_000;
   const room = Math.max(0, live.length - 1) * limit;
   const suffices = live.length > 1 && total <= room;
+  const waiting = held.filter(({ why }) => why === 'OnDemand').map(({ node }) => node);
   return [
+    ...(waiting.length > 0
+      ? [
+          {
+            type: 'RolloutPending',
+            status: 'True',
+            reason: 'RolloutOnDemand',
+            message: `${waiting.join(', ')}: another image or setting waits, as spec.rollout.policy is OnDemand: set it to Automatic when they may change`,
+          } as const,
+        ]
+      : []),
     uneven
       ? {
           type: 'Balanced',

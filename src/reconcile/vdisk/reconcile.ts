@@ -1,6 +1,5 @@
 /** One look at a VDisk: what servers hold of it; records what is right where nobody had said it; then its status. */
-import { remove, setVersionContent, snapshot } from '../../database/project.ts';
-import { sessions } from '../../database/servers.ts';
+import { remove, setVersionContent } from '../../database/project.ts';
 import { offersStore } from '../../farm/files.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
 import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
@@ -8,18 +7,29 @@ import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { type Context, LOOK_SETTLED_MS, LOOK_UNSETTLED_MS, resource, resources, tellUnreadable } from '../context.ts';
+import {
+  type Context,
+  FINALIZER,
+  LOOK_SETTLED_MS,
+  LOOK_UNSETTLED_MS,
+  resource,
+  resources,
+  tellUnreadable,
+} from '../context.ts';
 import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
+import { keepDevices } from '../quiet.ts';
 import { judge, type VDiskFindings, vdiskStatus } from './status.ts';
 
 /** A deletion waits for its row to go; no longer than this, or a namespace could not be removed without its database. */
 const DELETION_WAITS_MS = 60_000;
-export const FINALIZER = 'bootfarm.io/rows';
 
 export async function reconcileVDisk(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('VDisk', context.informers.vdisks, key);
-  if (!found) return settled;
+  if (!found) {
+    context.quiet.forget(`VDisk ${key}`);
+    return settled;
+  }
   const { namespace, name } = partsOf(key);
   const target = at(kinds.VDisk, namespace, name);
   const { object, parsed } = found;
@@ -29,7 +39,8 @@ export async function reconcileVDisk(context: Context, key: string, signal: Abor
     return tellUnreadable(context, target, object, parsed.error, signal);
   }
   const vdisk = parsed.value;
-  const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
+  const farm = keyFor(namespace, vdisk.spec.farmRef.name);
+  const runtime = context.runtimes.get(farm);
   return withFinalizer({
     client: context.client,
     target,
@@ -37,9 +48,10 @@ export async function reconcileVDisk(context: Context, key: string, signal: Abor
     finalizer: FINALIZER,
     maxWaitMs: DELETION_WAITS_MS,
     signal,
-    reconcile: () => reconcileLive(context, vdisk, object, runtime, signal),
+    reconcile: (live) => reconcileLive(context, vdisk, live, runtime, signal),
     cleanUp: async () => {
-      if (!runtime) return settled;
+      if (!runtime)
+        return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
       const removed = await remove(runtime.database, 'vdisk', name);
       return removed.ok ? settled : retry(removed.error.code, removed.error.message);
     },
@@ -59,7 +71,8 @@ async function reconcileLive(
   const versions = judge(vdisk, findings);
   for (const { number, content } of versions)
     if (runtime && content && !findings.fault) await setVersionContent(runtime.database, name, number, content);
-  const status = vdiskStatus(vdisk, findings, versions, new Date());
+  const found = vdiskStatus(vdisk, findings, versions, new Date());
+  const status = context.quiet.status(`VDisk ${keyFor(namespace, name)}`, vdisk.status, found, keepDevices);
   tell(context, object, vdisk, status);
   const written = await applyStatusChanged(context.client, at(kinds.VDisk, namespace, name), status, object, {
     signal,
@@ -118,20 +131,17 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
         message: `Farm ${farmRef.name} is being made: see its conditions`,
       },
     };
-  const [rows, streaming] = await Promise.all([snapshot(runtime.database), sessions(runtime.database)]);
+  const rows = await runtime.rows();
+  const told = (vdisk.status?.versions ?? []).flatMap(({ number, sha256 }) =>
+    sha256 ? [[number, sha256] as const] : [],
+  );
   return {
     ...nothing,
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
       .map(({ name: server, reachable, status }) => ({ server, reachable, reports: status?.copies ?? [] })),
-    recorded: new Map(
-      rows.ok && rows.value
-        ? rows.value.versions.flatMap(({ vdisk: of, number, content }) =>
-            of === name && content ? [[number, content.manifest]] : [],
-          )
-        : (vdisk.status?.versions ?? []).flatMap(({ number, sha256 }) => (sha256 ? [[number, sha256]] : [])),
-    ),
-    devices: streaming.ok ? streaming.value.filter((session) => session.vdisk === name).length : nothing.devices,
+    recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),
+    devices: rows ? (rows.streaming.get(name) ?? 0) : nothing.devices,
   };
 }
 

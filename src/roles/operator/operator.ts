@@ -8,6 +8,7 @@ import type { Context, Informers, Settings } from '../../reconcile/context.ts';
 import { reconcileFarm } from '../../reconcile/farm/reconcile.ts';
 import { FarmRuntimes } from '../../reconcile/farm/runtimes.ts';
 import { FARM_LABEL } from '../../reconcile/names.ts';
+import { Quiet } from '../../reconcile/quiet.ts';
 import { reconcileStore } from '../../reconcile/store/reconcile.ts';
 import { reconcilePool } from '../../reconcile/streamingserver/reconcile.ts';
 import { reconcileVDisk } from '../../reconcile/vdisk/reconcile.ts';
@@ -60,6 +61,7 @@ export class BootfarmOperator extends EngineOperator {
       informers,
       runtimes: this.#runtimes,
       settings,
+      quiet: new Quiet(),
       record: this.#record,
       log: this.log,
     };

@@ -1,0 +1,139 @@
+/** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
+import { unregisterServer } from '../../database/servers.ts';
+import { applyChanged } from '../../kube/apply.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { at, type KubeObject } from '../../kube/object.ts';
+import { controllerRef } from '../../kube/owner.ts';
+import { followerConfig } from '../../replica/config.ts';
+import { isDue, makeCertificate } from '../certificates.ts';
+import type { Context } from '../context.ts';
+import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
+import { labelsOf, POOL_LABEL, serverName } from '../names.ts';
+import { encodeData, readSecret } from '../secrets.ts';
+import { deployment, type ServerPlan, serverConfig, settingsHash } from './objects.ts';
+
+/** A server as it should run: what its Secret holds, and the digest of all that only a new start takes up. */
+export interface WantedServer {
+  readonly plan: ServerPlan;
+  readonly files: Readonly<Record<string, string>>;
+  readonly settings: string;
+}
+
+export function wantedServer(plan: ServerPlan, { databaseUri, primary }: Infrastructure): WantedServer {
+  const files = {
+    'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
+    'database-uri': databaseUri,
+    'redis.conf': primary
+      ? followerConfig({
+          primaryHost: primary.host,
+          primaryPort: primary.port,
+          followerPassword: primary.followerPassword,
+          socketPath: '/run/bootfarm/redis.sock',
+          folder: '/data',
+        })
+      : '',
+  };
+  return { plan, files, settings: settingsHash([...Object.values(files), plan.pool.spec.image ?? plan.image]) };
+}
+
+/** `live` is its Deployment as last seen. */
+export async function applyServer(
+  context: Context,
+  { plan, files, settings }: WantedServer,
+  owner: KubeObject,
+  live: KubeObject | undefined,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<void> {
+  const { namespace = 'default', name: pool } = plan.pool.metadata;
+  const name = serverName(pool, plan.node);
+  if (!(await ensureSecret(context, plan, owner, files, runtime, signal))) return;
+  const desired = deployment(plan, settings) as { metadata: object };
+  const body = {
+    ...desired,
+    metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.StreamingServer, owner)] },
+  };
+  const applied = await applyChanged(context.client, at(kinds.Deployment, namespace, name), body, live, { signal });
+  if (!applied.ok) context.log.warn({ server: plan.node, ...applied.error }, 'server not applied');
+}
+
+/** A server that keeps its settings for now: its certificate is still renewed in time. */
+export const renewServer = (
+  context: Context,
+  { plan }: WantedServer,
+  owner: KubeObject,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<boolean> => ensureSecret(context, plan, owner, undefined, runtime, signal);
+
+/** Without `files`, those that it holds stay. */
+async function ensureSecret(
+  { client, log }: Context,
+  plan: ServerPlan,
+  owner: KubeObject,
+  files: Readonly<Record<string, string>> | undefined,
+  { inputs: { authority }, checked }: FarmRuntime,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { namespace = 'default', name: pool } = plan.pool.metadata;
+  const name = serverName(pool, plan.node);
+  const asked = JSON.stringify(files ?? null);
+  if (checked.has(name, asked)) return true;
+  const found = await readSecret(client, namespace, name, { signal });
+  if (!found.ok) {
+    log.warn({ server: plan.node, ...found.error }, 'server secret not read');
+    return false;
+  }
+  const held = Object.fromEntries(Object.entries(found.value ?? {}).map(([key, bytes]) => [key, bytes.toString()]));
+  const due = isDue(held['tls.crt'] ?? '', authority.cert, Date.now());
+  const certificate = due ? await makeCertificate(authority, plan.node, Date.now()) : undefined;
+  const wanted: Readonly<Record<string, string>> = {
+    ...held,
+    ...files,
+    ...(certificate ? { 'tls.crt': certificate.cert, 'tls.key': certificate.key } : {}),
+    'ca.crt': authority.cert,
+  };
+  if (Object.entries(wanted).every(([key, value]) => held[key] === value)) {
+    checked.note(name, asked);
+    return true;
+  }
+  const data = encodeData(Object.fromEntries(Object.entries(wanted).map(([key, value]) => [key, Buffer.from(value)])));
+  const metadata = {
+    labels: { ...labelsOf(plan.farm, 'server'), [POOL_LABEL]: pool },
+    ownerReferences: [controllerRef(kinds.StreamingServer, owner)],
+  };
+  const applied = await client.apply(at(kinds.Secret, namespace, name), { metadata, type: 'Opaque', data }, { signal });
+  if (!applied.ok) log.warn({ server: plan.node, ...applied.error }, 'server secret not applied');
+  return applied.ok;
+}
+
+/** SIGTERM drains it; its Deployment stays, being deleted, until its pod is gone. */
+export async function removeServer(
+  { client, log }: Context,
+  { metadata }: KubeObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = at(kinds.Deployment, metadata.namespace, metadata.name);
+  const removed = await client.delete(target, { propagationPolicy: 'Foreground', signal });
+  if (!removed.ok && removed.error.code !== 'NotFound')
+    log.warn({ deployment: metadata.name, ...removed.error }, 'server not removed');
+}
+
+/** The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. */
+export async function forgetServers(
+  { client }: Context,
+  namespace: string,
+  pool: string,
+  kept: ReadonlySet<string>,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const rows = await runtime.rows();
+  const gone = rows?.servers.filter((server) => server.pool === pool && !kept.has(server.name));
+  for (const { name } of gone ?? []) {
+    const secret = await client.delete(at(kinds.Secret, namespace, serverName(pool, name)), { signal });
+    if (!secret.ok && secret.error.code !== 'NotFound') return false;
+    if (!(await unregisterServer(runtime.database, name)).ok) return false;
+  }
+  return gone !== undefined;
+}

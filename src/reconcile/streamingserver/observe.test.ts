@@ -1,0 +1,64 @@
+import { expect, test } from '@jest/globals';
+import type { KubeObject } from '../../kube/object.ts';
+import type { ServerView } from '../farm/runtimes.ts';
+import { nodeFacts, serverFacts } from './observe.ts';
+
+const deployment = (status: object, generation = 2, more: object = {}): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: {
+    name: 'main-node-a',
+    generation,
+    annotations: { 'bootfarm.io/node': 'node-a', 'bootfarm.io/settings': 'x' },
+    ...more,
+  },
+  status,
+});
+const whole = { observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1 };
+
+test.each([
+  { what: 'one Ready pod of the newest template', status: whole, rolledOut: true, podReady: true },
+  {
+    what: 'a new template that its controller has not seen',
+    status: { ...whole, observedGeneration: 1 },
+    rolledOut: false,
+    podReady: true,
+  },
+  {
+    what: 'the old pod, still Ready',
+    status: { ...whole, updatedReplicas: 0 },
+    rolledOut: false,
+    podReady: true,
+  },
+  { what: 'no pod', status: { observedGeneration: 2 }, rolledOut: false, podReady: false },
+])('$what', ({ status, rolledOut, podReady }) => {
+  expect(serverFacts(deployment(status), undefined, 'x')).toMatchObject({ rolledOut, podReady, current: true });
+});
+
+test('what a server said is worth something only while it can be reached', () => {
+  const status = { state: 'Streaming', faults: [], devices: 5, journalEntries: 1 } as unknown as NonNullable<
+    ServerView['status']
+  >;
+  const view = { name: 'node-a', reachable: true, message: '', status } as ServerView;
+  const facts = (seen: ServerView) => serverFacts(deployment(whole), seen, 'x');
+  expect(facts(view)).toMatchObject({ streaming: true, devices: 5, journalEntries: 1 });
+  expect(facts({ ...view, reachable: false })).toMatchObject({ streaming: false, devices: 0, journalEntries: 0 });
+});
+
+test('other settings, and an end', () => {
+  const ending = deployment(whole, 2, { deletionTimestamp: '2026-11-23T12:00:00Z' });
+  expect(serverFacts(deployment(whole), undefined, 'y')).toMatchObject({ current: false, ending: false });
+  expect(serverFacts(deployment(whole), undefined, undefined).current).toBe(false);
+  expect(serverFacts(ending, undefined, 'x').ending).toBe(true);
+});
+
+test('a node that is not Ready, and since when', () => {
+  const node = (ready: string) => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'node-a' },
+    status: { conditions: [{ type: 'Ready', status: ready, lastTransitionTime: '1970-01-01T00:00:01Z' }] },
+  });
+  expect(nodeFacts(node('True'))).toMatchObject({ ready: true, taints: [], unschedulable: false });
+  expect(nodeFacts(node('Unknown'))).toMatchObject({ ready: false, notReadySince: 1_000 });
+});

@@ -1,0 +1,86 @@
+/** What is there: nodes, Deployments, what servers say. Read from informers and from the runtime; nothing is asked here. */
+import type { KubeObject } from '../../kube/object.ts';
+import type { StreamingServer } from '../../resources/kinds.ts';
+import { secondsOf } from '../../resources/units.ts';
+import type { Context } from '../context.ts';
+import type { ServerView } from '../farm/runtimes.ts';
+import { HASH_ANNOTATION, POOL_LABEL } from '../names.ts';
+import { nodeOf, serverDeployments } from '../servers.ts';
+import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
+import type { ServerFacts } from './plan.ts';
+import { isStreaming } from './status.ts';
+
+const DEFAULT_REPLACE_AFTER = '10m';
+
+interface NodeObject extends KubeObject {
+  readonly spec?: { readonly taints?: NodeFacts['taints']; readonly unschedulable?: boolean };
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
+  };
+}
+
+export function nodeFacts({ metadata, spec, status }: NodeObject): NodeFacts {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const since = Date.parse(ready?.lastTransitionTime ?? '');
+  return {
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    taints: spec?.taints ?? [],
+    unschedulable: spec?.unschedulable ?? false,
+    ready: ready?.status === 'True',
+    ...(ready?.status === 'True' || Number.isNaN(since) ? {} : { notReadySince: since }),
+  };
+}
+
+interface DeploymentStatus {
+  readonly observedGeneration?: number;
+  readonly replicas?: number;
+  readonly updatedReplicas?: number;
+  readonly readyReplicas?: number;
+}
+
+/** `settings` is the digest of what the server should run. */
+export function serverFacts(
+  deployment: KubeObject,
+  view: ServerView | undefined,
+  settings: string | undefined,
+): ServerFacts {
+  const { metadata } = deployment;
+  const status = (deployment.status ?? {}) as DeploymentStatus;
+  const said = view?.reachable ? view.status : undefined;
+  const seen = (status.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+  return {
+    node: nodeOf(deployment),
+    current: settings !== undefined && metadata.annotations?.[HASH_ANNOTATION] === settings,
+    rolledOut: seen && status.replicas === 1 && status.updatedReplicas === 1 && status.readyReplicas === 1,
+    podReady: (status.readyReplicas ?? 0) > 0,
+    streaming: view !== undefined && isStreaming(view),
+    devices: said?.devices ?? 0,
+    journalEntries: said?.journalEntries ?? 0,
+    ending: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+export function observeNodes(
+  context: Context,
+  pool: StreamingServer,
+  servers: readonly ServerView[],
+  want: number,
+): NodeChoice {
+  const { namespace = 'default', name } = pool.metadata;
+  const all = serverDeployments(context, namespace, pool.spec.farmRef.name);
+  const placed = all
+    .filter(({ metadata }) => metadata.labels?.[POOL_LABEL] === name && !metadata.deletionTimestamp)
+    .map((found) => ({
+      node: nodeOf(found),
+      devices: servers.find((server) => server.name === nodeOf(found))?.status?.devices ?? 0,
+    }));
+  const taken = new Set(all.filter(({ metadata }) => metadata.labels?.[POOL_LABEL] !== name).map(nodeOf));
+  const nodes = context.informers.nodes.list().map((node) => nodeFacts(node as NodeObject));
+  const replaceAfter = secondsOf(pool.spec.placement?.replaceAfter ?? DEFAULT_REPLACE_AFTER) * 1_000;
+  return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, taken, replaceAfter, Date.now());
+}
