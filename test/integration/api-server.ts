@@ -25,8 +25,8 @@ export const adminToken = 'token-of-the-test';
 const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
 const binary = (name: string) => join(cache, 'bootfarm', 'bin', 'v1.34.4', name);
 
-/** `directory` is made and keeps certificates, logs and etcd's data. */
-export async function startApiServer(directory: string): Promise<ApiServer> {
+/** `directory` is made and keeps certificates, logs and etcd's data. Services have addresses of `serviceRange`. */
+export async function startApiServer(directory: string, serviceRange = '10.96.0.0/16'): Promise<ApiServer> {
   mkdirSync(directory, { recursive: true });
   const [port = 0, etcdPort = 0, peerPort = 0] = await freePorts(3);
   certificates(directory);
@@ -58,7 +58,7 @@ export async function startApiServer(directory: string): Promise<ApiServer> {
     '--service-account-issuer=https://kubernetes.default.svc',
     '--service-account-key-file=ca.key',
     '--service-account-signing-key-file=ca.key',
-    '--service-cluster-ip-range=10.96.0.0/16',
+    `--service-cluster-ip-range=${serviceRange}`,
     '--authorization-mode=RBAC',
   ];
   let api: ChildProcess | undefined;

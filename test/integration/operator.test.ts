@@ -1,0 +1,405 @@
+/**
+ * The operator's own process on a real API server, PostgreSQL and Redis: what it makes of the four resources, what it says of them, and that it
+ * says nothing when there is nothing to say. `operator-nodes.ts` stands for the cluster's controllers and nodes.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
+import { connect, type Database } from '../../src/database/connection.ts';
+import { snapshot } from '../../src/database/project.ts';
+import { type Client, createClient } from '../../src/kube/client.ts';
+import { kinds } from '../../src/kube/kinds.ts';
+import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import type { Farm, StreamingServer } from '../../src/resources/kinds.ts';
+import { binary } from '../cluster/cluster.ts';
+import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type ApiServer, startApiServer } from './api-server.ts';
+import { Nodes } from './operator-nodes.ts';
+
+const NAMESPACE = 'lab';
+const MANIFEST = 'c'.repeat(64);
+const DEADLINE_MS = 60_000;
+/** Three looks of a settled farm, and more. */
+const SILENCE_MS = 12_000;
+const crds = join(import.meta.dirname, '../../crds');
+const directory = mkdtempSync(join(tmpdir(), 'bootfarm-operator-'));
+
+let api: ApiServer;
+let client: Client;
+let postgres: PostgresServer;
+let database: Database;
+let nodes: Nodes;
+let operator: ChildProcess;
+let redis: ChildProcess | undefined;
+let log = '';
+
+const value = <T>(answer: { ok: true; value: T } | { ok: false; error: { message: string } }): T => {
+  if (!answer.ok) throw new Error(answer.error.message);
+  return answer.value;
+};
+const of = (kind: Kind, name: string) => at(kind, NAMESPACE, name);
+const get = async <T extends KubeObject>(kind: Kind, name: string): Promise<T> =>
+  value(await client.get<T>(of(kind, name)));
+const patch = async (kind: Kind, name: string, body: object): Promise<void> => {
+  value(await client.patch(of(kind, name), body));
+};
+const make = async (kind: Kind, name: string, body: object): Promise<void> => {
+  value(await client.create(of(kind, name), body));
+};
+const farm = async (): Promise<Farm> => (await get(kinds.Farm, 'farm')) as unknown as Farm;
+const pool = async (): Promise<StreamingServer> =>
+  (await get(kinds.StreamingServer, 'main')) as unknown as StreamingServer;
+
+interface Conditioned {
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly conditions?: readonly { type: string; status: string; reason: string; message: string }[];
+  };
+}
+const condition = ({ status }: Conditioned, type: string) => status?.conditions?.find((found) => found.type === type);
+const ready = (kind: Kind, name: string): Promise<unknown> =>
+  until(
+    `${kind.kind} ${name} is Ready`,
+    async () => {
+      const found = await get<KubeObject & Conditioned>(kind, name);
+      const seen = found.status?.observedGeneration === found.metadata.generation;
+      return seen && condition(found, 'Ready')?.status === 'True';
+    },
+    DEADLINE_MS,
+  );
+
+/** Every object that the operator could write, with its version. */
+async function versions(): Promise<readonly string[]> {
+  const watched = [
+    kinds.Farm,
+    kinds.Store,
+    kinds.VDisk,
+    kinds.StreamingServer,
+    kinds.Secret,
+    kinds.Service,
+    kinds.Deployment,
+    kinds.StatefulSet,
+    kinds.Event,
+  ];
+  const lists = await Promise.all(watched.map((kind) => client.listAll(all(kind, NAMESPACE))));
+  return lists
+    .flatMap((list) => value(list).map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.resourceVersion}`))
+    .sort();
+}
+
+const kubectl = (...args: string[]): string =>
+  execFileSync(binary('kubectl'), ['--kubeconfig', api.kubeconfig, '-n', NAMESPACE, ...args], { encoding: 'utf8' });
+
+function startOperator(): ChildProcess {
+  const args = [
+    'operator',
+    '--image',
+    'bootfarm.local/bootfarm:dev',
+    '--lease-namespace',
+    NAMESPACE,
+    '--metrics-port',
+    '0',
+  ];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, 'src/main.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, KUBECONFIG: api.kubeconfig, POD_NAME: 'operator-0' },
+  });
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      log += chunk;
+    });
+  return child;
+}
+
+async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
+
+/** The primary of the replica, as its StatefulSet would run it: the Service's address is on the loopback interface here. */
+async function startPrimary(): Promise<void> {
+  const address = await until(
+    'the Service of the replica',
+    async () => {
+      const service = await client.get<KubeObject & { spec: { clusterIP: string } }>(of(kinds.Service, 'farm-replica'));
+      return service.ok ? service.value.spec.clusterIP : undefined;
+    },
+    DEADLINE_MS,
+  );
+  const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
+  const data = join(directory, 'redis');
+  mkdirSync(data, { recursive: true });
+  const config = Buffer.from(secret.data['redis.conf'] ?? '', 'base64')
+    .toString()
+    .replace('/data', data);
+  writeFileSync(join(directory, 'redis.conf'), `${config}bind ${address}\n`);
+  redis = spawn('setpriv', ['--pdeathsig', 'KILL', 'redis-server', join(directory, 'redis.conf')], { stdio: 'ignore' });
+}
+
+const CONTROL = await freePort();
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  api = await startApiServer(join(directory, 'api'), '127.96.0.0/16');
+  const config = new KubeConfig();
+  config.loadFromFile(api.kubeconfig);
+  client = createClient(config);
+  for (const file of readdirSync(crds)) kubectl('apply', '-f', join(crds, file));
+  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  value(await client.create(at(kinds.Namespace, undefined, NAMESPACE), {}));
+  await Nodes.add(client, ['node-a', 'node-b', 'node-c']);
+  database = value(connect({ uri: postgres.uri, applicationName: 'test' }));
+  nodes = new Nodes(client, NAMESPACE, join(directory, 'nodes'), database);
+  nodes.says = {
+    stores: [
+      {
+        name: 'images',
+        path: '/srv/vdisks',
+        state: 'Accessible',
+        freeBytes: 2 ** 34,
+        totalBytes: 2 ** 35,
+        files: 1,
+        message: '',
+      },
+    ],
+    copies: [
+      {
+        vdisk: 'lab',
+        version: 0,
+        state: 'Present',
+        progressPercent: 100,
+        files: [{ name: 'lab.raw', sizeBytes: 2 ** 20, sha256: 'd'.repeat(64) }],
+        manifest: MANIFEST,
+        diskBytes: 2 ** 20,
+        message: '',
+      },
+    ],
+  };
+  operator = startOperator();
+}, 2 * DEADLINE_MS);
+
+afterAll(async () => {
+  await end(operator, 'SIGTERM');
+  await nodes?.close();
+  await end(redis, 'SIGKILL');
+  await client?.close();
+  await database?.close();
+  await api?.stop();
+  await postgres?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test(
+  'a wrong database secret is named, and correcting it is enough',
+  async () => {
+    const wrong = postgres.uri.replace('secret', 'planted-password');
+    await make(kinds.Secret, 'farm-db', { data: { uri: Buffer.from(wrong).toString('base64') } });
+    await make(kinds.Farm, 'farm', {
+      spec: {
+        database: { external: { secretRef: { name: 'farm-db' } } },
+        collections: [{ name: 'room-101', vdisk: 'lab' }],
+      },
+    });
+    await startPrimary();
+    await until(
+      'the Secret named',
+      async () => condition(await farm(), 'DatabaseReachable')?.message.includes('correct Secret farm-db, key uri'),
+      DEADLINE_MS,
+    );
+    await patch(kinds.Secret, 'farm-db', { data: { uri: Buffer.from(postgres.uri).toString('base64') } });
+    await ready(kinds.Farm, 'farm');
+  },
+  2 * DEADLINE_MS,
+);
+
+test(
+  'a pool, a store and a vDisk become Ready, with one server',
+  async () => {
+    await make(kinds.Store, 'images', { spec: { farmRef: { name: 'farm' }, local: { path: '/srv/vdisks' } } });
+    await make(kinds.VDisk, 'lab', {
+      spec: { farmRef: { name: 'farm' }, storeRef: { name: 'images' }, fileName: 'lab' },
+    });
+    await make(kinds.StreamingServer, 'main', {
+      spec: { farmRef: { name: 'farm' }, replicas: 1, storeRoots: ['/srv'], ports: { control: CONTROL } },
+    });
+    await Promise.all([
+      ready(kinds.StreamingServer, 'main'),
+      ready(kinds.Store, 'images'),
+      ready(kinds.VDisk, 'lab'),
+      ready(kinds.Farm, 'farm'),
+    ]);
+    await until(
+      'the replica in step',
+      async () => condition(await farm(), 'ReplicaInSync')?.status === 'True',
+      DEADLINE_MS,
+    );
+    expect(nodes.running).toEqual(['node-a']);
+    const rows = value(await snapshot(database));
+    expect(rows?.versions).toMatchObject([{ vdisk: 'lab', number: 0, content: { manifest: MANIFEST } }]);
+    const set = await get(kinds.StatefulSet, 'farm-replica');
+    expect(set.metadata.ownerReferences).toMatchObject([{ kind: 'Farm', name: 'farm', controller: true }]);
+  },
+  3 * DEADLINE_MS,
+);
+
+/** Nothing is written for so long. */
+async function silent(ms: number): Promise<void> {
+  let before = await versions();
+  await until(
+    `${ms} ms without a write`,
+    async () => {
+      const first = before;
+      await delay(ms); // what it is about
+      before = await versions();
+      return before.join() === first.join();
+    },
+    5 * ms,
+  );
+}
+
+test('settled, it writes nothing at all', () => silent(SILENCE_MS), 6 * SILENCE_MS);
+
+test(
+  'counts of devices are told, and not each second',
+  async () => {
+    const told: number[] = [];
+    for (let devices = 1; devices <= 6; devices++) {
+      nodes.says = { ...nodes.says, devices };
+      await delay(700); // servers are asked each second
+      const now = (await pool()).status?.devices ?? 0;
+      if (told.at(-1) !== now) told.push(now);
+    }
+    expect(told.length).toBeLessThanOrEqual(2);
+    nodes.says = { ...nodes.says, devices: 0 };
+  },
+  DEADLINE_MS,
+);
+
+test(
+  'scale out and in: the new server joins, then one goes, and its Secret and row with it',
+  async () => {
+    await patch(kinds.StreamingServer, 'main', { spec: { replicas: 3 } });
+    await until('three servers', async () => (await pool()).status?.readyReplicas === 3, DEADLINE_MS);
+    expect(nodes.running).toEqual(['node-a', 'node-b', 'node-c']);
+    await patch(kinds.StreamingServer, 'main', { spec: { replicas: 2 } });
+    await until('two servers', () => nodes.running.length === 2, DEADLINE_MS);
+    const [gone = ''] = ['node-a', 'node-b', 'node-c'].filter((node) => !nodes.running.includes(node));
+    await until(
+      'its Secret and row gone',
+      async () => {
+        const secret = await client.get(of(kinds.Secret, `main-${gone}`));
+        const rows = value(await snapshot(database));
+        return !secret.ok && rows?.servers.every(({ name }) => name !== gone);
+      },
+      DEADLINE_MS,
+    );
+    await ready(kinds.StreamingServer, 'main');
+  },
+  4 * DEADLINE_MS,
+);
+
+test(
+  'a new setting reaches one server after the other',
+  async () => {
+    const seen = nodes.happened.length;
+    await patch(kinds.StreamingServer, 'main', { spec: { powerRating: 2 } });
+    await until(
+      'both started again',
+      () => nodes.happened.slice(seen).filter((what) => what.startsWith('up')).length === 2,
+      DEADLINE_MS,
+    );
+    const [first, second] = nodes.running;
+    expect(nodes.happened.slice(seen)).toEqual([`down ${first}`, `up ${first}`, `down ${second}`, `up ${second}`]);
+    await ready(kinds.StreamingServer, 'main');
+    expect((await pool()).status).toMatchObject({ updatedReplicas: 2, readyReplicas: 2 });
+  },
+  2 * DEADLINE_MS,
+);
+
+test(
+  'a setting with which the first server does not come back reaches no other; undone, all is as before',
+  async () => {
+    const seen = nodes.happened.length;
+    nodes.held = true;
+    await patch(kinds.StreamingServer, 'main', { spec: { powerRating: 3 } });
+    await until('one server down', () => nodes.running.length === 1, DEADLINE_MS);
+    await until(
+      'the status says who waits',
+      async () => condition(await pool(), 'Ready')?.message.includes('changes when the others serve'),
+      DEADLINE_MS,
+    );
+    await patch(kinds.StreamingServer, 'main', { spec: { powerRating: 2 } });
+    nodes.held = false;
+    await ready(kinds.StreamingServer, 'main');
+    expect(new Set(nodes.happened.slice(seen).filter((what) => what.startsWith('down'))).size).toBe(1);
+  },
+  3 * DEADLINE_MS,
+);
+
+test(
+  'an API server that is killed and returns changes no status',
+  async () => {
+    const conditions = async () => [(await farm()).status?.conditions, (await pool()).status?.conditions];
+    await silent(3_500);
+    const before = await conditions();
+    await api.crash();
+    await delay(4_000); // a look of a settled farm, and the first retries
+    await api.restart();
+    await delay(4_000); // the first looks afterwards
+    expect(await conditions()).toEqual(before);
+  },
+  2 * DEADLINE_MS,
+);
+
+test(
+  'another leader takes over and writes nothing, either',
+  async () => {
+    const specs = async () => [(await farm()).status, (await pool()).status];
+    const before = await specs();
+    await end(operator, 'SIGTERM');
+    operator = startOperator();
+    await until('it leads', () => log.split('operator started').length > 2, DEADLINE_MS);
+    await until(
+      'the replica in step',
+      async () => condition(await farm(), 'ReplicaInSync')?.status === 'True',
+      DEADLINE_MS,
+    );
+    await ready(kinds.Farm, 'farm');
+    await ready(kinds.StreamingServer, 'main');
+    expect((await pool()).status?.servers).toEqual((before[1] as StreamingServer['status'])?.servers);
+  },
+  2 * DEADLINE_MS,
+);
+
+test(
+  'what is deleted leaves no row, no Secret of a server and no Deployment',
+  async () => {
+    const deleted = [of(kinds.Store, 'images'), of(kinds.VDisk, 'lab'), of(kinds.StreamingServer, 'main')];
+    for (const target of deleted) value(await client.delete(target));
+    for (const target of deleted)
+      await until(`${target.kind} ${target.name} gone`, async () => !(await client.get(target)).ok, DEADLINE_MS);
+    expect(nodes.running).toEqual([]);
+    const rows = value(await snapshot(database));
+    expect([rows?.vdisks, rows?.stores, rows?.servers]).toEqual([[], [], []]);
+    const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE))).map(({ metadata }) => metadata.name);
+    expect(secrets.filter((name) => name.startsWith('main-'))).toEqual([]);
+  },
+  3 * DEADLINE_MS,
+);
+
+test('no password is in the log or in a status', async () => {
+  const said = log + JSON.stringify(await farm());
+  const replica = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
+  const planted = ['projector', 'follower'].map((key) => Buffer.from(replica.data[key] ?? '', 'base64').toString());
+  for (const secret of ['planted-password', ...planted]) {
+    expect(secret).not.toBe('');
+    expect(said).not.toContain(secret);
+  }
+});
