@@ -27,29 +27,39 @@ const IMAGE_FILE = /\.(raw|vhdx?|avhdx?|vmlinuz|initrd)$/;
 
 const nothing = { freeBytes: 0, totalBytes: 0, files: [] };
 
+/** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
+const hung = new Set<string>();
+
 export async function lookInto(path: string): Promise<Inventory> {
+  if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
-  const timer = setTimeout(
-    () =>
-      resolve({
-        ...nothing,
-        state: 'Unreachable',
-        message: `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`,
-      }),
-    LOOK_TIMEOUT_MS,
-  );
-  try {
-    return await Promise.race([look(path), late]);
-  } finally {
+  const timer = setTimeout(() => {
+    hung.add(path);
+    resolve(unanswered(path));
+  }, LOOK_TIMEOUT_MS);
+  const looked = look(path).finally(() => {
     clearTimeout(timer);
-  }
+    hung.delete(path);
+  });
+  return Promise.race([looked, late]);
 }
 
+const unanswered = (path: string): Inventory => ({
+  ...nothing,
+  state: 'Unreachable',
+  message: `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`,
+});
+
+/** One call after the other: a folder that hangs holds one thread. */
 async function look(path: string): Promise<Inventory> {
   try {
-    const [space, entries] = await Promise.all([statfs(path), readdir(path, { withFileTypes: true })]);
-    const images = entries.filter((entry) => IMAGE_FILE.test(entry.name) && !entry.isDirectory());
-    const files = (await Promise.all(images.map(({ name }) => facts(path, name)))).filter((file) => file !== undefined);
+    const space = await statfs(path);
+    const entries = await readdir(path, { withFileTypes: true });
+    const files: FileFacts[] = [];
+    for (const entry of entries) {
+      const file = IMAGE_FILE.test(entry.name) && !entry.isDirectory() && (await facts(path, entry.name));
+      if (file) files.push(file);
+    }
     const writable = await access(path, constants.W_OK).then(
       () => true,
       () => false,
