@@ -55,6 +55,9 @@ export class Copies {
   get served(): readonly ServedCopy[] {
     return this.#served;
   }
+  find(vdisk: string, version: number): ServedCopy | undefined {
+    return this.#served.find((copy) => copy.vdisk === vdisk && copy.version === version);
+  }
 
   async start(): Promise<void> {
     await this.#digests.load();

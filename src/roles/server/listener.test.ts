@@ -61,6 +61,36 @@ test('what is no longer wanted has no fault and is not tried again', async () =>
   jest.useRealTimers();
 });
 
+test('what runs with another setting is ended and started anew', async () => {
+  const [first, second] = [open(), open()];
+  const { listener, starts } = scene(ok(first), ok(second));
+  await listener.want(true, 'Authenticated');
+  await listener.want(true, 'Authenticated');
+  expect(starts()).toBe(1);
+  await listener.want(true, 'Trusted');
+  expect(listener.value).toBe(second);
+  expect(first.close).toHaveBeenCalledTimes(1);
+});
+
+test('a setting that changes during a start is taken up after it', async () => {
+  const servers = [open(), open()];
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let starts = 0;
+  const start = async (): Promise<Result<Closable, Fault>> => {
+    begun.resolve();
+    await gate.promise;
+    return ok(servers[starts++] ?? open());
+  };
+  const listener = new Listener('stream', start, silentLogger);
+  void listener.want(true, 'Authenticated');
+  await begun.promise;
+  const changed = listener.want(true, 'Trusted');
+  gate.resolve();
+  await changed;
+  expect([starts, listener.value === servers[1], servers[0]?.close.mock.calls.length]).toEqual([2, true, 1]);
+});
+
 test('a start that throws is a fault like any other', async () => {
   const listener = new Listener('tftp', () => Promise.reject(new Error('no such interface')), silentLogger);
   await listener.want(true);

@@ -15,6 +15,9 @@ export class Listener<T extends Closable> {
   readonly #start: () => Promise<Result<T, Fault>>;
   readonly #log: Logger;
   #wanted = false;
+  #setting = '';
+  /** The setting that `value` was started with. */
+  #started = '';
   #value: T | undefined;
   #fault: Fault | undefined;
   #attempt = 0;
@@ -37,23 +40,17 @@ export class Listener<T extends Closable> {
     return this.#wanted ? this.#fault : undefined;
   }
 
-  /** Idempotent; settles when the change was tried once. */
-  want(wanted: boolean): Promise<void> {
-    if (wanted === this.#wanted) return this.#turn;
+  /** Idempotent; settles when the change was tried once. What runs with another setting is ended and started anew. */
+  want(wanted: boolean, setting = ''): Promise<void> {
+    if (wanted === this.#wanted && setting === this.#setting) return this.#turn;
     this.#wanted = wanted;
+    this.#setting = setting;
     return this.#next();
   }
 
   /** Stops it for good or until wanted again. */
   close(): Promise<void> {
     return this.want(false);
-  }
-
-  /** It ended by itself: start it anew. */
-  restart(): Promise<void> {
-    const ended = this.#value;
-    this.#value = undefined;
-    return Promise.resolve(ended?.close()).then(() => this.#next());
   }
 
   #next(): Promise<void> {
@@ -63,14 +60,14 @@ export class Listener<T extends Closable> {
   }
 
   async #change(): Promise<void> {
-    if (!this.#wanted) {
+    if (!this.#wanted) this.#fault = undefined;
+    if (this.#value && !(this.#wanted && this.#started === this.#setting)) {
       const running = this.#value;
       this.#value = undefined;
-      this.#fault = undefined;
-      await running?.close();
-      return;
+      await running.close();
     }
-    if (this.#value) return;
+    if (this.#value || !this.#wanted) return;
+    this.#started = this.#setting;
     const started = await this.#start().catch(
       (error: unknown): Result<never, Fault> => ({
         ok: false,

@@ -6,11 +6,11 @@ import { decideLogin } from '../../farm/login.ts';
 import type { Candidate } from '../../farm/place.ts';
 import type { LoginAnswer, LoginRequest } from '../../stream/login.ts';
 import type { ServedCopy } from './copies.ts';
-import { candidates, serverList, serversOf } from './site.ts';
+import { candidates, type Self, serverList, serversOf } from './site.ts';
 import type { FarmView } from './view.ts';
 
 export interface LoginOptions {
-  readonly self: () => PeerLoad & { readonly address: string; readonly site: string };
+  readonly self: () => Self;
   readonly streamPort: number;
   readonly view: FarmView;
   readonly data: FarmData;

@@ -1,12 +1,11 @@
 /** Metrics of a server; names begin with `bootfarm_`. Numbers are read when they are scraped. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { PeerLoad } from '../../control/peer.ts';
 import { COUNTERS, type Counters } from '../../stream/counters.ts';
 
 export interface ServerNumbers {
   readonly stream: () => Counters | undefined;
-  readonly devices: () => number;
-  readonly booting: () => number;
-  readonly loadPercent: () => number;
+  readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
   readonly servedCopies: () => number;
   readonly journalEntries: () => number;
   readonly databaseReachable: () => boolean;
@@ -32,9 +31,13 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
       },
     });
   };
-  gauge('bootfarm_server_devices', 'Devices that stream from this server', numbers.devices);
-  gauge('bootfarm_server_booting_devices', 'Devices that began to stream within the last minute', numbers.booting);
-  gauge('bootfarm_server_load_percent', 'Load as the peers are told', numbers.loadPercent);
+  gauge('bootfarm_server_devices', 'Devices that stream from this server', () => numbers.load().devices);
+  gauge(
+    'bootfarm_server_booting_devices',
+    'Devices that began to stream within the last minute',
+    () => numbers.load().booting,
+  );
+  gauge('bootfarm_server_load_percent', 'Load as the peers are told', () => numbers.load().loadPercent);
   gauge('bootfarm_server_served_copies', 'Versions that this server has an UpToDate copy of', numbers.servedCopies);
   gauge('bootfarm_server_journal_entries', 'Entries that wait for the database', numbers.journalEntries);
   gauge('bootfarm_server_database_reachable', '1 while the farm database answers', () =>

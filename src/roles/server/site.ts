@@ -1,9 +1,14 @@
 /** The servers of this site as candidates for placement and as the list that devices get: this one, and its peers by their pings. Pure. */
 import { createHash } from 'node:crypto';
 import type { PeerLoad } from '../../control/peer.ts';
-import type { FarmSnapshot, Server } from '../../farm/model.ts';
-import type { Candidate } from '../../farm/place.ts';
+import { bootstrapOf } from '../../farm/bootstrap.ts';
+import type { Endpoint, FarmSnapshot, Server } from '../../farm/model.ts';
+import { type Candidate, place } from '../../farm/place.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
+import type { SessionSnapshot } from '../../stream/server.ts';
+
+/** This server as it is now. */
+export type Self = PeerLoad & { readonly address: string; readonly site: string };
 
 export const manifestPrefix = (manifest: string): string => manifest.slice(0, 16);
 
@@ -13,7 +18,7 @@ export const serversOf = (snapshot: FarmSnapshot, site: string): readonly Server
 /** `self` stands for this server whether the replica shows it already or not. */
 export function candidates(
   snapshot: FarmSnapshot,
-  self: PeerLoad & { readonly address: string; readonly site: string },
+  self: Self,
   alive: (name: string) => PeerLoad | undefined,
   manifest: string,
 ): readonly Candidate[] {
@@ -69,4 +74,34 @@ export function serverList(
     .sort((a, b) => order[a.state] - order[b.state] || (a.host < b.host ? -1 : 1))
     .slice(0, 20);
   return { version: createHash('sha256').update(JSON.stringify(entries)).digest().readUInt32BE(), entries };
+}
+
+/** Where the peers of this server listen, by name. */
+export function peerEndpoints(
+  snapshot: FarmSnapshot | undefined,
+  self: { readonly name: string; readonly site: string },
+): ReadonlyMap<string, Endpoint> {
+  const others = snapshot ? serversOf(snapshot, self.site).filter(({ name }) => name !== self.name) : [];
+  return new Map(others.map(({ name, address, ports }) => [name, { host: address, port: ports.control }]));
+}
+
+/** This server first: the machine has just reached it. */
+export function httpServers(snapshot: FarmSnapshot | undefined, site: string, own: Endpoint): readonly Endpoint[] {
+  const all = (snapshot && bootstrapOf(snapshot, site)?.httpServers) ?? [];
+  return [own, ...all.filter(({ host, port }) => host !== own.host || port !== own.port)];
+}
+
+/** Where a device goes that this server sends away; undefined: wherever its stand-by is. */
+export function elsewhere(
+  snapshot: FarmSnapshot,
+  self: Self,
+  alive: (name: string) => PeerLoad | undefined,
+  manifest: string,
+  { device, vdisk, address }: Pick<SessionSnapshot, 'device' | 'vdisk' | 'address'>,
+): ServerEntry | undefined {
+  const loadBalancing = snapshot.vdisks.find(({ name }) => name === vdisk)?.loadBalancing;
+  if (!loadBalancing) return undefined;
+  const placed = place({ device, address: address.host, loadBalancing }, candidates(snapshot, self, alive, manifest));
+  const server = placed.kind === 'server' && snapshot.servers.find(({ name }) => name === placed.server);
+  return server ? { host: server.address, port: server.ports.stream, state: 'Streaming' } : undefined;
 }

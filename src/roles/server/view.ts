@@ -6,7 +6,7 @@ import type { Logger } from '../../telemetry/log.ts';
 export class FarmView {
   readonly #data: FarmData;
   readonly #log: Logger;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(snapshot: FarmSnapshot) => void>();
   readonly #stop: () => void;
   #snapshot: FarmSnapshot | undefined;
   #fault: FarmDataFault | undefined;
@@ -30,7 +30,7 @@ export class FarmView {
   }
 
   /** Called after each snapshot that was read. */
-  onSnapshot(listener: () => void): void {
+  onSnapshot(listener: (snapshot: FarmSnapshot) => void): void {
     this.#listeners.add(listener);
   }
 
@@ -58,6 +58,6 @@ export class FarmView {
     }
     this.#fault = undefined;
     this.#snapshot = answer.value;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(answer.value);
   }
 }

@@ -1,0 +1,43 @@
+/** What a server is made of before anything listens: its address, keys, database and journal, opened as its configuration says. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, type Database } from '../../database/connection.ts';
+import { errorMessage } from '../../kit/errors.ts';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { type Journal, openJournal } from '../../replica/journal.ts';
+import type { Logger } from '../../telemetry/log.ts';
+import { chooseAddress, type NodeAddress, type ServerConfig } from './config.ts';
+import { Keys, readKeys } from './keys.ts';
+
+export interface Parts {
+  readonly config: ServerConfig;
+  readonly node: NodeAddress;
+  readonly keys: Keys;
+  readonly database: Database;
+  readonly journal: Journal;
+  readonly log: Logger;
+}
+
+export async function openParts(config: ServerConfig, log: Logger): Promise<Result<Parts, Fault>> {
+  const node = chooseAddress(config, process.env['NODE_ADDRESS']);
+  if (!node.ok) return node;
+  const ring = readKeys(config.keysDirectory);
+  if (!ring.ok) return ring;
+  const uri = readText(config.databaseUriFile);
+  if (!uri.ok) return uri;
+  const database = connect({ uri: uri.value, applicationName: `bootfarm server ${config.name}` });
+  if (!database.ok) return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
+  mkdirSync(config.stateDirectory, { recursive: true });
+  const journal = await openJournal(join(config.stateDirectory, 'journal'));
+  if (!journal.ok) return journal;
+  const keys = new Keys(config.keysDirectory, ring.value);
+  return ok({ config, node: node.value, keys, database: database.value, journal: journal.value, log });
+}
+
+function readText(path: string): Result<string, Fault<'FileUnreadable'>> {
+  try {
+    return ok(readFileSync(path, 'utf8').trim());
+  } catch (error) {
+    return fail('FileUnreadable', `${path}: ${errorMessage(error)}`);
+  }
+}

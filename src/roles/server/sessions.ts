@@ -1,0 +1,44 @@
+/** What the stream's sessions are to the farm: the load of this server, and the rows that say who streams what. */
+import type { PeerLoad } from '../../control/peer.ts';
+import type { SessionWriter } from '../../replica/sessions.ts';
+import type { SessionSnapshot } from '../../stream/server.ts';
+import type { SessionEvent } from '../../stream/session.ts';
+import type { NodeAddress, ServerConfig } from './config.ts';
+import type { ServedCopy } from './copies.ts';
+import { manifestPrefix } from './site.ts';
+
+/** A device counts as booting for so long after its first ATTACH. */
+const BOOTING_MS = 60_000;
+
+/** `now` in Unix milliseconds. Stand-bys are no load. */
+export function loadOf(
+  { name, limits, powerRating }: ServerConfig,
+  { prefixLength }: NodeAddress,
+  draining: boolean,
+  sessions: readonly SessionSnapshot[],
+  copies: readonly ServedCopy[],
+  now: number,
+): PeerLoad {
+  const served = sessions.filter(({ role }) => role === 'serve');
+  return {
+    name,
+    draining,
+    loadPercent: Math.min(100, Math.round((served.length / limits.maxDevices) * 100)),
+    prefixLength,
+    devices: served.length,
+    booting: served.filter(({ since }) => since > now - BOOTING_MS).length,
+    powerRating,
+    maxDevices: limits.maxDevices,
+    maxBooting: limits.maxBooting,
+    manifests: copies.map(({ manifest }) => manifestPrefix(manifest)),
+  };
+}
+
+/** A device that is served has a row of this server; one that left, or only stands by here, ends what this server wrote. */
+export function recordSession(sessions: SessionWriter, server: string, event: SessionEvent): void {
+  const { type, device, vdisk, version, role, at } = event;
+  if (role !== 'serve' && type === 'attached') return;
+  if (role === 'serve' && (type === 'attached' || type === 'role'))
+    void sessions.write({ device, server, vdisk, version, since: at, epoch: at, protocol: 'stream' });
+  else void sessions.end(device, at);
+}

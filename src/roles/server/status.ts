@@ -1,0 +1,91 @@
+/** What a server says of itself: its status to the operator, and what it still lacks to the kubelet. */
+import type { PeerLoad } from '../../control/peer.ts';
+import type { ServerFault, ServerStatus } from '../../control/status.ts';
+import { bootstrapHash, bootstrapOf } from '../../farm/bootstrap.ts';
+import type { FarmDataFault } from '../../farm/data.ts';
+import type { FarmSnapshot } from '../../farm/model.ts';
+import type { Fault } from '../../kit/result.ts';
+import { bootFileNames } from './bootfiles.ts';
+import type { NodeAddress, ServerConfig } from './config.ts';
+import type { Listeners } from './listeners.ts';
+
+const RELEASE = process.env['BOOTFARM_RELEASE'] ?? 'dev';
+
+export interface StatusFacts {
+  readonly config: ServerConfig;
+  readonly node: NodeAddress;
+  /** Random at each start, hex. */
+  readonly instance: string;
+  readonly load: PeerLoad;
+  readonly streaming: boolean;
+  readonly snapshot: FarmSnapshot | undefined;
+  /** Why the farm's data is not read; of interest only until it was read once. */
+  readonly dataFault: FarmDataFault | undefined;
+  readonly listenerFaults: readonly Fault[];
+  readonly journalEntries: number;
+  readonly stores: ServerStatus['stores'];
+  readonly copies: ServerStatus['copies'];
+}
+
+export function serverStatus(facts: StatusFacts): ServerStatus {
+  const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
+  const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
+  const differs = httpPortFault(snapshot, config);
+  return {
+    name: config.name,
+    instance,
+    release: RELEASE,
+    site: config.site,
+    pool: config.pool,
+    address: node.address,
+    state: load.draining ? 'Draining' : streaming ? 'Streaming' : 'Starting',
+    ...(bootstrap ? { bootstrapHash: bootstrapHash(bootstrap) } : {}),
+    devices: load.devices,
+    booting: load.booting,
+    powerRating: load.powerRating,
+    loadPercent: load.loadPercent,
+    journalEntries,
+    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    stores,
+    copies,
+  };
+}
+
+/** Those that keep devices from being served. */
+function servingFaults({
+  listenerFaults,
+  snapshot,
+  dataFault,
+}: Pick<StatusFacts, 'listenerFaults' | 'snapshot' | 'dataFault'>): readonly ServerFault[] {
+  return snapshot || !dataFault ? listenerFaults : [...listenerFaults, dataFault];
+}
+
+/** Ports are bound at the start. The server serves on, by its own address; who was given the Farm's port by hand does not find it. */
+export function httpPortFault(
+  snapshot: FarmSnapshot | undefined,
+  { site, ports }: Pick<ServerConfig, 'site' | 'ports'>,
+): ServerFault | undefined {
+  const http = snapshot && bootstrapOf(snapshot, site)?.boot.http;
+  if (!http?.enabled || http.port === ports.http) return undefined;
+  return {
+    code: 'HttpPortDiffers',
+    message: `boot.http.port is ${http.port}, and this server was started with ${ports.http}: it changes when the server is rolled out (spec.rollout of the StreamingServer)`,
+  };
+}
+
+/** A server is ready when its data is loaded and each protocol answers a real request from itself. vDisks are judged one by one, elsewhere. */
+export async function missing(facts: StatusFacts, listeners: Listeners): Promise<readonly string[]> {
+  const { load, snapshot, dataFault } = facts;
+  if (load.draining) return ['draining'];
+  if (!snapshot) return [dataFault?.message ?? 'the farm data is not loaded yet'];
+  const { stream, dhcp, tftp } = listeners;
+  const [bootFileName = ''] = bootFileNames();
+  const tests = await Promise.all([
+    stream.value?.selfTest(),
+    dhcp.value?.selfTest(),
+    tftp.value?.selfTest(bootFileName),
+  ]);
+  return [...servingFaults(facts), ...tests.flatMap((test) => (test && !test.ok ? [test.error] : []))].map(
+    ({ message }) => message,
+  );
+}
