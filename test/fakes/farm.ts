@@ -1,0 +1,262 @@
+/**
+ * All that a server needs of a farm, real and on loopback: its database, the replica's primary with a projector, a follower, keys, certificates
+ * and a folder of images. Servers run as processes of their own, from a mounted configuration as the operator writes it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlClient, controlClient } from '../../src/control/client.ts';
+import type { ServerStatus } from '../../src/control/status.ts';
+import { connect, type Database } from '../../src/database/connection.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { project, setVersionContent } from '../../src/database/project.ts';
+import { manifestDigest } from '../../src/farm/files.ts';
+import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
+import { patternBytes } from '../../src/image/pattern/pattern.ts';
+import type { Fault, Result } from '../../src/kit/result.ts';
+import type { KeyRing } from '../../src/kit/seal.ts';
+import { makeAuthority, makeCertificate } from '../../src/reconcile/certificates.ts';
+import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
+import { type Projector, startProjector } from '../../src/replica/projector.ts';
+import type { ServerConfig } from '../../src/roles/server/config.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
+import {
+  freePort,
+  type PostgresServer,
+  type RedisServer,
+  startPostgres,
+  startRedis,
+  until,
+} from '../setup/services.ts';
+import { projectionOf } from './database.ts';
+
+export const ADDRESS = '127.0.0.1';
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const PASSWORDS = { projectorPassword: 'projector-secret', followerPassword: 'follower-secret' };
+
+export function must<T>(result: Result<T, Fault>): T {
+  if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
+  return result.value;
+}
+
+/** A port that is free for UDP and TCP. */
+async function freeForBoth(): Promise<number> {
+  const port = await freePort();
+  const socket = createSocket('udp4');
+  const free = await new Promise<boolean>((resolve) =>
+    socket.once('error', () => resolve(false)).bind(port, ADDRESS, () => resolve(true)),
+  );
+  socket.close();
+  return free ? port : freeForBoth();
+}
+
+async function freePorts<Name extends string>(names: readonly Name[]): Promise<Record<Name, number>> {
+  const ports = new Set<number>();
+  while (ports.size < names.length) ports.add(await freeForBoth());
+  return Object.fromEntries(names.map((name, index) => [name, [...ports][index]])) as Record<Name, number>;
+}
+
+export class LoopbackFarm {
+  readonly folder = mkdtempSync(join(tmpdir(), 'bootfarm-server-'));
+  readonly ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
+  readonly postgres: PostgresServer;
+  readonly database: Database;
+  readonly #primary: RedisServer;
+  readonly #follower: RedisServer;
+  readonly #primaryPort: number;
+  readonly #control: ControlClient;
+  readonly #servers: ServerProcess[] = [];
+  #projector: Projector | undefined;
+
+  private constructor(
+    parts: { postgres: PostgresServer; database: Database; primary: RedisServer; follower: RedisServer },
+    primaryPort: number,
+    control: ControlClient,
+  ) {
+    this.postgres = parts.postgres;
+    this.database = parts.database;
+    this.#primary = parts.primary;
+    this.#follower = parts.follower;
+    this.#primaryPort = primaryPort;
+    this.#control = control;
+  }
+
+  /** The database and the replica are empty until `project` and `replicate`. */
+  static async start(): Promise<LoopbackFarm> {
+    const postgres = await startPostgres();
+    must(await migrate(postgres.uri));
+    const port = await freePort();
+    const primary = await startRedis(
+      (folder, socket) => `${primaryConfig({ port, folder, ...PASSWORDS })}unixsocket ${socket}\n`,
+    );
+    const follower = await startRedis((folder, socketPath) =>
+      followerConfig({ primaryHost: ADDRESS, primaryPort: port, socketPath, folder, ...PASSWORDS }),
+    );
+    const authority = await makeAuthority('farm', Date.now());
+    const operator = await makeCertificate(authority, 'operator', Date.now());
+    const database = must(connect({ uri: postgres.uri }));
+    const control = controlClient({ ca: authority.cert, ...operator });
+    const farm = new LoopbackFarm({ postgres, database, primary, follower }, port, control);
+    mkdirSync(farm.path('keys'));
+    writeFileSync(farm.path('keys/current'), '1\n');
+    for (const [id, key] of farm.ring.keys) writeFileSync(farm.path(`keys/key-${id}`), key);
+    for (const name of ['node-a', 'node-b']) {
+      mkdirSync(farm.path(name));
+      const { cert, key } = await makeCertificate(authority, name, Date.now());
+      const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
+      for (const [file, text] of Object.entries(files)) writeFileSync(farm.path(`${name}/${file}`), text);
+    }
+    return farm;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** What the resources say, into the database; devices and servers stay as they are. */
+  async project(snapshot: FarmSnapshot): Promise<string> {
+    const { farmId } = must(await project(this.database, projectionOf(snapshot)));
+    for (const { vdisk, number, content } of snapshot.versions)
+      if (content) must(await setVersionContent(this.database, vdisk, number, content));
+    return farmId;
+  }
+
+  /** From now on the follower holds what the database holds. */
+  async replicate(farmId: string): Promise<void> {
+    const redis = `redis://${PROJECTOR_USER}:${PASSWORDS.projectorPassword}@${ADDRESS}:${this.#primaryPort}`;
+    const options = { database: this.database, redis, farmId, epoch: 1, followerUser: FOLLOWER_USER };
+    const projector = startProjector({ ...options, log: silentLogger });
+    this.#projector = projector;
+    const follows = (): boolean => projector.health.state === 'InSync' && projector.health.followers === 1;
+    await until('the follower follows', follows, 20_000);
+  }
+
+  /** A configuration as `reconcile/streamingserver/objects.ts` writes it, on free ports. */
+  async config(name: string, more: Partial<ServerConfig> = {}): Promise<ServerConfig> {
+    return {
+      name,
+      farm: 'farm',
+      site: 'default',
+      pool: 'main',
+      powerRating: 1,
+      limits: { maxDevices: 100, maxBooting: 50 },
+      drainTimeoutSeconds: 20,
+      storeRoots: [this.path('stores')],
+      stateDirectory: this.path(`${name}/state`),
+      ports: await freePorts(['stream', 'http', 'control', 'telemetry', 'dhcp', 'pxe', 'tftp']),
+      replicaSocket: this.#follower.socketPath,
+      databaseUriFile: this.path(`${name}/database-uri`),
+      keysDirectory: this.path('keys'),
+      tlsDirectory: this.path(name),
+      ...more,
+    };
+  }
+
+  serve(config: ServerConfig | object): ServerProcess {
+    const path = join(mkdtempSync(this.path('config-')), 'server.json');
+    writeFileSync(path, JSON.stringify(config));
+    const server = new ServerProcess(path, config as ServerConfig, this.#control);
+    this.#servers.push(server);
+    return server;
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) await server.end('SIGKILL');
+    await this.#control.close();
+    await this.#projector?.close();
+    await this.database.close();
+    await this.#follower.close();
+    await this.#primary.close();
+    await this.postgres.close();
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** An image of the pattern, begun at `offset`, whole at once as a rename makes it; and the version that it is the content of: the base is in production. */
+export function anImage(folder: string, version: number, { sizeBytes = 1 << 20, offset = 0 } = {}): Version {
+  const name = version === 0 ? 'lab.raw' : `lab.${version}.raw`;
+  const bytes = patternBytes(offset, sizeBytes);
+  writeFileSync(join(folder, `${name}.partial`), bytes);
+  renameSync(join(folder, `${name}.partial`), join(folder, name));
+  const files = [{ name, sizeBytes, sha256: createHash('sha256').update(bytes).digest('hex') }];
+  const content = { manifest: manifestDigest(files), files };
+  return { vdisk: 'lab', number: version, access: version === 0 ? 'Production' : 'Test', content };
+}
+
+/** `bootfarm server` as a process that dies with the test. */
+export class ServerProcess {
+  readonly config: ServerConfig;
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | null>;
+  readonly #control: ControlClient;
+  #output = '';
+
+  constructor(path: string, config: ServerConfig, control: ControlClient) {
+    this.config = config;
+    this.#control = control;
+    const args = ['--pdeathsig', 'KILL', process.execPath, MAIN, 'server', '--config', path];
+    this.child = spawn('setpriv', args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_ADDRESS: ADDRESS },
+    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk: Buffer) => {
+        this.#output += chunk;
+      });
+    this.exited = once(this.child, 'close').then(([code]) => code);
+  }
+
+  /** What it wrote to its log and to standard error. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get stream() {
+    return { host: ADDRESS, port: this.config.ports.stream };
+  }
+
+  telemetry(path: string): Promise<Response> {
+    return fetch(`http://${ADDRESS}:${this.config.ports.telemetry}${path}`, { signal: AbortSignal.timeout(5_000) });
+  }
+
+  http(path: string): Promise<Response> {
+    return fetch(`http://${ADDRESS}:${this.config.ports.http}${path}`, { signal: AbortSignal.timeout(5_000) });
+  }
+
+  /** As the operator asks it. */
+  async status(): Promise<ServerStatus> {
+    const { name, ports } = this.config;
+    return must(await this.#control.status({ name, address: ADDRESS, port: ports.control }));
+  }
+
+  /** The value of one line of /metrics, its labels as they are printed. */
+  async metric(line: string): Promise<number> {
+    const text = await (await this.telemetry('/metrics')).text();
+    return Number(
+      text
+        .split('\n')
+        .find((found) => found.startsWith(`${line} `))
+        ?.split(' ')
+        .at(-1),
+    );
+  }
+
+  async ready(): Promise<void> {
+    await until(
+      `${this.config.name} is ready`,
+      async () => (await this.telemetry('/readyz')).status === 200,
+      20_000,
+    ).catch((cause: unknown) => {
+      throw new Error(this.#output, { cause });
+    });
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.exited;
+  }
+}

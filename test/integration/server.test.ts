@@ -1,0 +1,311 @@
+/**
+ * The server role as its own process, configured as the operator does it, with a real database, replica and disk files: what it says of itself,
+ * whom it serves, what it does not serve, and how it leaves. Tests go on from each other: one server lives from the second to the last.
+ */
+import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { addDevices } from '../../src/database/devices.ts';
+import { sessions } from '../../src/database/servers.ts';
+import { decode, encode, type Packet } from '../../src/dhcp/packet.ts';
+import type { FarmSnapshot, Store, Version } from '../../src/farm/model.ts';
+import { sealBootToken } from '../../src/farm/token.ts';
+import { patternMismatch } from '../../src/image/pattern/pattern.ts';
+import type { Mode, Role } from '../../src/stream/packet.ts';
+import { aBoot, aDevice, aSnapshot } from '../builders/farm.ts';
+import { aRequest, PC_MAC } from '../builders/pxe.ts';
+import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
+import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
+import { until } from '../setup/services.ts';
+
+/** A start on a busy machine; the hung folder is looked at for 5 s before it is given up. */
+const DEADLINE_MS = 60_000;
+jest.setTimeout(DEADLINE_MS);
+const UNKNOWN_MAC = '52:54:00:00:00:99';
+
+let farm: LoopbackFarm;
+let a: ServerProcess;
+let b: ServerProcess;
+let httpPort: number;
+let versions: Version[] = [];
+let images: string;
+let client: StreamClient;
+let session: ClientSession;
+
+const aStore = (name: string, path: string): Store => ({ name, pools: [], servers: [], local: { path, nodes: {} } });
+const snapshot = (more: Partial<FarmSnapshot> = {}): FarmSnapshot =>
+  aSnapshot({
+    sites: [{ name: 'default', boot: aBoot({ http: { enabled: true, port: httpPort } }) }],
+    stores: [
+      aStore('images', images),
+      aStore('gone', farm.path('stores/gone')),
+      aStore('hung', farm.path('stores/hung')),
+      aStore('elsewhere', '/elsewhere'),
+    ],
+    versions,
+    servers: [],
+    ...more,
+  });
+
+beforeAll(async () => {
+  farm = await LoopbackFarm.start();
+  images = farm.path('stores/images');
+  for (const name of ['images', 'hung']) mkdirSync(farm.path(`stores/${name}`), { recursive: true });
+  client = await StreamClient.open();
+});
+afterAll(async () => {
+  client.close();
+  await farm.close();
+});
+
+/** What the boot script gives the device of that MAC: its token. */
+async function bootToken(server: ServerProcess, mac = PC_MAC): Promise<Buffer> {
+  const answer = await server.http(`/boot/config?mac=${mac}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return Buffer.from(/^token=(.*)$/m.exec(text)?.[1] ?? '', 'base64url');
+}
+
+/** `redirected`: it stays here, wherever placement would send it. */
+async function attached(server: ServerProcess, from = client, role: Role = 'serve'): Promise<ClientSession> {
+  const ticket = await from.login(server.stream, await bootToken(server), { redirected: true });
+  return from.attach(server.stream, ticket, { role });
+}
+
+/** Another machine, from an address of its own. */
+async function visitor<T>(work: (visitor: StreamClient) => Promise<T>): Promise<T> {
+  const from = await StreamClient.open();
+  return work(from).finally(() => from.close());
+}
+
+/** The mode of a session that attaches now. */
+const modeOf = (server: ServerProcess): Promise<Mode> =>
+  visitor(async (from) => (await attached(server, from, 'standby')).mode);
+
+/** A token as any server of the farm would seal it. */
+const tokenFor = ({ number, content }: Version, ring = farm.ring): Uint8Array =>
+  sealBootToken(ring, {
+    device: 'pc0001',
+    mac: PC_MAC,
+    site: 'default',
+    vdisk: 'lab',
+    version: number,
+    manifest: content?.manifest ?? '',
+    expires: Math.floor(Date.now() / 1_000) + 600,
+  });
+
+test.each([
+  { what: 'a port that is text', change: { ports: { stream: 'x' } }, says: '/ports/stream must be integer' },
+  { what: 'a field that is missing', change: { site: undefined }, says: 'must have required properties site' },
+  { what: 'a log level of another tool', change: { logLevel: 'verbose' }, says: '/logLevel' },
+  { what: 'an interface that is not there', change: { interface: 'eth9' }, says: 'no IPv4 address for interface eth9' },
+  { what: 'no folder of keys', change: { keysDirectory: '/nowhere' }, says: "farm's keys in /nowhere" },
+  { what: 'no file of the database', change: { databaseUriFile: '/nowhere/uri' }, says: '/nowhere/uri: ENOENT' },
+])('$what ends it with an error that names it', async ({ change, says }) => {
+  const config = await farm.config('node-a');
+  const ports = { ...config.ports, ...change.ports };
+  const server = farm.serve({ ...config, ...change, ports });
+  expect(await server.exited).toBe(1);
+  expect(server.output).toContain(says);
+  expect(server.output.trim().split('\n')).toHaveLength(1);
+});
+
+test('without the farm’s data it lives and is not ready, and says why; with it, it is ready', async () => {
+  a = farm.serve(await farm.config('node-a'));
+  httpPort = a.config.ports.http;
+  await until('it answers', async () => (await a.telemetry('/healthz')).status === 200, 20_000);
+  const reason = (): Promise<string> => a.telemetry('/readyz').then((answer) => answer.text());
+  await until('it says why', async () => (await reason()).includes('holds no farm'));
+  expect((await a.telemetry('/readyz')).status).toBe(503);
+  expect(await a.status()).toMatchObject({ state: 'Starting', faults: [{ code: 'NotLoaded' }] });
+
+  versions = [anImage(images, 0)];
+  const farmId = await farm.project(snapshot());
+  must(await addDevices(farm.database, [aDevice()], { source: 'command', who: 'test' }));
+  await a.ready();
+  await farm.replicate(farmId);
+  expect(await a.status()).toMatchObject({
+    name: 'node-a',
+    address: ADDRESS,
+    state: 'Streaming',
+    faults: [],
+    devices: 0,
+  });
+});
+
+test('a device of the farm is told what it boots, logs in, and reads right blocks', async () => {
+  await until('the copy is served', async () => (await a.metric('bootfarm_server_served_copies')) === 1);
+  session = await attached(a);
+  for (const [offset, length] of [
+    [0, 512],
+    [4_096, 65_536],
+    [(1 << 20) - 512, 512],
+  ] as const)
+    expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
+  await until('it is counted', async () => (await a.metric('bootfarm_server_devices')) === 1);
+  expect(await a.metric('bootfarm_stream_total{counter="reads"}')).toBeGreaterThanOrEqual(3);
+  expect(await a.status()).toMatchObject({ devices: 1, booting: 1, loadPercent: 1 });
+  await until('its session is a row', async () => must(await sessions(farm.database))[0]?.server === 'node-a');
+});
+
+test('a machine that the farm does not know gets not one packet, and no token', async () => {
+  const socket = createSocket('udp4').bind(0, ADDRESS);
+  await once(socket, 'listening');
+  const heard: string[] = [];
+  socket.on('message', (bytes) => {
+    const packet = decode(bytes);
+    heard.push(packet.ok ? Buffer.from(packet.value.chaddr).toString('hex') : packet.error.code);
+  });
+  const ask = (mac: string, type: 'DISCOVER' | 'REQUEST', port: number): void => {
+    const packet: Packet = aRequest({ type }, { chaddr: Buffer.from(mac.replaceAll(':', ''), 'hex') });
+    const bytes = encode(packet, 1_500);
+    if (bytes.ok) socket.send(bytes.value, port, ADDRESS);
+  };
+  const { dhcp, pxe } = a.config.ports;
+  ask(UNKNOWN_MAC, 'DISCOVER', dhcp);
+  ask(UNKNOWN_MAC, 'REQUEST', pxe);
+  const silent = 'bootfarm_boot_events_total{protocol="dhcp",event="silent"}';
+  await until('both were decided', async () => (await a.metric(silent)) === 2);
+  ask(PC_MAC, 'DISCOVER', dhcp);
+  await until('a known one is answered', () => heard.length > 0);
+  expect(heard).toEqual([PC_MAC.replaceAll(':', '')]);
+  socket.close();
+
+  expect((await a.http(`/boot/config.cpio?mac=${UNKNOWN_MAC}`)).status).toBe(404);
+  const forged = { current: 1, keys: new Map([[1, Buffer.alloc(32, 8)]]) };
+  const login = client.login(a.stream, tokenFor(versions[0] as Version, forged));
+  await expect(login).rejects.toMatchObject({ packet: { type: 'REFUSE', code: 'TokenInvalid' } });
+});
+
+test('a copy of another digest is not served, and the status says which it has', async () => {
+  const wanted = anImage(images, 1, { offset: 4_096 });
+  const held = anImage(images, 1, { offset: 8_192 });
+  versions = [...versions, wanted];
+  await farm.project(snapshot());
+  const copy = await until('it was hashed', async () => {
+    const { copies } = await a.status();
+    return copies.find(({ version, state }) => version === 1 && state === 'Present');
+  });
+  expect(copy.manifest).toBe(held.content?.manifest);
+  expect(await a.metric('bootfarm_server_served_copies')).toBe(1);
+  await expect(client.login(a.stream, tokenFor(wanted))).rejects.toMatchObject({ packet: { type: 'REFUSE' } });
+
+  anImage(images, 1, { offset: 4_096 });
+  await until('the right one is served', async () => (await a.metric('bootfarm_server_served_copies')) === 2);
+  await visitor(async (from) => {
+    const other = await from.attach(a.stream, await from.login(a.stream, tokenFor(wanted)), { role: 'standby' });
+    expect(patternMismatch(await other.read(0, 4_096), 4_096)).toBeUndefined();
+  });
+});
+
+test('a file that changes under its devices is no longer given out; they go on when the right one is back', async () => {
+  renameSync(join(images, 'lab.raw'), join(images, 'lab.raw.kept'));
+  writeFileSync(join(images, 'lab.raw'), Buffer.alloc(1 << 20));
+  await until('it leaves service', async () => (await a.metric('bootfarm_server_served_copies')) === 1);
+  await expect(session.read(0, 512)).rejects.toMatchObject({ packet: { type: 'ERROR' } });
+  renameSync(join(images, 'lab.raw.kept'), join(images, 'lab.raw'));
+  await until('it is served again', async () => (await a.metric('bootfarm_server_served_copies')) === 2);
+  expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
+});
+
+test('a store whose folder is not there, or may not be mounted, is its own fault alone', async () => {
+  const { stores } = await a.status();
+  expect(Object.fromEntries(stores.map(({ name, ...report }) => [name, report]))).toMatchObject({
+    elsewhere: { state: 'Missing', message: expect.stringContaining('none of spec.storeRoots') },
+    gone: { state: 'Missing', message: expect.stringContaining('stores/gone is not there') },
+    hung: { state: 'Accessible', files: 0 },
+    images: { state: 'Accessible', files: 2 },
+  });
+  expect((await a.telemetry('/readyz')).status).toBe(200);
+});
+
+test('with the database away another server becomes ready from its replica, and devices log in', async () => {
+  await farm.postgres.kill();
+  b = farm.serve(await farm.config('node-b'));
+  await b.ready();
+  await until('it serves both copies', async () => (await b.metric('bootfarm_server_served_copies')) === 2);
+  await until('the loss was noticed', async () => (await b.metric('bootfarm_server_database_reachable')) === 0);
+  await visitor(async (from) => {
+    const other = await attached(b, from);
+    expect(patternMismatch(await other.read(0, 4_096), 0)).toBeUndefined();
+    await until(
+      'the session waits in the journal',
+      async () => (await b.metric('bootfarm_server_journal_entries')) > 0,
+    );
+  });
+  await farm.postgres.start();
+  await until('the test sees it too', () => farm.database.state.reachable, 30_000);
+  await until('the journal is replayed', async () => (await b.metric('bootfarm_server_journal_entries')) === 0, 30_000);
+});
+
+test('a port of the Farm that the server was not started with is told, and takes nobody out of service', async () => {
+  const { faults } = await b.status();
+  expect(faults).toEqual([{ code: 'HttpPortDiffers', message: expect.stringContaining(String(httpPort)) }]);
+  expect((await b.telemetry('/readyz')).status).toBe(200);
+});
+
+test('a change of the stream’s mode is taken up by the running server', async () => {
+  expect(await modeOf(a)).toBe('Authenticated');
+  const { farm: row } = snapshot();
+  await farm.project(snapshot({ farm: { ...row, mode: 'Trusted' } }));
+  await until('new sessions are Trusted', async () => (await modeOf(a)) === 'Trusted');
+  expect((await a.telemetry('/readyz')).status).toBe(200);
+  await farm.project(snapshot());
+  await until('and Authenticated again', async () => (await modeOf(a)) === 'Authenticated');
+  session = await attached(a);
+});
+
+test('a store whose folder hangs is Unreachable, and the rest is looked at, ready and served on', async () => {
+  const fuse = openSync('/dev/fuse', 'r+');
+  const hung = farm.path('stores/hung');
+  // A file system whose server never answers; it ends when the descriptor is closed.
+  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+  const mounted = spawnSync('mount', ['-i', '-t', 'fuse', '-o', options, 'hung', hung], {
+    stdio: ['ignore', 'inherit', 'inherit', fuse],
+  });
+  try {
+    expect(mounted.status).toBe(0);
+    const state = async () => (await a.status()).stores.find(({ name }) => name === 'hung');
+    await until('it is Unreachable', async () => (await state())?.state === 'Unreachable', 20_000);
+    expect((await state())?.message).toContain('did not answer');
+    // Two versions, one after the other: each must be found by a later look.
+    for (const number of [2, 3]) {
+      versions = [...versions, anImage(images, number, { offset: number * 4_096 })];
+      await farm.project(snapshot());
+      await until(
+        `version ${number} is served`,
+        async () => (await a.metric('bootfarm_server_served_copies')) > number,
+        15_000,
+      );
+      expect((await a.telemetry('/readyz')).status).toBe(200);
+    }
+    expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
+  } finally {
+    spawnSync('umount', ['-l', hung]);
+    closeSync(fuse);
+  }
+  await until('it is well again', async () =>
+    (await a.status()).stores.every(({ name, state }) => name !== 'hung' || state === 'Accessible'),
+  );
+});
+
+test('SIGTERM: its device is told where to go, it waits for that, and ends with 0', async () => {
+  await until('the servers know each other', async () => {
+    const { servers } = await session.list();
+    return servers.length === 2 && servers.every(({ state }) => state === 'Streaming');
+  });
+  const moved = new Promise<Packet | unknown>((resolve) =>
+    client.listen(({ packet }) => packet.type === 'MOVE' && packet.session === session.id && resolve(packet.server)),
+  );
+  a.child.kill('SIGTERM');
+  expect(await moved).toEqual({ ...b.stream, state: 'Streaming' });
+  expect(await (await a.telemetry('/readyz')).text()).toContain('draining');
+  expect(await a.status()).toMatchObject({ state: 'Draining', devices: 1 });
+  expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
+  expect(a.child.exitCode).toBeNull();
+  session.bye();
+  expect(await a.exited).toBe(0);
+});
