@@ -32,7 +32,7 @@ cluster-down: ## ends it and removes every trace
 bench: setup ## every figure beside its peer, one JSON line each
 	@npm run --silent bench -- all
 
-demo: image ## a farm on a cluster of its own: machines boot, a server is killed, the database goes; left running
+demo: $(if $(IMAGE),setup,image) ## a farm on a cluster of its own: machines boot, a server is killed, the database goes; left running
 	@node test/demo/demo.ts
 
 demo-down: ## ends it and removes every trace

@@ -1,7 +1,11 @@
-/** `make demo`: the whole story on a cluster of its own, told as it goes, and left running. `make demo-down` ends it. */
+/**
+ * `make demo`: the whole story on a cluster of its own, told as it goes, and left running. `make demo-down` ends it. CLUSTER=existing plays on the
+ * cluster of the current kubeconfig: with IMAGE its nodes pull that one, with BRIDGE machines are plugged into a bridge of this machine.
+ */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { binary, inLan } from '../cluster/cluster.ts';
-import { NAMESPACE } from './farm.ts';
+import { DemoFarm, NAMESPACE, OPERATOR_NAMESPACE, STORE_FOLDER } from './farm.ts';
+import { existingSite, OWN_IMAGE } from './site.ts';
 import {
   type Booted,
   balance,
@@ -10,6 +14,7 @@ import {
   databaseAway,
   databaseBack,
   deviceName,
+  diskFolder,
   killServing,
   macOf,
   openFarm,
@@ -17,6 +22,7 @@ import {
   secondServer,
 } from './steps.ts';
 
+const { CLUSTER, IMAGE = OWN_IMAGE, BRIDGE } = process.env;
 const STATE = join(import.meta.dirname, '../../.build/demo');
 const firmware = process.env['UEFI'] ? 'uefi' : 'bios';
 const began = performance.now();
@@ -26,8 +32,42 @@ const title = (line: string): void => console.log(`\n== ${line}`);
 const tell = ({ name, seconds, server }: Booted): void =>
   say(`${name} is up after ${seconds} s and streams from ${server}`);
 
-title('a cluster of three nodes');
-const farm = await prepare(STATE, say, { prefix: 'demo', network: '10.78.0' });
+async function existing(): Promise<DemoFarm> {
+  title('the cluster of the current kubeconfig');
+  mkdirSync(STATE, { recursive: true });
+  const found = new DemoFarm(await existingSite(STATE, IMAGE, BRIDGE), say);
+  say(`nodes ${found.site.nodes.map(({ name }) => name).join(', ')}; image ${IMAGE}`);
+  await found.placeDisk(diskFolder());
+  say(`the disk of the machines is in ${STORE_FOLDER} of each node`);
+  return found;
+}
+
+async function own(): Promise<DemoFarm> {
+  title('a cluster of three nodes');
+  return prepare(STATE, say, { prefix: 'demo', network: '10.78.0' });
+}
+
+/** What to look at, and how it ends. */
+function farewell({ site }: DemoFarm): never {
+  title('what to look at; all of it is left running');
+  const { lan, stateDirectory } = site;
+  const where = lan?.namespace === undefined ? '' : ` of namespace ${lan.namespace}`;
+  console.log(`
+  alias k='${site.kubectl.join(' ')} -n ${NAMESPACE}'
+  k get bootfarm -o wide                       the four resources
+  k get vd lab -o yaml                         status.copies: which server has which copy
+  k get bfs main -o yaml                       status.servers: devices and load of each server
+  k get events.events.k8s.io                   what happened
+  k logs deploy/bootfarm -n ${OPERATOR_NAMESPACE}           the operator
+  ${join(stateDirectory, 'machines/*/console.log')}     consoles of the machines
+  ${CLUSTER === 'existing' ? '' : `${join(stateDirectory, 'log')}                        logs of the cluster\n  `}another machine: k exec into a server pod, node /app/dist/main.js device add --help; then ${lan ? `run QEMU on bridge ${lan.bridge}${where}` : 'switch on one in the network of the nodes'}
+  ${CLUSTER === 'existing' ? 'CLUSTER=existing make demo-down' : 'make demo-down                 '}              removes every trace
+`);
+  // The machines are children of this process and stay.
+  process.exit(0);
+}
+
+const farm: DemoFarm = CLUSTER === 'existing' ? await existing() : await own();
 
 title('the operator, and a farm with one server');
 await openFarm(farm);
@@ -39,6 +79,11 @@ for (const { server, state } of copies) say(`copy of lab on ${server}: ${state}`
 
 title('machines become known: bootfarm device add');
 for (const number of [1, 2, 3]) await farm.addDevice(deviceName(number), macOf(number));
+
+if (!farm.site.lan) {
+  say('BRIDGE names none of this machine that the nodes are connected to: the story ends before the machines');
+  farewell(farm);
+}
 
 title(`a machine with nothing but a network card (${firmware})`);
 const first = await boot(farm, 1, firmware);
@@ -65,19 +110,4 @@ for (const { name, machine } of [first, second])
   say(`${name} goes on: up for ${Math.round((await machine.ask<{ uptimeSeconds: number }>('ping')).uptimeSeconds)} s`);
 say(`database back; sessions: ${(await databaseBack(farm, [first, second, third])).join(', ')}`);
 
-const kubectl = `${inLan(farm.cluster).join(' ')} ${binary('kubectl')} --kubeconfig ${farm.cluster.kubeconfig} -n ${NAMESPACE}`;
-title('what to look at; all of it is left running');
-console.log(`
-  alias k='${kubectl}'
-  k get bootfarm -o wide                       the four resources
-  k get vd lab -o yaml                         status.copies: which server has which copy
-  k get bfs main -o yaml                       status.servers: devices and load of each server
-  k get events.events.k8s.io                   what happened
-  k logs deploy/bootfarm -n bootfarm           the operator
-  ${join(STATE, 'machines/*/console.log')}     consoles of the machines
-  ${join(STATE, 'log')}                        logs of the cluster
-  another machine: k exec into a server pod, node /app/dist/main.js device add --help; then run QEMU on bridge ${farm.cluster.bridge} of namespace ${farm.cluster.namespace}
-  make demo-down                               removes every trace
-`);
-// The machines are children of this process and stay.
-process.exit(0);
+farewell(farm);

@@ -1,13 +1,13 @@
 /** The farm of the demo on a cluster: what is asked of it and what is done to it. The story is in `steps.ts`. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { binary, type Cluster, inLan, killContainer, kubectl, nodePath } from '../cluster/cluster.ts';
-import { nodesOf } from '../cluster/plan.ts';
 import { runAsync, until } from '../cluster/run.ts';
+import type { Site } from './site.ts';
 
 export const NAMESPACE = 'bootfarm-demo';
-export const IMAGE = { repository: 'bootfarm.local/bootfarm', tag: 'dev' };
+export const OPERATOR_NAMESPACE = 'bootfarm';
+export const STORE_FOLDER = '/srv/vdisks';
+export const DISK_FILES = ['lab.raw', 'lab.vmlinuz', 'lab.initrd'] as const;
 export const COLLECTION = 'room-101';
 const root = join(import.meta.dirname, '../..');
 const MINUTE = 60_000;
@@ -57,17 +57,21 @@ export type Say = (line: string) => void;
 /** The four resources of deploy/samples, as kubectl names them. */
 export const RESOURCES = ['farm/farm', 'stores.bootfarm.io/local', 'vd/lab', 'bfs/main'] as const;
 
-export class DemoFarm {
-  readonly cluster: Cluster;
+/** The node of the samples that holds the data of the database and of the replica. */
+const SAMPLE_NODE = 'node-c';
+
+export class DemoFarm<S extends Site = Site> {
+  readonly site: S;
   readonly say: Say;
 
-  constructor(cluster: Cluster, say: Say) {
-    this.cluster = cluster;
+  constructor(site: S, say: Say) {
+    this.site = site;
     this.say = say;
   }
 
   kubectl(...args: string[]): Promise<string> {
-    return kubectl(this.cluster, '-n', NAMESPACE, ...args);
+    const [program, ...before] = this.site.kubectl;
+    return runAsync(program, ...before, '-n', NAMESPACE, ...args);
   }
 
   async status<T extends Status>(resource: string): Promise<T> {
@@ -76,33 +80,26 @@ export class DemoFarm {
   }
 
   /** The disk and its kernel, put on every node by hand: this release compares copies, a later one makes them. */
-  placeDisk(folder: string): void {
-    for (const node of this.cluster.nodes) {
-      const store = nodePath(this.cluster, node, '/srv/vdisks');
-      mkdirSync(store, { recursive: true });
-      for (const file of ['lab.raw', 'lab.vmlinuz', 'lab.initrd'])
-        execFileSync('cp', ['--sparse=always', join(folder, file), join(store, file)]);
-    }
+  placeDisk(folder: string): Promise<void> {
+    return this.site.placeFiles(folder, DISK_FILES, STORE_FOLDER);
   }
 
   /** The operator, by Helm, and the samples. */
   async install(): Promise<void> {
-    const image = Object.entries(IMAGE).flatMap(([key, value]) => ['--set', `image.${key}=${value}`]);
+    const [, repository = '', tag = ''] = /^(.+):([^:/]+)$/.exec(this.site.image) ?? [];
+    const [helm, ...before] = this.site.helm;
     await runAsync(
-      ...inLan(this.cluster),
-      ...[binary('helm'), '--kubeconfig', this.cluster.kubeconfig],
-      ...[
-        'upgrade',
-        '--install',
-        'bootfarm',
-        join(root, 'charts/bootfarm'),
-        '--namespace',
-        'bootfarm',
-        '--create-namespace',
-      ],
-      ...[...image, '--wait', '--timeout', '3m'],
+      ...[helm, ...before, 'upgrade', '--install', 'bootfarm', join(root, 'charts/bootfarm')],
+      ...['--namespace', OPERATOR_NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'],
+      ...['--set', `image.repository=${repository}`, '--set', `image.tag=${tag}`],
     );
-    await kubectl(this.cluster, 'apply', '-k', join(root, 'deploy/samples'));
+    const [kubectl, ...args] = this.site.kubectl;
+    const samples = await runAsync(kubectl, ...args, 'kustomize', join(root, 'deploy/samples'));
+    const node = this.site.nodes.at(-1)?.name ?? SAMPLE_NODE;
+    execFileSync(kubectl, [...args, 'apply', '-f', '-'], {
+      input: samples.replaceAll(SAMPLE_NODE, node),
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
   }
 
   /** Tells every change of what is waited for. */
@@ -140,7 +137,7 @@ export class DemoFarm {
   /** The name of the node whose address this is, with or without a port. */
   nodeAt(address: string): string {
     const host = address.replace(/:\d+$/, '');
-    const found = nodesOf(this.cluster).find((node) => node.address === host);
+    const found = this.site.nodes.find((node) => node.address === host);
     if (!found) throw new Error(`no node has the address ${address}`);
     return found.name;
   }
@@ -159,7 +156,7 @@ export class DemoFarm {
     const { status, metadata } = await this.serverPod(node);
     const id = status.containerStatuses?.find(({ name }) => name === 'server')?.containerID;
     if (id === undefined) throw new Error(`pod ${metadata.name} has no container that runs`);
-    await killContainer(this.cluster, node, id);
+    await this.site.kill(node, id);
   }
 
   /** A command of the image, in a server: it has the address of the database. */

@@ -8,7 +8,8 @@ import type { ClusterOptions } from '../cluster/plan.ts';
 import { recordProcess } from '../cluster/processes.ts';
 import { until } from '../cluster/run.ts';
 import { type Machine, startMachine } from '../e2e/machine/machine.ts';
-import { DemoFarm, type FarmStatus, type PoolStatus, type Say, type VDiskStatus } from './farm.ts';
+import { DemoFarm, type FarmStatus, type PoolStatus, type Say, STORE_FOLDER, type VDiskStatus } from './farm.ts';
+import { type OwnSite, ownSite } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
 const MINUTE = 60_000;
@@ -44,15 +45,15 @@ export async function prepare(
   stateDirectory: string,
   say: Say,
   options: Partial<ClusterOptions> = {},
-): Promise<DemoFarm> {
+): Promise<DemoFarm<OwnSite>> {
   const cluster = await startCluster({ stateDirectory, ...options }, say);
   await startDhcp(cluster);
   say('a plain DHCP server gives addresses on the bridge');
   await loadImage(cluster, join(root, '.build/image.tar'));
   say(`the image is on ${cluster.nodes.join(', ')}`);
-  const farm = new DemoFarm(cluster, say);
-  farm.placeDisk(diskFolder());
-  say('the disk of the machines is in /srv/vdisks of each node');
+  const farm = new DemoFarm(ownSite(cluster), say);
+  await farm.placeDisk(diskFolder());
+  say(`the disk of the machines is in ${STORE_FOLDER} of each node`);
   return farm;
 }
 
@@ -86,19 +87,19 @@ export const macOf = (number: number): string => `52:54:00:b0:07:${number.toStri
 
 /** Switches a machine on and waits for its shell. */
 export async function boot(farm: DemoFarm, number: number, firmware: 'bios' | 'uefi' = 'bios'): Promise<Booted> {
-  const { cluster } = farm;
+  const { lan, stateDirectory } = farm.site;
+  if (!lan) throw new Error('no machine can be plugged in from here');
   const name = deviceName(number);
   const start = performance.now();
   const machine = await startMachine({
     outlives: true,
     name,
-    namespace: cluster.namespace,
-    bridge: cluster.bridge,
+    ...lan,
     mac: macOf(number),
     firmware,
-    stateDirectory: join(cluster.stateDirectory, 'machines', name),
+    stateDirectory: join(stateDirectory, 'machines', name),
   });
-  recordProcess(cluster.stateDirectory, name, machine.pid);
+  recordProcess(stateDirectory, name, machine.pid);
   await machine.waitFor(/bootfarm: up /, BOOT_MS);
   const seconds = Math.round((performance.now() - start) / 100) / 10;
   return { name, machine, seconds, server: await serverOf(farm, machine) };
@@ -144,12 +145,12 @@ export async function killServing(farm: DemoFarm, machine: Machine): Promise<Kil
 }
 
 /** The cable of the server that streams to the machine: no ICMP helps the client then. */
-export async function cutServing(farm: DemoFarm, machine: Machine): Promise<Killed> {
+export async function cutServing(farm: DemoFarm<OwnSite>, machine: Machine): Promise<Killed> {
   await withStandby(machine);
   const killed = await serverOf(farm, machine);
-  const report = await readWhile(machine, 10, async () => void cutLink(farm.cluster, killed));
+  const report = await readWhile(machine, 10, async () => void cutLink(farm.site.cluster, killed));
   const now = await serverOf(farm, machine);
-  mendLink(farm.cluster, killed);
+  mendLink(farm.site.cluster, killed);
   return { killed, report, now };
 }
 

@@ -13,16 +13,17 @@ import { loadImage, nodePath, startCluster, stopCluster } from '../cluster/clust
 import { nodesOf } from '../cluster/plan.ts';
 import { until } from '../cluster/run.ts';
 import { DemoFarm, NAMESPACE, type PoolStatus, type VDiskStatus } from '../demo/farm.ts';
+import { type OwnSite, ownSite } from '../demo/site.ts';
 
 const MINUTE = 60_000;
 const root = join(import.meta.dirname, '../..');
 const stateDirectory = mkdtempSync(join(tmpdir(), 'bootfarm-bad-'));
 const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
-let farm: DemoFarm;
+let farm: DemoFarm<OwnSite>;
 let dnsmasq: ChildProcess | undefined;
 
 const disk = randomBytes(4 << 20);
-const fileOn = (node: string, name = 'lab.raw'): string => join(nodePath(farm.cluster, node, '/srv/vdisks'), name);
+const fileOn = (node: string, name = 'lab.raw'): string => join(nodePath(farm.site.cluster, node, '/srv/vdisks'), name);
 
 async function apply(object: object): Promise<void> {
   const path = join(stateDirectory, 'object.json');
@@ -82,11 +83,11 @@ beforeAll(async () => {
     say,
   );
   await loadImage(cluster, join(root, '.build/image.tar'));
-  farm = new DemoFarm(cluster, say);
+  farm = new DemoFarm(ownSite(cluster), say);
   const folder = join(stateDirectory, 'disk');
   mkdirSync(folder);
   for (const name of ['lab.raw', 'lab.vmlinuz', 'lab.initrd']) writeFileSync(join(folder, name), disk);
-  farm.placeDisk(folder);
+  await farm.placeDisk(folder);
   await farm.install();
   await farm.waitReady();
   await farm.scale(2);
@@ -146,7 +147,7 @@ test(
     await apply(bootfarmKind('Store', 'outside', { local: { path: '/mnt/vdisks' } }));
     await says('stores.bootfarm.io/outside', 'Ready', 'False', ['/mnt/vdisks', 'storeRoots']);
     expect(await condition('stores.bootfarm.io/local', 'Ready')).toMatchObject({ status: 'True' });
-    for (const node of ['node-a', 'node-b']) mkdirSync(nodePath(farm.cluster, node, '/srv/vdisks/nowhere'));
+    for (const node of ['node-a', 'node-b']) mkdirSync(nodePath(farm.site.cluster, node, '/srv/vdisks/nowhere'));
     await says('stores.bootfarm.io/nowhere', 'Ready', 'True', ['2 of 2']);
   },
   4 * MINUTE,
@@ -185,7 +186,7 @@ test(
 test(
   'a port that another program has refuses that server by name and port, and freeing it heals it',
   async () => {
-    const node = nodesOf(farm.cluster).find(({ name }) => name === 'node-c');
+    const node = nodesOf(farm.site.cluster).find(({ name }) => name === 'node-c');
     if (!node) throw new Error('the cluster has no node-c');
     dnsmasq = spawn('nsenter', [
       `--net=/run/netns/${node.netns}`,

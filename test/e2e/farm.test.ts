@@ -12,6 +12,7 @@ import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { difference, takeFootprint } from '../cluster/footprint.ts';
 import { until } from '../cluster/run.ts';
 import type { DemoFarm } from '../demo/farm.ts';
+import type { OwnSite } from '../demo/site.ts';
 import {
   type Booted,
   balance,
@@ -43,7 +44,7 @@ const LEAST_READS_PER_SECOND = 50;
 const before = takeFootprint();
 const stateDirectory = mkdtempSync(join(tmpdir(), 'bootfarm-farm-'));
 const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
-let farm: DemoFarm;
+let farm: DemoFarm<OwnSite>;
 let first: Booted;
 let second: Booted;
 
@@ -69,7 +70,7 @@ async function sha256(path: string): Promise<string> {
 /** Both servers' containers are killed, and stay down until the kubelets are let go on. */
 async function killBoth(): Promise<string[]> {
   const nodes = (await farm.streaming()).map(({ name }) => name);
-  for (const node of nodes) signalNodeProcess(farm.cluster, node, 'kubelet', 'SIGSTOP');
+  for (const node of nodes) signalNodeProcess(farm.site.cluster, node, 'kubelet', 'SIGSTOP');
   await Promise.all(nodes.map((node) => farm.killServer(node)));
   return nodes;
 }
@@ -172,7 +173,7 @@ test(
       nodes = await killBoth();
       await delay(20_000); // what the test is about
       const [one = ''] = nodes;
-      signalNodeProcess(farm.cluster, one, 'kubelet', 'SIGCONT');
+      signalNodeProcess(farm.site.cluster, one, 'kubelet', 'SIGCONT');
     });
     expect(report).toMatchObject({ wrong: 0, failed: 0 });
     expect(report.longestStallMs).toBeGreaterThan(15_000);
@@ -185,7 +186,7 @@ test(
   'a machine boots while one of the two servers is dead; the other, started later, becomes its stand-by',
   async () => {
     const third = await boot(farm, 3);
-    for (const node of farm.cluster.nodes) signalNodeProcess(farm.cluster, node, 'kubelet', 'SIGCONT');
+    for (const node of farm.site.cluster.nodes) signalNodeProcess(farm.site.cluster, node, 'kubelet', 'SIGCONT');
     await bothBack(farm);
     expect(farm.nodeAt((await withStandby(third.machine)).standby)).not.toBe(third.server);
     await third.machine.kill();

@@ -9,9 +9,10 @@ export async function run(command: string, ...args: readonly string[]): Promise<
 }
 
 /** What begins a command that runs in a network namespace and ends with this process, whatever happens to it. */
-export function inNamespace(namespace: string): [string, ...string[]] {
+export function inNamespace(namespace?: string): [string, ...string[]] {
   return ['setpriv', '--pdeathsig', 'KILL', ...intoNamespace(namespace)];
 }
 
 /** The same, for what outlives this process. */
-export const intoNamespace = (namespace: string): [string, ...string[]] => ['nsenter', `--net=/run/netns/${namespace}`];
+export const intoNamespace = (namespace?: string): [string, ...string[]] =>
+  namespace === undefined ? ['env'] : ['nsenter', `--net=/run/netns/${namespace}`];

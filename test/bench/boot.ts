@@ -1,0 +1,148 @@
+/**
+ * From the boot script to the shell, beside the same kernel, initramfs and root on a local virtio disk, in turns. Both under QEMU without KVM,
+ * with one processor and 512 MiB. Ours begins when iPXE asks for its script (kernel and initramfs by HTTP, root by UDP, mode Authenticated, all
+ * over one bridge); the local one begins when the BIOS hands over to a kernel that QEMU puts into memory: no boot loader reads its disk, which
+ * is in its favour. `.powerOn` has our firmware, DHCP and TFTP too; `.kernel` is the kernel's own clock.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Lan, openLan } from '../e2e/machine/lan.ts';
+import { type MachineOptions, startMachine } from '../e2e/machine/machine.ts';
+import { inNamespace } from '../e2e/machine/run.ts';
+import { figure, median, type Run } from './figure.ts';
+
+const ROUNDS = 3;
+const BAR = 1.3;
+const MAC = '52:54:00:00:00:01';
+const BOOT_MS = 180_000;
+/** How exactly the hand-over of the BIOS is seen. */
+const LOOK_MS = 10;
+const COMMAND_LINE = 'console=ttyS0 quiet panic=-1';
+
+interface Boot {
+  readonly seconds: number;
+  readonly powerOnSeconds: number;
+  readonly kernelSeconds: number;
+}
+
+export const run: Run = async function* () {
+  const image = execFileSync(join(import.meta.dirname, '../../target/demo/make-image'), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-boot-'));
+  const lan = await openLan('bfboot', 1);
+  try {
+    const road = await startRoad(lan, image);
+    const ours: Boot[] = [];
+    const local: Boot[] = [];
+    try {
+      for (let round = 1; round <= ROUNDS; round++) {
+        ours.push(await boot(lan, folder, {}, () => road.since('http script')));
+        local.push(
+          await boot(
+            lan,
+            folder,
+            {
+              disk: join(image, 'lab.raw'),
+              direct: {
+                kernel: join(image, 'lab.vmlinuz'),
+                initrd: join(image, 'lab.initrd'),
+                commandLine: `${COMMAND_LINE} root=/dev/vda rw`,
+              },
+            },
+            handOver,
+          ),
+        );
+        console.error(`round ${round}: ours ${JSON.stringify(ours.at(-1))}, local ${JSON.stringify(local.at(-1))}`);
+      }
+    } finally {
+      await road.end();
+    }
+    const of = (boots: readonly Boot[], part: keyof Boot): number => median(boots.map((one) => one[part]));
+    const peer = (part: keyof Boot) => ({ name: 'local virtio disk', value: of(local, part) });
+    const base = { bench: 'boot', unit: 's' };
+    yield figure({ ...base, figure: 'bootSeconds', value: of(ours, 'seconds') }, peer('seconds'), BAR);
+    yield figure({ ...base, figure: 'bootSeconds.kernel', value: of(ours, 'kernelSeconds') }, peer('kernelSeconds'));
+    yield figure({ ...base, figure: 'bootSeconds.powerOn', value: of(ours, 'powerOnSeconds') }, peer('powerOnSeconds'));
+  } finally {
+    await lan.close();
+    rmSync(folder, { recursive: true });
+  }
+};
+
+/** The servers of `boot/road.ts` in their place of the LAN. */
+async function startRoad(lan: Lan, image: string) {
+  const [place] = lan.places;
+  if (!place) throw new Error('the LAN has one place');
+  const [command, ...enter] = inNamespace(place.namespace);
+  const program = join(import.meta.dirname, 'boot/road.ts');
+  const child = spawn(command, [...enter, process.execPath, program, place.address, 'eth0', image, MAC], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const happened: { readonly at: number; readonly event: string }[] = [];
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => happened.push(JSON.parse(line)));
+  await once(lines, 'line');
+  return {
+    /** When this event happened first since then, Unix milliseconds. */
+    since: (event: string) => (_folder: string, startMs: number) =>
+      happened.find((one) => one.event === event && one.at >= startMs)?.at,
+    end: async () => {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** When the BIOS said that it hands over, looked for from the power-on. */
+function handOver() {
+  let seenAt: number | undefined;
+  return (folder: string): number | undefined => {
+    if (seenAt === undefined && /^Booting from/m.test(readFileSync(join(folder, 'bios.log'), 'latin1')))
+      seenAt = Date.now();
+    return seenAt;
+  };
+}
+
+/** Switches a machine on and off again. */
+async function boot(
+  lan: Lan,
+  folder: string,
+  more: Partial<MachineOptions>,
+  begun: () => (folder: string, startMs: number) => number | undefined,
+): Promise<Boot> {
+  const stateDirectory = mkdtempSync(join(folder, 'machine-'));
+  const startMs = Date.now();
+  const { namespace, bridge } = lan;
+  const machine = await startMachine({ name: 'boot', namespace, bridge, mac: MAC, stateDirectory, ...more });
+  try {
+    const up = machine
+      .waitFor(/bootfarm: up \S+ after ([\d.]+) s/, BOOT_MS)
+      .then((found) => ({ found, at: Date.now() }));
+    const look = begun();
+    let over = false;
+    const watch = (async () => {
+      while (!over && look(stateDirectory, startMs) === undefined) await delay(LOOK_MS);
+      return look(stateDirectory, startMs);
+    })();
+    const { found, at } = await up.finally(() => {
+      over = true;
+    });
+    const beganMs = await watch;
+    if (beganMs === undefined) throw new Error('the machine is up, and its beginning was not seen');
+    return {
+      seconds: (at - beganMs) / 1_000,
+      powerOnSeconds: (at - startMs) / 1_000,
+      kernelSeconds: Number(found[1]),
+    };
+  } finally {
+    await machine.kill();
+  }
+}
