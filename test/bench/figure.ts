@@ -10,7 +10,7 @@ export interface Figure {
   readonly peerValue?: number;
   /** value / peerValue. */
   readonly ratio?: number;
-  /** What the ratio may be at most. */
+  /** What the ratio may be at most; without a peer, the value. */
   readonly bar?: number;
   readonly pass?: boolean;
 }
@@ -25,7 +25,7 @@ export function figure(
   bar?: number,
 ): Figure {
   const plain = { bench, figure: name, unit, value: round(value) };
-  if (!peer) return plain;
+  if (!peer) return bar === undefined ? plain : { ...plain, bar, pass: value <= bar };
   const ratio = value / peer.value;
   const compared = { ...plain, peer: peer.name, peerValue: round(peer.value), ratio: round(ratio) };
   return bar === undefined ? compared : { ...compared, bar, pass: ratio <= bar };
