@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { until } from '../../test/setup/services.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { type Digest, Digests } from './digests.ts';
 import { lookInto } from './inventory.ts';
@@ -49,4 +51,19 @@ test('a folder that is not there is Missing and says what to do', async () => {
     state: 'Missing',
     message: expect.stringContaining('nowhere'),
   });
+});
+
+test('a file that hangs holds up its own folder alone', async () => {
+  const [hung, well] = [join(folder, 'hung'), join(folder, 'well')];
+  for (const each of [hung, well]) await mkdir(each);
+  execFileSync('mkfifo', [join(hung, 'lab.initrd')]);
+  await writeFile(join(well, 'lab.raw'), 'x');
+  const digests = new Digests(folder, silentLogger);
+  const [pipe] = (await lookInto(hung)).files;
+  const [file] = (await lookInto(well)).files;
+  expect(pipe && digests.of(hung, pipe)).toEqual({ kind: 'hashing', progressPercent: 0 });
+  await until('the other folder is hashed', () => file && digests.of(well, file).kind === 'ready');
+  expect(pipe && digests.of(hung, pipe)).toEqual({ kind: 'hashing', progressPercent: 0 });
+  await (await open(join(hung, 'lab.initrd'), 'w')).close();
+  await digests.close();
 });

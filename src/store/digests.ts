@@ -1,7 +1,7 @@
 /**
- * SHA-256 of files, one at a time in the background, kept on disk until the file changes.
+ * SHA-256 of files, one at a time of a folder, in the background, kept on disk until the file changes.
  *
- * One file at a time, and 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms
+ * One file at a time of a folder (one that hangs holds up its own folder alone), and 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms
  * of the event loop): hashing is never in a hurry, streaming always is.
  */
 import { createHash } from 'node:crypto';
@@ -35,7 +35,8 @@ export class Digests {
   readonly #known = new Map<string, string>();
   readonly #failed = new Map<string, { message: string; at: number }>();
   readonly #queue = new Map<string, Job>();
-  #running: Promise<void> | undefined;
+  /** By folder. */
+  readonly #running = new Map<string, Promise<void>>();
   #closed = false;
 
   constructor(stateDirectory: string, log: Logger) {
@@ -64,20 +65,22 @@ export class Digests {
     if (failed && performance.now() - failed.at < RETRY_MS) return { kind: 'failed', message: failed.message };
     const job = this.#queue.get(key) ?? { folder, file, progressPercent: 0 };
     this.#queue.set(key, job);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    if (!this.#running.has(folder))
+      this.#running.set(
+        folder,
+        this.#run(folder).finally(() => this.#running.delete(folder)),
+      );
     return { kind: 'hashing', progressPercent: job.progressPercent };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#running;
+    await Promise.all(this.#running.values());
   }
 
-  async #run(): Promise<void> {
+  async #run(folder: string): Promise<void> {
     for (;;) {
-      const [key, job] = this.#queue.entries().next().value ?? [];
+      const [key, job] = [...this.#queue].find(([, queued]) => queued.folder === folder) ?? [];
       if (key === undefined || job === undefined || this.#closed) return;
       const path = join(job.folder, job.file.name);
       try {
