@@ -1,8 +1,12 @@
 /** `bootfarm server`: one streaming server on one node. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { createLogger } from '../telemetry/log.ts';
 import { readConfig } from './server/config.ts';
 import { startServer } from './server/server.ts';
+
+/** What a hung store keeps open ends with the process; the operator gives 15 s beyond the drain. */
+const CLOSE_MS = 5_000;
 
 export function serverCommand(): Command {
   return new Command('server')
@@ -17,9 +21,11 @@ async function run(path: string): Promise<void> {
   const log = createLogger(config.value.logLevel ?? 'info', { server: config.value.name });
   const started = await startServer(config.value, log);
   if (!started.ok) return stop(started.error.message);
-  const leave = (): void => {
+  const leave = async (): Promise<void> => {
     process.off('SIGTERM', leave).off('SIGINT', leave);
-    void started.value.drain().then(() => process.exit(0));
+    await started.value.drain();
+    await Promise.race([started.value.close(), delay(CLOSE_MS)]);
+    process.exit(0);
   };
   process.on('SIGTERM', leave).on('SIGINT', leave);
 }

@@ -15,8 +15,9 @@ const keyOf = ({ vdisk, version, manifest }: ServedCopy): string => `${vdisk}/${
 export class Disks {
   readonly #apply: (entries: readonly DiskEntry[]) => Promise<void>;
   readonly #log: Logger;
-  #open = new Map<string, Open>();
-  #turn: Promise<void> = Promise.resolve();
+  #wanted = new Map<string, ServedCopy>();
+  readonly #open = new Map<string, Open>();
+  readonly #opening = new Set<string>();
 
   /** `apply` resolves when nothing reads a disk that is no longer in its list. */
   constructor(apply: (entries: readonly DiskEntry[]) => Promise<void>, log: Logger) {
@@ -33,33 +34,36 @@ export class Disks {
     }));
   }
 
-  /** In order: a later set waits for an earlier one. */
-  set(copies: readonly ServedCopy[]): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#set(copies));
-    return this.#turn;
+  /** Resolves when all of it is done. Each disk is given out as soon as it is open: a store that hangs keeps back its own alone. */
+  async set(copies: readonly ServedCopy[]): Promise<void> {
+    this.#wanted = new Map(copies.map((copy) => [keyOf(copy), copy]));
+    const gone = [...this.#open].filter(([key]) => !this.#wanted.has(key));
+    for (const [key] of gone) this.#open.delete(key);
+    const closed = gone.length === 0 ? undefined : this.#apply(this.entries).then(() => this.#close(gone));
+    await Promise.all([closed, ...copies.map((copy) => this.#openDisk(copy))]);
   }
 
   close(): Promise<void> {
     return this.set([]);
   }
 
-  async #set(copies: readonly ServedCopy[]): Promise<void> {
-    const next = new Map<string, Open>();
-    for (const copy of copies) {
-      const known = this.#open.get(keyOf(copy));
-      const disk = known?.disk ?? (await this.#openDisk(copy));
-      if (disk) next.set(keyOf(copy), { copy, disk });
+  async #openDisk(copy: ServedCopy): Promise<void> {
+    const key = keyOf(copy);
+    if (this.#open.has(key) || this.#opening.has(key)) return;
+    this.#opening.add(key);
+    const opened = await openRaw(copy.imagePath);
+    this.#opening.delete(key);
+    if (!opened.ok) {
+      this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');
+      return;
     }
-    const closing = [...this.#open].filter(([key]) => !next.has(key)).map(([, { disk }]) => disk);
-    this.#open = next;
+    const disk = { copy, disk: opened.value };
+    if (!this.#wanted.has(key)) return this.#close([[key, disk]]);
+    this.#open.set(key, disk);
     await this.#apply(this.entries);
-    await Promise.all(closing.map((disk) => disk.close()));
   }
 
-  async #openDisk(copy: ServedCopy): Promise<Disk | undefined> {
-    const opened = await openRaw(copy.imagePath);
-    if (opened.ok) return opened.value;
-    this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');
-    return undefined;
+  async #close(gone: readonly (readonly [string, Open])[]): Promise<void> {
+    await Promise.all(gone.map(([, { disk }]) => disk.close()));
   }
 }

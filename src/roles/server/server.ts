@@ -107,7 +107,7 @@ export class FarmServer {
     log.info({ server: config.name, address: node.address, interface: node.interface }, 'server started');
   }
 
-  /** Sends every device elsewhere, waits until they are gone or the time is over, and ends. */
+  /** Sends every device elsewhere, and waits until they are gone or the time is over. */
   async drain(): Promise<void> {
     const { config, log } = this.#parts;
     this.#draining = true;
@@ -116,23 +116,23 @@ export class FarmServer {
     const { stream } = this.#listeners;
     await stream.value?.drain((session) => this.#elsewhere(session), config.drainTimeoutSeconds * 1_000);
     log.info({ devices: this.#load().devices }, 'drain ended');
-    await this.close();
   }
 
+  /** A store that hangs may hold it up for ever, at the very end. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#registration?.close();
     const { telemetry, ...protocols } = this.#listeners;
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
+    const files = this.#copies.close().then(() => this.#disks.close());
     await this.#sessions.close();
-    await this.#copies.close();
-    await this.#disks.close();
     this.#view.close();
     await this.#data.close();
     await this.#parts.journal.close();
     await this.#parts.database.close();
     this.#parts.keys.close();
     await telemetry.close();
+    await files;
   }
 
   #row(): Server {
