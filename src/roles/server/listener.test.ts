@@ -97,3 +97,12 @@ test('a start that throws is a fault like any other', async () => {
   expect(listener.fault).toEqual({ code: 'StartFailed', message: 'no such interface' });
   await listener.close();
 });
+
+test('what it is told when it starts is told once it is the value: a change meanwhile finds it', async () => {
+  const server = open();
+  const told: unknown[] = [];
+  const start = async (): Promise<Result<Closable, Fault>> => ok(server);
+  const listener = new Listener('stream', start, silentLogger, () => void told.push(listener.value));
+  await listener.want(true);
+  expect(told).toEqual([server]);
+});

@@ -14,6 +14,7 @@ export class Listener<T extends Closable> {
   readonly name: string;
   readonly #start: () => Promise<Result<T, Fault>>;
   readonly #log: Logger;
+  readonly #onStarted: (value: T) => Promise<void> | void;
   #wanted = false;
   #setting = '';
   /** The setting that `value` was started with. */
@@ -24,10 +25,17 @@ export class Listener<T extends Closable> {
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(name: string, start: () => Promise<Result<T, Fault>>, log: Logger) {
+  /** `onStarted` gives it what it must know; it is `value` by then, so that a change meanwhile finds it. */
+  constructor(
+    name: string,
+    start: () => Promise<Result<T, Fault>>,
+    log: Logger,
+    onStarted: (value: T) => Promise<void> | void = () => undefined,
+  ) {
     this.name = name;
     this.#start = start;
     this.#log = log;
+    this.#onStarted = onStarted;
   }
 
   /** What runs; undefined while it does not. */
@@ -78,6 +86,7 @@ export class Listener<T extends Closable> {
       this.#value = started.value;
       this.#fault = undefined;
       this.#attempt = 0;
+      await this.#onStarted(started.value);
       this.#log.info({ listener: this.name }, 'listener started');
       return;
     }

@@ -65,29 +65,33 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
   const { address } = node;
   const { name: server, ports, site } = config;
   const boot: BootOptions = { server, site, data, view, database, ring: keys.ring, log };
-  const listener = <T extends Closable>(name: string, start: () => Promise<Result<T, Fault>>) =>
-    new Listener(name, start, log);
+  const listener = <T extends Closable>(
+    name: string,
+    start: () => Promise<Result<T, Fault>>,
+    onStarted?: (value: T) => Promise<void>,
+  ) => new Listener(name, start, log, onStarted);
   return {
-    stream: listener('stream', async () => {
-      const started = await startStreamServer({
-        address,
-        port: ports.stream,
-        threads: STREAM_THREADS,
-        ring: keys.ring,
-        mode: view.snapshot?.farm.mode ?? 'Authenticated',
-        site,
-        login: logins.decide,
-        onSession: options.onSession,
-        onFailure: (error) => {
-          log.error({ error: error.message }, 'stream thread died');
-          process.exit(1); // the kubelet starts a whole server anew; devices are on their stand-bys by then
-        },
-        log,
-        native: 'auto',
-      });
-      if (started.ok) await started.value.setDisks(disks.entries);
-      return started;
-    }),
+    stream: listener(
+      'stream',
+      () =>
+        startStreamServer({
+          address,
+          port: ports.stream,
+          threads: STREAM_THREADS,
+          ring: keys.ring,
+          mode: view.snapshot?.farm.mode ?? 'Authenticated',
+          site,
+          login: logins.decide,
+          onSession: options.onSession,
+          onFailure: (error) => {
+            log.error({ error: error.message }, 'stream thread died');
+            process.exit(1); // the kubelet starts a whole server anew; devices are on their stand-bys by then
+          },
+          log,
+          native: 'auto',
+        }),
+      (stream) => stream.setDisks(disks.entries),
+    ),
     http: listener('http', () =>
       startHttpBoot({
         address,
