@@ -134,6 +134,13 @@ export class DemoFarm<S extends Site = Site> {
     return (servers ?? []).filter(({ state }) => state === 'Streaming');
   }
 
+  /** Every object of the farm with its version, a line each. */
+  versions(): Promise<string> {
+    const line = '{range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}';
+    const kinds = 'farms,stores.bootfarm.io,vdisks,streamingservers,secrets,services,deployments,statefulsets,events';
+    return this.kubectl('get', kinds, '-o', `jsonpath=${line}`);
+  }
+
   /** The name of the node whose address this is, with or without a port. */
   nodeAt(address: string): string {
     const host = address.replace(/:\d+$/, '');
