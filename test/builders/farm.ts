@@ -1,4 +1,5 @@
 /** Builders of farm data: a small farm that boots, of which a test changes what it is about. */
+import type { PeerLoad } from '../../src/control/peer.ts';
 import type { BootDecision } from '../../src/farm/boot.ts';
 import { manifestDigest } from '../../src/farm/files.ts';
 import type { Boot, Device, FarmSnapshot, Server, VDisk, Version } from '../../src/farm/model.ts';
@@ -56,6 +57,21 @@ export const aServer = (more: Partial<Server> = {}): Server => ({
   address: '10.77.0.11',
   ports: { stream: 6910, http: 8069, control: 6911 },
   powerRating: 1,
+  ...more,
+});
+
+/** A peer's ping: half idle, with a copy whose manifest is all `a`. */
+export const aLoad = (more: Partial<PeerLoad> = {}): PeerLoad => ({
+  name: 'node-a',
+  draining: false,
+  loadPercent: 0,
+  prefixLength: 24,
+  devices: 2,
+  booting: 0,
+  powerRating: 1,
+  maxDevices: 10,
+  maxBooting: 5,
+  manifests: ['a'.repeat(16)],
   ...more,
 });
 

@@ -1,21 +1,9 @@
-import { expect, test } from '@jest/globals';
-import { aServer, aSnapshot } from '../../../test/builders/farm.ts';
+import { describe, expect, test } from '@jest/globals';
+import { aBoot, aLoad, aServer, aSnapshot, aVDisk } from '../../../test/builders/farm.ts';
 import type { PeerLoad } from '../../control/peer.ts';
-import { candidates, serverList } from './site.ts';
+import { candidates, elsewhere, httpServers, peerEndpoints, serverList } from './site.ts';
 
-const load = (name: string, more: Partial<PeerLoad> = {}): PeerLoad => ({
-  name,
-  draining: false,
-  loadPercent: 0,
-  prefixLength: 24,
-  devices: 2,
-  booting: 0,
-  powerRating: 1,
-  maxDevices: 10,
-  maxBooting: 5,
-  manifests: ['a'.repeat(16)],
-  ...more,
-});
+const load = (name: string, more: Partial<PeerLoad> = {}): PeerLoad => aLoad({ name, ...more });
 const self = { ...load('node-a'), address: '10.77.0.11', site: 'default' };
 const manifest = 'a'.repeat(64);
 
@@ -47,4 +35,39 @@ test('the list has those that answer first, and every server gives it the same v
     a,
   );
   expect(serverList(snapshot, { ...self, draining: true }, (name) => alive.get(name)).version).not.toBe(a.version);
+});
+
+test('the peers are the other servers of the site, at their control ports', () => {
+  const servers = [...aSnapshot().servers, aServer({ name: 'node-c', site: 'other' })];
+  expect([...peerEndpoints(aSnapshot({ servers }), self)]).toEqual([['node-b', { host: '10.77.0.12', port: 6911 }]]);
+  expect(peerEndpoints(undefined, self).size).toBe(0);
+});
+
+test.each([
+  { what: 'before the farm is known', snapshot: undefined, rest: [] },
+  { what: 'once', snapshot: aSnapshot(), rest: [{ host: '10.77.0.12', port: 8069 }] },
+  { what: 'in a site that the farm has not', snapshot: aSnapshot({ sites: [{ name: 'x', boot: aBoot() }] }), rest: [] },
+])('a machine is told of this server first, $what', ({ snapshot, rest }) => {
+  const own = { host: '10.77.0.11', port: 8069 };
+  expect(httpServers(snapshot, 'default', own)).toEqual([own, ...rest]);
+});
+
+describe('a device that is sent away', () => {
+  const device = { device: 'pc0001', vdisk: 'lab', address: { host: '10.77.0.50', port: 4000 } };
+  const draining = { ...self, draining: true };
+  const b = { host: '10.77.0.12', port: 6910, state: 'Streaming' };
+  test.each([
+    { what: 'goes to the server that placement says', snapshot: aSnapshot(), peer: {}, to: b },
+    { what: 'goes nowhere when no other has the copy', snapshot: aSnapshot(), peer: { manifests: [] }, to: undefined },
+    { what: 'goes nowhere when the others drain too', snapshot: aSnapshot(), peer: { draining: true }, to: undefined },
+    { what: 'of a vDisk that is gone, goes nowhere', snapshot: aSnapshot({ vdisks: [] }), peer: {}, to: undefined },
+    {
+      what: 'goes nowhere when its vDisk is pinned here',
+      snapshot: aSnapshot({ vdisks: [aVDisk({ loadBalancing: { server: 'node-a' } })] }),
+      peer: {},
+      to: undefined,
+    },
+  ])('$what', ({ snapshot, peer, to }) => {
+    expect(elsewhere(snapshot, draining, (name) => load(name, peer), manifest, device)).toEqual(to);
+  });
 });
