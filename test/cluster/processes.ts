@@ -23,7 +23,6 @@ const recordPath = (folder: string, name: string): string => join(folder, 'pids'
 export const logPath = (folder: string, name: string): string => join(folder, 'log', `${name}.log`);
 
 export function startProcess(folder: string, name: string, command: readonly string[]): number {
-  mkdirSync(join(folder, 'pids'), { recursive: true });
   mkdirSync(join(folder, 'log'), { recursive: true });
   const log = openSync(logPath(folder, name), 'a');
   const [program = '', ...args] = command;
@@ -38,6 +37,7 @@ export function startProcess(folder: string, name: string, command: readonly str
 
 /** For a process that somebody else started: it ends with the others. */
 export function recordProcess(folder: string, name: string, pid: number): void {
+  mkdirSync(join(folder, 'pids'), { recursive: true });
   writeFileSync(recordPath(folder, name), JSON.stringify({ pid, started: startOf(pid) ?? '' } satisfies Recorded));
 }
 

@@ -11,7 +11,9 @@ const STATE = join(import.meta.dirname, '../../.build/demo');
 
 /** What was there before stays: other folders of the nodes, and a CRD as long as somebody else has resources of it. */
 async function leaveCluster(): Promise<void> {
-  await endProcesses(STATE, recordedNames(STATE));
+  const machines = recordedNames(STATE);
+  await endProcesses(STATE, machines);
+  for (const name of machines) attempt('ip', 'link', 'delete', `tap-${name}`);
   const resources = ['streamingservers', 'vdisks', 'stores', 'farms'].map((plural) => `${plural}.bootfarm.io`);
   for (const resource of resources) {
     attempt('kubectl', '-n', NAMESPACE, 'annotate', resource, '--all', 'bootfarm.io/confirm-delete=yes');

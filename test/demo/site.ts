@@ -96,8 +96,8 @@ export async function existingSite(stateDirectory: string, image: string, bridge
     ...(bridge === undefined ? {} : { lan: { bridge } }),
     async placeFiles(folder, names, target) {
       for (const { name } of nodes) {
-        const unpack = `mkdir -p /host${target} && tar -xzf - -C /host${target}`;
-        const tar = spawn('tar', ['--sparse', '-C', folder, '-czf', '-', ...names], {
+        const unpack = `mkdir -p /host${target} && tar -xf - -C /host${target}`;
+        const tar = spawn('tar', ['--sparse', '-C', folder, '-cf', '-', ...names], {
           stdio: ['ignore', 'pipe', 'inherit'],
         });
         const exec = spawn('kubectl', ['-n', HELPER_NAMESPACE, 'exec', '-i', name, '--', 'sh', '-c', unpack], {

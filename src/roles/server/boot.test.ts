@@ -37,6 +37,11 @@ async function scene(snapshot: FarmSnapshot | undefined, add: 'added' | 'away' =
 describe('a machine is found', () => {
   test.each([
     { what: 'by its MAC', machine: { mac: '52:54:00:00:00:01' }, kind: 'boot' },
+    {
+      what: 'by its MAC, whatever its UUID',
+      machine: { mac: '52:54:00:00:00:01', uuid: UUID.replace('6', '7') },
+      kind: 'boot',
+    },
     { what: 'by its UUID, with a new card', machine: { ...stranger, uuid: UUID }, kind: 'boot' },
     { what: 'by neither', machine: { ...stranger, uuid: UUID.replace('6', '7') }, kind: 'unknown' },
   ])('$what', async ({ machine, kind }) => {

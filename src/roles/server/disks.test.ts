@@ -75,3 +75,10 @@ test('an image that hangs keeps back none but itself; when it opens and is no lo
   expect(shown()).toEqual(['office@a']);
   await disks.close();
 });
+
+test('a disk that opens when its copy has gone is not given out', async () => {
+  const opening = disks.set([aCopy('lab')]);
+  await disks.set([]);
+  await opening;
+  expect([shown(), applied.map(shown)]).toEqual([[], []]);
+});

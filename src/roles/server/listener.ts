@@ -18,7 +18,7 @@ export class Listener<T extends Closable> {
   #wanted = false;
   #setting = '';
   /** The setting that `value` was started with. */
-  #started = '';
+  #startedWith = '';
   #value: T | undefined;
   #fault: Fault | undefined;
   #attempt = 0;
@@ -69,13 +69,13 @@ export class Listener<T extends Closable> {
 
   async #change(): Promise<void> {
     if (!this.#wanted) this.#fault = undefined;
-    if (this.#value && !(this.#wanted && this.#started === this.#setting)) {
+    if (this.#value && !(this.#wanted && this.#startedWith === this.#setting)) {
       const running = this.#value;
       this.#value = undefined;
       await running.close();
     }
     if (this.#value || !this.#wanted) return;
-    this.#started = this.#setting;
+    this.#startedWith = this.#setting;
     const started = await this.#start().catch(
       (error: unknown): Result<never, Fault> => ({
         ok: false,
@@ -86,6 +86,7 @@ export class Listener<T extends Closable> {
       this.#value = started.value;
       this.#fault = undefined;
       this.#attempt = 0;
+      this.#started(started.value);
       await this.#onStarted(started.value);
       this.#log.info({ listener: this.name }, 'listener started');
       return;
