@@ -86,7 +86,6 @@ export class Listener<T extends Closable> {
       this.#value = started.value;
       this.#fault = undefined;
       this.#attempt = 0;
-      this.#started(started.value);
       await this.#onStarted(started.value);
       this.#log.info({ listener: this.name }, 'listener started');
       return;
