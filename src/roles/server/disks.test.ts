@@ -19,9 +19,15 @@ beforeAll(() => {
   for (const name of ['lab', 'office']) writeFileSync(join(folder, name), Buffer.alloc(512));
   execFileSync('mkfifo', [join(folder, 'hung')]);
 });
+let letGo: (entries: readonly DiskEntry[]) => Promise<void>;
 beforeEach(() => {
   applied = [];
-  disks = new Disks(async (entries) => void applied.push(entries), silentLogger);
+  letGo = async () => undefined;
+  const apply = (entries: readonly DiskEntry[]): Promise<void> => {
+    applied.push(entries);
+    return letGo(entries);
+  };
+  disks = new Disks(apply, silentLogger);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -39,14 +45,16 @@ const isOpen = async (disk: Disk | undefined): Promise<boolean | undefined> => (
 
 test('a disk stays open while its copy stays, and is closed after the stream let go of it', async () => {
   await disks.set([aCopy('lab'), aCopy('office')]);
-  const before = disks.entries;
   expect(shown()).toEqual(['lab@a', 'office@a']);
+  const [lab, office] = ['lab', 'office'].map((name) => disks.entries.find(({ vdisk }) => vdisk === name)?.disk);
+  const open: (boolean | undefined)[] = [];
+  letGo = async () => void open.push(await isOpen(office));
   await disks.set([aCopy('lab'), aCopy('office', 'b')]);
+  expect(open[0]).toBe(true);
   expect(shown()).toEqual(['lab@a', 'office@b']);
-  const [lab, office] = ['lab', 'office'].map((name) => before.find(({ vdisk }) => vdisk === name)?.disk);
   expect(disks.entries.some(({ disk }) => disk === lab)).toBe(true);
   expect([await isOpen(lab), await isOpen(office)]).toEqual([true, false]);
-  expect(applied.map(shown)).toContainEqual(['lab@a']); // without the old one, before it was closed
+  expect(applied.map(shown)).toContainEqual(['lab@a']);
   await disks.close();
   expect([shown(), await isOpen(lab)]).toEqual([[], false]);
 });
