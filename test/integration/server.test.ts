@@ -297,7 +297,7 @@ test('SIGTERM: its device is told where to go, it waits for that, and ends with 
     const { servers } = await session.list();
     return servers.length === 2 && servers.every(({ state }) => state === 'Streaming');
   });
-  const moved = new Promise<Packet | unknown>((resolve) =>
+  const moved = new Promise<unknown>((resolve) =>
     client.listen(({ packet }) => packet.type === 'MOVE' && packet.session === session.id && resolve(packet.server)),
   );
   a.child.kill('SIGTERM');
