@@ -109,7 +109,7 @@ export async function existingSite(stateDirectory: string, image: string, bridge
     },
     async kill(node, containerId) {
       const id = containerId.replace(/^\w+:\/\//, '');
-      const first = `for p in $(ls /proc | grep '^[0-9]*$' | sort -n); do grep -qs ${id} /proc/$p/cgroup && exec kill -9 $p; done; exit 1`;
+      const first = `for p in $(ls /proc | grep '^[0-9]*$' | sort -n); do grep -qs ${id} /proc/$p/cgroup && { kill -9 $p; exit; }; done; exit 1`;
       await runAsync('kubectl', '-n', HELPER_NAMESPACE, 'exec', node, '--', 'sh', '-c', first);
     },
   };
