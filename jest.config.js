@@ -9,6 +9,8 @@ const project = (displayName, testMatch, more = {}) => ({
 });
 
 export default {
+  // Milliseconds. The end of a test that hangs, never a measure of speed.
+  testTimeout: 60_000,
   projects: [
     project('unit', ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/{check,fuzz}/**/*.test.ts']),
     project('integration', ['<rootDir>/test/integration/**/*.test.ts']),

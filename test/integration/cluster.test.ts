@@ -119,10 +119,15 @@ describe('a cluster that runs', () => {
         kubectl(cluster, 'exec', pod, '--', '/bin/busybox', ...args);
       // Not wget: a static busybox crashes in glibc's look-ups, even of an address.
       const get = `/bin/busybox printf 'GET /who HTTP/1.0\r\n\r\n' | /bin/busybox nc -w 5 ${address} 80`;
-      expect(cluster.nodes).toContain((await busybox('sh', '-c', get)).split('\n').at(-1));
-      expect(await busybox('nslookup', 'inner.default.svc.cluster.local')).toContain(address);
+      // kube-proxy of each node learns of the service in its own time.
+      await until(`the service answers from ${node}`, MINUTE, async () =>
+        cluster.nodes.includes((await busybox('sh', '-c', get)).split('\n').at(-1) ?? ''),
+      );
+      await until(`its name is known on ${node}`, MINUTE, async () =>
+        (await busybox('nslookup', 'inner.default.svc.cluster.local')).includes(address),
+      );
     }
-  });
+  }, 3 * MINUTE);
 
   test('what a pod mounts with Bidirectional propagation is seen by other pods of the node, and not by this machine', async () => {
     const [first = '', second = ''] = cluster.nodes;
