@@ -9,6 +9,8 @@ export interface ServerFault {
   readonly code: string;
   /** Names the thing, the value and the way out. */
   readonly message: string;
+  /** To be known only: the server serves on. */
+  readonly advisory?: true;
 }
 
 export interface StoreReport {

@@ -156,6 +156,19 @@ describe('a pool', () => {
       says: '1 of 2 servers stream; node-b: UDP port 69 is taken',
     },
     {
+      what: 'keeps a server that has only something to tell',
+      given: found({
+        servers: [
+          view('node-a'),
+          view('node-b', {
+            status: report({ faults: [{ code: 'HttpPortDiffers', message: 'boot.http.port is 80', advisory: true }] }),
+          }),
+        ],
+      }),
+      ready: 'True Settled',
+      state: ['Streaming', 'Streaming'],
+    },
+    {
       what: 'says that nodes lack',
       given: found({ servers: [view('node-a')], lacking: 1, updated: 1 }),
       ready: 'False TooFewNodes',

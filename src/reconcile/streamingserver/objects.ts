@@ -8,6 +8,8 @@ import { DEFAULT_PORTS } from '../projection.ts';
 const DEFAULT_DRAIN = '120s';
 /** Beyond the drain: BYE, the journal, the end of the process. */
 const GRACE_BEYOND_DRAIN_SECONDS = 15;
+/** Node's own four would all wait with one store that hangs, and with them the files of every other. */
+const FILE_THREADS = 16;
 const DEFAULT_LIMITS = { maxDevices: 4_000, maxBooting: 500 };
 const CONFIG = '/etc/bootfarm';
 const RUN = '/run/bootfarm';
@@ -133,6 +135,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
               env: [
                 { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
                 { name: 'BOOTFARM_RELEASE', value: plan.release },
+                { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
               ],
               ports: [
                 hostPort('dhcp', ports.dhcp, 'UDP'),

@@ -1,4 +1,5 @@
 /** The status of a pool from what its servers say. Pure. */
+import type { ServerStatus as ReportedStatus } from '../../control/status.ts';
 import { type Claim, conditionsOf, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { ServerView } from '../farm/runtimes.ts';
@@ -21,13 +22,15 @@ export interface PoolFindings {
 type PoolStatus = NonNullable<StreamingServer['status']>;
 type ServerStatus = NonNullable<PoolStatus['servers']>[number];
 
+const isRefused = (status: Pick<ReportedStatus, 'faults'>): boolean => status.faults.some(({ advisory }) => !advisory);
+
 export const isStreaming = ({ reachable, status }: ServerView): boolean =>
-  reachable && status?.state === 'Streaming' && status.faults.length === 0;
+  reachable && status?.state === 'Streaming' && !isRefused(status);
 
 function stateOf({ reachable, status }: ServerView): ServerStatus['state'] {
   if (!status) return 'Starting';
   if (!reachable) return 'Unreachable';
-  return status.faults.length > 0 ? 'Refused' : status.state;
+  return isRefused(status) ? 'Refused' : status.state;
 }
 
 function serverStatus(view: ServerView): ServerStatus {

@@ -64,6 +64,7 @@ test.each([
 test('an HTTP port of the Farm that the server was not started with is a fault that names both', () => {
   expect(httpPortFault(site({ http: { enabled: true, port: 8080 } }), config)).toMatchObject({
     code: 'HttpPortDiffers',
+    advisory: true,
     message: expect.stringMatching(/boot\.http\.port is 8080.*started with 8069/),
   });
 });

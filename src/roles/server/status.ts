@@ -69,6 +69,7 @@ export function httpPortFault(
   if (!http?.enabled || http.port === ports.http) return undefined;
   return {
     code: 'HttpPortDiffers',
+    advisory: true,
     message: `boot.http.port is ${http.port}, and this server was started with ${ports.http}: it changes when the server is rolled out (spec.rollout of the StreamingServer)`,
   };
 }
