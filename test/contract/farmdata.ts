@@ -36,7 +36,7 @@ export function farmDataContract(implementation: string, create: () => Promise<F
 
     beforeAll(async () => {
       harness = await create();
-    }, 30_000);
+    });
     afterAll(() => harness.close());
 
     test('a source without a farm says NotLoaded to every question', async () => {

@@ -152,4 +152,4 @@ test('a server with two cards answers the known machine of its own network, and 
     otherNetwork: { heard: [], sent: 0 },
     again: true,
   });
-}, 30_000);
+});

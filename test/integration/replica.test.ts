@@ -358,7 +358,7 @@ describe('two projectors', () => {
     expect([state, states]).toEqual(['free', []]);
     value(await taken);
     await projector.close();
-  }, 15_000);
+  });
 
   test('Redis alone fences too: a leader that lost the database to another one writes nothing', async () => {
     await scene.atPrimary((redis) => redis.hset(META, 'epoch', 999));
@@ -404,14 +404,14 @@ describe('a primary that is lost', () => {
     );
     expect(value(await scene.replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
     expect(await scene.equal()).toBe(true);
-  }, 20_000);
+  });
 
   test('then a projector fills it and lets the follower in', async () => {
     value(await addDevices(scene.database, [aDevice({ name: 'late', macs: ['52:54:00:00:00:99'] })], command));
     projector = scene.project(2);
     await until('the follower has the new device', async () => value(await scene.replica.deviceByName('late')), 15_000);
     await inSync(scene, projector);
-  }, 30_000);
+  });
 
   test('a follower that is killed comes back from its own disk, with primary and projector gone', async () => {
     await projector.close();
@@ -422,7 +422,7 @@ describe('a primary that is lost', () => {
     const snapshot = await until('it answers', async () => value(await scene.replica.snapshot()));
     expect(sorted(snapshot).vdisks).toEqual(aFarm().vdisks);
     await scene.primary.start();
-  }, 30_000);
+  });
 });
 
 describe('a database that is lost', () => {
@@ -511,7 +511,7 @@ describe('sessions', () => {
     expect(await stored()).toEqual([]);
     await third.sessions.close();
     await third.journal.close();
-  }, 30_000);
+  });
 
   test('nothing overtakes the journal, and what stands in the way of its replay only delays it', async () => {
     const hide = (text: string) => database.run((db) => sql.raw(text).execute(db));

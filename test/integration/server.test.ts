@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { addDevices } from '../../src/database/devices.ts';
 import { sessions } from '../../src/database/servers.ts';
 import { decode, encode, type Packet } from '../../src/dhcp/packet.ts';
@@ -21,9 +21,6 @@ import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
 import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { until } from '../setup/services.ts';
 
-/** A start on a busy machine; the hung folder is looked at for 5 s before it is given up. */
-const DEADLINE_MS = 60_000;
-jest.setTimeout(DEADLINE_MS);
 const UNKNOWN_MAC = '52:54:00:00:00:99';
 
 let farm: LoopbackFarm;

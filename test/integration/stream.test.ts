@@ -105,7 +105,7 @@ test('a read that misses the page cache is announced by WAIT, and right', async 
   // A file system in memory keeps the file: then there is nothing to wait for.
   expect(waited).toBe(resident === 0);
   client.close();
-}, 30_000);
+});
 
 test('a ticket of one server attaches at another, after the first was killed', async () => {
   const [first, second] = [await serve([]), await serve([])];
@@ -117,4 +117,4 @@ test('a ticket of one server attaches at another, after the first was killed', a
   await killed(first.child);
   expect(patternMismatch(await standby.read(8_192, 65_536), 8_192)).toBeUndefined();
   client.close();
-}, 30_000);
+});
