@@ -38,21 +38,23 @@ static int link_for(struct session *s, const struct entry *server) {
     if (found != NONE) return found;
     for (int i = 0; i < MAX_SERVERS; i++) {
         struct link *l = &s->links[i];
-        const bool idle = l->state == AWAY && !server_list_has(&s->identity->servers, &l->server);
-        if (l->server.family != 0 && !idle) continue;
+        if (l->server.family != 0) continue;
         *l = (struct link){.server = *server};
         return i;
     }
     return NONE;
 }
 
-/* Links for the servers of the list; those that left it stay only while they are in use. */
+/* A server that left the list stays only while it is in use. */
+static void forget_unlisted(struct session *s, int link) {
+    struct link *l = &s->links[link];
+    if (l->state == AWAY && !server_list_has(&s->identity->servers, &l->server)) l->server.family = 0;
+}
+
+/* Links for the servers of the list. */
 static void take_list(struct session *s, int64_t now) {
     const struct server_list *list = &s->identity->servers;
-    for (int i = 0; i < MAX_SERVERS; i++) {
-        struct link *l = &s->links[i];
-        if (l->server.family != 0 && l->state == AWAY && !server_list_has(list, &l->server)) l->server.family = 0;
-    }
+    for (int i = 0; i < MAX_SERVERS; i++) forget_unlisted(s, i);
     for (unsigned i = 0; i < list->count; i++) {
         const bool known = link_of(s, &list->entries[i]) != NONE;
         const int at = link_for(s, &list->entries[i]);
@@ -94,6 +96,7 @@ void session_attached(struct session *s, int link, int64_t now) {
         s->identity->counters.moves++;
         s->links[old].state = AWAY;
         s->links[old].next_us = now + PROBE_MAX_US;
+        forget_unlisted(s, old);
         make_current(s, link, now);
     } else if (s->standby == NONE || s->standby == link) {
         s->standby = link;
@@ -127,6 +130,7 @@ void session_leave(struct session *s, int link, const char *why, int64_t retry_u
         if (s->standby != NONE && s->links[s->standby].state == UP) make_current(s, s->standby, now);
         else s->standby = NONE;
     }
+    forget_unlisted(s, link);
     publish(s);
 }
 

@@ -19,8 +19,12 @@ static struct server {
     uint32_t session;
     uint64_t number, instance;
     struct traffic_keys keys;
-    unsigned reads, pings, byes;
+    unsigned reads, pings, byes, logins, lists;
+    uint16_t login_flags;
 } servers[FARM];
+/* What every server says of all. */
+static uint32_t list_version;
+static bool listed[FARM], renewals_refused;
 
 static struct {
     int64_t at;
@@ -67,9 +71,28 @@ static void put_entry(uint8_t *out, const struct entry *entry) {
     memcpy(out + 4, entry->address, 16);
 }
 
+static unsigned put_list(uint8_t *out) {
+    unsigned count = 0;
+    for (int i = 0; i < FARM; i++)
+        if (listed[i]) put_entry(out + count++ * ENTRY_BYTES, &servers[i].entry);
+    return count;
+}
+
 static void on_login(int index, const uint8_t *bytes) {
     uint8_t out[MAX_PACKET_BYTES] = {TICKET, 1}, secret[32], key[16];
-    const size_t n = 88 + 8 + FARM * ENTRY_BYTES + TAG_BYTES;
+    servers[index].logins++;
+    servers[index].login_flags = get16(bytes + 54);
+    if (renewals_refused && (servers[index].login_flags & LOGIN_RENEW) != 0) {
+        static const char WHY[] = "the farm is being moved";
+        out[0] = REFUSE;
+        memcpy(out + 16, bytes + 16, 16);
+        put16(out + 34, sizeof WHY - 1);
+        memcpy(out + 40, WHY, sizeof WHY - 1);
+        arrive(index, out, 40 + sizeof WHY - 1, TRIP_US);
+        return;
+    }
+    const unsigned count = put_list(out + 96);
+    const size_t n = 88 + 8 + count * ENTRY_BYTES + TAG_BYTES;
     memset(secret, 7, sizeof secret);
     memcpy(out + 16, bytes + 16, 16);
     crypto_scalarmult_base(out + 32, secret);
@@ -78,10 +101,9 @@ static void on_login(int index, const uint8_t *bytes) {
     out[76] = (uint8_t)mode;
     out[77] = 1;
     put16(out + 78, 8);
-    put32(out + 80, 1);
-    put16(out + 84, FARM);
+    put32(out + 80, list_version);
+    put16(out + 84, (uint16_t)count);
     memcpy(out + 88, "a ticket", 8);
-    for (int i = 0; i < FARM; i++) put_entry(out + 96 + i * ENTRY_BYTES, &servers[i].entry);
     uint8_t shared[32], salt[64], both[48];
     if (crypto_scalarmult(shared, secret, bytes + 56) != 0) abort();
     memcpy(salt, bytes + 56, 32);
@@ -108,7 +130,7 @@ static void on_attach(int index, const uint8_t *bytes) {
     put16(out + 56, SEGMENT);
     out[58] = (uint8_t)mode;
     out[59] = 1;
-    put32(out + 60, 1);
+    put32(out + 60, list_version);
     put64(out + 64, (uint64_t)DISK_MIB << 20);
     sign(out, sizeof out, server->keys.server_tag);
     arrive(index, out, sizeof out, TRIP_US);
@@ -154,6 +176,19 @@ static void on_read(int index, const uint8_t *bytes) {
     }
 }
 
+static void on_servers(int index) {
+    struct server *server = &servers[index];
+    uint8_t out[24 + FARM * ENTRY_BYTES + TAG_BYTES];
+    answer_header(out, sizeof out, server, LIST, ++server->number);
+    const unsigned count = put_list(out + 24);
+    const size_t n = 24 + count * ENTRY_BYTES + TAG_BYTES;
+    put32(out + 16, list_version);
+    put16(out + 20, (uint16_t)count);
+    sign(out, n, server->keys.server_tag);
+    server->lists++;
+    arrive(index, out, n, TRIP_US);
+}
+
 static void on_send(void *context, const struct entry *to, const uint8_t *bytes, size_t n) {
     (void)context;
     for (int i = 0; i < FARM; i++) {
@@ -170,12 +205,13 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
             memcpy(out + 16, bytes + n - 16, 16);
             if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
         } else if (bytes[0] == READ) on_read(i, bytes);
+        else if (bytes[0] == SERVERS) on_servers(i);
         else if (bytes[0] == BYE) server->byes++;
         else if (bytes[0] == PING) {
             server->pings++;
             answer_header(out, 48, server, PONG, ++server->number);
             out[16] = STREAMING;
-            put32(out + 20, 1);
+            put32(out + 20, list_version);
             memcpy(out + 24, bytes + 24, 8);
             sign(out, 48, server->keys.server_tag);
             arrive(i, out, 48, TRIP_US);
@@ -236,8 +272,11 @@ static void begin(enum mode wanted) {
     mode = wanted;
     loss_in_100 = done = 0;
     trouble = NO_TROUBLE;
+    renewals_refused = false;
+    list_version = 1;
     now = MS(1000);
     for (int i = 0; i < FARM; i++) {
+        listed[i] = true;
         servers[i].entry = (struct entry){.family = 4, .state = STREAMING, .port = 6910, .address = {10, 0, 0, (uint8_t)(11 + i)}};
         identity.servers.entries[i] = servers[i].entry;
     }
@@ -370,6 +409,73 @@ static void a_new_client_goes_on_with_the_ticket(void) {
     CHECK(read_ms(0, 4096, 100) >= 0, "and reads");
 }
 
+static void a_new_list_is_fetched_and_followed(void) {
+    begin(AUTHENTICATED);
+    const int gone = server_of(s->standby), serving = server_of(s->current);
+    const int third = 3 - gone - serving;
+    const unsigned asked = servers[third].reads;
+    list_version = 2;
+    listed[gone] = false;
+    pass(MS(7000)); /* a PONG of the stand-by or of the one that serves tells the version */
+    CHECK(servers[serving].lists == 1, "asked for once, of the one that serves: %u", servers[serving].lists);
+    CHECK(identity.servers.count == 2 && identity.servers.version == 2, "two are left");
+    CHECK(server_of(s->current) == serving && identity.counters.failovers == 0, "nobody is left for it");
+    servers[gone].session = 0; /* it ends and is there again */
+    pass(MS(7000));
+    CHECK(server_of(s->standby) == third && s->links[s->standby].state == UP, "the one that left is not asked again");
+    listed[gone] = true;
+    servers[third].dead = true;
+    list_version = 3;
+    pass(MS(14000));
+    CHECK(server_of(s->standby) == gone && s->links[s->standby].state == UP, "a server that joined is taken: %d", server_of(s->standby));
+    CHECK(servers[third].reads == asked && read_ms(0, 4096, 100) >= 0, "and reads go on");
+}
+
+static void an_empty_list_is_not_believed(void) {
+    begin(AUTHENTICATED);
+    list_version = 2;
+    memset(listed, 0, sizeof listed);
+    pass(MS(7000));
+    CHECK(identity.servers.count == FARM, "a server that sees nobody is no reason to forget everybody");
+    CHECK(s->current != NONE && s->standby != NONE, "both stay");
+}
+
+static void a_ticket_is_renewed_at_half_its_life(void) {
+    begin(AUTHENTICATED);
+    const int serving = server_of(s->current), standby = server_of(s->standby);
+    CHECK(identity.renew_us > now + MS(1000) * 3600 * 24 * 3 && identity.renew_us < now + MS(1000) * 3600 * 24 * 4, "3.5 days");
+    uint8_t before[32];
+    memcpy(before, identity.session_key, sizeof before);
+    identity.renew_us = now;
+    pass(MS(200));
+    CHECK(servers[serving].logins == 2 && servers[serving].login_flags == LOGIN_RENEW, "by the ticket, of the one that serves");
+    CHECK(memcmp(before, identity.session_key, sizeof before) != 0 && identity.renew_us > now, "another key, for as long again");
+    CHECK(read_ms(0, 4096, 100) < 5 && identity.counters.failovers == 0, "sessions that are there stay");
+    servers[standby].dead = true;
+    pass(MS(12000));
+    CHECK(s->standby != NONE && s->links[s->standby].state == UP && server_of(s->standby) != standby, "new ones are made with the new key");
+}
+
+static void a_renewal_that_is_refused_is_tried_again_later(void) {
+    begin(AUTHENTICATED);
+    const int serving = server_of(s->current);
+    renewals_refused = true;
+    identity.renew_us = now;
+    pass(MS(5000));
+    CHECK(servers[serving].logins == 2, "once, not again and again: %u", servers[serving].logins);
+    CHECK(identity.renew_us > now + MS(1000) * 3600 && identity.renew_us < now + MS(1000) * 3600 * 4, "in three hours");
+    CHECK(identity.ticket_bytes == 8 && read_ms(0, 4096, 100) >= 0, "the ticket is as good as before");
+}
+
+static void a_ticket_of_another_disk_is_not_taken(void) {
+    begin(AUTHENTICATED);
+    identity.disk_bytes += 512;
+    identity.renew_us = now;
+    pass(MS(5000));
+    CHECK(identity.counters.drops[DROP_SIZE] > 0, "another disk under a mounted root");
+    CHECK(s->current != NONE && read_ms(0, 4096, 100) >= 0, "and it goes on as it was");
+}
+
 int main(void) {
     if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
     srandom(SEED);
@@ -384,6 +490,11 @@ int main(void) {
     a_move_attaches_there_first();
     our_own_sleep_is_not_the_servers_silence();
     a_new_client_goes_on_with_the_ticket();
+    a_new_list_is_fetched_and_followed();
+    an_empty_list_is_not_believed();
+    a_ticket_is_renewed_at_half_its_life();
+    a_renewal_that_is_refused_is_tried_again_later();
+    a_ticket_of_another_disk_is_not_taken();
     free(s);
     return report();
 }
