@@ -134,6 +134,43 @@ export async function addDevices(database: Database, devices: readonly Device[],
   return done.ok ? done.value : done;
 }
 
+/** How the name of a device is made that nobody named: the prefix, and the next number. */
+export interface Numbering {
+  readonly namePrefix: string;
+  /** At least so many, with zeros in front. */
+  readonly digits: number;
+}
+
+/**
+ * Adds a machine under the name that comes after the highest of its prefix. Servers that meet the same machine, or several, at once wait for each
+ * other: one MAC becomes one device, and whoever comes second gets it.
+ */
+export async function enrolDevice(
+  database: Database,
+  machine: Omit<Device, 'name'>,
+  { namePrefix, digits }: Numbering,
+  actor: Actor,
+): Answer<Device> {
+  const done = await database.run((db) =>
+    db.transaction().execute(async (trx): Promise<Result<Device, Fault<'Conflict'>>> => {
+      await sql`select pg_advisory_xact_lock(hashtext('bootfarm: names of devices'))`.execute(trx);
+      const there = await readNeighbours(trx, [{ ...machine, name: '' }]);
+      const [known] = machine.macs.flatMap((mac) => there.byMac.get(mac) ?? []);
+      if (known) return ok(known);
+      // Longer numbers are names that somebody gave.
+      const { rows } = await sql<{ last: number }>`select coalesce(max(number::integer), 0) as last
+        from (select substr(name, ${namePrefix.length + 1}) as number from device where starts_with(name, ${namePrefix})) as named
+        where number ~ '^[0-9]{1,9}$'`.execute(trx);
+      const device = { ...machine, name: `${namePrefix}${String((rows[0]?.last ?? 0) + 1).padStart(digits, '0')}` };
+      const verdict = judgeDevice(device, there);
+      if (!verdict.ok) return fail('Conflict', verdict.error.message);
+      await insertDevices(trx, [device], actor);
+      return ok(device);
+    }),
+  );
+  return done.ok ? done.value : done;
+}
+
 /** Devices of one statement: well within 2 s, triggers included. */
 const SLICE = 1_000;
 

@@ -210,7 +210,9 @@ const spec = object(
       object('How a machine that the farm does not know becomes a device, where boot.unknownDevices is AutoAdd.', {
         collection: label('The collection that it joins.'),
         namePrefix: optional(pattern('Start of its name. Default: pc.', 48, '^[a-z0-9]([-a-z0-9]*)$')),
-        digits: optional(integer('Digits of the number behind it. Default: 4.', 1, 9)),
+        digits: optional(
+          integer('Digits of the number behind it: one more than the highest there is. Default: 4.', 1, 9),
+        ),
       }),
     ),
     versions: optional(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { connect, type Database, type DatabaseState } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
-import { addDevices, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
+import { addDevices, enrolDevice, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { type Projection, project, remove, setVersionContent, snapshot } from '../../src/database/project.ts';
 import {
@@ -291,6 +291,57 @@ describe('devices', () => {
       { action: 'add', source: 'command', who: 'test', before: null, after: second },
       { action: 'remove', before: second, after: null },
     ]);
+  });
+});
+
+describe('a machine that is enrolled', () => {
+  let database: Database;
+  const how = { namePrefix: 'pc', digits: 4 };
+  const actor = { source: 'auto-add', who: 'node-a' } as const;
+  const machine = (last: string) => {
+    const { name: _, ...rest } = aDevice({ macs: [`52:54:00:00:01:${last}`] });
+    return rest;
+  };
+  const enrol = async (last: string, numbering = how) =>
+    value(await enrolDevice(database, machine(last), numbering, actor)).name;
+  beforeAll(async () => {
+    database = await fresh('enrolled');
+    await loadDatabase(database, { snapshot: aFarm(), devices: [], sessions: [] });
+  });
+
+  test('gets the first number, and the next one the next', async () => {
+    expect(await enrol('01')).toBe('pc0001');
+    expect(await enrol('02')).toBe('pc0002');
+    expect(value(await listDevices(database))).toEqual(
+      ['1', '2'].map((n) => ({ ...machine(`0${n}`), name: `pc000${n}` })),
+    );
+  });
+
+  test('is the device that it is already', async () => {
+    expect(await enrol('02')).toBe('pc0002');
+    expect(value(await listDevices(database))).toHaveLength(2);
+  });
+
+  test('comes after the highest number, whatever the names that are none, and outgrows the digits', async () => {
+    const names = ['pc0041', 'pc-boss', 'pc99x', 'pc525400000099', 'room-9999', 'pcs9999'];
+    const there = names.map((name, n) => aDevice({ name, macs: [`52:54:00:00:02:0${n}`] }));
+    value(await addDevices(database, there, command));
+    expect(await enrol('03')).toBe('pc0042');
+    expect(await enrol('04', { namePrefix: 'pc', digits: 1 })).toBe('pc43');
+    expect(await enrol('05', { namePrefix: 'room-', digits: 2 })).toBe('room-10000');
+  });
+
+  test('at several servers at once, is one device; many machines are as many, each with its own number', async () => {
+    const lasts = Array.from({ length: 24 }, (_, n) => String(10 + (n % 8)));
+    const names = await Promise.all(lasts.map((last) => enrol(last)));
+    expect(new Set(names).size).toBe(8);
+    expect(names.slice(0, 8)).toEqual(names.slice(8, 16));
+  });
+
+  test('is refused with the reason when its collection is gone', async () => {
+    expect(await enrolDevice(database, { ...machine('66'), collection: 'x' }, how, actor)).toMatchObject({
+      error: { code: 'Conflict', message: expect.stringContaining('no collection x') },
+    });
   });
 });
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { addDevices } from '../../src/database/devices.ts';
+import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
 import { sessions } from '../../src/database/servers.ts';
 import { decode, encode, type Packet } from '../../src/dhcp/packet.ts';
 import type { FarmSnapshot, Store, Version } from '../../src/farm/model.ts';
@@ -255,6 +255,29 @@ test('a change of the stream’s mode is taken up by the running server', async 
   await farm.project(snapshot());
   await until('and Authenticated again', async () => (await modeOf(a)) === 'Authenticated');
   session = await attached(a);
+});
+
+test('where the site adds unknown machines, one that two servers meet at once becomes one device and boots', async () => {
+  const { farm: row, sites } = snapshot();
+  const adds = sites.map((site) => ({ ...site, boot: { ...site.boot, unknownDevices: 'AutoAdd' } as const }));
+  const autoAdd = { collection: 'room-101', namePrefix: 'pc', digits: 4 };
+  await farm.project(snapshot({ sites: adds, farm: { ...row, autoAdd } }));
+  await until('it is known to both', () =>
+    Promise.all([a, b].map((server) => bootToken(server, UNKNOWN_MAC))).then(([one, other]) => one && other),
+  );
+  expect(must(await listDevices(farm.database)).map(({ name, macs }) => [name, ...macs])).toEqual([
+    ['pc0001', PC_MAC],
+    ['pc0002', UNKNOWN_MAC],
+  ]);
+  await visitor(async (from) => {
+    const ticket = await from.login(a.stream, await bootToken(a, UNKNOWN_MAC), { redirected: true });
+    const added = await from.attach(a.stream, ticket, { role: 'serve' });
+    expect(patternMismatch(await added.read(0, 4_096), 0)).toBeUndefined();
+    added.bye();
+    await until('it is gone', async () => (await a.metric('bootfarm_server_devices')) === 1);
+  });
+  must(await removeDevice(farm.database, 'pc0002', { source: 'command', who: 'test' }));
+  await farm.project(snapshot());
 });
 
 test('a store whose folder hangs is Unreachable, and the rest is looked at, ready and served on', async () => {

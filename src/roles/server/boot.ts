@@ -1,10 +1,9 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
 import type { Database } from '../../database/connection.ts';
-import { addDevices } from '../../database/devices.ts';
+import { enrolDevice } from '../../database/devices.ts';
 import type { Verdict } from '../../dhcp/answer.ts';
 import { type BootDecision, decideBoot } from '../../farm/boot.ts';
 import type { FarmData } from '../../farm/data.ts';
-import type { Device, Farm } from '../../farm/model.ts';
 import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../../farm/token.ts';
 import type { Machine } from '../../httpboot/server.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
@@ -71,25 +70,20 @@ export async function decide(options: BootOptions, machine: Machine): Promise<Re
   const decided = await lookUp(options, machine);
   const farm = options.view.snapshot?.farm;
   if (!decided.ok || decided.value.kind !== 'unknown' || decided.value.action !== 'AutoAdd' || !farm) return decided;
-  const device = newDevice(farm, machine);
-  if (!device)
+  if (!farm.autoAdd)
     return fail('AutoAddUnset', `farm ${farm.name} adds unknown devices, but spec.autoAdd does not say how: set it`);
-  const added = await addDevices(options.database, [device], { source: 'auto-add', who: options.server });
-  if (!added.ok) return fail(added.error.code, `device ${device.name} could not be added: ${added.error.message}`);
-  options.log.info({ device: device.name, ...machine }, 'device added');
-  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, device, nowSeconds());
-  return decision ? ok(decision) : decided;
-}
-
-/** The name is made from the MAC, so that two servers that meet the machine at once agree. */
-export function newDevice({ autoAdd }: Farm, { mac, uuid }: Machine): Device | undefined {
-  if (!autoAdd) return undefined;
-  return {
-    name: `${autoAdd.namePrefix}${mac.replaceAll(':', '')}`,
+  const { mac, uuid } = machine;
+  const wanted = {
     macs: [mac],
     ...(uuid === undefined ? {} : { uuid }),
-    collection: autoAdd.collection,
+    collection: farm.autoAdd.collection,
     enabled: true,
     properties: {},
   };
+  const added = await enrolDevice(options.database, wanted, farm.autoAdd, { source: 'auto-add', who: options.server });
+  if (!added.ok) return fail(added.error.code, `machine ${mac} could not be added to the farm: ${added.error.message}`);
+  const device = added.value;
+  options.log.info({ device: device.name, ...machine }, 'device added');
+  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, device, nowSeconds());
+  return decision ? ok(decision) : decided;
 }
