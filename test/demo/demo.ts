@@ -1,6 +1,7 @@
 /**
  * `make demo`: the whole story on a cluster of its own, told as it goes, and left running. `make demo-down` ends it. CLUSTER=existing plays on the
- * cluster of the current kubeconfig: with IMAGE its nodes pull that one, with BRIDGE machines are plugged into a bridge of this machine.
+ * cluster of the current kubeconfig: with IMAGE its nodes pull that one, with BRIDGE machines are plugged into a bridge of this machine. Told again
+ * over a demo that runs, it switches its machines off and begins with one server.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import {
   openFarm,
   prepare,
   secondServer,
+  switchOff,
 } from './steps.ts';
 
 const { CLUSTER, IMAGE = OWN_IMAGE, BRIDGE } = process.env;
@@ -37,6 +39,7 @@ async function existing(): Promise<DemoFarm> {
   mkdirSync(STATE, { recursive: true });
   const found = new DemoFarm(await existingSite(STATE, IMAGE, BRIDGE), say);
   say(`nodes ${found.site.nodes.map(({ name }) => name).join(', ')}; image ${IMAGE}`);
+  await switchOff(STATE, say);
   await found.placeDisk(diskFolder());
   say(`the disk of the machines is in ${STORE_FOLDER} of each node`);
   return found;

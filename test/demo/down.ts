@@ -2,18 +2,16 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { stopCluster } from '../cluster/cluster.ts';
-import { endProcesses, recordedNames } from '../cluster/processes.ts';
 import { attempt, runAsync } from '../cluster/run.ts';
 import { DISK_FILES, NAMESPACE, OPERATOR_NAMESPACE, STORE_FOLDER } from './farm.ts';
+import { endMachines } from './machines.ts';
 import { removeHelpers } from './site.ts';
 
 const STATE = join(import.meta.dirname, '../../.build/demo');
 
 /** What was there before stays: other folders of the nodes, and a CRD as long as somebody else has resources of it. */
 async function leaveCluster(): Promise<void> {
-  const machines = recordedNames(STATE);
-  await endProcesses(STATE, machines);
-  for (const name of machines) attempt('ip', 'link', 'delete', `tap-${name}`);
+  await endMachines(STATE);
   const resources = ['streamingservers', 'vdisks', 'stores', 'farms'].map((plural) => `${plural}.bootfarm.io`);
   for (const resource of resources) {
     attempt('kubectl', '-n', NAMESPACE, 'annotate', resource, '--all', 'bootfarm.io/confirm-delete=yes');

@@ -9,6 +9,7 @@ import { recordProcess } from '../cluster/processes.ts';
 import { until } from '../cluster/run.ts';
 import { type Machine, startMachine } from '../e2e/machine/machine.ts';
 import { DemoFarm, type FarmStatus, type PoolStatus, type Say, STORE_FOLDER, type VDiskStatus } from './farm.ts';
+import { endMachines, machineFolder } from './machines.ts';
 import { type OwnSite, ownSite } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -40,13 +41,14 @@ export interface Booted {
   readonly server: string;
 }
 
-/** Cluster, DHCP server, the image on the nodes, the disk in their stores. The image must be built: `make image`. */
+/** Cluster, DHCP server, the image on the nodes, the disk in their stores; machines of an earlier run go. The image must be built: `make image`. */
 export async function prepare(
   stateDirectory: string,
   say: Say,
   options: Partial<ClusterOptions> = {},
 ): Promise<DemoFarm<OwnSite>> {
   const cluster = await startCluster({ stateDirectory, ...options }, say);
+  await switchOff(stateDirectory, say, cluster.namespace);
   await startDhcp(cluster);
   say('a plain DHCP server gives addresses on the bridge');
   await loadImage(cluster, join(root, '.build/image.tar'));
@@ -55,6 +57,12 @@ export async function prepare(
   await farm.placeDisk(diskFolder());
   say(`the disk of the machines is in ${STORE_FOLDER} of each node`);
   return farm;
+}
+
+/** Machines of an earlier run: nobody may read from a disk that is placed again. */
+export async function switchOff(stateDirectory: string, say: Say, namespace?: string): Promise<void> {
+  const names = await endMachines(stateDirectory, namespace);
+  if (names.length > 0) say(`switched off from the run before: ${names.join(', ')}`);
 }
 
 export const diskFolder = (): string =>
@@ -97,7 +105,7 @@ export async function boot(farm: DemoFarm, number: number, firmware: 'bios' | 'u
     ...lan,
     mac: macOf(number),
     firmware,
-    stateDirectory: join(stateDirectory, 'machines', name),
+    stateDirectory: machineFolder(stateDirectory, name),
   });
   recordProcess(stateDirectory, name, machine.pid);
   await machine.waitFor(/bootfarm: up /, BOOT_MS);
