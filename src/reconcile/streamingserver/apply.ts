@@ -12,7 +12,7 @@ import { labelsOf, POOL_LABEL, serverName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
 import { deployment, type ServerPlan, serverConfig, settingsHash } from './objects.ts';
 
-/** A server as it should run: what its Secret holds, and the digest of all that only a new start takes up. */
+/** A server as it should run: what its Secret holds, and the digest of all that restarts it, the template of its pod too. */
 export interface WantedServer {
   readonly plan: ServerPlan;
   readonly files: Readonly<Record<string, string>>;
@@ -33,7 +33,7 @@ export function wantedServer(plan: ServerPlan, { databaseUri, primary }: Infrast
         })
       : '',
   };
-  return { plan, files, settings: settingsHash([...Object.values(files), plan.pool.spec.image ?? plan.image]) };
+  return { plan, files, settings: settingsHash([...Object.values(files), JSON.stringify(deployment(plan, ''))]) };
 }
 
 /** `live` is its Deployment as last seen. */
