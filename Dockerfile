@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && chmod +x dist/main.js && npm prune --omit=dev --no-audit --no-fund
 
 FROM ${BASE}
 # postgresql and redis-server: the embedded database and the replica. libsodium23: tags of the stream. ipxe: the boot files.
@@ -24,6 +24,8 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json ./
+# For people: kubectl exec … -- bootfarm device list.
+RUN ln -s /app/dist/main.js /usr/local/bin/bootfarm
 ENV NODE_ENV=production
 USER 65532:65532
 ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/main.js"]

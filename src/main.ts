@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --enable-source-maps
 /** The one entry point: the first argument is the role. */
 import { Command } from 'commander';
 import { deviceCommand } from './roles/device.ts';

@@ -47,8 +47,12 @@ class Refusal extends Error {}
 export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
   const command = new Command('device')
     .description('target devices: which machines the farm knows')
-    .option('--database-uri-file <file>', 'file that holds the uri of the farm database')
-    .addHelpText('after', '\nWithout --database-uri-file the uri is read from the environment: BOOTFARM_DATABASE_URI.')
+    .addOption(
+      new Option('--database-uri-file <file>', 'file that holds the uri of the farm database; a server has it set').env(
+        'BOOTFARM_DATABASE_URI_FILE',
+      ),
+    )
+    .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
 
   /** Runs with a connection that is closed whatever happens; refusals become one line. */
@@ -227,7 +231,9 @@ async function readUri(options: { databaseUriFile?: string }): Promise<string> {
   if (options.databaseUriFile !== undefined) return (await readText(options.databaseUriFile)).trim();
   const { BOOTFARM_DATABASE_URI } = process.env;
   if (BOOTFARM_DATABASE_URI) return BOOTFARM_DATABASE_URI;
-  throw new Refusal('which database? Give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI');
+  throw new Refusal(
+    'which database? Run it in a server of the farm, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI',
+  );
 }
 
 async function readText(file: string | number): Promise<string> {

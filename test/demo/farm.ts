@@ -171,11 +171,7 @@ export class DemoFarm<S extends Site = Site> {
     const [server] = await this.streaming();
     if (!server) throw new Error('no server streams');
     const pod = await this.serverPod(server.name);
-    const [command = '', ...rest] = args;
-    return this.kubectl(
-      ...['exec', pod.metadata.name, '-c', 'server', '--', 'node', '/app/dist/main.js', command],
-      ...['--database-uri-file', '/etc/bootfarm/server/database-uri', ...rest],
-    );
+    return this.kubectl('exec', pod.metadata.name, '--', 'bootfarm', ...args);
   }
 
   async addDevice(name: string, mac: string): Promise<void> {

@@ -12,6 +12,7 @@ const GRACE_BEYOND_DRAIN_SECONDS = 15;
 const FILE_THREADS = 16;
 const DEFAULT_LIMITS = { maxDevices: 4_000, maxBooting: 500 };
 const CONFIG = '/etc/bootfarm';
+const DATABASE_URI_FILE = `${CONFIG}/server/database-uri`;
 const RUN = '/run/bootfarm';
 
 export interface ServerPlan {
@@ -43,7 +44,7 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
     stateDirectory: `${stateDirectory(pool)}/${metadata.name}`,
     ports: portsOf(pool, httpPort),
     replicaSocket: `${RUN}/redis.sock`,
-    databaseUriFile: `${CONFIG}/server/database-uri`,
+    databaseUriFile: DATABASE_URI_FILE,
     keysDirectory: `${CONFIG}/keys`,
     tlsDirectory: `${CONFIG}/server`,
     ...(spec.logLevel === undefined ? {} : { logLevel: spec.logLevel }),
@@ -110,7 +111,10 @@ export function deployment(plan: ServerPlan, settings: string): object {
       strategy: { type: 'Recreate' },
       selector: { matchLabels: labels },
       template: {
-        metadata: { labels, annotations: { [HASH_ANNOTATION]: settings } },
+        metadata: {
+          labels,
+          annotations: { [HASH_ANNOTATION]: settings, 'kubectl.kubernetes.io/default-container': 'server' },
+        },
         spec: {
           hostNetwork: true,
           dnsPolicy: 'ClusterFirstWithHostNet',
@@ -135,6 +139,8 @@ export function deployment(plan: ServerPlan, settings: string): object {
               env: [
                 { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
                 { name: 'BOOTFARM_RELEASE', value: plan.release },
+                // For people who run `bootfarm device` in here.
+                { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
                 { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
               ],
               ports: [
