@@ -1,11 +1,20 @@
 import { expect, test } from '@jest/globals';
-import { COUNTS_EVERY_MS, keepDevices, keepWords, Quiet } from './quiet.ts';
+import type { Condition } from '../resources/conditions.ts';
+import { BEGINNING_MS, COUNTS_EVERY_MS, keepDevices, keepWords, Quiet } from './quiet.ts';
 import { Recent } from './recent.ts';
 
 interface Status {
+  readonly observedGeneration?: number;
+  readonly conditions?: readonly Condition[];
   readonly devices?: number;
   readonly state: string;
 }
+
+const judged = (status: 'True' | 'False', observedGeneration = 1): Status => ({
+  observedGeneration,
+  conditions: [{ type: 'Ready', status, reason: 'Settled', message: '', lastTransitionTime: '2026-11-23T12:00:00Z' }],
+  state: 'A',
+});
 
 test('the first move of a count is told at once, the next ones not before 30 s, everything else at once', () => {
   const quiet = new Quiet();
@@ -22,6 +31,34 @@ test('the first move of a count is told at once, the next ones not before 30 s, 
   expect(look(5, 'B', COUNTS_EVERY_MS + 1)).toEqual({ devices: 5, state: 'B' });
   quiet.forget('default/main');
   expect(look(6, 'B', COUNTS_EVERY_MS + 2)).toEqual({ devices: 6, state: 'B' });
+});
+
+test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'before' | 'after' }>([
+  { what: 'takes no verdict back at first', after: judged('False'), atMs: BEGINNING_MS - 1, told: 'before' },
+  { what: 'does once it must know', after: judged('False'), atMs: BEGINNING_MS, told: 'after' },
+  { what: 'tells at once what follows from another spec', after: judged('False', 2), atMs: 0, told: 'after' },
+  { what: 'tells at once what is no verdict', after: { ...judged('True'), state: 'B' }, atMs: 0, told: 'after' },
+  {
+    what: 'tells at once of what had no status',
+    before: { state: 'A' },
+    after: judged('False'),
+    atMs: 0,
+    told: 'after',
+  },
+])('a leader that has just begun $what', ({ before = judged('True'), after, atMs, told }) => {
+  const quiet = new Quiet();
+  const look = (nowMs: number): Status => quiet.status<Status>('default/main', before, after, (found) => found, nowMs);
+  quiet.status<Status>('default/other', undefined, before, (found) => found, 1_000);
+  expect(look(1_000 + atMs)).toBe(told === 'before' ? before : after);
+});
+
+test('one that leads again begins again', () => {
+  const quiet = new Quiet();
+  const look = (nowMs: number): Status =>
+    quiet.status<Status>('default/main', judged('True'), judged('False'), (found) => found, nowMs);
+  expect([look(0), look(BEGINNING_MS)]).toEqual([judged('True'), judged('False')]);
+  quiet.rest();
+  expect(look(BEGINNING_MS + 1)).toEqual(judged('True'));
 });
 
 test('a condition keeps its words while it says the same', () => {

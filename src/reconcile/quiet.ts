@@ -1,18 +1,33 @@
-/** Counts move by themselves; a status tells them at most each 30 s, and everything else at once. */
+/**
+ * What a status does not tell: counts move by themselves and are told at most each 30 s; and a leader that has just begun knows less than the one
+ * before it, whose verdicts it takes back only after 10 s.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { Condition } from '../resources/conditions.ts';
 
 export const COUNTS_EVERY_MS = 30_000;
+/** Enough to connect to a database and a replica, and to ask servers of which one does not answer. */
+export const BEGINNING_MS = 10_000;
 
 /** `after`, but with the counts of `before`. */
 export type KeepCounts<S> = (after: S, before: S) => S;
 
 export class Quiet {
   readonly #toldMs = new Map<string, number>();
+  /** The first look of this leader. */
+  #beganMs: number | undefined;
 
-  /** The status to write: as found, or with the counts as they are written when those were told less than 30 s ago. */
-  status<S>(key: string, before: S | undefined, after: S, keep: KeepCounts<S>, nowMs = performance.now()): S {
+  /** The status to write: as found, as it is written, or with the counts as they are written when those were told less than 30 s ago. */
+  status<S extends Judged>(
+    key: string,
+    before: S | undefined,
+    after: S,
+    keep: KeepCounts<S>,
+    nowMs = performance.now(),
+  ): S {
+    this.#beganMs ??= nowMs;
     if (before === undefined) return after;
+    if (nowMs - this.#beganMs < BEGINNING_MS && takesBack(after, before)) return before;
     const still = keep(after, before);
     if (isDeepStrictEqual(still, after)) return after;
     const told = this.#toldMs.get(key);
@@ -24,7 +39,31 @@ export class Quiet {
   forget(key: string): void {
     this.#toldMs.delete(key);
   }
+
+  /** Another copy leads. */
+  rest(): void {
+    this.#toldMs.clear();
+    this.#beganMs = undefined;
+  }
 }
+
+interface Judged {
+  readonly observedGeneration?: number;
+  readonly conditions?: readonly Condition[];
+}
+
+/** Of the conditions, those that tell of something bad when they are True. */
+const BAD: readonly string[] = ['Reconciling', 'Stalled', 'Degraded', 'RolloutPending'];
+
+/** Something good of the same spec is no longer said. */
+const takesBack = (after: Judged, before: Judged): boolean =>
+  after.observedGeneration === before.observedGeneration &&
+  (before.conditions ?? []).some(
+    ({ type, status }) =>
+      status === 'True' &&
+      !BAD.includes(type) &&
+      after.conditions?.find((found) => found.type === type)?.status !== 'True',
+  );
 
 /** The devices of a status, whatever their shape. */
 export const keepDevices = <S extends { readonly devices?: unknown }>(after: S, before: S): S =>

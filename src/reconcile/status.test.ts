@@ -126,6 +126,14 @@ describe('a Farm', () => {
     expect(status.sites?.[0]).not.toHaveProperty('bootstrapHash');
   });
 
+  test('its replica changed when its state did, whoever leads', () => {
+    const at = (state: 'InSync' | 'Stale', lastChange: number) =>
+      found({ replica: { state, followers: 1, lastChange, message: '' } });
+    const known = aFarm({ status: farmStatus(aFarm(), at('InSync', 1_000), NOW) });
+    expect(farmStatus(known, at('InSync', 9_000), NOW).replica?.lastChange).toBe('1970-01-01T00:00:01Z');
+    expect(farmStatus(known, at('Stale', 9_000), NOW).replica?.lastChange).toBe('1970-01-01T00:00:09Z');
+  });
+
   test('looked at again, the same, gives the same status', () => {
     const first = farmStatus(aFarm(), found(), NOW);
     expect(farmStatus(aFarm({ status: first }), found(), new Date(NOW.getTime() + 60_000))).toEqual(first);

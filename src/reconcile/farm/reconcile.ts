@@ -46,6 +46,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const farm = parsed.value;
   const findings = await look(context, key, farm, object, signal);
   if ('is' in findings) return findings;
+  if (farm.status && context.runtimes.get(key)?.asked === false) return lookAgain(LOOK_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });

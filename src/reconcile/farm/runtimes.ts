@@ -73,7 +73,8 @@ export class FarmRuntime {
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
-  #wanted: readonly WantedServer[] = [];
+  #wanted: readonly WantedServer[] | undefined;
+  #asked = false;
   #views = new Map<string, ServerView>();
   #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
   #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
@@ -154,8 +155,13 @@ export class FarmRuntime {
     this.#wanted = servers;
   }
 
+  /** Each server was asked once: until then nothing follows from what it did not say. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   get servers(): readonly ServerView[] {
-    return this.#wanted.map((server) => ({
+    return (this.#wanted ?? []).map((server) => ({
       ...(this.#views.get(server.name) ?? { reachable: false, message: `server ${server.name} was not asked yet` }),
       ...server,
     }));
@@ -172,8 +178,10 @@ export class FarmRuntime {
   async #poll(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const looked = await Promise.all(this.#wanted.map((server) => this.#look(server)));
+      const wanted = this.#wanted;
+      const looked = await Promise.all((wanted ?? []).map((server) => this.#look(server)));
       this.#views = new Map(looked.map((view) => [view.name, view]));
+      this.#asked ||= wanted !== undefined;
       await delay(POLL_MS, undefined, { signal }).catch(() => {});
     }
   }

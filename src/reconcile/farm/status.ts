@@ -45,7 +45,9 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
           replica: {
             state: replica.state,
             followers: { ready: replica.followers, total: servers.length },
-            lastChange: time(replica.lastChange),
+            // The projector of a new leader counts from its own start.
+            lastChange:
+              (replica.state === before?.replica?.state && before.replica.lastChange) || time(replica.lastChange),
             ...(replica.message ? { message: replica.message } : {}),
           },
         }

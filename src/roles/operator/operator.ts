@@ -30,6 +30,7 @@ const farmOf = (object: KubeObject): readonly Key[] => {
 export class BootfarmOperator extends EngineOperator {
   readonly #options: BootfarmOperatorOptions;
   readonly #runtimes: FarmRuntimes;
+  readonly #quiet = new Quiet();
   readonly #record: RecordEvent;
 
   constructor(options: BootfarmOperatorOptions) {
@@ -41,6 +42,7 @@ export class BootfarmOperator extends EngineOperator {
 
   /** Another copy leads: connections, projectors and polls are its matter now. */
   protected override rested(): Promise<void> {
+    this.#quiet.rest();
     return this.#runtimes.close();
   }
 
@@ -61,7 +63,7 @@ export class BootfarmOperator extends EngineOperator {
       informers,
       runtimes: this.#runtimes,
       settings,
-      quiet: new Quiet(),
+      quiet: this.#quiet,
       record: this.#record,
       log: this.log,
     };
