@@ -19,7 +19,7 @@ import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
 import { openParts, type Parts } from './parts.ts';
 import { Registration } from './registration.ts';
-import { loadOf, recordSession } from './sessions.ts';
+import { loadOf, SessionRows } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
 import { missing, type StatusFacts, serverStatus } from './status.ts';
@@ -44,6 +44,7 @@ export class FarmServer {
   readonly #copies: Copies;
   readonly #disks: Disks;
   readonly #sessions: SessionWriter;
+  readonly #rows: SessionRows;
   readonly #listeners: Listeners;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -67,6 +68,7 @@ export class FarmServer {
     });
     this.#disks = new Disks(async (entries) => this.#listeners.stream.value?.setDisks(entries), log);
     this.#sessions = sessionWriter({ database, journal, server: config.name, log });
+    this.#rows = new SessionRows(this.#sessions, config.name);
     const logins = new Logins({
       self: () => this.#self(),
       streamPort: config.ports.stream,
@@ -202,6 +204,6 @@ export class FarmServer {
   #onSession(event: SessionEvent): void {
     const { type, device, mac, vdisk, version, role } = event;
     this.#parts.log.info({ event: type, device, mac, vdisk, version, role }, 'session');
-    recordSession(this.#sessions, this.#parts.config.name, event);
+    this.#rows.record(event);
   }
 }

@@ -3,7 +3,7 @@ import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import type { ServerConfig } from './config.ts';
-import { loadOf, recordSession } from './sessions.ts';
+import { loadOf, SessionRows } from './sessions.ts';
 
 const NOW = 1_767_225_600_000;
 const config = { name: 'node-a', powerRating: 2, limits: { maxDevices: 3, maxBooting: 2 } } as ServerConfig;
@@ -32,25 +32,58 @@ test.each([
   });
 });
 
-test.each([
-  { type: 'attached', role: 'serve', row: 'written' },
-  { type: 'role', role: 'serve', row: 'written' },
-  { type: 'attached', role: 'standby', row: 'as it was' },
-  { type: 'role', role: 'standby', row: 'ended' },
-  { type: 'left', role: 'serve', row: 'ended' },
-  { type: 'silent', role: 'serve', row: 'ended' },
-] as const)('$type as $role: the row is $row', ({ type, role, row }) => {
-  let seen = 'as it was';
+type Told = Pick<SessionEvent, 'type' | 'role' | 'at'> & { readonly session?: number };
+
+test.each<{ what: string; events: readonly Told[]; written: readonly string[] }>([
+  {
+    what: 'attaches and leaves',
+    events: [
+      { type: 'attached', role: 'serve', at: 1 },
+      { type: 'left', role: 'serve', at: 9 },
+    ],
+    written: ['write 1', 'end 1'],
+  },
+  {
+    what: 'stands by and leaves',
+    events: [
+      { type: 'attached', role: 'standby', at: 1 },
+      { type: 'left', role: 'standby', at: 9 },
+    ],
+    written: [],
+  },
+  {
+    what: 'stood by, is served, stands by and falls silent',
+    events: [
+      { type: 'attached', role: 'standby', at: 1 },
+      { type: 'role', role: 'serve', at: 2 },
+      { type: 'role', role: 'standby', at: 3 },
+      { type: 'silent', role: 'standby', at: 9 },
+    ],
+    written: ['write 2', 'end 2'],
+  },
+  {
+    what: 'comes again from another address before its first session falls silent',
+    events: [
+      { type: 'attached', role: 'serve', at: 1 },
+      { type: 'attached', role: 'serve', at: 2, session: 8 },
+      { type: 'silent', role: 'serve', at: 9 },
+    ],
+    written: ['write 1', 'write 2', 'end 1'],
+  },
+])('of a device that $what, this server ends what it wrote and nothing newer', ({ events, written }) => {
+  const seen: string[] = [];
   const writer = {
-    write: async (session) => {
-      seen = session.server === 'node-a' && session.epoch === NOW ? 'written' : 'wrong';
+    write: async ({ device, server, epoch, since }) => {
+      seen.push(device === 'pc0001' && server === 'node-a' && since === epoch ? `write ${epoch}` : 'wrong');
       return 'Database';
     },
     end: async (device, epoch) => {
-      seen = device === 'pc0001' && epoch === NOW ? 'ended' : 'wrong';
+      seen.push(device === 'pc0001' ? `end ${epoch}` : 'wrong');
       return 'Database';
     },
   } as SessionWriter;
-  recordSession(writer, 'node-a', { type, role, device: 'pc0001', vdisk: 'lab', version: 0, at: NOW } as SessionEvent);
-  expect(seen).toBe(row);
+  const rows = new SessionRows(writer, 'node-a');
+  for (const event of events)
+    rows.record({ session: 7, device: 'pc0001', vdisk: 'lab', version: 0, ...event } as SessionEvent);
+  expect(seen).toEqual(written);
 });

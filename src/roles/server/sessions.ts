@@ -34,11 +34,32 @@ export function loadOf(
   };
 }
 
-/** A device that is served has a row of this server; one that left, or only stands by here, ends what this server wrote. */
-export function recordSession(sessions: SessionWriter, server: string, event: SessionEvent): void {
-  const { type, device, vdisk, version, role, at } = event;
-  if (role !== 'serve' && type === 'attached') return;
-  if (role === 'serve' && (type === 'attached' || type === 'role'))
-    void sessions.write({ device, server, vdisk, version, since: at, epoch: at, protocol: 'stream' });
-  else void sessions.end(device, at);
+/**
+ * A device that is served has a row of this server. When it leaves, or only stands by here, what this server wrote ends, and no more than that: by
+ * then another server may have written its own.
+ */
+export class SessionRows {
+  readonly #writer: SessionWriter;
+  readonly #server: string;
+  /** Of what was written and has not ended, by session. */
+  readonly #epochs = new Map<string, number>();
+
+  constructor(writer: SessionWriter, server: string) {
+    this.#writer = writer;
+    this.#server = server;
+  }
+
+  record({ type, session, device, vdisk, version, role, at }: SessionEvent): void {
+    const key = `${device} ${session}`;
+    if (role === 'serve' && (type === 'attached' || type === 'role')) {
+      this.#epochs.set(key, at);
+      const times = { since: at, epoch: at };
+      void this.#writer.write({ device, server: this.#server, vdisk, version, protocol: 'stream', ...times });
+      return;
+    }
+    const epoch = this.#epochs.get(key);
+    if (epoch === undefined) return;
+    this.#epochs.delete(key);
+    void this.#writer.end(device, epoch);
+  }
 }
