@@ -14,6 +14,7 @@ const deployment = (status: object, generation = 2, more: object = {}): KubeObje
   },
   status,
 });
+const node = { ready: true };
 const whole = { observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1 };
 
 test.each([
@@ -32,33 +33,51 @@ test.each([
   },
   { what: 'no pod', status: { observedGeneration: 2 }, rolledOut: false, podReady: false },
 ])('$what', ({ status, rolledOut, podReady }) => {
-  expect(serverFacts(deployment(status), undefined, 'x')).toMatchObject({ rolledOut, podReady, current: true });
+  expect(serverFacts(deployment(status), undefined, 'x', node)).toMatchObject({ rolledOut, podReady, current: true });
 });
 
 test('what a server said is worth something only while it can be reached', () => {
-  const status = { state: 'Streaming', faults: [], devices: 5, journalEntries: 1 } as unknown as NonNullable<
-    ServerView['status']
-  >;
+  const stores = ['Accessible', 'ReadOnly', 'Missing', 'Unreachable'].map((state) => ({ name: state, state }));
+  const copies = ['Present', 'Hashing', 'Missing', 'Faulty'].map((state, version) => ({
+    ...{ vdisk: 'lab', version, state, manifest: 'm' },
+  }));
+  const said = { state: 'Streaming', faults: [], devices: 5, journalEntries: 1, stores, copies };
+  const status = said as unknown as NonNullable<ServerView['status']>;
   const view = { name: 'node-a', reachable: true, message: '', status } as ServerView;
-  const facts = (seen: ServerView) => serverFacts(deployment(whole), seen, 'x');
-  expect(facts(view)).toMatchObject({ streaming: true, devices: 5, journalEntries: 1 });
-  expect(facts({ ...view, reachable: false })).toMatchObject({ streaming: false, devices: 0, journalEntries: 0 });
+  const facts = (seen: ServerView) => serverFacts(deployment(whole), seen, 'x', node);
+  expect(facts(view)).toMatchObject({
+    ...{ streaming: true, devices: 5, journalEntries: 1 },
+    ...{ stores: ['Accessible', 'ReadOnly'], storesLost: ['Missing', 'Unreachable'] },
+    ...{ copies: ['lab/0@m'], hashing: true },
+  });
+  expect(facts({ ...view, reachable: false })).toMatchObject({
+    ...{ streaming: false, devices: 0, journalEntries: 0 },
+    ...{ stores: [], storesLost: [], copies: [], hashing: false },
+  });
 });
 
 test('other settings, and an end', () => {
   const ending = deployment(whole, 2, { deletionTimestamp: '2026-11-23T12:00:00Z' });
-  expect(serverFacts(deployment(whole), undefined, 'y')).toMatchObject({ current: false, ending: false });
-  expect(serverFacts(deployment(whole), undefined, undefined).current).toBe(false);
-  expect(serverFacts(ending, undefined, 'x').ending).toBe(true);
+  expect(serverFacts(deployment(whole), undefined, 'y', node)).toMatchObject({ current: false, ending: false });
+  expect(serverFacts(deployment(whole), undefined, undefined, node).current).toBe(false);
+  expect(serverFacts(ending, undefined, 'x', node).ending).toBe(true);
+});
+
+test.each([
+  { what: 'is Ready', found: { ready: true }, nodeAway: false },
+  { what: 'is not Ready', found: { ready: false }, nodeAway: true },
+  { what: 'is not there any more', found: undefined, nodeAway: false },
+])('a server whose node $what', ({ found, nodeAway }) => {
+  expect(serverFacts(deployment(whole), undefined, 'x', found)).toMatchObject({ nodeAway });
 });
 
 test('a node that is not Ready, and since when', () => {
-  const node = (ready: string) => ({
+  const aNode = (ready: string) => ({
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name: 'node-a' },
     status: { conditions: [{ type: 'Ready', status: ready, lastTransitionTime: '1970-01-01T00:00:01Z' }] },
   });
-  expect(nodeFacts(node('True'))).toMatchObject({ ready: true, taints: [], unschedulable: false });
-  expect(nodeFacts(node('Unknown'))).toMatchObject({ ready: false, notReadySince: 1_000 });
+  expect(nodeFacts(aNode('True'))).toMatchObject({ ready: true, taints: [], unschedulable: false });
+  expect(nodeFacts(aNode('Unknown'))).toMatchObject({ ready: false, notReadySince: 1_000 });
 });

@@ -43,11 +43,12 @@ interface DeploymentStatus {
   readonly readyReplicas?: number;
 }
 
-/** `settings` is the digest of what the server should run. */
+/** `settings` is the digest of what the server should run; a node that is not there at all ran nothing any more. */
 export function serverFacts(
   deployment: KubeObject,
   view: ServerView | undefined,
   settings: string | undefined,
+  node: Pick<NodeFacts, 'ready'> | undefined,
 ): ServerFacts {
   const { metadata } = deployment;
   const status = (deployment.status ?? {}) as DeploymentStatus;
@@ -62,13 +63,29 @@ export function serverFacts(
     devices: said?.devices ?? 0,
     journalEntries: said?.journalEntries ?? 0,
     ending: metadata.deletionTimestamp !== undefined,
+    nodeAway: node?.ready === false,
+    stores: storesOf(said, true),
+    storesLost: storesOf(said, false),
+    copies: (said?.copies ?? [])
+      .filter(({ state }) => state === 'Present')
+      .map(({ vdisk, version, manifest }) => `${vdisk}/${version}@${manifest}`),
+    hashing: said?.copies.some(({ state }) => state === 'Hashing') ?? false,
   };
 }
+
+const storesOf = (said: ServerView['status'], reached: boolean): readonly string[] =>
+  (said?.stores ?? [])
+    .filter(({ state }) => (state === 'Accessible' || state === 'ReadOnly') === reached)
+    .map(({ name }) => name);
+
+export const nodesByName = ({ informers }: Context): ReadonlyMap<string, NodeFacts> =>
+  new Map(informers.nodes.list().map((node) => [node.metadata.name, nodeFacts(node as NodeObject)]));
 
 export function observeNodes(
   context: Context,
   pool: StreamingServer,
   servers: readonly ServerView[],
+  nodes: readonly NodeFacts[],
   want: number,
 ): NodeChoice {
   const { namespace = 'default', name } = pool.metadata;
@@ -80,7 +97,6 @@ export function observeNodes(
       devices: servers.find((server) => server.name === nodeOf(found))?.status?.devices ?? 0,
     }));
   const taken = new Set(all.filter(({ metadata }) => metadata.labels?.[POOL_LABEL] !== name).map(nodeOf));
-  const nodes = context.informers.nodes.list().map((node) => nodeFacts(node as NodeObject));
   const replaceAfter = secondsOf(pool.spec.placement?.replaceAfter ?? DEFAULT_REPLACE_AFTER) * 1_000;
   return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, taken, replaceAfter, Date.now());
 }

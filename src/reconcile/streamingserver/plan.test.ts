@@ -12,8 +12,17 @@ const good = (node: string, more: Partial<ServerFacts> = {}): ServerFacts => ({
   devices: 0,
   journalEntries: 0,
   ending: false,
+  nodeAway: false,
+  stores: ['images'],
+  storesLost: [],
+  copies: ['lab/0@a'],
+  hashing: false,
   ...more,
 });
+/** Its node is away: neither Kubernetes nor the operator can ask it. */
+const away = (node: string, more: Partial<ServerFacts> = {}) =>
+  good(node, { podReady: false, rolledOut: false, streaming: false, nodeAway: true, stores: [], copies: [], ...more });
+const broken = { stores: [], storesLost: ['images'], copies: [] };
 const old = (node: string, more: Partial<ServerFacts> = {}) => good(node, { current: false, ...more });
 const starting = (node: string, more: Partial<ServerFacts> = {}) =>
   good(node, { rolledOut: false, podReady: false, streaming: false, ...more });
@@ -21,7 +30,14 @@ const starting = (node: string, more: Partial<ServerFacts> = {}) =>
 const said = (steps: ReturnType<typeof planServers>) =>
   steps.map((step) => `${step.is} ${step.node}${step.is === 'Hold' ? ` ${step.why}` : ''}`);
 
-test.each<{ what: string; chosen: string[]; there: ServerFacts[]; policy?: 'OnDemand'; does: string[] }>([
+test.each<{
+  what: string;
+  chosen: string[];
+  lacking?: number;
+  there: ServerFacts[];
+  policy?: 'OnDemand';
+  does: string[];
+}>([
   { what: 'missing servers are made at once', chosen: ['a', 'b'], there: [], does: ['Apply a', 'Apply b'] },
   { what: 'what is right is kept so', chosen: ['a'], there: [good('a')], does: ['Apply a'] },
   { what: 'the only server is changed', chosen: ['a'], there: [old('a')], does: ['Apply a'] },
@@ -113,8 +129,81 @@ test.each<{ what: string; chosen: string[]; there: ServerFacts[]; policy?: 'OnDe
     does: ['Apply a', 'Apply b', 'Hold c Replacement'],
   },
   { what: 'what is being deleted is made again later', chosen: ['a'], there: [good('a', { ending: true })], does: [] },
-])('$what', ({ chosen, there, policy, does }) => {
-  expect(said(planServers(chosen, there, policy ?? 'Automatic'))).toEqual(does);
+  {
+    what: 'a pool that finds no node keeps what lives',
+    chosen: [],
+    lacking: 2,
+    there: [good('a', { devices: 3 }), good('b'), starting('c')],
+    does: ['Hold b Replacement', 'Remove c', 'Hold a Replacement'],
+  },
+  {
+    what: 'settings that lose a store reach no other server',
+    chosen: ['a', 'b', 'c'],
+    there: [good('a', broken), old('b'), old('c')],
+    does: ['Apply a', 'Hold b Rollout', 'Hold c Rollout'],
+  },
+  {
+    what: 'a store that was lost before holds up no rollout while another server has it',
+    chosen: ['a', 'b', 'c'],
+    there: [old('a', broken), old('b'), good('c')],
+    does: ['Apply a', 'Hold b Rollout', 'Apply c'],
+  },
+  {
+    what: 'the last that reaches a store waits for the others',
+    chosen: ['a', 'b'],
+    there: [good('a'), old('b')].map((server) => (server.node === 'a' ? { ...server, ...broken } : server)),
+    does: ['Apply a', 'Hold b Rollout'],
+  },
+  {
+    what: 'settings undone: the one that lost its store is mended',
+    chosen: ['a', 'b'],
+    there: [old('a', broken), good('b')],
+    does: ['Apply a', 'Apply b'],
+  },
+  {
+    what: 'a store of one server alone holds up nothing',
+    chosen: ['a', 'b'],
+    there: [old('a', { stores: ['images', 'own'], copies: ['own/0@x'] }), good('b')],
+    does: ['Apply a', 'Apply b'],
+  },
+  {
+    what: 'a changed server that still computes its digests is waited for',
+    chosen: ['a', 'b'],
+    there: [good('a', { hashing: true, copies: [] }), old('b')],
+    does: ['Apply a', 'Hold b Rollout'],
+  },
+  {
+    what: 'a server with devices goes when another has its copies',
+    chosen: ['b'],
+    there: [good('a', { devices: 2 }), good('b', { copies: [] })],
+    does: ['Apply b', 'Hold a Replacement'],
+  },
+  {
+    what: 'without devices it may go with its copies',
+    chosen: ['b'],
+    there: [good('a'), good('b', { copies: [] })],
+    does: ['Apply b', 'Remove a'],
+  },
+  {
+    what: 'servers whose nodes are away may stream on: nothing is done to them',
+    chosen: ['a', 'b'],
+    there: [away('a', { current: false }), away('b', { current: false })],
+    does: ['Hold a NodeAway', 'Hold b NodeAway'],
+  },
+  {
+    what: 'servers whose nodes are away for long go one at a time',
+    chosen: ['c', 'd'],
+    there: [away('a'), away('b'), good('c'), good('d')],
+    does: ['Apply c', 'Apply d', 'Remove a', 'Hold b Replacement'],
+  },
+  {
+    what: 'one that ends on a node that is away stops nobody',
+    chosen: ['b', 'c'],
+    there: [away('a', { ending: true }), old('b'), old('c')],
+    does: ['Apply b', 'Hold c Rollout', 'Hold a NodeAway'],
+  },
+])('$what', ({ chosen, lacking = 0, there, policy, does }) => {
+  expect(said(planServers({ nodes: chosen, lacking }, there, policy ?? 'Automatic'))).toEqual(does);
 });
 
 const SEED = 20_261_123;
@@ -145,7 +234,7 @@ describe('a rollout on a slow cluster', () => {
             const there = [...world].map(([node, { state, current, ending }]) =>
               good(node, { ...STATES[state], current, ending }),
             );
-            for (const { is, node } of planServers(chosen, there, 'Automatic')) {
+            for (const { is, node } of planServers({ nodes: chosen, lacking: 0 }, there, 'Automatic')) {
               const server = world.get(node);
               if (is === 'Apply' && server && !server.current)
                 world.set(node, { state: 0, current: true, ending: false });

@@ -1,4 +1,4 @@
-/** What one look does to the servers of a pool: one live server changes at a time, and none goes before the others serve. Pure. */
+/** What one look does to the servers of a pool: one live server changes at a time, and none goes before the others serve what it serves. Pure. */
 
 /** A server whose Deployment is there, as it is. */
 export interface ServerFacts {
@@ -17,15 +17,25 @@ export interface ServerFacts {
   readonly journalEntries: number;
   /** Its Deployment is being deleted. */
   readonly ending: boolean;
+  /** Its node is there and does not answer Kubernetes; the server may stream on. What is asked of it happens when the node is back. */
+  readonly nodeAway: boolean;
+  /** Stores that it can reach, and those that it should and cannot. */
+  readonly stores: readonly string[];
+  readonly storesLost: readonly string[];
+  /** Whole copies that it has: vDisk, version and digest in one word. */
+  readonly copies: readonly string[];
+  /** The digest of a copy is being computed: it may come to serve it. */
+  readonly hashing: boolean;
 }
 
 /**
- * - `Rollout`: it runs other settings until the others serve.
+ * - `Rollout`: it runs other settings until the others serve what it serves.
  * - `OnDemand`: it runs other settings because spec.rollout says so.
- * - `Replacement`: it goes when all that stay serve.
+ * - `Replacement`: it goes when those that stay serve what it serves.
  * - `Journal`: it goes when the database has what its journal holds.
+ * - `NodeAway`: it changes or goes when its node is back.
  */
-export type HoldReason = 'Rollout' | 'OnDemand' | 'Replacement' | 'Journal';
+export type HoldReason = 'Rollout' | 'OnDemand' | 'Replacement' | 'Journal' | 'NodeAway';
 
 export type Step =
   /** Made, brought to the wanted settings, or repaired. */
@@ -34,23 +44,47 @@ export type Step =
   | { readonly is: 'Hold'; readonly node: string; readonly why: HoldReason };
 
 const serves = ({ rolledOut, streaming, ending }: ServerFacts): boolean => rolledOut && streaming && !ending;
-/** Nobody can miss it: what Kubernetes sees and what it says itself agree. */
-const isDown = ({ podReady, streaming, devices }: ServerFacts): boolean => !podReady && !streaming && devices === 0;
+/** Nobody can miss it: what Kubernetes sees and what it says itself agree. Of one whose node is away neither is known. */
+const isDown = ({ nodeAway, podReady, streaming, devices }: ServerFacts): boolean =>
+  !nodeAway && !podReady && !streaming && devices === 0;
 /** It was told to change and does not serve yet. */
-const isChanging = (server: ServerFacts): boolean => server.ending || (server.current && !serves(server));
+const isChanging = (server: ServerFacts): boolean =>
+  !server.nodeAway && (server.ending || (server.current && !serves(server)));
+
+const hasLost = (server: ServerFacts, stores: readonly string[]): boolean =>
+  stores.some((store) => server.storesLost.includes(store));
+
+/** It serves, and if it runs the new settings it has not come out of them with less than this one has. */
+const isProven = (other: ServerFacts, server: ServerFacts): boolean =>
+  serves(other) && !(other.current && (other.hashing || hasLost(other, server.stores)));
+
+/** Others should reach a store of its, and none that serves does. */
+const isLastInStore = ({ stores }: ServerFacts, others: readonly ServerFacts[]): boolean =>
+  stores.some(
+    (store) =>
+      others.some(({ storesLost }) => storesLost.includes(store)) &&
+      !others.some((other) => serves(other) && other.stores.includes(store)),
+  );
+
+/** Its devices would be left without a server, which only who scales to zero can want. */
+const isLastCopy = ({ devices, copies }: ServerFacts, others: readonly ServerFacts[]): boolean =>
+  others.length > 0 &&
+  devices > 0 &&
+  copies.some((copy) => !others.some((other) => serves(other) && other.copies.includes(copy)));
 
 /**
  * Missing servers are made at once, and dead ones changed or removed at once: nobody misses them. Of those that live at most one is touched a
- * look, and only while every other one serves; one that does not serve may be mended although others do not either.
+ * look, and only while every other one serves what it serves; one that does not serve may be mended although others do not either. While nodes
+ * are `lacking`, no server that lives goes.
  * What is decided is seen again at the next look through the Deployments, so that nothing need be remembered.
  */
 export function planServers(
-  chosen: readonly string[],
+  { nodes: chosen, lacking }: { readonly nodes: readonly string[]; readonly lacking: number },
   there: readonly ServerFacts[],
   policy: 'Automatic' | 'OnDemand',
 ): readonly Step[] {
   const byNode = new Map(there.map((server) => [server.node, server]));
-  const stays = (server: ServerFacts): boolean => chosen.includes(server.node);
+  const staying = there.filter(({ node }) => chosen.includes(node));
   const steps: Step[] = [];
   let touched = false;
 
@@ -61,33 +95,37 @@ export function planServers(
       steps.push({ is: 'Apply', node });
       continue;
     }
-    if (policy === 'OnDemand') {
-      steps.push({ is: 'Hold', node, why: 'OnDemand' });
+    if (policy === 'OnDemand' || server.nodeAway) {
+      steps.push({ is: 'Hold', node, why: server.nodeAway ? 'NodeAway' : 'OnDemand' });
       continue;
     }
     const others = there.filter((other) => other !== server);
-    const restServes = chosen.every(
-      (other) => other === node || others.some((one) => one.node === other && serves(one)),
-    );
+    const restServes =
+      !isLastInStore(server, others) &&
+      chosen.every((other) => other === node || others.some((one) => one.node === other && isProven(one, server)));
     const free: boolean = !touched && !others.some(isChanging) && (restServes || !serves(server));
     touched ||= free;
     steps.push(free ? { is: 'Apply', node } : { is: 'Hold', node, why: 'Rollout' });
   }
 
   const leaving = there
-    .filter((server) => !stays(server) && !server.ending)
+    .filter(({ node }) => !chosen.includes(node))
     .sort((a, b) => a.devices - b.devices || (a.node < b.node ? -1 : 1));
-  const restServes = chosen.every((node) => there.some((server) => server.node === node && serves(server)));
+  const restServes = lacking === 0 && chosen.every((node) => staying.some((one) => one.node === node && serves(one)));
   for (const server of leaving) {
     const { node } = server;
-    if (isDown(server)) {
+    if (server.ending) {
+      if (server.nodeAway) steps.push({ is: 'Hold', node, why: 'NodeAway' });
+    } else if (isDown(server)) {
       steps.push({ is: 'Remove', node });
     } else if (server.journalEntries > 0) {
       steps.push({ is: 'Hold', node, why: 'Journal' });
-    } else if (!touched && restServes && !there.some(({ ending }) => ending)) {
+    } else if (!touched && restServes && !isLastCopy(server, staying) && !there.some(isEnding)) {
       touched = true;
       steps.push({ is: 'Remove', node });
     } else steps.push({ is: 'Hold', node, why: 'Replacement' });
   }
   return steps;
 }
+
+const isEnding = ({ ending, nodeAway }: ServerFacts): boolean => ending && !nodeAway;

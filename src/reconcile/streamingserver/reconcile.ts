@@ -23,7 +23,7 @@ import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments } from '../servers.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
 import { drainSeconds, type ServerPlan } from './objects.ts';
-import { observeNodes, serverFacts } from './observe.ts';
+import { nodesByName, observeNodes, serverFacts } from './observe.ts';
 import { planServers } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
 
@@ -139,7 +139,8 @@ async function look(
   if (!runtime)
     return { ...nothing, fault: waiting('FarmNotReady', `Farm ${farmName} is being made: see its conditions`) };
 
-  const choice = observeNodes(context, pool, mine(), want);
+  const nodes = nodesByName(context);
+  const choice = observeNodes(context, pool, mine(), [...nodes.values()], want);
   const wanted = new Map(
     choice.nodes.map((node): [string, WantedServer] => {
       const plan: ServerPlan = {
@@ -162,9 +163,10 @@ async function look(
       found,
       mine().find((view) => view.name === node),
       wanted.get(node)?.settings,
+      nodes.get(node),
     ),
   );
-  const steps = planServers(choice.nodes, there, pool.spec.rollout?.policy ?? 'Automatic');
+  const steps = planServers(choice, there, pool.spec.rollout?.policy ?? 'Automatic');
   for (const step of steps) {
     const server = wanted.get(step.node);
     const live = deployments.get(step.node);

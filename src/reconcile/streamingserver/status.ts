@@ -69,10 +69,11 @@ export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: D
 }
 
 const HELD: Readonly<Record<HoldReason, string>> = {
-  Rollout: 'changes when the others serve',
+  Rollout: 'changes when the others serve what it serves',
   OnDemand: 'keeps its settings',
-  Replacement: 'goes when those that stay serve',
+  Replacement: 'goes when those that stay serve what it serves',
   Journal: 'goes when the database has what its journal holds',
+  NodeAway: 'waits for its node: delete the Node if it never comes back',
 };
 
 function verdict(
