@@ -46,6 +46,7 @@ const STATES: readonly (readonly [prefix: string, code: DatabaseFault['code'], t
 
 const ADVICE: Readonly<Record<string, string>> = {
   '28': ': check user and password in its secret',
+  '42501': ': its user must own the database, or have CREATE on the schema public',
   '42P01': ': the operator makes the tables when a Farm names this database',
   '3D000': ': create it, or correct the uri',
 };

@@ -8,7 +8,7 @@ const present = { state: 'Present', progressPercent: 100, manifest: A, message: 
 describe('a copy is', () => {
   test.each<{ is: string; given: Partial<CopyFacts>; says?: string }>([
     { is: 'UpToDate', given: { right: A } },
-    { is: 'UpToDate', given: {} },
+    { is: 'Copying', given: {}, says: 'every server' },
     { is: 'OutOfDate', given: { right: B }, says: 'right is bbbbbbbbbbbb' },
     { is: 'Conflict', given: { conflict: true }, says: 'set sha256' },
     { is: 'ServerUnreachable', given: { reachable: false, right: A }, says: 'node-a' },

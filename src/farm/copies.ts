@@ -13,7 +13,7 @@ export interface CopyFacts {
   readonly reachable: boolean;
   /** What the server last said of it; absent: it does not know this version yet. */
   readonly report?: CopyReportFacts;
-  /** Digest of the right manifest; absent: nobody has said what is right. */
+  /** Digest of the right manifest; absent: not known yet, or there is a conflict. */
   readonly right?: string;
   /** Servers hold different files, and nothing says which are right. */
   readonly conflict: boolean;
@@ -44,7 +44,13 @@ export function verdictOnCopy({ server, reachable, report, right, conflict }: Co
           state: 'Conflict',
           message: `server ${server} holds ${short(report.manifest)}, others hold something else, and nothing says which is right: set sha256 of the version in the VDisk`,
         };
-      if (right === undefined || report.manifest === right) return { state: 'UpToDate', message: '' };
+      if (right === undefined)
+        return {
+          state: 'Copying',
+          progressPercent: 100,
+          message: 'what is right is known when every server has computed its digest',
+        };
+      if (report.manifest === right) return { state: 'UpToDate', message: '' };
       return {
         state: 'OutOfDate',
         message: `server ${server} holds ${short(report.manifest)}, right is ${short(right)}: copy the right files there, or set sha256 of the version in the VDisk`,

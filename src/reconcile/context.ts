@@ -74,6 +74,9 @@ export function resource<K extends KindName>(
   return object && { object, parsed: parse(kind, object) };
 }
 
+/** The servers of the farm were not asked yet: one that did not speak looks like one that is down. */
+export const isAsking = ({ runtimes }: Context, farm: string): boolean => runtimes.get(farm)?.asked === false;
+
 export const ofFarm =
   (farm: string) =>
   ({ spec }: { readonly spec: { readonly farmRef: { readonly name: string } } }): boolean =>

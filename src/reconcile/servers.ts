@@ -26,7 +26,7 @@ interface NodeObject extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 }
 
-/** A node's own address in the cluster. A pool that serves on another network is asked there once its server has registered. */
+/** A node's own address in the cluster: there a server's control port is, whatever network it serves on. */
 export function addressOfNode({ informers }: Context, name: string): string {
   const node = informers.nodes.get(name) as NodeObject | undefined;
   return node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';

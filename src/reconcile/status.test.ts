@@ -391,4 +391,18 @@ describe('a VDisk', () => {
     expect(judge(vdisk, found([on('node-a')]))[0]).not.toHaveProperty('content');
     expect(judge(vdisk, found([on('node-a'), on('node-b', { manifest: B })], []))[0]).not.toHaveProperty('content');
   });
+
+  test.each([
+    {
+      what: 'while another computes its digest',
+      other: on('node-b', { state: 'Hashing', manifest: undefined as never }),
+    },
+    { what: 'while another has not looked', other: { ...on('node-b'), reports: [] } },
+  ])('is not recorded $what', ({ other }) => {
+    const [judged] = judge(vdisk, found([on('node-a'), other], []));
+    expect(judged).not.toHaveProperty('content');
+    expect(judged?.copies.map(({ state }) => state)).toEqual(['Copying', 'Copying']);
+    const [away] = judge(vdisk, found([on('node-a'), { ...other, reachable: false }], []));
+    expect(away?.content).toMatchObject({ manifest: A });
+  });
 });

@@ -71,6 +71,8 @@ export const REASONS = {
   /** The resource is being deleted, and the message says what it waits for. */
   Deleting: 'Deleting',
   // Farm
+  /** The farm database answers and refuses what the operator writes: rights that lack, or a row in the way. */
+  DatabaseRefuses: 'DatabaseRefuses',
   /** The volume of the embedded database finds no storage: the message says what to name. */
   VolumePending: 'VolumePending',
   /** The farm database answers. */

@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { COUNTS_EVERY_MS } from '../../src/reconcile/quiet.ts';
 import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { difference, takeFootprint } from '../cluster/footprint.ts';
-import { until } from '../cluster/run.ts';
-import type { DemoFarm } from '../demo/farm.ts';
+import { runAsync, until } from '../cluster/run.ts';
+import { type DemoFarm, OPERATOR_NAMESPACE } from '../demo/farm.ts';
 import type { OwnSite } from '../demo/site.ts';
 import {
   type Booted,
@@ -31,8 +32,10 @@ import {
   prepare,
   type ReadReport,
   readWhile,
+  rollOut,
   secondServer,
   serverOf,
+  sessionsOf,
   withStandby,
 } from '../demo/steps.ts';
 
@@ -49,6 +52,7 @@ const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
 let farm: DemoFarm<OwnSite>;
 let first: Booted;
 let second: Booted;
+let fourth: Booted;
 
 function unharmed({ reads, wrong, failed, perSecond }: ReadReport): void {
   expect({ wrong, failed }).toEqual({ wrong: 0, failed: 0 });
@@ -67,6 +71,12 @@ async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
+}
+
+async function unwritten(silenceMs = SILENCE_MS): Promise<boolean> {
+  const before = await farm.versions();
+  await delay(silenceMs); // what its tests are about
+  return (await farm.versions()) === before;
 }
 
 /** Both servers' containers are killed, and stay down until the kubelets are let go on. */
@@ -101,13 +111,7 @@ test(
 test(
   'settled, nothing in the cluster is written',
   async () => {
-    let before = await farm.versions();
-    await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, async () => {
-      const first = before;
-      await delay(SILENCE_MS); // what the test is about
-      before = await farm.versions();
-      return before === first;
-    });
+    await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, () => unwritten());
   },
   2 * MINUTE,
 );
@@ -210,13 +214,43 @@ test(
   async () => {
     const { database } = await databaseAway(farm);
     expect(database).toMatchObject({ state: 'Unreachable', offlineSince: expect.stringMatching(/^\d{4}-/) });
-    const fourth = await boot(farm, 4);
+    fourth = await boot(farm, 4);
     for (const { machine } of [first, second]) expect((await client(machine)).current).not.toBe('');
     unharmed(await readWhile(first.machine, 5, async () => undefined));
     const sessions = await databaseBack(farm, [first, second, fourth]);
     expect(sessions).toHaveLength(3);
   },
   8 * MINUTE,
+);
+
+test(
+  'a setting changes: one server after the other drains and starts anew while a machine reads; sessions are where they belong',
+  async () => {
+    for (const { machine } of [first, second, fourth]) await withStandby(machine);
+    const before = await client(first.machine);
+    const report = await readWhile(first.machine, 60, () => rollOut(farm));
+    say(`longest stall of the rollout ${report.longestStallMs} ms`);
+    unharmed(report);
+    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+    expect((await client(first.machine)).failovers).toBe(before.failovers);
+    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+  },
+  6 * MINUTE,
+);
+
+test(
+  'another operator takes over and writes nothing',
+  async () => {
+    await until('every count told', 4 * MINUTE, () => unwritten(COUNTS_EVERY_MS + SILENCE_MS));
+    const before = await farm.versions();
+    const [kubectl, ...args] = farm.site.kubectl;
+    const rollout = [...args, '-n', OPERATOR_NAMESPACE, 'rollout'];
+    await runAsync(kubectl, ...rollout, 'restart', 'deployment/bootfarm');
+    await runAsync(kubectl, ...rollout, 'status', 'deployment/bootfarm', '--timeout=120s');
+    await delay(2 * SILENCE_MS); // what the test is about
+    expect(await farm.versions()).toBe(before);
+  },
+  6 * MINUTE,
 );
 
 test(

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
+import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { snapshot } from '../../src/database/project.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
@@ -197,7 +198,7 @@ afterAll(async () => {
 });
 
 test(
-  'a wrong database secret is named, and correcting it is enough',
+  'a wrong database secret, or a user without rights, is named, and correcting it is enough',
   async () => {
     const wrong = postgres.uri.replace('secret', 'planted-password');
     await make(kinds.Secret, 'farm-db', { data: { uri: Buffer.from(wrong).toString('base64') } });
@@ -211,6 +212,15 @@ test(
     await until(
       'the Secret named',
       async () => condition(await farm(), 'DatabaseReachable')?.message.includes('correct Secret farm-db, key uri'),
+      DEADLINE_MS,
+    );
+    value(await database.run((db) => sql`create role guest login password 'guest'`.execute(db)));
+    const guest = Object.assign(new URL(postgres.uri), { username: 'guest', password: 'guest' });
+    await patch(kinds.Secret, 'farm-db', { data: { uri: Buffer.from(guest.href).toString('base64') } });
+    await until(
+      'the right that lacks named',
+      async () =>
+        /Secret farm-db, key uri: .*permission denied .*CREATE/.test(condition(await farm(), 'Ready')?.message ?? ''),
       DEADLINE_MS,
     );
     await patch(kinds.Secret, 'farm-db', { data: { uri: Buffer.from(postgres.uri).toString('base64') } });

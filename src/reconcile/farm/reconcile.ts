@@ -3,7 +3,7 @@
 import { sql } from 'kysely';
 import { listDevices } from '../../database/devices.ts';
 import { project } from '../../database/project.ts';
-import { ok } from '../../kit/result.ts';
+import { type Fault, ok, type Result } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
 import type { Informer } from '../../kube/informer.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -14,6 +14,7 @@ import {
   type Context,
   forbiddenImages,
   forbiddenPaths,
+  isAsking,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   ofFarm,
@@ -46,7 +47,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const farm = parsed.value;
   const findings = await look(context, key, farm, object, signal);
   if ('is' in findings) return findings;
-  if (farm.status && context.runtimes.get(key)?.asked === false) return lookAgain(LOOK_UNSETTLED_MS);
+  if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
@@ -85,7 +86,10 @@ async function look(
   const refused = refusal(context, farm);
   if (refused) return { ...before, fault: { stalled: true, ...refused } };
 
-  const made = await infrastructureOf(context, farm, object, known, signal);
+  // Found right lately, and the database takes what is written: not asked for again.
+  const generation = String(object.metadata.generation);
+  const lately = known?.database.state.reachable && known.checked.has(INFRASTRUCTURE, generation);
+  const made = lately ? ok(known.inputs) : await ensureInfrastructure(context, farm, object, signal);
   if (!made.ok) {
     const { code, message } = made.error;
     if (code === 'Unanswered') return retry(code, message);
@@ -97,11 +101,13 @@ async function look(
       ...before,
       fault: { stalled: false, reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
-  runtime.checked.note(INFRASTRUCTURE, String(object.metadata.generation));
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
-  const fault = projected === undefined ? await unprojected(context, farm, runtime, signal) : undefined;
-  const id = projected ?? farmId;
+  if (projected.ok && !lately) runtime.checked.note(INFRASTRUCTURE, generation);
+  const fault = projected.ok
+    ? undefined
+    : await unprojected(context, farm, runtime, `${databaseSource}: ${projected.error.message}`, signal);
+  const id = projected.ok ? projected.value : farmId;
   return {
     database: runtime.database.state,
     ...(id === undefined ? {} : { farmId: id }),
@@ -115,28 +121,15 @@ async function look(
 
 const INFRASTRUCTURE = 'infrastructure';
 
-/** Found right lately, and the database answers: not asked for again. */
-async function infrastructureOf(
-  context: Context,
-  farm: Farm,
-  object: KubeObject,
-  known: FarmRuntime | undefined,
-  signal: AbortSignal,
-): ReturnType<typeof ensureInfrastructure> {
-  if (known?.database.state.reachable && known.checked.has(INFRASTRUCTURE, String(object.metadata.generation)))
-    return ok(known.inputs);
-  return ensureInfrastructure(context, farm, object, signal);
-}
-
-/** Why a farm has no rows yet. */
+/** Why a farm has no rows yet; `refusal` is what a database that answers has against them. */
 async function unprojected(
   { client }: Context,
   farm: Farm,
   runtime: FarmRuntime,
+  refusal: string,
   signal: AbortSignal,
 ): Promise<FarmFindings['fault']> {
-  if (runtime.database.state.reachable)
-    return { stalled: false, reason: 'Progressing', message: 'the rows of the farm database are being written' };
+  if (runtime.database.state.reachable) return { stalled: false, reason: 'DatabaseRefuses', message: refusal };
   const { name, namespace } = farm.metadata;
   const { embedded } = farm.spec.database;
   if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return undefined;
@@ -192,15 +185,15 @@ function refusal(
   return undefined;
 }
 
-/** Migrations, rows, replica. Gives the farm's id; undefined while the database is away. */
-async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<string | undefined> {
+/** Migrations, rows, replica. Gives the farm's id. */
+async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<string, Fault>> {
   const { name, namespace = 'default' } = farm.metadata;
   const { informers, log } = context;
   const migration = await runtime.migrate();
   if (migration) {
     await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
     log.warn({ farm: name, ...migration }, 'database not migrated');
-    return undefined;
+    return { ok: false, error: migration };
   }
   /** The row of one that is being deleted is its finalizer's matter. */
   const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: Informer) =>
@@ -218,10 +211,10 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   );
   if (!projected.ok) {
     log.warn({ farm: name, ...projected.error }, 'farm not projected');
-    return undefined;
+    return projected;
   }
   runtime.project(projected.value.farmId);
-  return projected.value.farmId;
+  return ok(projected.value.farmId);
 }
 
 async function knownDevices(runtime: FarmRuntime): Promise<{ knownDevices?: number }> {

@@ -69,22 +69,26 @@ export class FarmRuntime {
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
   readonly #log: Logger;
-  readonly #fencedPauseMs: number;
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
   #wanted: readonly WantedServer[] | undefined;
   #asked = false;
-  #views = new Map<string, ServerView>();
+  #views: ReadonlyMap<string, ServerView> = new Map();
   #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
   #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
 
-  constructor(inputs: Infrastructure, database: Database, log: Logger, fencedPauseMs = FENCED_PAUSE_MS) {
+  /** `before`: the runtime that this one replaces, whose answers hold until servers were asked again. */
+  constructor(inputs: Infrastructure, database: Database, log: Logger, before?: FarmRuntime) {
+    if (before) {
+      this.#wanted = before.#wanted;
+      this.#views = before.#views;
+      this.#asked = before.#asked;
+    }
     this.inputs = inputs;
     this.database = database;
     this.#log = log;
-    this.#fencedPauseMs = fencedPauseMs;
     this.#control = controlClient(inputs.identity);
     this.#polling = this.#poll();
   }
@@ -140,7 +144,7 @@ export class FarmRuntime {
     this.#projector = { farmId, projector };
     void projector.done.then(async ({ fencedBy }) => {
       if (fencedBy === undefined) return;
-      await delay(this.#fencedPauseMs, undefined, { signal: this.#stop.signal }).catch(() => {});
+      await delay(FENCED_PAUSE_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
       if (this.#stop.signal.aborted || this.#projector?.projector !== projector) return;
       this.#startProjector(farmId, Math.max(Date.now(), fencedBy + 1));
     });
@@ -208,15 +212,15 @@ export class FarmRuntimes {
     return this.#byKey.get(key);
   }
 
-  /** The runtime made from these inputs; another one ends first. A fault says what is wrong with the inputs. */
+  /** The runtime made from these inputs, in place of another one, which ends. A fault says what is wrong with the inputs. */
   async ensure(key: string, inputs: Infrastructure): Promise<FarmRuntime | Fault> {
     const known = this.#byKey.get(key);
     if (known && JSON.stringify(known.inputs) === JSON.stringify(inputs)) return known;
     const database = connect({ uri: inputs.databaseUri, applicationName: 'bootfarm operator' });
     if (!database.ok) return database.error;
-    await this.end(key);
-    const made = new FarmRuntime(inputs, database.value, this.#log);
+    const made = new FarmRuntime(inputs, database.value, this.#log, known);
     this.#byKey.set(key, made);
+    await known?.close();
     return made;
   }
 

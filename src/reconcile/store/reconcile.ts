@@ -11,6 +11,7 @@ import type { Store } from '../../resources/kinds.ts';
 import {
   type Context,
   FINALIZER,
+  isAsking,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   ofFarm,
@@ -67,6 +68,7 @@ async function reconcileLive(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace, name } = store.metadata;
+  if (isAsking(context, keyFor(namespace, store.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
   const found = storeStatus(store, await look(context, store), new Date());
   const status = context.quiet.status(`Store ${keyFor(namespace, name)}`, store.status, found, keepDevices);
   tell(context, object, store, status);

@@ -11,6 +11,7 @@ import {
   FINALIZER,
   forbiddenImages,
   forbiddenPaths,
+  isAsking,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   resource,
@@ -80,9 +81,7 @@ async function reconcileLive(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace, name } = pool.metadata;
-  // A server that was not asked yet looks like one that is down, and those are changed at once.
-  const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
-  if (runtime && !runtime.asked) return lookAgain(LOOK_UNSETTLED_MS);
+  if (isAsking(context, keyFor(namespace, pool.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
   const findings = await look(context, pool, object, signal);
   const found = poolStatus(pool, findings, new Date());
   const status = context.quiet.status(`StreamingServer ${keyFor(namespace, name)}`, pool.status, found, keepCounts);

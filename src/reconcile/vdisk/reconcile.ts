@@ -10,6 +10,7 @@ import type { VDisk } from '../../resources/kinds.ts';
 import {
   type Context,
   FINALIZER,
+  isAsking,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   resource,
@@ -67,6 +68,7 @@ async function reconcileLive(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace = 'default', name } = vdisk.metadata;
+  if (isAsking(context, keyFor(namespace, vdisk.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
   const findings = await look(context, vdisk, runtime);
   const versions = judge(vdisk, findings);
   for (const { number, content } of versions)

@@ -45,11 +45,16 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const shown = reports.flatMap(({ reachable, report }) =>
       reachable && report?.state === 'Present' && report.manifest ? [report] : [],
     );
-    const { right, conflict } = rightContent(
+    const found = rightContent(
       stated,
       recorded.get(version.number),
       shown.map(({ manifest }) => manifest ?? ''),
     );
+    // Who computes its digest first is not right for that alone.
+    const undecided =
+      (stated ?? recorded.get(version.number)) === undefined &&
+      reports.some(({ reachable, report }) => reachable && (!report || report.state === 'Hashing'));
+    const { right, conflict } = undecided ? { conflict: found.conflict } : found;
     const example = shown.find(({ manifest }) => manifest === right);
     return {
       number: version.number,

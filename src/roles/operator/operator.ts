@@ -68,26 +68,30 @@ export class BootfarmOperator extends EngineOperator {
       log: this.log,
     };
     const children = [informers.stores, informers.vdisks, informers.pools];
+    // No look begins before all is there that it may read: what is not there yet looks like what is gone.
+    const read = Object.values(informers).map((informer) => ({ informer, keysOf: () => [] }));
     this.control({
       name: 'farm',
       informer: informers.farms,
-      sources: children.map((informer) => ({ informer, keysOf: farmOf })),
+      sources: [...read, ...children.map((informer) => ({ informer, keysOf: farmOf }))],
       reconcile: (key, signal) => reconcileFarm(context, key, signal),
     });
     this.control({
       name: 'streamingserver',
       informer: informers.pools,
-      sources: [{ informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
+      sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
       reconcile: (key, signal) => reconcilePool(context, key, signal),
     });
     this.control({
       name: 'store',
       informer: informers.stores,
+      sources: read,
       reconcile: (key, signal) => reconcileStore(context, key, signal),
     });
     this.control({
       name: 'vdisk',
       informer: informers.vdisks,
+      sources: read,
       reconcile: (key, signal) => reconcileVDisk(context, key, signal),
     });
   }
