@@ -157,15 +157,16 @@ class PooledDatabase implements Database {
         pool.end().catch(() => {}); // its connections are gone already
       },
     };
-    pool.on('connect', (client: PoolClient) => {
-      clients.add(client);
-      client.on('error', () => {}); // the call that uses it hears of it
-    });
-    pool.on('remove', (client) => clients.delete(client));
-    pool.on('error', (thrown) => {
+    const lost = (thrown: unknown): void => {
       const classified = classify(thrown, this.#place);
       if (classified && lines === this.#lines) this.#trip(classified.fault);
+    };
+    pool.on('connect', (client: PoolClient) => {
+      clients.add(client);
+      client.on('error', lost); // also between its last answer and its return to the pool, when nobody else hears of it
     });
+    pool.on('remove', (client) => clients.delete(client));
+    pool.on('error', lost);
     return lines;
   }
 }

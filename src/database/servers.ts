@@ -68,6 +68,19 @@ export function endSession(database: Database, device: string, epoch: number): A
   return applySessions(database, [{ device, epoch, ended: true }]);
 }
 
+/** Ends what this server wrote before that time, Unix milliseconds: an earlier process of it that had no time to. */
+export function endSessionsBefore(database: Database, server: string, epoch: number): Answer<void> {
+  return database.run(async (db) => {
+    await db
+      .updateTable('session')
+      .set({ ended: true })
+      .where('server', '=', server)
+      .where('epoch', '<', epoch)
+      .where('ended', '=', false)
+      .execute();
+  });
+}
+
 export function applySessions(database: Database, changes: readonly SessionChange[]): Answer<void> {
   return database.run((db) => db.transaction().execute((trx) => writeSessions(trx, changes)));
 }

@@ -2,6 +2,7 @@
  * The codec of BOOTP and DHCP packets (RFC 2131 section 2, RFC 2132; table in README.md). Everything is big-endian. `decode` is total: a packet
  * or a named fault, for any bytes. Options keep their order, known or not, so that what a relay added survives.
  */
+import { parseUuid } from '../farm/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { MIN_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
@@ -213,16 +214,15 @@ export function mac(packet: Packet): string | undefined {
 
 /**
  * SMBIOS UUID in lower case, as tools print it. Firmware sends SMBIOS's own bytes, its first three fields little-endian, whatever RFC 4578 2.3
- * means by "octets": seen from iPXE 1.0.0 and OVMF alike. Undefined when there is none, and for all zeros and all ones, which stand for none.
+ * means by "octets": seen from iPXE 1.0.0 and OVMF alike. Undefined when there is none, or one that names no machine.
  */
 export function uuid(packet: Packet): string | undefined {
   const data = option(packet, 'clientUuid');
   if (data?.length !== 17 || data[0] !== 0) return undefined;
   const bytes = Buffer.from(data.subarray(1));
-  if (bytes.every((byte) => byte === 0) || bytes.every((byte) => byte === 255)) return undefined;
   const swapped = [bytes.subarray(0, 4), bytes.subarray(4, 6), bytes.subarray(6, 8)].map((field) => field.toReversed());
   const fields = [...swapped, bytes.subarray(8, 10), bytes.subarray(10)];
-  return fields.map((field) => Buffer.from(field).toString('hex')).join('-');
+  return parseUuid(fields.map((field) => Buffer.from(field).toString('hex')).join('-'));
 }
 
 export function architecture(packet: Packet): number | undefined {

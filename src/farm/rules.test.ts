@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
-import { addressBytes, parseMac, sameSubnet } from './address.ts';
+import { addressBytes, parseMac, parseUuid, sameSubnet } from './address.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
 import { fileNames, manifestDigest, offersStore, storePath } from './files.ts';
 import type { FarmSnapshot, Server, Store, Version } from './model.ts';
@@ -167,4 +167,15 @@ describe('bootstrap', () => {
   test('a site that is not there has none', () => {
     expect(bootstrapOf(snapshot([]), 'lyon')).toBeUndefined();
   });
+});
+
+test.each([
+  ['6D3C8A62-0000-4000-8000-000000000001', '6d3c8a62-0000-4000-8000-000000000001'],
+  ['00000000-0000-0000-0000-000000000000', undefined],
+  ['ffffffff-ffff-ffff-ffff-ffffffffffff', undefined],
+  ['03000200-0400-0500-0006-000700080009', undefined],
+  ['6d3c8a6200004000800000000000001', undefined],
+  ['', undefined],
+])('the UUID %s names %s', (text, uuid) => {
+  expect(parseUuid(text)).toBe(uuid);
 });

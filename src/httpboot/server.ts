@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { parseMac } from '../farm/address.ts';
+import { parseMac, parseUuid } from '../farm/address.ts';
 import type { BootDecision } from '../farm/boot.ts';
 import type { Endpoint } from '../farm/model.ts';
 import { errorMessage } from '../kit/errors.ts';
@@ -52,8 +52,6 @@ export interface HttpBoot {
   readonly port: number;
   close(): Promise<void>;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, Fault<'PortTaken'>>> {
   const app = fastify({
@@ -118,8 +116,8 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
 function machineOf(request: FastifyRequest): Machine | undefined {
   const query = new URL(request.url, 'http://boot').searchParams;
   const mac = parseMac(query.get('mac') ?? '');
-  const uuid = query.get('uuid')?.toLowerCase() ?? '';
-  return mac === undefined ? undefined : { mac, ...(UUID.test(uuid) ? { uuid } : {}) };
+  const uuid = parseUuid(query.get('uuid') ?? '');
+  return mac === undefined ? undefined : { mac, ...(uuid === undefined ? {} : { uuid }) };
 }
 
 async function scriptFor(options: HttpBootOptions, { mac, uuid }: Machine): Promise<string> {

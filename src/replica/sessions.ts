@@ -3,7 +3,7 @@
  * What comes while the journal is not empty goes behind it, so that nothing overtakes.
  */
 import type { Database } from '../database/connection.ts';
-import { applySessions, replayJournal, type SessionChange } from '../database/servers.ts';
+import { applySessions, endSessionsBefore, replayJournal, type SessionChange } from '../database/servers.ts';
 import type { Session } from '../farm/model.ts';
 import { backoffMs } from '../kit/backoff.ts';
 import { never } from '../kit/result.ts';
@@ -49,6 +49,8 @@ class QueuedSessionWriter implements SessionWriter {
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
   #closed = false;
+  readonly #startedMs = Date.now();
+  #formerEnded = false;
 
   constructor(options: SessionWriterOptions) {
     this.#options = options;
@@ -93,7 +95,10 @@ class QueuedSessionWriter implements SessionWriter {
 
   async #run(): Promise<void> {
     await Promise.resolve(); // changes of one turn of the event loop share a statement
-    if (!this.#closed && this.#options.database.state.reachable) await this.#replay();
+    if (!this.#closed && this.#options.database.state.reachable) {
+      await this.#replay();
+      await this.#endFormer();
+    }
     while (this.#queue.length > 0) {
       const changes = this.#queue.splice(0, BATCH);
       const waiters = this.#waiters.splice(0, BATCH);
@@ -133,6 +138,14 @@ class QueuedSessionWriter implements SessionWriter {
       }
     }
     this.#failures = 0;
+  }
+
+  /** Sessions that a killed process left. Its journal comes first: it may hold some of them. */
+  async #endFormer(): Promise<void> {
+    const { database, journal, server } = this.#options;
+    if (this.#formerEnded || this.#closed || journal.pending.length > 0) return;
+    this.#formerEnded = (await endSessionsBefore(database, server, this.#startedMs)).ok;
+    if (!this.#formerEnded) this.#retryLater();
   }
 
   #retryLater(): void {

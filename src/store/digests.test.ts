@@ -17,10 +17,10 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
-async function digestOf(digests: Digests, name: string): Promise<string> {
+async function digestOf(digests: Digests, name: string, within = folder): Promise<string> {
   for (let turn = 0; turn < 10_000; turn++) {
-    const file = (await lookInto(folder)).files.find((found) => found.name === name);
-    const digest: Digest = file ? digests.of(folder, file) : { kind: 'failed', message: 'gone' };
+    const file = (await lookInto(within)).files.find((found) => found.name === name);
+    const digest: Digest = file ? digests.of(within, file) : { kind: 'failed', message: 'gone' };
     if (digest.kind === 'ready') return digest.sha256;
     if (digest.kind === 'failed') throw new Error(digest.message);
   }
@@ -44,6 +44,28 @@ test('a digest is computed once, kept across processes, and computed anew when t
   await writeFile(join(folder, 'lab.raw'), second);
   expect(await digestOf(again, 'lab.raw')).toBe(sha256(second));
   await again.close();
+});
+
+test('of a file that is being written only the last state is read', async () => {
+  const read: string[] = [];
+  const log = { ...silentLogger, info: ({ path }: { path: string }) => void read.push(path) } as typeof silentLogger;
+  const growing = join(folder, 'growing');
+  await mkdir(growing);
+  const before = join(growing, 'before.raw');
+  execFileSync('mkfifo', [before]);
+  const digests = new Digests(folder, log);
+  const ask = async (name: string) => {
+    for (const file of (await lookInto(growing)).files) if (file.name === name) digests.of(growing, file);
+  };
+  await ask('before.raw'); // hangs, and the other waits for it
+  for (let length = 1; length < 20; length++) {
+    await writeFile(join(growing, 'big.raw'), Buffer.alloc(length));
+    await ask('big.raw');
+  }
+  await (await open(before, 'w')).close();
+  expect(await digestOf(digests, 'big.raw', growing)).toBe(sha256(Buffer.alloc(19)));
+  await digests.close();
+  expect(read).toEqual([join(growing, 'big.raw')]);
 });
 
 test('a folder that is not there is Missing and says what to do', async () => {

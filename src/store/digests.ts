@@ -64,6 +64,9 @@ export class Digests {
     const failed = this.#failed.get(key);
     if (failed && performance.now() - failed.at < RETRY_MS) return { kind: 'failed', message: failed.message };
     const job = this.#queue.get(key) ?? { folder, file, progressPercent: 0 };
+    // Of a file that is being written each look sees another one: only the last is worth the reading.
+    for (const other of this.#queue.keys())
+      if (other !== key && other.startsWith(`${join(folder, file.name)}\n`)) this.#queue.delete(other);
     this.#queue.set(key, job);
     if (!this.#running.has(folder))
       this.#running.set(
@@ -85,8 +88,8 @@ export class Digests {
       const path = join(job.folder, job.file.name);
       try {
         const started = performance.now();
-        const sha256 = await this.#hash(path, job);
-        if (sha256 === undefined) return;
+        const sha256 = await this.#hash(path, key, job);
+        if (sha256 === undefined) continue;
         for (const old of this.#known.keys()) if (old.startsWith(`${path}\n`)) this.#known.delete(old);
         this.#known.set(key, sha256);
         this.#failed.delete(key);
@@ -102,13 +105,13 @@ export class Digests {
     }
   }
 
-  /** Undefined when closed midway. A file that changes under the hash gets a new identity, so this answer is for nobody. */
-  async #hash(path: string, job: Job): Promise<string | undefined> {
+  /** Undefined when closed midway, or when the file has another identity by now: the answer would be for nobody. */
+  async #hash(path: string, key: string, job: Job): Promise<string | undefined> {
     await using file = await open(path, 'r');
     const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let done = 0; ; ) {
-      if (this.#closed) return undefined;
+      if (this.#closed || !this.#queue.has(key)) return undefined;
       const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, done);
       if (bytesRead === 0) return hash.digest('hex');
       hash.update(chunk.subarray(0, bytesRead));

@@ -63,6 +63,8 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
 export function makeListeners({ config, node, keys, database, log }: Parts, options: ListenersOptions): Listeners {
   const { data, view, copies, disks, logins, metrics } = options;
   const { address } = node;
+  /** What the cluster asks is asked there, whatever network devices are on. */
+  const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
   const { name: server, ports, site } = config;
   const boot: BootOptions = { server, site, data, view, database, ring: keys.ring, log };
   const listener = <T extends Closable>(
@@ -137,11 +139,16 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
       }),
     ),
     control: listener('control', () =>
-      startControl({ address, port: ports.control, tlsDirectory: config.tlsDirectory, status: options.status }),
+      startControl({
+        address: nodeAddress,
+        port: ports.control,
+        tlsDirectory: config.tlsDirectory,
+        status: options.status,
+      }),
     ),
     telemetry: listener('telemetry', () =>
       startTelemetry({
-        host: process.env['NODE_ADDRESS'] ?? address,
+        host: nodeAddress,
         port: ports.telemetry,
         registry: metrics.registry,
         ready: options.ready,
