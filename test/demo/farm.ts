@@ -29,7 +29,9 @@ export interface ServerStatus {
   readonly devices?: number;
 }
 export interface PoolStatus extends Status {
+  readonly observedGeneration?: number;
   readonly readyReplicas?: number;
+  readonly updatedReplicas?: number;
   readonly servers?: readonly ServerStatus[];
 }
 export interface VDiskStatus extends Status {

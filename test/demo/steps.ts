@@ -194,15 +194,29 @@ export async function databaseBack(farm: DemoFarm, machines: readonly Booted[]):
     const { database } = await farm.status<FarmStatus>('farm/farm');
     return database?.state === 'Reachable';
   });
-  const wanted = await Promise.all(
-    machines.map(async ({ name, machine }) => `${name} ${await serverOf(farm, machine)}`),
-  );
+  return sessionsOf(farm, machines);
+}
+
+/** Each machine has a session in the database, of the server that it streams from. */
+export async function sessionsOf(farm: DemoFarm, machines: readonly Booted[]): Promise<readonly string[]> {
   let sessions: readonly string[] = [];
+  let wanted: readonly string[] = [];
   await until('the sessions in the database', MINUTE, async () => {
+    wanted = await Promise.all(machines.map(async ({ name, machine }) => `${name} ${await serverOf(farm, machine)}`));
     sessions = await farm.sessions();
     return sessions.join() === wanted.toSorted().join();
   }).catch((error: unknown) => {
     throw new Error(`sessions are ${sessions.join(', ')}, and should be ${wanted.join(', ')}`, { cause: error });
   });
   return sessions;
+}
+
+/** A setting that servers take up by a new start: they drain and start one after the other. */
+export async function rollOut(farm: DemoFarm): Promise<void> {
+  await farm.kubectl('patch', 'bfs/main', '--type=merge', '--patch', '{"spec":{"powerRating":2}}');
+  const { metadata } = JSON.parse(await farm.kubectl('get', 'bfs/main', '-o', 'json'));
+  await until('both servers run the new setting', 3 * MINUTE, async () => {
+    const { observedGeneration, updatedReplicas, readyReplicas } = await farm.status<PoolStatus>('bfs/main');
+    return observedGeneration === metadata.generation && updatedReplicas === 2 && readyReplicas === 2;
+  });
 }
