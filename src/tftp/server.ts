@@ -286,18 +286,18 @@ class Transfer {
   #obey({ state, effects }: Step): void {
     this.#state = state;
     for (const effect of effects) this.#run(effect, state);
-    if (this.#over || effects.length === 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, state.deadlineMs - this.#now()));
+    if (effects.length > 0) this.#wait(state.deadlineMs);
   }
 
-  /** A timer may fire early by a millisecond: it is set again until the deadline is there. */
-  #tick(): void {
-    this.#step({ kind: 'tick' });
-    const state = this.#state;
-    if (this.#over || !state || state.deadlineMs <= this.#now()) return;
+  /** A timer may fire early by a millisecond: it is set again whatever the step said, as the deadline may have passed since. */
+  #wait(deadlineMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, state.deadlineMs - this.#now()));
+    if (this.#over) return;
+    const tick = (): void => {
+      this.#step({ kind: 'tick' });
+      if (this.#state) this.#wait(this.#state.deadlineMs);
+    };
+    this.#timer = setTimeout(tick, Math.max(1, deadlineMs - this.#now()));
   }
 
   #run(effect: Effect, state: State): void {

@@ -150,7 +150,9 @@ describe('bootfarm device', () => {
 
   test('says which database is missing, wrong or empty', async () => {
     delete process.env['BOOTFARM_DATABASE_URI'];
-    expect((await bootfarm('list')).err).toMatch(/Give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI/);
+    expect((await bootfarm('list')).err).toMatch(
+      /Run it in a server of the farm, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI/,
+    );
     expect((await at('x', 'list')).err).toMatch(/must look like postgresql:/);
     const wrong = postgres.uri.replace('secret', 'hidden');
     expect(await at(wrong, 'list')).toMatchObject({

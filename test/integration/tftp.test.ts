@@ -31,10 +31,11 @@ const FILES: Record<string, Buffer> = {
 let folder: string;
 let server: Tftp;
 const events: TftpEvent[] = [];
-const start = (port = 0) =>
+const start = (port = 0, now?: () => number) =>
   startTftp({
     address: ADDRESS,
     port,
+    ...(now && { now }),
     log,
     onEvent: (event) => events.push(event),
     open: (name) => {
@@ -160,6 +161,19 @@ describe('a client that misbehaves', () => {
       expect(got).toHaveLength(3);
       expect(new Set(got.map((packet) => JSON.stringify(packet))).size).toBe(1);
     });
+  });
+
+  test('is not forgotten when the deadline falls between two looks at the clock', async () => {
+    let nowMs = 0;
+    const started = await start(0, () => {
+      nowMs += 499;
+      return nowMs;
+    });
+    if (!started.ok) throw new Error(started.error.message);
+    await withClient(async (client) => {
+      client.send({ type: 'RRQ', name: 'even.bin', mode: 'octet', options: [] }, started.value.port);
+      for (let n = 0; n < 3; n += 1) expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 1 });
+    }).finally(() => started.value.close());
   });
 
   test('and asks again from the same port has one transfer', async () => {
