@@ -101,7 +101,8 @@ class PooledDatabase implements Database {
     this.#lines.drop();
   }
 
-  async #try<T>(work: (db: Kysely<Tables>) => Promise<T>): Answer<T> {
+  /** @param probing any refusal keeps the breaker open, as no other call would find out when it ends. */
+  async #try<T>(work: (db: Kysely<Tables>) => Promise<T>, probing = false): Answer<T> {
     const lines = this.#lines;
     try {
       const value = await work(lines.db);
@@ -110,7 +111,7 @@ class PooledDatabase implements Database {
     } catch (thrown) {
       const classified = classify(thrown, this.#place);
       if (!classified) throw thrown;
-      if (classified.trips && lines === this.#lines) this.#trip(classified.fault);
+      if ((classified.trips || probing) && lines === this.#lines) this.#trip(classified.fault);
       return { ok: false, error: classified.fault };
     }
   }
@@ -129,7 +130,7 @@ class PooledDatabase implements Database {
     this.#breaker = stepBreaker(this.#breaker, event, now, Math.random);
     if (this.#breaker.kind === 'Open') {
       clearTimeout(this.#probe);
-      this.#probe = setTimeout(() => this.#try((db) => sql`select 1`.execute(db)), this.#breaker.probeAt - now);
+      this.#probe = setTimeout(() => this.#try((db) => sql`select 1`.execute(db), true), this.#breaker.probeAt - now);
       this.#probe.unref();
     }
     const after = this.state;

@@ -386,6 +386,25 @@ describe('a database in trouble', () => {
     expect(states.map(({ reachable }) => reachable)).toEqual([false, true]);
   });
 
+  test('a probe that is refused, whatever the reason, is not the last', async () => {
+    const owner = open(await postgres.createDatabase('barred'));
+    const say = async (statement: string) => value(await owner.run((db) => sql.raw(statement).execute(db)));
+    await say(`create role guest login password 'secret'`);
+    const uri = new URL(postgres.uri);
+    uri.username = 'guest';
+    uri.pathname = '/barred';
+    const database = open(uri.href);
+    value(await database.run((db) => sql`select 1`.execute(db)));
+    await say('revoke connect on database barred from public');
+    await database.run((db) => sql`select pg_sleep(30)`.execute(db));
+    await until(
+      'the state gives the reason',
+      () => !database.state.reachable && database.state.fault.code === 'Refused',
+    );
+    await say('grant connect on database barred to public');
+    await until('it is reachable again', () => database.state.reachable);
+  });
+
   test('an exhausted pool trips it', async () => {
     const database = open(postgres.uri, 1);
     const hold = database.run((db) =>
