@@ -5,7 +5,7 @@ import type { Store, VersionFile } from './model.ts';
 export interface VersionFileNames {
   /** In order of preference; the one that is there is the image. */
   readonly images: readonly string[];
-  /** Belong to the version where they are there: the kernel and initrd that a Linux device boots with. */
+  /** With which a Linux device boots: they belong to the version as its image does. */
   readonly kernel: string;
   readonly initrd: string;
 }

@@ -16,19 +16,34 @@ const inventory = (files: FileFacts[], more: Partial<Inventory> = {}): Inventory
   message: '',
   ...more,
 });
+const whole = (image: FileFacts): Inventory => inventory([image, file('lab.vmlinuz', 7), file('lab.initrd', 8)]);
 const hashed: Digest = { kind: 'ready', sha256: 'a'.repeat(64) };
 
 describe('a copy is', () => {
   test.each<{ what: string; given: Inventory; digest?: Digest; is: object }>([
     {
       what: 'Present with all its files',
-      given: inventory([file('lab.raw', 1024), file('lab.initrd', 7)]),
-      is: { state: 'Present', diskBytes: 1024, files: [{ name: 'lab.raw' }, { name: 'lab.initrd' }] },
+      given: whole(file('lab.raw', 1024)),
+      is: {
+        state: 'Present',
+        diskBytes: 1024,
+        files: [{ name: 'lab.raw' }, { name: 'lab.vmlinuz' }, { name: 'lab.initrd' }],
+      },
     },
     {
       what: 'Missing without its image',
-      given: inventory([file('lab.vmlinuz', 7)]),
+      given: inventory([file('lab.vmlinuz', 7), file('lab.initrd', 8)]),
       is: { state: 'Missing', message: 'lab.raw is not in /srv: put the file there' },
+    },
+    {
+      what: 'Missing without its kernel',
+      given: inventory([file('lab.raw', 1024), file('lab.initrd', 8)]),
+      is: { state: 'Missing', message: 'lab.vmlinuz is not in /srv: put the file there' },
+    },
+    {
+      what: 'Missing without any of its files',
+      given: inventory([file('other.raw', 1024)]),
+      is: { state: 'Missing', message: 'lab.raw, lab.vmlinuz, lab.initrd are not in /srv: put the files there' },
     },
     {
       what: 'Missing when the store is',
@@ -48,13 +63,13 @@ describe('a copy is', () => {
     },
     {
       what: 'Faulty when unreadable',
-      given: inventory([file('lab.raw', 1024)]),
+      given: whole(file('lab.raw', 1024)),
       digest: { kind: 'failed', message: 'EIO' },
       is: { state: 'Faulty', message: 'EIO' },
     },
     {
       what: 'Hashing with its part done',
-      given: inventory([file('lab.raw', 1024)]),
+      given: whole(file('lab.raw', 1024)),
       digest: { kind: 'hashing', progressPercent: 40 },
       is: { state: 'Hashing', progressPercent: 40 },
     },

@@ -34,12 +34,15 @@ export function copyFacts(
   const image = names.images.map((name) => byName.get(name)).find((file) => file !== undefined);
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
-  if (!image) return { ...base, state: 'Missing', message: `${names.images[0]} is not in ${path}: put the file there` };
-  const wrong = imageFault(image, path);
+  const wrong = image && imageFault(image, path);
   if (wrong) return { ...base, state: 'Faulty', message: wrong };
 
-  const present = [image, byName.get(names.kernel), byName.get(names.initrd)].filter((file) => file !== undefined);
+  const boots = [names.kernel, names.initrd];
+  const present = [image, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
+  // What is right is learned from a copy: one that is still being put there must never be taken for whole.
+  const lacking = [...(image ? [] : names.images.slice(0, 1)), ...boots.filter((name) => !byName.has(name))];
+  if (!image || lacking.length > 0) return { ...base, state: 'Missing', message: notThere(lacking, path) };
   const failed = digests.map(({ digest }) => digest).find((digest) => digest.kind === 'failed');
   if (failed) return { ...base, state: 'Faulty', message: failed.message };
   const files = digests.flatMap(({ file, digest }) =>
@@ -62,6 +65,11 @@ export function copyFacts(
     message: '',
   };
 }
+
+const notThere = (names: readonly string[], path: string): string =>
+  names.length === 1
+    ? `${names[0]} is not in ${path}: put the file there`
+    : `${names.join(', ')} are not in ${path}: put the files there`;
 
 function imageFault({ name, sizeBytes }: FileFacts, path: string): string | undefined {
   if (!name.endsWith('.raw'))

@@ -120,7 +120,8 @@ test(
 test(
   'a file that is missing everywhere stops that vDisk alone',
   async () => {
-    for (const node of ['node-a', 'node-b']) writeFileSync(fileOn(node, 'other.raw'), disk);
+    for (const node of ['node-a', 'node-b'])
+      for (const extension of ['raw', 'vmlinuz', 'initrd']) writeFileSync(fileOn(node, `other.${extension}`), disk);
     await apply(bootfarmKind('VDisk', 'other', { storeRef: { name: 'local' }, fileName: 'other' }));
     await says('vd/other', 'Ready', 'True', []);
     for (const node of ['node-a', 'node-b']) renameSync(fileOn(node), fileOn(node, 'lab.away'));

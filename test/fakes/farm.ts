@@ -178,11 +178,17 @@ export class LoopbackFarm {
 
 /** An image of the pattern, begun at `offset`, whole at once as a rename makes it; and the version that it is the content of: the base is in production. */
 export function anImage(folder: string, version: number, { sizeBytes = 1 << 20, offset = 0 } = {}): Version {
-  const name = version === 0 ? 'lab.raw' : `lab.${version}.raw`;
-  const bytes = patternBytes(offset, sizeBytes);
-  writeFileSync(join(folder, `${name}.partial`), bytes);
-  renameSync(join(folder, `${name}.partial`), join(folder, name));
-  const files = [{ name, sizeBytes, sha256: createHash('sha256').update(bytes).digest('hex') }];
+  const stem = version === 0 ? 'lab' : `lab.${version}`;
+  const contents = {
+    [`${stem}.raw`]: patternBytes(offset, sizeBytes),
+    [`${stem}.vmlinuz`]: Buffer.from('kernel'),
+    [`${stem}.initrd`]: Buffer.from('initrd'),
+  };
+  const files = Object.entries(contents).map(([name, bytes]) => {
+    writeFileSync(join(folder, `${name}.partial`), bytes);
+    renameSync(join(folder, `${name}.partial`), join(folder, name));
+    return { name, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  });
   const content = { manifest: manifestDigest(files), files };
   return { vdisk: 'lab', number: version, access: version === 0 ? 'Production' : 'Test', content };
 }

@@ -214,7 +214,7 @@ test('a store whose folder is not there, or may not be mounted, is its own fault
     elsewhere: { state: 'Missing', message: expect.stringContaining('none of spec.storeRoots') },
     gone: { state: 'Missing', message: expect.stringContaining('stores/gone is not there') },
     hung: { state: 'Accessible', files: 0 },
-    images: { state: 'Accessible', files: 2 },
+    images: { state: 'Accessible', files: 6 },
   });
   expect((await a.telemetry('/readyz')).status).toBe(200);
 });

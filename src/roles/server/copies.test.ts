@@ -20,6 +20,14 @@ const names = (served: readonly ServedCopy[]): string[] => served.map(({ vdisk, 
 const image = (fill: number): Buffer => Buffer.alloc(1_024, fill);
 const put = (path: string, data: Buffer): void => writeFileSync(join(root, path), data);
 
+const boots = (stem: string) => ({
+  [`${stem}.vmlinuz`]: Buffer.from('kernel'),
+  [`${stem}.initrd`]: Buffer.from('initrd'),
+});
+const putAll = (contents: Readonly<Record<string, Buffer>>): void => {
+  for (const [name, data] of Object.entries(contents)) put(`srv/${name}`, data);
+};
+
 /** A version of these files, as the farm says that it must be. */
 function version(number: number, contents: Readonly<Record<string, Buffer>>): Version {
   const files = Object.entries(contents).map(([name, data]) => ({
@@ -64,9 +72,9 @@ const looked = (): Promise<unknown> =>
   });
 
 test('a version is served when every file of it is what the farm says', async () => {
-  put('srv/lab.raw', image(1));
-  put('srv/lab.vmlinuz', Buffer.from('kernel'));
-  snapshot = aFarm(version(0, { 'lab.raw': image(1), 'lab.vmlinuz': Buffer.from('kernel') }));
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(contents);
+  snapshot = aFarm(version(0, contents));
   await copies.start();
   await looked();
   const copy = copies.find('lab', 0);
@@ -79,14 +87,14 @@ test('a version is served when every file of it is what the farm says', async ()
 test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () => Version; reported: string }>([
   {
     what: 'another image',
-    there: { 'lab.raw': image(2) },
-    wanted: () => version(0, { 'lab.raw': image(1) }),
+    there: { 'lab.raw': image(2), ...boots('lab') },
+    wanted: () => version(0, { 'lab.raw': image(1), ...boots('lab') }),
     reported: 'Present',
   },
   {
     what: 'another kernel',
-    there: { 'lab.raw': image(1), 'lab.vmlinuz': image(3) },
-    wanted: () => version(0, { 'lab.raw': image(1), 'lab.vmlinuz': image(4) }),
+    there: { 'lab.raw': image(1), ...boots('lab'), 'lab.vmlinuz': image(3) },
+    wanted: () => version(0, { 'lab.raw': image(1), ...boots('lab') }),
     reported: 'Present',
   },
   { what: 'nothing', there: {}, wanted: () => version(0, { 'lab.raw': image(1) }), reported: 'Missing' },
@@ -98,12 +106,12 @@ test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () =>
   },
   {
     what: 'an image of which nobody has said what is right',
-    there: { 'lab.raw': image(1) },
+    there: { 'lab.raw': image(1), ...boots('lab') },
     wanted: () => ({ vdisk: 'lab', number: 0, access: 'Production' }),
     reported: 'Present',
   },
 ])('$what is reported and not served', async ({ there, wanted, reported }) => {
-  for (const [name, data] of Object.entries(there)) put(`srv/${name}`, data);
+  putAll(there);
   snapshot = aFarm(wanted());
   await copies.start();
   await looked();
@@ -111,16 +119,17 @@ test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () =>
 });
 
 test('what may be served follows the farm: a version that is right is served, one that goes is not', async () => {
-  put('srv/lab.raw', image(1));
-  put('srv/lab.1.raw', image(2));
+  const base = { 'lab.raw': image(1), ...boots('lab') };
+  const first = { 'lab.1.raw': image(2), ...boots('lab.1') };
+  putAll({ ...base, ...first });
   snapshot = undefined;
   await copies.start();
   expect([copies.stores, copies.reports]).toEqual([[], []]);
-  snapshot = aFarm(version(0, { 'lab.raw': image(1) }));
+  snapshot = aFarm(version(0, base));
   await looked();
-  snapshot = aFarm(version(0, { 'lab.raw': image(1) }), version(1, { 'lab.1.raw': image(2) }));
+  snapshot = aFarm(version(0, base), version(1, first));
   await looked();
-  snapshot = aFarm(version(1, { 'lab.1.raw': image(2) }));
+  snapshot = aFarm(version(1, first));
   await looked();
   expect(told).toEqual([['lab/0'], ['lab/0', 'lab/1'], ['lab/1']]);
 });
