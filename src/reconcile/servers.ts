@@ -22,6 +22,18 @@ export const serverDeployments = (
     .filter((deployment) => nodeOf(deployment) !== '')
     .filter(({ metadata }) => pool === undefined || metadata.labels?.[POOL_LABEL] === pool);
 
+/**
+ * Pools that choose a node at the same moment cannot know of each other, and a node has room for one server of a farm: who made its Deployment
+ * first has it. By node.
+ */
+export function holders(deployments: readonly KubeObject[]): ReadonlyMap<string, KubeObject> {
+  const age = ({ metadata }: KubeObject): string => `${metadata.creationTimestamp} ${metadata.name}`;
+  const oldestLast = deployments
+    .filter(({ metadata }) => !metadata.deletionTimestamp)
+    .sort((a, b) => (age(a) < age(b) ? 1 : -1));
+  return new Map(oldestLast.map((found) => [nodeOf(found), found]));
+}
+
 interface NodeObject extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 }
@@ -32,6 +44,7 @@ export function addressOfNode({ informers }: Context, name: string): string {
   return node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
 }
 
+/** By name. */
 export function serversOfFarm(context: Context, farm: Farm): readonly WantedServer[] {
   const { name, namespace = 'default' } = farm.metadata;
   const pools = new Map<string, StreamingServer>(
@@ -39,10 +52,12 @@ export function serversOfFarm(context: Context, farm: Farm): readonly WantedServ
       .filter(ofFarm(name))
       .map((pool) => [pool.metadata.name, pool]),
   );
-  return serverDeployments(context, namespace, name).flatMap((deployment) => {
+  const there = [...holders(serverDeployments(context, namespace, name)).values()];
+  there.sort((a, b) => (nodeOf(a) < nodeOf(b) ? -1 : 1));
+  return there.flatMap((deployment) => {
     const pool = pools.get(deployment.metadata.labels?.[POOL_LABEL] ?? '');
     const site = pool && siteOf(farm.spec, pool.spec.site);
-    if (!pool || site === undefined || deployment.metadata.deletionTimestamp) return [];
+    if (!pool || site === undefined) return [];
     const node = nodeOf(deployment);
     return [
       {

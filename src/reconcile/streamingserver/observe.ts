@@ -5,7 +5,7 @@ import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { HASH_ANNOTATION, POOL_LABEL } from '../names.ts';
-import { nodeOf, serverDeployments } from '../servers.ts';
+import { holders, nodeOf, serverDeployments } from '../servers.ts';
 import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
 import type { ServerFacts } from './plan.ts';
 import { isStreaming } from './status.ts';
@@ -90,8 +90,8 @@ export function observeNodes(
 ): NodeChoice {
   const { namespace = 'default', name } = pool.metadata;
   const all = serverDeployments(context, namespace, pool.spec.farmRef.name);
-  const placed = all
-    .filter(({ metadata }) => metadata.labels?.[POOL_LABEL] === name && !metadata.deletionTimestamp)
+  const placed = [...holders(all).values()]
+    .filter(({ metadata }) => metadata.labels?.[POOL_LABEL] === name)
     .map((found) => ({
       node: nodeOf(found),
       devices: servers.find((server) => server.name === nodeOf(found))?.status?.devices ?? 0,
