@@ -31,6 +31,7 @@ export interface Informers {
   readonly pools: Informer;
   readonly nodes: Informer;
   readonly deployments: Informer;
+  readonly pods: Informer;
 }
 
 export interface Context {

@@ -7,9 +7,13 @@ export const POOL_LABEL = 'bootfarm.io/pool';
 export const NODE_ANNOTATION = 'bootfarm.io/node';
 export const HASH_ANNOTATION = 'bootfarm.io/settings';
 
+/** Of a server's pod: the name of its Deployment. */
+export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
+export const COMPONENT_LABEL = 'app.kubernetes.io/component';
+
 export const labelsOf = (farm: string, component: string): Record<string, string> => ({
   'app.kubernetes.io/managed-by': 'bootfarm',
-  'app.kubernetes.io/component': component,
+  [COMPONENT_LABEL]: component,
   [FARM_LABEL]: farm,
 });
 

@@ -148,6 +148,7 @@ describe('a pool', () => {
     servers: [view('node-a'), view('node-b', { status: report({ name: 'node-b', address: '10.77.0.12' }) })],
     updated: 2,
     held: [],
+    stuck: new Map(),
     ...more,
   });
   const refused = view('node-b', {
@@ -190,6 +191,16 @@ describe('a pool', () => {
       }),
       ready: 'False ServersStarting',
       state: ['Streaming', 'Starting'],
+    },
+    {
+      what: 'says why the pod of a server does not start, over what the server last said',
+      given: found({
+        servers: [view('node-a'), view('node-b', { reachable: false, message: 'no answer' })],
+        stuck: new Map([['node-b', 'pod main-node-b-x: image nothing:1 cannot be pulled']]),
+      }),
+      ready: 'False PodFaulty',
+      state: ['Streaming', 'Unreachable'],
+      says: '1 of 2 servers stream; node-b: pod main-node-b-x: image nothing:1 cannot be pulled',
     },
     {
       what: 'tells a server that went',

@@ -75,6 +75,8 @@ export const REASONS = {
   DatabaseRefuses: 'DatabaseRefuses',
   /** The volume of the embedded database finds no storage: the message says what to name. */
   VolumePending: 'VolumePending',
+  /** A pod is not made or does not start: the message gives the reason that Kubernetes has. */
+  PodFaulty: 'PodFaulty',
   /** The farm database answers. */
   DatabaseAnswers: 'DatabaseAnswers',
   /** The farm database is being made or does not answer. */

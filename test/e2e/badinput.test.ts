@@ -185,6 +185,27 @@ test(
 );
 
 test(
+  'a server that Kubernetes finds no room for stops the rollout there, says why, and comes back when it asks for less',
+  async () => {
+    const ask = (requests: object | null): Promise<string> =>
+      farm.kubectl('patch', 'bfs/main', '--type=merge', '-p', JSON.stringify({ spec: { resources: requests } }));
+    await ask({ requests: { memory: '4Ti' } });
+    const told = await says('bfs/main', 'Ready', 'False', [
+      'PodFaulty',
+      '1 of 2 servers stream',
+      'Insufficient memory',
+    ]);
+    await event('main', ['Insufficient memory']);
+    expect(told.message).toMatch(/node-[ab]: pod main-node-[ab]-/);
+    expect(await farm.streaming()).toHaveLength(1);
+    expect(await condition('vd/lab', 'Ready')).toMatchObject({ status: 'True' });
+    await ask(null);
+    await says('bfs/main', 'Ready', 'True', ['2 of 2 servers stream'], 2 * MINUTE);
+  },
+  6 * MINUTE,
+);
+
+test(
   'a port that another program has refuses that server by name and port, and freeing it heals it',
   async () => {
     const node = nodesOf(farm.site.cluster).find(({ name }) => name === 'node-c');

@@ -22,7 +22,8 @@ import {
   resources,
   tellUnreadable,
 } from '../context.ts';
-import { databaseName } from '../names.ts';
+import { COMPONENT_LABEL, databaseName } from '../names.ts';
+import { podFault, podsOf } from '../pods.ts';
 import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { serversOfFarm } from '../servers.ts';
@@ -115,11 +116,20 @@ async function look(
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
     ...(fault ? { fault } : {}),
+    ...stuckPods(context, farm),
     ...(await knownDevices(runtime)),
   };
 }
 
 const INFRASTRUCTURE = 'infrastructure';
+
+function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string } {
+  const { name, namespace = 'default' } = metadata;
+  const faults = ['database', 'replica']
+    .flatMap((component) => podsOf(informers, namespace, name, COMPONENT_LABEL, component))
+    .flatMap((pod) => podFault(pod) ?? []);
+  return faults.length > 0 ? { stuck: faults.join('; ') } : {};
+}
 
 /** Why a farm has no rows yet; `refusal` is what a database that answers has against them. */
 async function unprojected(

@@ -14,6 +14,8 @@ export interface FarmFindings {
   readonly databaseSource: string;
   readonly replica?: ReplicaHealth;
   readonly servers: readonly ServerView[];
+  /** Why a pod of the embedded database or replica does not start. */
+  readonly stuck?: string;
   readonly knownDevices?: number;
   /** What stops the farm before anything else. */
   readonly fault?: { readonly stalled: boolean; readonly reason: Reason; readonly message: string };
@@ -82,7 +84,7 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
 
 function verdict(
   farm: Farm,
-  { fault, database, servers }: FarmFindings,
+  { fault, database, servers, stuck }: FarmFindings,
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) {
@@ -90,12 +92,13 @@ function verdict(
     return { verdict: fault.stalled ? { kind: 'stalled', reason, message } : { kind: 'reconciling', reason, message } };
   }
   const serving = `${ready} of ${servers.length} servers stream`;
-  if (!database.reachable && ready === 0)
-    return { verdict: { kind: 'reconciling', reason: 'DatabaseUnreachable', message: database.fault.message } };
-  const degraded: Statement | undefined = !database.reachable
+  const reason = stuck === undefined ? 'DatabaseUnreachable' : 'PodFaulty';
+  const away = database.reachable ? stuck : [database.fault.message, stuck].filter(Boolean).join('; ');
+  if (!database.reachable && ready === 0) return { verdict: { kind: 'reconciling', reason, message: away ?? '' } };
+  const degraded: Statement | undefined = away
     ? {
-        reason: 'DatabaseUnreachable',
-        message: `offline since ${time(database.since)}: ${database.fault.message}; ${serving}`,
+        reason,
+        message: database.reachable ? away : `offline since ${time(database.since)}: ${away}; ${serving}`,
       }
     : farm.spec.suspend
       ? { reason: 'Suspended', message: 'spec.suspend is true: new logins are refused' }

@@ -2,7 +2,15 @@
 import { createHash } from 'node:crypto';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
-import { HASH_ANNOTATION, keysName, labelsOf, NODE_ANNOTATION, POOL_LABEL, serverName } from '../names.ts';
+import {
+  HASH_ANNOTATION,
+  INSTANCE_LABEL,
+  keysName,
+  labelsOf,
+  NODE_ANNOTATION,
+  POOL_LABEL,
+  serverName,
+} from '../names.ts';
 import { DEFAULT_PORTS } from '../projection.ts';
 
 const DEFAULT_DRAIN = '120s';
@@ -70,7 +78,7 @@ export const settingsHash = (parts: readonly string[]): string =>
 const selector = (pool: string, farm: string, name: string): Record<string, string> => ({
   ...labelsOf(farm, 'server'),
   [POOL_LABEL]: pool,
-  'app.kubernetes.io/instance': name,
+  [INSTANCE_LABEL]: name,
 });
 
 const CONTAINER = {

@@ -19,6 +19,8 @@ import {
   tellUnreadable,
 } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
+import { INSTANCE_LABEL } from '../names.ts';
+import { podFault, podsOf, refusedPod } from '../pods.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments } from '../servers.ts';
@@ -85,7 +87,7 @@ async function reconcileLive(
   const findings = await look(context, pool, object, signal);
   const found = poolStatus(pool, findings, new Date());
   const status = context.quiet.status(`StreamingServer ${keyFor(namespace, name)}`, pool.status, found, keepCounts);
-  tell(context, object, pool, status);
+  tell(context, object, pool, status, findings);
   const target = at(kinds.StreamingServer, namespace, name);
   const written = await applyStatusChanged(context.client, target, status, object, { signal });
   if (!written.ok) return outcomeOf(written.error);
@@ -120,7 +122,7 @@ async function look(
   const want = pool.spec.autoscaling?.minReplicas ?? pool.spec.replicas ?? 2;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
-  const nothing = { want, lacking: 0, servers: mine(), updated: 0, held: [] };
+  const nothing = { want, lacking: 0, servers: mine(), updated: 0, held: [], stuck: new Map() };
 
   const refused = refusal(context, pool);
   if (refused) return { ...nothing, fault: refused };
@@ -181,7 +183,29 @@ async function look(
     servers: mine(),
     updated: there.filter(({ node, current }) => current && wanted.has(node)).length,
     held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
+    stuck: stuckServers(
+      context,
+      namespace,
+      farmName,
+      there.flatMap(({ node, podReady }) => (podReady ? [] : (deployments.get(node) ?? []))),
+    ),
   };
+}
+
+/** By node, why its server does not start. Beside a pod that is Ready, one that failed is only history. */
+function stuckServers(
+  { informers }: Context,
+  namespace: string,
+  farm: string,
+  deployments: readonly KubeObject[],
+): ReadonlyMap<string, string> {
+  return new Map(
+    deployments.flatMap((found) => {
+      const pods = podsOf(informers, namespace, farm, INSTANCE_LABEL, found.metadata.name);
+      const fault = refusedPod(found) ?? pods.map(podFault).find((told) => told !== undefined);
+      return fault === undefined ? [] : [[nodeOf(found), fault] as const];
+    }),
+  );
 }
 
 function refusal({ settings }: Context, { spec }: StreamingServer): Fault | undefined {
@@ -202,14 +226,21 @@ function refusal({ settings }: Context, { spec }: StreamingServer): Fault | unde
 
 type PoolStatus = ReturnType<typeof poolStatus>;
 
-/** An Event when a server begins or ceases to be Refused. */
-function tell({ record }: Context, object: KubeObject, pool: StreamingServer, status: PoolStatus): void {
+/** An Event when something begins to keep a server from its work, and when it streams again. */
+function tell(
+  { record }: Context,
+  object: KubeObject,
+  pool: StreamingServer,
+  status: PoolStatus,
+  { stuck }: PoolFindings,
+): void {
   for (const server of status.servers ?? []) {
     const before = pool.status?.servers?.find(({ name }) => name === server.name);
-    if (server.state === 'Refused' && before?.message !== server.message)
+    const isStuck = stuck.has(server.name);
+    if ((isStuck || server.state === 'Refused') && before?.message !== server.message)
       record(object, {
         type: 'Warning',
-        reason: 'ServerFaulty',
+        reason: isStuck ? 'PodFaulty' : 'ServerFaulty',
         action: 'Reconcile',
         note: `server ${server.name}: ${server.message ?? ''}`,
       });

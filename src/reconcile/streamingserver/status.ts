@@ -15,6 +15,8 @@ export interface PoolFindings {
   readonly updated: number;
   /** Servers that are left as they are for now. */
   readonly held: readonly { readonly node: string; readonly why: HoldReason }[];
+  /** By node, why its server's pod does not start. */
+  readonly stuck: ReadonlyMap<string, string>;
   /** What stops the pool before anything else. */
   readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
 }
@@ -33,9 +35,10 @@ function stateOf({ reachable, status }: ServerView): ServerStatus['state'] {
   return isRefused(status) ? 'Refused' : status.state;
 }
 
-function serverStatus(view: ServerView): ServerStatus {
+function serverStatus(view: ServerView, stuck: string | undefined): ServerStatus {
   const { name, address, status, reachable } = view;
-  const message = status?.faults.map((fault) => fault.message).join('; ') || (status && !reachable ? view.message : '');
+  const said = status?.faults.map((fault) => fault.message).join('; ') || (status && !reachable ? view.message : '');
+  const message = stuck ?? said;
   return {
     name,
     addresses: [status?.address ?? address].filter((found) => found !== ''),
@@ -49,7 +52,9 @@ function serverStatus(view: ServerView): ServerStatus {
 }
 
 export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: Date): PoolStatus {
-  const servers = [...findings.servers].sort((a, b) => (a.name < b.name ? -1 : 1)).map(serverStatus);
+  const servers = [...findings.servers]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((view) => serverStatus(view, findings.stuck.get(view.name)));
   const ready = findings.servers.filter(isStreaming).length;
   const generation = pool.metadata.generation ?? 0;
   return {
@@ -77,7 +82,7 @@ const HELD: Readonly<Record<HoldReason, string>> = {
 };
 
 function verdict(
-  { fault, want, lacking, servers: views, updated, held }: PoolFindings,
+  { fault, want, lacking, servers: views, updated, held, stuck }: PoolFindings,
   servers: readonly ServerStatus[],
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
@@ -90,10 +95,14 @@ function verdict(
   ].join('; ');
   const refused = servers.filter(({ state }) => state === 'Refused');
   const silent = servers.filter(({ state }) => state === 'Unreachable');
-  const faulty = refused.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  const bad = servers.filter(({ name, state }) => stuck.has(name) || state === 'Refused');
+  const faulty: Statement = {
+    reason: refused.length > 0 ? 'ServerFaulty' : 'PodFaulty',
+    message: bad.map(({ name, message }) => `${name}: ${message}`).join('; '),
+  };
   const degraded: Statement | undefined =
-    refused.length > 0
-      ? { reason: 'ServerFaulty', message: faulty }
+    bad.length > 0
+      ? faulty
       : silent.length > 0
         ? {
             reason: 'ServerUnreachable',
@@ -108,8 +117,11 @@ function verdict(
   const more = degraded ? { degraded } : {};
   const complete = ready >= want && views.length === want && updated + asAsked === want;
   if (complete) return { verdict: { kind: 'ready', message: told }, ...more };
-  if (refused.length > 0)
-    return { verdict: { kind: 'reconciling', reason: 'ServerFaulty', message: `${told}; ${faulty}` }, ...more };
+  if (bad.length > 0)
+    return {
+      verdict: { kind: 'reconciling', reason: faulty.reason, message: `${told}; ${faulty.message}` },
+      ...more,
+    };
   if (lacking > 0 && ready >= want - lacking)
     return {
       verdict: { kind: 'reconciling', reason: 'TooFewNodes', message: `${told}; ${degraded?.message ?? ''}` },

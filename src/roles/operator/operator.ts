@@ -57,6 +57,7 @@ export class BootfarmOperator extends EngineOperator {
       pools: this.informer(kinds.StreamingServer, scope),
       nodes: this.informer(kinds.Node),
       deployments: this.informer(kinds.Deployment, made),
+      pods: this.informer(kinds.Pod, made),
     };
     const context: Context = {
       client: this.client,

@@ -1,0 +1,75 @@
+/** Why a pod does not start, in words that stay the same while Kubernetes tries again. Pure. */
+import type { KubeObject } from '../kube/object.ts';
+import type { Informers } from './context.ts';
+import { FARM_LABEL } from './names.ts';
+
+interface ContainerStatus {
+  readonly name: string;
+  readonly image?: string;
+  readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+  readonly lastState?: { readonly terminated?: { readonly exitCode?: number; readonly reason?: string } };
+}
+
+interface PodStatus {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+  readonly containerStatuses?: readonly ContainerStatus[];
+}
+
+/** Reasons of a waiting container that no time mends; the kubelet's and the CRI's own words. */
+const PULLS = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull'];
+const CREATES = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
+
+/** What keeps this pod from running; undefined while it runs, or merely takes its time. */
+export function podFault({ metadata, status }: KubeObject): string | undefined {
+  if (metadata.deletionTimestamp) return undefined;
+  const { phase, reason, message, conditions, initContainerStatuses, containerStatuses } = (status ?? {}) as PodStatus;
+  const say = (fault: string): string => `pod ${metadata.name}: ${fault}`;
+  if (phase === 'Failed') return say([reason ?? 'Failed', message].filter(Boolean).join(': '));
+  const scheduled = conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status === 'False') return say(scheduled.message ?? 'no node takes it');
+  for (const container of [...(initContainerStatuses ?? []), ...(containerStatuses ?? [])]) {
+    const fault = containerFault(container);
+    if (fault) return say(fault);
+  }
+  return undefined;
+}
+
+function containerFault({ name, image, state, lastState }: ContainerStatus): string | undefined {
+  const { reason = '', message } = state?.waiting ?? {};
+  if (PULLS.includes(reason)) return `image ${image} cannot be pulled: correct its name, or give imagePullSecrets`;
+  if (CREATES.includes(reason)) return `container ${name}: ${reason}${message ? `: ${message}` : ''}`;
+  if (reason !== 'CrashLoopBackOff') return undefined;
+  const { exitCode, reason: why } = lastState?.terminated ?? {};
+  return `container ${name} ends again and again (${why ?? 'Error'}, exit code ${exitCode ?? 'unknown'}): kubectl logs --previous tells why`;
+}
+
+interface Conditioned {
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+}
+
+/** A pod that may not even be made: a quota, a policy or the namespace's pod security refuses it. */
+export const refusedPod = ({ status }: KubeObject): string | undefined =>
+  (status as Conditioned | undefined)?.conditions?.find(
+    (found) => found.type === 'ReplicaFailure' && found.status === 'True',
+  )?.message;
+
+/** Pods of a farm that carry this label with this value. */
+export const podsOf = (
+  { pods }: Informers,
+  namespace: string,
+  farm: string,
+  label: string,
+  value: string,
+): readonly KubeObject[] =>
+  pods
+    .list()
+    .filter(
+      ({ metadata }) =>
+        metadata.namespace === namespace &&
+        metadata.labels?.[FARM_LABEL] === farm &&
+        metadata.labels?.[label] === value,
+    );
