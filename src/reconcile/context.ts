@@ -44,9 +44,6 @@ export interface Context {
   readonly log: Logger;
 }
 
-/** On resources whose rows must go with them. */
-export const FINALIZER = 'bootfarm.io/rows';
-
 /** How often a resource is looked at again: what servers say comes by asking. */
 export const LOOK_UNSETTLED_MS = 1_000;
 export const LOOK_SETTLED_MS = 3_000;

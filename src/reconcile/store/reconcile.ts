@@ -1,83 +1,28 @@
 /** One look at a Store: what its servers see of it; then its status. */
 
-import { remove } from '../../database/project.ts';
 import { offersStore } from '../../farm/files.ts';
-import { applyStatusChanged } from '../../kube/apply.ts';
-import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
-import { kinds } from '../../kube/kinds.ts';
-import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
+import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
-import {
-  type Context,
-  FINALIZER,
-  isAsking,
-  LOOK_SETTLED_MS,
-  LOOK_UNSETTLED_MS,
-  ofFarm,
-  resource,
-  resources,
-  tellUnreadable,
-} from '../context.ts';
+import type { Child } from '../child.ts';
+import { type Context, ofFarm, resources } from '../context.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { type StoreFindings, storeStatus } from './status.ts';
 
-/** A deletion waits for its row to go: first the VDisks that name it. */
+/** First the VDisks that name it go. */
 const DELETION_WAITS_MS = 60_000;
 
-export async function reconcileStore(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
-  const found = resource('Store', context.informers.stores, key);
-  if (!found) {
-    context.quiet.forget(`Store ${key}`);
-    return settled;
-  }
-  const { namespace, name } = partsOf(key);
-  const target = at(kinds.Store, namespace, name);
-  const { object, parsed } = found;
-  if (!parsed.ok) {
-    if (object.metadata.deletionTimestamp)
-      await setFinalizer(context.client, target, object, FINALIZER, false, { signal });
-    return tellUnreadable(context, target, object, parsed.error, signal);
-  }
-  const store = parsed.value;
-  const farm = keyFor(namespace, store.spec.farmRef.name);
-  return withFinalizer({
-    client: context.client,
-    target,
-    object,
-    finalizer: FINALIZER,
-    maxWaitMs: DELETION_WAITS_MS,
-    signal,
-    reconcile: (live) => reconcileLive(context, store, live, signal),
-    cleanUp: async () => {
-      const runtime = context.runtimes.get(farm);
-      if (!runtime)
-        return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
-      const removed = await remove(runtime.database, 'store', name);
-      return removed.ok ? settled : retry(removed.error.code, removed.error.message);
-    },
-    onGiveUp: () => context.log.warn({ store: name }, 'store deleted while vDisks need it or the database is away'),
-  });
-}
-
-async function reconcileLive(
-  context: Context,
-  store: Store,
-  object: KubeObject,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { namespace, name } = store.metadata;
-  if (isAsking(context, keyFor(namespace, store.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
-  const found = storeStatus(store, await look(context, store), new Date());
-  const status = context.quiet.status(`Store ${keyFor(namespace, name)}`, store.status, found, keepDevices);
-  tell(context, object, store, status);
-  const target = at(kinds.Store, namespace, name);
-  const written = await applyStatusChanged(context.client, target, status, object, { signal });
-  if (!written.ok) return outcomeOf(written.error);
-  const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
-}
+export const storeChild: Child<'Store'> = {
+  kind: 'Store',
+  table: 'store',
+  informer: ({ stores }) => stores,
+  deletionWaitsMs: () => DELETION_WAITS_MS,
+  keep: keepDevices,
+  look: async (context, store, object) => ({
+    status: storeStatus(store, await look(context, store), new Date()),
+    tell: (status) => tell(context, object, store, status),
+  }),
+};
 
 async function look(context: Context, store: Store): Promise<StoreFindings> {
   const { namespace = 'default', name: storeName } = store.metadata;

@@ -1,23 +1,9 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
-import { remove as removeRow } from '../../database/project.ts';
-import { applyStatusChanged } from '../../kube/apply.ts';
-import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
-import { kinds } from '../../kube/kinds.ts';
-import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
+import { type KubeObject, key as keyFor } from '../../kube/object.ts';
+import { lookAgain, type Outcome, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import {
-  type Context,
-  FINALIZER,
-  forbiddenImages,
-  forbiddenPaths,
-  isAsking,
-  LOOK_SETTLED_MS,
-  LOOK_UNSETTLED_MS,
-  resource,
-  resources,
-  tellUnreadable,
-} from '../context.ts';
+import type { Child } from '../child.ts';
+import { type Context, forbiddenImages, forbiddenPaths, LOOK_UNSETTLED_MS, resources } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod } from '../pods.ts';
@@ -30,69 +16,34 @@ import { nodesByName, observeNodes, serverFacts } from './observe.ts';
 import { planServers } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
 
-/** Beyond the drain of its servers, a deletion waits for their rows to go; no longer than this. */
+/** Beyond the drain of its servers. */
 const DELETION_WAITS_MS = 60_000;
 
-export async function reconcilePool(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
-  const found = resource('StreamingServer', context.informers.pools, key);
-  if (!found) {
-    context.quiet.forget(`StreamingServer ${key}`);
-    return settled;
-  }
-  const { namespace, name } = partsOf(key);
-  const target = at(kinds.StreamingServer, namespace, name);
-  const { object, parsed } = found;
-  if (!parsed.ok) {
-    if (object.metadata.deletionTimestamp)
-      await setFinalizer(context.client, target, object, FINALIZER, false, { signal });
-    return tellUnreadable(context, target, object, parsed.error, signal);
-  }
-  const pool = parsed.value;
-  return withFinalizer({
-    client: context.client,
-    target,
-    object,
-    finalizer: FINALIZER,
-    maxWaitMs: drainSeconds(pool) * 1_000 + DELETION_WAITS_MS,
-    signal,
-    reconcile: (live) => reconcileLive(context, pool, live, signal),
-    cleanUp: () => cleanUp(context, pool, signal),
-    onGiveUp: () => context.log.warn({ pool: name }, 'pool deleted while its servers or the database are away'),
-  });
-}
+export const poolChild: Child<'StreamingServer'> = {
+  kind: 'StreamingServer',
+  table: 'server_pool',
+  informer: ({ pools }) => pools,
+  deletionWaitsMs: (pool) => drainSeconds(pool) * 1_000 + DELETION_WAITS_MS,
+  keep: keepCounts,
+  look: async (context, pool, object, signal) => {
+    const findings = await look(context, pool, object, signal);
+    return {
+      status: poolStatus(pool, findings, new Date()),
+      tell: (status) => tell(context, object, pool, status, findings),
+    };
+  },
+  takeDown,
+};
 
 /** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
-async function cleanUp(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<Outcome> {
+async function takeDown(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<Outcome> {
   const { namespace = 'default', name } = pool.metadata;
   const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
   for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
   if (there.length > 0) return lookAgain(LOOK_UNSETTLED_MS);
-  const farm = keyFor(namespace, pool.spec.farmRef.name);
-  const runtime = context.runtimes.get(farm);
-  if (!runtime) return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
-  if (!(await forgetServers(context, namespace, name, new Set(), runtime, signal)))
-    return retry('DatabaseUnreachable', 'the rows of its servers could not be removed');
-  const removed = await removeRow(runtime.database, 'server_pool', name);
-  return removed.ok ? settled : retry(removed.error.code, removed.error.message);
-}
-
-async function reconcileLive(
-  context: Context,
-  pool: StreamingServer,
-  object: KubeObject,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { namespace, name } = pool.metadata;
-  if (isAsking(context, keyFor(namespace, pool.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
-  const findings = await look(context, pool, object, signal);
-  const found = poolStatus(pool, findings, new Date());
-  const status = context.quiet.status(`StreamingServer ${keyFor(namespace, name)}`, pool.status, found, keepCounts);
-  tell(context, object, pool, status, findings);
-  const target = at(kinds.StreamingServer, namespace, name);
-  const written = await applyStatusChanged(context.client, target, status, object, { signal });
-  if (!written.ok) return outcomeOf(written.error);
-  const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+  const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
+  if (!runtime || (await forgetServers(context, namespace, name, new Set(), runtime, signal))) return settled;
+  return retry('DatabaseUnreachable', 'the rows of its servers could not be removed');
 }
 
 function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {

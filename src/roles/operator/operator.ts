@@ -4,14 +4,15 @@ import { kinds } from '../../kube/kinds.ts';
 import { type Key, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { EngineOperator, type OperatorOptions } from '../../kube/operator.ts';
 import { ownedBy } from '../../kube/owner.ts';
+import { reconcileChild } from '../../reconcile/child.ts';
 import type { Context, Informers, Settings } from '../../reconcile/context.ts';
 import { reconcileFarm } from '../../reconcile/farm/reconcile.ts';
 import { FarmRuntimes } from '../../reconcile/farm/runtimes.ts';
 import { FARM_LABEL } from '../../reconcile/names.ts';
 import { Quiet } from '../../reconcile/quiet.ts';
-import { reconcileStore } from '../../reconcile/store/reconcile.ts';
-import { reconcilePool } from '../../reconcile/streamingserver/reconcile.ts';
-import { reconcileVDisk } from '../../reconcile/vdisk/reconcile.ts';
+import { storeChild } from '../../reconcile/store/reconcile.ts';
+import { poolChild } from '../../reconcile/streamingserver/reconcile.ts';
+import { vdiskChild } from '../../reconcile/vdisk/reconcile.ts';
 
 export interface BootfarmOperatorOptions extends OperatorOptions {
   /** Absent: every namespace. */
@@ -81,19 +82,19 @@ export class BootfarmOperator extends EngineOperator {
       name: 'streamingserver',
       informer: informers.pools,
       sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
-      reconcile: (key, signal) => reconcilePool(context, key, signal),
+      reconcile: (key, signal) => reconcileChild(context, poolChild, key, signal),
     });
     this.control({
       name: 'store',
       informer: informers.stores,
       sources: read,
-      reconcile: (key, signal) => reconcileStore(context, key, signal),
+      reconcile: (key, signal) => reconcileChild(context, storeChild, key, signal),
     });
     this.control({
       name: 'vdisk',
       informer: informers.vdisks,
       sources: read,
-      reconcile: (key, signal) => reconcileVDisk(context, key, signal),
+      reconcile: (key, signal) => reconcileChild(context, vdiskChild, key, signal),
     });
   }
 }

@@ -1,0 +1,115 @@
+/** The way of a look at a resource that belongs to a farm and has rows in its database: held by a finalizer, looked at, told. */
+import { type ProjectedKind, remove } from '../database/project.ts';
+import { applyStatusChanged } from '../kube/apply.ts';
+import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
+import type { Informer } from '../kube/informer.ts';
+import { kinds } from '../kube/kinds.ts';
+import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
+import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../kube/outcome.ts';
+import type { ResourceByName } from '../resources/kinds.ts';
+import {
+  type Context,
+  type Informers,
+  isAsking,
+  LOOK_SETTLED_MS,
+  LOOK_UNSETTLED_MS,
+  resource,
+  tellUnreadable,
+} from './context.ts';
+import type { KeepCounts } from './quiet.ts';
+
+export type ChildKind = 'Store' | 'VDisk' | 'StreamingServer';
+type Status<K extends ChildKind> = NonNullable<ResourceByName<K>['status']>;
+
+/** What was found, as a status; and what is worth an Event once it is decided what of it is written. */
+export interface Found<S> {
+  readonly status: S;
+  tell(written: S): void;
+}
+
+export interface Child<K extends ChildKind> {
+  readonly kind: K;
+  readonly table: ProjectedKind;
+  informer(informers: Informers): Informer;
+  /** A deletion waits no longer than this for its rows to go, ms: or a namespace could not be removed without its database. */
+  deletionWaitsMs(child: ResourceByName<K>): number;
+  look(context: Context, child: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
+  readonly keep: KeepCounts<Status<K>>;
+  /** What goes before its row does; the row stays until this is settled. */
+  takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<Outcome>;
+}
+
+/** On resources whose rows must go with them. */
+const FINALIZER = 'bootfarm.io/rows';
+
+export async function reconcileChild<K extends ChildKind>(
+  context: Context,
+  child: Child<K>,
+  key: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { client, quiet, log } = context;
+  const { kind } = child;
+  const found = resource(kind, child.informer(context.informers), key);
+  if (!found) {
+    quiet.forget(`${kind} ${key}`);
+    return settled;
+  }
+  const { namespace, name } = partsOf(key);
+  const target = at(kinds[kind], namespace, name);
+  const { object, parsed } = found;
+  if (!parsed.ok) {
+    if (object.metadata.deletionTimestamp) await setFinalizer(client, target, object, FINALIZER, false, { signal });
+    return tellUnreadable(context, target, object, parsed.error, signal);
+  }
+  return withFinalizer({
+    client,
+    target,
+    object,
+    finalizer: FINALIZER,
+    maxWaitMs: child.deletionWaitsMs(parsed.value),
+    signal,
+    reconcile: (live) => lookAt(context, child, parsed.value, live, signal),
+    cleanUp: () => removeRow(context, child, parsed.value, signal),
+    onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
+  });
+}
+
+async function lookAt<K extends ChildKind>(
+  context: Context,
+  child: Child<K>,
+  resource: ResourceByName<K>,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { namespace, name } = resource.metadata;
+  if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
+  const found = await child.look(context, resource, object, signal);
+  const status = context.quiet.status<Status<K>>(
+    `${child.kind} ${keyFor(namespace, name)}`,
+    resource.status,
+    found.status,
+    child.keep,
+  );
+  found.tell(status);
+  const target = at(kinds[child.kind], namespace, name);
+  const written = await applyStatusChanged(context.client, target, status, object, { signal });
+  if (!written.ok) return outcomeOf(written.error);
+  const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+}
+
+async function removeRow<K extends ChildKind>(
+  context: Context,
+  { table, takeDown }: Child<K>,
+  resource: ResourceByName<K>,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const left = (await takeDown?.(context, resource, signal)) ?? settled;
+  if (left.is !== 'Settled') return left;
+  const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
+  const runtime = context.runtimes.get(farm);
+  if (!runtime) return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
+  const removed = await remove(runtime.database, table, resource.metadata.name);
+  return removed.ok ? settled : retry(removed.error.code, removed.error.message);
+}
