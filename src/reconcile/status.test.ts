@@ -97,6 +97,26 @@ describe('a Farm', () => {
       ],
     },
     {
+      what: 'whose database cannot be started says why',
+      given: found({ database: away('Unreachable'), servers: [], stuck: 'pod farm-database-0: no node takes it' }),
+      is: [
+        'Ready=False PodFaulty',
+        'Reconciling=True PodFaulty',
+        'DatabaseReachable=False DatabaseUnreachable',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
+      what: 'whose replica cannot be started is Ready and Degraded',
+      given: found({ stuck: 'pod farm-replica-0: no node takes it' }),
+      is: [
+        'Ready=True Settled',
+        'Degraded=True PodFaulty',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
       what: 'that only a change of spec can help is Stalled',
       given: found({ fault: { stalled: true, reason: 'NotSupported', message: 'use Authenticated' } }),
       is: [
