@@ -49,7 +49,8 @@ export interface Hot {
   /** Keys of the session, at a fixed address. */
   readonly keys: Buffer;
   readonly keysAt: number;
-  readonly cut: Cut;
+  /** Payload of a packet. */
+  readonly segmentBytes: number;
   /** False once the kernel refused to cut for this destination: its packets go one by one. */
   gso: boolean;
 }
@@ -86,8 +87,7 @@ const ANSWER = 64;
 const DATA = ANSWER + DATA_HEADER_BYTES;
 const AD = DATA - DATA_TAGGED_BYTES;
 const COMMON = ANSWER + MAX_READ_BYTES + MAX_SEGMENTS * DATA_HEADER_BYTES;
-const MESSAGE = COMMON + 64;
-const NAME = MESSAGE + 64;
+const NAME = COMMON + 64;
 const CONTROL = NAME + 32;
 const NONCE = CONTROL + 32;
 const READ_IOV = NONCE + 16;
@@ -96,8 +96,11 @@ const POLL = SEND_IOV + 16;
 const TIMEOUT = POLL + 16;
 const NO_CIPHER = TIMEOUT + 16;
 const SLAB_BYTES = NO_CIPHER + 16;
+/** `struct mmsghdr`. */
+export const MESSAGE_BYTES = 64;
 
-export class Answers {
+/** One answer: the slab in which it is put together, and the message that sends it. */
+export class Answer {
   /** `read` puts the data here. */
   readonly slab: Buffer;
   readonly words: Int32Array;
@@ -107,8 +110,17 @@ export class Answers {
   readonly #counters: Float64Array;
   readonly #at: number;
   readonly #cuts = new Map<number, Cut>();
+  /** The one used last: machines of a farm have one segment size. */
+  #last: Cut | undefined;
+  readonly #messageAt: number;
+  /** Its message alone. */
+  readonly #message: Int32Array;
+  /** What is in the slab, sealed. */
+  #hot: Hot | undefined;
+  #length = 0;
 
-  constructor(libc: Libc, fd: number, authenticated: boolean, counters: Float64Array) {
+  /** @param messages `struct mmsghdr`s at a fixed address, of which this is number `index`. */
+  constructor(libc: Libc, fd: number, authenticated: boolean, counters: Float64Array, messages: Buffer, index: number) {
     this.#libc = libc;
     this.#fd = fd;
     this.#authenticated = authenticated;
@@ -119,24 +131,30 @@ export class Answers {
     this.#at = libc.addressOf(slab);
     slab[COMMON] = TYPES.DATA;
     slab[COMMON + 1] = PROTOCOL_VERSION;
-    writePointer(slab, this.#at + NAME, MESSAGE);
-    slab.writeUInt32LE(16, MESSAGE + 8);
-    writePointer(slab, this.#at + CONTROL, MESSAGE + 32);
+    const message = index * MESSAGE_BYTES;
+    this.#messageAt = libc.addressOf(messages) + message;
+    this.#message = new Int32Array(messages.buffer, messages.byteOffset + message, MESSAGE_BYTES / 4);
+    writePointer(messages, this.#at + NAME, message);
+    messages.writeUInt32LE(16, message + 8);
+    writePointer(messages, this.#at + CONTROL, message + 32);
     slab.writeUInt32LE(18, CONTROL);
     slab.writeUInt32LE(SOL_UDP, CONTROL + 8);
     slab.writeUInt32LE(UDP_SEGMENT, CONTROL + 12);
     writePointer(slab, this.#at + DATA, READ_IOV);
-    writePointer(slab, this.#at + SEND_IOV, MESSAGE + 16);
-    slab.writeUInt32LE(1, MESSAGE + 24);
+    writePointer(messages, this.#at + SEND_IOV, message + 16);
+    messages.writeUInt32LE(1, message + 24);
     slab.writeInt32LE(this.#fd, POLL);
     slab.writeInt16LE(POLLOUT, POLL + 4);
     slab.writeUInt32LE(SEND_WAIT_NS, TIMEOUT + 8);
   }
 
-  /** The tables of a segment size. */
-  cut(segmentBytes: number): Cut {
-    const known = this.#cuts.get(segmentBytes);
-    if (known) return known;
+  #cut(segmentBytes: number): Cut {
+    if (this.#last?.segmentBytes === segmentBytes) return this.#last;
+    this.#last = this.#cuts.get(segmentBytes) ?? this.#makeCut(segmentBytes);
+    return this.#last;
+  }
+
+  #makeCut(segmentBytes: number): Cut {
     const segments = Math.ceil(MAX_READ_BYTES / segmentBytes);
     const gather = segments * IOV_BYTES;
     const positions = gather + segments * IOVS * IOV_BYTES;
@@ -169,7 +187,8 @@ export class Answers {
   }
 
   /** Reads into the slab. Fewer bytes than `length`, or −1: not all of it is in the page cache, or the file was cut. */
-  read(cut: Cut, fd: number, fileOffset: number, length: number, flags: number): number {
+  read({ segmentBytes }: Hot, fd: number, fileOffset: number, length: number, flags: number): number {
+    const cut = this.#cut(segmentBytes);
     if (this.#authenticated) {
       this.words[(READ_IOV + 8) / 4] = length;
       return this.#libc.preadv2(fd, this.#at + READ_IOV, 1, fileOffset, flags);
@@ -198,22 +217,25 @@ export class Answers {
   }
 
   /** The same from fields, with data that came another way. */
-  fill(cut: Cut, request: number, offset: number, tag: Uint8Array, data: Uint8Array): void {
+  fill({ segmentBytes }: Hot, request: number, offset: number, tag: Uint8Array, data: Uint8Array): void {
     const { slab } = this;
     writeU64(slab, request, COMMON + 16);
     writeU64(slab, offset, COMMON + 24);
     slab.writeUInt32BE(data.length, COMMON + 32);
     slab.set(tag, COMMON + 40);
-    const [piece, gap] = this.#authenticated ? [MAX_READ_BYTES, 0] : [cut.segmentBytes, DATA_HEADER_BYTES];
+    const [piece, gap] = this.#authenticated ? [MAX_READ_BYTES, 0] : [segmentBytes, DATA_HEADER_BYTES];
     for (let at = 0, to = DATA; at < data.length; at += piece, to += piece + gap)
       slab.set(data.subarray(at, at + piece), to);
   }
 
-  /** Sends `length` bytes of the slab as the next answer of the session. */
-  send(hot: Hot, length: number): void {
+  /** Makes `length` bytes of the slab the next answer of the session: its number, its headers or its tag. */
+  seal(hot: Hot, length: number): void {
     const { words } = this;
-    const { session, cut } = hot;
+    const { session } = hot;
+    const cut = this.#cut(hot.segmentBytes);
     const segments = Math.ceil(length / cut.segmentBytes);
+    this.#hot = hot;
+    this.#length = length;
     session.sent++;
     const high = Math.floor(session.sent / 0x1_0000_0000);
     words[COMMON / 4 + 1] = hot.idWord;
@@ -221,9 +243,33 @@ export class Answers {
     words[COMMON / 4 + 3] = swap(session.sent - high * 0x1_0000_0000);
     words[NAME / 4] = hot.name0;
     words[NAME / 4 + 1] = hot.name1;
-    if (this.#authenticated) this.#seal(hot, length);
-    else this.#head(cut, segments);
+    if (this.#authenticated) this.#tag(hot, length);
+    else {
+      this.#head(cut, segments);
+      this.#aim(cut, 0, segments, length);
+    }
+    const counters = this.#counters;
+    counters[READS] = (counters[READS] ?? 0) + 1;
+    counters[READ_BYTES] = (counters[READ_BYTES] ?? 0) + length;
+    counters[PACKETS_OUT] = (counters[PACKETS_OUT] ?? 0) + segments;
+    counters[BYTES_OUT] = (counters[BYTES_OUT] ?? 0) + length + segments * DATA_HEADER_BYTES;
+  }
 
+  /** Its message as it is sends all of it. */
+  get isOneSend(): boolean {
+    const hot = this.#hot;
+    if (!hot || this.#authenticated) return false;
+    const { segmentBytes, segmentsPerSend } = this.#cut(hot.segmentBytes);
+    return this.#length <= segmentBytes || (hot.gso && this.#length <= segmentsPerSend * segmentBytes);
+  }
+
+  /** Sends what was sealed, in as many sends as it takes. */
+  send(): void {
+    const hot = this.#hot;
+    const length = this.#length;
+    if (!hot) return;
+    const cut = this.#cut(hot.segmentBytes);
+    const segments = Math.ceil(length / cut.segmentBytes);
     // The last payload is shorter: its iovec is put back after the sends.
     const last = cut.gatherWord + ((segments - 1) * IOVS + 2) * IOV_WORDS + 2;
     cut.words[last] = length - (segments - 1) * cut.segmentBytes;
@@ -240,11 +286,6 @@ export class Answers {
       }
     }
     cut.words[last] = cut.segmentBytes;
-    const counters = this.#counters;
-    counters[READS] = (counters[READS] ?? 0) + 1;
-    counters[READ_BYTES] = (counters[READ_BYTES] ?? 0) + length;
-    counters[PACKETS_OUT] = (counters[PACKETS_OUT] ?? 0) + segments;
-    counters[BYTES_OUT] = (counters[BYTES_OUT] ?? 0) + length + segments * DATA_HEADER_BYTES;
   }
 
   /** Puts the headers between the data. The common words are read once: 24 headers are 384 stores. */
@@ -275,22 +316,28 @@ export class Answers {
     }
   }
 
-  /** One send of `many` segments; 0 or the errno. A full send buffer is waited for, for a short time. */
-  #sendSegments(cut: Cut, first: number, many: number, length: number): number {
+  /** Makes the message one of these segments. */
+  #aim(cut: Cut, first: number, many: number, length: number): void {
     const { words } = this;
+    const message = this.#message;
     const { segmentBytes } = cut;
     if (this.#authenticated) {
-      setPointer(words, cut.gatherAt + first * IOVS * IOV_BYTES, MESSAGE + 16);
-      words[(MESSAGE + 24) / 4] = many * IOVS;
+      setPointer(message, cut.gatherAt + first * IOVS * IOV_BYTES, 16);
+      message[6] = many * IOVS;
     } else {
       const data = Math.min(many * segmentBytes, length - first * segmentBytes);
       setPointer(words, this.#at + ANSWER + first * (segmentBytes + DATA_HEADER_BYTES), SEND_IOV);
       words[(SEND_IOV + 8) / 4] = data + many * DATA_HEADER_BYTES;
     }
-    words[(MESSAGE + 40) / 4] = many > 1 ? CONTROL_BYTES : 0;
+    message[10] = many > 1 ? CONTROL_BYTES : 0;
     words[(CONTROL + 16) / 4] = segmentBytes + DATA_HEADER_BYTES;
+  }
+
+  /** One send of `many` segments; 0 or the errno. A full send buffer is waited for, for a short time. */
+  #sendSegments(cut: Cut, first: number, many: number, length: number): number {
+    this.#aim(cut, first, many, length);
     for (let attempt = 0; ; attempt++) {
-      if (this.#libc.sendmsg(this.#fd, this.#at + MESSAGE, MSG_DONTWAIT) >= 0) return 0;
+      if (this.#libc.sendmsg(this.#fd, this.#messageAt, MSG_DONTWAIT) >= 0) return 0;
       const error = this.#libc.errno();
       if ((error !== EAGAIN && error !== ENOBUFS && error !== EINTR) || attempt === 2) return error;
       this.#libc.ppoll(this.#at + POLL, 1, this.#at + TIMEOUT, 0);
@@ -298,7 +345,7 @@ export class Answers {
   }
 
   /** The answer tag over the first 40 bytes and the data, which lie in one piece. One call, 0.4 to 0.5 ns a byte. */
-  #seal(hot: Hot, length: number): void {
+  #tag(hot: Hot, length: number): void {
     const { words } = this;
     for (let word = 0; word < DATA_TAGGED_BYTES / 4; word++) words[AD / 4 + word] = words[COMMON / 4 + word] ?? 0;
     words[NONCE / 4 + 1] = words[COMMON / 4 + 2] ?? 0;

@@ -47,6 +47,8 @@ export interface Libc {
   readonly ppoll: (fds: Pointer, count: number, timeout: Pointer, mask: Pointer) => number;
   readonly recvmmsg: (fd: number, messages: Pointer, count: number, flags: number, timeout: Pointer) => number;
   readonly recvmsg: (fd: number, message: Pointer, flags: number) => number;
+  /** How many it took; −1 when not even the first. */
+  readonly sendmmsg: (fd: number, messages: Pointer, count: number, flags: number) => number;
   readonly sendmsg: (fd: number, message: Pointer, flags: number) => number;
   readonly sendto: (
     fd: number,
@@ -120,6 +122,7 @@ function bindings(): Libc {
     ppoll: c.func('int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)'),
     recvmmsg: c.func('int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)'),
     recvmsg: c.func('intptr_t recvmsg(int, uintptr_t, int)'),
+    sendmmsg: c.func('int sendmmsg(int, uintptr_t, uint32_t, int)'),
     sendmsg: c.func('intptr_t sendmsg(int, uintptr_t, int)'),
     sendto: c.func('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)'),
     preadv2: c.func('intptr_t preadv2(int, uintptr_t, int, int64_t, int)'),

@@ -1,6 +1,6 @@
 /**
  * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, one preadv2
- * and one sendmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
+ * and a quarter of a sendmmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
  * fast path changes nothing before it knows that the READ is good, so a bad one is judged (and counted) there.
  *
  * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
@@ -29,7 +29,8 @@ import {
   wait,
 } from '../session.ts';
 import type { Report } from '../transport.ts';
-import { Answers, type Hot, swap, writePointer } from './answer.ts';
+import { type Hot, swap, writePointer } from './answer.ts';
+import { Answers } from './answers.ts';
 import { EOPNOTSUPP, type Libc, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress } from './libc.ts';
 
 export interface LoopOptions {
@@ -140,6 +141,7 @@ export class Loop {
       if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) count(counters, 'dropMalformed');
       else this.#other(i, length, now);
     }
+    this.#answers.flush();
     count(counters, 'packetsIn', packets);
     count(counters, 'bytesIn', bytes);
     return packets;
@@ -190,7 +192,7 @@ export class Loop {
     session.seenMs = now;
     if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve'));
     if (this.#cached(hot, disk, offset, length)) {
-      this.#answers.headFromRead(words, at);
+      this.#answers.next.headFromRead(words, at);
       this.#answers.send(hot, length);
       return true;
     }
@@ -200,11 +202,11 @@ export class Loop {
   }
 
   /** Puts the range into the slab when all of it is in the page cache. Short: a miss, or a file that was cut; the main thread finds out. */
-  #cached({ cut }: Hot, disk: ServedDisk, offset: number, length: number): boolean {
+  #cached(hot: Hot, disk: ServedDisk, offset: number, length: number): boolean {
     const extent = extentOf(disk, offset, length);
     if (!extent || this.#blocking.has(disk.id)) return false;
     const fileOffset = extent.fileOffset + (offset - extent.offset);
-    const read = this.#answers.read(cut, extent.fd, fileOffset, length, RWF_NOWAIT);
+    const read = this.#answers.next.read(hot, extent.fd, fileOffset, length, RWF_NOWAIT);
     if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(disk.id);
     return read === length;
   }
@@ -234,8 +236,9 @@ export class Loop {
         case 'data': {
           const hot = this.#hotOf(effect.session);
           const { request, offset, length, tag } = effect.read;
-          this.#answers.fill(hot.cut, request, offset, tag, effect.bytes);
+          this.#answers.next.fill(hot, request, offset, tag, effect.bytes);
           this.#answers.send(hot, length);
+          this.#answers.flush();
           break;
         }
         case 'read':
@@ -271,7 +274,7 @@ export class Loop {
       name1: name.readInt32LE(4),
       keys,
       keysAt: this.#libc.addressOf(keys),
-      cut: this.#answers.cut(session.segmentBytes),
+      segmentBytes: session.segmentBytes,
       gso: true,
     };
     this.#hot.set(swap(session.id), hot);
