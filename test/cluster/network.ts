@@ -1,11 +1,13 @@
 /** Namespaces, the bridge and the cables: `<prefix>-lan` has the bridge, every node is a namespace on it. */
+import { existsSync } from 'node:fs';
+import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
 import { type ClusterOptions, lanOf, nodesOf, runnerOf } from './plan.ts';
-import { attempt, run } from './run.ts';
+import { run } from './run.ts';
 
 export function makeLan(options: ClusterOptions, bridge: string): void {
   const lan = lanOf(options);
   const ip = (...args: string[]): string => run('ip', '-n', lan, ...args);
-  run('ip', 'netns', 'add', lan);
+  addNamespace(lan);
   ip('link', 'set', 'lo', 'up');
   ip('link', 'add', bridge, 'type', 'bridge', 'forward_delay', '0');
   ip('address', 'add', `${runnerOf(options)}/24`, 'dev', bridge);
@@ -16,7 +18,7 @@ export function makeLan(options: ClusterOptions, bridge: string): void {
 /** A namespace whose eth0 is on the bridge by a cable that is called like the namespace there. */
 export function connect(lan: string, bridge: string, namespace: string, addresses: readonly string[]): void {
   const ip = (...args: string[]): string => run('ip', '-n', namespace, ...args);
-  run('ip', 'netns', 'add', namespace);
+  addNamespace(namespace);
   ip('link', 'set', 'lo', 'up');
   run('ip', '-n', lan, 'link', 'add', namespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
   run('ip', '-n', lan, 'link', 'set', namespace, 'master', bridge, 'up');
@@ -41,7 +43,7 @@ export function connectNodes(options: ClusterOptions, bridge: string): void {
 /** What is not there is not missed. */
 export function removeNamespaces(options: ClusterOptions): void {
   for (const namespace of [...nodesOf(options).map((node) => node.netns), dhcpOf(options), lanOf(options)])
-    attempt('ip', 'netns', 'delete', namespace);
+    if (existsSync(`/run/netns/${namespace}`)) deleteNamespace(namespace);
 }
 
 export const dhcpOf = ({ prefix }: ClusterOptions): string => `${prefix}-dhcp`;

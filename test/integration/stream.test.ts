@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { patternBytes, patternMismatch } from '../../src/image/pattern/pattern.ts';
 import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
 import { StreamClient } from '../contract/stream-client.ts';
+import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
 
 const SERVE = join(import.meta.dirname, '../fakes/serve.ts');
 const READER = join(import.meta.dirname, '../bench/stream/reader.ts');
@@ -67,7 +68,7 @@ async function killed(child: ChildProcess): Promise<void> {
 test.each(['trusted', 'authenticated'])(
   '%s: a path with an MTU below the segments: packets go one by one',
   async (mode) => {
-    execFileSync('ip', ['netns', 'add', NAMESPACE]);
+    addNamespace(NAMESPACE);
     const inside = ['ip', 'netns', 'exec', NAMESPACE];
     try {
       execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', '1500', 'up']);
@@ -88,7 +89,7 @@ test.each(['trusted', 'authenticated'])(
       expect(result.bytes).toBe(SIZE);
       await killed(child);
     } finally {
-      execFileSync('ip', ['netns', 'delete', NAMESPACE]);
+      deleteNamespace(NAMESPACE);
     }
   },
   30_000,

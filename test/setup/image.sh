@@ -24,7 +24,14 @@ if [ -e "$cache/$key.tar" ]; then
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Whatever its root is, buildah as root remembers digests of layers in /var/lib/containers: where that was not before, it goes again.
+containers=/var/lib/containers
+[ -e "$containers" ] && containers=
+leave_as_found() {
+  rm -rf "$work"
+  [ -z "$containers" ] || { rm -f "$containers/cache/blob-info-cache-v1.boltdb"; rmdir "$containers/cache" "$containers" 2>/dev/null || true; }
+}
+trap leave_as_found EXIT
 if ! buildah "${storage[@]}" inspect --type image "$base" >/dev/null 2>&1; then
   echo "image: making the base of Debian $suite, Node $node_version, npm $npm_version"
   mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$work/root.tar"

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { addNamespace, deleteNamespace } from '../../setup/namespaces.ts';
 
 export interface Place {
   readonly name: 'loopback' | 'veth';
@@ -21,8 +22,8 @@ const ip = (...args: string[]): void => {
 /** A veth pair with MTU 1500 between two namespaces of this process's own. */
 export function vethPlace(): Place {
   const [server, client] = [`bfbench-s-${process.pid}`, `bfbench-c-${process.pid}`];
-  ip('netns', 'add', server);
-  ip('netns', 'add', client);
+  addNamespace(server);
+  addNamespace(client);
   ip('-n', server, 'link', 'add', 'eth0', 'mtu', '1500', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', client);
   ip('-n', client, 'link', 'set', 'eth0', 'mtu', '1500');
   for (const [name, address] of [
@@ -39,8 +40,8 @@ export function vethPlace(): Place {
     server: ['ip', 'netns', 'exec', server],
     client: ['ip', 'netns', 'exec', client],
     close: () => {
-      ip('netns', 'delete', server);
-      ip('netns', 'delete', client);
+      deleteNamespace(server);
+      deleteNamespace(client);
     },
   };
 }

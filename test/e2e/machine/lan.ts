@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addNamespace, deleteNamespace } from '../../setup/namespaces.ts';
 import { inNamespace, run } from './run.ts';
 
 export interface Place {
@@ -28,8 +29,8 @@ export async function openLan(name: string, placeCount: number): Promise<Lan> {
   const ip = (...args: string[]): Promise<string> => run('ip', '-n', name, ...args);
   const left = (await run('ip', 'netns', 'list')).split('\n').map((line) => line.split(' ')[0] ?? '');
   for (const namespace of left.filter((other) => other === name || other.startsWith(`${name}-`)))
-    await run('ip', 'netns', 'delete', namespace); /* of a run that was killed: its processes ended with it */
-  await run('ip', 'netns', 'add', name);
+    deleteNamespace(namespace); /* of a run that was killed: its processes ended with it */
+  addNamespace(name);
   await ip('link', 'set', 'lo', 'up');
   await ip('link', 'add', bridge, 'type', 'bridge', 'forward_delay', '0');
   await ip('address', 'add', '10.77.0.1/24', 'dev', bridge);
@@ -39,7 +40,7 @@ export async function openLan(name: string, placeCount: number): Promise<Lan> {
     const namespace = `${name}-${index}`;
     const cable = `place${index}`;
     const address = `10.77.0.${10 + index}`;
-    await run('ip', 'netns', 'add', namespace);
+    addNamespace(namespace);
     await ip('link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
     await ip('link', 'set', cable, 'master', bridge, 'up');
     await run('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
@@ -69,8 +70,8 @@ export async function openLan(name: string, placeCount: number): Promise<Lan> {
       const ended = dnsmasq.exitCode !== null || dnsmasq.signalCode !== null ? undefined : once(dnsmasq, 'exit');
       dnsmasq.kill('SIGKILL');
       await ended;
-      for (const place of places) await run('ip', 'netns', 'delete', place.namespace);
-      await run('ip', 'netns', 'delete', name);
+      for (const place of places) deleteNamespace(place.namespace);
+      deleteNamespace(name);
       rmSync(folder, { recursive: true });
     },
   };

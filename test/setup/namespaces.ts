@@ -1,0 +1,41 @@
+/**
+ * Named network namespaces. The first `ip netns add` of a machine makes the folder of their names a mount, which outlives them all; where that
+ * was ours, a marker says so, and the mount goes with the last namespace.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+
+const FOLDER = '/run/netns';
+/** A file, not a variable: the process that removes the last one is another than the one that made the first. */
+const MARKER = '/run/bootfarm-netns';
+
+export function addNamespace(name: string): void {
+  if (!isMount()) writeFileSync(MARKER, '');
+  ip('add', name);
+}
+
+/** Throws when there is no such namespace. */
+export function deleteNamespace(name: string): void {
+  ip('delete', name);
+  leaveAsFound();
+}
+
+/** A mount that is busy, because somebody adds a namespace at this moment, is left to the next who deletes one. */
+function leaveAsFound(): void {
+  if (!existsSync(MARKER) || readdirSync(FOLDER).length > 0) return;
+  try {
+    if (isMount()) execFileSync('umount', [FOLDER], { stdio: ['ignore', 'ignore', 'pipe'] });
+    rmdirSync(FOLDER);
+  } catch {
+    return;
+  }
+  rmSync(MARKER, { force: true });
+}
+
+const isMount = (): boolean =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .some((line) => line.split(' ')[4] === FOLDER);
+
+const ip = (...args: string[]): void =>
+  void execFileSync('ip', ['netns', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
