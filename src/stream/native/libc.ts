@@ -20,6 +20,9 @@ export const UDP_GRO = 104;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const RWF_NOWAIT = 8;
+export const SEEK_END = 2;
+export const PROT_READ = 1;
+export const MAP_SHARED = 1;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 
@@ -59,6 +62,13 @@ export interface Libc {
     addressBytes: number,
   ) => number;
   readonly preadv2: (fd: number, iov: Pointer, count: number, offset: number, flags: number) => number;
+  readonly lseek: (fd: number, offset: number, whence: number) => number;
+  /** −1 when it cannot be mapped. */
+  readonly mmap: (at: Pointer, bytes: number, protection: number, flags: number, fd: number, offset: number) => Pointer;
+  readonly munmap: (at: Pointer, bytes: number) => number;
+  /** A byte a page, bit 0: it is in the page cache. */
+  readonly mincore: (at: Pointer, bytes: number, to: Pointer) => number;
+  readonly pageBytes: number;
   readonly memcmp: (a: Pointer, b: Pointer, bytes: number) => number;
   /** Of the last call of this thread. */
   readonly errno: () => number;
@@ -126,6 +136,11 @@ function bindings(): Libc {
     sendmsg: c.func('intptr_t sendmsg(int, uintptr_t, int)'),
     sendto: c.func('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)'),
     preadv2: c.func('intptr_t preadv2(int, uintptr_t, int, int64_t, int)'),
+    lseek: c.func('int64_t lseek(int, int64_t, int)'),
+    mmap: c.func('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)'),
+    munmap: c.func('int munmap(uintptr_t, size_t)'),
+    mincore: c.func('int mincore(uintptr_t, size_t, uintptr_t)'),
+    pageBytes: c.func('int getpagesize()')(),
     memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),
     errno: () => koffi.errno(),
     siphash: sodium.func('int crypto_shorthash_siphashx24(uintptr_t, uintptr_t, uint64_t, uintptr_t)'),

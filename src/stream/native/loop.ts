@@ -1,6 +1,6 @@
 /**
- * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, one preadv2
- * and a quarter of a sendmmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
+ * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, a look
+ * whether they are, and a quarter of a sendmmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
  * fast path changes nothing before it knows that the READ is good, so a bad one is judged (and counted) there.
  *
  * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
@@ -32,6 +32,7 @@ import type { Report } from '../transport.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
 import { EOPNOTSUPP, type Libc, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress } from './libc.ts';
+import { Mappings } from './mappings.ts';
 
 export interface LoopOptions {
   readonly identity: Identity;
@@ -82,6 +83,8 @@ export class Loop {
   readonly #hot = new Map<number, Hot>();
   /** Disks whose file system does not know RWF_NOWAIT (NFS, FUSE): the main thread reads them. */
   readonly #blocking = new Set<number>();
+  /** What answers are sent from, in mode Trusted: a tag is computed over data that nobody can cut. */
+  readonly #mappings: Mappings;
   #stopped = false;
 
   constructor(libc: Libc, options: LoopOptions) {
@@ -91,6 +94,7 @@ export class Loop {
     const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now };
     this.#shard = makeShard(identity, settings, edge);
     this.#answers = new Answers(libc, socket, identity.mode === 'Authenticated', counters);
+    this.#mappings = new Mappings(libc);
     this.#at = libc.addressOf(this.#slab);
     const slab = this.#slab;
     for (let i = 0; i < BATCH; i++) {
@@ -124,6 +128,7 @@ export class Loop {
         this.#perform(tick(this.#shard, now));
       }
     }
+    this.#mappings.keep(new Set());
   }
 
   /** One recvmmsg and its packets; how many there were. */
@@ -191,7 +196,7 @@ export class Loop {
 
     session.seenMs = now;
     if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve'));
-    if (this.#cached(hot, disk, offset, length)) {
+    if (this.#cached(disk, offset, length)) {
       this.#answers.next.headFromRead(words, at);
       this.#answers.send(hot, length);
       return true;
@@ -201,13 +206,18 @@ export class Loop {
     return true;
   }
 
-  /** Puts the range into the slab when all of it is in the page cache. Short: a miss, or a file that was cut; the main thread finds out. */
-  #cached(hot: Hot, disk: ServedDisk, offset: number, length: number): boolean {
+  /** Gives the next answer its data when all of it is in the page cache. If not: a miss, or a file that was cut; the main thread finds out. */
+  #cached(disk: ServedDisk, offset: number, length: number): boolean {
     const extent = extentOf(disk, offset, length);
     if (!extent || this.#blocking.has(disk.id)) return false;
     const fileOffset = extent.fileOffset + (offset - extent.offset);
-    const read = this.#answers.next.read(hot, extent.fd, fileOffset, length, RWF_NOWAIT);
+    const { fd } = extent;
+    const answer = this.#answers.next;
+    const mapAt = this.#mappings.of(fd, fileOffset + length);
+    if (mapAt !== 0) return answer.map(mapAt, fd, fileOffset, length);
+    const read = answer.read(fd, fileOffset, length, RWF_NOWAIT);
     if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(disk.id);
+    if (read === length && this.#options.identity.mode === 'Trusted') this.#mappings.add(fd);
     return read === length;
   }
 
@@ -219,8 +229,16 @@ export class Loop {
       const order: LoopOrder = received.message;
       if (order.kind === 'stop') this.#stopped = true;
       else this.#perform(obey(this.#shard, order, now));
-      if (order.kind === 'settings') this.#report({ kind: 'applied', id: order.id });
+      if (order.kind !== 'settings') continue;
+      if (order.settings.disks) this.#unmap();
+      this.#report({ kind: 'applied', id: order.id });
     }
+  }
+
+  /** Files of disks that were taken away. */
+  #unmap(): void {
+    const disks = [...this.#shard.disks.values()];
+    this.#mappings.keep(new Set(disks.flatMap(({ extents }) => extents.map(({ fd }) => fd))));
   }
 
   #report(report: Report): void {
@@ -236,7 +254,7 @@ export class Loop {
         case 'data': {
           const hot = this.#hotOf(effect.session);
           const { request, offset, length, tag } = effect.read;
-          this.#answers.next.fill(hot, request, offset, tag, effect.bytes);
+          this.#answers.next.fill(request, offset, tag, effect.bytes);
           this.#answers.send(hot, length);
           this.#answers.flush();
           break;
