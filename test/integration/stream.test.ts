@@ -1,11 +1,23 @@
 /** The stream server as a process: on a path that takes no large packets, on a disk that is not cached, and beside another server of the site. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { patternBytes, patternMismatch } from '../../src/image/pattern/pattern.ts';
+import { libc } from '../../src/stream/native/libc.ts';
+import { Mappings } from '../../src/stream/native/mappings.ts';
 import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
 import { StreamClient } from '../contract/stream-client.ts';
 import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
@@ -118,4 +130,31 @@ test('a ticket of one server attaches at another, after the first was killed', a
   await killed(first.child);
   expect(patternMismatch(await standby.read(8_192, 65_536), 8_192)).toBeUndefined();
   client.close();
+});
+
+test('a file that mincore would hide, neither ours nor to be written, is not mapped', () => {
+  const loaded = libc();
+  if (!loaded.ok) throw new Error(loaded.error.message);
+  const mount = mkdtempSync(join(tmpdir(), 'bootfarm-mount-'));
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]);
+  const path = join(mount, 'lab.raw');
+  writeFileSync(path, patternBytes(0, 4_096));
+  chownSync(path, 1, 1);
+  const fd = openSync(path, 'r');
+  const mappings = new Mappings(loaded.value);
+  const isMapped = (): boolean => {
+    mappings.keep(new Set());
+    mappings.add(fd);
+    return mappings.of(fd, 4_096) !== 0;
+  };
+  try {
+    expect(isMapped()).toBe(true);
+    execFileSync('mount', ['-o', 'remount,ro', mount]);
+    expect(isMapped()).toBe(false);
+  } finally {
+    mappings.keep(new Set());
+    closeSync(fd);
+    execFileSync('umount', [mount]);
+    rmdirSync(mount);
+  }
 });

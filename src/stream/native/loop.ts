@@ -1,7 +1,7 @@
 /**
- * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, a look
- * whether they are, and a quarter of a sendmmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain twin: the
- * fast path changes nothing before it knows that the READ is good, so a bad one is judged (and counted) there.
+ * One thread of the native transport: a loop over ppoll, recvmmsg and, for a READ whose blocks are in the page cache, one SipHash, a look whether they
+ * are, and a quarter of a sendmmsg. Hot and ugly on purpose. Everything that is not such a READ goes to session.ts, packet by packet, as in the plain
+ * twin: the fast path changes nothing before it knows that the READ is good, so a bad one is judged (and counted) there.
  *
  * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
  */
