@@ -17,8 +17,6 @@ export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 16;
 export const TAG_BYTES = 16;
 export const DATA_HEADER_BYTES = 64;
-/** Bytes of the DATA header that are the same in every segment of an answer. */
-export const DATA_COMMON_BYTES = 56;
 /** Bytes of the DATA header that the answer tag covers. */
 export const DATA_TAGGED_BYTES = 40;
 const ENTRY_BYTES = 20;

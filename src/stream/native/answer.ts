@@ -63,8 +63,8 @@ const BYTES_OUT = counterAt('bytesOut');
 
 const MAX_SEGMENTS = MAX_READ_BYTES / MIN_SEGMENT_BYTES;
 const HEADERS = 0;
+/** At a multiple of 64, with room before it for what the tag covers of the header. */
 const DATA = HEADERS + MAX_SEGMENTS * DATA_HEADER_BYTES + 64;
-/** What the tag covers of the header, right before the data. */
 const AD = DATA - DATA_TAGGED_BYTES;
 const COMMON = DATA + MAX_READ_BYTES;
 const NAME = COMMON + 64;
@@ -74,6 +74,7 @@ const READ_IOV = NONCE + 16;
 const POLL = READ_IOV + 16;
 const TIMEOUT = POLL + 16;
 const NO_CIPHER = TIMEOUT + 16;
+/** A byte a page: 64 KiB lie on 17 pages of 4 KiB at most. */
 const RESIDENT = NO_CIPHER + 16;
 const PAIRS = RESIDENT + 32;
 const SLAB_BYTES = PAIRS + MAX_SEGMENTS * PAIR_BYTES;
@@ -82,9 +83,8 @@ export const MESSAGE_BYTES = 64;
 
 /** One answer: the slab in which it is put together, and the message that sends it. */
 export class Answer {
-  /** `read` puts the data here. */
-  readonly slab: Buffer;
-  readonly words: Int32Array;
+  readonly #slab: Buffer;
+  readonly #words: Int32Array;
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #authenticated: boolean;
@@ -95,7 +95,7 @@ export class Answer {
   readonly #messageAt: number;
   /** Its message alone. */
   readonly #message: Int32Array;
-  /** What is in the slab, sealed. */
+  /** Whose answer was sealed. */
   #hot: Hot | undefined;
   #length = 0;
 
@@ -106,8 +106,8 @@ export class Answer {
     this.#authenticated = authenticated;
     this.#counters = counters;
     const slab = alignedSlab(libc, SLAB_BYTES);
-    this.slab = slab;
-    this.words = new Int32Array(slab.buffer, slab.byteOffset, SLAB_BYTES / 4);
+    this.#slab = slab;
+    this.#words = new Int32Array(slab.buffer, slab.byteOffset, SLAB_BYTES / 4);
     this.#at = libc.addressOf(slab);
     this.#dataAt = this.#at + DATA;
     slab[COMMON] = TYPES.DATA;
@@ -133,7 +133,7 @@ export class Answer {
 
   /** Reads into the slab. Fewer bytes than `length`, or −1: not all of it is in the page cache, or the file was cut. */
   read(fd: number, fileOffset: number, length: number, flags: number): number {
-    this.words[(READ_IOV + 8) / 4] = length;
+    this.#words[(READ_IOV + 8) / 4] = length;
     this.#dataAt = this.#at + DATA;
     return this.#libc.preadv2(fd, this.#at + READ_IOV, 1, fileOffset, flags);
   }
@@ -144,7 +144,7 @@ export class Answer {
    * uses the position). A page that goes after this look is waited for, in the send.
    */
   map(mapAt: number, fd: number, fileOffset: number, length: number): boolean {
-    const { slab } = this;
+    const slab = this.#slab;
     const { pageBytes } = this.#libc;
     if (this.#libc.lseek(fd, 0, SEEK_END) < fileOffset + length) return false;
     const before = fileOffset % pageBytes;
@@ -158,7 +158,7 @@ export class Answer {
 
   /** The words of a READ as it came: they go to the header as they are, without being read as numbers. */
   headFromRead(words: Int32Array, read: number): void {
-    const to = this.words;
+    const to = this.#words;
     const common = COMMON / 4;
     to[common + 4] = words[read + 2] ?? 0; // request id: the READ's packet number
     to[common + 5] = words[read + 3] ?? 0;
@@ -173,7 +173,7 @@ export class Answer {
 
   /** The same from fields, with data that came another way. */
   fill(request: number, offset: number, tag: Uint8Array, data: Uint8Array): void {
-    const { slab } = this;
+    const slab = this.#slab;
     writeU64(slab, request, COMMON + 16);
     writeU64(slab, offset, COMMON + 24);
     slab.writeUInt32BE(data.length, COMMON + 32);
@@ -184,7 +184,7 @@ export class Answer {
 
   /** Makes `length` bytes of the data the next answer of the session: its number, its tag, its headers. */
   seal(hot: Hot, length: number): void {
-    const { words } = this;
+    const words = this.#words;
     const { session, segmentBytes } = hot;
     const segments = Math.ceil(length / segmentBytes);
     this.#hot = hot;
@@ -236,9 +236,9 @@ export class Answer {
     }
   }
 
-  /** Writes the headers. The common words are read once: 24 headers are 384 stores. */
+  /** Writes the headers. The common words are read once: 24 headers are 336 stores. Words 9 and 15 are zero for ever. */
   #head(segmentBytes: number, segments: number): void {
-    const w = this.words;
+    const w = this.#words;
     const c = COMMON / 4;
     const [c0, c1, c2, c3] = [w[c] ?? 0, w[c + 1] ?? 0, w[c + 2] ?? 0, w[c + 3] ?? 0];
     const [c4, c5, c6, c7] = [w[c + 4] ?? 0, w[c + 5] ?? 0, w[c + 6] ?? 0, w[c + 7] ?? 0];
@@ -253,19 +253,17 @@ export class Answer {
       w[to + 6] = c6;
       w[to + 7] = c7;
       w[to + 8] = c8;
-      w[to + 9] = 0;
       w[to + 10] = c10;
       w[to + 11] = c11;
       w[to + 12] = c12;
       w[to + 13] = c13;
       w[to + 14] = swap(segment * segmentBytes);
-      w[to + 15] = 0;
     }
   }
 
   /** Points at the data of each segment. */
   #pair(segmentBytes: number, segments: number, length: number): void {
-    const { words } = this;
+    const words = this.#words;
     let high = Math.floor(this.#dataAt / 0x1_0000_0000);
     let low = this.#dataAt - high * 0x1_0000_0000;
     const end = PAIRS / 4 + segments * PAIR_WORDS;
@@ -302,7 +300,7 @@ export class Answer {
 
   /** The answer tag over the first 40 bytes and the data, which lie in one piece. One call, 0.4 to 0.5 ns a byte. */
   #tag(hot: Hot, length: number): void {
-    const { words } = this;
+    const words = this.#words;
     for (let word = 0; word < DATA_TAGGED_BYTES / 4; word++) words[AD / 4 + word] = words[COMMON / 4 + word] ?? 0;
     words[NONCE / 4 + 1] = words[COMMON / 4 + 2] ?? 0;
     words[NONCE / 4 + 2] = words[COMMON / 4 + 3] ?? 0;
