@@ -1,6 +1,5 @@
 /** Namespaces, the bridge and the cables: `<prefix>-lan` has the bridge, every node is a namespace on it. */
-import { existsSync } from 'node:fs';
-import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
+import { addNamespace, removeNamespace } from '../setup/namespaces.ts';
 import { type ClusterOptions, lanOf, nodesOf, runnerOf } from './plan.ts';
 import { run } from './run.ts';
 
@@ -43,7 +42,7 @@ export function connectNodes(options: ClusterOptions, bridge: string): void {
 /** What is not there is not missed. */
 export function removeNamespaces(options: ClusterOptions): void {
   for (const namespace of [...nodesOf(options).map((node) => node.netns), dhcpOf(options), lanOf(options)])
-    if (existsSync(`/run/netns/${namespace}`)) deleteNamespace(namespace);
+    removeNamespace(namespace);
 }
 
 export const dhcpOf = ({ prefix }: ClusterOptions): string => `${prefix}-dhcp`;

@@ -20,10 +20,21 @@ export function deleteNamespace(name: string): void {
   leaveAsFound();
 }
 
+/** For what may be gone already. */
+export function removeNamespace(name: string): void {
+  try {
+    ip('delete', name);
+  } catch {
+    // as `ip netns delete` by hand leaves it
+  }
+  leaveAsFound();
+}
+
 /** A mount that is busy, because somebody adds a namespace at this moment, is left to the next who deletes one. */
 function leaveAsFound(): void {
-  if (!existsSync(MARKER) || readdirSync(FOLDER).length > 0) return;
+  if (!existsSync(MARKER)) return;
   try {
+    if (readdirSync(FOLDER).length > 0) return;
     if (isMount()) execFileSync('umount', [FOLDER], { stdio: ['ignore', 'ignore', 'pipe'] });
     rmdirSync(FOLDER);
   } catch {
