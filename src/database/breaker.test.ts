@@ -27,6 +27,7 @@ const postgres = (code: string, more: object = {}) =>
   Object.assign(new Error('said'), { severity: 'ERROR', code, ...more });
 
 test.each([
+  [postgres('25006'), 'Unreachable', true],
   [postgres('28P01'), 'AuthenticationFailed', true],
   [postgres('57014'), 'TimedOut', true],
   [postgres('57P03'), 'Unreachable', true],

@@ -1,10 +1,12 @@
-/** A pool on one PostgreSQL behind a breaker: every call ends within its limits, in a value or in a named fault. */
-import { Kysely, PostgresDialect, sql } from 'kysely';
+/** A pool on the PostgreSQL that may be written, behind a breaker: every call ends within its limits, in a value or in a named fault. */
+import { Kysely, sql } from 'kysely';
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Breaker, stepBreaker } from './breaker.ts';
+import { limitedDialect } from './driver.ts';
 import { classify, type DatabaseFault } from './fault.ts';
 import type { Tables } from './tables.ts';
+import { type DatabaseHost, type DatabasePlace, parseDatabaseUri } from './uri.ts';
 
 export type Answer<T> = Promise<Result<T, DatabaseFault>>;
 
@@ -23,7 +25,7 @@ export interface Database {
 }
 
 export interface DatabaseOptions {
-  /** `postgresql://user:password@host:port/database?sslmode=…`; never logged. */
+  /** `postgresql://user:password@host:port,host:port/database?sslmode=…`; never logged. Of several hosts the first that may be written is used. */
   readonly uri: string;
   /** Connections at most; 4 carry a server with thousands of sessions. */
   readonly maxConnections?: number;
@@ -42,36 +44,29 @@ const INT8 = 20;
 
 /** Connects lazily: a database that is away at the start is a state like any other. */
 export function connect(options: DatabaseOptions): Result<Database, Fault<'InvalidUri'>> {
-  const place = placeOf(options.uri);
-  if (place === undefined)
-    return fail('InvalidUri', 'the database uri must look like postgresql://user:password@host:port/database');
-  return ok(new PooledDatabase(options, place));
+  const place = parseDatabaseUri(options.uri);
+  return place.ok ? ok(new PooledDatabase(options, place.value)) : place;
 }
 
-/** `host:port/database`, for messages; undefined when the text is no uri of a PostgreSQL. */
-export function placeOf(uri: string): string | undefined {
-  if (!URL.canParse(uri)) return undefined;
-  const { protocol, host, pathname, searchParams } = new URL(uri);
-  if (protocol !== 'postgresql:' && protocol !== 'postgres:') return undefined;
-  return `${host || searchParams.get('host') || 'localhost'}${pathname}`;
-}
-
-/** The pool of one stretch between two trips, with its connections, so that all of them can be dropped at once. */
+/** The pool of one stretch between two trips, on one host, with its connections, so that all of them can be dropped at once. */
 interface Lines {
+  readonly host: DatabaseHost;
   readonly db: Kysely<Tables>;
   drop(): void;
 }
 
 class PooledDatabase implements Database {
   readonly #options: DatabaseOptions;
-  readonly #place: string;
+  readonly #place: DatabasePlace;
   readonly #listeners = new Set<(state: DatabaseState) => void>();
   #breaker: Breaker = { kind: 'Closed', since: Date.now() };
   #lines: Lines;
   #probe: NodeJS.Timeout | undefined;
+  /** Index of the host in use. */
+  #host = 0;
   #closed = false;
 
-  constructor(options: DatabaseOptions, place: string) {
+  constructor(options: DatabaseOptions, place: DatabasePlace) {
     this.#options = options;
     this.#place = place;
     this.#lines = this.#open();
@@ -89,7 +84,7 @@ class PooledDatabase implements Database {
   }
 
   async run<T>(work: (db: Kysely<Tables>) => Promise<T>): Answer<T> {
-    if (this.#closed) return fail('Unreachable', `database ${this.#place}: the connection was closed`);
+    if (this.#closed) return fail('Unreachable', `database ${this.#place.name}: the connection was closed`);
     if (this.#breaker.kind === 'Open') return { ok: false, error: this.#breaker.fault };
     return this.#try(work);
   }
@@ -101,17 +96,16 @@ class PooledDatabase implements Database {
     this.#lines.drop();
   }
 
-  /** @param probing any refusal keeps the breaker open, as no other call would find out when it ends. */
-  async #try<T>(work: (db: Kysely<Tables>) => Promise<T>, probing = false): Answer<T> {
+  async #try<T>(work: (db: Kysely<Tables>) => Promise<T>): Answer<T> {
     const lines = this.#lines;
     try {
       const value = await work(lines.db);
       if (lines === this.#lines) this.#step({ kind: 'Succeeded' });
       return ok(value);
     } catch (thrown) {
-      const classified = classify(thrown, this.#place);
+      const classified = classify(thrown, lines.host.name);
       if (!classified) throw thrown;
-      if ((classified.trips || probing) && lines === this.#lines) this.#trip(classified.fault);
+      if (classified.trips && lines === this.#lines) this.#trip(classified.fault);
       return { ok: false, error: classified.fault };
     }
   }
@@ -119,9 +113,36 @@ class PooledDatabase implements Database {
   /** Nobody waits on old connections: a half-dead server would keep them for minutes. */
   #trip(fault: DatabaseFault): void {
     if (this.#closed) return;
-    this.#lines.drop();
-    this.#lines = this.#open();
+    this.#turn();
     this.#step({ kind: 'Failed', fault });
+  }
+
+  /** To the next host, where there are several. */
+  #turn(): void {
+    this.#lines.drop();
+    this.#host = (this.#host + 1) % this.#place.hosts.length;
+    this.#lines = this.#open();
+  }
+
+  /** Asks each host once. Any refusal keeps the breaker open, as no other call would find out when it ends. */
+  async #ask(): Promise<void> {
+    const faults: DatabaseFault[] = [];
+    for (const _ of this.#place.hosts) {
+      const lines = this.#lines;
+      try {
+        await sql`select 1`.execute(lines.db);
+        return this.#step({ kind: 'Succeeded' });
+      } catch (thrown) {
+        const classified = classify(thrown, lines.host.name);
+        if (!classified) throw thrown;
+        if (this.#closed) return;
+        faults.push(classified.fault);
+        if (lines === this.#lines) this.#turn();
+      }
+    }
+    const [first] = faults;
+    if (first)
+      this.#step({ kind: 'Failed', fault: { ...first, message: faults.map(({ message }) => message).join('; ') } });
   }
 
   #step(event: Parameters<typeof stepBreaker>[1]): void {
@@ -129,9 +150,11 @@ class PooledDatabase implements Database {
     const now = Date.now();
     this.#breaker = stepBreaker(this.#breaker, event, now, Math.random);
     if (this.#breaker.kind === 'Open') {
+      const { attempt, probeAt } = this.#breaker;
+      // Another host may be the primary already.
+      const waitMs = attempt === 0 && this.#place.hosts.length > 1 ? 0 : probeAt - now;
       clearTimeout(this.#probe);
-      this.#probe = setTimeout(() => this.#try((db) => sql`select 1`.execute(db), true), this.#breaker.probeAt - now);
-      this.#probe.unref();
+      this.#probe = setTimeout(() => void this.#ask(), waitMs).unref();
     }
     const after = this.state;
     if (before.reachable === after.reachable && faultCode(before) === faultCode(after)) return;
@@ -140,26 +163,27 @@ class PooledDatabase implements Database {
 
   #open(): Lines {
     const clients = new Set<ClientBase>();
+    const host = this.#place.hosts[this.#host] ?? this.#place.hosts[0];
     const pool = new Pool({
-      connectionString: this.#options.uri,
+      connectionString: host.uri,
       max: this.#options.maxConnections ?? 4,
       connectionTimeoutMillis: STATEMENT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: READ_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       application_name: this.#options.applicationName ?? 'bootfarm',
       keepAlive: true,
       types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : types.getTypeParser(oid, format)) },
     });
+    const limits = { statementMs: STATEMENT_TIMEOUT_MS, idleMs: IDLE_IN_TRANSACTION_MS };
     const lines: Lines = {
-      db: new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }),
+      host,
+      db: new Kysely<Tables>({ dialect: limitedDialect(pool, limits) }),
       drop() {
         for (const client of clients) streamOf(client)?.destroy();
         pool.end().catch(() => {}); // its connections are gone already
       },
     };
     const lost = (thrown: unknown): void => {
-      const classified = classify(thrown, this.#place);
+      const classified = classify(thrown, host.name);
       if (classified && lines === this.#lines) this.#trip(classified.fault);
     };
     pool.on('connect', (client: PoolClient) => {

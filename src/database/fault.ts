@@ -2,7 +2,7 @@
 import type { Fault } from '../kit/result.ts';
 
 /**
- * - `Unreachable`: no connection, or the server is starting, stopping or full. Try again.
+ * - `Unreachable`: no connection, or the server is starting, stopping, full or read-only. Try again.
  * - `AuthenticationFailed`: it refuses our user or password. Only a new secret helps.
  * - `TimedOut`: it took longer than 2 s, which counts as dead.
  * - `Refused`: it works and says no: a missing database or table, a right we lack, a value it cannot hold.
@@ -32,6 +32,7 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
 
 /** SQLSTATEs and classes of Appendix A of the PostgreSQL manual; the longest prefix wins. */
 const STATES: readonly (readonly [prefix: string, code: DatabaseFault['code'], trips: boolean])[] = [
+  ['25006', 'Unreachable', true], // read_only_sql_transaction: a standby, or a primary that was demoted
   ['28', 'AuthenticationFailed', true],
   ['57014', 'TimedOut', true], // query_canceled: the statement timeout
   ['55P03', 'Conflict', false], // lock_not_available: of NOWAIT

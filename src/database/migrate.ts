@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { Client } from 'pg';
 import { fail, ok } from '../kit/result.ts';
-import { type Answer, placeOf } from './connection.ts';
+import type { Answer } from './connection.ts';
+import { assertWritable, opening } from './driver.ts';
 import { classify } from './fault.ts';
 import { type Migration, migrations } from './migrations/index.ts';
+import { type DatabaseHost, parseDatabaseUri } from './uri.ts';
 
 /** Spells bootfarm: the advisory lock of this program on a database that others may share. */
 const LOCK = '7093851286163812461';
@@ -14,55 +16,76 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Applies what is missing and gives the names of what it applied. Migrations of a later release are left alone: release N-1 runs on
- * the schema of N.
+ * the schema of N. Of several hosts the first that may be written is used.
  */
 export async function migrate(uri: string, list: readonly Migration[] = migrations): Answer<readonly string[]> {
-  const place = placeOf(uri) ?? 'with an invalid uri';
+  const place = parseDatabaseUri(uri);
+  if (!place.ok) return fail('Refused', place.error.message);
+  let answer = await migrateOn(place.value.hosts[0], list);
+  for (const host of place.value.hosts.slice(1)) {
+    if (answer.ok || answer.error.code !== 'Unreachable') break;
+    answer = await migrateOn(host, list);
+  }
+  return answer;
+}
+
+async function migrateOn({ uri, name }: DatabaseHost, list: readonly Migration[]): Answer<readonly string[]> {
   const client = new Client({
     connectionString: uri,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: MIGRATION_TIMEOUT_MS,
     application_name: 'bootfarm migrate',
   });
   client.on('error', () => {}); // the query that runs hears of it
   try {
     await client.connect();
-    await client.query(`select pg_advisory_lock(${LOCK})`);
-    return await applyMissing(client, list, place);
+    return await applyMissing(client, list, name);
   } catch (thrown) {
-    const classified = classify(thrown, place);
+    const classified = classify(thrown, name);
     if (!classified) throw thrown;
     return { ok: false, error: classified.fault };
   } finally {
-    await client.end().catch(() => {}); // frees the lock, too
+    await client.end().catch(() => {}); // ends a transaction, too
   }
 }
 
 async function applyMissing(client: Client, list: readonly Migration[], place: string): Answer<readonly string[]> {
-  await client.query(`create table if not exists migration (
-    number integer constraint migration_pkey primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now())`);
-  const { rows } = await client.query<{ number: number; sha256: string }>('select number, sha256 from migration');
-  const applied = new Map(rows.map((row) => [row.number, row.sha256]));
   const done: string[] = [];
-  for (const { number, name, sql } of list) {
-    const sha256 = createHash('sha256').update(sql).digest('hex');
-    const known = applied.get(number);
-    if (known === sha256) continue;
-    if (known !== undefined)
+  await alone(client, () =>
+    client.query(`create table if not exists migration (
+    number integer constraint migration_pkey primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now())`),
+  );
+  for (const migration of list) {
+    const outcome = await alone(client, () => applyOne(client, migration));
+    if (outcome === 'changed')
       return fail(
         'Refused',
-        `database ${place}: migration ${number} (${name}) was applied with another text: it belongs to another program or a changed release`,
+        `database ${place}: migration ${migration.number} (${migration.name}) was applied with another text: it belongs to another program or a changed release`,
       );
-    await client.query('begin');
-    try {
-      await client.query(sql);
-      await client.query('insert into migration (number, name, sha256) values ($1, $2, $3)', [number, name, sha256]);
-      await client.query('commit');
-    } catch (thrown) {
-      await client.query('rollback').catch(() => {});
-      throw thrown;
-    }
-    done.push(name);
+    if (outcome === 'applied') done.push(migration.name);
   }
   return ok(done);
+}
+
+async function applyOne(client: Client, { number, name, sql }: Migration): Promise<'applied' | 'known' | 'changed'> {
+  const sha256 = createHash('sha256').update(sql).digest('hex');
+  const { rows } = await client.query<{ sha256: string }>('select sha256 from migration where number = $1', [number]);
+  const [known] = rows;
+  if (known) return known.sha256 === sha256 ? 'known' : 'changed';
+  await client.query(sql);
+  await client.query('insert into migration (number, name, sha256) values ($1, $2, $3)', [number, name, sha256]);
+  return 'applied';
+}
+
+/** In a transaction that one program at a time may be in. The lock is the transaction's: a pooler gives a session to many. */
+async function alone<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  assertWritable(await client.query(opening({ statementMs: MIGRATION_TIMEOUT_MS, idleMs: MIGRATION_TIMEOUT_MS })));
+  try {
+    await client.query(`select pg_advisory_xact_lock(${LOCK})`);
+    const value = await work();
+    await client.query('commit');
+    return value;
+  } catch (thrown) {
+    await client.query('rollback').catch(() => {});
+    throw thrown;
+  }
 }

@@ -27,6 +27,16 @@ export interface PostgresServer {
   /** SIGSTOP and SIGCONT of the postmaster: the port still takes connections, nobody answers them. */
   freeze(): void;
   thaw(): void;
+  /** A hot standby of this server, by streaming replication; on a port that is free. */
+  startStandby(port?: number): Promise<PostgresServer>;
+  /** Of a standby: makes it a primary. */
+  promote(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A pooler in front of a PostgreSQL, in transaction mode: each transaction may get another connection. */
+export interface PgBouncer {
+  readonly uri: string;
   close(): Promise<void>;
 }
 
@@ -108,51 +118,49 @@ class Service {
   }
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
-  const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })));
-  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-postgres-'));
-  chownSync(folder, uid ?? 0, gid ?? 0);
-  const asPostgres = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
-  const data = join(folder, 'data');
-  const passwordFile = join(folder, 'password');
-  writeFileSync(passwordFile, 'secret\n');
-  chmodSync(passwordFile, 0o644);
-  execFileSync(
-    'setpriv',
-    [
-      ...asPostgres,
-      `${POSTGRES_BIN}/initdb`,
-      '-D',
-      data,
-      '-U',
-      'postgres',
-      '--pwfile',
-      passwordFile,
-      '--auth=scram-sha-256',
-      '-E',
-      'UTF8',
-      '--locale=C',
-      '--no-sync',
-    ],
-    { cwd: folder, stdio: 'pipe' },
+/** Runs as `postgres`, which refuses to be root. */
+function asPostgres(): { readonly uid: number; readonly gid: number; readonly command: readonly string[] } {
+  const [uid = 0, gid = 0] = ['-u', '-g'].map((flag) =>
+    Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })),
   );
-  const port = await freePort();
+  return { uid, gid, command: ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] };
+}
+
+function postgresFolder(name: string): string {
+  const { uid, gid } = asPostgres();
+  const folder = mkdtempSync(join(tmpdir(), `bootfarm-${name}-`));
+  chownSync(folder, uid, gid);
+  return folder;
+}
+
+function runAsPostgres(folder: string, ...command: readonly string[]): void {
+  const [program = '', ...words] = asPostgres().command;
+  execFileSync(program, [...words, ...command], { cwd: folder, stdio: 'pipe' });
+}
+
+export async function startPostgres(): Promise<PostgresServer> {
+  const folder = postgresFolder('postgres');
+  const data = join(folder, 'data');
+  const password = join(folder, 'password');
+  writeFileSync(password, 'secret\n');
+  chmodSync(password, 0o644);
+  const settings = ['--auth=scram-sha-256', '-E', 'UTF8', '--locale=C', '--no-sync'];
+  runAsPostgres(folder, `${POSTGRES_BIN}/initdb`, '-D', data, '-U', 'postgres', '--pwfile', password, ...settings);
+  return runPostgres(folder, await freePort());
+}
+
+/** On the data that lies in `folder`. */
+async function runPostgres(folder: string, port: number): Promise<PostgresServer> {
+  const data = join(folder, 'data');
   const settings = [
     'fsync=off',
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${folder}`,
     'shared_buffers=16MB',
     'max_connections=50',
-  ];
-  const service = new Service([
-    ...asPostgres,
-    `${POSTGRES_BIN}/postgres`,
-    '-D',
-    data,
-    '-p',
-    String(port),
-    ...settings.flatMap((setting) => ['-c', setting]),
-  ]);
+  ].flatMap((setting) => ['-c', setting]);
+  const [, ...user] = asPostgres().command;
+  const service = new Service([...user, `${POSTGRES_BIN}/postgres`, '-D', data, '-p', String(port), ...settings]);
   const uri = `postgresql://postgres:secret@127.0.0.1:${port}/postgres`;
   const query = async (text: string): Promise<void> => {
     const client = new Client({ connectionString: uri, connectionTimeoutMillis: 1_000 });
@@ -181,8 +189,69 @@ export async function startPostgres(): Promise<PostgresServer> {
     start,
     freeze: () => service.signal('SIGSTOP'),
     thaw: () => service.signal('SIGCONT'),
+    async startStandby(wanted) {
+      const other = postgresFolder('standby');
+      runAsPostgres(
+        other,
+        'pg_basebackup',
+        '-d',
+        uri,
+        '-D',
+        join(other, 'data'),
+        '-R',
+        '-X',
+        'stream',
+        '-c',
+        'fast',
+        '--no-sync',
+      );
+      return runPostgres(other, wanted ?? (await freePort()));
+    },
+    promote: () => query('select pg_promote()'),
     async close() {
       await service.end('SIGINT'); // fast shutdown
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function startPgBouncer(server: PostgresServer, poolSize = 2): Promise<PgBouncer> {
+  const folder = postgresFolder('pgbouncer');
+  const port = await freePort();
+  const config = join(folder, 'pgbouncer.ini');
+  writeFileSync(
+    config,
+    `[databases]
+* = host=127.0.0.1 port=${server.port} user=postgres password=secret
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = ${poolSize}
+`,
+  );
+  const [, ...user] = asPostgres().command;
+  const service = new Service([...user, '/usr/sbin/pgbouncer', config]);
+  service.start();
+  const uri = `postgresql://postgres@127.0.0.1:${port}/postgres`;
+  await until(
+    'PgBouncer answers',
+    async () => {
+      const client = new Client({ connectionString: uri, connectionTimeoutMillis: 1_000 });
+      await client.connect();
+      await client.end();
+      return true;
+    },
+    READY_DEADLINE_MS,
+  ).catch((cause) => {
+    throw new Error(service.output, { cause });
+  });
+  return {
+    uri,
+    async close() {
+      await service.end('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };
