@@ -17,7 +17,7 @@ check: setup ## types, Biome, import arrows, generated files
 test: image ## all set-up and every test; says where the time went
 	@test/setup/test.sh
 
-image: setup ## the image, as .build/image.tar
+image: setup ## the image as .build/image.tar, what it is made of as .build/image.cdx.json
 	@test/setup/image.sh .build/image.tar
 
 clean: ## what was built in this checkout; the cache stays

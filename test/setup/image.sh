@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the image from the Dockerfile with buildah, as a docker-archive: image.sh OUT [REFERENCE]
+# Builds the image from the Dockerfile with buildah, as a docker-archive, and what it is made of beside it: image.sh OUT.tar [REFERENCE]
 # The base image is made here, from Debian's packages and the npm packages of Node and npm, because no registry is asked. Both are
 # cached outside the checkout: the base by what goes into it, the archive by the content of its sources.
 set -euo pipefail
@@ -15,10 +15,17 @@ export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
 storage=(--root "$cache/storage" --runroot "$cache/run")
 mkdir -p "$cache"
 
-sources=$(cat Dockerfile package.json package-lock.json tsconfig.json tsconfig.build.json; find src -type f ! -name '*.test.ts' -print0 | sort -z | xargs -0 cat)
+sources=$(cat Dockerfile test/setup/sbom.ts package.json package-lock.json tsconfig.json tsconfig.build.json; find src -type f ! -name '*.test.ts' -print0 | sort -z | xargs -0 cat)
 key=$(printf '%s %s %s' "$base" "$reference" "$sources" | sha256sum | cut -c1-16)
+# give: the archive, and its bill of materials.
+give() {
+  local end
+  for end in tar cdx.json; do
+    ln -f "$cache/$key.$end" "${out%.tar}.$end" 2>/dev/null || cp "$cache/$key.$end" "${out%.tar}.$end"
+  done
+}
 if [ -e "$cache/$key.tar" ]; then
-  ln -f "$cache/$key.tar" "$out" 2>/dev/null || cp "$cache/$key.tar" "$out"
+  give
   echo "image: $reference unchanged"
   exit
 fi
@@ -50,7 +57,10 @@ echo "image: building $reference"
 buildah "${storage[@]}" bud --quiet --layers --build-arg "BASE=$base" --tag "$reference" \
   --volume /etc/ssl/certs:/run/host-certs:ro --build-arg NODE_EXTRA_CA_CERTS=/run/host-certs/ca-certificates.crt . >"$work/log" || { cat "$work/log"; exit 1; }
 buildah "${storage[@]}" push --quiet "$reference" "docker-archive:$work/image.tar:$reference"
-find "$cache" -maxdepth 1 -name '*.tar' -mmin +1440 -delete
+container=$(buildah "${storage[@]}" from "$reference")
+cp "$(buildah "${storage[@]}" mount "$container")/usr/share/bootfarm/sbom.cdx.json" "$cache/$key.cdx.json"
+buildah "${storage[@]}" rm "$container" >/dev/null
+find "$cache" -maxdepth 1 \( -name '*.tar' -o -name '*.cdx.json' \) -mmin +1440 -delete
 mv "$work/image.tar" "$cache/$key.tar"
-ln -f "$cache/$key.tar" "$out" 2>/dev/null || cp "$cache/$key.tar" "$out"
+give
 echo "image: $reference built, $(du -h "$out" | cut -f1)"
