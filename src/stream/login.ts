@@ -1,11 +1,12 @@
 /** LOGIN on the main thread: token → where the device goes (the role's decision) → TICKET, REDIRECT or REFUSE. */
 import { type BootToken, openBootToken, openTicket, sealTicket, TICKET_LIFE_SECONDS } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import { refusedDevice } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { loginKeys, makeShare, sign } from './keys.ts';
 import { BUSY_RETRY_MS, MAX_SERVERS } from './limits.ts';
 import { decode, encode, type Login, type Mode, type Refusal, type ServerEntry } from './packet.ts';
-import { type PendingLogin, refusedDevice } from './session.ts';
+import type { PendingLogin } from './shard.ts';
 import type { Sip } from './siphash.ts';
 
 export interface LoginRequest {

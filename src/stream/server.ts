@@ -23,7 +23,7 @@ import {
   type SessionEvent,
   type SessionInfo,
   type Settings,
-} from './session.ts';
+} from './shard.ts';
 import { siphash } from './siphash.ts';
 import type { Report, Transport, TransportFault } from './transport.ts';
 

@@ -8,7 +8,8 @@ import { makeCounters, sumCounters } from './counters.ts';
 import { attachKey, sign, trafficKeys } from './keys.ts';
 import { MAX_PENDING_LOGINS, MAX_PENDING_READS, MOVE_EVERY_MS, SILENT_MS, UNKNOWNS_PER_SECOND } from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
-import { type Effect, makeShard, obey, receive, type Shard, tick } from './session.ts';
+import { obey, receive, tick } from './session.ts';
+import { type Effect, makeShard, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };

@@ -14,7 +14,7 @@ import type { KeyRing } from '../../src/kit/seal.ts';
 import type { LoginAnswer } from '../../src/stream/login.ts';
 import { encode, type Mode, type Packet, type ServerEntry } from '../../src/stream/packet.ts';
 import { type StreamServer, type StreamServerOptions, startStreamServer } from '../../src/stream/server.ts';
-import type { SessionEvent } from '../../src/stream/session.ts';
+import type { SessionEvent } from '../../src/stream/shard.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { attachPacket, type ClientSession, Refused, StreamClient } from './stream-client.ts';
 
