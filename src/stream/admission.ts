@@ -1,5 +1,5 @@
 /** Before a session: HELLO, LOGIN and ATTACH. What a sender gets here is never longer than its question until a cookie proved its address. */
-import { openTicket, type Ticket } from '../farm/token.ts';
+import { openBootToken, openTicket, type Ticket } from '../farm/token.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
 import { BUSY_RETRY_MS, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
@@ -13,36 +13,68 @@ export function cookie(shard: Shard, nonce: Uint8Array, from: Peer, nowMs: numbe
   return { kind: 'send', to: from, bytes: encode({ type: 'COOKIE', session: 0, number: 0, nonce, cookie: made }) };
 }
 
-function refuse(nonce: Uint8Array, to: Peer, code: Refusal, retryAfterMs: number, text: string): Effect {
+/** Code, retry after (ms), text. */
+type Reason = readonly [Refusal, number, string];
+
+/** Signed by the attach key where both sides know one: to a device that holds a ticket an unsigned REFUSE is a hint only. */
+function refuse(
+  shard: Shard,
+  nonce: Uint8Array,
+  to: Peer,
+  [code, retryAfterMs, text]: Reason,
+  key?: Uint8Array,
+): Effect {
   const bytes = encode({ type: 'REFUSE', session: 0, number: 0, nonce, code, retryAfterMs, text });
-  return { kind: 'send', to, bytes };
+  return { kind: 'send', to, bytes: key ? sign(shard.sip, key, bytes) : bytes };
 }
 
+/** Seals are opened here: what does not open never crosses to the main thread. */
 export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   if (!checkCookie(shard.sip, shard.cookieKey, from, packet.cookie, nowMs))
     return [cookie(shard, packet.nonce, from, nowMs)];
   const key = `${peerKey(from)}/${Buffer.from(packet.nonce).toString('hex')}`;
   if (shard.logins.has(key)) return [];
-  if (shard.logins.size >= MAX_PENDING_LOGINS)
-    return [refuse(packet.nonce, from, 'Busy', BUSY_RETRY_MS, 'too many devices log in at this moment')];
+  const [{ ring }, now] = [shard.settings, Math.floor(shard.wallMs() / 1000)];
+  const held = packet.renew ? openTicket(ring, packet.token, now) : undefined;
+  const opened = held ?? openBootToken(ring, packet.token, now);
+  if (!opened.ok) return [refuse(shard, packet.nonce, from, [opened.error.code, 0, opened.error.message])];
+  const { device, mac, site, vdisk, version, manifest, expires } = opened.value;
+  const renews = held?.ok ? Buffer.from(held.value.key, 'base64') : undefined;
+  const signer = renews && attachKey(renews);
+  if (signer && !verify(shard.sip, signer, bytes)) return drop(shard, 'dropWrongTag');
+  const refusal = loginRefusal(shard, site, device, renews !== undefined);
+  if (refusal) return [refuse(shard, packet.nonce, from, refusal, signer)];
   shard.logins.add(key);
   tally(shard, 'logins');
-  return [{ kind: 'login', login: { key, packet: Uint8Array.from(bytes), from } }];
+  const token = { device, mac, site, vdisk, version, manifest, expires };
+  const { redirected } = packet;
+  const [nonce, share] = [Uint8Array.from(packet.nonce), Uint8Array.from(packet.share)];
+  return [{ kind: 'login', login: { key, from, nonce, share, redirected, token, renews } }];
+}
+
+/** Why the role is not asked. */
+function loginRefusal(shard: Shard, site: string, device: string, renew: boolean): Reason | undefined {
+  if (site !== shard.site) return ['TokenInvalid', 0, `the token is of site ${site}, this server of ${shard.site}`];
+  if (renew && shard.settings.refused.has(device)) return refusedDevice(device);
+  if (shard.settings.state === 'Draining') return ['Draining', 0, 'this server is leaving'];
+  if (shard.logins.size >= MAX_PENDING_LOGINS) return ['Busy', BUSY_RETRY_MS, 'too many devices log in at this moment'];
+  return undefined;
 }
 
 export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   if (!checkCookie(shard.sip, shard.cookieKey, from, packet.cookie, nowMs))
     return [cookie(shard, packet.nonce, from, nowMs)];
   const opened = openTicket(shard.settings.ring, packet.ticket, Math.floor(shard.wallMs() / 1000));
-  if (!opened.ok) return [refuse(packet.nonce, from, 'TicketInvalid', 0, opened.error.message)];
+  if (!opened.ok) return [refuse(shard, packet.nonce, from, ['TicketInvalid', 0, opened.error.message])];
   const ticket = opened.value;
   const sessionKey = Buffer.from(ticket.key, 'base64');
-  if (!verify(shard.sip, attachKey(sessionKey), bytes)) return drop(shard, 'dropWrongTag');
+  const key = attachKey(sessionKey);
+  if (!verify(shard.sip, key, bytes)) return drop(shard, 'dropWrongTag');
 
   const previous = shard.byPeer.get(peerKey(from));
   if (previous?.clientNonce.equals(packet.nonce)) return [{ kind: 'send', to: from, bytes: previous.attached }];
   const refusal = refusalOf(shard, packet, ticket, previous);
-  if (refusal) return [refuse(packet.nonce, from, ...refusal)];
+  if (refusal) return [refuse(shard, packet.nonce, from, refusal, key)];
 
   const gone = previous ? [leave(shard, previous, 'left')] : [];
   const session = open(shard, packet, ticket, sessionKey, from, nowMs);
@@ -51,19 +83,14 @@ export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, 
 }
 
 /** To ATTACH and to a renewal. It may be lifted at any time, so the device may come back. */
-export const refusedDevice = (device: string): [Refusal, number, string] => [
+const refusedDevice = (device: string): Reason => [
   'UnknownDevice',
   REFUSED_RETRY_MS,
   `${device} may not stream any more: it or its vDisk was disabled or removed`,
 ];
 
 /** Why this server does not take the session, in order. Nothing here is about pace: a device that lost its server is never made to wait. */
-function refusalOf(
-  shard: Shard,
-  packet: Attach,
-  ticket: Ticket,
-  previous: Session | undefined,
-): [Refusal, number, string] | undefined {
+function refusalOf(shard: Shard, packet: Attach, ticket: Ticket, previous: Session | undefined): Reason | undefined {
   const disk = shard.disks.get(refKey(ticket));
   const name = `${ticket.vdisk} version ${ticket.version}`;
   if (shard.settings.refused.has(ticket.device)) return refusedDevice(ticket.device);

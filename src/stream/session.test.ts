@@ -1,7 +1,7 @@
 /** What needs a clock or a crowd; the rest of session.ts is told by the contract of the transports (test/contract/stream.ts). */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { sealTicket } from '../farm/token.ts';
+import { sealBootToken, sealTicket } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
@@ -43,6 +43,10 @@ function aShard(): Shard {
 function aTicket(expires = WALL / 1000 + 1): Uint8Array {
   const key = SESSION_KEY.toString('base64');
   return sealTicket(RING, { ...REF, device: 'pc1', mac: 'm', site: 'paris', sizeBytes: 1 << 20, key, expires });
+}
+
+function aBootToken(expires = WALL / 1000 + 1): Uint8Array {
+  return sealBootToken(RING, { ...REF, device: 'pc1', mac: 'm', site: 'paris', expires });
 }
 
 const sent = (effects: readonly Effect[]): Packet[] =>
@@ -131,7 +135,7 @@ test('the same LOGIN is decided once at a time, and many at a time are Busy', ()
     const nonce = Buffer.alloc(16);
     nonce.writeUInt32BE(n, 0);
     const cookie = makeCookie(siphash, shard.cookieKey, PEER, 0);
-    const [share, token] = [Buffer.alloc(32), Buffer.alloc(50)];
+    const [share, token] = [Buffer.alloc(32), aBootToken()];
     const fields = { session: 0, number: 0, nonce, cookie, renew: false, redirected: false, share, token };
     return receive(shard, encode({ type: 'LOGIN', ...fields }), PEER, 0);
   };

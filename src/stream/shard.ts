@@ -1,5 +1,5 @@
 /** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
-import type { Ticket, VersionRef } from '../farm/token.ts';
+import type { BootToken, Ticket, VersionRef } from '../farm/token.ts';
 import type { Extent } from '../image/disk.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Peer } from './cookie.ts';
@@ -108,12 +108,18 @@ export type Effect =
   | { readonly kind: 'login'; readonly login: PendingLogin }
   | { readonly kind: 'session'; readonly event: SessionEvent };
 
-/** A LOGIN whose cookie is right: the main thread decides it. */
+/** A LOGIN whose cookie is right and whose token or ticket opened: the main thread decides it. */
 export interface PendingLogin {
   /** Address and nonce: the same LOGIN again is not decided twice at a time. */
   readonly key: string;
-  readonly packet: Uint8Array;
   readonly from: Peer;
+  readonly nonce: Uint8Array;
+  /** The client's. */
+  readonly share: Uint8Array;
+  readonly redirected: boolean;
+  readonly token: BootToken;
+  /** In a renewal: the session key of the ticket. */
+  readonly renews: Uint8Array | undefined;
 }
 
 export type Order =
