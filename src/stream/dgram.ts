@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { errorMessage } from '../kit/errors.ts';
 import { ok, type Result } from '../kit/result.ts';
+import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
 import { TICK_MS } from './limits.ts';
@@ -30,7 +32,9 @@ export const openDgram: OpenTransport = async (options, edge) => {
   const bound = await bind(socket, address, port);
   if (!bound.ok) return bound;
   const counters = makeCounters();
-  const shard = makeShard(options, options.settings, { sip: siphash, random: randomBytes, counters, wallMs: Date.now });
+  const own = ownOf(address, [socket.address().port]);
+  const around = { sip: siphash, random: randomBytes, counters, wallMs: Date.now, own };
+  const shard = makeShard(options, options.settings, around);
   return ok(new DgramTransport(socket, shard, edge));
 };
 
@@ -69,7 +73,12 @@ class DgramTransport implements Transport {
     socket.on('message', (bytes, from) => {
       count(shard.counters, 'packetsIn');
       count(shard.counters, 'bytesIn', bytes.length);
-      this.#perform(receive(shard, bytes, { host: from.address, port: from.port }, performance.now()));
+      try {
+        this.#perform(receive(shard, bytes, { host: from.address, port: from.port }, performance.now()));
+      } catch (thrown) {
+        count(shard.counters, 'dropFault');
+        edge.report(0, { kind: 'fault', message: errorMessage(thrown) });
+      }
     });
     socket.on('error', (error) => {
       this.#edge.failed(error);
@@ -106,13 +115,11 @@ class DgramTransport implements Transport {
     if (this.#closed) return;
     count(this.#shard.counters, 'packetsOut');
     count(this.#shard.counters, 'bytesOut', bytes.length);
-    const sending = new Promise<void>((resolve) => {
-      this.#socket.send(bytes, to.port, to.host, (error) => {
-        if (error) count(this.#shard.counters, 'dropSendFailed');
-        this.#sending.delete(sending);
-        resolve();
-      });
-    });
+    const sending = new Promise<void>((resolve, reject) => {
+      this.#socket.send(bytes, to.port, to.host, (error) => (error ? reject(error) : resolve()));
+    })
+      .catch(() => count(this.#shard.counters, 'dropSendFailed'))
+      .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 

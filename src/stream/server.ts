@@ -7,6 +7,7 @@ import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -17,6 +18,7 @@ import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
 import {
+  type PendingLogin,
   type PendingRead,
   refKey,
   type ServedDisk,
@@ -66,6 +68,7 @@ export type StreamFault = TransportFault;
 const RING_EVERY_MS = 1_000;
 const SELF_TEST_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
+const FAULT_EVERY_MS = 1_000;
 
 export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
   const server = new StreamServer(options);
@@ -90,6 +93,7 @@ export class StreamServer {
   #timer: NodeJS.Timeout | undefined;
   #nextDisk = 1;
   #nextOrder = 1;
+  #faultAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: StreamServerOptions) {
     this.#options = options;
@@ -286,10 +290,7 @@ export class StreamServer {
   #onReport(thread: number, report: Report): void {
     switch (report.kind) {
       case 'login':
-        void answerLogin(this.#login, report.login).then((bytes) => {
-          const { key, from } = report.login;
-          this.#transport?.order(thread, { kind: 'loginDone', key, bytes, to: from });
-        });
+        void this.#decide(thread, report.login);
         return;
       case 'read':
         void this.#read(thread, report.read);
@@ -302,8 +303,27 @@ export class StreamServer {
         if (!waiting || --waiting.left > 0) return;
         this.#applied.delete(report.id);
         waiting.done();
+        return;
       }
+      case 'fault':
+        this.#fault(report.message);
     }
+  }
+
+  async #decide(thread: number, login: PendingLogin): Promise<void> {
+    const bytes = await answerLogin(this.#login, login).catch((thrown: unknown) => {
+      this.#fault(errorMessage(thrown));
+      return undefined;
+    });
+    this.#transport?.order(thread, { kind: 'loginDone', key: login.key, bytes, to: login.from });
+  }
+
+  /** Told once a second: whoever found the packet may send it again and again. */
+  #fault(message: string): void {
+    const now = performance.now();
+    if (now - this.#faultAt < FAULT_EVERY_MS) return;
+    this.#faultAt = now;
+    this.#options.log.error({ reason: message }, 'stream: a packet met a fault and was dropped');
   }
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {

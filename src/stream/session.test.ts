@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { sealBootToken, sealTicket } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import { ownOf } from '../net/source.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
 import { attachKey, sign, trafficKeys } from './keys.ts';
@@ -36,7 +37,7 @@ function aShard(): Shard {
       loadPercent: 0,
       refused: new Set(),
     },
-    { sip: siphash, random: randomBytes, counters: makeCounters(), wallMs: () => WALL },
+    { sip: siphash, random: randomBytes, counters: makeCounters(), wallMs: () => WALL, own: ownOf('10.0.0.1', [6910]) },
   );
 }
 

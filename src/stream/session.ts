@@ -2,6 +2,7 @@
  * What one thread of a server decides: every packet and every order of the main thread is a step that changes the thread's state (shard.ts) and gives
  * effects. No sockets, files or timers here. The state is changed in place (a thread holds up to 65,536 sessions); nothing else may touch it.
  */
+import { badSource } from '../net/source.ts';
 import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
@@ -25,6 +26,7 @@ import {
 
 /** One packet. `bytes` may be overwritten after the call: nothing keeps a view of it. */
 export function receive(shard: Shard, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
+  if (badSource({ address: from.host, port: from.port }, shard.own)) return drop(shard, 'dropBadSource');
   const decoded = decode(bytes);
   if (!decoded.ok) return drop(shard, 'dropMalformed');
   const packet = decoded.value;

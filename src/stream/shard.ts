@@ -2,6 +2,7 @@
 import type { BootToken, Ticket, VersionRef } from '../farm/token.ts';
 import type { Extent } from '../image/disk.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import type { Own } from '../net/source.ts';
 import type { Peer } from './cookie.ts';
 import { type Counter, count, type DropReason } from './counters.ts';
 import { sign, type TrafficKeys } from './keys.ts';
@@ -133,6 +134,8 @@ export type Order =
 /** The state of one thread. */
 export interface Shard extends Identity {
   readonly sip: Sip;
+  /** Where the thread's socket listens. */
+  readonly own: Own;
   /** Unix milliseconds, for the life of tickets and for events. All other times are of a clock that never jumps. */
   readonly wallMs: () => number;
   readonly random: (bytes: number) => Buffer;
@@ -158,7 +161,7 @@ export const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, Ser
 export function makeShard(
   identity: Identity,
   settings: Settings,
-  edge: Pick<Shard, 'sip' | 'random' | 'counters' | 'wallMs'>,
+  edge: Pick<Shard, 'sip' | 'random' | 'counters' | 'wallMs' | 'own'>,
 ): Shard {
   return {
     ...identity,

@@ -15,7 +15,9 @@ export type Report =
   | { readonly kind: 'read'; readonly read: PendingRead }
   | { readonly kind: 'session'; readonly event: SessionEvent }
   /** The settings of that order hold, and no older extent is read any more. */
-  | { readonly kind: 'applied'; readonly id: number };
+  | { readonly kind: 'applied'; readonly id: number }
+  /** A packet met a bug: it was dropped, and nothing else. */
+  | { readonly kind: 'fault'; readonly message: string };
 
 export interface TransportEdge {
   /** `thread` is the index in `orders` that an answer goes to. */

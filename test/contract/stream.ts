@@ -447,6 +447,20 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
     });
 
+    test('a packet that meets a bug costs itself alone', async () => {
+      const served = await serve((await aFile()).disk);
+      const session = await attached(served);
+      // No number of 32 bits: the answer cannot be written.
+      await served.server.setServers(-1, []);
+      const ping = session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) });
+      expect(await answersTo(served.client, served.at, ping)).toEqual([]);
+      await until(() => served.server.counters().dropFault === 1, 'one fault counted');
+      await expect(served.client.login(served.at, aToken())).resolves.toBeDefined();
+      await served.server.setServers(4, [OTHER]);
+      await session.ping();
+      expect(await session.read(0, 512)).toHaveLength(512);
+    });
+
     test.each(['READ', 'PING', 'SERVERS'] as const)(
       '%s of no session is answered by a shorter UNKNOWN',
       async (type) => {

@@ -20,6 +20,7 @@ import { libc } from '../../src/stream/native/libc.ts';
 import { Mappings } from '../../src/stream/native/mappings.ts';
 import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
 import { StreamClient } from '../contract/stream-client.ts';
+import { sourceContract } from '../contract/udp-edge.ts';
 import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
 
 const SERVE = join(import.meta.dirname, '../fakes/serve.ts');
@@ -119,6 +120,9 @@ test('a read that misses the page cache is announced by WAIT, and right', async 
   expect(waited).toBe(resident === 0);
   client.close();
 });
+
+sourceContract('stream, plain');
+sourceContract('stream, native');
 
 test('a ticket of one server attaches at another, after the first was killed', async () => {
   const [first, second] = [await serve([]), await serve([])];

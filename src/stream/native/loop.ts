@@ -7,6 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { errorMessage } from '../../kit/errors.ts';
+import type { Own } from '../../net/source.ts';
 import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { TICK_MS } from '../limits.ts';
@@ -35,6 +37,7 @@ export interface LoopOptions {
   /** The main thread writes it after each order. */
   readonly wake: number;
   readonly counters: Float64Array;
+  readonly own: Own;
   readonly port: MessagePort;
 }
 
@@ -84,8 +87,8 @@ export class Loop {
   constructor(libc: Libc, options: LoopOptions) {
     this.#libc = libc;
     this.#options = options;
-    const { identity, settings, counters, socket, wake } = options;
-    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now };
+    const { identity, settings, counters, socket, wake, own } = options;
+    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now, own };
     this.#shard = makeShard(identity, settings, edge);
     this.#answers = new Answers(libc, socket, identity.mode === 'Authenticated', counters);
     this.#mappings = new Mappings(libc);
@@ -149,7 +152,12 @@ export class Loop {
   #other(i: number, length: number, now: number): void {
     const at = PACKETS + i * PACKET_BYTES;
     const bytes = this.#slab.subarray(at, at + length);
-    this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+    try {
+      this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+    } catch (thrown) {
+      count(this.#options.counters, 'dropFault');
+      this.#report({ kind: 'fault', message: errorMessage(thrown) });
+    }
   }
 
   #peer(i: number): Peer {

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
+import { ownOf } from '../../net/source.ts';
 import { makeCounters } from '../counters.ts';
 import { bindFault, type OpenTransport, type Report, type Transport, type TransportFault } from '../transport.ts';
 import {
@@ -42,6 +43,8 @@ export const openNative: OpenTransport = async (options, edge) => {
   if (!sockets.ok) return sockets;
   const fds = sockets.value;
 
+  const bound = boundPort(loaded.value, fds[0] ?? -1);
+  const own = ownOf(address, [bound]);
   const counters = Array.from({ length: many }, makeCounters);
   let closing = false;
   /** The first thing that goes wrong; what follows from it is not told. */
@@ -52,7 +55,15 @@ export const openNative: OpenTransport = async (options, edge) => {
   const threads = fds.map((socket, index): Thread => {
     const { port1, port2 } = new MessageChannel();
     const wake = loaded.value.eventfd(0, EVENTFD_FLAGS);
-    const workerData = { identity, settings, socket, wake, counters: counters[index] ?? makeCounters(), port: port2 };
+    const workerData = {
+      identity,
+      settings,
+      socket,
+      wake,
+      own,
+      counters: counters[index] ?? makeCounters(),
+      port: port2,
+    };
     const worker = new Worker(WORKER, { workerData: workerData satisfies LoopOptions, transferList: [port2] });
     port1.on('message', (report: Report) => edge.report(index, report));
     const exited = new Promise<void>((resolve) => {
@@ -75,7 +86,7 @@ export const openNative: OpenTransport = async (options, edge) => {
   };
   const transport: Transport = {
     kind: 'native',
-    port: boundPort(loaded.value, fds[0] ?? -1),
+    port: bound,
     threads: many,
     counters,
     order,
