@@ -3,7 +3,7 @@ import { type BootToken, sealTicket, TICKET_LIFE_SECONDS } from '../farm/token.t
 import type { KeyRing } from '../kit/seal.ts';
 import type { Peer } from './cookie.ts';
 import { attachKey, loginKeys, makeShare, sign } from './keys.ts';
-import { BUSY_RETRY_MS, MAX_SERVERS } from './limits.ts';
+import { BUSY_RETRY_MS } from './limits.ts';
 import { encode, type Mode, type Refusal, type ServerEntry } from './packet.ts';
 import type { PendingLogin } from './shard.ts';
 import type { Sip } from './siphash.ts';
@@ -93,7 +93,7 @@ function ticketPacket(
     mode: port.mode,
     listVersion,
     ticket: sealTicket(port.ring(), { ...pending.token, sizeBytes, key, expires }),
-    servers: servers.slice(0, MAX_SERVERS),
+    servers,
   });
   return sign(port.sip, keys.value.loginKey, bytes);
 }

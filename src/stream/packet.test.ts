@@ -95,6 +95,16 @@ test('a LOGIN with a ticket has room for a tag, one with a boot token has none',
   expect(decode(first)).toMatchObject({ ok: false, error: { code: 'WrongLength' } });
 });
 
+test.each([0, 1, 19, 20, 21, 256])('of a list of %i servers the first 20 are sent', (many) => {
+  const servers = Array.from({ length: many }, (_, index) => ({ ...V4, host: `10.0.${index >> 8}.${index & 255}` }));
+  const list = decode(encode({ type: 'LIST', ...inside, listVersion: 3, servers }));
+  expect(list).toMatchObject({ ok: true, value: { servers: servers.slice(0, 20) } });
+  const ticket = PACKETS[3];
+  if (ticket?.type !== 'TICKET' || many === 0) return;
+  const decoded = decode(encode({ ...ticket, servers }));
+  expect(decoded).toMatchObject({ ok: true, value: { servers: servers.slice(0, 20), ticket: ticket.ticket } });
+});
+
 test('every message has a case here', () => {
   expect(PACKETS.map(({ type }) => TYPES[type])).toEqual(Object.values(TYPES));
 });

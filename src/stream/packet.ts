@@ -426,7 +426,7 @@ function writeEntry(bytes: Buffer, entry: ServerEntry, at: number): void {
   bytes.set(address, at + 4);
 }
 
-/** The bytes of a packet; 16 zero bytes at its end where it has a tag. Wrong fields (a long text, a name for an address) are bugs and throw. */
+/** The bytes of a packet; 16 zero bytes at its end where it has a tag; of a list the first 20 servers, which is all that a client takes. Wrong fields (a long text, a name for an address) are bugs and throw. */
 export function encode(packet: Packet): Buffer {
   switch (packet.type) {
     case 'HELLO': {
@@ -452,7 +452,8 @@ export function encode(packet: Packet): Buffer {
     }
     case 'TICKET': {
       const list = 88 + packet.ticket.length;
-      const bytes = start(packet, list + packet.servers.length * ENTRY_BYTES + TAG_BYTES);
+      const servers = packet.servers.slice(0, MAX_SERVERS);
+      const bytes = start(packet, list + servers.length * ENTRY_BYTES + TAG_BYTES);
       bytes.set(packet.nonce, 16);
       bytes.set(packet.share, 32);
       writeU64(bytes, packet.sizeBytes, 64);
@@ -461,9 +462,9 @@ export function encode(packet: Packet): Buffer {
       bytes[77] = SUITE;
       bytes.writeUInt16BE(packet.ticket.length, 78);
       bytes.writeUInt32BE(packet.listVersion, 80);
-      bytes.writeUInt16BE(packet.servers.length, 84);
+      bytes.writeUInt16BE(servers.length, 84);
       bytes.set(packet.ticket, 88);
-      packet.servers.forEach((entry, index) => {
+      servers.forEach((entry, index) => {
         writeEntry(bytes, entry, list + index * ENTRY_BYTES);
       });
       return bytes;
@@ -556,10 +557,11 @@ export function encode(packet: Packet): Buffer {
       return bytes;
     }
     case 'LIST': {
-      const bytes = start(packet, 24 + packet.servers.length * ENTRY_BYTES + TAG_BYTES);
+      const servers = packet.servers.slice(0, MAX_SERVERS);
+      const bytes = start(packet, 24 + servers.length * ENTRY_BYTES + TAG_BYTES);
       bytes.writeUInt32BE(packet.listVersion, 16);
-      bytes.writeUInt16BE(packet.servers.length, 20);
-      packet.servers.forEach((entry, index) => {
+      bytes.writeUInt16BE(servers.length, 20);
+      servers.forEach((entry, index) => {
         writeEntry(bytes, entry, 24 + index * ENTRY_BYTES);
       });
       return bytes;

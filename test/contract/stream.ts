@@ -501,6 +501,17 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       expect(await session.list()).toMatchObject({ listVersion: 4, servers: [OTHER] });
     });
 
+    test.each([20, 21, 256])('of %i servers a device hears of 20, in TICKET and LIST', async (many) => {
+      const servers = Array.from({ length: many }, (_, index) => ({ ...OTHER, port: 1_000 + index }));
+      const answer = { kind: 'ticket', sizeBytes: SIZE, blockSize: 512, servers, listVersion: 4 } as const;
+      const served = await serve(pattern(), {}, () => answer);
+      await served.server.setServers(5, servers);
+      const ticket = await served.client.login(served.at, aToken());
+      expect(ticket.servers).toEqual(servers.slice(0, 20));
+      const session = await served.client.attach(served.at, ticket);
+      expect((await session.list()).servers).toEqual(servers.slice(0, 20));
+    });
+
     test('roles: a stand-by becomes served by reading, not by a hedge; PING says it again', async () => {
       const served = await serve((await aFile()).disk);
       const session = await attached(served, { role: 'standby' });
