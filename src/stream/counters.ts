@@ -21,6 +21,7 @@ export const COUNTERS = [
   'dropUnknownSession',
   'dropBusy',
   'dropSendFailed',
+  'dropSilentNeighbour',
   'dropFault',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];

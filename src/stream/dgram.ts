@@ -15,19 +15,28 @@ import { DATA_HEADER_BYTES, encode } from './packet.ts';
 import { obey, receive, tick, wait } from './session.ts';
 import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
-import { bindFault, type OpenTransport, type Transport, type TransportEdge, type TransportFault } from './transport.ts';
+import {
+  type BufferFault,
+  bindFault,
+  bufferFault,
+  type OpenTransport,
+  type Transport,
+  type TransportEdge,
+  type TransportFault,
+} from './transport.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
 const WAIT_AFTER_MS = 5;
 
-const RECEIVE_BUFFER_BYTES = 4 << 20;
+/** Asked for in the kernel; and the most that waits here for a place in it. */
+const BUFFER_BYTES = 4 << 20;
 
 export const openDgram: OpenTransport = async (options, edge) => {
   const { address, port } = options;
   const socket = createSocket({
     type: isIPv6(address) ? 'udp6' : 'udp4',
-    recvBufferSize: RECEIVE_BUFFER_BYTES,
-    sendBufferSize: RECEIVE_BUFFER_BYTES,
+    recvBufferSize: BUFFER_BYTES,
+    sendBufferSize: BUFFER_BYTES,
   });
   const bound = await bind(socket, address, port);
   if (!bound.ok) return bound;
@@ -56,6 +65,7 @@ class DgramTransport implements Transport {
   readonly threads = 1;
   readonly port: number;
   readonly counters: readonly Float64Array[];
+  readonly bufferFault: BufferFault | undefined;
   readonly #socket: Socket;
   readonly #shard: Shard;
   readonly #edge: TransportEdge;
@@ -70,6 +80,8 @@ class DgramTransport implements Transport {
     this.#edge = edge;
     this.port = socket.address().port;
     this.counters = [shard.counters];
+    const granted = { receiveMost: socket.getRecvBufferSize(), sendMost: socket.getSendBufferSize() };
+    this.bufferFault = bufferFault(granted, BUFFER_BYTES);
     socket.on('message', (bytes, from) => {
       count(shard.counters, 'packetsIn');
       count(shard.counters, 'bytesIn', bytes.length);
@@ -113,6 +125,10 @@ class DgramTransport implements Transport {
 
   #send(bytes: Buffer, to: { readonly host: string; readonly port: number }): void {
     if (this.#closed) return;
+    if (this.#socket.getSendQueueSize() > BUFFER_BYTES) {
+      count(this.#shard.counters, 'dropSendFailed');
+      return;
+    }
     count(this.#shard.counters, 'packetsOut');
     count(this.#shard.counters, 'bytesOut', bytes.length);
     const sending = new Promise<void>((resolve, reject) => {

@@ -27,7 +27,7 @@ import {
   type Settings,
 } from './shard.ts';
 import { siphash } from './siphash.ts';
-import type { Report, Transport, TransportFault } from './transport.ts';
+import type { BufferFault, Report, Transport, TransportFault } from './transport.ts';
 
 export interface StreamServerOptions {
   /** The address that devices reach; one server an address. */
@@ -142,6 +142,7 @@ export class StreamServer {
     }
     if (!opened.ok) return opened;
     this.#transport = opened.value;
+    if (this.bufferFault) log.warn({ reason: this.bufferFault.message }, 'stream: small socket buffers');
     this.#timer = setInterval(() => this.#readRing(), RING_EVERY_MS).unref();
     return ok(undefined);
   }
@@ -198,6 +199,11 @@ export class StreamServer {
   /** What PONG says of the server. */
   setLoad(percent: number): Promise<void> {
     return this.#set({ loadPercent: Math.max(0, Math.min(100, Math.round(percent))) });
+  }
+
+  /** Not ready for many devices: says the sysctl to set. */
+  get bufferFault(): BufferFault | undefined {
+    return this.#transport?.bufferFault;
   }
 
   sessions(): readonly SessionSnapshot[] {

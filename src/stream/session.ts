@@ -134,9 +134,12 @@ export function startRead(
 /** WAIT for a read that is still pending; nothing otherwise. */
 export function wait(shard: Shard, read: PendingRead): Effect[] {
   const session = shard.sessions.get(read.session);
-  if (!session || !shard.reads.has(read.id)) return [];
+  return session && shard.reads.has(read.id) ? [waitFor(shard, session, read.request)] : [];
+}
+
+export function waitFor(shard: Shard, session: Session, request: number): Effect {
   tally(shard, 'waits');
-  return [answer(shard, session, (header) => ({ type: 'WAIT', ...header, request: read.request }))];
+  return answer(shard, session, (header) => ({ type: 'WAIT', ...header, request }));
 }
 
 function readError(shard: Shard, session: Session, request: number, code: ReadError): Effect {

@@ -31,6 +31,8 @@ export interface Transport {
   readonly port: number;
   readonly threads: number;
   readonly counters: readonly Float64Array[];
+  /** Its sockets got smaller buffers than they asked for. */
+  readonly bufferFault: BufferFault | undefined;
   order(thread: number, order: Order): void;
   close(): Promise<void>;
 }
@@ -40,6 +42,24 @@ export type OpenTransport = (
   options: TransportOptions,
   edge: TransportEdge,
 ) => Promise<Result<Transport, TransportFault>>;
+
+export type BufferFault = Fault<'BufferTooSmall'>;
+
+/** The kernel grants twice what it is asked for, for its own accounting. */
+export function bufferFault(
+  granted: { readonly receiveMost: number; readonly sendMost: number },
+  asked: number,
+): BufferFault | undefined {
+  const small = [
+    { name: 'net.core.rmem_max', bytes: granted.receiveMost / 2 },
+    { name: 'net.core.wmem_max', bytes: granted.sendMost / 2 },
+  ].filter(({ bytes }) => bytes < asked);
+  if (small.length === 0) return undefined;
+  const got = small.map(({ name, bytes }) => `${name} is ${bytes}`).join(', ');
+  const set = small.map(({ name }) => `${name}=${asked}`).join(' ');
+  const message = `the stream's socket buffers are too small for many devices: ${got}, ${asked} is needed; on the node: sysctl -w ${set}`;
+  return { code: 'BufferTooSmall', message };
+}
 
 /** The fault of a bind that failed with `code`, naming the address, the port and the way out. */
 export function bindFault(address: string, port: number, code: string): TransportFault {

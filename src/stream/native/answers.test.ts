@@ -43,6 +43,8 @@ function aHot(): Hot {
     keysAt: 0,
     segmentBytes: SEGMENT_BYTES,
     gso: true,
+    silent: false,
+    toldMs: 0,
   };
 }
 

@@ -6,7 +6,14 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { ownOf } from '../../net/source.ts';
 import { makeCounters } from '../counters.ts';
-import { bindFault, type OpenTransport, type Report, type Transport, type TransportFault } from '../transport.ts';
+import {
+  bindFault,
+  bufferFault,
+  type OpenTransport,
+  type Report,
+  type Transport,
+  type TransportFault,
+} from '../transport.ts';
 import {
   AF_INET,
   EVENTFD_FLAGS,
@@ -18,11 +25,15 @@ import {
   SOCK_DGRAM_CLOEXEC,
   SOL_SOCKET,
   socketAddress,
+  socketMemory,
 } from './libc.ts';
 import type { LoopOptions, LoopOrder } from './loop.ts';
 
-/** What is asked for; the kernel gives what net.core.rmem_max and wmem_max allow. A burst of 4,000 devices' READs is 3 MB of socket buffer. */
-const BUFFER_BYTES = 8 << 20;
+/**
+ * The kernel gives what net.core.rmem_max and wmem_max allow: 4 MiB since Linux 6.15, 208 KiB before. A burst of 4,000 devices' READs is 3 MB of socket
+ * buffer; of 208 KiB two neighbours that do not answer ARP hold all.
+ */
+const BUFFER_BYTES = 4 << 20;
 
 /** The build renames the file. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -89,6 +100,7 @@ export const openNative: OpenTransport = async (options, edge) => {
     port: bound,
     threads: many,
     counters,
+    bufferFault: bufferFault(socketMemory(loaded.value, fds[0] ?? -1), BUFFER_BYTES),
     order,
     close: () => {
       closed ??= close();
