@@ -5,6 +5,8 @@ import { createSocket } from 'node:dgram';
 import type { Endpoint } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import { hear } from '../net/hear.ts';
+import { type BadSource, ownOf } from '../net/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import {
   decodePing,
@@ -32,10 +34,11 @@ export interface PeersOptions {
   readonly load: () => PeerLoad;
   /** Control endpoints of the site's other registered servers by name, asked at each tick. */
   readonly peers: () => ReadonlyMap<string, Endpoint>;
+  readonly onBadSource?: (why: BadSource) => void;
   readonly log: Logger;
 }
 
-const peerKey = (key: Uint8Array): Uint8Array =>
+export const peerKey = (key: Uint8Array): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), 'bootfarm peer 1', 32));
 
 export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'PortTaken'>>> {
@@ -51,7 +54,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     return found;
   };
 
-  socket.on('message', (bytes) => {
+  const take = (bytes: Buffer): void => {
     for (const key of options.ring().keys.values()) {
       const decoded = decodePing(bytes, derived(key));
       if (!decoded.ok) continue;
@@ -60,7 +63,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
       return;
     }
     options.log.debug({ bytes: bytes.length }, 'peer ping dropped');
-  });
+  };
 
   const tick = (): void => {
     const ring = options.ring();
@@ -86,6 +89,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     socket.bind(options.port, options.address, () => {
       socket.removeAllListeners('error');
       socket.on('error', (error) => options.log.warn({ error: error.message }, 'peer socket failed'));
+      hear(socket, { own: ownOf(options.address, [options.port]), onBadSource: options.onBadSource }, take);
       timer = setInterval(tick, PING_INTERVAL_MS);
       resolve(
         ok({

@@ -1,9 +1,11 @@
 /** The edge of ProxyDHCP: sockets and the clock. What is answered is decided in `session.ts` and `answer.ts`. */
 import { randomBytes } from 'node:crypto';
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import type { Bootstrap } from '../farm/bootstrap.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
+import { hear } from '../net/hear.ts';
+import { type BadSource, ownOf } from '../net/source.ts';
 import type { Door, Machine, Verdict } from './answer.ts';
 import { MAX_PACKET_BYTES, SELF_TEST_MS } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
@@ -24,6 +26,7 @@ export interface ProxyDhcpOptions {
   readonly bootstrap: () => Bootstrap | undefined;
   readonly verdict: (machine: Machine) => Verdict | Promise<Verdict>;
   readonly onEvent?: (event: DhcpEvent) => void;
+  readonly onBadSource?: (why: BadSource) => void;
   readonly log: ProxyDhcpLog;
   /** Milliseconds, never going back. */
   readonly now?: () => number;
@@ -86,8 +89,10 @@ class Server implements ProxyDhcp {
     this.#now = options.now ?? (() => performance.now());
     this.#state = start({ address: options.address, httpPort: options.httpPort }, this.#now());
     this.ports = { dhcp: this.#socket('dhcp').address().port, pxe: this.#socket('pxe').address().port };
+    const own = ownOf(options.address, [this.ports.dhcp, this.ports.pxe]);
+    const hearing = { own, unspecified: true, onBadSource: options.onBadSource };
     for (const { door, socket } of sockets) {
-      socket.on('message', (bytes: Buffer, source: RemoteInfo) => this.#take({ kind: 'packet', door, bytes, source }));
+      hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', door, bytes, source }));
       socket.on('error', (error) => options.log.warn({ door, error: error.message }, 'dhcp socket failed'));
     }
   }

@@ -13,6 +13,7 @@ export const COUNTERS = [
   'unknowns',
   'moves',
   'gsoFallbacks',
+  'dropBadSource',
   'dropMalformed',
   'dropWrongTag',
   'dropReplayed',
@@ -20,6 +21,8 @@ export const COUNTERS = [
   'dropUnknownSession',
   'dropBusy',
   'dropSendFailed',
+  'dropSilentNeighbour',
+  'dropFault',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export type Counters = Readonly<Record<Counter, number>>;

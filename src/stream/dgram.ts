@@ -5,41 +5,45 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { errorMessage } from '../kit/errors.ts';
 import { ok, type Result } from '../kit/result.ts';
+import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
 import { TICK_MS } from './limits.ts';
 import { DATA_HEADER_BYTES, encode } from './packet.ts';
-import {
-  type Effect,
-  makeShard,
-  obey,
-  type PendingRead,
-  receive,
-  type Session,
-  type Shard,
-  tick,
-  wait,
-} from './session.ts';
+import { obey, receive, tick, wait } from './session.ts';
+import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
-import { bindFault, type OpenTransport, type Transport, type TransportEdge, type TransportFault } from './transport.ts';
+import {
+  type BufferFault,
+  bindFault,
+  bufferFault,
+  type OpenTransport,
+  type Transport,
+  type TransportEdge,
+  type TransportFault,
+} from './transport.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
 const WAIT_AFTER_MS = 5;
 
-const RECEIVE_BUFFER_BYTES = 4 << 20;
+/** Asked for in the kernel; and the most that waits here for a place in it. */
+const BUFFER_BYTES = 4 << 20;
 
 export const openDgram: OpenTransport = async (options, edge) => {
   const { address, port } = options;
   const socket = createSocket({
     type: isIPv6(address) ? 'udp6' : 'udp4',
-    recvBufferSize: RECEIVE_BUFFER_BYTES,
-    sendBufferSize: RECEIVE_BUFFER_BYTES,
+    recvBufferSize: BUFFER_BYTES,
+    sendBufferSize: BUFFER_BYTES,
   });
   const bound = await bind(socket, address, port);
   if (!bound.ok) return bound;
   const counters = makeCounters();
-  const shard = makeShard(options, options.settings, { sip: siphash, random: randomBytes, counters, wallMs: Date.now });
+  const own = ownOf(address, [socket.address().port]);
+  const around = { sip: siphash, random: randomBytes, counters, wallMs: Date.now, own };
+  const shard = makeShard(options, options.settings, around);
   return ok(new DgramTransport(socket, shard, edge));
 };
 
@@ -61,6 +65,7 @@ class DgramTransport implements Transport {
   readonly threads = 1;
   readonly port: number;
   readonly counters: readonly Float64Array[];
+  readonly bufferFault: BufferFault | undefined;
   readonly #socket: Socket;
   readonly #shard: Shard;
   readonly #edge: TransportEdge;
@@ -75,10 +80,17 @@ class DgramTransport implements Transport {
     this.#edge = edge;
     this.port = socket.address().port;
     this.counters = [shard.counters];
+    const granted = { receiveMost: socket.getRecvBufferSize(), sendMost: socket.getSendBufferSize() };
+    this.bufferFault = bufferFault(granted, BUFFER_BYTES);
     socket.on('message', (bytes, from) => {
       count(shard.counters, 'packetsIn');
       count(shard.counters, 'bytesIn', bytes.length);
-      this.#perform(receive(shard, bytes, { host: from.address, port: from.port }, performance.now()));
+      try {
+        this.#perform(receive(shard, bytes, { host: from.address, port: from.port }, performance.now()));
+      } catch (thrown) {
+        count(shard.counters, 'dropFault');
+        edge.report(0, { kind: 'fault', message: errorMessage(thrown) });
+      }
     });
     socket.on('error', (error) => {
       this.#edge.failed(error);
@@ -113,15 +125,17 @@ class DgramTransport implements Transport {
 
   #send(bytes: Buffer, to: { readonly host: string; readonly port: number }): void {
     if (this.#closed) return;
+    if (this.#socket.getSendQueueSize() > BUFFER_BYTES) {
+      count(this.#shard.counters, 'dropSendFailed');
+      return;
+    }
     count(this.#shard.counters, 'packetsOut');
     count(this.#shard.counters, 'bytesOut', bytes.length);
-    const sending = new Promise<void>((resolve) => {
-      this.#socket.send(bytes, to.port, to.host, (error) => {
-        if (error) count(this.#shard.counters, 'dropSendFailed');
-        this.#sending.delete(sending);
-        resolve();
-      });
-    });
+    const sending = new Promise<void>((resolve, reject) => {
+      this.#socket.send(bytes, to.port, to.host, (error) => (error ? reject(error) : resolve()));
+    })
+      .catch(() => count(this.#shard.counters, 'dropSendFailed'))
+      .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 

@@ -7,6 +7,7 @@ import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -17,15 +18,16 @@ import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
 import {
+  type PendingLogin,
   type PendingRead,
   refKey,
   type ServedDisk,
   type SessionEvent,
   type SessionInfo,
   type Settings,
-} from './session.ts';
+} from './shard.ts';
 import { siphash } from './siphash.ts';
-import type { Report, Transport, TransportFault } from './transport.ts';
+import type { BufferFault, Report, Transport, TransportFault } from './transport.ts';
 
 export interface StreamServerOptions {
   /** The address that devices reach; one server an address. */
@@ -66,6 +68,7 @@ export type StreamFault = TransportFault;
 const RING_EVERY_MS = 1_000;
 const SELF_TEST_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
+const FAULT_EVERY_MS = 1_000;
 
 export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
   const server = new StreamServer(options);
@@ -90,18 +93,25 @@ export class StreamServer {
   #timer: NodeJS.Timeout | undefined;
   #nextDisk = 1;
   #nextOrder = 1;
+  #faultAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: StreamServerOptions) {
     this.#options = options;
-    const { ring, site, mode } = options;
-    this.#settings = { ring: ring(), disks: [], servers: [], listVersion: 0, state: 'Streaming', loadPercent: 0 };
+    const { ring, mode } = options;
+    this.#settings = {
+      ring: ring(),
+      disks: [],
+      servers: [],
+      listVersion: 0,
+      state: 'Streaming',
+      loadPercent: 0,
+      refused: new Set(),
+    };
     this.#login = {
       sip: siphash,
       ring,
-      site,
       mode,
       wallMs: Date.now,
-      draining: () => this.#settings.state === 'Draining',
       decide: options.login,
     };
   }
@@ -132,6 +142,7 @@ export class StreamServer {
     }
     if (!opened.ok) return opened;
     this.#transport = opened.value;
+    if (this.bufferFault) log.warn({ reason: this.bufferFault.message }, 'stream: small socket buffers');
     this.#timer = setInterval(() => this.#readRing(), RING_EVERY_MS).unref();
     return ok(undefined);
   }
@@ -177,9 +188,22 @@ export class StreamServer {
     return this.#set({ listVersion, servers });
   }
 
+  /**
+   * Devices that may not read any more: their READs and PINGs are answered by Revoked, their ATTACHes and renewals by REFUSE. Replaces the last
+   * call's. A first login stays the role's decision. Resolves when no thread reads for them.
+   */
+  setRefused(devices: ReadonlySet<string>): Promise<void> {
+    return this.#set({ refused: new Set(devices) });
+  }
+
   /** What PONG says of the server. */
   setLoad(percent: number): Promise<void> {
     return this.#set({ loadPercent: Math.max(0, Math.min(100, Math.round(percent))) });
+  }
+
+  /** Not ready for many devices: says the sysctl to set. */
+  get bufferFault(): BufferFault | undefined {
+    return this.#transport?.bufferFault;
   }
 
   sessions(): readonly SessionSnapshot[] {
@@ -272,10 +296,7 @@ export class StreamServer {
   #onReport(thread: number, report: Report): void {
     switch (report.kind) {
       case 'login':
-        void answerLogin(this.#login, report.login).then((bytes) => {
-          const { key, from } = report.login;
-          this.#transport?.order(thread, { kind: 'loginDone', key, bytes, to: from });
-        });
+        void this.#decide(thread, report.login);
         return;
       case 'read':
         void this.#read(thread, report.read);
@@ -288,8 +309,27 @@ export class StreamServer {
         if (!waiting || --waiting.left > 0) return;
         this.#applied.delete(report.id);
         waiting.done();
+        return;
       }
+      case 'fault':
+        this.#fault(report.message);
     }
+  }
+
+  async #decide(thread: number, login: PendingLogin): Promise<void> {
+    const bytes = await answerLogin(this.#login, login).catch((thrown: unknown) => {
+      this.#fault(errorMessage(thrown));
+      return undefined;
+    });
+    this.#transport?.order(thread, { kind: 'loginDone', key: login.key, bytes, to: login.from });
+  }
+
+  /** Told once a second: whoever found the packet may send it again and again. */
+  #fault(message: string): void {
+    const now = performance.now();
+    if (now - this.#faultAt < FAULT_EVERY_MS) return;
+    this.#faultAt = now;
+    this.#options.log.error({ reason: message }, 'stream: a packet met a fault and was dropped');
   }
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {

@@ -1,7 +1,9 @@
 /** The edge of TFTP: sockets, timers and files. What is sent is decided in `session.ts`. Read only. */
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
+import { hear } from '../net/hear.ts';
+import { type BadSource, type Own, ownOf, type Source } from '../net/source.ts';
 import {
   MAX_NETASCII_BYTES,
   MAX_REQUEST_BYTES,
@@ -31,6 +33,7 @@ export interface TftpOptions {
   /** `name` is what the client sent. */
   readonly open: (name: string) => Promise<Result<TftpFile, Fault>> | Result<TftpFile, Fault>;
   readonly onEvent?: (event: TftpEvent) => void;
+  readonly onBadSource?: (why: BadSource) => void;
   readonly log: TftpLog;
   /** Milliseconds, never going back. */
   readonly now?: () => number;
@@ -94,16 +97,12 @@ function bindFault(address: string, port: number, code: string): Result<never, B
   return fail('BindFailed', `UDP port ${port} of ${address} cannot be bound: ${code}`);
 }
 
-interface Peer {
-  readonly address: string;
-  readonly port: number;
-}
-
 class Server implements Tftp {
   readonly port: number;
   readonly #options: TftpOptions;
   readonly #socket: Socket;
   readonly #now: () => number;
+  readonly #own: Own;
   /** By client address and port; a request that comes again while its transfer runs is a repeat. */
   readonly #transfers = new Map<string, Transfer | undefined>();
   #closed: Promise<void> | undefined;
@@ -113,7 +112,8 @@ class Server implements Tftp {
     this.#socket = socket;
     this.#now = options.now ?? (() => performance.now());
     this.port = socket.address().port;
-    socket.on('message', (bytes: Buffer, source: RemoteInfo) => void this.#take(bytes, source));
+    this.#own = ownOf(options.address, [this.port]);
+    this.#hear(socket, (bytes, source) => void this.#take(bytes, source));
     socket.on('error', (error) => options.log.warn({ error: error.message }, 'tftp socket failed'));
   }
 
@@ -152,7 +152,11 @@ class Server implements Tftp {
     return this.#closed;
   }
 
-  async #take(bytes: Uint8Array, { address, port }: Peer): Promise<void> {
+  #hear(socket: Socket, take: (bytes: Uint8Array, source: Source) => void): void {
+    hear(socket, { own: this.#own, onBadSource: this.#options.onBadSource }, take);
+  }
+
+  async #take(bytes: Uint8Array, { address, port }: Source): Promise<void> {
     const { onEvent, log } = this.#options;
     const decoded = bytes.length > MAX_REQUEST_BYTES ? undefined : decode(bytes);
     if (!decoded?.ok) {
@@ -196,6 +200,7 @@ class Server implements Tftp {
           onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs });
           resolve();
         });
+        this.#hear(own.value, (packet, source) => transfer.take(packet, source));
         this.#transfers.set(key, transfer);
         transfer.start(request);
       });
@@ -230,7 +235,7 @@ interface Ahead {
 /** A transfer's own socket (its port is the transfer's identifier, RFC 1350 section 4), timer and file. */
 class Transfer {
   readonly #socket: Socket;
-  readonly #peer: Peer;
+  readonly #peer: Source;
   readonly #file: TftpFile;
   readonly #now: () => number;
   readonly #ended: (outcome: Outcome | 'ReadFailed' | 'Closed') => void;
@@ -241,7 +246,7 @@ class Transfer {
 
   constructor(
     socket: Socket,
-    peer: Peer,
+    peer: Source,
     file: TftpFile,
     now: () => number,
     ended: (outcome: Outcome | 'ReadFailed' | 'Closed') => void,
@@ -252,7 +257,6 @@ class Transfer {
     this.#now = now;
     this.#ended = ended;
     socket.on('error', () => this.#end('Closed'));
-    socket.on('message', (bytes, source) => this.#take(bytes, source));
   }
 
   start(request: ReadRequest): void {
@@ -264,7 +268,7 @@ class Transfer {
     this.#end('Closed');
   }
 
-  #take(bytes: Uint8Array, source: Peer): void {
+  take(bytes: Uint8Array, source: Source): void {
     if (source.address !== this.#peer.address || source.port !== this.#peer.port) {
       this.#socket.send(
         errorBytes('UnknownTransfer', 'this is the port of another transfer'),

@@ -20,10 +20,12 @@ import { libc } from '../../src/stream/native/libc.ts';
 import { Mappings } from '../../src/stream/native/mappings.ts';
 import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
 import { StreamClient } from '../contract/stream-client.ts';
+import { sourceContract } from '../contract/udp-edge.ts';
 import { addNamespace, deleteNamespace } from '../setup/namespaces.ts';
 
 const SERVE = join(import.meta.dirname, '../fakes/serve.ts');
 const READER = join(import.meta.dirname, '../bench/stream/reader.ts');
+const SILENT = join(import.meta.dirname, 'stream-silent.ts');
 const SIZE = 8 << 20;
 const NAMESPACE = `bfstream-${process.pid}`;
 
@@ -119,6 +121,45 @@ test('a read that misses the page cache is announced by WAIT, and right', async 
   expect(waited).toBe(resident === 0);
   client.close();
 });
+
+test('neighbours that do not answer ARP, and read on, hold up nobody but themselves', async () => {
+  const [server, devices] = [`${NAMESPACE}s`, `${NAMESPACE}d`];
+  const ip = (...args: string[]): void => void execFileSync('ip', args);
+  const inside = (namespace: string, ...command: string[]): void =>
+    void execFileSync('ip', ['netns', 'exec', namespace, ...command]);
+  addNamespace(server);
+  addNamespace(devices);
+  try {
+    // What two neighbours may hold is more than the send buffer, as it is by default where net.core.wmem_max is 208 KiB.
+    inside(server, 'sysctl', '-qw', 'net.ipv4.neigh.default.unres_qlen_bytes=6000000');
+    ip('-n', server, 'link', 'add', 'boot', 'type', 'veth', 'peer', 'name', 'pc', 'netns', devices);
+    ip('-n', server, 'link', 'set', 'boot', 'address', '02:00:00:00:00:01', 'up');
+    ip('-n', devices, 'link', 'set', 'pc', 'address', '02:00:00:00:00:02', 'up');
+    ip('-n', devices, 'link', 'set', 'lo', 'up');
+    ip('-n', server, 'addr', 'add', '10.98.0.1/24', 'dev', 'boot');
+    ip('-n', devices, 'addr', 'add', '10.98.0.2/24', 'dev', 'pc');
+    ip('-n', devices, 'neigh', 'add', '10.98.0.1', 'lladdr', '02:00:00:00:00:01', 'dev', 'pc');
+    // Addresses of another interface: no ARP for them here.
+    inside(devices, 'sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1');
+    for (const silent of ['10.98.0.3', '10.98.0.4']) {
+      ip('-n', devices, 'addr', 'add', `${silent}/32`, 'dev', 'lo');
+      ip('-n', server, 'neigh', 'add', silent, 'lladdr', '02:00:00:00:00:02', 'dev', 'boot', 'nud', 'reachable');
+    }
+    const { child, at, token } = await serve(['ip', 'netns', 'exec', server], '--address', '10.98.0.1');
+    const args = [at.host, String(at.port), token, '10.98.0.2', '10.98.0.3,10.98.0.4', server, 'boot'];
+    const reader = ['netns', 'exec', devices, process.execPath, SILENT, ...args];
+    const reads: number[] = JSON.parse(execFileSync('ip', reader, { encoding: 'utf8', timeout: 40_000 }));
+    // What they hold when they fall silent is theirs until ARP gives up, three seconds later; then they get nothing more.
+    expect(Math.min(...reads.slice(4))).toBeGreaterThan(50);
+    await killed(child);
+  } finally {
+    deleteNamespace(server);
+    deleteNamespace(devices);
+  }
+}, 60_000);
+
+sourceContract('stream, plain');
+sourceContract('stream, native');
 
 test('a ticket of one server attaches at another, after the first was killed', async () => {
   const [first, second] = [await serve([]), await serve([])];

@@ -10,7 +10,7 @@ import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
@@ -115,6 +115,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         bootstrap: () => view.snapshot && bootstrapOf(view.snapshot, site),
         verdict: (machine) => dhcpVerdict(boot, machine),
         onEvent: (event) => metrics.bootEvent('dhcp', event.kind),
+        onBadSource: metrics.badSource('dhcp'),
         log,
       }),
     ),
@@ -124,6 +125,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         port: ports.tftp,
         open: bootFile,
         onEvent: (event) => metrics.bootEvent('tftp', event.kind),
+        onBadSource: metrics.badSource('tftp'),
         log,
       }),
     ),
@@ -135,6 +137,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         instance: options.instance.readBigUInt64BE(),
         load: options.load,
         peers: () => peerEndpoints(view.snapshot, config),
+        onBadSource: metrics.badSource('peers'),
         log,
       }),
     ),

@@ -1,6 +1,7 @@
 /** Metrics of a server; names begin with `bootfarm_`. Numbers are read when they are scraped. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { PeerLoad } from '../../control/peer.ts';
+import type { BadSource } from '../../net/source.ts';
 import { COUNTERS, type Counters } from '../../stream/counters.ts';
 
 export interface ServerNumbers {
@@ -15,6 +16,8 @@ export interface ServerMetrics {
   readonly registry: Registry;
   /** One step of a boot: protocol and what happened. */
   bootEvent(protocol: 'dhcp' | 'tftp' | 'http', event: string): void;
+  /** Counts the packets of a UDP protocol that came from where nobody is. */
+  badSource(protocol: 'dhcp' | 'tftp' | 'peers'): (why: BadSource) => void;
 }
 
 export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
@@ -59,5 +62,15 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
     labelNames: ['protocol', 'event'],
     registers,
   });
-  return { registry, bootEvent: (protocol, event) => boots.inc({ protocol, event }) };
+  const dropped = new Counter({
+    name: 'bootfarm_udp_dropped_total',
+    help: 'Packets from an address or port that nobody can have, by protocol and what was wrong; the stream counts its own',
+    labelNames: ['protocol', 'reason'],
+    registers,
+  });
+  return {
+    registry,
+    bootEvent: (protocol, event) => boots.inc({ protocol, event }),
+    badSource: (protocol) => (reason) => dropped.inc({ protocol, reason }),
+  };
 }

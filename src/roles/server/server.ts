@@ -9,7 +9,7 @@ import { openReplica } from '../../replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../replica/sessions.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { ServerConfig } from './config.ts';
 import { Copies } from './copies.ts';
@@ -177,6 +177,7 @@ export class FarmServer {
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
+      bufferFault: this.#listeners.stream.value?.bufferFault,
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,
       copies: this.#copies.reports,

@@ -22,6 +22,8 @@ export interface StatusFacts {
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
+  /** The stream's socket buffers are smaller than asked for. */
+  readonly bufferFault?: Fault | undefined;
   readonly journalEntries: number;
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
@@ -45,11 +47,14 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...bufferFaults(facts)],
     stores,
     copies,
   };
 }
+
+const bufferFaults = ({ bufferFault }: Pick<StatusFacts, 'bufferFault'>): readonly ServerFault[] =>
+  bufferFault ? [{ ...bufferFault, advisory: true }] : [];
 
 /** Those that keep devices from being served. */
 function servingFaults({

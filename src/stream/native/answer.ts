@@ -14,7 +14,7 @@ import { count, counterAt } from '../counters.ts';
 import { KEY_AT } from '../keys.ts';
 import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
 import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES, writeU64 } from '../packet.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../shard.ts';
 import {
   alignedSlab,
   EAGAIN,
@@ -24,6 +24,7 @@ import {
   EMSGSIZE,
   ENOBUFS,
   type Libc,
+  MSG_CONFIRM,
   MSG_DONTWAIT,
   POLLOUT,
   SEEK_END,
@@ -46,6 +47,10 @@ export interface Hot {
   readonly segmentBytes: number;
   /** False once the kernel refused to cut for this destination: its packets go one by one. */
   gso: boolean;
+  /** Its neighbour does not answer ARP, and the send buffer is filling: it gets WAIT once a second, and no data. */
+  silent: boolean;
+  /** When it was told so last. */
+  toldMs: number;
 }
 
 const IOV_BYTES = 16;
@@ -53,8 +58,15 @@ const IOV_BYTES = 16;
 const PAIR_BYTES = 2 * IOV_BYTES;
 const PAIR_WORDS = PAIR_BYTES / 4;
 const CONTROL_BYTES = 24;
-/** A full send buffer empties within this, or the path is broken: 4 MiB at 1 Gb/s are 34 ms, of which one answer needs 0.3. */
+/** A full send buffer empties within this, or somebody holds it: 4 MiB at 1 Gb/s are 34 ms, of which one answer needs 0.3. */
 const SEND_WAIT_NS = 5_000_000;
+/** A buffer that did not empty is not waited for again for so long: the thread has others to read for, and a dropped answer is asked for again. */
+const NO_WAIT_MS = 1_000;
+/**
+ * An answer goes to who has just sent a READ with a right tag: its neighbour is there, which the kernel is told. So an entry of its table never runs out
+ * under a device that reads, and answers never wait for an ARP answer.
+ */
+export const ANSWER_FLAGS = MSG_DONTWAIT | MSG_CONFIRM;
 
 const READS = counterAt('reads');
 const READ_BYTES = counterAt('readBytes');
@@ -95,13 +107,26 @@ export class Answer {
   readonly #messageAt: number;
   /** Its message alone. */
   readonly #message: Int32Array;
+  readonly #full: { untilMs: number };
   /** Whose answer was sealed. */
   #hot: Hot | undefined;
   #length = 0;
 
-  /** @param messages `struct mmsghdr`s at a fixed address, of which this is number `index`. */
-  constructor(libc: Libc, fd: number, authenticated: boolean, counters: Float64Array, messages: Buffer, index: number) {
+  /**
+   * @param messages `struct mmsghdr`s at a fixed address, of which this is number `index`.
+   * @param full Until when a full buffer of the socket is not waited for; the same for all its answers.
+   */
+  constructor(
+    libc: Libc,
+    fd: number,
+    authenticated: boolean,
+    counters: Float64Array,
+    messages: Buffer,
+    index: number,
+    full: { untilMs: number },
+  ) {
     this.#libc = libc;
+    this.#full = full;
     this.#fd = fd;
     this.#authenticated = authenticated;
     this.#counters = counters;
@@ -287,14 +312,17 @@ export class Answer {
     message[10] = many > 1 ? CONTROL_BYTES : 0;
   }
 
-  /** One send of `many` segments; 0 or the errno. A full send buffer is waited for, for a short time. */
+  /** One send of `many` segments; 0 or the errno. A full send buffer is waited for, for a short time, while it does empty. */
   #sendSegments(first: number, many: number): number {
     this.#aim(first, many);
     for (let attempt = 0; ; attempt++) {
-      if (this.#libc.sendmsg(this.#fd, this.#messageAt, MSG_DONTWAIT) >= 0) return 0;
+      if (this.#libc.sendmsg(this.#fd, this.#messageAt, ANSWER_FLAGS) >= 0) return 0;
       const error = this.#libc.errno();
-      if ((error !== EAGAIN && error !== ENOBUFS && error !== EINTR) || attempt === 2) return error;
-      this.#libc.ppoll(this.#at + POLL, 1, this.#at + TIMEOUT, 0);
+      if (error === EINTR) continue;
+      if ((error !== EAGAIN && error !== ENOBUFS) || attempt === 2) return error;
+      const now = performance.now();
+      if (now < this.#full.untilMs) return error;
+      if (this.#libc.ppoll(this.#at + POLL, 1, this.#at + TIMEOUT, 0) === 0) this.#full.untilMs = now + NO_WAIT_MS;
     }
   }
 

@@ -3,8 +3,8 @@
  * beside 0.300 s/GB, 15 rounds in turns), and eight are no better. What cannot leave so (a destination for which the kernel does not cut, an answer of
  * several sends) leaves at once, by itself.
  */
-import { Answer, type Hot, MESSAGE_BYTES } from './answer.ts';
-import { type Libc, MSG_DONTWAIT } from './libc.ts';
+import { ANSWER_FLAGS, Answer, type Hot, MESSAGE_BYTES } from './answer.ts';
+import type { Libc } from './libc.ts';
 
 const TOGETHER = 4;
 
@@ -22,10 +22,11 @@ export class Answers {
     this.#fd = fd;
     const messages = Buffer.from(new ArrayBuffer(TOGETHER * MESSAGE_BYTES));
     this.#messagesAt = libc.addressOf(messages);
-    this.#first = new Answer(libc, fd, authenticated, counters, messages, 0);
+    const full = { untilMs: 0 };
+    this.#first = new Answer(libc, fd, authenticated, counters, messages, 0, full);
     const others = Array.from(
       { length: TOGETHER - 1 },
-      (_, index) => new Answer(libc, fd, authenticated, counters, messages, index + 1),
+      (_, index) => new Answer(libc, fd, authenticated, counters, messages, index + 1, full),
     );
     this.#answers = [this.#first, ...others];
   }
@@ -54,7 +55,7 @@ export class Answers {
     this.#queued = 0;
     for (let first = 0; first < queued; ) {
       const at = this.#messagesAt + first * MESSAGE_BYTES;
-      const sent = this.#libc.sendmmsg(this.#fd, at, queued - first, MSG_DONTWAIT);
+      const sent = this.#libc.sendmmsg(this.#fd, at, queued - first, ANSWER_FLAGS);
       if (sent > 0) first += sent;
       else {
         this.#answers[first]?.send();

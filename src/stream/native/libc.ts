@@ -14,11 +14,13 @@ export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_MEMINFO = 55;
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_CONFIRM = 0x800;
 export const RWF_NOWAIT = 8;
 export const SEEK_END = 2;
 export const PROT_READ = 1;
@@ -40,6 +42,7 @@ type Pointer = number;
 export interface Libc {
   readonly socket: (family: number, type: number, protocol: number) => number;
   readonly setsockopt: (fd: number, level: number, name: number, value: Buffer, bytes: number) => number;
+  readonly getsockopt: (fd: number, level: number, name: number, to: Buffer, bytes: Buffer) => number;
   readonly bind: (fd: number, address: Buffer, bytes: number) => number;
   readonly connect: (fd: number, address: Buffer, bytes: number) => number;
   readonly getsockname: (fd: number, address: Buffer, bytes: Buffer) => number;
@@ -122,6 +125,7 @@ function bindings(): Libc {
   return {
     socket: c.func('int socket(int, int, int)'),
     setsockopt: c.func('int setsockopt(int, int, int, void *, uint32_t)'),
+    getsockopt: c.func('int getsockopt(int, int, int, void *, void *)'),
     bind: c.func('int bind(int, void *, uint32_t)'),
     connect: c.func('int connect(int, void *, uint32_t)'),
     getsockname: c.func('int getsockname(int, void *, void *)'),
@@ -170,6 +174,21 @@ export function alignedSlab(c: Libc, bytes: number): Buffer {
 }
 
 const PAGE_BYTES = 4_096;
+
+/** What a socket holds and may hold, in bytes of the kernel's accounting, which counts about twice what was sent. */
+export interface SocketMemory {
+  readonly receiveMost: number;
+  readonly sending: number;
+  readonly sendMost: number;
+}
+
+export function socketMemory(c: Libc, fd: number): SocketMemory {
+  const words = Buffer.alloc(36);
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(words.length);
+  c.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, words, bytes);
+  return { receiveMost: words.readUInt32LE(4), sending: words.readUInt32LE(8), sendMost: words.readUInt32LE(12) };
+}
 
 /** `sockaddr_in`, 16 bytes. */
 export function socketAddress(host: string, port: number): Buffer {

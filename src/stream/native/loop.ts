@@ -6,33 +6,40 @@
  * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
  */
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { errorMessage } from '../../kit/errors.ts';
+import type { Own } from '../../net/source.ts';
 import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { TICK_MS } from '../limits.ts';
 import { PROTOCOL_VERSION, TYPES } from '../packet.ts';
+import { obey, readable, receive, startRead, takeRole, tick, wait, waitFor } from '../session.ts';
 import {
   type Effect,
   type Identity,
   makeShard,
   type Order,
-  obey,
-  readable,
-  receive,
   type ServedDisk,
   type Session,
   type Settings,
   type Shard,
-  startRead,
-  takeRole,
-  tick,
-  wait,
-} from '../session.ts';
+} from '../shard.ts';
 import type { Report } from '../transport.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
-import { EOPNOTSUPP, type Libc, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress } from './libc.ts';
+import {
+  EOPNOTSUPP,
+  type Libc,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  POLLIN,
+  RWF_NOWAIT,
+  socketAddress,
+  socketMemory,
+} from './libc.ts';
 import { Mappings } from './mappings.ts';
+import { silentNeighbours } from './neighbours.ts';
 
 export interface LoopOptions {
   readonly identity: Identity;
@@ -41,6 +48,7 @@ export interface LoopOptions {
   /** The main thread writes it after each order. */
   readonly wake: number;
   readonly counters: Float64Array;
+  readonly own: Own;
   readonly port: MessagePort;
 }
 
@@ -55,6 +63,11 @@ const IOV_BYTES = 16;
 const NAME_BYTES = 16;
 const READ_BYTES = 48;
 const SIP_INPUT_BYTES = 32;
+/** The table of 20,000 neighbours takes 20 ms to read. */
+const SILENT_LOOK_MS = 500;
+const SILENT_TELL_MS = 1_000;
+/** Of this thread's network namespace. */
+const ARP_TABLE = '/proc/thread-self/net/arp';
 /** Batches between two looks at the orders while packets never stop coming. */
 const BATCHES_PER_LOOK = 16;
 
@@ -85,13 +98,16 @@ export class Loop {
   readonly #blocking = new Set<number>();
   /** What answers are sent from, in mode Trusted: a tag is computed over data that nobody can cut. */
   readonly #mappings: Mappings;
+  /** Sessions that are `silent`, and when the kernel's table was read last. */
+  #silent = 0;
+  #lookedMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
   constructor(libc: Libc, options: LoopOptions) {
     this.#libc = libc;
     this.#options = options;
-    const { identity, settings, counters, socket, wake } = options;
-    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now };
+    const { identity, settings, counters, socket, wake, own } = options;
+    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now, own };
     this.#shard = makeShard(identity, settings, edge);
     this.#answers = new Answers(libc, socket, identity.mode === 'Authenticated', counters);
     this.#mappings = new Mappings(libc);
@@ -126,6 +142,7 @@ export class Loop {
       if (now - ticked >= TICK_MS) {
         ticked = now;
         this.#perform(tick(this.#shard, now));
+        this.#findSilent(now);
       }
     }
     this.#mappings.keep(new Set());
@@ -155,7 +172,12 @@ export class Loop {
   #other(i: number, length: number, now: number): void {
     const at = PACKETS + i * PACKET_BYTES;
     const bytes = this.#slab.subarray(at, at + length);
-    this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+    try {
+      this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+    } catch (thrown) {
+      count(this.#options.counters, 'dropFault');
+      this.#report({ kind: 'fault', message: errorMessage(thrown) });
+    }
   }
 
   #peer(i: number): Peer {
@@ -196,6 +218,10 @@ export class Loop {
 
     session.seenMs = now;
     if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve'));
+    if (hot.silent) {
+      this.#tellSilent(hot, number, now);
+      return true;
+    }
     if (this.#cached(disk, offset, length)) {
       this.#answers.next.headFromRead(words, at);
       this.#answers.send(hot, length);
@@ -204,6 +230,28 @@ export class Loop {
     const bytes = slab.subarray(packet + SIP_INPUT_BYTES, packet + READ_BYTES);
     this.#perform(startRead(this.#shard, session, disk, number, offset, length, bytes));
     return true;
+  }
+
+  /** A packet that is small, and that makes the kernel ask for the neighbour again. */
+  #tellSilent(hot: Hot, request: number, now: number): void {
+    count(this.#options.counters, 'dropSilentNeighbour');
+    if (now - hot.toldMs < SILENT_TELL_MS) return;
+    hot.toldMs = now;
+    this.#perform([waitFor(this.#shard, hot.session, request)]);
+  }
+
+  /** When the send buffer fills: finds the sessions whose neighbours hold it. Looks on while there are any. */
+  #findSilent(now: number): void {
+    if (now - this.#lookedMs < SILENT_LOOK_MS) return;
+    const { sending, sendMost } = socketMemory(this.#libc, this.#options.socket);
+    if (this.#silent === 0 && sending < sendMost / 8) return;
+    this.#lookedMs = now;
+    const silent = silentNeighbours(readFileSync(ARP_TABLE, 'utf8'));
+    this.#silent = 0;
+    for (const hot of this.#hot.values()) {
+      hot.silent = silent.has(hot.session.peer.host);
+      if (hot.silent) this.#silent++;
+    }
   }
 
   /** Gives the next answer its data when all of it is in the page cache. If not: a miss, or a file that was cut; the main thread finds out. */
@@ -254,6 +302,10 @@ export class Loop {
         case 'data': {
           const hot = this.#hotOf(effect.session);
           const { request, offset, length, tag } = effect.read;
+          if (hot.silent) {
+            count(this.#options.counters, 'dropSilentNeighbour');
+            break;
+          }
           this.#answers.next.fill(request, offset, tag, effect.bytes);
           this.#answers.send(hot, length);
           this.#answers.flush();
@@ -294,6 +346,8 @@ export class Loop {
       keysAt: this.#libc.addressOf(keys),
       segmentBytes: session.segmentBytes,
       gso: true,
+      silent: false,
+      toldMs: Number.NEGATIVE_INFINITY,
     };
     this.#hot.set(swap(session.id), hot);
     return hot;

@@ -4,8 +4,16 @@ import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
+import { ownOf } from '../../net/source.ts';
 import { makeCounters } from '../counters.ts';
-import { bindFault, type OpenTransport, type Report, type Transport, type TransportFault } from '../transport.ts';
+import {
+  bindFault,
+  bufferFault,
+  type OpenTransport,
+  type Report,
+  type Transport,
+  type TransportFault,
+} from '../transport.ts';
 import {
   AF_INET,
   EVENTFD_FLAGS,
@@ -17,11 +25,15 @@ import {
   SOCK_DGRAM_CLOEXEC,
   SOL_SOCKET,
   socketAddress,
+  socketMemory,
 } from './libc.ts';
 import type { LoopOptions, LoopOrder } from './loop.ts';
 
-/** What is asked for; the kernel gives what net.core.rmem_max and wmem_max allow. A burst of 4,000 devices' READs is 3 MB of socket buffer. */
-const BUFFER_BYTES = 8 << 20;
+/**
+ * The kernel gives what net.core.rmem_max and wmem_max allow: 4 MiB since Linux 6.15, 208 KiB before. A burst of 4,000 devices' READs is 3 MB of socket
+ * buffer; of 208 KiB two neighbours that do not answer ARP hold all.
+ */
+const BUFFER_BYTES = 4 << 20;
 
 /** The build renames the file. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -42,6 +54,8 @@ export const openNative: OpenTransport = async (options, edge) => {
   if (!sockets.ok) return sockets;
   const fds = sockets.value;
 
+  const bound = boundPort(loaded.value, fds[0] ?? -1);
+  const own = ownOf(address, [bound]);
   const counters = Array.from({ length: many }, makeCounters);
   let closing = false;
   /** The first thing that goes wrong; what follows from it is not told. */
@@ -52,7 +66,15 @@ export const openNative: OpenTransport = async (options, edge) => {
   const threads = fds.map((socket, index): Thread => {
     const { port1, port2 } = new MessageChannel();
     const wake = loaded.value.eventfd(0, EVENTFD_FLAGS);
-    const workerData = { identity, settings, socket, wake, counters: counters[index] ?? makeCounters(), port: port2 };
+    const workerData = {
+      identity,
+      settings,
+      socket,
+      wake,
+      own,
+      counters: counters[index] ?? makeCounters(),
+      port: port2,
+    };
     const worker = new Worker(WORKER, { workerData: workerData satisfies LoopOptions, transferList: [port2] });
     port1.on('message', (report: Report) => edge.report(index, report));
     const exited = new Promise<void>((resolve) => {
@@ -75,9 +97,10 @@ export const openNative: OpenTransport = async (options, edge) => {
   };
   const transport: Transport = {
     kind: 'native',
-    port: boundPort(loaded.value, fds[0] ?? -1),
+    port: bound,
     threads: many,
     counters,
+    bufferFault: bufferFault(socketMemory(loaded.value, fds[0] ?? -1), BUFFER_BYTES),
     order,
     close: () => {
       closed ??= close();
