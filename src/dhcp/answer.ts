@@ -62,6 +62,7 @@ export type Silence =
   | 'NotPXEClient'
   | 'NoMac'
   | 'ForAnotherServer'
+  | 'BadRelay'
   | 'UnknownDevice'
   | 'NoBootFile'
   | 'TftpDisabled'

@@ -6,15 +6,26 @@ export const MAX_PACKET_BYTES = 1_472;
 /** BOOTP's fixed 300 bytes (RFC 951): older ROMs and relays drop anything shorter. */
 export const MIN_PACKET_BYTES = 300;
 
-/** Answers wait for a verdict in memory: 1,024 machines at once is a room switched on; more is a flood, and ROMs ask again. */
+/**
+ * Questions wait for a verdict in memory: 1,024 machines at once is a room switched on. When more come, the oldest gives way: a flood cannot keep out
+ * those that come after it. A machine that asks again takes the place of its own first question.
+ */
 export const MAX_PENDING = 1_024;
 
 /** A verdict that takes longer is of no use: the ROM has asked again (PXE 2.1, table 2-1: first retry after 4 s). */
 export const MAX_VERDICT_MS = 4_000;
 
-/** Answers a second, burst and refill: a thousand machines at 4 packets each within 4 s, and no reflector for a forger. */
-export const ANSWERS_PER_SECOND = 1_000;
-export const ANSWER_BURST = 4_000;
+/**
+ * Answers to one MAC behind one relay: a boot has four questions (DISCOVER, REQUEST, and the chained iPXE's) within seconds, and a machine that is
+ * switched off and on begins again. Forged packets of one machine cost that machine alone.
+ */
+export const ANSWERS_OF_MACHINE = { burst: 16, perSecond: 2, keys: 16_384 };
+
+/**
+ * Answers to all machines that the farm does not know, by the relay they come from (or the own network): made-up MACs cost nothing, so that they would
+ * make us a reflector; known ones are as many as the farm has. 64 relays are more than a site has.
+ */
+export const ANSWERS_TO_UNKNOWN = { burst: 1_000, perSecond: 100, keys: 64 };
 
 /** The server asks itself; on one machine an answer takes microseconds. */
 export const SELF_TEST_MS = 2_000;

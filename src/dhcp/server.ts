@@ -87,9 +87,9 @@ class Server implements ProxyDhcp {
     this.#options = options;
     this.#sockets = sockets;
     this.#now = options.now ?? (() => performance.now());
-    this.#state = start({ address: options.address, httpPort: options.httpPort }, this.#now());
     this.ports = { dhcp: this.#socket('dhcp').address().port, pxe: this.#socket('pxe').address().port };
     const own = ownOf(options.address, [this.ports.dhcp, this.ports.pxe]);
+    this.#state = start({ address: options.address, httpPort: options.httpPort }, own);
     const hearing = { own, unspecified: true, onBadSource: options.onBadSource };
     for (const { door, socket } of sockets) {
       hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', door, bytes, source }));
@@ -173,9 +173,9 @@ class Server implements ProxyDhcp {
 
   async #ask(id: number, machine: Machine, cause: Event): Promise<void> {
     try {
-      const own = cause.kind === 'packet' && this.#isProbe(machine, cause.source);
-      const verdict = own ? PROBE_VERDICT : await this.#options.verdict(machine);
-      this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap() });
+      const probe = cause.kind === 'packet' && this.#isProbe(machine, cause.source);
+      const verdict = probe ? PROBE_VERDICT : await this.#options.verdict(machine);
+      this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap(), probe });
     } catch (error) {
       this.#take({ kind: 'noVerdict', id, message: errorMessage(error) });
     }

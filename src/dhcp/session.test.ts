@@ -1,14 +1,19 @@
 import { expect, test } from '@jest/globals';
 import { aBoot } from '../../test/builders/farm.ts';
 import { aRequest, PC_MAC } from '../../test/builders/pxe.ts';
+import type { Own } from '../net/source.ts';
 import type { Verdict } from './answer.ts';
-import { ANSWER_BURST, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
 import { encode, type Packet } from './packet.ts';
 import { type Event, type State, start, step } from './session.ts';
 
 const SELF = { address: '10.0.0.11', httpPort: 8069 };
 const bootstrap = { farm: 'farm', site: 'default', boot: aBoot(), loginServers: [], httpServers: [] };
-const fresh = (): State => start(SELF, 0);
+const OWN: Own = { addresses: ['10.0.0.11'], ports: [67, 4011], broadcasts: ['10.0.0.255'], loopback: false };
+const fresh = (): State => start(SELF, OWN);
+/** The `n`-th machine of many. */
+const machine = (n: number, fields: Partial<Packet> = {}): Packet =>
+  aRequest({}, { chaddr: Uint8Array.of(0x52, 0x54, 1, n >> 16, n >> 8, n), ...fields });
 const packet = (request: Packet = aRequest()): Event => {
   const encoded = encode(request, 1_500);
   if (!encoded.ok) throw new Error(encoded.error.message);
@@ -47,10 +52,10 @@ test.each<[string, Partial<Extract<Event, { kind: 'verdict' }>>, object]>([
 });
 
 test('a verdict that fails or comes too late sends nothing, and frees its place', () => {
-  const asked = step(fresh(), packet(), 0).state;
-  const failed = step(asked, { kind: 'noVerdict', id: 1, message: 'replica away' }, 1);
+  const asked = (): State => step(fresh(), packet(), 0).state;
+  const failed = step(asked(), { kind: 'noVerdict', id: 1, message: 'replica away' }, 1);
   expect([failed.effects, failed.state.pending.size]).toMatchObject([[{ event: { reason: 'NoVerdict' } }], 0]);
-  const late = step(asked, verdict(1), MAX_VERDICT_MS);
+  const late = step(asked(), verdict(1), MAX_VERDICT_MS);
   expect([late.effects, late.state.pending.size]).toMatchObject([[{ event: { reason: 'NoVerdict' } }], 0]);
   expect(step(late.state, verdict(1), MAX_VERDICT_MS).effects).toEqual([]);
 });
@@ -67,20 +72,73 @@ test('garbage is noted, not answered', () => {
   ]);
 });
 
-test('questions without verdicts are bounded, and forgotten in time', () => {
+test('questions without verdicts are bounded: the oldest gives way, and who comes after a flood is asked for', () => {
   let state = fresh();
-  for (let count = 0; count < MAX_PENDING; count += 1) state = step(state, packet(), 0).state;
-  expect(step(state, packet(), 0).effects).toMatchObject([{ event: { kind: 'dropped', reason: 'Flood' } }]);
-  expect(step(state, packet(), MAX_VERDICT_MS).effects).toMatchObject([{ kind: 'ask' }]);
+  for (let n = 0; n < MAX_PENDING; n += 1) state = step(state, packet(machine(n)), 0).state;
+  const next = step(state, packet(machine(MAX_PENDING)), 0);
+  expect(next.effects).toMatchObject([{ event: { kind: 'dropped', reason: 'GaveWay' } }, { kind: 'ask' }]);
+  expect([next.state.pending.size, next.state.waiting.size]).toEqual([MAX_PENDING, MAX_PENDING]);
+  expect(step(next.state, verdict(1), 1).effects).toEqual([]);
+  expect(step(next.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }]);
 });
 
-test('answers are paced, and come again with time', () => {
-  const answer = (state: State, nowMs: number) => {
-    const asked = step(state, packet(), nowMs).state;
-    return step(asked, verdict(asked.nextId - 1), nowMs);
-  };
+test('a machine that asks again waits once', () => {
   let state = fresh();
-  for (let count = 0; count < ANSWER_BURST; count += 1) state = answer(state, 0).state;
-  expect(answer(state, 0).effects).toMatchObject([{ event: { kind: 'dropped', reason: 'Flood' } }]);
-  expect(answer(state, 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }]);
+  for (let n = 0; n < 9; n += 1) state = step(state, packet(), 0).state;
+  expect([[...state.pending.keys()], state.waiting.size]).toEqual([[9], 1]);
+});
+
+/** The effects of a question and its verdict. */
+function answer(state: State, request: Packet, nowMs: number, given?: Verdict) {
+  const asked = step(state, packet(request), nowMs).state;
+  const told = step(asked, verdict(asked.nextId - 1, given && { verdict: given }), nowMs);
+  return { state: told.state, sent: told.effects.some(({ kind }) => kind === 'send'), effects: told.effects };
+}
+
+/** How many of `times` answers go out. */
+function answers(state: State, times: number, request: (n: number) => Packet, given?: Verdict): number {
+  let sent = 0;
+  for (let n = 0; n < times; n += 1) sent += Number(answer(state, request(n), 0, given).sent);
+  return sent;
+}
+const SCREEN: Verdict = { kind: 'unknown', action: 'Screen' };
+
+test('answers to one machine are paced, come again with time, and take nothing from another', () => {
+  let state = fresh();
+  for (let n = 0; n < 100; n += 1) state = answer(state, aRequest(), 0).state;
+  expect(answer(state, aRequest(), 0).effects).toMatchObject([{ event: { kind: 'dropped', reason: 'Flood' } }]);
+  expect(answer(state, machine(1), 0).sent).toBe(true);
+  expect(answer(state, aRequest({}, { giaddr: '10.7.0.1' }), 0).sent).toBe(true);
+  expect(answer(state, aRequest(), 1_000 / ANSWERS_OF_MACHINE.perSecond).sent).toBe(true);
+});
+
+test('a thousand machines and more that the farm knows are answered at once', () => {
+  expect(answers(fresh(), 2_000, machine)).toBe(2_000);
+});
+
+test('made-up machines have a budget by relay, and take nothing from known ones', () => {
+  const state = fresh();
+  expect(answers(state, 2_000, machine, SCREEN)).toBe(ANSWERS_TO_UNKNOWN.burst);
+  expect(answer(state, machine(9_000), 0).sent).toBe(true);
+  expect(answer(state, machine(9_001, { giaddr: '10.7.0.1' }), 0, SCREEN).sent).toBe(true);
+});
+
+test('our own question is answered in any flood', () => {
+  const state = fresh();
+  answers(state, 100, () => aRequest(), SCREEN);
+  const asked = step(state, packet(), 0).state;
+  const told = step(asked, verdict(asked.nextId - 1, { verdict: SCREEN, probe: true }), 0);
+  expect(told.effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }]);
+});
+
+test.each([
+  ['our own address', '10.0.0.11'],
+  ['a broadcast', '10.0.0.255'],
+  ['everybody', '255.255.255.255'],
+  ['multicast', '224.0.0.1'],
+  ['loopback', '127.0.0.1'],
+])('a relay that is %s is none', (_, giaddr) => {
+  expect(step(fresh(), packet(aRequest({}, { giaddr })), 0).effects).toMatchObject([
+    { event: { kind: 'silent', reason: 'BadRelay' } },
+  ]);
 });

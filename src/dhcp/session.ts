@@ -1,9 +1,11 @@
 /**
  * ProxyDHCP as a machine: `step(state, event, now)` gives the next state and what to do. A packet becomes a question, the question waits for the
- * verdict, the verdict becomes an answer or silence. No sockets, no clock.
+ * verdict, the verdict becomes an answer or silence. No sockets, no clock; the tables are changed in place.
  */
 import type { Bootstrap } from '../farm/bootstrap.ts';
+import { Budget } from '../kit/budget.ts';
 import { never } from '../kit/result.ts';
+import { badSource, type Own } from '../net/source.ts';
 import {
   answerPacket,
   type Boot,
@@ -17,7 +19,7 @@ import {
   type Silence,
   type Verdict,
 } from './answer.ts';
-import { ANSWER_BURST, ANSWERS_PER_SECOND, MAX_PACKET_BYTES, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_PACKET_BYTES, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
 import { decode, encode, type Packet } from './packet.ts';
 
 interface Pending {
@@ -30,10 +32,16 @@ interface Pending {
 
 export interface State {
   readonly self: Self;
+  readonly own: Own;
   readonly nextId: number;
   /** By id, oldest first. */
-  readonly pending: ReadonlyMap<number, Pending>;
-  readonly budget: { readonly answers: number; readonly atMs: number };
+  readonly pending: Map<number, Pending>;
+  /** The id of the question that a machine waits with. */
+  readonly waiting: Map<string, number>;
+  /** By MAC and relay. */
+  readonly ofMachine: Budget;
+  /** By relay. */
+  readonly toUnknown: Budget;
 }
 
 export type Event =
@@ -44,6 +52,8 @@ export type Event =
       readonly verdict: Verdict;
       /** Undefined: the farm's data is not there. */
       readonly bootstrap: Bootstrap | undefined;
+      /** Our own question: no flood may silence it. */
+      readonly probe?: boolean;
     }
   /** The verdict could not be had. */
   | { readonly kind: 'noVerdict'; readonly id: number; readonly message: string };
@@ -60,7 +70,7 @@ export type DhcpEvent =
   | { readonly kind: 'malformed'; readonly door: Door; readonly code: string }
   | {
       readonly kind: 'dropped';
-      readonly reason: 'Flood' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable';
+      readonly reason: 'Flood' | 'FloodOfUnknown' | 'GaveWay' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable';
       readonly message?: string;
     };
 
@@ -69,11 +79,14 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-export const start = (self: Self, nowMs: number): State => ({
+export const start = (self: Self, own: Own): State => ({
   self,
+  own,
   nextId: 1,
   pending: new Map(),
-  budget: { answers: ANSWER_BURST, atMs: nowMs },
+  waiting: new Map(),
+  ofMachine: new Budget(ANSWERS_OF_MACHINE),
+  toUnknown: new Budget(ANSWERS_TO_UNKNOWN),
 });
 
 /** `nowMs` is of a clock that never goes back. */
@@ -83,11 +96,13 @@ export function step(state: State, event: Event, nowMs: number): Step {
       return received(state, event, nowMs);
     case 'verdict': {
       const pending = state.pending.get(event.id);
-      return pending ? judged(without(state, event.id), pending, event, nowMs) : stay(state);
+      if (!pending) return stay(state);
+      forget(state, event.id);
+      return judged(state, pending, event, nowMs);
     }
     case 'noVerdict':
-      return state.pending.has(event.id)
-        ? note(without(state, event.id), { kind: 'dropped', reason: 'NoVerdict', message: event.message })
+      return forget(state, event.id)
+        ? note(state, { kind: 'dropped', reason: 'NoVerdict', message: event.message })
         : stay(state);
     default:
       return never(event);
@@ -101,12 +116,20 @@ function received(state: State, event: Extract<Event, { kind: 'packet' }>, nowMs
   const packet = decoded.value;
   const asked = question(packet, door, state.self.address);
   if ('silence' in asked) return note(state, { kind: 'silent', door, reason: asked.silence });
-  const fresh = [...state.pending].filter(([, { sinceMs }]) => nowMs - sinceMs < MAX_VERDICT_MS);
-  if (fresh.length >= MAX_PENDING) return note(state, { kind: 'dropped', reason: 'Flood' });
+  if (packet.giaddr !== NO_RELAY && badSource({ address: packet.giaddr, port: RELAY_PORT }, state.own))
+    return note(state, { kind: 'silent', door, reason: 'BadRelay' });
   const { machine } = asked;
+  const key = keyOf(door, machine, packet);
+  const earlier = state.waiting.get(key);
+  if (earlier !== undefined) forget(state, earlier);
+  const full = state.pending.size >= MAX_PENDING && forget(state, state.pending.keys().next().value ?? 0);
   const id = state.nextId;
-  const pending = new Map([...fresh, [id, { packet, machine, door, source, sinceMs: nowMs }]]);
-  return { state: { ...state, nextId: id + 1, pending }, effects: [{ kind: 'ask', id, machine }] };
+  state.pending.set(id, { packet, machine, door, source, sinceMs: nowMs });
+  state.waiting.set(key, id);
+  return {
+    state: { ...state, nextId: id + 1 },
+    effects: [...(full ? [GAVE_WAY] : []), { kind: 'ask', id, machine }],
+  };
 }
 
 function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'verdict' }>, nowMs: number): Step {
@@ -118,11 +141,10 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   if (typeof boot === 'string') return note(state, { kind: 'silent', door, reason: boot, machine });
   const encoded = encode(answerPacket(packet, boot, state.self), MAX_PACKET_BYTES);
   if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
-  const { answers, atMs } = state.budget;
-  const left = Math.min(ANSWER_BURST, answers + ((nowMs - atMs) * ANSWERS_PER_SECOND) / 1_000);
-  if (left < 1) return note(state, { kind: 'dropped', reason: 'Flood' });
+  const flood = event.probe ? undefined : overspent(state, pending, event.verdict, nowMs);
+  if (flood) return note(state, { kind: 'dropped', reason: flood });
   return {
-    state: { ...state, budget: { answers: left - 1, atMs: nowMs } },
+    state,
     effects: [
       { kind: 'send', door, bytes: encoded.value, to: destination(packet, source) },
       { kind: 'note', event: { kind: 'answered', door, machine, boot } },
@@ -130,10 +152,31 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   };
 }
 
-function without(state: State, id: number): State {
-  const pending = new Map(state.pending);
-  pending.delete(id);
-  return { ...state, pending };
+/** Whose budget has nothing left for this answer; else it is spent. */
+function overspent(
+  { ofMachine, toUnknown }: State,
+  { machine, packet }: Pending,
+  verdict: Verdict,
+  nowMs: number,
+): 'Flood' | 'FloodOfUnknown' | undefined {
+  if (!ofMachine.spend(`${machine.mac} ${packet.giaddr}`, nowMs)) return 'Flood';
+  return verdict.kind === 'unknown' && !toUnknown.spend(packet.giaddr, nowMs) ? 'FloodOfUnknown' : undefined;
+}
+
+const NO_RELAY = '0.0.0.0';
+const RELAY_PORT = 67;
+const GAVE_WAY: Effect = { kind: 'note', event: { kind: 'dropped', reason: 'GaveWay' } };
+
+const keyOf = (door: Door, { mac }: Machine, { giaddr }: Packet): string => `${door} ${mac} ${giaddr}`;
+
+/** False when it was forgotten already. The tables are the state's own: to copy a thousand entries for each packet is what a flood would have us do. */
+function forget(state: State, id: number): boolean {
+  const pending = state.pending.get(id);
+  if (!pending) return false;
+  state.pending.delete(id);
+  const key = keyOf(pending.door, pending.machine, pending.packet);
+  if (state.waiting.get(key) === id) state.waiting.delete(key);
+  return true;
 }
 
 const stay = (state: State): Step => ({ state, effects: [] });

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { createLogger } from '../telemetry/log.ts';
 import { readConfig } from './server/config.ts';
+import { guardProcess } from './server/guard.ts';
 import { startServer } from './server/server.ts';
 
 /** What a hung store keeps open ends with the process; the operator gives 15 s beyond the drain. */
@@ -19,6 +20,7 @@ async function run(path: string): Promise<void> {
   const config = readConfig(path);
   if (!config.ok) return stop(config.error.message);
   const log = createLogger(config.value.logLevel ?? 'info', { server: config.value.name });
+  guardProcess(log);
   const started = await startServer(config.value, log);
   if (!started.ok) return stop(started.error.message);
   const leave = async (): Promise<void> => {

@@ -243,6 +243,7 @@ class Transfer {
   #state: State | undefined;
   #timer: NodeJS.Timeout | undefined;
   #over = false;
+  #strangerTold = false;
 
   constructor(
     socket: Socket,
@@ -269,15 +270,17 @@ class Transfer {
   }
 
   take(bytes: Uint8Array, source: Source): void {
+    const packet = decode(bytes);
     if (source.address !== this.#peer.address || source.port !== this.#peer.port) {
-      this.#socket.send(
-        errorBytes('UnknownTransfer', 'this is the port of another transfer'),
-        source.port,
-        source.address,
-      );
+      // RFC 1350 section 4, for a client that takes this for its own transfer: only such a client says ACK, and once tells it. Errors that answer
+      // errors never end.
+      if (packet.ok && packet.value.type === 'ACK' && !this.#strangerTold) {
+        this.#strangerTold = true;
+        const told = errorBytes('UnknownTransfer', 'this is the port of another transfer');
+        this.#socket.send(told, source.port, source.address, () => {});
+      }
       return;
     }
-    const packet = decode(bytes);
     if (!packet.ok) return;
     if (packet.value.type === 'ACK') this.#step({ kind: 'ack', block: packet.value.block });
     else if (packet.value.type === 'ERROR') this.#step({ kind: 'error', code: packet.value.code });

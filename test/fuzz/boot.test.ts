@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import * as dhcp from '../../src/dhcp/packet.ts';
 import { reading } from '../../src/dhcp/reading.ts';
 import * as dhcpSession from '../../src/dhcp/session.ts';
+import { ownOf } from '../../src/net/source.ts';
 import * as tftp from '../../src/tftp/packet.ts';
 import { aBoot } from '../builders/farm.ts';
 import { mutations } from '../builders/mutations.ts';
@@ -18,7 +19,7 @@ const seeds = (protocol: 'dhcp' | 'tftp'): Buffer[] =>
 test(`dhcp, FUZZ_SEED=${SEED}`, () => {
   const self = { address: '10.99.0.1', httpPort: 8069 };
   const bootstrap = { farm: 'farm', site: 'default', boot: aBoot(), loginServers: [], httpServers: [] };
-  let state = dhcpSession.start(self, 0);
+  let state = dhcpSession.start(self, ownOf(self.address, [67, 4011], {}));
   const source = { address: '0.0.0.0', port: 68 };
   const seen = { packets: 0, faults: 0, answers: 0 };
   let now = 0;

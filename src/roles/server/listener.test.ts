@@ -1,4 +1,4 @@
-import { expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { silentLogger } from '../../telemetry/log.ts';
 import { type Closable, Listener } from './listener.ts';
@@ -105,4 +105,78 @@ test('what it is told when it starts is told once it is the value: a change mean
   const listener = new Listener('stream', start, silentLogger, () => void told.push(listener.value));
   await listener.want(true);
   expect(told).toEqual([server]);
+});
+
+describe('what it throws', () => {
+  /** A listener that keeps running; `thrown` is how its code fails. */
+  function running(close: () => Promise<void> | void = () => undefined) {
+    let starts = 0;
+    const failing: ((error: unknown) => void)[] = [];
+    const start = async (thrown: (error: unknown) => void): Promise<Result<Closable, Fault>> => {
+      starts += 1;
+      failing.push(thrown);
+      return ok({ close });
+    };
+    return { listener: new Listener('tftp', start, silentLogger), starts: () => starts, failing };
+  }
+  const settle = (): Promise<void> => jest.advanceTimersByTimeAsync(0);
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  test('closes it, is a fault, and it starts again after a pause that grows', async () => {
+    const { listener, starts, failing } = running();
+    await listener.want(true);
+    for (const [round, pauseMs] of [500, 1_000, 2_000, 4_000, 5_000, 5_000].entries()) {
+      failing.at(-1)?.(new Error('bad port'));
+      await settle();
+      expect([listener.value, listener.fault?.code]).toEqual([undefined, 'Crashed']);
+      expect(listener.fault?.message).toContain('bad port');
+      await jest.advanceTimersByTimeAsync(pauseMs / 2 - 1);
+      expect(starts()).toBe(round + 1);
+      await jest.advanceTimersByTimeAsync(pauseMs / 2 + 1);
+      expect([starts(), listener.fault, listener.value !== undefined]).toEqual([round + 2, undefined, true]);
+    }
+    await listener.close();
+  });
+
+  test('is nothing once it was closed, and nothing to the one that runs now', async () => {
+    const { listener, starts, failing } = running();
+    await listener.want(true, 'Trusted');
+    await listener.want(true, 'Authenticated');
+    failing[0]?.(new Error('late'));
+    await settle();
+    expect([starts(), listener.fault]).toEqual([2, undefined]);
+    await listener.close();
+    failing[1]?.(new Error('late'));
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect([starts(), listener.fault]).toEqual([2, undefined]);
+  });
+
+  test('at its end does not keep it from starting again', async () => {
+    const { listener, starts } = running(() => Promise.reject(new Error('stuck')));
+    await listener.want(true, 'Trusted');
+    await listener.want(true, 'Authenticated');
+    expect([starts(), listener.value !== undefined]).toEqual([2, true]);
+    await listener.close();
+  });
+
+  test('during a start that never ends is a fault too', async () => {
+    const start = (thrown: (error: unknown) => void): Promise<Result<Closable, Fault>> => {
+      thrown(new Error('half open'));
+      return new Promise(() => undefined);
+    };
+    const listener = new Listener('tftp', start, silentLogger);
+    await listener.want(true);
+    expect(listener.fault?.message).toContain('half open');
+    await listener.close();
+  });
+
+  test('on being told what it must know is a fault too', async () => {
+    const told = () => Promise.reject(new Error('no disks'));
+    const listener = new Listener('stream', async () => ok(open()), silentLogger, told);
+    await listener.want(true);
+    await settle();
+    expect(listener.fault?.message).toContain('no disks');
+    await listener.close();
+  });
 });

@@ -1,18 +1,24 @@
-/** A listener that is kept up: it starts when it can, says why it could not, and tries again; so a port that becomes free needs no restart. */
+/**
+ * A listener that is kept up: it starts when it can, says why it could not, and tries again; so a port that becomes free needs no restart. What its
+ * code throws and nobody catches (guard.ts) closes it, and it is started anew.
+ */
 import { type Backoff, backoffMs } from '../../kit/backoff.ts';
 import { errorMessage } from '../../kit/errors.ts';
-import type { Fault, Result } from '../../kit/result.ts';
+import { type Fault, fail, type Result } from '../../kit/result.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { guarded, type Thrown } from './guard.ts';
 
 export interface Closable {
   close(): Promise<void> | void;
 }
 
 const RETRY: Backoff = { baseMs: 500, maxMs: 5_000 };
+/** One that ran so long and threw is started again as quickly as at first. */
+const WELL_MS = 60_000;
 
 export class Listener<T extends Closable> {
   readonly name: string;
-  readonly #start: () => Promise<Result<T, Fault>>;
+  readonly #start: (thrown: Thrown) => Promise<Result<T, Fault>>;
   readonly #log: Logger;
   readonly #onStarted: (value: T) => Promise<void> | void;
   #wanted = false;
@@ -25,10 +31,10 @@ export class Listener<T extends Closable> {
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  /** `onStarted` gives it what it must know; it is `value` by then, so that a change meanwhile finds it. */
+  /** `start` may say by `thrown` itself that what it started is broken. `onStarted` gives it what it must know; it is `value` by then, so that a change meanwhile finds it. */
   constructor(
     name: string,
-    start: () => Promise<Result<T, Fault>>,
+    start: (thrown: Thrown) => Promise<Result<T, Fault>>,
     log: Logger,
     onStarted: (value: T) => Promise<void> | void = () => undefined,
   ) {
@@ -53,6 +59,7 @@ export class Listener<T extends Closable> {
     if (wanted === this.#wanted && setting === this.#setting) return this.#turn;
     this.#wanted = wanted;
     this.#setting = setting;
+    this.#attempt = 0;
     return this.#next();
   }
 
@@ -69,30 +76,59 @@ export class Listener<T extends Closable> {
 
   async #change(): Promise<void> {
     if (!this.#wanted) this.#fault = undefined;
-    if (this.#value && !(this.#wanted && this.#startedWith === this.#setting)) {
-      const running = this.#value;
-      this.#value = undefined;
-      await running.close();
-    }
+    if (this.#value && !(this.#wanted && this.#startedWith === this.#setting)) await this.#end();
     if (this.#value || !this.#wanted) return;
     this.#startedWith = this.#setting;
-    const started = await this.#start().catch(
-      (error: unknown): Result<never, Fault> => ({
-        ok: false,
-        error: { code: 'StartFailed', message: errorMessage(error) },
-      }),
+    const broken = Promise.withResolvers<Fault>();
+    const thrown = (error: unknown): void => broken.resolve(this.#crash(error));
+    const starting = guarded(thrown, async () => this.#start(thrown)).catch(
+      (error: unknown): Result<never, Fault> => fail('StartFailed', errorMessage(error)),
     );
-    if (started.ok) {
-      this.#value = started.value;
-      this.#fault = undefined;
-      this.#attempt = 0;
-      await this.#onStarted(started.value);
-      this.#log.info({ listener: this.name }, 'listener started');
-      return;
+    const started = await Promise.race([starting, broken.promise.then((fault) => fail(fault.code, fault.message))]);
+    if (!started.ok) {
+      void starting.then((late) => late.ok && late.value.close());
+      return this.#later(started.error);
     }
-    if (started.error.message !== this.#fault?.message)
-      this.#log.warn({ listener: this.name, ...started.error }, 'listener did not start');
-    this.#fault = started.error;
+    const { value } = started;
+    this.#value = value;
+    this.#fault = undefined;
+    const startedAt = performance.now();
+    void broken.promise.then((fault) => this.#crashed(value, fault, performance.now() - startedAt));
+    try {
+      await guarded(thrown, () => this.#onStarted(value));
+    } catch (error) {
+      return thrown(error);
+    }
+    this.#log.info({ listener: this.name }, 'listener started');
+  }
+
+  #crash(error: unknown): Fault {
+    const message = `${this.name} failed and was closed; it is started again by itself: ${errorMessage(error)}`;
+    return { code: 'Crashed', message };
+  }
+
+  #crashed(value: T, why: Fault, ranMs: number): void {
+    if (ranMs >= WELL_MS) this.#attempt = 0;
+    this.#turn = this.#turn.then(async () => {
+      if (this.#value !== value) return;
+      await this.#end();
+      if (this.#wanted) this.#later(why);
+    });
+  }
+
+  async #end(): Promise<void> {
+    const running = this.#value;
+    this.#value = undefined;
+    try {
+      await running?.close();
+    } catch (error) {
+      this.#log.warn({ listener: this.name, error: errorMessage(error) }, 'listener did not close well');
+    }
+  }
+
+  #later(why: Fault): void {
+    if (why.message !== this.#fault?.message) this.#log.warn({ listener: this.name, ...why }, 'listener does not run');
+    this.#fault = why;
     this.#timer = setTimeout(() => void this.#next(), backoffMs(RETRY, this.#attempt++));
   }
 }

@@ -17,6 +17,7 @@ import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
 import type { Disks } from './disks.ts';
+import type { Thrown } from './guard.ts';
 import { type Closable, Listener } from './listener.ts';
 import type { Logins } from './login.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -69,13 +70,13 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
   const boot: BootOptions = { server, site, data, view, database, ring: keys.ring, log };
   const listener = <T extends Closable>(
     name: string,
-    start: () => Promise<Result<T, Fault>>,
+    start: (thrown: Thrown) => Promise<Result<T, Fault>>,
     onStarted?: (value: T) => Promise<void>,
   ) => new Listener(name, start, log, onStarted);
   return {
     stream: listener(
       'stream',
-      () =>
+      (thrown) =>
         startStreamServer({
           address,
           port: ports.stream,
@@ -85,10 +86,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
           site,
           login: logins.decide,
           onSession: options.onSession,
-          onFailure: (error) => {
-            log.error({ error: error.message }, 'stream thread died');
-            process.exit(1); // the kubelet starts a whole server anew; devices are on their stand-bys by then
-          },
+          onFailure: thrown, // a thread died; devices are on their stand-bys by then
           log,
           native: 'auto',
         }),
