@@ -13,7 +13,7 @@ import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
 import type { Disks } from './disks.ts';
@@ -99,6 +99,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         address,
         port: ports.http,
         decide: (machine) => decide(boot, machine),
+        lookUp: (machine) => lookUp(boot, machine),
         token: (decision, mac) => bootToken(boot, decision, mac),
         servers: () => httpServers(view.snapshot, site, { host: address, port: ports.http }),
         file: (vdisk, version, name) => copies.find(vdisk, version)?.files.get(name),
