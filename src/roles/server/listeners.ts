@@ -9,9 +9,12 @@ import type { FarmData } from '../../farm/data.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
+import { counterAt } from '../../stream/counters.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
+import { STREAM_PATIENCE_MS } from '../../telemetry/limits.ts';
+import type { Thread } from '../../telemetry/turns.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
@@ -72,7 +75,14 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
     start: () => Promise<Result<T, Fault>>,
     onStarted?: (value: T) => Promise<void>,
   ) => new Listener(name, start, log, onStarted);
-  return {
+  const threads = (): readonly Thread[] =>
+    (listeners.stream.value?.threads() ?? []).map((cells, index) => ({
+      name: `stream thread ${index}`,
+      patienceMs: STREAM_PATIENCE_MS,
+      cells,
+      at: counterAt('turns'),
+    }));
+  const listeners: Listeners = {
     stream: listener(
       'stream',
       () =>
@@ -153,7 +163,10 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         port: ports.telemetry,
         registry: metrics.registry,
         ready: options.ready,
+        threads,
+        log,
       }),
     ),
   };
+  return listeners;
 }
