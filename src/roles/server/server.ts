@@ -177,6 +177,7 @@ export class FarmServer {
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
+      clockFault: this.#listeners.peers.value?.clockFault(),
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,
       copies: this.#copies.reports,

@@ -22,6 +22,8 @@ export interface StatusFacts {
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
+  /** This server's clock, against those of its peers. */
+  readonly clockFault: ServerFault | undefined;
   readonly journalEntries: number;
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
@@ -30,7 +32,7 @@ export interface StatusFacts {
 export function serverStatus(facts: StatusFacts): ServerStatus {
   const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
-  const differs = httpPortFault(snapshot, config);
+  const advisory = [httpPortFault(snapshot, config), facts.clockFault].flatMap((fault) => fault ?? []);
   return {
     name: config.name,
     instance,
@@ -45,7 +47,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    faults: [...servingFaults(facts), ...advisory],
     stores,
     copies,
   };
