@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fastify } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { type EdgeLimits, httpsServer } from '../net/server.ts';
+import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -58,7 +58,7 @@ export async function startControl(options: {
   });
   app.get('/v1/status', () => options.status());
   try {
-    await app.listen({ host: options.address, port: options.port });
+    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
   } catch (error) {
     await app.close();
     return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`);

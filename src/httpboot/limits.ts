@@ -15,3 +15,5 @@ export const MAX_BODY_BYTES = 1_024;
 export const MAX_URL_CHARACTERS = 2_048;
 /** Of a file, read ahead of the machine: with as much in the socket, a full house holds 128 MiB. */
 export const READ_AHEAD_BYTES = 64 << 10;
+/** Of all machines together: as many as Node's pool has threads. More only make a turn of the loop longer, and each connection waits a turn to be accepted. */
+export const READS_AT_ONCE = 4;

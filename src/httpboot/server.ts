@@ -6,7 +6,7 @@ import { type AskedFile, mayFetch } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { httpServer } from '../net/server.ts';
+import { BACKLOG, httpServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { bootConfig, CONFIG_PATH } from './config.ts';
 import { cpio } from './cpio.ts';
@@ -115,7 +115,7 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
   });
 
   try {
-    await app.listen({ host: options.address, port: options.port });
+    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
   } catch (error) {
     await app.close();
     return fail(

@@ -18,6 +18,12 @@ const STILL_MS = 60_000;
 /** A URL of ours has 200 characters; the rest is what clients say of themselves. */
 const MAX_HEADER_BYTES = 8 << 10;
 
+/**
+ * Connections that wait to be accepted. Node's own 511 overflow in one burst, and who comes then waits for the kernel to ask again: 3 s, then 30 s.
+ * The kernel's own limit (net.core.somaxconn) is 4,096.
+ */
+export const BACKLOG = 4_096;
+
 interface Connection {
   readonly source: string;
   /** `address:port` of the peer. */

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '../kit/errors.ts';
 import { shared } from '../kit/shared.ts';
-import { httpServer } from '../net/server.ts';
+import { BACKLOG, httpServer } from '../net/server.ts';
 import { CONNECTIONS, METRICS_DEADLINE_MS, METRICS_FRESH_MS, READY_DEADLINE_MS, READY_FRESH_MS } from './limits.ts';
 import { isStuck, LOOK_MS, looked, type Thread, type Turn } from './turns.ts';
 
@@ -79,7 +79,7 @@ function serve(main: MessagePort, { host, port }: WorkerSettings): void {
     response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body);
   }, CONNECTIONS);
   server.once('error', (error) => tell({ kind: 'failed', message: errorMessage(error) }));
-  server.listen(port, host, () => {
+  server.listen(port, host, BACKLOG, () => {
     const address = server.address();
     tell({ kind: 'listening', port: typeof address === 'object' && address ? address.port : port });
   });

@@ -385,7 +385,7 @@ test('SIGTERM: its device is told where to go, it waits for that, and ends with 
   );
   a.child.kill('SIGTERM');
   expect(await moved).toEqual({ ...b.stream, state: 'Streaming' });
-  expect(await (await a.telemetry('/readyz')).text()).toContain('draining');
+  await until('it says so', async () => (await (await a.telemetry('/readyz')).text()).includes('draining'));
   expect(await a.status()).toMatchObject({ state: 'Draining', devices: 1 });
   expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
   expect(a.child.exitCode).toBeNull();
