@@ -2,26 +2,33 @@
 
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { isIPv4 } from 'node:net';
 import type { Endpoint } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { hear } from '../net/hear.ts';
-import { type BadSource, ownOf } from '../net/source.ts';
+import { type BadSource, ownOf, type Source } from '../net/source.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { clockFault } from './clock.ts';
 import {
   decodePing,
+  echoFor,
   encodePing,
   heard,
   isAlive,
+  type OwnToken,
   type Peer,
   type PeerLoad,
   PING_INTERVAL_MS,
   TOKENS_KEPT,
 } from './peer.ts';
+import type { ServerFault } from './status.ts';
 
 export interface Peers {
   /** Load of a peer that proved to be alive within the last 1.25 s. */
   alive(name: string): PeerLoad | undefined;
+  /** Of this server's clock, against those of its peers. */
+  clockFault(): ServerFault | undefined;
   close(): void;
 }
 
@@ -44,7 +51,10 @@ export const peerKey = (key: Uint8Array): Uint8Array =>
 export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'PortTaken'>>> {
   const socket = createSocket('udp4');
   const known = new Map<string, Peer>();
-  let tokens: bigint[] = [];
+  let tokens: readonly OwnToken[] = [];
+  let counter = 0n;
+  /** Nobody else is listened to: a look at an address costs a hundredth of a tag. */
+  let sources: ReadonlySet<string> = new Set();
   let timer: NodeJS.Timeout | undefined;
   let keys = new Map<Uint8Array, Uint8Array>();
 
@@ -54,12 +64,14 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     return found;
   };
 
-  const take = (bytes: Buffer): void => {
+  const take = (bytes: Buffer, { address, port }: Source): void => {
+    if (!sources.has(`${address} ${port}`)) return;
     for (const key of options.ring().keys.values()) {
-      const decoded = decodePing(bytes, derived(key));
+      const decoded = decodePing(bytes, derived(key), options.load().name);
       if (!decoded.ok) continue;
       const ping = decoded.value;
-      known.set(ping.name, heard(known.get(ping.name), ping, tokens, performance.now()));
+      const now = { monotonicMs: performance.now(), wallMs: Date.now() };
+      known.set(ping.name, heard(known.get(ping.name), ping, tokens, now));
       return;
     }
     options.log.debug({ bytes: bytes.length }, 'peer ping dropped');
@@ -69,15 +81,18 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     const ring = options.ring();
     const key = ring.keys.get(ring.current);
     if (!key) return;
-    const token = randomBytes(8).readBigUInt64BE();
-    tokens = [token, ...tokens].slice(0, TOKENS_KEPT);
+    const [token, wallMs] = [randomBytes(8).readBigUInt64BE(), Date.now()];
+    counter += 1n;
+    tokens = [{ token, wallMs }, ...tokens].slice(0, TOKENS_KEPT);
     keys = new Map([...keys].filter(([farmKey]) => [...ring.keys.values()].includes(farmKey)));
     const load = options.load();
-    const peers = options.peers();
+    const peers = new Map([...options.peers()].filter(([, endpoint]) => isSendable(endpoint)));
+    sources = new Set([...peers.values()].map(({ host, port }) => `${host} ${port}`));
     for (const name of known.keys()) if (!peers.has(name)) known.delete(name);
     for (const [name, { host, port }] of peers) {
-      const ping = { ...load, instance: options.instance, token, echo: known.get(name)?.token ?? 0n };
-      socket.send(encodePing(ping, derived(key)), port, host, () => {}); // an unreachable peer is told by its silence
+      const echo = echoFor(known.get(name), Number(counter), performance.now());
+      const ping = { ...load, instance: options.instance, token, echo, counter, wallMs };
+      socket.send(encodePing(ping, derived(key), name), port, host, () => {}); // an unreachable peer is told by its silence
     }
   };
 
@@ -95,7 +110,14 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
         ok({
           alive: (name) => {
             const peer = known.get(name);
-            return isAlive(peer, performance.now()) ? peer?.load : undefined;
+            return isAlive(peer, performance.now()) ? peer?.proven?.load : undefined;
+          },
+          clockFault: () => {
+            const now = performance.now();
+            const skews = [...known].flatMap(([name, peer]) =>
+              peer.proven && isAlive(peer, now) ? [{ name, skewMs: peer.proven.skewMs }] : [],
+            );
+            return clockFault(options.load().name, skews);
           },
           close: () => {
             if (timer === undefined) return;
@@ -108,3 +130,6 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     });
   });
 }
+
+/** A row says where a server is; a bad one costs that peer, not this socket: `send` throws at a port that is none. */
+const isSendable = ({ host, port }: Endpoint): boolean => isIPv4(host) && port > 0 && port < 65_536;

@@ -1,9 +1,11 @@
 /** The control port of a server: HTTPS with mutual TLS, for the operator alone. */
 import { readFileSync } from 'node:fs';
+import type { Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
 import { fastify } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -11,8 +13,16 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** Many more than an operator and its stand-by open. */
-const MAX_CONNECTIONS = 64;
+const CONNECTIONS: EdgeLimits = {
+  /** Many more than an operator and its stand-by open. */
+  total: 64,
+  /** Of one address: both copies of the operator may come from one node. */
+  each: 16,
+  /** Longer than the operator keeps one, so that it is the one who closes. */
+  keepAliveMs: 40_000,
+};
+/** Nobody has to send us anything. */
+const MAX_BODY_BYTES = 1_024;
 const CERTIFICATES_READ_MS = 30_000;
 
 export async function startControl(options: {
@@ -35,17 +45,20 @@ export async function startControl(options: {
       `cannot read the control certificate in ${options.tlsDirectory}: ${errorMessage(error)}`,
     );
   }
-  const app = fastify({
-    https: { ...certificates, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-    bodyLimit: 64 << 10,
-    requestTimeout: 10_000,
-    connectionTimeout: 60_000,
+  const app = fastify<HttpsServer>({
+    serverFactory: (handler) =>
+      httpsServer(handler, CONNECTIONS, {
+        ...certificates,
+        requestCert: true,
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.3',
+      }),
+    bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   app.get('/v1/status', () => options.status());
   try {
-    await app.listen({ host: options.address, port: options.port });
+    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
   } catch (error) {
     await app.close();
     return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`);

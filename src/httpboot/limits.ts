@@ -1,14 +1,19 @@
 /** Limits of the HTTP boot server, each with its reason. */
+import type { EdgeLimits } from '../net/server.ts';
 
-/** A boot storm of 500 machines opens one connection each; more than twice that is no boot storm. */
-export const MAX_CONNECTIONS = 1_024;
-/** iPXE sends its question at once. */
-export const REQUEST_TIMEOUT_MS = 10_000;
-/** Between two downloads of one machine lies its own unpacking; keep-alive beyond that only holds memory. */
-export const KEEP_ALIVE_MS = 15_000;
-/** A machine that takes no byte for so long is gone. */
-export const IDLE_TIMEOUT_MS = 60_000;
+export const CONNECTIONS: EdgeLimits = {
+  /** A boot storm of 500 machines opens one connection each; more than twice that is no boot storm. */
+  total: 1_024,
+  /** A machine opens one at a time. A room of machines behind one address fits; who is over it asks again after 5 s. */
+  each: 256,
+  /** Between two downloads of one machine lies its own unpacking; keep-alive beyond that only holds memory. */
+  keepAliveMs: 15_000,
+};
 /** Nobody has to send us anything. */
 export const MAX_BODY_BYTES = 1_024;
 /** Ours are below 200 characters. */
 export const MAX_URL_CHARACTERS = 2_048;
+/** Of a file, read ahead of the machine: with as much in the socket, a full house holds 128 MiB. */
+export const READ_AHEAD_BYTES = 64 << 10;
+/** Of all machines together: as many as Node's pool has threads. More only make a turn of the loop longer, and each connection waits a turn to be accepted. */
+export const READS_AT_ONCE = 4;

@@ -2,6 +2,7 @@
 
 import type { BootDecision } from '../farm/boot.ts';
 import { authority } from '../farm/bootstrap.ts';
+import { kernelFiles } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
 
 /** A download that makes no progress for so long is left, and the next server asked. */
@@ -16,9 +17,13 @@ export const bootUrl = (server: Endpoint): string => `http://${authority(server)
 /** For an iPXE that came without saying who it is: it sets our user class and asks again, here first and then at every other server. */
 export const entryScript = (servers: readonly Endpoint[]): string => script('set user-class bootfarm', ...ask(servers));
 
+/** One round of asking for a script of its own; comes back when no server has one. */
+const askEach = (servers: readonly Endpoint[]): string[] =>
+  servers.map((server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`);
+
 const ask = (servers: readonly Endpoint[]): string[] => [
   ':ask',
-  ...servers.map((server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`),
+  ...askEach(servers),
   `echo bootfarm: no server answers, asking again in ${ROUND_PAUSE_SECONDS} s`,
   `sleep ${ROUND_PAUSE_SECONDS}`,
   'goto ask',
@@ -26,30 +31,33 @@ const ask = (servers: readonly Endpoint[]): string[] => [
 
 type Boot = Extract<BootDecision, { kind: 'boot' }>;
 
-/** Kernel, initrd and the boot token, from the first server of `servers` that gives all three. */
+/**
+ * Kernel, initrd and the boot token, from the first server of `servers` that gives all three. Servers give files of the version that the machine may
+ * boot now, so after a round without success it asks for a new script: meanwhile another version may be released.
+ */
 export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
   const { device, vdisk, version, bootstrap } = boot;
-  const names = (version.content?.files ?? []).map((file) => file.name);
-  const kernel = names.find((name) => name.endsWith('.vmlinuz'));
-  const initrd = names.find((name) => name.endsWith('.initrd'));
-  if (!kernel || !initrd)
+  const names = kernelFiles(boot);
+  if (!names)
     return messageScript(
       `vDisk ${vdisk.name} version ${version.number} has no kernel and initrd in its store: put ${vdisk.fileName}.vmlinuz and ${vdisk.fileName}.initrd beside the image`,
       servers,
     );
-  const files = `file/${vdisk.name}/${version.number}`;
+  const { kernel, initrd } = names;
+  const file = (name: string): string => `file/${vdisk.name}/${version.number}/${name}?${QUESTION}`;
   const commandLine = oneLine(`boot=bootfarm initrd=${initrd} initrd=config.cpio ${vdisk.commandLine}`);
   const fetch = (command: string, path: string): string =>
     `${command} --timeout ${DOWNLOAD_TIMEOUT_MS} \${base}/${path}`;
   return script(
     `echo bootfarm: ${device.name} boots ${vdisk.name} version ${version.number}`,
-    'set rounds:int32 0',
+    // It lives through the scripts of one boot: a new script must not begin the wait anew.
+    'isset ${rounds} || set rounds:int32 0',
     ':again',
     ...servers.flatMap((server, index) => [
       `set base ${bootUrl(server)}`,
       'imgfree',
-      `${fetch('kernel', `${files}/${kernel}`)} ${commandLine} || goto next${index}`,
-      `${fetch('initrd', `${files}/${initrd}`)} || goto next${index}`,
+      `${fetch('kernel', file(kernel))} ${commandLine} || goto next${index}`,
+      `${fetch('initrd', file(initrd))} || goto next${index}`,
       `${fetch('initrd', `config.cpio?${QUESTION}`)} || goto next${index}`,
       'boot',
       `:next${index}`,
@@ -57,6 +65,9 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
     `echo bootfarm: no server gives all files, asking again in ${ROUND_PAUSE_SECONDS} s`,
     `sleep ${ROUND_PAUSE_SECONDS}`,
     ...afterWaiting(bootstrap.boot.noServer),
+    ':fresh',
+    'imgfree',
+    ...askEach(servers),
     'goto again',
   );
 }
@@ -65,7 +76,7 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
 function afterWaiting({ action, afterSeconds }: Boot['bootstrap']['boot']['noServer']): string[] {
   if (action === 'Wait') return [];
   const rounds = Math.max(1, Math.ceil(afterSeconds / ROUND_PAUSE_SECONDS));
-  return ['inc rounds', `iseq \${rounds} ${rounds} || goto again`, action === 'Reboot' ? 'reboot' : 'exit 1'];
+  return ['inc rounds', `iseq \${rounds} ${rounds} || goto fresh`, action === 'Reboot' ? 'reboot' : 'exit 1'];
 }
 
 /** Shown on the machine's screen; then the machine asks again, so that mending the farm is all that a person does. */

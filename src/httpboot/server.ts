@@ -1,24 +1,17 @@
 /** HTTP boot: the iPXE script, the boot token, kernel and initrd. The edge: what is answered is decided in `farm` and `script.ts`. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { parseMac, parseUuid } from '../farm/address.ts';
 import type { BootDecision } from '../farm/boot.ts';
+import { type AskedFile, mayFetch } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { BACKLOG, httpServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { bootConfig, CONFIG_PATH } from './config.ts';
 import { cpio } from './cpio.ts';
-import {
-  IDLE_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  MAX_BODY_BYTES,
-  MAX_CONNECTIONS,
-  MAX_URL_CHARACTERS,
-  REQUEST_TIMEOUT_MS,
-} from './limits.ts';
-import { parseRange } from './range.ts';
+import { sendFile } from './file.ts';
+import { CONNECTIONS, MAX_BODY_BYTES, MAX_URL_CHARACTERS } from './limits.ts';
 import { deviceScript, entryScript, localDiskScript, messageScript, unknownMessage } from './script.ts';
 
 export interface Machine {
@@ -31,13 +24,15 @@ export interface Machine {
 export interface HttpBootOptions {
   readonly address: string;
   readonly port: number;
-  /** What this machine is told; a fault when the data is not there now, and the machine asks again. */
+  /** What this machine is told; a fault when the data is not there now, and the machine asks again. May add the machine to the farm. */
   readonly decide: (machine: Machine) => Promise<Result<BootDecision, Fault>>;
+  /** The same, and adds nothing. */
+  readonly lookUp: (machine: Machine) => Promise<Result<BootDecision, Fault>>;
   /** The sealed boot token of a decision. */
   readonly token: (boot: Extract<BootDecision, { kind: 'boot' }>, mac: string) => Uint8Array;
   /** HTTP endpoints of the site, this server first. */
   readonly servers: () => readonly Endpoint[];
-  /** Path of a kernel or initrd whose copy is UpToDate here; undefined for everything else. */
+  /** Path of a file of a version whose copy is UpToDate here. Asked only for what the machine may fetch. */
   readonly file: (vdisk: string, version: number, name: string) => string | undefined;
   readonly onEvent: (event: HttpBootEvent) => void;
   readonly log: Logger;
@@ -46,6 +41,8 @@ export interface HttpBootOptions {
 export type HttpBootEvent =
   | { readonly kind: 'script'; readonly mac: string; readonly answer: BootDecision['kind'] | 'unavailable' }
   | { readonly kind: 'config'; readonly mac: string }
+  /** A machine that the farm does not know, where the site says Ignore: the connection ended without a word. */
+  | { readonly kind: 'silent'; readonly mac: string }
   | { readonly kind: 'file'; readonly name: string; readonly bytes: number };
 
 export interface HttpBoot {
@@ -55,18 +52,29 @@ export interface HttpBoot {
 
 export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, Fault<'PortTaken'>>> {
   const app = fastify({
+    serverFactory: (handler) => httpServer(handler, CONNECTIONS),
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: true,
+    // HEAD of a file would read it to the end, and nobody asks it.
+    exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_URL_CHARACTERS },
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
+  app.setErrorHandler(async (error, _request, reply) => {
+    const status = clientError(error);
+    if (status === undefined) options.log.error({ error: errorMessage(error) }, 'HTTP boot: an answer failed');
+    await reply.code(status ?? 500).send(`${status === undefined ? 'internal error' : errorMessage(error)}\n`);
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send('no such path: see /boot\n'));
+  app.addHook('onRequest', async (request, reply) => {
+    const characters = request.url.length;
+    if (characters <= MAX_URL_CHARACTERS) return;
+    await reply.code(414).send(`the URL has ${characters} characters, more than ${MAX_URL_CHARACTERS}\n`);
+  });
 
   app.get('/boot', async (request, reply) => {
     const machine = machineOf(request);
     const text = machine ? await scriptFor(options, machine) : entryScript(options.servers());
+    if (text === undefined) return silence(reply);
     return reply.type('text/plain; charset=utf-8').send(text);
   });
 
@@ -75,6 +83,10 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
     if (!machine) return reply.code(400).send('mac is missing or is no MAC: ask /boot/config?mac=aa:bb:cc:dd:ee:ff\n');
     const decided = await options.decide(machine);
     if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
+    if (isIgnored(decided.value)) {
+      options.onEvent({ kind: 'silent', mac: machine.mac });
+      return silence(reply);
+    }
     if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
     if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
     options.onEvent({ kind: 'config', mac: machine.mac });
@@ -86,19 +98,24 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
     config(request, reply, (text) => cpio(CONFIG_PATH, Buffer.from(text))),
   );
 
-  app.get<{ Params: { vdisk: string; version: string; name: string } }>(
-    '/boot/file/:vdisk/:version/:name',
-    async (request, reply) => {
-      const { vdisk, version, name } = request.params;
-      const path = options.file(vdisk, Number(version), name);
-      if (!path)
-        return reply.code(404).send(`this server has no UpToDate copy of ${name} of ${vdisk} version ${version}\n`);
-      return sendFile(request, reply, path, (bytes) => options.onEvent({ kind: 'file', name, bytes }));
-    },
-  );
+  // What a machine may not have and what is not there get the same words: nobody learns here what there is.
+  app.get<{ Params: AskedFile }>('/boot/file/:vdisk/:version/:name', async (request, reply) => {
+    const machine = machineOf(request);
+    const decided = machine && (await options.lookUp(machine));
+    if (decided && !decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
+    if (machine && decided && isIgnored(decided.value)) {
+      options.onEvent({ kind: 'silent', mac: machine.mac });
+      return silence(reply);
+    }
+    const { vdisk, version, name } = request.params;
+    const path = decided && mayFetch(decided.value, request.params) && options.file(vdisk, Number(version), name);
+    const sent =
+      path && (await sendFile(request, reply, path, (bytes) => options.onEvent({ kind: 'file', name, bytes })));
+    return sent ? reply : reply.code(404).send(NO_FILE);
+  });
 
   try {
-    await app.listen({ host: options.address, port: options.port });
+    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
   } catch (error) {
     await app.close();
     return fail(
@@ -113,33 +130,42 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
   });
 }
 
-function machineOf(request: FastifyRequest): Machine | undefined {
-  const query = new URL(request.url, 'http://boot').searchParams;
+const NO_FILE = 'no such file for this machine here: its script names those it may fetch, /boot?mac=MAC\n';
+
+const isIgnored = (decision: BootDecision): boolean => decision.kind === 'unknown' && decision.action === 'Ignore';
+
+/** Ends the connection without an answer. */
+function silence(reply: FastifyReply): FastifyReply {
+  reply.hijack();
+  reply.raw.socket?.destroy();
+  return reply;
+}
+
+/** The 4xx of a question that fastify itself refused. */
+function clientError(error: unknown): number | undefined {
+  const code = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 0;
+  return code >= 400 && code < 500 ? code : undefined;
+}
+
+function machineOf({ url }: FastifyRequest): Machine | undefined {
+  const query = new URLSearchParams(url.slice(url.indexOf('?') + 1));
   const mac = parseMac(query.get('mac') ?? '');
   const uuid = parseUuid(query.get('uuid') ?? '');
   return mac === undefined ? undefined : { mac, ...(uuid === undefined ? {} : { uuid }) };
 }
 
-async function scriptFor(options: HttpBootOptions, { mac, uuid }: Machine): Promise<string> {
+/** Undefined: not a word. */
+async function scriptFor(options: HttpBootOptions, machine: Machine): Promise<string | undefined> {
+  const { mac, uuid } = machine;
   const servers = options.servers();
-  const decided = await options.decide({ mac, ...(uuid === undefined ? {} : { uuid }) });
-  options.onEvent({ kind: 'script', mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
+  const decided = await options.decide(machine);
+  const ignored = decided.ok && isIgnored(decided.value);
+  if (ignored) options.onEvent({ kind: 'silent', mac });
+  else options.onEvent({ kind: 'script', mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
+  if (ignored) return undefined;
   if (!decided.ok) return messageScript(decided.error.message, servers);
   const decision = decided.value;
   if (decision.kind === 'boot') return deviceScript(decision, servers);
   if (decision.kind === 'refused') return messageScript(decision.message, servers);
   return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers);
-}
-
-async function sendFile(request: FastifyRequest, reply: FastifyReply, path: string, sent: (bytes: number) => void) {
-  const { size } = await stat(path);
-  const range = parseRange(request.headers.range, size);
-  if (range === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${size}`).send();
-  reply.type('application/octet-stream').header('accept-ranges', 'bytes');
-  const { start, end } = range === 'whole' ? { start: 0, end: size - 1 } : range;
-  if (range !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`);
-  reply.header('content-length', end - start + 1);
-  sent(end - start + 1);
-  if (size === 0) return reply.send('');
-  return reply.send(createReadStream(path, { start, end, highWaterMark: 256 << 10 }));
 }

@@ -32,11 +32,24 @@ describe('the script', () => {
   test('of a device takes all files from one server, or from the next', () => {
     const text = deviceScript(boot(), servers);
     expect(text).toContain(
-      'kernel --timeout 8000 ${base}/file/lab/0/lab.vmlinuz boot=bootfarm initrd=lab.initrd initrd=config.cpio console=ttyS0 || goto next0',
+      'kernel --timeout 8000 ${base}/file/lab/0/lab.vmlinuz?mac=${netX/mac}&uuid=${uuid} boot=bootfarm initrd=lab.initrd initrd=config.cpio console=ttyS0 || goto next0',
     );
     expect(text).toContain('initrd --timeout 8000 ${base}/config.cpio?mac=${netX/mac}&uuid=${uuid} || goto next1');
     expect(text).toContain('set base http://[fd00::12]:8069/boot');
     expect(text).not.toMatch(/token|reboot/);
+  });
+
+  test('after a round without success asks for a new script, and the rounds count on in it', () => {
+    const lines = deviceScript(boot(), servers).split('\n');
+    expect(lines.slice(lines.indexOf(':fresh'))).toEqual([
+      ':fresh',
+      'imgfree',
+      'chain --replace --timeout 8000 http://10.77.0.11:8069/boot?mac=${netX/mac}&uuid=${uuid} ||',
+      'chain --replace --timeout 8000 http://[fd00::12]:8069/boot?mac=${netX/mac}&uuid=${uuid} ||',
+      'goto again',
+      '',
+    ]);
+    expect(lines).toContain('isset ${rounds} || set rounds:int32 0');
   });
 
   test('a line break in a command line or a message stays no line of the script', () => {
@@ -51,7 +64,7 @@ describe('the script', () => {
   ] as const)('after noServer.after comes $action', ({ action, line }) => {
     const site = { name: 'default', boot: aBoot({ noServer: { action, afterSeconds: 600 } }) };
     expect(deviceScript(boot(aSnapshot({ sites: [site] })), servers)).toContain(
-      `iseq \${rounds} 120 || goto again\n${line}\n`,
+      `iseq \${rounds} 120 || goto fresh\n${line}\n`,
     );
   });
 });

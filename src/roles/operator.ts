@@ -84,6 +84,7 @@ async function run(flags: Flags): Promise<void> {
     port: flags.metricsPort,
     registry,
     ready: () => (synced ? [] : ['the caches of the Kubernetes API are not filled yet']),
+    log,
   });
   if (!telemetry.ok) {
     process.stderr.write(`bootfarm operator: ${telemetry.error.message}\n`);

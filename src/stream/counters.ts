@@ -1,5 +1,7 @@
 /** Plain numbers that any thread may read at any time: one shared array a thread, written by that thread alone. */
 export const COUNTERS = [
+  /** Of the thread's loop: it grows while the thread lives, whatever comes. */
+  'turns',
   'packetsIn',
   'bytesIn',
   'packetsOut',

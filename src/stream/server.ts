@@ -214,6 +214,11 @@ export class StreamServer {
     return sumCounters(this.#transport?.counters ?? []);
   }
 
+  /** The counters of each thread that runs beside the main one: its `turns` grow while it lives. */
+  threads(): readonly Float64Array[] {
+    return this.#transport?.kind === 'native' ? this.#transport.counters : [];
+  }
+
   /**
    * Leaves: new devices are refused, each served one is told to MOVE to `target` (undefined: any other server) each 250 ms. Resolves when none
    * is served any more, or after `withinMs`; then whoever is left gets BYE. Stand-bys do not count: PONG tells them.

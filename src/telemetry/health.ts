@@ -1,8 +1,13 @@
-/** `/healthz`, `/readyz` and `/metrics` of a role, on a port of its own that serves nothing else. */
-import { fastify } from 'fastify';
+/** `/healthz`, `/readyz` and `/metrics` of a role, on a port of its own that a thread of its own serves (`worker.ts`). This is the main thread's half. */
+import { Worker } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { shared } from '../kit/shared.ts';
+import { MAIN_PATIENCE_MS, WORKER_HEAP_MIB } from './limits.ts';
+import type { Logger } from './log.ts';
+import { LOOK_MS, type Thread } from './turns.ts';
+import type { Answer, FromMain, Subject, ToMain, WorkerSettings } from './worker.ts';
 
 /** What stands between a role and its work, in words; empty when it is ready. */
 export type Readiness = () => Promise<readonly string[]> | readonly string[];
@@ -12,30 +17,94 @@ export interface TelemetryServer {
   close(): Promise<void>;
 }
 
-export async function startTelemetry(options: {
+export interface TelemetryOptions {
   readonly host: string;
   readonly port: number;
   readonly registry: Registry;
   readonly ready: Readiness;
-}): Promise<Result<TelemetryServer, Fault<'PortTaken'>>> {
-  const app = fastify({ requestTimeout: 5_000, bodyLimit: 1_024 });
-  app.get('/healthz', () => 'ok\n');
-  app.get('/readyz', async (_, reply) => {
-    const missing = await options.ready();
-    return reply.code(missing.length === 0 ? 200 : 503).send(missing.length === 0 ? 'ok\n' : `${missing.join('\n')}\n`);
-  });
-  app.get('/metrics', async (_, reply) =>
-    reply.header('content-type', options.registry.contentType).send(await options.registry.metrics()),
-  );
-  try {
-    await app.listen({ host: options.host, port: options.port });
-  } catch (error) {
-    await app.close();
-    return fail('PortTaken', `telemetry cannot listen on ${options.host}:${options.port}: ${errorMessage(error)}`);
-  }
-  const address = app.server.address();
+  /** Threads beside the main one that must turn, asked twice a second. The same cells mean the same thread. */
+  readonly threads?: () => readonly Thread[];
+  readonly log: Logger;
+}
+
+/** The build renames the file. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** A worker that died: a moment, so that one which cannot live costs little. */
+const RESTART_MS = 1_000;
+
+export async function startTelemetry(options: TelemetryOptions): Promise<Result<TelemetryServer, Fault<'PortTaken'>>> {
+  const { host, registry, log } = options;
+  const cells = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
+  const main: Thread = { name: 'the main thread', patienceMs: MAIN_PATIENCE_MS, cells, at: 0 };
+  const answers: Readonly<Record<Subject, () => Promise<Answer>>> = {
+    // One at a time, however often a late one is asked for again.
+    ready: shared(() => readiness(options.ready), 0),
+    metrics: async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+  };
+  let worker: Worker | undefined;
+  let watched: readonly Thread[] = [];
+  let closed = false;
+  const tell = (message: FromMain): void => worker?.postMessage(message);
+
+  const start = (port: number): Promise<Result<number, Fault<'PortTaken'>>> =>
+    new Promise((resolve) => {
+      const started = new Worker(WORKER, {
+        workerData: { host, port } satisfies WorkerSettings,
+        resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB },
+      });
+      let bound = port;
+      worker = started;
+      watched = [];
+      started.on('message', (message: ToMain) => {
+        if (message.kind === 'ask') {
+          void answered(answers[message.subject]).then((answer) => tell({ kind: 'answer', id: message.id, answer }));
+        } else if (message.kind === 'listening') {
+          bound = message.port;
+          resolve(ok(message.port));
+        } else {
+          void started.terminate();
+          resolve(fail('PortTaken', `telemetry cannot listen on ${host}:${port}: ${message.message}`));
+        }
+      });
+      started.on('error', (error) => log.error({ error: errorMessage(error) }, 'telemetry thread failed'));
+      started.once('exit', () => {
+        if (worker !== started) return;
+        worker = undefined;
+        resolve(fail('PortTaken', `telemetry cannot listen on ${host}:${port}: its thread ended`));
+        if (!closed && timer) setTimeout(() => void (closed || start(bound)), RESTART_MS).unref();
+      });
+    });
+
+  let timer: NodeJS.Timeout | undefined;
+  const first = await start(options.port);
+  if (!first.ok) return first;
+  timer = setInterval(() => {
+    cells[0] = (cells[0] ?? 0) + 1;
+    const threads = [main, ...(options.threads?.() ?? [])];
+    if (threads.length === watched.length && threads.every((thread, at) => thread.cells === watched[at]?.cells)) return;
+    watched = threads;
+    tell({ kind: 'watch', threads });
+  }, LOOK_MS).unref();
   return ok({
-    port: typeof address === 'object' && address ? address.port : options.port,
-    close: () => app.close(),
+    port: first.value,
+    close: async () => {
+      closed = true;
+      clearInterval(timer);
+      await worker?.terminate();
+    },
   });
 }
+
+async function readiness(ready: Readiness): Promise<Answer> {
+  const missing = await ready();
+  const body = missing.length === 0 ? 'ok\n' : `${missing.join('\n')}\n`;
+  return { status: missing.length === 0 ? 200 : 503, type: 'text/plain; charset=utf-8', body };
+}
+
+/** A question that throws is an answer too: nobody waits for the deadline. */
+const answered = (ask: () => Promise<Answer>): Promise<Answer> =>
+  ask().catch((error: unknown) => ({
+    status: 500,
+    type: 'text/plain; charset=utf-8',
+    body: `${errorMessage(error)}\n`,
+  }));

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
@@ -171,7 +172,8 @@ test('a machine that the farm does not know gets not one packet, and no token', 
   expect(heard).toEqual([PC_MAC.replaceAll(':', '')]);
   socket.close();
 
-  expect((await a.http(`/boot/config.cpio?mac=${UNKNOWN_MAC}`)).status).toBe(404);
+  for (const path of ['/boot', '/boot/config', '/boot/config.cpio', '/boot/file/lab/0/lab.vmlinuz'])
+    await expect(a.http(`${path}?mac=${UNKNOWN_MAC}`)).rejects.toThrow('fetch failed');
   const forged = { current: 1, keys: new Map([[1, Buffer.alloc(32, 8)]]) };
   const login = client.login(a.stream, tokenFor(versions[0] as Version, forged));
   await expect(login).rejects.toMatchObject({ packet: { type: 'REFUSE', code: 'TokenInvalid' } });
@@ -196,6 +198,65 @@ test('a copy of another digest is not served, and the status says which it has',
     const other = await from.attach(a.stream, await from.login(a.stream, tokenFor(wanted)), { role: 'standby' });
     expect(patternMismatch(await other.read(0, 4_096), 4_096)).toBeUndefined();
   });
+});
+
+/** The path goes as it is written: no client makes it a good one. */
+async function fetchFile(path: string, mac = PC_MAC): Promise<string> {
+  const question = get({ host: ADDRESS, port: a.config.ports.http, path: `/boot/file/${path}?mac=${mac}` });
+  const [answer] = await once(question, 'response');
+  const body: Buffer[] = await answer.toArray();
+  return `${answer.statusCode} ${Buffer.concat(body)}`;
+}
+const NO_FILE = /^404 no such file for this machine here/;
+
+test('over HTTP a device gets kernel and initrd of its own version, and nothing else of all that lies there', async () => {
+  expect(await fetchFile('lab/0/lab.vmlinuz')).toBe('200 kernel');
+  expect(await fetchFile('lab/0/lab.initrd')).toBe('200 initrd');
+  const names = [
+    'lab.raw',
+    'LAB.RAW',
+    'lab.1.initrd',
+    '..%2flab.raw',
+    '%2e%2e%2flab.raw',
+    '.%2flab.initrd',
+    'lab.initrd%00',
+  ];
+  const tooMuch = [
+    'lab/1/lab.1.raw',
+    'lab/1/lab.1.initrd',
+    'lab/00/lab.initrd',
+    'lab/0x0/lab.initrd',
+    'LAB/0/lab.initrd',
+  ];
+  for (const path of [...names.map((name) => `lab/0/${name}`), ...tooMuch])
+    expect(await fetchFile(path)).toMatch(NO_FILE);
+  for (const path of ['lab/0/../0/lab.raw', 'lab/0//lab.raw', '../file/lab/0/lab.raw', '%2e%2e/lab.raw'])
+    expect(await fetchFile(path)).toMatch(/^404 /);
+  expect(await fetchFile('lab/0/lab.initrd', '')).toMatch(NO_FILE);
+});
+
+test('a device that may not boot gets no file: of a disabled vDisk, of another site, disabled itself', async () => {
+  const lyon = { name: 'lyon', site: 'lyon', vdisk: 'lab', class: 'Production', template: {} } as const;
+  const { sites, collections, vdisks } = snapshot();
+  const both = [...sites, { name: 'lyon', boot: aBoot() }];
+  await farm.project(snapshot({ sites: both, collections: [...collections, lyon] }));
+  const macs = { away: '52:54:00:00:00:31', off: '52:54:00:00:00:32' };
+  const more = [
+    aDevice({ name: 'pc-away', macs: [macs.away], collection: 'lyon' }),
+    aDevice({ name: 'pc-off', macs: [macs.off], enabled: false }),
+  ];
+  must(await addDevices(farm.database, more, { source: 'command', who: 'test' }));
+  for (const mac of Object.values(macs)) {
+    await until('it is known', async () => (await a.http(`/boot/config?mac=${mac}`)).status === 403);
+    expect(await fetchFile('lab/0/lab.initrd', mac)).toMatch(NO_FILE);
+  }
+  await farm.project(snapshot({ vdisks: vdisks.map((vdisk) => ({ ...vdisk, enabled: false })) }));
+  await until('the vDisk is disabled', async () => (await a.http(`/boot/config?mac=${PC_MAC}`)).status === 403);
+  for (const name of ['lab.raw', 'lab.vmlinuz', 'lab.initrd'])
+    expect(await fetchFile(`lab/0/${name}`)).toMatch(NO_FILE);
+  for (const { name } of more) must(await removeDevice(farm.database, name, { source: 'command', who: 'test' }));
+  await farm.project(snapshot());
+  await until('all is as before', async () => (await a.http(`/boot/config?mac=${PC_MAC}`)).status === 200);
 });
 
 test('a file that changes under its devices is no longer given out; they go on when the right one is back', async () => {
@@ -324,7 +385,7 @@ test('SIGTERM: its device is told where to go, it waits for that, and ends with 
   );
   a.child.kill('SIGTERM');
   expect(await moved).toEqual({ ...b.stream, state: 'Streaming' });
-  expect(await (await a.telemetry('/readyz')).text()).toContain('draining');
+  await until('it says so', async () => (await (await a.telemetry('/readyz')).text()).includes('draining'));
   expect(await a.status()).toMatchObject({ state: 'Draining', devices: 1 });
   expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
   expect(a.child.exitCode).toBeNull();

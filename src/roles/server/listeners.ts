@@ -9,11 +9,14 @@ import type { FarmData } from '../../farm/data.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
+import { counterAt } from '../../stream/counters.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
+import { STREAM_PATIENCE_MS } from '../../telemetry/limits.ts';
+import type { Thread } from '../../telemetry/turns.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
 import type { Disks } from './disks.ts';
@@ -73,7 +76,14 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
     start: (thrown: Thrown) => Promise<Result<T, Fault>>,
     onStarted?: (value: T) => Promise<void>,
   ) => new Listener(name, start, log, onStarted);
-  return {
+  const threads = (): readonly Thread[] =>
+    (listeners.stream.value?.threads() ?? []).map((cells, index) => ({
+      name: `stream thread ${index}`,
+      patienceMs: STREAM_PATIENCE_MS,
+      cells,
+      at: counterAt('turns'),
+    }));
+  const listeners: Listeners = {
     stream: listener(
       'stream',
       (thrown) =>
@@ -97,6 +107,7 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         address,
         port: ports.http,
         decide: (machine) => decide(boot, machine),
+        lookUp: (machine) => lookUp(boot, machine),
         token: (decision, mac) => bootToken(boot, decision, mac),
         servers: () => httpServers(view.snapshot, site, { host: address, port: ports.http }),
         file: (vdisk, version, name) => copies.find(vdisk, version)?.files.get(name),
@@ -153,7 +164,10 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         port: ports.telemetry,
         registry: metrics.registry,
         ready: options.ready,
+        threads,
+        log,
       }),
     ),
   };
+  return listeners;
 }

@@ -178,6 +178,7 @@ export class FarmServer {
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       bufferFault: this.#listeners.stream.value?.bufferFault,
+      clockFault: this.#listeners.peers.value?.clockFault(),
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,
       copies: this.#copies.reports,

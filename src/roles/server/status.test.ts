@@ -15,6 +15,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   snapshot: aSnapshot(),
   dataFault: undefined,
   listenerFaults: [],
+  clockFault: undefined,
   journalEntries: 0,
   stores: [],
   copies: [],
@@ -22,6 +23,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
 });
 const site = (boot: Partial<Boot>) => aSnapshot({ sites: [{ name: 'default', boot: aBoot(boot) }] });
 const taken = { code: 'PortTaken', message: 'UDP port 69 is taken' };
+const skewed = { code: 'ClockSkew', advisory: true, message: 'the clock of server node-a is 7.0 s behind' } as const;
 const notLoaded = { code: 'NotLoaded', message: 'the replica holds no farm yet' } as const;
 
 test.each([
@@ -40,6 +42,7 @@ test.each([
     faults: [notLoaded],
   },
   { what: 'lives on its last snapshot', more: { dataFault: notLoaded }, state: 'Streaming', faults: [] },
+  { what: 'has a wrong clock', more: { clockFault: skewed }, state: 'Streaming', faults: [skewed] },
   { what: 'lacks a port', more: { listenerFaults: [taken] }, state: 'Streaming', faults: [taken] },
 ])('a server that $what says so', ({ more, state, faults }) => {
   expect(serverStatus(facts(more))).toMatchObject({ state, faults });

@@ -24,6 +24,8 @@ export interface StatusFacts {
   readonly listenerFaults: readonly Fault[];
   /** The stream's socket buffers are smaller than asked for. */
   readonly bufferFault?: Fault | undefined;
+  /** This server's clock, against those of its peers. */
+  readonly clockFault: ServerFault | undefined;
   readonly journalEntries: number;
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
@@ -32,7 +34,7 @@ export interface StatusFacts {
 export function serverStatus(facts: StatusFacts): ServerStatus {
   const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
-  const differs = httpPortFault(snapshot, config);
+  const advisory = [httpPortFault(snapshot, config), facts.clockFault, bufferFaultOf(facts)].flatMap((fault) => fault ?? []);
   return {
     name: config.name,
     instance,
@@ -47,14 +49,14 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...bufferFaults(facts)],
+    faults: [...servingFaults(facts), ...advisory],
     stores,
     copies,
   };
 }
 
-const bufferFaults = ({ bufferFault }: Pick<StatusFacts, 'bufferFault'>): readonly ServerFault[] =>
-  bufferFault ? [{ ...bufferFault, advisory: true }] : [];
+const bufferFaultOf = ({ bufferFault }: Pick<StatusFacts, 'bufferFault'>): ServerFault | undefined =>
+  bufferFault && { ...bufferFault, advisory: true };
 
 /** Those that keep devices from being served. */
 function servingFaults({

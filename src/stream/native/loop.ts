@@ -134,6 +134,7 @@ export class Loop {
     let ticked = 0;
     while (!this.#stopped) {
       this.#libc.ppoll(this.#at + POLL, 2, this.#at + TIMEOUT, 0);
+      count(this.#options.counters, 'turns');
       let now = performance.now();
       const words = this.#words;
       if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0)

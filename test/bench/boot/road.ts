@@ -69,6 +69,7 @@ must(
     address,
     port: ports.http,
     decide: async () => ok(decision),
+    lookUp: async () => ok(decision),
     token: () => {
       const expires = Math.floor(Date.now() / 1_000) + 3_600;
       return sealBootToken(ring, { ...ref, device: device.name, mac, site, expires });

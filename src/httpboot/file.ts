@@ -1,0 +1,78 @@
+/** A file as an HTTP answer, or the range of it that was asked for; one open file from its size to its last byte, whatever is renamed meanwhile. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Gate } from '../net/gate.ts';
+import { READ_AHEAD_BYTES, READS_AT_ONCE } from './limits.ts';
+import { parseRange } from './range.ts';
+
+const reads = new Gate(READS_AT_ONCE);
+
+/** False when the file is not there (any more), and nothing was answered. */
+export async function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  sent: (bytes: number) => void,
+): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return false;
+  const size = await sizeOf(file);
+  const range = size === undefined ? 'unsatisfiable' : parseRange(request.headers.range, size);
+  if (size === undefined || size === 0 || range === 'unsatisfiable') {
+    await file.close();
+    if (size === undefined) return false;
+    if (range === 'unsatisfiable') reply.code(416).header('content-range', `bytes */${size}`);
+    await reply.send('');
+    return true;
+  }
+  const { start, end } = range === 'whole' ? { start: 0, end: size - 1 } : range;
+  reply
+    .type('application/octet-stream')
+    .header('accept-ranges', 'bytes')
+    .header('content-length', end - start + 1);
+  if (range !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`);
+  sent(end - start + 1);
+  await reply.send(streamOf(file, start, end, request.ip));
+  return true;
+}
+
+/** A chunk is read when the machine has taken the one before, and when it is the machine's turn. */
+function streamOf(file: FileHandle, start: number, end: number, source: string): Readable {
+  let at = start;
+  return new Readable({
+    highWaterMark: READ_AHEAD_BYTES,
+    read() {
+      const length = Math.min(READ_AHEAD_BYTES, end + 1 - at);
+      if (length === 0) {
+        this.push(null);
+        return;
+      }
+      const read = async (): Promise<Buffer> => {
+        if (this.destroyed) return Buffer.alloc(0); // it left while it waited
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(length), 0, length, at);
+        return buffer.subarray(0, bytesRead);
+      };
+      reads.run(source, read).then(
+        (bytes) => {
+          at += bytes.length;
+          if (bytes.length > 0) this.push(bytes);
+          else this.destroy(new Error('the file is shorter than it was'));
+        },
+        (error) => this.destroy(error),
+      );
+    },
+    destroy(error, done) {
+      file.close().then(
+        () => done(error),
+        () => done(error),
+      );
+    },
+  });
+}
+
+/** Undefined for what is no file. */
+async function sizeOf(file: FileHandle): Promise<number | undefined> {
+  const stats = await file.stat().catch(() => undefined);
+  return stats?.isFile() ? stats.size : undefined;
+}
