@@ -42,7 +42,7 @@ static void tags_are_siphash_2_4_128(void) {
 /* A whole packet of each type that a server sends. Gives its length. */
 static size_t sample(uint8_t *out, uint8_t type) {
     static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
-        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
+        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43 + 16}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
         {PONG, 48}, {LIST, 24 + 40 + 16}, {MOVE, 56}, {UNKNOWN, 32}, {BYE, 40}};
     for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
         if (LENGTHS[i].type != type) continue;
@@ -52,6 +52,7 @@ static size_t sample(uint8_t *out, uint8_t type) {
         put32(out + 4, 77);
         if (type == TICKET) {
             put64(out + 64, 1 << 20);
+            put32(out + 72, 512);
             put16(out + 78, 9);
             put16(out + 84, 1);
         }
@@ -172,6 +173,12 @@ static void configurations(void) {
         {"token=AAEC\nservers=10.0.0.1:0\n", false},
         {"token=AAEC\nservers=10.0.0.1:70000\n", false},
         {"token=AAEC\nservers=ten.example:6910\n", false},
+        {"token=AAEC\nservers=[fd00::1]:6910\n", false},
+        {"token=AAEC\nservers=10.0.0.1:69x\n", false},
+        {"token=AAEC\nservers=10.0.0.1:4294967297\n", false},
+        {"token=AAEC\nservers=,,:,10.0.0.1:\n", false},
+        {"token=AAEC\nservers=\n", false},
+        {"token=AAEC\nservers=ten.example:6910,[fd00::1]:6910,10.0.0.1:6910,10.0.0.1.2:1,300.0.0.1:1,\n", true},
         {"servers=10.0.0.1:6910\n", false},
         {"token=AAEC\n", false},
         {"", false}};
@@ -181,6 +188,39 @@ static void configurations(void) {
         CHECK(config_parse(&config, CASES[i].text, strlen(CASES[i].text), message, sizeof message) == CASES[i].good, "case %zu", i);
     config_parse(&config, CASES[0].text, strlen(CASES[0].text), message, sizeof message);
     CHECK(config.servers == 2 && config.server[1].port == 6911 && config.token_bytes == 3 && config.token[2] == 2, "what it says");
+}
+
+/* Whatever the farm sends: the client takes what it can use, and says what it cannot. */
+static void what_cannot_be_used_is_left_out(void) {
+    static const struct { unsigned good, bad; } CASES[] = {{1, 0}, {20, 0}, {21, 0}, {256, 0}, {1, 1}, {19, 1}, {20, 5}, {0, 3}};
+    static char text[CONFIG_BYTES];
+    struct config config;
+    char message[128];
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int n = snprintf(text, sizeof text, "token=AAEC\nservers=");
+        for (unsigned k = 0; k < CASES[i].bad; k++) n += snprintf(text + n, sizeof text - (size_t)n, "server-%u.example:6910,", k);
+        for (unsigned k = 0; k < CASES[i].good; k++) n += snprintf(text + n, sizeof text - (size_t)n, "10.0.0.%u:6910,", k);
+        const unsigned taken = CASES[i].good < MAX_SERVERS ? CASES[i].good : MAX_SERVERS;
+        CHECK(config_parse(&config, text, (size_t)n, message, sizeof message) == (taken > 0), "%u good: %s", CASES[i].good, message);
+        CHECK(config.servers == taken, "%u good and %u bad: %u taken", CASES[i].good, CASES[i].bad, config.servers);
+        CHECK(config.left_out == CASES[i].good - taken + CASES[i].bad, "%u left out", config.left_out);
+        if (CASES[i].bad > 0) CHECK(strcmp(config.first_left_out, "server-0.example:6910") == 0, "%s", config.first_left_out);
+    }
+}
+
+static void random_configurations_do_no_harm(void) {
+    static const char BASE[] = "version=1\ntoken=AAEC\nservers=10.0.0.1:6910,ten.example:6910\nhttp=http://10.0.0.1:8069\nmac=52:54:00:00:00:01\nuuid=4c4c4544-0042\n";
+    for (unsigned i = 0; i < RANDOM_PACKETS / 10; i++) {
+        struct config config;
+        char message[128];
+        const size_t n = (size_t)random() % sizeof BASE;
+        char *exact = malloc(n ? n : 1);
+        memcpy(exact, BASE, n);
+        for (long changes = random() % 6; changes > 0 && n > 0; changes--) exact[(size_t)random() % n] = "=,:\n[]/.0x\0"[random() % 11];
+        config_parse(&config, exact, n, message, sizeof message);
+        CHECK(config.servers <= MAX_SERVERS && config.https <= MAX_SERVERS, "seed %d", SEED);
+        free(exact);
+    }
 }
 
 int main(void) {
@@ -193,5 +233,7 @@ int main(void) {
     windows();
     standbys_spread();
     configurations();
+    what_cannot_be_used_is_left_out();
+    random_configurations_do_no_harm();
     return report();
 }
