@@ -23,7 +23,7 @@ import {
   type SessionEvent,
   type SessionInfo,
   type Settings,
-} from './session.ts';
+} from './shard.ts';
 import { siphash } from './siphash.ts';
 import type { Report, Transport, TransportFault } from './transport.ts';
 
@@ -93,15 +93,21 @@ export class StreamServer {
 
   constructor(options: StreamServerOptions) {
     this.#options = options;
-    const { ring, site, mode } = options;
-    this.#settings = { ring: ring(), disks: [], servers: [], listVersion: 0, state: 'Streaming', loadPercent: 0 };
+    const { ring, mode } = options;
+    this.#settings = {
+      ring: ring(),
+      disks: [],
+      servers: [],
+      listVersion: 0,
+      state: 'Streaming',
+      loadPercent: 0,
+      refused: new Set(),
+    };
     this.#login = {
       sip: siphash,
       ring,
-      site,
       mode,
       wallMs: Date.now,
-      draining: () => this.#settings.state === 'Draining',
       decide: options.login,
     };
   }
@@ -175,6 +181,14 @@ export class StreamServer {
   /** The servers of the site, as LIST says them; `listVersion` grows with each change. */
   setServers(listVersion: number, servers: readonly ServerEntry[]): Promise<void> {
     return this.#set({ listVersion, servers });
+  }
+
+  /**
+   * Devices that may not read any more: their READs and PINGs are answered by Revoked, their ATTACHes and renewals by REFUSE. Replaces the last
+   * call's. A first login stays the role's decision. Resolves when no thread reads for them.
+   */
+  setRefused(devices: ReadonlySet<string>): Promise<void> {
+    return this.#set({ refused: new Set(devices) });
   }
 
   /** What PONG says of the server. */
