@@ -39,6 +39,50 @@ static void tags_are_siphash_2_4_128(void) {
     CHECK(!signed_by(tag, 15, key), "too short for a tag");
 }
 
+/* One value of test/golden/stream-keys.txt, which the server's tests make again. Gives its bytes. */
+static size_t golden(const char *name, uint8_t *out, size_t room) {
+    char key[32], hex[2 * MAX_PACKET_BYTES];
+    size_t n = 0;
+    FILE *file = fopen("../test/golden/stream-keys.txt", "r");
+    while (file != NULL && n == 0 && fscanf(file, "%31s %4095s", key, hex) == 2)
+        if (strcmp(key, name) == 0) sodium_hex2bin(out, room, hex, strlen(hex), NULL, &n, NULL);
+    if (file != NULL) fclose(file);
+    CHECK(n > 0, "%s is in the golden file", name);
+    return n;
+}
+
+static void keys_and_renewal_are_the_servers(void) {
+    uint8_t secret[32], own[32], server[32], old[32], attach[16], session[32], login[16], wanted[MAX_PACKET_BYTES], made[MAX_PACKET_BYTES];
+    uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES], token[40];
+    golden("clientSecret", secret, sizeof secret);
+    golden("clientShare", own, sizeof own);
+    golden("serverShare", server, sizeof server);
+    golden("oldSessionKey", old, sizeof old);
+    CHECK(login_keys(session, login, secret, own, server, NULL), "a first login");
+    CHECK(golden("loginSessionKey", wanted, sizeof wanted) == 32 && memcmp(wanted, session, 32) == 0, "its session key");
+    CHECK(golden("loginLoginKey", wanted, sizeof wanted) == 16 && memcmp(wanted, login, 16) == 0, "its login key");
+    CHECK(login_keys(session, login, secret, own, server, old), "a renewal");
+    CHECK(golden("renewalSessionKey", wanted, sizeof wanted) == 32 && memcmp(wanted, session, 32) == 0, "its session key");
+    CHECK(golden("renewalLoginKey", wanted, sizeof wanted) == 16 && memcmp(wanted, login, 16) == 0, "its login key");
+    attach_key(attach, old);
+    CHECK(golden("oldAttachKey", wanted, sizeof wanted) == 16 && memcmp(wanted, attach, 16) == 0, "the attach key");
+
+    memset(nonce, 4, sizeof nonce);
+    memset(cookie, 5, sizeof cookie);
+    for (uint8_t i = 0; i < sizeof token; i++) token[i] = i;
+    const size_t n = packet_login(made, nonce, cookie, LOGIN_RENEW, own, token, sizeof token);
+    sign(made, n, attach);
+    CHECK(golden("renewalLogin", wanted, sizeof wanted) == n && memcmp(wanted, made, n) == 0, "LOGIN of a renewal");
+
+    struct packet p;
+    size_t bytes = golden("renewalTicket", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, login) && p.ticket_bytes == 50 && p.entries == 1, "its TICKET");
+    bytes = golden("refuseSigned", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, attach) && p.code == BUSY && p.retry_ms == 700, "a signed REFUSE");
+    bytes = golden("refuseUnsigned", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && !signed_by(wanted, bytes, attach), "a REFUSE without a tag");
+}
+
 /* A whole packet of each type that a server sends. Gives its length. */
 static size_t sample(uint8_t *out, uint8_t type) {
     static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
@@ -227,6 +271,7 @@ int main(void) {
     if (sodium_init() < 0) return 1;
     hkdf_is_rfc_5869();
     tags_are_siphash_2_4_128();
+    keys_and_renewal_are_the_servers();
     packets();
     random_bytes_do_no_harm();
     timers();
