@@ -1,11 +1,9 @@
 #include "edge.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -14,10 +12,7 @@
 #include "address.h"
 #include "device.h"
 #include "http.h"
-
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
+#include "memory.h"
 
 enum {
     BATCH = 32,
@@ -101,30 +96,15 @@ static uint16_t segment_of(const struct entry *server) {
     return (uint16_t)(segment < GRAIN ? GRAIN : segment);
 }
 
-/* A client that waits for memory would wait for itself: everything it needs is in memory before the first read. */
-static void stay_in_memory(void) {
-    const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        if (write(fd, "-1000", 5) < 0) {} /* only root may; a test need not be */
-        close(fd);
+/* Asked and answered between two looks at the network: reads go on. */
+static void fresh_token(int64_t now) {
+    struct fresh_token fresh;
+    if (session_wants_token(&edge->session, now)) {
+        on_say(NULL, NULL, "asks for a fresh boot token");
+        send(edge->options->http, "?", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* unheard: the session asks again */
     }
-    mlockall(MCL_CURRENT | MCL_FUTURE);
-    prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-    prctl(PR_SET_NAME, "bootfarm-stream");
-}
-
-/* Blocks for 2 s a server at most, which costs nothing: without a token nothing is read. */
-static void fetch_token(void) {
-    char text[4096], message[128];
-    struct config fresh;
-    struct identity *identity = edge->options->identity;
-    on_say(NULL, NULL, "asks for a fresh boot token");
-    const int n = http_boot_config(edge->options->config, text, sizeof text);
-    if (n > 0 && config_parse(&fresh, text, (size_t)n, message, sizeof message)) {
-        memcpy(identity->token, fresh.token, fresh.token_bytes);
-        identity->token_bytes = fresh.token_bytes;
-    } else nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    session_token(&edge->session, now_us());
+    if (recv(edge->options->http, &fresh, sizeof fresh, MSG_DONTWAIT) == sizeof fresh)
+        session_token(&edge->session, fresh.token, fresh.token_bytes, fresh.manifest, now);
 }
 
 static bool start(const struct edge_options *options) {
@@ -136,7 +116,7 @@ static bool start(const struct edge_options *options) {
     if (edge->network < 0) return false;
     if (setsockopt(edge->network, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    stay_in_memory();
+    stay_in_memory("bootfarm-stream");
     const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(&options->config->server[0]);
     const struct effects effects = {NULL, on_send, on_filled, on_say, on_random};
     session_init(&edge->session, &effects, options->identity, segment, now_us());
@@ -152,15 +132,17 @@ int edge_run(const struct edge_options *options) {
         take_packets(now); /* before the timers, or a server is blamed for our own sleep */
         session_tick(&edge->session, now);
         device_write(&edge->device, now);
-        if (session_wants_token(&edge->session, now)) fetch_token();
+        fresh_token(now);
         if (!edge->told_ready && edge->session.current != NONE) {
             edge->told_ready = true;
             if (options->ready >= 0 && write(options->ready, "r", 1) < 0) return 1;
         }
         const int64_t wait = session_wake(&edge->session, now) - now;
         const struct timespec timeout = {.tv_nsec = wait * 1000};
-        struct pollfd fds[2] = {{.fd = edge->network, .events = POLLIN}, {.fd = options->device, .events = room ? POLLIN : 0}};
-        if (ppoll(fds, 2, &timeout, NULL) < 0 && errno != EINTR) return 1;
+        struct pollfd fds[3] = {{.fd = edge->network, .events = POLLIN},
+                                {.fd = options->device, .events = room ? POLLIN : 0},
+                                {.fd = options->http, .events = POLLIN}};
+        if (ppoll(fds, 3, &timeout, NULL) < 0 && errno != EINTR) return 1;
         now = now_us();
         take_packets(now);
         device_write(&edge->device, now);

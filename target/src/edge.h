@@ -7,6 +7,7 @@ struct edge_options {
     struct config *config;
     struct identity *identity; /* shared with the parent */
     int device;                /* the kernel's end of NBD is behind this socket */
+    int http;                  /* bootfarm-http answers here: http.h */
     int ready;                 /* written to once: the disk is known and a server serves it. −1: nobody waits */
     int console;               /* for people; −1: none */
     uint16_t segment_bytes;    /* 0: from the path's MTU */

@@ -30,15 +30,17 @@ void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_b
 #define INFO(text) (const uint8_t *)(text), sizeof(text) - 1
 
 bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32],
-                const uint8_t server_share[32]) {
-    uint8_t shared[32], salt[64], out[48];
+                const uint8_t server_share[32], const uint8_t *renewed) {
+    uint8_t shared[32], salt[96], out[48];
     if (crypto_scalarmult(shared, secret, server_share) != 0) return false;
     memcpy(salt, own_share, 32);
     memcpy(salt + 32, server_share, 32);
-    hkdf(out, sizeof out, shared, sizeof shared, salt, sizeof salt, INFO("bootfarm session 1"));
+    if (renewed != NULL) memcpy(salt + 64, renewed, 32);
+    hkdf(out, sizeof out, shared, sizeof shared, salt, renewed != NULL ? 96 : 64, INFO("bootfarm session 1"));
     memcpy(session_key, out, 32);
     memcpy(login_key, out + 32, 16);
     sodium_memzero(shared, sizeof shared);
+    sodium_memzero(salt, sizeof salt);
     sodium_memzero(out, sizeof out);
     return true;
 }

@@ -12,9 +12,10 @@ struct traffic_keys {
 void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes,
           const uint8_t *info, size_t info_bytes);
 
-/* False when the server's share is no usable point. */
+/* False when the server's share is no usable point. renewed: the session key that is renewed, 32 bytes, which only a server that opens the
+ * old ticket knows; NULL at a first login, which is anonymous. */
 bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32],
-                const uint8_t server_share[32]);
+                const uint8_t server_share[32], const uint8_t *renewed);
 void attach_key(uint8_t key[16], const uint8_t session_key[32]);
 void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], const uint8_t client_nonce[16],
                   const uint8_t server_nonce[16], uint64_t instance);

@@ -33,6 +33,16 @@ void link_attach(struct session *s, int index, uint8_t role, int64_t now) {
     send_attach(s, l, now);
 }
 
+/* The session that is there runs on until the server itself has said, signed, that there is another. */
+static void rejoin(struct session *s, struct link *l, int64_t now) {
+    if (l->rejoining || (l->rejoined_us > 0 && now - l->rejoined_us < REJOIN_US)) return;
+    l->rejoining = true;
+    l->rejoined_us = now;
+    l->tries = 0;
+    s->effects.random(s->effects.context, l->nonce, sizeof l->nonce);
+    send_attach(s, l, now);
+}
+
 static void send_signed(struct session *s, struct link *l, uint8_t *bytes, size_t n) {
     sign(bytes, n, l->keys.client_tag);
     s->effects.send(s->effects.context, &l->server, bytes, n);
@@ -63,12 +73,20 @@ void link_ask_list(struct session *s, int index, int64_t now) {
     s->list_us = now + PING_IDLE_US;
 }
 
+/* Nobody answered who knows the session key. */
+static void not_attached(struct session *s, int index, int64_t now) {
+    const bool hinted = s->links[index].hinted;
+    session_leave(s, index, hinted ? "says that the ticket of this machine does not open" : NULL, 0, now);
+    if (hinted) session_ticket_refused(s, false, now);
+}
+
 void link_tick(struct session *s, int index, int64_t now) {
     struct link *l = &s->links[index];
-    if (l->state == ATTACHING && now >= l->next_us) {
+    if ((l->state == ATTACHING || l->rejoining) && now >= l->next_us) {
         if (++l->tries < ATTACH_TRIES) send_attach(s, l, now);
-        else session_leave(s, index, NULL, 0, now);
-        return;
+        else if (l->rejoining) l->rejoining = false;
+        else not_attached(s, index, now);
+        if (l->state != UP) return;
     }
     if (link_silent(l, LEAVE_AFTER_US, now)) {
         session_leave(s, index, "was silent for 500 ms", 0, now);
@@ -94,13 +112,19 @@ static void attached(struct session *s, int index, const struct packet *p, const
         drop(s, DROP_SIZE);
         return;
     }
+    if (l->state == UP) { /* restarted: nothing that it was asked is answered any more */
+        reads_forget(s, index);
+        s->effects.say(s->effects.context, &l->server, "was restarted");
+    }
     l->keys = keys;
     l->session = p->session;
     l->mode = p->mode;
     l->segment_bytes = p->segment_bytes;
     l->number = 0;
+    l->heard_number = p->number;
+    l->heard_mask = 0;
     l->asks = 0;
-    l->pinged = l->owes = false;
+    l->pinged = l->owes = l->rejoining = l->hinted = false;
     l->fails = 0;
     l->state = UP;
     l->heard_us = l->waiting_us = now;
@@ -111,9 +135,25 @@ static void attached(struct session *s, int index, const struct packet *p, const
     session_attached(s, index, now);
 }
 
+/* An unsigned refusal is a hint: whoever can open the ticket signs, and may answer yet. */
+static void refused(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    struct link *l = &s->links[index];
+    if (!session_refusal_signed(s, bytes, n)) {
+        drop(s, DROP_TAG);
+        l->hinted |= p->code == TICKET_INVALID && l->state == ATTACHING;
+        return;
+    }
+    int64_t pause = PROBE_MAX_US;
+    if (p->code == UNKNOWN_DEVICE) pause <<= l->fails < 4 ? l->fails : 4;
+    session_refusal(s, &l->server, p);
+    session_leave(s, index, NULL, session_retry(p, pause < RETRY_MAX_US ? pause : RETRY_MAX_US), now);
+    if (p->code == TICKET_INVALID) session_ticket_refused(s, true, now);
+    if (p->code == UNKNOWN_DEVICE) session_refused(s, now);
+}
+
 static void handshake(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
     struct link *l = &s->links[index];
-    if (l->state != ATTACHING || sodium_memcmp(p->nonce, l->nonce, NONCE_BYTES) != 0) {
+    if ((l->state != ATTACHING && !l->rejoining) || sodium_memcmp(p->nonce, l->nonce, NONCE_BYTES) != 0) {
         drop(s, DROP_LATE);
         return;
     }
@@ -126,12 +166,9 @@ static void handshake(struct session *s, int index, const struct packet *p, cons
     case ATTACHED:
         attached(s, index, p, bytes, n, now);
         break;
-    case REFUSE: {
-        session_refusal(s, &l->server, p);
-        session_leave(s, index, NULL, (p->retry_ms > 0 ? (int64_t)p->retry_ms * 1000 : PROBE_MAX_US), now);
-        if (p->code == TICKET_INVALID && s->current == NONE) session_relogin(s, now);
+    case REFUSE:
+        refused(s, index, p, bytes, n, now);
         break;
-    }
     default:
         break;
     }
@@ -143,6 +180,20 @@ static void pong(struct session *s, int index, const struct packet *p, int64_t n
     l->pinged = false;
     l->ping_us = now + (index == s->current ? PING_IDLE_US : jitter(s, PING_STANDBY_US));
     s->list_wanted |= p->list_version != s->identity->servers.version;
+}
+
+/* What was captured and is sent again would else keep a dead server alive. DATA needs an open request instead. */
+static bool first_time(struct link *l, uint64_t number) {
+    if (number > l->heard_number) {
+        const uint64_t ahead = number - l->heard_number;
+        l->heard_mask = (ahead < 64 ? l->heard_mask << ahead : 0) | (ahead <= 64 ? UINT64_C(1) << (ahead - 1) : 0);
+        l->heard_number = number;
+        return true;
+    }
+    const uint64_t behind = l->heard_number - number;
+    if (behind == 0 || behind > 64 || (l->heard_mask >> (behind - 1) & 1) != 0) return false;
+    l->heard_mask |= UINT64_C(1) << (behind - 1);
+    return true;
 }
 
 static void receive(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
@@ -162,12 +213,16 @@ static void receive(struct session *s, int index, const struct packet *p, const 
     if (p->type == UNKNOWN) {
         const bool ours = reads_asked(s, index, p->number, p->tag) ||
                           (l->pinged && p->number == l->ping_number && sodium_memcmp(p->tag, l->ping_tag, TAG_BYTES) == 0);
-        if (ours) session_leave(s, index, "was restarted", 1, now);
+        if (ours) rejoin(s, l, now); /* whoever sees our packets can say so: a hint */
         else drop(s, DROP_TAG);
         return;
     }
     if (!signed_by(bytes, n, l->keys.server_tag)) {
         drop(s, DROP_TAG);
+        return;
+    }
+    if (!first_time(l, p->number)) {
+        drop(s, DROP_REPLAYED);
         return;
     }
     l->heard_us = l->waiting_us = now;
@@ -176,7 +231,8 @@ static void receive(struct session *s, int index, const struct packet *p, const 
         reads_wait(s, index, p, now);
         break;
     case READ_ERROR:
-        session_leave(s, index, p->code == 3 ? "serves this disk no longer" : "cannot read its copy", PROBE_MAX_US, now);
+        session_leave(s, index, p->code == REVOKED ? "may not serve this machine any longer" : "cannot read its copy", PROBE_MAX_US, now);
+        if (p->code == REVOKED) session_refused(s, now);
         break;
     case PONG:
         pong(s, index, p, now);

@@ -2,10 +2,11 @@
  * bootfarm-client: makes the farm's disk appear as /dev/nbd0 and keeps it there.
  *
  *   caller ── waits for the disk ──► exits 0
- *      └─ parent: holds what must survive a client (struct identity), brings it back, writes the status file
+ *      └─ parent: holds what must survive a client (struct identity), brings both back, writes the status file
+ *            ├─ http: http.c
  *            └─ client: edge.c
  *
- * Parent and client block every signal: a signal in the middle of a read would end the root file system. Both names begin with an @, by
+ * All block every signal: a signal in the middle of a read would end the root file system. Their names begin with an @, by
  * which systemd knows what must live until the end of a shutdown (systemd: "Storage daemons for the root file system").
  */
 #include <errno.h>
@@ -26,10 +27,12 @@
 #include <unistd.h>
 
 #include "edge.h"
+#include "http.h"
+#include "memory.h"
 #include "nbd.h"
 #include "status.h"
 
-enum { CONFIG_BYTES = 8192, MAX_READ_KIB = 256, REQUEST_PATIENCE_MS = 1000, RECONFIGURE_TRIES = 500, STATUS_MS = 1000 };
+enum { MAX_READ_KIB = 256, REQUEST_PATIENCE_MS = 1000, RECONFIGURE_TRIES = 500, STATUS_MS = 1000 };
 
 static const char USAGE[] =
     "usage: bootfarm-client [options]\n"
@@ -49,14 +52,19 @@ struct options {
 };
 
 static bool read_config(const char *path, struct config *config) {
-    static char text[CONFIG_BYTES];
-    char message[128] = "";
+    static char text[CONFIG_BYTES + 1];
+    char message[192] = "";
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
     if (fd >= 0) close(fd);
     if (n < 0) fprintf(stderr, "bootfarm-client: %s: %s\n", path, strerror(errno));
-    else if (config_parse(config, text, (size_t)n, message, sizeof message)) return true;
-    else fprintf(stderr, "bootfarm-client: %s: %s\n", path, message);
+    else if (n > CONFIG_BYTES) fprintf(stderr, "bootfarm-client: %s is longer than %d bytes\n", path, CONFIG_BYTES);
+    else if (config_parse(config, text, (size_t)n, message, sizeof message)) {
+        if (config->left_out > 0)
+            fprintf(stderr, "bootfarm-client: %s: %u servers left out, the first is %s: only IPv4 addresses with a port are used, and %d of them\n",
+                    path, config->left_out, config->first_left_out, MAX_SERVERS);
+        return true;
+    } else fprintf(stderr, "bootfarm-client: %s: %s\n", path, message);
     return false;
 }
 
@@ -66,21 +74,30 @@ static struct identity *new_identity(const struct config *config) {
     memcpy(identity->token, config->token, config->token_bytes);
     identity->token_bytes = config->token_bytes;
     snprintf(identity->device, sizeof identity->device, "%s", config->mac);
-    for (unsigned i = 0; i < config->servers; i++)
-        if (config->server[i].family == 4) identity->servers.entries[identity->servers.count++] = config->server[i];
-    if (identity->servers.count > 0) return identity;
-    fprintf(stderr, "bootfarm-client: no server of the boot configuration has an IPv4 address\n");
-    return NULL;
+    memcpy(identity->manifest, config->manifest, sizeof identity->manifest);
+    memcpy(identity->servers.entries, config->server, config->servers * sizeof *config->server);
+    identity->servers.count = config->servers;
+    return identity;
+}
+
+/* What fetches boot tokens, on one end of `pair`. */
+static pid_t start_http(const struct config *config, const int pair[2]) {
+    const pid_t pid = fork();
+    if (pid != 0) return pid;
+    close(pair[0]); /* ours and the client's: when both are gone, so are we */
+    _exit(http_run(pair[1], config));
 }
 
 /* A client on one end of a new socket pair; the other end is for the kernel. */
-static pid_t start_client(const struct options *o, struct config *config, struct identity *identity, int ready, int *kernel_end) {
+static pid_t start_client(const struct options *o, struct config *config, struct identity *identity, const int http[2], int ready,
+                          int *kernel_end) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
     const pid_t pid = fork();
     if (pid == 0) {
         close(pair[1]);
-        const struct edge_options options = {config, identity, pair[0], ready, o->console, o->segment};
+        close(http[1]);
+        const struct edge_options options = {config, identity, pair[0], http[0], ready, o->console, o->segment};
         _exit(edge_run(&options));
     }
     close(pair[0]);
@@ -136,12 +153,14 @@ static int reconnect_kernel(const struct options *o, int kernel_end) {
 
 /* Never returns but for an error before the disk is there: brings the client back whenever it is gone. */
 static int parent(const struct options *o, struct config *config, struct identity *identity, int told) {
-    int ready[2], kernel_end = -1;
+    int ready[2], http[2], kernel_end = -1;
     sigset_t child_gone;
     sigemptyset(&child_gone);
     sigaddset(&child_gone, SIGCHLD);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, http) != 0) return 1;
+    pid_t fetcher = start_http(config, http);
     if (pipe2(ready, O_CLOEXEC) != 0) return 1;
-    pid_t client = start_client(o, config, identity, ready[1], &kernel_end);
+    pid_t client = start_client(o, config, identity, http, ready[1], &kernel_end);
     close(ready[1]);
     char byte;
     if (client < 0 || read(ready[0], &byte, 1) != 1) return 1;
@@ -153,7 +172,7 @@ static int parent(const struct options *o, struct config *config, struct identit
         kill(client, SIGKILL);
         return 1;
     }
-    mlockall(MCL_CURRENT | MCL_FUTURE);
+    stay_in_memory("bootfarm-parent");
     status_write(o->folder, "status", identity, true);
     if (write(told, "c", 1) < 0) return 1;
     close(told);
@@ -164,9 +183,10 @@ static int parent(const struct options *o, struct config *config, struct identit
             client = 0;
             if (o->kernel >= 0 && WIFEXITED(how)) return WEXITSTATUS(how); /* the test closed its end */
         }
+        if (fetcher <= 0 || waitpid(fetcher, NULL, WNOHANG) == fetcher) fetcher = start_http(config, http);
         if (client <= 0) {
             identity->counters.restarts++;
-            client = start_client(o, config, identity, -1, &kernel_end);
+            client = start_client(o, config, identity, http, -1, &kernel_end);
             if (client > 0) {
                 if (reconnect_kernel(o, kernel_end) < 0) kill(client, SIGKILL); /* another try with the next one */
                 close(kernel_end);

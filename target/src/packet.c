@@ -27,16 +27,16 @@ static bool parse_ticket(const uint8_t *b, size_t n, struct packet *p) {
     if (n != 88u + p->ticket_bytes + (size_t)p->entries * ENTRY_BYTES + TAG_BYTES) return false;
     p->ticket = b + 88;
     p->entry_bytes = b + 88 + p->ticket_bytes;
-    return p->disk_bytes > 0 && p->disk_bytes % 512 == 0;
+    return p->disk_bytes > 0 && p->disk_bytes % 512 == 0 && (p->block_bytes == 512 || p->block_bytes == 4096);
 }
 
 static bool parse_refuse(const uint8_t *b, size_t n, struct packet *p) {
-    if (n < 40) return false;
+    if (n < 40 + TAG_BYTES) return false;
     p->code = get16(b + 32);
     p->text_bytes = get16(b + 34);
     p->retry_ms = get32(b + 36);
     p->text = (const char *)b + 40;
-    return p->text_bytes <= MAX_TEXT_BYTES && n == 40u + p->text_bytes;
+    return p->text_bytes <= MAX_TEXT_BYTES && n == 40u + p->text_bytes + TAG_BYTES;
 }
 
 static bool parse_attached(const uint8_t *b, size_t n, struct packet *p) {
@@ -145,7 +145,7 @@ size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, u
     put16(out + 54, flags);
     memcpy(out + 56, share, SHARE_BYTES);
     memcpy(out + 88, token, token_bytes);
-    return 88u + token_bytes;
+    return 88u + token_bytes + ((flags & LOGIN_RENEW) != 0 ? TAG_BYTES : 0);
 }
 
 size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,

@@ -27,6 +27,7 @@ enum {
 enum mode { TRUSTED = 1, AUTHENTICATED = 2 };
 enum role { SERVE = 0, STANDBY = 1 };
 enum refusal { TOKEN_INVALID = 1, TOKEN_EXPIRED, UNKNOWN_DEVICE, NO_COPY, NO_SERVER, BUSY, TICKET_INVALID, DRAINING, OFFLINE };
+enum read_error { BAD_RANGE = 1, READ_FAILED, REVOKED };
 enum server_state { STATE_UNKNOWN = 0, STREAMING, STATE_DRAINING, UNREACHABLE };
 enum { LOGIN_RENEW = 1, LOGIN_REDIRECTED = 2 };
 enum { READ_HEDGED = 1 };
@@ -84,7 +85,8 @@ struct packet {
 bool packet_parse(const uint8_t *bytes, size_t n, struct packet *packet);
 struct entry entry_parse(const uint8_t *bytes);
 
-/* Each writes a whole packet into out (MAX_PACKET_BYTES) and gives its length; those with a tag leave its 16 bytes for the caller to sign. */
+/* Each writes a whole packet into out (MAX_PACKET_BYTES) and gives its length; those with a tag leave its 16 bytes for the caller to sign.
+ * A LOGIN has one when its flags say LOGIN_RENEW. */
 size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
                     const uint8_t *token, uint16_t token_bytes);
 size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,

@@ -2,9 +2,10 @@
 #include "session.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
-const char *const DROP_NAMES[DROPS] = {"malformed", "stranger", "session", "tag", "size", "late", "duplicate", "answerTag"};
+const char *const DROP_NAMES[DROPS] = {"malformed", "stranger", "session", "tag", "size", "late", "duplicate", "answerTag", "replayed"};
 
 void drop(struct session *s, enum drop reason) { s->identity->counters.drops[reason]++; }
 
@@ -21,13 +22,25 @@ static void say(struct session *s, const struct entry *server, const char *text)
 
 void session_refusal(struct session *s, const struct entry *server, const struct packet *p) {
     char text[MAX_TEXT_BYTES + 1];
-    memcpy(text, p->text, p->text_bytes);
+    for (unsigned i = 0; i < p->text_bytes; i++) text[i] = (p->text[i] & 0x7f) < ' ' || p->text[i] == 0x7f ? ' ' : p->text[i];
     text[p->text_bytes] = '\0';
-    say(s, server, text);
+    say(s, server, text); /* a line of the console is one line, whoever wrote it */
+}
+
+bool session_refusal_signed(const struct session *s, const uint8_t *bytes, size_t n) {
+    uint8_t key[16];
+    if (s->identity->ticket_bytes == 0) return false;
+    attach_key(key, s->identity->session_key);
+    return signed_by(bytes, n, key);
+}
+
+int64_t session_retry(const struct packet *p, int64_t otherwise) {
+    const int64_t us = (int64_t)p->retry_ms * 1000;
+    return us == 0 ? otherwise : us < RETRY_MAX_US ? us : RETRY_MAX_US;
 }
 
 static int link_of(const struct session *s, const struct entry *server) {
-    for (int i = 0; i < MAX_SERVERS; i++)
+    for (int i = 0; i < LINKS; i++)
         if (s->links[i].server.family != 0 && entry_same(&s->links[i].server, server)) return i;
     return NONE;
 }
@@ -36,7 +49,7 @@ static int link_of(const struct session *s, const struct entry *server) {
 static int link_for(struct session *s, const struct entry *server) {
     const int found = link_of(s, server);
     if (found != NONE) return found;
-    for (int i = 0; i < MAX_SERVERS; i++) {
+    for (int i = 0; i < LINKS; i++) {
         struct link *l = &s->links[i];
         if (l->server.family != 0) continue;
         *l = (struct link){.server = *server};
@@ -54,7 +67,7 @@ static void forget_unlisted(struct session *s, int link) {
 /* Links for the servers of the list. */
 static void take_list(struct session *s, int64_t now) {
     const struct server_list *list = &s->identity->servers;
-    for (int i = 0; i < MAX_SERVERS; i++) forget_unlisted(s, i);
+    for (int i = 0; i < LINKS; i++) forget_unlisted(s, i);
     for (unsigned i = 0; i < list->count; i++) {
         const bool known = link_of(s, &list->entries[i]) != NONE;
         const int at = link_for(s, &list->entries[i]);
@@ -86,8 +99,11 @@ static void make_current(struct session *s, int link, int64_t now) {
 void session_attached(struct session *s, int link, int64_t now) {
     struct link *l = &s->links[link];
     const int old = s->current;
-    if (old == NONE) {
-        for (int i = 0; i < MAX_SERVERS; i++)
+    s->identity->counters.refused = false;
+    if (!s->login.renew) s->login.state = LOGGED_IN; /* the ticket opens: no other is asked for */
+    if (old == link) reads_pump(s, now);
+    else if (old == NONE) {
+        for (int i = 0; i < LINKS; i++)
             if (s->links[i].fails == 0) s->links[i].next_us = now; /* the others waited for the one that was preferred */
         make_current(s, link, now);
     } else if (s->moving == link) {
@@ -119,7 +135,7 @@ void session_leave(struct session *s, int link, const char *why, int64_t retry_u
     reads_forget(s, link);
     l->state = AWAY;
     l->asks = 0;
-    l->pinged = l->owes = false;
+    l->pinged = l->owes = l->rejoining = l->hinted = false;
     l->fails++;
     l->next_us = now + jitter(s, retry_us > 0 ? retry_us : pause < PROBE_MAX_US ? pause : PROBE_MAX_US);
     if (s->moving == link) s->moving = NONE;
@@ -148,7 +164,7 @@ void session_listed(struct session *s, const struct packet *p, int64_t now) {
 static int next_standby(const struct session *s, int64_t now) {
     int best = NONE;
     uint64_t best_weight = 0;
-    for (int i = 0; i < MAX_SERVERS; i++) {
+    for (int i = 0; i < LINKS; i++) {
         const struct link *l = &s->links[i];
         if (l->server.family == 0 || i == s->current || l->state != AWAY || now < l->next_us) continue;
         if (l->server.state == STATE_DRAINING) continue;
@@ -184,6 +200,11 @@ static void login_send(struct session *s, int64_t now) {
     const uint16_t flags = (uint16_t)((login->renew ? LOGIN_RENEW : 0) | (login->redirected ? LOGIN_REDIRECTED : 0));
     const size_t n = packet_login(bytes, login->nonce, login->cookie, flags, login->share, login->renew ? id->ticket : id->token,
                                   login->renew ? id->ticket_bytes : id->token_bytes);
+    if (login->renew) {
+        uint8_t key[16];
+        attach_key(key, id->session_key);
+        sign(bytes, n, key);
+    }
     login->next_us = now + jitter(s, LOGIN_AGAIN_US << login->tries);
     s->effects.send(s->effects.context, &login->server, bytes, n);
 }
@@ -213,27 +234,72 @@ static void login_pause(struct session *s, int64_t us, int64_t now) {
     s->login.next_us = now + jitter(s, us);
 }
 
-static void login_want_token(struct session *s, int64_t now) {
+static void login_want_token(struct session *s, int64_t us, int64_t now) {
     s->login.state = WANTING;
-    s->login.next_us = now;
+    s->login.renew = false;
+    s->login.next_us = now + (us > 0 ? jitter(s, us) : 0);
 }
 
-void session_relogin(struct session *s, int64_t now) {
-    if (s->login.state != LOGGED_IN) return;
+/* The session runs on, and the ticket is good for as long again. */
+static void renew_later(struct session *s, int64_t now) {
+    s->login.state = LOGGED_IN;
     s->login.renew = false;
-    login_want_token(s, now);
+    s->identity->renew_us = now + jitter(s, RENEW_AGAIN_US);
+}
+
+/* The next time that a machine which holds a ticket asks for a boot token. */
+static void token_later(struct session *s, int64_t now) {
+    int64_t *pause = &s->login.token_pause_us;
+    login_want_token(s, *pause, now);
+    *pause = *pause * 2 < TOKEN_MAX_US ? *pause * 2 : TOKEN_MAX_US;
+}
+
+/* A login by a boot token is anonymous: in mode Authenticated it takes the place of no ticket that lives, or who stands on the path would
+ * only have to say that it does not open. */
+static bool may_log_in_anew(const struct session *s, int64_t now) {
+    const struct identity *id = s->identity;
+    return id->ticket_bytes == 0 || id->mode == TRUSTED || now >= id->ends_us;
+}
+
+static void want_token(struct session *s, int64_t us, int64_t now) {
+    if (s->login.state != LOGGED_IN && !s->login.renew) return; /* on the way already */
+    s->login.token_pause_us = TOKEN_MIN_US;
+    login_want_token(s, us, now);
+}
+
+void session_ticket_refused(struct session *s, bool proven, int64_t now) {
+    if (s->current != NONE) return;
+    if (proven) s->identity->ends_us = now;
+    want_token(s, 0, now);
+}
+
+void session_refused(struct session *s, int64_t now) {
+    if (s->current != NONE) return;
+    if (!s->identity->counters.refused)
+        say(s, NULL, "no server may serve this machine: are its device and vDisk known and enabled? It asks again and goes on by itself");
+    s->identity->counters.refused = true;
+    want_token(s, TOKEN_MIN_US, now);
+}
+
+/* Another disk under a mounted root: never. */
+static void another_disk(struct session *s, int64_t now) {
+    say(s, NULL, "the farm has another disk or version for this machine now: restart it to boot that");
+    token_later(s, now);
 }
 
 static void ticket(struct session *s, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
     struct identity *id = s->identity;
+    const bool renew = s->login.renew;
     uint8_t session_key[32], key[16];
-    if (!login_keys(session_key, key, s->login.secret, s->login.share, p->share) || !signed_by(bytes, n, key)) {
+    if (!login_keys(session_key, key, s->login.secret, s->login.share, p->share, renew ? id->session_key : NULL) ||
+        !signed_by(bytes, n, key)) {
         drop(s, DROP_TAG);
         return;
     }
-    const bool renewed = id->ticket_bytes > 0;
-    if (renewed && p->disk_bytes != id->disk_bytes) {
-        drop(s, DROP_SIZE); /* another disk under a mounted root: never */
+    if (id->disk_bytes > 0 && p->disk_bytes != id->disk_bytes) {
+        drop(s, DROP_SIZE);
+        if (renew) renew_later(s, now);
+        else another_disk(s, now);
         return;
     }
     id->ticket_bytes = 0; /* whoever dies in between logs in again */
@@ -243,27 +309,32 @@ static void ticket(struct session *s, const struct packet *p, const uint8_t *byt
     id->block_bytes = p->block_bytes;
     id->mode = p->mode;
     id->renew_us = now + RENEW_US;
+    id->ends_us = now + TICKET_US;
     struct server_list list;
     server_list_take(&list, p->entry_bytes, p->entries, p->list_version);
     if (list.count > 0) id->servers = list;
     id->ticket_bytes = p->ticket_bytes;
     s->login.state = LOGGED_IN;
+    s->login.renew = false;
     sodium_memzero(s->login.secret, sizeof s->login.secret);
     take_list(s, now);
     if (s->current != NONE) return;
     id->preferred = id->servers.entries[0];
-    for (int i = 0; i < MAX_SERVERS; i++) s->links[i].next_us = now + PREFER_US;
+    for (int i = 0; i < LINKS; i++) s->links[i].next_us = now + PREFER_US;
     const int first = link_of(s, &id->preferred);
     if (first != NONE && s->links[first].state == AWAY) link_attach(s, first, SERVE, now);
 }
 
-static void login_refused(struct session *s, const struct packet *p, int64_t now) {
+static void login_refused(struct session *s, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
+    if (s->login.renew && !session_refusal_signed(s, bytes, n)) {
+        drop(s, DROP_TAG); /* the true answer may come yet; if not, another server is asked */
+        return;
+    }
     session_refusal(s, &s->login.server, p);
-    if (s->login.renew) {
-        s->login.state = LOGGED_IN; /* the ticket is good for as long again */
-        s->identity->renew_us = now + RENEW_US / 28;
-    } else if (p->code == TOKEN_INVALID || p->code == TOKEN_EXPIRED || p->code == TICKET_INVALID) login_want_token(s, now);
-    else login_pause(s, p->retry_ms > 0 ? (int64_t)p->retry_ms * 1000 : REFUSED_US, now);
+    if (s->login.renew) renew_later(s, now);
+    else if (s->identity->ticket_bytes > 0) token_later(s, now);
+    else if (p->code == TOKEN_INVALID || p->code == TOKEN_EXPIRED || p->code == TICKET_INVALID) login_want_token(s, 0, now);
+    else login_pause(s, session_retry(p, REFUSED_US), now);
 }
 
 static void login_receive(struct session *s, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
@@ -278,14 +349,15 @@ static void login_receive(struct session *s, const struct packet *p, const uint8
         ticket(s, p, bytes, n, now);
         break;
     case REDIRECT:
-        if (p->server.family != 4 || ++login->redirects > MAX_REDIRECTS) login_pause(s, REFUSED_US, now);
+        if (login->renew) drop(s, DROP_MALFORMED); /* a renewal is never redirected, so no server said that */
+        else if (p->server.family != 4 || ++login->redirects > MAX_REDIRECTS) login_pause(s, REFUSED_US, now);
         else {
             login->redirected = true;
             login_start(s, &p->server, now);
         }
         break;
     case REFUSE:
-        login_refused(s, p, now);
+        login_refused(s, p, bytes, n, now);
         break;
     default:
         drop(s, DROP_MALFORMED);
@@ -298,11 +370,13 @@ static void login_tick(struct session *s, int64_t now) {
     case LOGGED_IN:
         if (now < s->identity->renew_us || s->current == NONE) break;
         login->renew = true;
+        login->asked = 1;
         login_start(s, &s->links[s->current].server, now);
         break;
     case ASKING:
         if (now < login->next_us) break;
         if (++login->tries < LOGIN_TRIES) login_send(s, now);
+        else if (login->renew && login->asked++ >= RENEW_SERVERS) renew_later(s, now);
         else login_next(s, now);
         break;
     case WANTING:
@@ -312,9 +386,35 @@ static void login_tick(struct session *s, int64_t now) {
     }
 }
 
-bool session_wants_token(const struct session *s, int64_t now) { return s->login.state == WANTING && now >= s->login.next_us; }
+bool session_wants_token(struct session *s, int64_t now) {
+    if (s->login.state != WANTING || now < s->login.next_us) return false;
+    s->login.next_us = now + TOKEN_TRY_US;
+    return true;
+}
 
-void session_token(struct session *s, int64_t now) { login_pause(s, TOKEN_FRESH_US, now); }
+void session_token(struct session *s, const uint8_t *token, uint16_t bytes, const char *manifest, int64_t now) {
+    struct identity *id = s->identity;
+    if (s->login.state != WANTING) return; /* its time was over */
+    const bool running = id->disk_bytes > 0;
+    if (bytes == 0 || bytes > sizeof id->token) {
+        if (running) token_later(s, now);
+        else login_pause(s, REFUSED_US, now);
+        return;
+    }
+    if (running && id->manifest[0] != 0 && manifest[0] != 0 && strcmp(id->manifest, manifest) != 0) {
+        another_disk(s, now);
+        return;
+    }
+    memcpy(id->token, token, bytes);
+    id->token_bytes = bytes;
+    snprintf(id->manifest, sizeof id->manifest, "%s", manifest);
+    if (may_log_in_anew(s, now)) {
+        login_pause(s, TOKEN_FRESH_US, now);
+        return;
+    }
+    for (int i = 0; i < LINKS; i++) s->links[i].next_us = s->links[i].state == AWAY ? now : s->links[i].next_us;
+    token_later(s, now); /* the farm knows this machine: it may take the ticket again */
+}
 
 void session_init(struct session *s, const struct effects *effects, struct identity *identity, uint16_t segment_bytes, int64_t now) {
     memset(s, 0, sizeof *s);
@@ -323,6 +423,7 @@ void session_init(struct session *s, const struct effects *effects, struct ident
     s->segment_bytes = segment_bytes;
     s->current = s->standby = s->moving = NONE;
     s->ticked_us = now;
+    s->login.token_pause_us = TOKEN_MIN_US;
     for (int i = 0; i < ASSEMBLIES; i++) s->assemblies[i].read = NONE;
     for (int i = 0; i < ASKS; i++) s->asks[i].assembly = NONE;
     take_list(s, now);
@@ -330,7 +431,7 @@ void session_init(struct session *s, const struct effects *effects, struct ident
         login_next(s, now);
         return;
     }
-    for (int i = 0; i < MAX_SERVERS; i++) s->links[i].next_us = now + PREFER_US;
+    for (int i = 0; i < LINKS; i++) s->links[i].next_us = now + PREFER_US;
     const int first = link_of(s, &identity->preferred);
     if (first != NONE) link_attach(s, first, SERVE, now);
 }
@@ -356,13 +457,13 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
 void session_tick(struct session *s, int64_t now) {
     const int64_t gap = now - s->ticked_us;
     if (gap > PAUSED_US)
-        for (int i = 0; i < MAX_SERVERS; i++) {
+        for (int i = 0; i < LINKS; i++) {
             const int64_t since = s->links[i].waiting_us + gap;
             s->links[i].waiting_us = since < now ? since : now;
         }
     s->ticked_us = now;
     login_tick(s, now);
-    for (int i = 0; i < MAX_SERVERS; i++) {
+    for (int i = 0; i < LINKS; i++) {
         struct link *l = &s->links[i];
         if (l->server.family == 0) continue;
         link_tick(s, i, now);
@@ -383,10 +484,10 @@ static void sooner(int64_t *wake, int64_t us) {
 int64_t session_wake(const struct session *s, int64_t now) {
     int64_t wake = now + PAUSED_US / 2; /* tells our own pauses from a server's silence */
     if (s->login.state != LOGGED_IN) sooner(&wake, s->login.next_us);
-    for (int i = 0; i < MAX_SERVERS; i++) {
+    for (int i = 0; i < LINKS; i++) {
         const struct link *l = &s->links[i];
         if (l->server.family == 0) continue;
-        if (l->state == ATTACHING || (l->state == AWAY && s->standby == NONE)) sooner(&wake, l->next_us);
+        if (l->state == ATTACHING || l->rejoining || (l->state == AWAY && s->standby == NONE)) sooner(&wake, l->next_us);
         if (l->state != UP) continue;
         sooner(&wake, l->ping_us);
         if (!l->owes) continue;
@@ -399,6 +500,6 @@ int64_t session_wake(const struct session *s, int64_t now) {
 }
 
 void session_bye(struct session *s) {
-    for (int i = 0; i < MAX_SERVERS; i++)
+    for (int i = 0; i < LINKS; i++)
         if (s->links[i].state == UP) link_bye(s, i, 0);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config.h"
 #include "keys.h"
 #include "packet.h"
 #include "rtt.h"
@@ -31,18 +32,27 @@ enum {
     ATTACH_TRIES = 3,
     PROBE_MIN_US = 100000,
     PROBE_MAX_US = 5000000,
+    REJOIN_US = 1000000, /* an UNKNOWN is a hint that anybody on the path can make: at most one new ATTACH for it in this time */
     PREFER_US = 200000, /* what the server that was named first gets as a start before the others are asked too */
     LOGIN_AGAIN_US = 250000,
     LOGIN_TRIES = 3,
     REFUSED_US = 1000000, /* where a refusal names no time */
+    RETRY_MAX_US = 60000000, /* whatever time a refusal names: 32 bits of milliseconds are 49 days */
+    RENEW_SERVERS = 3,       /* asked for a renewal, one after the other, before it is tried again later */
     TOKEN_FRESH_US = 100000, /* so that a token refused again and again is no loop */
+    TOKEN_TRY_US = 15000000, /* a fresh token comes within HTTP_DEADLINE_MS, or whoever fetches it was killed */
+    TOKEN_MIN_US = 5000000,  /* a machine that is refused asks again, for ever, */
+    TOKEN_MAX_US = 60000000, /* with back-off */
+    LINKS = MAX_SERVERS + 3, /* the list, and what may have left it: the one that serves, its stand-by and where it moves to */
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
     MAX_REDIRECTS = 4,
 };
-/* Half of the 7 days that a ticket lives. */
-#define RENEW_US (INT64_C(302400) * 1000000)
+/* A ticket lives 7 days and is renewed at half of them; a renewal that fails is tried again each 3 hours. */
+#define TICKET_US (INT64_C(604800) * 1000000)
+#define RENEW_US (TICKET_US / 2)
+#define RENEW_AGAIN_US (RENEW_US / 28)
 
-enum drop { DROP_MALFORMED, DROP_STRANGER, DROP_SESSION, DROP_TAG, DROP_SIZE, DROP_LATE, DROP_DUPLICATE, DROP_ANSWER_TAG, DROPS };
+enum drop { DROP_MALFORMED, DROP_STRANGER, DROP_SESSION, DROP_TAG, DROP_SIZE, DROP_LATE, DROP_DUPLICATE, DROP_ANSWER_TAG, DROP_REPLAYED, DROPS };
 extern const char *const DROP_NAMES[DROPS];
 
 /* Written by the client, read by its parent, which shows them. */
@@ -50,6 +60,7 @@ struct counters {
     uint64_t reads, bytes, retransmissions, hedges, failovers, moves, restarts, drops[DROPS];
     int64_t longest_stall_us;
     struct entry current, standby; /* family 0: none */
+    bool refused; /* no server may serve this device now */
 };
 
 /* What must outlive a killed client process: lies in memory that its parent shares. */
@@ -59,7 +70,8 @@ struct identity {
     uint8_t mode;
     uint32_t block_bytes;
     uint64_t disk_bytes;
-    int64_t renew_us;
+    int64_t renew_us, ends_us;
+    char manifest[MANIFEST_TEXT]; /* of the version that is mounted; empty: the server names none */
     struct entry preferred;
     struct server_list servers;
     struct counters counters;
@@ -83,7 +95,10 @@ struct link {
     enum link_state state;
     uint8_t role, mode;
     unsigned tries, fails;
-    int64_t next_us; /* AWAY: when to attach; ATTACHING: when to ask again */
+    int64_t next_us; /* AWAY: when to attach; ATTACHING or rejoining: when to ask again */
+    bool hinted;     /* somebody says that the ticket does not open */
+    bool rejoining;  /* UP, and attaching anew: somebody says that the server was restarted */
+    int64_t rejoined_us;
     uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES];
     uint32_t session;
     uint64_t number;
@@ -92,6 +107,7 @@ struct link {
     struct rtt rtt;
     struct window window;
     unsigned asks;
+    uint64_t heard_number, heard_mask; /* of its signed packets: the highest, and which of the 64 before it came */
     bool owes;          /* something was sent after its last word, be it answered by another server since */
     int64_t waiting_us; /* since when: its silence */
     int64_t heard_us, ping_us;
@@ -135,8 +151,9 @@ struct login {
     enum { LOGGED_IN, ASKING, PAUSED, WANTING } state;
     bool renew, redirected;
     unsigned tries, redirects, at; /* at: whose turn it is */
+    unsigned asked;                /* servers, for this renewal */
     struct entry server;
-    int64_t next_us;
+    int64_t next_us, token_pause_us;
     uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES], secret[32], share[SHARE_BYTES];
 };
 
@@ -144,7 +161,7 @@ struct session {
     struct effects effects;
     struct identity *identity;
     struct login login;
-    struct link links[MAX_SERVERS];
+    struct link links[LINKS];
     int current, standby, moving; /* places in links */
     bool list_wanted;
     int64_t list_us, ticked_us;
@@ -159,9 +176,10 @@ struct session {
 
 /* identity: of an earlier client, or zero but for token, servers and device. segment_bytes: the most data that one DATA packet may carry. */
 void session_init(struct session *s, const struct effects *effects, struct identity *identity, uint16_t segment_bytes, int64_t now_us);
-/* The token was refused: put a fresh one into the identity and say so by session_token. */
-bool session_wants_token(const struct session *s, int64_t now_us);
-void session_token(struct session *s, int64_t now_us);
+/* True once for each try: a fresh boot token is to be fetched, and session_token told what came. */
+bool session_wants_token(struct session *s, int64_t now_us);
+/* bytes 0: no server gave one. manifest: of the version that it is for, or empty. */
+void session_token(struct session *s, const uint8_t *token, uint16_t bytes, const char *manifest, int64_t now_us);
 void session_receive(struct session *s, const struct entry *from, const uint8_t *bytes, size_t n, int64_t now_us);
 /* Timers. Give it every packet that waits first, or a server is blamed for our own sleep. */
 void session_tick(struct session *s, int64_t now_us);
@@ -181,7 +199,13 @@ void drop(struct session *s, enum drop reason);
 void session_refusal(struct session *s, const struct entry *server, const struct packet *p);
 void session_leave(struct session *s, int link, const char *why, int64_t retry_us, int64_t now_us);
 void session_attached(struct session *s, int link, int64_t now_us);
-void session_relogin(struct session *s, int64_t now_us);
+/* The ticket does not open any more, or so it is said; proven: by one who opened it. */
+void session_ticket_refused(struct session *s, bool proven, int64_t now_us);
+/* The last server that was left has said that this device may not read. */
+void session_refused(struct session *s, int64_t now_us);
+/* Whether a REFUSE is of one who knows the session key: all others are hints. */
+bool session_refusal_signed(const struct session *s, const uint8_t *bytes, size_t n);
+int64_t session_retry(const struct packet *p, int64_t otherwise_us);
 void session_listed(struct session *s, const struct packet *p, int64_t now_us);
 void session_move(struct session *s, int link, const struct packet *p, int64_t now_us);
 int64_t jitter(struct session *s, int64_t us);

@@ -39,10 +39,54 @@ static void tags_are_siphash_2_4_128(void) {
     CHECK(!signed_by(tag, 15, key), "too short for a tag");
 }
 
+/* One value of test/golden/stream-keys.txt, which the server's tests make again. Gives its bytes. */
+static size_t golden(const char *name, uint8_t *out, size_t room) {
+    char key[32], hex[2 * MAX_PACKET_BYTES];
+    size_t n = 0;
+    FILE *file = fopen("../test/golden/stream-keys.txt", "r");
+    while (file != NULL && n == 0 && fscanf(file, "%31s %4095s", key, hex) == 2)
+        if (strcmp(key, name) == 0) sodium_hex2bin(out, room, hex, strlen(hex), NULL, &n, NULL);
+    if (file != NULL) fclose(file);
+    CHECK(n > 0, "%s is in the golden file", name);
+    return n;
+}
+
+static void keys_and_renewal_are_the_servers(void) {
+    uint8_t secret[32], own[32], server[32], old[32], attach[16], session[32], login[16], wanted[MAX_PACKET_BYTES], made[MAX_PACKET_BYTES];
+    uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES], token[40];
+    golden("clientSecret", secret, sizeof secret);
+    golden("clientShare", own, sizeof own);
+    golden("serverShare", server, sizeof server);
+    golden("oldSessionKey", old, sizeof old);
+    CHECK(login_keys(session, login, secret, own, server, NULL), "a first login");
+    CHECK(golden("loginSessionKey", wanted, sizeof wanted) == 32 && memcmp(wanted, session, 32) == 0, "its session key");
+    CHECK(golden("loginLoginKey", wanted, sizeof wanted) == 16 && memcmp(wanted, login, 16) == 0, "its login key");
+    CHECK(login_keys(session, login, secret, own, server, old), "a renewal");
+    CHECK(golden("renewalSessionKey", wanted, sizeof wanted) == 32 && memcmp(wanted, session, 32) == 0, "its session key");
+    CHECK(golden("renewalLoginKey", wanted, sizeof wanted) == 16 && memcmp(wanted, login, 16) == 0, "its login key");
+    attach_key(attach, old);
+    CHECK(golden("oldAttachKey", wanted, sizeof wanted) == 16 && memcmp(wanted, attach, 16) == 0, "the attach key");
+
+    memset(nonce, 4, sizeof nonce);
+    memset(cookie, 5, sizeof cookie);
+    for (uint8_t i = 0; i < sizeof token; i++) token[i] = i;
+    const size_t n = packet_login(made, nonce, cookie, LOGIN_RENEW, own, token, sizeof token);
+    sign(made, n, attach);
+    CHECK(golden("renewalLogin", wanted, sizeof wanted) == n && memcmp(wanted, made, n) == 0, "LOGIN of a renewal");
+
+    struct packet p;
+    size_t bytes = golden("renewalTicket", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, login) && p.ticket_bytes == 50 && p.entries == 1, "its TICKET");
+    bytes = golden("refuseSigned", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, attach) && p.code == BUSY && p.retry_ms == 700, "a signed REFUSE");
+    bytes = golden("refuseUnsigned", wanted, sizeof wanted);
+    CHECK(packet_parse(wanted, bytes, &p) && !signed_by(wanted, bytes, attach), "a REFUSE without a tag");
+}
+
 /* A whole packet of each type that a server sends. Gives its length. */
 static size_t sample(uint8_t *out, uint8_t type) {
     static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
-        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
+        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43 + 16}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
         {PONG, 48}, {LIST, 24 + 40 + 16}, {MOVE, 56}, {UNKNOWN, 32}, {BYE, 40}};
     for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
         if (LENGTHS[i].type != type) continue;
@@ -52,6 +96,7 @@ static size_t sample(uint8_t *out, uint8_t type) {
         put32(out + 4, 77);
         if (type == TICKET) {
             put64(out + 64, 1 << 20);
+            put32(out + 72, 512);
             put16(out + 78, 9);
             put16(out + 84, 1);
         }
@@ -172,6 +217,12 @@ static void configurations(void) {
         {"token=AAEC\nservers=10.0.0.1:0\n", false},
         {"token=AAEC\nservers=10.0.0.1:70000\n", false},
         {"token=AAEC\nservers=ten.example:6910\n", false},
+        {"token=AAEC\nservers=[fd00::1]:6910\n", false},
+        {"token=AAEC\nservers=10.0.0.1:69x\n", false},
+        {"token=AAEC\nservers=10.0.0.1:4294967297\n", false},
+        {"token=AAEC\nservers=,,:,10.0.0.1:\n", false},
+        {"token=AAEC\nservers=\n", false},
+        {"token=AAEC\nservers=ten.example:6910,[fd00::1]:6910,10.0.0.1:6910,10.0.0.1.2:1,300.0.0.1:1,\n", true},
         {"servers=10.0.0.1:6910\n", false},
         {"token=AAEC\n", false},
         {"", false}};
@@ -183,15 +234,51 @@ static void configurations(void) {
     CHECK(config.servers == 2 && config.server[1].port == 6911 && config.token_bytes == 3 && config.token[2] == 2, "what it says");
 }
 
+/* Whatever the farm sends: the client takes what it can use, and says what it cannot. */
+static void what_cannot_be_used_is_left_out(void) {
+    static const struct { unsigned good, bad; } CASES[] = {{1, 0}, {20, 0}, {21, 0}, {256, 0}, {1, 1}, {19, 1}, {20, 5}, {0, 3}};
+    static char text[CONFIG_BYTES];
+    struct config config;
+    char message[128];
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int n = snprintf(text, sizeof text, "token=AAEC\nservers=");
+        for (unsigned k = 0; k < CASES[i].bad; k++) n += snprintf(text + n, sizeof text - (size_t)n, "server-%u.example:6910,", k);
+        for (unsigned k = 0; k < CASES[i].good; k++) n += snprintf(text + n, sizeof text - (size_t)n, "10.0.0.%u:6910,", k);
+        const unsigned taken = CASES[i].good < MAX_SERVERS ? CASES[i].good : MAX_SERVERS;
+        CHECK(config_parse(&config, text, (size_t)n, message, sizeof message) == (taken > 0), "%u good: %s", CASES[i].good, message);
+        CHECK(config.servers == taken, "%u good and %u bad: %u taken", CASES[i].good, CASES[i].bad, config.servers);
+        CHECK(config.left_out == CASES[i].good - taken + CASES[i].bad, "%u left out", config.left_out);
+        if (CASES[i].bad > 0) CHECK(strcmp(config.first_left_out, "server-0.example:6910") == 0, "%s", config.first_left_out);
+    }
+}
+
+static void random_configurations_do_no_harm(void) {
+    static const char BASE[] = "version=1\ntoken=AAEC\nservers=10.0.0.1:6910,ten.example:6910\nhttp=http://10.0.0.1:8069\nmac=52:54:00:00:00:01\nuuid=4c4c4544-0042\n";
+    for (unsigned i = 0; i < RANDOM_PACKETS / 10; i++) {
+        struct config config;
+        char message[128];
+        const size_t n = (size_t)random() % sizeof BASE;
+        char *exact = malloc(n ? n : 1);
+        memcpy(exact, BASE, n);
+        for (long changes = random() % 6; changes > 0 && n > 0; changes--) exact[(size_t)random() % n] = "=,:\n[]/.0x\0"[random() % 11];
+        config_parse(&config, exact, n, message, sizeof message);
+        CHECK(config.servers <= MAX_SERVERS && config.https <= MAX_SERVERS, "seed %d", SEED);
+        free(exact);
+    }
+}
+
 int main(void) {
     if (sodium_init() < 0) return 1;
     hkdf_is_rfc_5869();
     tags_are_siphash_2_4_128();
+    keys_and_renewal_are_the_servers();
     packets();
     random_bytes_do_no_harm();
     timers();
     windows();
     standbys_spread();
     configurations();
+    what_cannot_be_used_is_left_out();
+    random_configurations_do_no_harm();
     return report();
 }

@@ -19,12 +19,16 @@ static struct server {
     uint32_t session;
     uint64_t number, instance;
     struct traffic_keys keys;
-    unsigned reads, pings, byes, logins, lists;
+    unsigned reads, pings, byes, logins, lists, attaches;
     uint16_t login_flags;
 } servers[FARM];
 /* What every server says of all. */
 static uint32_t list_version;
-static bool listed[FARM], renewals_refused;
+static bool listed[FARM], revoked, forgets, unsigned_refusals;
+static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY } renewals; /* what is answered to a renewal */
+static unsigned tokens; /* fetched over HTTP */
+static uint16_t token_given; /* bytes; 0: none is */
+static const char *manifest_given;
 
 static struct {
     int64_t at;
@@ -32,6 +36,7 @@ static struct {
     size_t n;
     uint8_t bytes[MAX_PACKET_BYTES];
 } queue[QUEUE];
+static int queued; /* places behind it are free: an hour without packets costs nothing */
 
 static struct session *s;
 static struct identity identity;
@@ -52,6 +57,7 @@ static void arrive(int from, const uint8_t *bytes, size_t n, int64_t delay) {
         queue[i].from = from;
         queue[i].n = n;
         memcpy(queue[i].bytes, bytes, n);
+        if (i >= queued) queued = i + 1;
         return;
     }
 }
@@ -78,17 +84,36 @@ static unsigned put_list(uint8_t *out) {
     return count;
 }
 
-static void on_login(int index, const uint8_t *bytes) {
+/* By the attach key, or with zeros where a tag belongs, as of somebody who does not know it. */
+static void refuse(int index, const uint8_t *bytes, uint16_t code, const char *why, bool tagged) {
+    uint8_t out[MAX_PACKET_BYTES] = {REFUSE, 1}, key[16];
+    const size_t text = strlen(why), n = 40 + text + TAG_BYTES;
+    memcpy(out + 16, bytes + 16, 16);
+    put16(out + 32, code);
+    put16(out + 34, (uint16_t)text);
+    put32(out + 36, UINT32_MAX); /* 49 days */
+    memcpy(out + 40, why, text);
+    attach_key(key, session_key);
+    if (tagged) sign(out, n, key);
+    arrive(index, out, n, TRIP_US);
+}
+
+static void on_login(int index, const uint8_t *bytes, size_t n_bytes) {
     uint8_t out[MAX_PACKET_BYTES] = {TICKET, 1}, secret[32], key[16];
     servers[index].logins++;
     servers[index].login_flags = get16(bytes + 54);
-    if (renewals_refused && (servers[index].login_flags & LOGIN_RENEW) != 0) {
-        static const char WHY[] = "the farm is being moved";
-        out[0] = REFUSE;
+    const bool renew = (servers[index].login_flags & LOGIN_RENEW) != 0;
+    attach_key(key, session_key);
+    if (renew) CHECK(signed_by(bytes, n_bytes, key), "a renewal proves the key of its ticket");
+    if (renew && (renewals == REFUSES || renewals == REFUSES_UNSIGNED)) {
+        refuse(index, bytes, UNKNOWN_DEVICE, "the farm is\nbeing moved", renewals == REFUSES);
+        return;
+    }
+    if (renew && renewals == SENDS_AWAY) {
+        out[0] = REDIRECT;
         memcpy(out + 16, bytes + 16, 16);
-        put16(out + 34, sizeof WHY - 1);
-        memcpy(out + 40, WHY, sizeof WHY - 1);
-        arrive(index, out, 40 + sizeof WHY - 1, TRIP_US);
+        put_entry(out + 32, &servers[(index + 1) % FARM].entry);
+        arrive(index, out, 52, TRIP_US);
         return;
     }
     const unsigned count = put_list(out + 96);
@@ -104,12 +129,14 @@ static void on_login(int index, const uint8_t *bytes) {
     put32(out + 80, list_version);
     put16(out + 84, (uint16_t)count);
     memcpy(out + 88, "a ticket", 8);
-    uint8_t shared[32], salt[64], both[48];
+    uint8_t shared[32], salt[96], both[48];
     if (crypto_scalarmult(shared, secret, bytes + 56) != 0) abort();
     memcpy(salt, bytes + 56, 32);
     memcpy(salt + 32, out + 32, 32);
-    hkdf(both, sizeof both, shared, 32, salt, 64, (const uint8_t *)"bootfarm session 1", 18);
-    memcpy(session_key, both, 32);
+    memcpy(salt + 64, session_key, 32);
+    const bool knows = renew && renewals != FORGES;
+    hkdf(both, sizeof both, shared, 32, salt, knows ? 96 : 64, (const uint8_t *)"bootfarm session 1", 18);
+    if (!renew || knows) memcpy(session_key, both, 32);
     memcpy(key, both + 32, 16);
     sign(out, n, key);
     arrive(index, out, n, TRIP_US);
@@ -118,6 +145,12 @@ static void on_login(int index, const uint8_t *bytes) {
 static void on_attach(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
     uint8_t out[88], nonce[16];
+    servers[index].attaches++;
+    if (unsigned_refusals || revoked || forgets) {
+        const uint16_t code = revoked ? UNKNOWN_DEVICE : TICKET_INVALID;
+        refuse(index, bytes, code, "no", !forgets && !unsigned_refusals);
+        if (!unsigned_refusals) return;
+    }
     memset(nonce, index + 1, sizeof nonce);
     server->session = (uint32_t)random() | 1;
     server->instance = 1000 + (uint64_t)index;
@@ -195,7 +228,7 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
         struct server *server = &servers[i];
         if (!entry_same(&server->entry, to) || server->dead) continue;
         if (loss_in_100 > 0 && (unsigned)random() % 100 < loss_in_100) return;
-        if (bytes[0] == LOGIN) on_login(i, bytes);
+        if (bytes[0] == LOGIN) on_login(i, bytes, n);
         if (bytes[0] == ATTACH) on_attach(i, bytes);
         if (bytes[0] < READ) return;
         uint8_t out[56];
@@ -204,6 +237,12 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
             memcpy(out + 4, bytes + 4, 4);
             memcpy(out + 16, bytes + n - 16, 16);
             if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
+        } else if (revoked && (bytes[0] == READ || bytes[0] == PING)) {
+            answer_header(out, 48, server, READ_ERROR, ++server->number);
+            memcpy(out + 16, bytes + 8, 8);
+            put16(out + 24, REVOKED);
+            sign(out, 48, server->keys.server_tag);
+            arrive(i, out, 48, TRIP_US);
         } else if (bytes[0] == READ) on_read(i, bytes);
         else if (bytes[0] == SERVERS) on_servers(i);
         else if (bytes[0] == BYE) server->byes++;
@@ -246,7 +285,8 @@ static void pass(int64_t us) {
     const int64_t end = now + us;
     while (now < end) {
         int next = NONE;
-        for (int i = 0; i < QUEUE; i++)
+        while (queued > 0 && queue[queued - 1].n == 0) queued--;
+        for (int i = 0; i < queued; i++)
             if (queue[i].n > 0 && (next == NONE || queue[i].at < queue[next].at)) next = i;
         const int64_t wake = session_wake(s, now);
         if (next != NONE && queue[next].at <= wake && queue[next].at <= end) {
@@ -259,6 +299,9 @@ static void pass(int64_t us) {
         } else {
             now = wake < end ? wake : end;
             session_tick(s, now);
+            if (!session_wants_token(s, now)) continue;
+            tokens++;
+            session_token(s, (const uint8_t *)"fresh", token_given, manifest_given, now);
         }
     }
 }
@@ -272,7 +315,10 @@ static void begin(enum mode wanted) {
     mode = wanted;
     loss_in_100 = done = 0;
     trouble = NO_TROUBLE;
-    renewals_refused = false;
+    renewals = GRANTS;
+    revoked = forgets = unsigned_refusals = false;
+    tokens = token_given = 0;
+    manifest_given = "";
     list_version = 1;
     now = MS(1000);
     for (int i = 0; i < FARM; i++) {
@@ -420,7 +466,9 @@ static void a_new_list_is_fetched_and_followed(void) {
     CHECK(servers[serving].lists == 1, "asked for once, of the one that serves: %u", servers[serving].lists);
     CHECK(identity.servers.count == 2 && identity.servers.version == 2, "two are left");
     CHECK(server_of(s->current) == serving && identity.counters.failovers == 0, "nobody is left for it");
-    servers[gone].session = 0; /* it ends and is there again */
+    servers[gone].dead = true; /* it ends and is there again */
+    pass(MS(7000));
+    servers[gone].dead = false;
     pass(MS(7000));
     CHECK(server_of(s->standby) == third && s->links[s->standby].state == UP, "the one that left is not asked again");
     listed[gone] = true;
@@ -459,12 +507,177 @@ static void a_ticket_is_renewed_at_half_its_life(void) {
 static void a_renewal_that_is_refused_is_tried_again_later(void) {
     begin(AUTHENTICATED);
     const int serving = server_of(s->current);
-    renewals_refused = true;
+    renewals = REFUSES;
     identity.renew_us = now;
     pass(MS(5000));
+    CHECK(strcmp(last_said, "the farm is being moved") == 0, "on one line of the console: %s", last_said);
     CHECK(servers[serving].logins == 2, "once, not again and again: %u", servers[serving].logins);
     CHECK(identity.renew_us > now + MS(1000) * 3600 && identity.renew_us < now + MS(1000) * 3600 * 4, "in three hours");
     CHECK(identity.ticket_bytes == 8 && read_ms(0, 4096, 100) >= 0, "the ticket is as good as before");
+}
+
+/* Somebody on the path answers the renewal, without any key; then the farm does. */
+static void a_renewal_that_is_forged_changes_nothing(void) {
+    for (unsigned forged = REFUSES_UNSIGNED; forged <= SENDS_AWAY; forged++) {
+        begin(AUTHENTICATED);
+        renewals = forged;
+        uint8_t before[32];
+        memcpy(before, identity.session_key, sizeof before);
+        identity.renew_us = now;
+        pass(MS(15000));
+        CHECK(memcmp(before, identity.session_key, sizeof before) == 0 && identity.ticket_bytes == 8, "%u: the key stays", forged);
+        CHECK(s->current != NONE && read_ms(0, 4096, 100) >= 0 && identity.counters.failovers == 0, "%u: the session runs on", forged);
+        CHECK(s->login.state == LOGGED_IN && tokens == 0, "%u: no login that anybody could answer", forged);
+        CHECK(identity.renew_us > now + MS(1000) * 3600, "%u: and it is tried again later", forged);
+        renewals = GRANTS;
+        now = identity.renew_us; /* three hours and nothing else */
+        memset(queue, 0, sizeof queue);
+        pass(MS(500));
+        CHECK(memcmp(before, identity.session_key, sizeof before) != 0, "%u: then it is granted", forged);
+    }
+}
+
+static void a_refusal_without_a_tag_is_only_a_hint(void) {
+    begin(AUTHENTICATED);
+    const int serving = server_of(s->current);
+    unsigned_refusals = true; /* each ATTACH is refused by somebody on the path, and then answered */
+    servers[serving].session = 0;
+    CHECK(read_ms(0, 4096, 1000) < 5 && server_of(s->current) == serving, "the true answer counts");
+    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    pass(MS(500));
+    CHECK(s->current != NONE && s->standby != NONE && identity.ticket_bytes == 8 && tokens == 0, "nothing is lost");
+}
+
+/* Nobody opens the ticket: a farm with another key, or somebody on the path. */
+static void a_ticket_that_nobody_opens(enum mode wanted) {
+    begin(wanted);
+    forgets = true;
+    token_given = 5;
+    for (int i = 0; i < FARM; i++) servers[i].session = 0;
+    session_read(s, 0, 4096, now);
+    const unsigned logins = servers[0].logins + servers[1].logins + servers[2].logins;
+    pass(MS(60000));
+    CHECK(tokens > 0 && identity.ticket_bytes == 8, "a fresh token is asked for, the ticket kept");
+    const unsigned more = servers[0].logins + servers[1].logins + servers[2].logins - logins;
+    if (wanted == AUTHENTICATED) CHECK(more == 0 && tokens < 8, "no login that anybody could answer: %u, %u tokens", more, tokens);
+    else CHECK(more > 0, "mode Trusted logs in again");
+    identity.ends_us = now; /* its life is over */
+    forgets = false;
+    if (wanted == AUTHENTICATED) {
+        memset(session_key, 9, sizeof session_key);
+        forgets = true;
+        pass(MS(130000));
+        CHECK(servers[0].logins + servers[1].logins + servers[2].logins > logins, "a ticket that is over is no ticket");
+        forgets = false;
+    }
+    pass(MS(130000));
+    CHECK(done == 1 && s->current != NONE, "and it reads again");
+}
+
+static void a_revoked_machine_goes_on_when_it_is_added_again(enum mode wanted) {
+    begin(wanted);
+    revoked = true;
+    session_read(s, 0, 4096, now);
+    pass(MS(2000));
+    CHECK(s->current == NONE && identity.counters.refused && strncmp(last_said, "no", 2) == 0, "it stops, and says so: %s", last_said);
+    pass(MS(1000) * 3600);
+    CHECK(done == 0 && tokens > 40 && tokens < 120, "it asks each minute, for ever: %u", tokens);
+    CHECK(servers[0].attaches < 150, "and no server more often: %u", servers[0].attaches);
+    const unsigned logins = servers[0].logins;
+    revoked = false;
+    token_given = 5;
+    pass(MS(75000));
+    CHECK(done == 1 && s->current != NONE && !identity.counters.refused, "added again, it goes on");
+    CHECK(wanted == TRUSTED || servers[0].logins == logins, "by its ticket");
+    const unsigned asked = tokens;
+    pass(MS(200000));
+    CHECK(tokens == asked, "and asks no more");
+}
+
+static void another_version_under_a_mounted_root_is_not_taken(void) {
+    begin(TRUSTED);
+    memcpy(identity.manifest, "aaaa", 5);
+    revoked = true;
+    session_read(s, 0, 4096, now);
+    token_given = 5;
+    manifest_given = "bbbb";
+    const unsigned logins = servers[0].logins + servers[1].logins + servers[2].logins;
+    pass(MS(120000));
+    CHECK(tokens > 1 && servers[0].logins + servers[1].logins + servers[2].logins == logins, "a token of another version is not used");
+    CHECK(identity.token_bytes == 5 && strcmp(identity.manifest, "aaaa") == 0, "nor kept");
+    revoked = false;
+    pass(MS(75000));
+    CHECK(done == 1, "its own version it reads again");
+}
+
+static void an_unknown_is_a_hint(void) {
+    begin(AUTHENTICATED);
+    const int serving = server_of(s->current);
+    const unsigned attaches = servers[serving].attaches;
+    for (unsigned k = 0; k < 300; k++) { /* somebody who sees our packets says so again and again */
+        uint8_t out[32];
+        link_ping(s, s->current, now);
+        answer_header(out, sizeof out, &servers[serving], UNKNOWN, s->links[s->current].ping_number);
+        memcpy(out + 16, s->links[s->current].ping_tag, 16);
+        arrive(serving, out, sizeof out, 1);
+        CHECK(read_ms(k * 4096, 4096, 100) >= 0, "read %u", k);
+        pass(MS(10));
+    }
+    CHECK(server_of(s->current) == serving && identity.counters.failovers == 0, "the server is not left for it");
+    CHECK(servers[serving].attaches - attaches <= 5, "and asked once a second: %u", servers[serving].attaches - attaches);
+}
+
+static void what_is_sent_again_keeps_no_server_alive(void) {
+    begin(AUTHENTICATED);
+    const int dead = server_of(s->current);
+    uint8_t out[48];
+    answer_header(out, sizeof out, &servers[dead], PONG, ++servers[dead].number);
+    out[16] = STREAMING;
+    put32(out + 20, list_version);
+    sign(out, sizeof out, servers[dead].keys.server_tag);
+    session_receive(s, &servers[dead].entry, out, sizeof out, now);
+    servers[dead].dead = true;
+    session_read(s, 0, 4096, now);
+    for (unsigned k = 0; k < 100; k++) {
+        pass(MS(10));
+        session_receive(s, &servers[dead].entry, out, sizeof out, now);
+    }
+    CHECK(server_of(s->current) != dead && done == 1, "a captured PONG is heard once");
+    CHECK(identity.counters.drops[DROP_REPLAYED] > 0, "and counted");
+}
+
+static void a_refusal_for_49_days_is_for_a_minute(void) {
+    begin(AUTHENTICATED);
+    memset(&identity.counters, 0, sizeof identity.counters);
+    identity.ticket_bytes = 0;
+    identity.disk_bytes = 0;
+    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    uint8_t login[32] = {0};
+    memcpy(login + 16, s->login.nonce, 16);
+    memset(queue, 0, sizeof queue);
+    refuse(0, login, BUSY, "later", false);
+    pass(MS(1));
+    CHECK(s->login.state == PAUSED && s->login.next_us < now + MS(75000), "%lld", (long long)(s->login.next_us - now));
+}
+
+static void a_move_to_a_server_that_is_in_no_list(void) {
+    begin(AUTHENTICATED);
+    struct server_list *list = &identity.servers;
+    for (list->count = 0; list->count < MAX_SERVERS; list->count++)
+        list->entries[list->count] = (struct entry){.family = 4, .state = STREAMING, .port = 6910, .address = {10, 0, 1, (uint8_t)list->count}};
+    list->entries[0] = servers[0].entry;
+    list->entries[1] = servers[1].entry;
+    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    pass(MS(2000));
+    const int from = server_of(s->current);
+    uint8_t out[56];
+    answer_header(out, sizeof out, &servers[from], MOVE, ++servers[from].number);
+    put_entry(out + 16, &servers[2].entry);
+    put32(out + 36, 10000);
+    sign(out, sizeof out, servers[from].keys.server_tag);
+    arrive(from, out, sizeof out, TRIP_US);
+    pass(MS(5));
+    CHECK(server_of(s->current) == 2 && read_ms(0, 4096, 100) >= 0, "the list is full, and it moves there: %d", server_of(s->current));
 }
 
 static void a_ticket_of_another_disk_is_not_taken(void) {
@@ -495,6 +708,17 @@ int main(void) {
     a_ticket_is_renewed_at_half_its_life();
     a_renewal_that_is_refused_is_tried_again_later();
     a_ticket_of_another_disk_is_not_taken();
+    a_renewal_that_is_forged_changes_nothing();
+    a_refusal_without_a_tag_is_only_a_hint();
+    for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
+        a_ticket_that_nobody_opens(wanted);
+        a_revoked_machine_goes_on_when_it_is_added_again(wanted);
+    }
+    another_version_under_a_mounted_root_is_not_taken();
+    an_unknown_is_a_hint();
+    what_is_sent_again_keeps_no_server_alive();
+    a_refusal_for_49_days_is_for_a_minute();
+    a_move_to_a_server_that_is_in_no_list();
     free(s);
     return report();
 }

@@ -174,11 +174,14 @@ async function startClient(token: string, servers: readonly number[], http = '')
 const right = { wrong: 0, failed: 0 };
 const attachedToBoth = ({ current, standby }: Status): boolean => current !== '' && standby !== '';
 
-/** The client process: the only child of the parent that its caller left behind. */
-function clientPid({ pid }: Client): number {
-  const childOf = (parent: number): number =>
-    Number(readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ')[0]);
-  return childOf(childOf(pid));
+/** A process of the client by its name: children of the parent that its caller left behind. */
+function pidOf({ pid }: Client, wanted: 'bootfarm-stream' | 'bootfarm-http' | 'bootfarm-parent'): number {
+  const childrenOf = (parent: number): number[] =>
+    readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  const processes = childrenOf(pid).flatMap((parent) => [parent, ...childrenOf(parent)]);
+  const found = processes.find((child) => readFileSync(`/proc/${child}/comm`, 'utf8').trim() === wanted);
+  if (found === undefined) throw new Error(`the client has no process ${wanted}`);
+  return found;
 }
 
 describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
@@ -231,7 +234,7 @@ describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
     const { client } = await pair();
     const reading = client.read(8, 2_500, 32);
     await delay(500);
-    process.kill(clientPid(client), 'SIGKILL');
+    process.kill(pidOf(client, 'bootfarm-stream'), 'SIGKILL');
     const report = await reading;
     expect(report).toMatchObject({ ...right, sockets: 2 });
     expect(await client.until('counted', ({ restarts }) => restarts === 1)).toMatchObject({ restarts: 1 });
