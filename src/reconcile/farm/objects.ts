@@ -1,4 +1,5 @@
 /** The embedded database and the primary of the replica, as objects of the Kubernetes API. Pure. */
+import { serverRole } from '../../database/roles.ts';
 import type { FarmSpec } from '../../resources/kinds.ts';
 import { databaseName, labelsOf, replicaName } from '../names.ts';
 
@@ -30,15 +31,28 @@ export function serviceOf(farm: string, component: 'database' | 'replica'): obje
   };
 }
 
+/** Not the superuser: what the operator logs in as. It makes the role of the servers (database/roles.ts). */
+export const DATABASE_OWNER = 'bootfarm';
+export const DATABASE_NAME = 'bootfarm';
+
 /**
- * Makes the data folder once, then lets every address in by password. Only what initdb writes last, PG_VERSION beside a whole
- * folder under its final name, counts as made: a container that was killed midway starts anew.
+ * Makes the data folder once. The superuser has no password and is let in by the socket alone, which is a folder of this pod; over the network
+ * come the owner of the farm's database and its servers, to that database, by password. Only what is written last, a whole folder under its
+ * final name, counts as made: a container that was killed midway starts anew.
  */
-const INIT_DATABASE = `set -eu
+export const INIT_DATABASE = `set -eu
 if [ ! -s ${DATA}/pg/PG_VERSION ]; then
   rm -rf ${DATA}/pg.new
-  initdb --pgdata=${DATA}/pg.new --username=bootfarm --pwfile=/secret/password --auth=scram-sha-256 --encoding=UTF8 --locale=C
-  echo 'host all all all scram-sha-256' >> ${DATA}/pg.new/pg_hba.conf
+  initdb --pgdata=${DATA}/pg.new --username=postgres --auth-local=trust --auth-host=reject --encoding=UTF8 --locale=C
+  cat > ${DATA}/pg.new/pg_hba.conf <<-EOF
+	local all postgres trust
+	host ${DATABASE_NAME} ${DATABASE_OWNER},${serverRole(DATABASE_NAME)} all scram-sha-256
+	EOF
+  postgres --single -D ${DATA}/pg.new postgres >/dev/null <<-EOF
+	create role ${DATABASE_OWNER} login createrole password '$(cat /secret/password)'
+	create database ${DATABASE_NAME} owner ${DATABASE_OWNER}
+	revoke all on database ${DATABASE_NAME} from public
+	EOF
   mv ${DATA}/pg.new ${DATA}/pg
 fi`;
 
@@ -94,7 +108,10 @@ export function databaseSet({ farm, embedded, image }: Parts): object {
       },
     ],
     volumes: [
-      { name: 'secret', secret: { secretName: name, defaultMode: 0o440 } },
+      {
+        name: 'secret',
+        secret: { secretName: name, defaultMode: 0o440, items: [{ key: 'password', path: 'password' }] },
+      },
       { name: 'tmp', emptyDir: {} },
     ],
     terminationGracePeriodSeconds: 30,
@@ -121,7 +138,16 @@ export function replicaSet({ farm, embedded, image }: Parts): object {
         ],
       },
     ],
-    volumes: [{ name: 'secret', secret: { secretName: replicaName(farm), defaultMode: 0o440 } }],
+    volumes: [
+      {
+        name: 'secret',
+        secret: {
+          secretName: replicaName(farm),
+          defaultMode: 0o440,
+          items: [{ key: 'redis.conf', path: 'redis.conf' }],
+        },
+      },
+    ],
     terminationGracePeriodSeconds: 10,
   });
 }

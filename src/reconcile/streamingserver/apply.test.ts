@@ -21,8 +21,9 @@ const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
   httpPort: 8069,
   ...more,
 });
-const inputs = { databaseUri: 'postgres://farm' } as Infrastructure;
-const settings = (more: Partial<ServerPlan> = {}): string => wantedServer(plan(more), inputs).settings;
+const inputs = {} as Infrastructure;
+const settings = (more: Partial<ServerPlan> = {}): string =>
+  wantedServer(plan(more), 'postgres://farm', inputs).settings;
 
 test('the same settings have the same digest', () => {
   expect(settings({ pool: pool({ replicas: 2 }) })).toBe(settings());

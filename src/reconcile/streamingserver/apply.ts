@@ -19,10 +19,10 @@ export interface WantedServer {
   readonly settings: string;
 }
 
-export function wantedServer(plan: ServerPlan, { databaseUri, primary }: Infrastructure): WantedServer {
+export function wantedServer(plan: ServerPlan, serverUri: string, { primary }: Infrastructure): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
-    'database-uri': databaseUri,
+    'database-uri': serverUri,
     'redis.conf': primary
       ? followerConfig({
           primaryHost: primary.host,

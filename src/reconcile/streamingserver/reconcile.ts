@@ -88,7 +88,8 @@ async function look(
       ...nothing,
       fault: stalled('SiteUnknown', `Farm ${farmName} has no site ${pool.spec.site ?? '(say which: it has several)'}`),
     };
-  if (!runtime)
+  const serverUri = runtime?.inputs.serverUri;
+  if (!runtime || serverUri === undefined)
     return { ...nothing, fault: waiting('FarmNotReady', `Farm ${farmName} is being made: see its conditions`) };
 
   const nodes = nodesByName(context);
@@ -104,7 +105,7 @@ async function look(
         release: context.settings.release,
         httpPort: bootOfSite(farm.spec, site).http.port,
       };
-      return [node, wantedServer(plan, runtime.inputs)];
+      return [node, wantedServer(plan, serverUri, runtime.inputs)];
     }),
   );
   const deployments = new Map(
