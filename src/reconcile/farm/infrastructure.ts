@@ -142,7 +142,7 @@ async function databaseInputs(
     namespace,
     owner,
     databaseName(name),
-    databaseSet({ farm: name, embedded: embedded ?? {}, image: context.settings.image }) as Owned,
+    databaseSet({ ...context.settings, farm: name, embedded: embedded ?? {} }) as Owned,
     signal,
   );
   if (!set.ok) return faultOf(set.error);
@@ -216,7 +216,7 @@ async function replicaUrl(
     namespace,
     owner,
     replicaName(name),
-    replicaSet({ farm: name, embedded, image: context.settings.image }) as Owned,
+    replicaSet({ ...context.settings, farm: name, embedded }) as Owned,
     signal,
   );
   if (!set.ok) return faultOf(set.error);
