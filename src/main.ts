@@ -1,15 +1,18 @@
 #!/usr/bin/env -S node --enable-source-maps
-/** The one entry point: the first argument is the role. */
+/** The one entry point: the first argument is the role. Only what that role needs is loaded: a server has no Kubernetes client in its memory. */
 import { Command } from 'commander';
-import { deviceCommand } from './roles/device.ts';
-import { operatorCommand } from './roles/operator.ts';
-import { serverCommand } from './roles/server.ts';
+
+const COMMANDS = {
+  operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
+  server: async () => (await import('./roles/server.ts')).serverCommand(),
+  device: async () => (await import('./roles/device.ts')).deviceCommand(),
+};
 
 const program = new Command('bootfarm')
   .description('Streams operating systems to diskless machines from a farm of servers.')
-  .showHelpAfterError()
-  .addCommand(operatorCommand())
-  .addCommand(serverCommand())
-  .addCommand(deviceCommand());
+  .showHelpAfterError();
+const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
+// Help, or a word that is none: all are told.
+for (const [, load] of named.length > 0 ? named : Object.entries(COMMANDS)) program.addCommand(await load());
 
 await program.parseAsync();

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { forbiddenImages, forbiddenPaths, type Settings } from './context.ts';
+import { forbiddenImages, forbiddenPaths, overlaps, type Settings } from './context.ts';
 
 const settings: Settings = {
   image: 'bootfarm:1',
@@ -31,4 +31,19 @@ test.each([
   { path: '/var/lib', allowed: false },
 ])('host path $path: allowed $allowed', ({ path, allowed }) => {
   expect(forbiddenPaths(settings, [path])).toEqual(allowed ? [] : [path]);
+});
+
+/** What a server mounts, and where a database lies. */
+test.each([
+  { paths: ['/srv/vdisks'], folders: ['/var/lib/bootfarm/database'], shared: [] },
+  {
+    paths: ['/var/lib/bootfarm'],
+    folders: ['/var/lib/bootfarm/database'],
+    shared: [['/var/lib/bootfarm', '/var/lib/bootfarm/database']],
+  },
+  { paths: ['/data/db/disks'], folders: ['/data/db'], shared: [['/data/db/disks', '/data/db']] },
+  { paths: ['/data/db'], folders: ['/data/db'], shared: [['/data/db', '/data/db']] },
+  { paths: ['/data/db2'], folders: ['/data/db'], shared: [] },
+])('$paths beside $folders', ({ paths, folders, shared }) => {
+  expect(overlaps(paths, folders)).toEqual(shared);
 });

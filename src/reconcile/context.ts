@@ -22,6 +22,8 @@ export interface Settings {
   readonly allowedHostPaths: readonly string[];
   /** Beginnings of image names that resources may name, beside the operator's own. */
   readonly allowedImages: readonly string[];
+  /** Of servers, databases and replicas whose resource names none. */
+  readonly priorityClassName?: string;
 }
 
 export interface Informers {
@@ -85,6 +87,17 @@ export const forbiddenPaths = ({ allowedHostPaths }: Settings, paths: readonly s
   paths.filter(
     (path) =>
       !allowedHostPaths.some((folder) => path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`)),
+  );
+
+/** Pairs of which one lies in the other, or is it. */
+export const overlaps = (
+  paths: readonly string[],
+  folders: readonly string[],
+): readonly (readonly [string, string])[] =>
+  paths.flatMap((path) =>
+    folders
+      .filter((folder) => `${path}/`.startsWith(`${folder}/`) || `${folder}/`.startsWith(`${path}/`))
+      .map((folder) => [path, folder] as const),
   );
 
 export const forbiddenImages = (

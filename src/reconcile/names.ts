@@ -25,7 +25,10 @@ export const operatorTlsName = (farm: string): string => `${farm}-operator-tls`;
 
 const MAX_NAME = 52;
 
-/** Of the Deployment and the Secret of one server: readable where it fits, and always different for different nodes. */
+/** Of the Secret of a server: no pool and node together make the name of another Secret, of a farm or of a person. */
+export const serverSecretName = (server: string): string => `bootfarm-server-${server}`;
+
+/** Of the Deployment of one server: readable where it fits, and always different for different nodes. */
 export function serverName(pool: string, node: string): string {
   const name = `${pool}-${node}`.replaceAll('.', '-');
   if (name.length <= MAX_NAME && !node.includes('.')) return name;

@@ -76,6 +76,11 @@ const database = object(
         secretRef: secretKeyRef(
           'Secret with the connection URI: postgresql://user:password@host:5432/database?sslmode=verify-full. A key ca.crt beside it is trusted.',
         ),
+        serverSecretRef: optional(
+          secretKeyRef(
+            'Secret with the connection URI of servers: another user of the same database, without rights of its own; it gets what servers need. Absent: the operator makes one where the user of secretRef may create roles; where it may not, servers log in as that user.',
+          ),
+        ),
       }),
     ),
   },

@@ -30,12 +30,12 @@ export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHead
   const unknown = columns.find((column) => !COLUMNS.includes(column) && !/^property\../.test(column));
   if (unknown !== undefined)
     return fail('BadHeader', `line 1 has an unknown column ${JSON.stringify(unknown)}: ${expected}`);
-  const twice = columns.find((column, index) => columns.indexOf(column) !== index);
-  if (twice !== undefined) return fail('BadHeader', `line 1 names the column ${twice} twice`);
   // the name of a property keeps its case
   const named = columns.map((column, index) =>
     column.startsWith('property.') ? (header?.cells[index]?.trim() ?? '') : column,
   );
+  const twice = named.find((column, index) => named.indexOf(column) !== index);
+  if (twice !== undefined) return fail('BadHeader', `line 1 names the column ${twice} twice`);
   return ok(judgeRecords(named, records));
 }
 
@@ -74,8 +74,9 @@ const repeated = (device: Device, taken: ReadonlyMap<string, number>): Complaint
 function deviceText(columns: readonly string[], cells: readonly string[]): DeviceText {
   const cell = (column: string): string => cells[columns.indexOf(column)]?.trim() ?? '';
   const properties = columns
-    .filter((column) => column.startsWith('property.') && cell(column) !== '')
-    .map((column) => [column.slice('property.'.length), cell(column)] as const);
+    .filter((column) => column.startsWith('property.'))
+    .map((column) => [column.slice('property.'.length), cells[columns.indexOf(column)] ?? ''] as const)
+    .filter(([, value]) => value !== '');
   return {
     name: cell('name'),
     macs: cell('mac')
@@ -89,6 +90,26 @@ function deviceText(columns: readonly string[], cells: readonly string[]): Devic
   };
 }
 
+/** All of them as a file that `parseDeviceFile` takes back, a column for each property that one of them has. */
+export function formatDevices(devices: readonly Device[]): string {
+  const properties = [...new Set(devices.flatMap((device) => Object.keys(device.properties)))].sort();
+  const head = [...COLUMNS, ...properties.map((name) => `property.${name}`)];
+  const rows = devices.map((device) => [
+    device.name,
+    device.macs.join(' '),
+    device.uuid ?? '',
+    device.collection,
+    device.class ?? '',
+    String(device.enabled),
+    ...properties.map((name) => device.properties[name] ?? ''),
+  ]);
+  return `${[head, ...rows].map((cells) => cells.map(quoted).join(',')).join('\n')}\n`;
+}
+
+/** Spaces around a plain cell are no part of it. */
+const quoted = (cell: string): string =>
+  /[",\r\n]/.test(cell) || cell !== cell.trim() ? `"${cell.replaceAll('"', '""')}"` : cell;
+
 interface FileRecord {
   readonly line: number;
   readonly cells: readonly string[];
@@ -98,17 +119,17 @@ interface FileRecord {
 const CELL = /(?:"([^"]*(?:""[^"]*)*)"|([^,\n]*?))(,|\r?\n|$)/y;
 
 /** Empty lines are no records. */
-function readRecords(text: string): FileRecord[] {
+function readRecords(file: string): FileRecord[] {
   const records: FileRecord[] = [];
   let cells: string[] = [];
   let line = 1;
   let begin = 1;
-  for (let at = 0; at < text.length; at = CELL.lastIndex) {
+  for (let at = 0; at < file.length; at = CELL.lastIndex) {
     CELL.lastIndex = at;
-    const [whole = '', quoted, plain = '', end = ''] = CELL.exec(text) ?? [];
-    cells.push(quoted?.replaceAll('""', '"') ?? plain);
+    const [whole = '', text, plain = '', end = ''] = CELL.exec(file) ?? [];
+    cells.push(text?.replaceAll('""', '"') ?? plain.trim());
     line += whole.split('\n').length - 1;
-    if (end === ',' && CELL.lastIndex < text.length) continue;
+    if (end === ',' && CELL.lastIndex < file.length) continue;
     if (end === ',') cells.push('');
     if (cells.some((cell) => cell.trim() !== '')) records.push({ line: begin, cells });
     cells = [];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseDeviceFile } from './device-csv.ts';
+import type { Device } from '../farm/model.ts';
+import { formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type DeviceText, describeComplaint, parseDevice } from './device-input.ts';
 
 const text = (more: Partial<DeviceText> = {}): DeviceText => ({
@@ -112,6 +113,75 @@ describe('a file of devices', () => {
         for (const { line } of [...good, ...bad]) expect(line >= 2 && line <= last).toBe(true);
       }),
       { seed: 5, numRuns: 1_000 },
+    );
+  });
+});
+
+describe('devices as a file', () => {
+  const back = (devices: readonly Device[]) => {
+    const parsed = parseDeviceFile(formatDevices(devices));
+    if (!parsed.ok) throw new Error(parsed.error.message);
+    return parsed.value;
+  };
+
+  test('has a column for each property of any of them', () => {
+    const one: Device = {
+      name: 'a',
+      macs: ['52:54:00:00:00:01', '52:54:00:00:00:02'],
+      collection: 'c',
+      enabled: true,
+      properties: { seat: 'A,1' },
+    };
+    const two: Device = {
+      ...one,
+      name: 'b',
+      macs: ['52:54:00:00:00:03'],
+      class: 'Test',
+      enabled: false,
+      properties: {},
+    };
+    expect(formatDevices([one, two])).toBe(
+      'name,mac,uuid,collection,class,enabled,property.seat\n' +
+        'a,52:54:00:00:00:01 52:54:00:00:00:02,,c,,true,"A,1"\nb,52:54:00:00:00:03,,c,Test,false,\n',
+    );
+    expect(back([])).toEqual({ good: [], bad: [] });
+  });
+
+  test('is read back as they are, whatever is in a property', () => {
+    const value = fc.oneof(
+      fc.string({ minLength: 1, unit: 'binary' }),
+      fc.constantFrom(' a ', '"', '""', 'a\nb', 'a\r\nb', ',', '\uFEFF'),
+    );
+    const properties = fc.dictionary(
+      fc
+        .oneof(fc.string({ minLength: 1 }), fc.constantFrom('Seat', 'seat', 'a,b', 'a"b'))
+        .map((key) => key.trim())
+        .filter((key) => key !== ''),
+      value.filter((text) => !text.includes('\0')),
+      { maxKeys: 4 },
+    );
+    const devices = fc
+      .array(fc.record({ properties, uuid: fc.uuid(), enabled: fc.boolean(), tested: fc.boolean() }), { maxLength: 5 })
+      .map((rows) =>
+        rows.map(
+          ({ tested, uuid, ...row }, number): Device => ({
+            ...row,
+            ...(tested ? { class: 'Test', uuid } : {}),
+            name: `pc${number}`,
+            macs: [`52:54:00:00:00:0${number}`],
+            collection: 'room-101',
+          }),
+        ),
+      );
+    fc.assert(
+      fc.property(devices, (all) => {
+        const { good, bad } = back(all);
+        expect(bad).toEqual([]);
+        expect(good.map(({ device }) => device)).toEqual(
+          all.map((one) => ({ ...one, properties: { ...one.properties } })),
+        );
+      }),
+      { seed: 16, numRuns: 500 },
     );
   });
 });

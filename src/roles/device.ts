@@ -1,4 +1,7 @@
-/** `bootfarm device add|list|remove|import`: devices by hand and from a file, in the farm database. */
+/**
+ * `bootfarm device add|list|remove|import|export`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
+ * read the Secret of a farm's database; in a server, whose login may not change a device, they are listed and exported alone.
+ */
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
@@ -14,7 +17,8 @@ import {
 } from '../database/devices.ts';
 import type { Device } from '../farm/model.ts';
 import type { Fault, Result } from '../kit/result.ts';
-import { type BadLine, type DeviceFile, parseDeviceFile } from './device-csv.ts';
+import { replicaDevices } from '../replica/devices.ts';
+import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint, parseDevice } from './device-input.ts';
 
 /** Where the words go; a failed command ends with 1. */
@@ -47,6 +51,7 @@ class Refusal extends Error {}
 export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
   const command = new Command('device')
     .description('target devices: which machines the farm knows')
+    .addOption(new Option('--farm <namespace/name>', 'the farm, in the pod of the operator').env('BOOTFARM_FARM'))
     .addOption(
       new Option('--database-uri-file <file>', 'file that holds the uri of the farm database; a server has it set').env(
         'BOOTFARM_DATABASE_URI_FILE',
@@ -56,16 +61,26 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
 
   /** Runs with a connection that is closed whatever happens; refusals become one line. */
-  const run = async (work: (database: Database) => Promise<void>): Promise<void> => {
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
-      const database = must(connect({ uri: await readUri(command.opts()), applicationName: 'bootfarm device' }));
-      await work(database).finally(() => database.close());
+      await work();
     } catch (thrown) {
       if (!(thrown instanceof Refusal)) throw thrown;
       terminal.err(`error: ${thrown.message}\n`);
       terminal.fail();
     }
   };
+  const withDatabase = async (work: (database: Database) => Promise<void>): Promise<void> => {
+    const database = must(connect({ uri: await readUri(command.opts()), applicationName: 'bootfarm device' }));
+    await work(database).finally(() => database.close());
+  };
+  const run = (work: (database: Database) => Promise<void>): Promise<void> => attempt(() => withDatabase(work));
+  const edit = (work: (database: Database) => Promise<void>): Promise<void> =>
+    attempt(() => {
+      if (command.opts()['farm'] === undefined && command.getOptionValueSource('databaseUriFile') === 'env')
+        refuseInServer();
+      return withDatabase(work);
+    });
 
   command
     .command('add')
@@ -79,7 +94,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .option('--property <key=value...>', 'something a device is told about itself')
     .addHelpText('after', '\nExample:\n  bootfarm device add pc0001 --mac 52:54:00:12:34:56 --collection room-101')
     .action((name: string, options: AddOptions) =>
-      run(async (database) => {
+      edit(async (database) => {
         const device = deviceOf(name, options);
         const { added } = must(await addDevices(database, [device], actor()));
         terminal.out(
@@ -108,7 +123,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .description('remove a device; if it streams now, it goes on until it is switched off')
     .argument('<name>')
     .action((name: string) =>
-      run(async (database) => {
+      edit(async (database) => {
         const removed = must(await removeDevice(database, name, actor()));
         if (!removed) throw new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
         terminal.out(`device ${name} (MAC ${removed.macs.join(' ')}) removed from collection ${removed.collection}\n`);
@@ -131,10 +146,39 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
   pc0002,52:54:00:12:34:57 52:54:00:12:34:58,room-101,A2`,
     )
     .action((file: string, options: { skipBad?: boolean }) =>
-      run((database) => importFile(database, terminal, file, options.skipBad ?? false)),
+      edit((database) => importFile(database, terminal, file, options.skipBad ?? false)),
+    );
+
+  command
+    .command('export')
+    .description('write all devices as the CSV that import takes')
+    .addOption(
+      new Option('--from <source>', 'database, or replica: the follower of this server (default in a server)').choices([
+        'database',
+        'replica',
+      ]),
+    )
+    .action(({ from }: { from?: 'database' | 'replica' }) =>
+      attempt(async () => {
+        const socket = process.env['BOOTFARM_REPLICA_SOCKET'];
+        if ((from ?? (socket === undefined ? 'database' : 'replica')) === 'database')
+          return withDatabase(async (database) => terminal.out(formatDevices(must(await listDevices(database)))));
+        if (socket === undefined)
+          throw new Refusal('only a server has a follower: run it in one, or use --from database');
+        terminal.out(formatDevices(must(await replicaDevices(socket))));
+      }),
     );
 
   return command;
+}
+
+/** Its login may read; the message says where the others are. */
+function refuseInServer(): void {
+  const farm = process.env['BOOTFARM_SERVER_OF'];
+  if (farm === undefined) return;
+  throw new Refusal(
+    `a server may not change devices: run it in the pod of the operator, as in \`kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm device --farm ${farm} …\``,
+  );
 }
 
 async function importFile(database: Database, terminal: Terminal, file: string, skipBad: boolean): Promise<void> {
@@ -227,12 +271,14 @@ function table(devices: readonly Device[]): string {
   return `${[head, ...rows].map(line).join('\n')}\n`;
 }
 
-async function readUri(options: { databaseUriFile?: string }): Promise<string> {
+async function readUri(options: { farm?: string; databaseUriFile?: string }): Promise<string> {
+  // The client of the Kubernetes API is loaded where it is needed alone.
+  if (options.farm !== undefined) return must(await (await import('./device-farm.ts')).uriOfFarm(options.farm));
   if (options.databaseUriFile !== undefined) return (await readText(options.databaseUriFile)).trim();
   const { BOOTFARM_DATABASE_URI } = process.env;
   if (BOOTFARM_DATABASE_URI) return BOOTFARM_DATABASE_URI;
   throw new Refusal(
-    'which database? Run it in a server of the farm, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI',
+    'which database? Name --farm NAMESPACE/NAME in the pod of the operator, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI',
   );
 }
 

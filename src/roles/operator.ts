@@ -14,6 +14,7 @@ interface Flags {
   readonly release: string;
   readonly allowedHostPaths: readonly string[];
   readonly allowedImages: readonly string[];
+  readonly priorityClass?: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace: string;
   readonly metricsPort: number;
@@ -50,6 +51,7 @@ export function operatorCommand(): Command {
       list,
       [],
     )
+    .option('--priority-class <name>', 'priority class of servers, databases and replicas whose resource names none')
     .option('--no-leader-elect', 'do not elect a leader: this is the only copy')
     .option('--lease-namespace <name>', 'namespace of the Lease', env['POD_NAMESPACE'] ?? 'default')
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz', portNumber, 8080)
@@ -76,6 +78,7 @@ async function run(flags: Flags): Promise<void> {
       release: flags.release,
       allowedHostPaths: flags.allowedHostPaths,
       allowedImages: flags.allowedImages,
+      ...(flags.priorityClass === undefined ? {} : { priorityClassName: flags.priorityClass }),
     },
   });
   let synced = false;

@@ -198,7 +198,7 @@ export class DemoFarm<S extends Site = Site> {
   /** Device and server of every session in the farm database, `pc0001 node-a`, sorted. */
   async sessions(): Promise<readonly string[]> {
     const query = "select device || ' ' || server from session where not ended order by device";
-    const psql = `PGPASSWORD=$(cat /secret/password) psql -h /tmp -U bootfarm -d postgres -tAc "${query}"`;
+    const psql = `psql -h /tmp -U postgres -d bootfarm -tAc "${query}"`;
     const text = await this.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', psql);
     return text.split('\n').filter(Boolean);
   }

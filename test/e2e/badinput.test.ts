@@ -158,7 +158,7 @@ test(
   'a wrong database secret is named with its key, and a right one heals it',
   async () => {
     const query = 'create database other';
-    const psql = `PGPASSWORD=$(cat /secret/password) psql -h /tmp -U bootfarm -d postgres -c "${query}"`;
+    const psql = `psql -h /tmp -U postgres -d bootfarm -c "${query}"`;
     await farm.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', psql);
     const address = await farm.kubectl('get', 'service', 'farm-database', '-o', 'jsonpath={.spec.clusterIP}');
     const password = Buffer.from(

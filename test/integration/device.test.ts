@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { connect } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { deviceCommand } from '../../src/roles/device.ts';
 import { aFarm } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';
-import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { type PostgresServer, startPostgres, startRedis } from '../setup/services.ts';
 
 let postgres: PostgresServer;
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-device-'));
@@ -148,10 +149,64 @@ describe('bootfarm device', () => {
     });
   });
 
+  test('export is what import takes: a table that was lost comes back, from the database or from a follower', async () => {
+    const redis = await startRedis();
+    const follower = new Redis(redis.socketPath);
+    try {
+      const before = (await device('list', '-o', 'json')).out;
+      const { out: exported } = await device('export');
+      const known = JSON.parse(before) as readonly { readonly name: string }[];
+      expect(known.length).toBeGreaterThan(2);
+      await follower.hset('bootfarm:device', Object.fromEntries(known.map((one) => [one.name, JSON.stringify(one)])));
+      process.env['BOOTFARM_REPLICA_SOCKET'] = redis.socketPath;
+      expect(await bootfarm('export')).toMatchObject({ failed: true, err: expect.stringMatching(/holds no farm yet/) });
+      await follower.hset('bootfarm:meta', 'schema', '1');
+      expect(await bootfarm('export')).toEqual({ out: exported, err: '', failed: false });
+      expect((await device('export', '--from', 'database')).out).toBe(exported);
+      const lost = await postgres.createDatabase('lost');
+      await migrate(lost);
+      const database = connect({ uri: lost });
+      if (!database.ok) throw new Error(database.error.message);
+      await loadDatabase(database.value, { snapshot: aFarm(), devices: [], sessions: [] });
+      await database.value.close();
+      expect(await at(lost, 'import', csv(exported))).toMatchObject({ err: '', failed: false });
+      expect((await at(lost, 'list', '-o', 'json')).out).toBe(before);
+    } finally {
+      delete process.env['BOOTFARM_REPLICA_SOCKET'];
+      follower.disconnect();
+      await redis.close();
+    }
+    expect((await device('export', '--from', 'replica')).err).toMatch(/only a server has a follower/);
+  });
+
+  test('in a server devices are listed, and edits name the place where they are made', async () => {
+    process.env['BOOTFARM_DATABASE_URI_FILE'] = uriFile;
+    process.env['BOOTFARM_SERVER_OF'] = 'lab/farm';
+    try {
+      expect((await bootfarm('list', '-o', 'json')).failed).toBe(false);
+      const edits = [
+        ['add', 'pc9', '--mac', '525400000099', '--collection', 'room-101'],
+        ['remove', 'pc9'],
+        ['import', csv('name,mac,collection\n')],
+      ];
+      for (const words of edits)
+        expect(await bootfarm(...words)).toEqual({
+          out: '',
+          failed: true,
+          err: expect.stringMatching(
+            /a server may not change devices: .*deploy\/bootfarm -- bootfarm device --farm lab\/farm/,
+          ),
+        });
+    } finally {
+      delete process.env['BOOTFARM_DATABASE_URI_FILE'];
+      delete process.env['BOOTFARM_SERVER_OF'];
+    }
+  });
+
   test('says which database is missing, wrong or empty', async () => {
     delete process.env['BOOTFARM_DATABASE_URI'];
     expect((await bootfarm('list')).err).toMatch(
-      /Run it in a server of the farm, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI/,
+      /Name --farm NAMESPACE.NAME in the pod of the operator, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI/,
     );
     expect((await at('x', 'list')).err).toMatch(/must look like postgresql:/);
     const wrong = postgres.uri.replace('secret', 'hidden');
@@ -167,6 +222,6 @@ describe('bootfarm device', () => {
 
   test('help says how, with an example', async () => {
     expect((await bootfarm('import', '--help')).out).toMatch(/none when one line is bad[\s\S]*name,mac,collection/);
-    expect((await bootfarm('--help')).out).toMatch(/add .*list .*remove .*import/s);
+    expect((await bootfarm('--help')).out).toMatch(/add .*list .*remove .*import .*export/s);
   });
 });

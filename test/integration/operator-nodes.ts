@@ -104,7 +104,7 @@ export class Nodes {
   /** From its Secret alone, as a pod has it. */
   async #start(name: string, node: string): Promise<ControlServer> {
     const secret = await this.#client.get<KubeObject & { data: Record<string, string> }>(
-      at(kinds.Secret, this.#namespace, name),
+      at(kinds.Secret, this.#namespace, `bootfarm-server-${name}`),
     );
     if (!secret.ok) throw new Error(secret.error.message);
     const tlsDirectory = join(this.#folder, name);

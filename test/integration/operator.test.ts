@@ -304,7 +304,7 @@ test(
     await until(
       'its Secret and row gone',
       async () => {
-        const secret = await client.get(of(kinds.Secret, `main-${gone}`));
+        const secret = await client.get(of(kinds.Secret, `bootfarm-server-main-${gone}`));
         const rows = value(await snapshot(database));
         return !secret.ok && rows?.servers.every(({ name }) => name !== gone);
       },
@@ -394,7 +394,7 @@ test(
     const rows = value(await snapshot(database));
     expect([rows?.vdisks, rows?.stores, rows?.servers]).toEqual([[], [], []]);
     const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE))).map(({ metadata }) => metadata.name);
-    expect(secrets.filter((name) => name.startsWith('main-'))).toEqual([]);
+    expect(secrets.filter((name) => name.startsWith('bootfarm-server-'))).toEqual([]);
   },
   3 * DEADLINE_MS,
 );

@@ -257,6 +257,25 @@ default_pool_size = ${poolSize}
   };
 }
 
+/** PostgreSQL on a data folder that is there already, with the pg_hba.conf that is in it. `identity`: of setpriv. */
+export async function servePostgres(
+  data: string,
+  identity: readonly string[],
+): Promise<{ readonly port: number; readonly socketFolder: string; close(): Promise<void> }> {
+  const port = await freePort();
+  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${data}`];
+  const service = new Service([
+    ...[...identity, `${POSTGRES_BIN}/postgres`, '-D', data, '-p', String(port)],
+    ...settings.flatMap((setting) => ['-c', setting]),
+  ]);
+  service.start();
+  const ready = () => execFileSync(`${POSTGRES_BIN}/pg_isready`, ['-h', data, '-p', String(port)], { stdio: 'pipe' });
+  await until('PostgreSQL answers', ready, READY_DEADLINE_MS).catch((cause) => {
+    throw new Error(service.output, { cause });
+  });
+  return { port, socketFolder: data, close: () => service.end('SIGINT') };
+}
+
 /** `config` makes the text of redis.conf for a data folder and a socket, both of which it must use. */
 export async function startRedis(
   config = (data: string, socket: string) => `port 0\ndir ${data}\nunixsocket ${socket}\n`,

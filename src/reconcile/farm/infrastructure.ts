@@ -1,7 +1,9 @@
 /** What a farm stands on: keys, certificates, the embedded database and replica. Made once, adopted again; gives what a runtime is made from. */
 import { randomBytes } from 'node:crypto';
+import { serverRole, withUser } from '../../database/roles.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
+import type { Client } from '../../kube/client.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../kube/object.ts';
@@ -12,7 +14,15 @@ import { isDue, type KeyPair, makeAuthority, makeCertificate } from '../certific
 import type { Context } from '../context.ts';
 import { authorityName, databaseName, keysName, labelsOf, operatorTlsName, replicaName } from '../names.ts';
 import { encodeData, ensureSecret, readSecret, type SecretData } from '../secrets.ts';
-import { DATABASE_PORT, databaseSet, REPLICA_PORT, replicaSet, serviceOf } from './objects.ts';
+import {
+  DATABASE_NAME,
+  DATABASE_OWNER,
+  DATABASE_PORT,
+  databaseSet,
+  REPLICA_PORT,
+  replicaSet,
+  serviceOf,
+} from './objects.ts';
 import type { Infrastructure } from './runtimes.ts';
 
 /** `Unanswered`: the API is away or busy, which says nothing of the farm. `ApplyRefused`: it answers, and will not. */
@@ -55,11 +65,11 @@ export async function ensureInfrastructure(
   if (!tls.ok) return faultOf(tls.error);
   const identity = { ca: authority.cert, ...tls.value };
 
-  const database = await databaseUri(context, farm, object, signal);
+  const database = await databaseInputs(context, farm, object, signal);
   if (!database.ok) return database;
   const replica = await replicaUrl(context, farm, object, signal);
   if (!replica.ok) return replica;
-  return ok({ databaseUri: database.value, ...replica.value, identity, authority });
+  return ok({ ...database.value, ...replica.value, identity, authority });
 }
 
 const pairData = ({ cert, key }: KeyPair): SecretData => ({
@@ -86,24 +96,44 @@ async function ensureCertificate(
   return patched.ok ? ok({ cert: text(fresh, 'tls.crt'), key: text(fresh, 'tls.key') }) : patched;
 }
 
-async function databaseUri(
+type DatabaseInputs = Pick<Infrastructure, 'databaseUri' | 'serverUri' | 'serverPassword' | 'givenServerUri'>;
+
+/** The key of what servers were last told, in the Secret of the database: known again while the database is away. */
+export const SERVER_URI_KEY = 'server-uri';
+
+async function databaseInputs(
   context: Context,
   farm: Farm,
   owner: KubeObject,
   signal: AbortSignal,
-): Promise<Result<string, InfrastructureFault>> {
+): Promise<Result<DatabaseInputs, InfrastructureFault>> {
   const { name, namespace = 'default' } = farm.metadata;
   const { embedded, external } = farm.spec.database;
-  if (external) return referenced(context, namespace, external.secretRef, signal);
   const secret = await ensureSecret(
     context.client,
     namespace,
     databaseName(name),
     labelsOf(name, 'database'),
-    () => ({ password: random() }),
+    () => ({ server: random(), ...(embedded ? { password: random() } : {}) }),
     { signal },
   );
   if (!secret.ok) return faultOf(secret.error);
+  const serverPassword = text(secret.value, 'server');
+  if (external) {
+    const uri = await referenced(context.client, namespace, 'secretRef', external.secretRef, signal);
+    if (!uri.ok) return uri;
+    const { serverSecretRef } = external;
+    const given =
+      serverSecretRef && (await referenced(context.client, namespace, 'serverSecretRef', serverSecretRef, signal));
+    if (given && !given.ok) return given;
+    const told = given?.value ?? text(secret.value, SERVER_URI_KEY);
+    return ok({
+      databaseUri: uri.value,
+      serverPassword,
+      ...(told === '' ? {} : { serverUri: told }),
+      ...(given ? { givenServerUri: given.value } : {}),
+    });
+  }
   const address = await ensureService(context, farm, owner, 'database', signal);
   if (!address.ok) return faultOf(address.error);
   const set = await ensureObject(
@@ -112,11 +142,37 @@ async function databaseUri(
     namespace,
     owner,
     databaseName(name),
-    databaseSet({ farm: name, embedded: embedded ?? {}, image: context.settings.image }) as Owned,
+    databaseSet({ ...context.settings, farm: name, embedded: embedded ?? {} }) as Owned,
     signal,
   );
   if (!set.ok) return faultOf(set.error);
-  return ok(`postgresql://bootfarm:${text(secret.value, 'password')}@${address.value}:${DATABASE_PORT}/postgres`);
+  const uri = embeddedUri(text(secret.value, 'password'), address.value);
+  return ok({
+    databaseUri: uri,
+    serverPassword,
+    serverUri: withUser(uri, serverRole(DATABASE_NAME), serverPassword),
+  });
+}
+
+const embeddedUri = (password: string, address: string): string =>
+  `postgresql://${DATABASE_OWNER}:${password}@${address}:${DATABASE_PORT}/${DATABASE_NAME}`;
+
+/** The uri of the owner of a farm's database, for a command that a person gives: nothing is made. */
+export async function ownerUri(
+  client: Client,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<string, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const { external } = farm.spec.database;
+  if (external) return referenced(client, namespace, 'secretRef', external.secretRef, signal);
+  const secret = await readSecret(client, namespace, databaseName(name), { signal });
+  if (!secret.ok) return faultOf(secret.error);
+  const service = await client.get<ServiceObject>(at(kinds.Service, namespace, databaseName(name)), { signal });
+  if (!service.ok && service.error.code !== 'NotFound') return faultOf(service.error);
+  if (!secret.value || !service.ok)
+    return fail('SecretMissing', `Farm ${namespace}/${name} has no database yet: see its conditions`);
+  return ok(embeddedUri(text(secret.value, 'password'), service.value.spec?.clusterIP ?? databaseName(name)));
 }
 
 type ReplicaInputs = Pick<Infrastructure, 'redisUrl' | 'primary'>;
@@ -160,7 +216,7 @@ async function replicaUrl(
     namespace,
     owner,
     replicaName(name),
-    replicaSet({ farm: name, embedded, image: context.settings.image }) as Owned,
+    replicaSet({ ...context.settings, farm: name, embedded }) as Owned,
     signal,
   );
   if (!set.ok) return faultOf(set.error);
@@ -171,8 +227,9 @@ async function replicaUrl(
 }
 
 async function referenced(
-  { client }: Context,
+  client: Client,
   namespace: string,
+  field: 'secretRef' | 'serverSecretRef',
   { name, key = 'uri' }: { readonly name: string; readonly key?: string },
   signal: AbortSignal,
 ): Promise<Result<string, InfrastructureFault>> {
@@ -183,7 +240,7 @@ async function referenced(
     ? ok(uri)
     : fail(
         'SecretMissing',
-        `Secret ${name} has no key ${key}, which spec.database.external.secretRef names: put the connection URI there`,
+        `Secret ${name} has no key ${key}, which spec.database.external.${field} names: put the connection URI there`,
       );
 }
 
@@ -207,8 +264,11 @@ async function ensureService(
     signal,
   );
   if (!applied.ok) return applied;
-  const { spec } = applied.value as { readonly spec?: { readonly clusterIP?: string } };
-  return ok(spec?.clusterIP ?? service);
+  return ok((applied.value as ServiceObject).spec?.clusterIP ?? service);
+}
+
+interface ServiceObject extends KubeObject {
+  readonly spec?: { readonly clusterIP?: string };
 }
 
 interface Owned {

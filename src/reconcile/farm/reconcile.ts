@@ -26,8 +26,9 @@ import { COMPONENT_LABEL, databaseName } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
 import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
+import { encodeData } from '../secrets.ts';
 import { serversOfFarm } from '../servers.ts';
-import { ensureInfrastructure } from './infrastructure.ts';
+import { ensureInfrastructure, SERVER_URI_KEY } from './infrastructure.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
@@ -115,6 +116,7 @@ async function look(
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
+    ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
     ...stuckPods(context, farm),
     ...(await knownDevices(runtime)),
@@ -205,6 +207,11 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     log.warn({ farm: name, ...migration }, 'database not migrated');
     return { ok: false, error: migration };
   }
+  const told = await tellServers(context, farm, runtime);
+  if (!told.ok) {
+    log.warn({ farm: name, ...told.error }, 'servers have no access to the database');
+    return told;
+  }
   /** The row of one that is being deleted is its finalizer's matter. */
   const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: Informer) =>
     resources(kind, informer, namespace)
@@ -225,6 +232,19 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   }
   runtime.project(projected.value.farmId);
   return ok(projected.value.farmId);
+}
+
+/** What servers log in as, kept where it is found again while the database is away. The next look makes the runtime anew with it. */
+async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<void, Fault>> {
+  const access = await runtime.serverAccess();
+  if (!access.ok) return access;
+  const { embedded } = farm.spec.database;
+  if (embedded || access.value.uri === runtime.inputs.serverUri) return ok(undefined);
+  const { name, namespace } = farm.metadata;
+  const data = encodeData({ [SERVER_URI_KEY]: Buffer.from(access.value.uri) });
+  const patched = await client.patch(at(kinds.Secret, namespace, databaseName(name)), { data });
+  runtime.checked.note(INFRASTRUCTURE, '');
+  return patched.ok ? ok(undefined) : patched;
 }
 
 async function knownDevices(runtime: FarmRuntime): Promise<{ knownDevices?: number }> {

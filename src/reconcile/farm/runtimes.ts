@@ -6,9 +6,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ControlClient, type ControlIdentity, controlClient } from '../../control/client.ts';
 import type { ServerStatus } from '../../control/status.ts';
-import { connect, type Database } from '../../database/connection.ts';
+import { type Answer, connect, type Database } from '../../database/connection.ts';
 import { migrate } from '../../database/migrate.ts';
 import { snapshot } from '../../database/project.ts';
+import { ensureServerAccess, type ServerAccess } from '../../database/roles.ts';
 import { sessionCounts } from '../../database/servers.ts';
 import type { Fault } from '../../kit/result.ts';
 import { FOLLOWER_USER } from '../../replica/config.ts';
@@ -36,7 +37,14 @@ export interface ServerView extends WantedServer {
 
 /** What a farm stands on: `infrastructure.ts` makes it. */
 export interface Infrastructure {
+  /** Of the owner of the tables. */
   readonly databaseUri: string;
+  /** What servers are told. Absent until it was found out what they can log in as. */
+  readonly serverUri?: string;
+  /** For the role that they get where the owner may make one. */
+  readonly serverPassword: string;
+  /** A person made a login for them. */
+  readonly givenServerUri?: string;
   readonly redisUrl: string;
   /** Where followers follow, for an embedded replica. */
   readonly primary?: { readonly host: string; readonly port: number; readonly followerPassword: string };
@@ -78,6 +86,8 @@ export class FarmRuntime {
   #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
   #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
+  #access: Answer<ServerAccess> | undefined;
+  #excess: string | undefined;
 
   /** `before`: the runtime that this one replaces, whose answers hold until servers were asked again. */
   constructor(inputs: Infrastructure, database: Database, log: Logger, before?: FarmRuntime) {
@@ -101,6 +111,23 @@ export class FarmRuntime {
       return answer.error;
     });
     return this.#migrated;
+  }
+
+  /** What servers log in as, with its rights brought about. Once; again after it failed. */
+  serverAccess(): Answer<ServerAccess> {
+    const { databaseUri: uri, serverPassword: password, givenServerUri: given } = this.inputs;
+    const login = { uri, password, ...(given === undefined ? {} : { given }) };
+    this.#access ??= ensureServerAccess(this.database, login).then((answer) => {
+      if (!answer.ok) this.#access = undefined;
+      this.#excess = answer.ok ? answer.value.excess : undefined;
+      return answer;
+    });
+    return this.#access;
+  }
+
+  /** Why servers have more rights in the database than they need. */
+  get excess(): string | undefined {
+    return this.#excess;
   }
 
   /** Undefined while the database is away. Up to a second old. */

@@ -12,6 +12,8 @@ export interface FarmFindings {
   readonly farmId?: string;
   /** Where the database comes from, for messages: `Secret farm-db, key uri`. */
   readonly databaseSource: string;
+  /** Why servers have more rights in the database than they need. */
+  readonly excess?: string;
   readonly replica?: ReplicaHealth;
   readonly servers: readonly ServerView[];
   /** Why a pod of the embedded database or replica does not start. */
@@ -114,11 +116,16 @@ const REPLICA_REASONS = {
   Offline: 'DatabaseUnreachable',
 } as const satisfies Record<ReplicaHealth['state'], Reason>;
 
-function claims({ database, databaseSource, replica }: FarmFindings): Omit<Claim, 'observedGeneration'>[] {
+function claims({ database, databaseSource, excess, replica }: FarmFindings): Omit<Claim, 'observedGeneration'>[] {
   const refused = !database.reachable && database.fault.code === 'AuthenticationFailed';
   return [
     database.reachable
-      ? { type: 'DatabaseReachable', status: 'True', reason: 'DatabaseAnswers', message: 'the farm database answers' }
+      ? {
+          type: 'DatabaseReachable',
+          status: 'True',
+          reason: 'DatabaseAnswers',
+          message: ['the farm database answers', excess].filter(Boolean).join('; '),
+        }
       : {
           type: 'DatabaseReachable',
           status: 'False',

@@ -5,10 +5,11 @@ import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
 import { controllerRef } from '../../kube/owner.ts';
 import { followerConfig } from '../../replica/config.ts';
+import type { StreamingServer } from '../../resources/kinds.ts';
 import { isDue, makeCertificate } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
-import { labelsOf, POOL_LABEL, serverName } from '../names.ts';
+import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
 import { deployment, type ServerPlan, serverConfig, settingsHash } from './objects.ts';
 
@@ -19,10 +20,10 @@ export interface WantedServer {
   readonly settings: string;
 }
 
-export function wantedServer(plan: ServerPlan, { databaseUri, primary }: Infrastructure): WantedServer {
+export function wantedServer(plan: ServerPlan, serverUri: string, { primary }: Infrastructure): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
-    'database-uri': databaseUri,
+    'database-uri': serverUri,
     'redis.conf': primary
       ? followerConfig({
           primaryHost: primary.host,
@@ -76,7 +77,7 @@ async function ensureSecret(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { namespace = 'default', name: pool } = plan.pool.metadata;
-  const name = serverName(pool, plan.node);
+  const name = serverSecretName(serverName(pool, plan.node));
   const asked = JSON.stringify(files ?? null);
   if (checked.has(name, asked)) return true;
   const found = await readSecret(client, namespace, name, { signal });
@@ -119,21 +120,36 @@ export async function removeServer(
     log.warn({ deployment: metadata.name, ...removed.error }, 'server not removed');
 }
 
-/** The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. */
+/**
+ * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write
+ * these rows, so a row only says where to look: a Secret goes when its owner is this pool.
+ */
 export async function forgetServers(
   { client }: Context,
-  namespace: string,
-  pool: string,
+  { metadata: { name: pool, namespace, uid } }: StreamingServer,
   kept: ReadonlySet<string>,
   runtime: FarmRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
   const rows = await runtime.rows();
   const gone = rows?.servers.filter((server) => server.pool === pool && !kept.has(server.name));
-  for (const { name } of gone ?? []) {
-    const secret = await client.delete(at(kinds.Secret, namespace, serverName(pool, name)), { signal });
-    if (!secret.ok && secret.error.code !== 'NotFound') return false;
+  for (const { name } of gone?.slice(0, MAX_FORGOTTEN) ?? []) {
+    const target = at(kinds.Secret, namespace, serverSecretName(serverName(pool, name)));
+    const found = isNodeName(name) ? await client.get(target, { signal }) : undefined;
+    if (found && !found.ok && found.error.code !== 'NotFound') return false;
+    if (found?.ok && isOwnedBy(found.value, uid)) {
+      const secret = await client.delete(target, { signal });
+      if (!secret.ok && secret.error.code !== 'NotFound') return false;
+    }
     if (!(await unregisterServer(runtime.database, name)).ok) return false;
   }
-  return gone !== undefined;
+  return gone !== undefined && gone.length <= MAX_FORGOTTEN;
 }
+
+/** Rows that one look forgets: whoever writes thousands of them holds nobody up. */
+const MAX_FORGOTTEN = 100;
+
+const isNodeName = (name: string): boolean => /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name);
+
+const isOwnedBy = ({ metadata }: KubeObject, uid: string | undefined): boolean =>
+  uid !== undefined && (metadata.ownerReferences ?? []).some((owner) => owner.controller && owner.uid === uid);

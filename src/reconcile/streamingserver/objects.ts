@@ -10,6 +10,7 @@ import {
   NODE_ANNOTATION,
   POOL_LABEL,
   serverName,
+  serverSecretName,
 } from '../names.ts';
 import { DEFAULT_PORTS } from '../projection.ts';
 
@@ -31,6 +32,8 @@ export interface ServerPlan {
   readonly image: string;
   readonly release: string;
   readonly httpPort: number;
+  /** Where the pool names none. */
+  readonly priorityClassName?: string;
 }
 
 export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain?.timeout ?? DEFAULT_DRAIN);
@@ -49,7 +52,7 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
     limits: { ...DEFAULT_LIMITS, ...spec.limits },
     drainTimeoutSeconds: drainSeconds(pool),
     storeRoots: spec.storeRoots ?? [],
-    stateDirectory: `${stateDirectory(pool)}/${metadata.name}`,
+    stateDirectory: stateFolder(pool),
     ports: portsOf(pool, httpPort),
     replicaSocket: `${RUN}/redis.sock`,
     databaseUriFile: DATABASE_URI_FILE,
@@ -60,6 +63,16 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
 }
 
 const stateDirectory = ({ spec }: StreamingServer): string => spec.stateDirectory ?? '/var/lib/bootfarm';
+
+/** Of this pool alone: pools of other farms, and a database, may lie beside it on the node. */
+const stateFolder = (pool: StreamingServer): string =>
+  `${stateDirectory(pool)}/${pool.metadata.namespace ?? 'default'}/${pool.metadata.name}`;
+
+/** The folders of a node that its servers see. */
+export const mountedFolders = (pool: StreamingServer): readonly string[] => [
+  ...(pool.spec.storeRoots ?? []),
+  stateFolder(pool),
+];
 
 export const portsOf = ({ spec }: StreamingServer, http: number) => ({
   stream: spec.ports?.stream ?? DEFAULT_PORTS.stream,
@@ -88,12 +101,22 @@ const CONTAINER = {
   runAsNonRoot: false,
 } as const;
 
-/** uid 0 without its powers: ports below 1024, and files of a store that belong to somebody else. */
+/**
+ * uid 0 without its powers: ports below 1024, and files of a store that belong to somebody else. Stores are mounted read-only, so it may read
+ * them and not write. Not DAC_READ_SEARCH, which looks like less: it opens any file of the node's file system by its handle.
+ */
 const SERVER_SECURITY = {
   ...CONTAINER,
   capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE', 'DAC_OVERRIDE'] },
 };
-const FOLLOWER_SECURITY = { ...CONTAINER, capabilities: { drop: ['ALL'], add: ['DAC_OVERRIDE'] } };
+const FOLLOWER_SECURITY = { ...CONTAINER, capabilities: { drop: ['ALL'] } };
+
+/**
+ * What the scheduler keeps free where the resource says nothing, so that a pod is not the first to go when its node is short of memory.
+ * Measured: a server at rest, and its follower with 2,000 devices; what more devices need is for who runs them to say.
+ */
+const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } };
+const FOLLOWER_RESOURCES = { requests: { cpu: '20m', memory: '32Mi' } };
 
 export function deployment(plan: ServerPlan, settings: string): object {
   const { pool, farm, node, image, httpPort } = plan;
@@ -101,6 +124,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
   const name = serverName(metadata.name, node);
   const labels = selector(metadata.name, farm, name);
   const used = spec.image ?? image;
+  const priority = spec.placement?.priorityClassName ?? plan.priorityClassName;
   const ports = portsOf(pool, httpPort);
   const pullPolicy = { imagePullPolicy: spec.imagePullPolicy ?? 'IfNotPresent' };
   const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP') => ({
@@ -134,7 +158,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
             { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
             { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
           ],
-          ...(spec.placement?.priorityClassName ? { priorityClassName: spec.placement.priorityClassName } : {}),
+          ...(priority === undefined ? {} : { priorityClassName: priority }),
           ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
           terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,
           securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
@@ -147,8 +171,10 @@ export function deployment(plan: ServerPlan, settings: string): object {
               env: [
                 { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
                 { name: 'BOOTFARM_RELEASE', value: plan.release },
-                // For people who run `bootfarm device` in here.
+                // For people who run `bootfarm device list` in here, and to say where they may do more.
                 { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
+                { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
+                { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace ?? 'default'}/${farm}` },
                 { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
               ],
               ports: [
@@ -164,15 +190,16 @@ export function deployment(plan: ServerPlan, settings: string): object {
               livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
               readinessProbe: { ...probe('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
               securityContext: SERVER_SECURITY,
-              ...(spec.resources ? { resources: spec.resources } : {}),
+              resources: spec.resources ?? DEFAULT_RESOURCES,
               volumeMounts: [
                 config,
                 { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
                 run,
-                { name: 'state', mountPath: stateDirectory(pool) },
+                { name: 'state', mountPath: stateFolder(pool) },
                 ...(spec.storeRoots ?? []).map((root, index) => ({
                   name: `root-${index}`,
                   mountPath: root,
+                  readOnly: true,
                   mountPropagation: 'HostToContainer',
                 })),
               ],
@@ -183,17 +210,18 @@ export function deployment(plan: ServerPlan, settings: string): object {
               ...pullPolicy,
               command: ['/usr/bin/redis-server', `${CONFIG}/server/redis.conf`],
               securityContext: FOLLOWER_SECURITY,
+              resources: FOLLOWER_RESOURCES,
               volumeMounts: [config, run, { name: 'replica', mountPath: '/data' }],
             },
           ],
           volumes: [
-            { name: 'config', secret: { secretName: name, defaultMode: 0o400 } },
+            { name: 'config', secret: { secretName: serverSecretName(name), defaultMode: 0o400 } },
             { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
             { name: 'run', emptyDir: { medium: 'Memory' } },
-            { name: 'state', hostPath: { path: stateDirectory(pool), type: 'DirectoryOrCreate' } },
+            { name: 'state', hostPath: { path: stateFolder(pool), type: 'DirectoryOrCreate' } },
             {
               name: 'replica',
-              hostPath: { path: `${stateDirectory(pool)}/${metadata.name}/replica`, type: 'DirectoryOrCreate' },
+              hostPath: { path: `${stateFolder(pool)}/replica`, type: 'DirectoryOrCreate' },
             },
             // A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating.
             ...(spec.storeRoots ?? []).map((root, index) => ({

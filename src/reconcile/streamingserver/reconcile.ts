@@ -1,9 +1,11 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
+import type { Informer } from '../../kube/informer.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { lookAgain, type Outcome, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
+import { parse } from '../../resources/parse.ts';
 import type { Child } from '../child.ts';
-import { type Context, forbiddenImages, forbiddenPaths, LOOK_UNSETTLED_MS, resources } from '../context.ts';
+import { type Context, forbiddenImages, forbiddenPaths, LOOK_UNSETTLED_MS, overlaps, resources } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod } from '../pods.ts';
@@ -11,7 +13,7 @@ import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments } from '../servers.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
-import { drainSeconds, type ServerPlan } from './objects.ts';
+import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
 import { planServers } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
@@ -42,7 +44,7 @@ async function takeDown(context: Context, pool: StreamingServer, signal: AbortSi
   for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
   if (there.length > 0) return lookAgain(LOOK_UNSETTLED_MS);
   const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
-  if (!runtime || (await forgetServers(context, namespace, name, new Set(), runtime, signal))) return settled;
+  if (!runtime || (await forgetServers(context, pool, new Set(), runtime, signal))) return settled;
   return retry('DatabaseUnreachable', 'the rows of its servers could not be removed');
 }
 
@@ -88,9 +90,11 @@ async function look(
       ...nothing,
       fault: stalled('SiteUnknown', `Farm ${farmName} has no site ${pool.spec.site ?? '(say which: it has several)'}`),
     };
-  if (!runtime)
+  const serverUri = runtime?.inputs.serverUri;
+  if (!runtime || serverUri === undefined)
     return { ...nothing, fault: waiting('FarmNotReady', `Farm ${farmName} is being made: see its conditions`) };
 
+  const { image, release, priorityClassName } = context.settings;
   const nodes = nodesByName(context);
   const choice = observeNodes(context, pool, mine(), [...nodes.values()], want);
   const wanted = new Map(
@@ -100,11 +104,12 @@ async function look(
         farm: farmName,
         site,
         node,
-        image: context.settings.image,
-        release: context.settings.release,
+        image,
+        release,
         httpPort: bootOfSite(farm.spec, site).http.port,
+        ...(priorityClassName === undefined ? {} : { priorityClassName }),
       };
-      return [node, wantedServer(plan, runtime.inputs)];
+      return [node, wantedServer(plan, serverUri, runtime.inputs)];
     }),
   );
   const deployments = new Map(
@@ -127,7 +132,7 @@ async function look(
     if (step.is === 'Remove' && live) await removeServer(context, live, signal);
   }
   const kept = new Set([...choice.nodes, ...deployments.keys()]);
-  await forgetServers(context, namespace, name, kept, runtime, signal);
+  await forgetServers(context, pool, kept, runtime, signal);
   return {
     want,
     lacking: choice.lacking,
@@ -159,12 +164,27 @@ function stuckServers(
   );
 }
 
-function refusal({ settings }: Context, { spec }: StreamingServer): Fault | undefined {
+/** Folders of nodes that hold the data of databases and replicas. */
+const databaseFolders = (farms: Informer): readonly string[] =>
+  farms.list().flatMap((object) => {
+    const parsed = parse('Farm', object);
+    const { database, replica } = parsed.ok ? parsed.value.spec : { database: {}, replica: {} };
+    return [database.embedded, replica?.embedded].flatMap((embedded) => embedded?.storage?.hostPath ?? []);
+  });
+
+function refusal({ settings, informers }: Context, pool: StreamingServer): Fault | undefined {
+  const { spec } = pool;
   const paths = forbiddenPaths(settings, [...(spec.storeRoots ?? []), spec.stateDirectory ?? '/var/lib/bootfarm']);
   if (paths.length > 0)
     return stalled(
       'NotAllowed',
       `host path ${paths.join(', ')} is not on the operator's list: ${settings.allowedHostPaths.join(', ') || 'it is empty'}`,
+    );
+  const [shared] = overlaps(mountedFolders(pool), databaseFolders(informers.farms));
+  if (shared)
+    return stalled(
+      'NotAllowed',
+      `its servers would see ${shared[0]}, and a Farm keeps its database in ${shared[1]}: name in spec.storeRoots the folders of the vDisks alone`,
     );
   const images = forbiddenImages(settings, [spec.image]);
   if (images.length > 0)

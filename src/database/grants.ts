@@ -1,0 +1,53 @@
+/** What the role of the servers may do with each table, and the way there from what it may do now. Pure. */
+import type { Tables } from './tables.ts';
+
+export type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
+export type Grants = ReadonlyMap<string, ReadonlySet<string>>;
+
+/**
+ * Least right: what is read when the follower holds nothing (`data.ts`), what servers write of themselves (`servers.ts`), and what AutoAdd
+ * inserts (`devices.ts`). No device, collection or version is ever changed or removed by a server. Every table has a line; the compiler asks.
+ */
+export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>> = {
+  farm: ['SELECT'],
+  site: ['SELECT'],
+  collection: ['SELECT'],
+  store: ['SELECT'],
+  vdisk: ['SELECT'],
+  vdisk_version: ['SELECT'],
+  device: ['SELECT', 'INSERT'],
+  device_mac: ['SELECT', 'INSERT'],
+  server: ['SELECT', 'INSERT', 'UPDATE'],
+  session: ['SELECT', 'INSERT', 'UPDATE'],
+  // A copy that is gone from its store is reported by its absence.
+  copy: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  // Entries that no journal brings again are pruned where the new ones are written.
+  journal_entry: ['SELECT', 'INSERT', 'DELETE'],
+  audit: ['INSERT'],
+  server_pool: [],
+  dirty: [],
+  feed_cursor: [],
+};
+
+export interface GrantStep {
+  readonly is: 'grant' | 'revoke';
+  readonly table: string;
+  readonly privileges: readonly string[];
+}
+
+/** Empty when `have` is what it should be. A table that is not there yet gets nothing; one of a later release keeps nothing. */
+export function grantSteps(
+  tables: readonly string[],
+  have: Grants,
+  want: Readonly<Record<string, readonly string[]>> = SERVER_GRANTS,
+): readonly GrantStep[] {
+  return tables.flatMap((table): GrantStep[] => {
+    const [held, wanted] = [have.get(table) ?? new Set<string>(), want[table] ?? []];
+    const lacking = wanted.filter((privilege) => !held.has(privilege));
+    const beyond = [...held].filter((privilege) => !wanted.includes(privilege)).sort();
+    return [
+      ...(lacking.length > 0 ? [{ is: 'grant', table, privileges: lacking } as const] : []),
+      ...(beyond.length > 0 ? [{ is: 'revoke', table, privileges: beyond } as const] : []),
+    ];
+  });
+}

@@ -1,0 +1,152 @@
+/**
+ * What a server's pod can do, read from the real objects. The table is the measure: a right that is not in it fails the test, and one that is
+ * added to it wants a reason in the commit and a sentence in the threat model of the README.
+ */
+import { expect, test } from '@jest/globals';
+import { aStreamingServer } from '../../../test/builders/resources.ts';
+import { SERVER_GRANTS } from '../../database/grants.ts';
+import type { Infrastructure } from '../farm/runtimes.ts';
+import { wantedServer } from './apply.ts';
+import { deployment, type ServerPlan } from './objects.ts';
+
+const RIGHTS = `
+pod host: hostNetwork
+pod token: none
+pod seccomp: RuntimeDefault
+pod groups: none
+server user: 0
+server capability: DAC_OVERRIDE
+server capability: NET_BIND_SERVICE
+server root file system: read-only
+server env: BOOTFARM_DATABASE_URI_FILE
+server env: BOOTFARM_RELEASE
+server env: BOOTFARM_REPLICA_SOCKET
+server env: BOOTFARM_SERVER_OF
+server env: NODE_ADDRESS
+server env: UV_THREADPOOL_SIZE
+server reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
+server reads: Secret farm-keys at /etc/bootfarm/keys
+server reads: folder of the node /srv at /srv
+server writes: folder of the node /var/lib/bootfarm/lab/main at /var/lib/bootfarm/lab/main
+server writes: memory at /run/bootfarm
+replica user: 0
+replica root file system: read-only
+replica reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
+replica writes: folder of the node /var/lib/bootfarm/lab/main/replica at /data
+replica writes: memory at /run/bootfarm
+secret: ca.crt
+secret: database-uri
+secret: redis.conf
+secret: server.json
+secret: tls.crt
+secret: tls.key
+database: audit INSERT
+database: collection SELECT
+database: copy SELECT INSERT UPDATE DELETE
+database: device SELECT INSERT
+database: device_mac SELECT INSERT
+database: farm SELECT
+database: journal_entry SELECT INSERT DELETE
+database: server SELECT INSERT UPDATE
+database: session SELECT INSERT UPDATE
+database: site SELECT
+database: store SELECT
+database: vdisk SELECT
+database: vdisk_version SELECT
+`;
+
+interface Pod {
+  readonly hostNetwork?: boolean;
+  readonly hostPID?: boolean;
+  readonly hostIPC?: boolean;
+  readonly automountServiceAccountToken?: boolean;
+  readonly serviceAccountName?: string;
+  readonly securityContext?: {
+    readonly seccompProfile?: { readonly type: string };
+    readonly supplementalGroups?: unknown;
+  };
+  readonly initContainers?: readonly Container[];
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+}
+interface Container {
+  readonly name: string;
+  readonly env?: readonly { readonly name: string }[];
+  readonly envFrom?: readonly unknown[];
+  readonly securityContext: {
+    readonly runAsUser: number;
+    readonly privileged?: boolean;
+    readonly allowPrivilegeEscalation?: boolean;
+    readonly readOnlyRootFilesystem?: boolean;
+    readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] };
+  };
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
+}
+interface Volume {
+  readonly name: string;
+  readonly secret?: { readonly secretName: string };
+  readonly hostPath?: { readonly path: string };
+  readonly emptyDir?: object;
+}
+
+/** Anything that this does not know is a right, too. */
+function sourceOf({ name, secret, hostPath, emptyDir, ...other }: Volume): string {
+  if (secret) return `Secret ${secret.secretName}`;
+  if (hostPath) return `folder of the node ${hostPath.path}`;
+  return emptyDir ? 'memory' : `volume ${name} ${JSON.stringify(other)}`;
+}
+
+function rightsOfContainer(
+  { name, env, envFrom, securityContext, volumeMounts }: Container,
+  volumes: readonly Volume[],
+) {
+  const { runAsUser, privileged, allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } = securityContext;
+  const mounts = volumeMounts.map(({ name: volume, mountPath, readOnly }) => {
+    const found = volumes.find((one) => one.name === volume);
+    return `${name} ${readOnly ? 'reads' : 'writes'}: ${found ? sourceOf(found) : volume} at ${mountPath}`;
+  });
+  return [
+    `${name} user: ${runAsUser}`,
+    ...(privileged || allowPrivilegeEscalation !== false ? [`${name} may gain privileges`] : []),
+    ...(capabilities.drop.includes('ALL') ? [] : [`${name} keeps the capabilities of its runtime`]),
+    ...[...(capabilities.add ?? [])].sort().map((one) => `${name} capability: ${one}`),
+    `${name} root file system: ${readOnlyRootFilesystem ? 'read-only' : 'written'}`,
+    ...(env ?? []).map((one) => `${name} env: ${one.name}`).sort(),
+    ...(envFrom ?? []).map((one) => `${name} env from ${JSON.stringify(one)}`),
+    ...mounts.sort(),
+  ];
+}
+
+function rightsOf(plan: ServerPlan): readonly string[] {
+  const { spec } = deployment(plan, '') as { readonly spec: { readonly template: { readonly spec: Pod } } };
+  const pod = spec.template.spec;
+  const { files } = wantedServer(plan, 'postgresql://servers', {} as Infrastructure);
+  // The certificate is added where the Secret is written.
+  const secret = [...Object.keys(files), 'tls.crt', 'tls.key', 'ca.crt'].sort();
+  const hosts = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((what) => pod[what]);
+  return [
+    ...hosts.map((what) => `pod host: ${what}`),
+    `pod token: ${pod.automountServiceAccountToken === false ? 'none' : (pod.serviceAccountName ?? 'default')}`,
+    `pod seccomp: ${pod.securityContext?.seccompProfile?.type}`,
+    `pod groups: ${JSON.stringify(pod.securityContext?.supplementalGroups) ?? 'none'}`,
+    ...[...(pod.initContainers ?? []), ...pod.containers].flatMap((one) => rightsOfContainer(one, pod.volumes)),
+    ...secret.map((key) => `secret: ${key}`),
+    ...Object.entries(SERVER_GRANTS)
+      .filter(([, privileges]) => privileges.length > 0)
+      .map(([table, privileges]) => `database: ${table} ${privileges.join(' ')}`)
+      .sort(),
+  ];
+}
+
+test('a server can do what the table says and nothing else', () => {
+  const plan = {
+    pool: aStreamingServer(),
+    farm: 'farm',
+    site: 'default',
+    node: 'node-a',
+    image: 'bootfarm:1',
+    release: '1',
+    httpPort: 8069,
+  };
+  expect(rightsOf(plan)).toEqual(RIGHTS.trim().split('\n'));
+});
