@@ -125,8 +125,19 @@ const peers: UdpEdge = {
       }),
     );
     const [key = new Uint8Array(0)] = [...ring.keys.values()].map(peerKey);
-    const ping = (more: Partial<PeerPing>): Buffer =>
-      encodePing({ ...LOAD, name: 'node-b', instance: 2n, token: 1n, echo: 0n, ...more }, key);
+    let counter = 0n;
+    const ping = (more: Partial<PeerPing>): Buffer => {
+      const own = {
+        ...LOAD,
+        name: 'node-b',
+        instance: 2n,
+        token: 1n,
+        echo: 0n,
+        counter: ++counter,
+        wallMs: Date.now(),
+      };
+      return encodePing({ ...own, ...more }, key, LOAD.name);
+    };
     return {
       port,
       question: ping({}),
@@ -134,7 +145,7 @@ const peers: UdpEdge = {
       async ask(neighbour) {
         const own = neighbour.address();
         others.set('node-b', { host: own.address, port: own.port });
-        const { token } = started(decodePing((await heard(neighbour)).bytes, key));
+        const { token } = started(decodePing((await heard(neighbour)).bytes, key, 'node-b'));
         others.clear();
         neighbour.send(ping({ token: 2n, echo: token }), port, address);
         const end = performance.now() + NEIGHBOUR_DEADLINE_MS;

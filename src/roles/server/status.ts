@@ -34,7 +34,9 @@ export interface StatusFacts {
 export function serverStatus(facts: StatusFacts): ServerStatus {
   const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
-  const advisory = [httpPortFault(snapshot, config), facts.clockFault, bufferFaultOf(facts)].flatMap((fault) => fault ?? []);
+  const advisory = [httpPortFault(snapshot, config), facts.clockFault, bufferFaultOf(facts)].flatMap(
+    (fault) => fault ?? [],
+  );
   return {
     name: config.name,
     instance,
