@@ -39,6 +39,25 @@ export const MAX_SESSIONS = 65_536;
 /** LOGINs of one thread being decided. Each costs an X25519 (50 µs) and a placement; a device asks again. */
 export const MAX_PENDING_LOGINS = 1_024;
 
+/** Sessions of one device here: it is served by one, and may have left another behind at a restart, twice. The oldest goes. */
+export const MAX_DEVICE_SESSIONS = 3;
+
+/** LOGINs of one thread by source address: a device needs one, a redirect or a server that went more. A room behind one address is let in a little later. */
+export const LOGIN_RATE = { perSecond: 16, burst: 64 };
+/** ATTACHes: one to each server that the device tries, and again when servers restart. */
+export const ATTACH_RATE = { perSecond: 32, burst: 128 };
+/** All of them together: half of a thread's time at most (an opened seal and its keys are 0.1 to 0.2 ms), so that READs go on. */
+export const LOGIN_RATE_OF_ALL = { perSecond: 1_000, burst: 2_000 };
+export const ATTACH_RATE_OF_ALL = { perSecond: 2_000, burst: 4_000 };
+/** Addresses that a thread remembers for it: 20,000 devices do not log in within the seconds that it takes to fill a bucket again. */
+export const MAX_RATED_SOURCES = 4_096;
+
+/** A session's change of role is told at most so often: each is an entry in the journal of sessions. */
+export const ROLE_EVERY_MS = 1_000;
+
+/** Reads of one session that wait for a disk: at 32 KiB all of a client's window. A READ above it is dropped. */
+export const MAX_SESSION_READS = 32;
+
 /** Reads of one thread that wait for a disk. Above it a READ is dropped, and the client's time-out doubles. */
 export const MAX_PENDING_READS = 512;
 

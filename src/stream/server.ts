@@ -13,7 +13,7 @@ import type { KeyRing } from '../kit/seal.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Counters, sumCounters } from './counters.ts';
 import { openDgram } from './dgram.ts';
-import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
+import { MAX_DEVICE_SESSIONS, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
@@ -84,6 +84,8 @@ interface Live extends SessionSnapshot {
 export class StreamServer {
   readonly #options: StreamServerOptions;
   readonly #live = new Map<string, Live>();
+  /** Keys of `#live` by device, oldest first. */
+  readonly #byDevice = new Map<string, Set<string>>();
   readonly #disks = new Map<string, { readonly id: number; readonly disk: Disk; readonly ref: VersionRef }>();
   readonly #byId = new Map<number, Disk>();
   readonly #applied = new Map<number, { left: number; readonly done: () => void }>();
@@ -347,8 +349,26 @@ export class StreamServer {
   #track(thread: number, event: SessionEvent): void {
     const { type, session, at, ...info } = event;
     const key = `${thread}/${session}`;
-    if (type === 'left' || type === 'silent') this.#live.delete(key);
+    if (type === 'left' || type === 'silent') this.#lose(key, info.device);
     else this.#live.set(key, { ...info, thread, session, since: this.#live.get(key)?.since ?? at });
+    if (type === 'attached') this.#share(key, info.device);
     this.#options.onSession(event);
+  }
+
+  /** A device has a share of the sessions, over all threads: beyond it its oldest ones end. */
+  #share(key: string, device: string): void {
+    const mine = this.#byDevice.get(device) ?? new Set();
+    this.#byDevice.set(device, mine.add(key));
+    for (const oldest of [...mine].slice(0, -MAX_DEVICE_SESSIONS)) {
+      const live = this.#live.get(oldest);
+      if (live) this.#transport?.order(live.thread, { kind: 'bye', reason: 'Leaving', session: live.session });
+    }
+  }
+
+  #lose(key: string, device: string): void {
+    this.#live.delete(key);
+    const mine = this.#byDevice.get(device);
+    mine?.delete(key);
+    if (mine?.size === 0) this.#byDevice.delete(device);
   }
 }

@@ -7,7 +7,14 @@ import { ownOf } from '../net/source.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
 import { attachKey, sign, trafficKeys } from './keys.ts';
-import { MAX_PENDING_LOGINS, MAX_PENDING_READS, MOVE_EVERY_MS, SILENT_MS, UNKNOWNS_PER_SECOND } from './limits.ts';
+import {
+  MAX_PENDING_LOGINS,
+  MAX_PENDING_READS,
+  MAX_SESSION_READS,
+  MOVE_EVERY_MS,
+  SILENT_MS,
+  UNKNOWNS_PER_SECOND,
+} from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
 import { obey, receive, tick } from './session.ts';
 import { type Effect, makeShard, type Shard } from './shard.ts';
@@ -135,10 +142,11 @@ test('the same LOGIN is decided once at a time, and many at a time are Busy', ()
   const login = (n: number): Effect[] => {
     const nonce = Buffer.alloc(16);
     nonce.writeUInt32BE(n, 0);
-    const cookie = makeCookie(siphash, shard.cookieKey, PEER, 0);
+    const peer = { ...PEER, host: `10.0.${n >> 8}.${n & 255 || 9}` };
+    const cookie = makeCookie(siphash, shard.cookieKey, peer, 0);
     const [share, token] = [Buffer.alloc(32), aBootToken()];
     const fields = { session: 0, number: 0, nonce, cookie, renew: false, redirected: false, share, token };
-    return receive(shard, encode({ type: 'LOGIN', ...fields }), PEER, 0);
+    return receive(shard, encode({ type: 'LOGIN', ...fields }), peer, 0);
   };
   const [first] = login(0);
   expect(first).toMatchObject({ kind: 'login' });
@@ -149,12 +157,33 @@ test('the same LOGIN is decided once at a time, and many at a time are Busy', ()
   expect(login(0)).toMatchObject([{ kind: 'login' }]);
 });
 
-test('reads that wait for a disk have a limit; beyond it a READ is dropped, not queued', () => {
+test('reads that wait for a disk have a limit a session, and one for all; beyond it a READ is dropped, not queued', () => {
+  const shard = aShard();
+  const peers = Array.from({ length: MAX_PENDING_READS / MAX_SESSION_READS + 1 }, (_, n) => ({ ...PEER, port: n + 1 }));
+  const waiting = peers.map((peer) => {
+    const { packet } = attached(shard, peer);
+    const effects = Array.from({ length: MAX_SESSION_READS + 5 }, () => receive(shard, packet(READ), peer, 0)).flat();
+    return { peer, packet, reads: effects.flatMap((effect) => (effect.kind === 'read' ? [effect.read.id] : [])) };
+  });
+  expect(waiting.map(({ reads }) => reads.length)).toEqual([...peers.slice(1).map(() => MAX_SESSION_READS), 0]);
+  expect(sumCounters([shard.counters]).dropBusy).toBe(5 * peers.length + MAX_SESSION_READS);
+  const [{ peer, packet, reads } = { peer: PEER, packet: () => Buffer.alloc(0), reads: [] }] = waiting;
+  obey(shard, { kind: 'readDone', read: reads[0] ?? 0, bytes: Buffer.alloc(512) }, 0);
+  expect(receive(shard, packet(READ), peer, 0)).toMatchObject([{ kind: 'read' }]);
+});
+
+test('a role that flips is told at most once a second, and as it is then', () => {
   const shard = aShard();
   const { packet } = attached(shard);
-  const reads = Array.from({ length: MAX_PENDING_READS + 5 }, () => receive(shard, packet(READ), PEER, 0));
-  expect(reads.flat().filter(({ kind }) => kind === 'read')).toHaveLength(MAX_PENDING_READS);
-  expect(sumCounters([shard.counters]).dropBusy).toBe(5);
+  const flips = Array.from({ length: 1_001 }, (_, n) => n * 5);
+  const events = flips.flatMap((at) => [
+    ...receive(shard, packet({ ...PING, role: at % 2 ? 'serve' : 'standby' }), PEER, at),
+    ...(at % 100 === 0 ? tick(shard, at) : []),
+  ]);
+  expect(told(events).length).toBeLessThanOrEqual(6);
+  receive(shard, packet({ ...PING, role: 'standby' }), PEER, 5_001);
+  const last = [...events, ...tick(shard, 9_000)].filter(({ kind }) => kind === 'session').at(-1);
+  expect(last).toMatchObject({ event: { type: 'role', role: 'standby' } });
 });
 
 test('an answer for a session that has gone meanwhile goes nowhere', () => {

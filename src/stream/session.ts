@@ -7,7 +7,14 @@ import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
-import { MAX_PENDING_READS, MOVE_EVERY_MS, SILENT_MS, UNKNOWNS_PER_SECOND } from './limits.ts';
+import {
+  MAX_PENDING_READS,
+  MAX_SESSION_READS,
+  MOVE_EVERY_MS,
+  ROLE_EVERY_MS,
+  SILENT_MS,
+  UNKNOWNS_PER_SECOND,
+} from './limits.ts';
 import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role, TAG_BYTES } from './packet.ts';
 import {
   answer,
@@ -61,11 +68,11 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
   switch (packet.type) {
     case 'READ':
       return [
-        ...takeRole(shard, session, packet.hedged ? session.role : 'serve'),
+        ...takeRole(shard, session, packet.hedged ? session.role : 'serve', nowMs),
         ...read(shard, session, packet, bytes),
       ];
     case 'PING':
-      return [...takeRole(shard, session, packet.role), pong(shard, session, packet)];
+      return [...takeRole(shard, session, packet.role, nowMs), pong(shard, session, packet)];
     case 'SERVERS':
       return [list(shard, session)];
     case 'BYE':
@@ -85,9 +92,17 @@ function unknown(shard: Shard, packet: InSession, bytes: Buffer, from: Peer): Ef
 }
 
 /** Whoever reads (but for a hedge) is served here, whatever it attached as: this is failover. */
-export function takeRole(shard: Shard, session: Session, role: Role): Effect[] {
+export function takeRole(shard: Shard, session: Session, role: Role, nowMs: number): Effect[] {
   if (session.role === role) return [];
   session.role = role;
+  return tellRole(shard, session, nowMs);
+}
+
+/** At once if it can, else by `tick`; a role that has changed back by then is not told. */
+function tellRole(shard: Shard, session: Session, nowMs: number): Effect[] {
+  if (session.role === session.toldRole || nowMs - session.toldRoleMs < ROLE_EVERY_MS) return [];
+  session.toldRole = session.role;
+  session.toldRoleMs = nowMs;
   return [event(shard, session, 'role')];
 }
 
@@ -124,7 +139,8 @@ export function startRead(
   length: number,
   tag: Uint8Array,
 ): Effect[] {
-  if (shard.reads.size >= MAX_PENDING_READS) return drop(shard, 'dropBusy');
+  if (session.waiting >= MAX_SESSION_READS || shard.reads.size >= MAX_PENDING_READS) return drop(shard, 'dropBusy');
+  session.waiting++;
   const id = shard.nextRead++;
   const pending = { id, session: session.id, disk: disk.id, request, offset, length, tag: Buffer.from(tag) };
   shard.reads.set(id, pending);
@@ -165,6 +181,7 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       shard.reads.delete(order.read);
       const session = pending && shard.sessions.get(pending.session);
       if (!session) return [];
+      session.waiting--;
       if (session.refused) return [readError(shard, session, pending.request, 'Revoked')];
       if (!order.bytes) return [readError(shard, session, pending.request, 'ReadFailed')];
       return [{ kind: 'data', session, read: pending, bytes: order.bytes }];
@@ -176,11 +193,17 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       return moves(shard, session, nowMs);
     }
     case 'bye':
-      return [...shard.sessions.values()].flatMap((session) => [
+      return byeTo(shard, order.session).flatMap((session) => [
         answer(shard, session, (header) => ({ type: 'BYE', ...header, reason: order.reason })),
         leave(shard, session, 'left'),
       ]);
   }
+}
+
+function byeTo(shard: Shard, id: number | undefined): Session[] {
+  if (id === undefined) return [...shard.sessions.values()];
+  const session = shard.sessions.get(id);
+  return session ? [session] : [];
 }
 
 function moves(shard: Shard, session: Session, nowMs: number): Effect[] {
@@ -202,7 +225,10 @@ export function tick(shard: Shard, nowMs: number): Effect[] {
   const effects: Effect[] = [];
   for (const session of shard.sessions.values()) {
     if (nowMs - session.seenMs > SILENT_MS) effects.push(leave(shard, session, 'silent'));
-    else if (session.move) effects.push(...moves(shard, session, nowMs));
+    else {
+      if (session.role !== session.toldRole) effects.push(...tellRole(shard, session, nowMs));
+      if (session.move) effects.push(...moves(shard, session, nowMs));
+    }
   }
   return effects;
 }

@@ -3,10 +3,18 @@ import type { BootToken, Ticket, VersionRef } from '../farm/token.ts';
 import type { Extent } from '../image/disk.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Own } from '../net/source.ts';
+import { Budget } from './budget.ts';
 import type { Peer } from './cookie.ts';
 import { type Counter, count, type DropReason } from './counters.ts';
 import { sign, type TrafficKeys } from './keys.ts';
-import { UNKNOWNS_PER_SECOND } from './limits.ts';
+import {
+  ATTACH_RATE,
+  ATTACH_RATE_OF_ALL,
+  LOGIN_RATE,
+  LOGIN_RATE_OF_ALL,
+  MAX_RATED_SOURCES,
+  UNKNOWNS_PER_SECOND,
+} from './limits.ts';
 import {
   type ByeReason,
   encode,
@@ -80,6 +88,11 @@ export interface Session {
   readonly attached: Buffer;
   readonly window: ReplayWindow;
   role: Role;
+  /** What the main thread was told last, and when. */
+  toldRole: Role;
+  toldRoleMs: number;
+  /** Its READs that wait for their disk. */
+  waiting: number;
   /** Its device is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
@@ -129,7 +142,8 @@ export type Order =
   | { readonly kind: 'loginDone'; readonly key: string; readonly bytes: Uint8Array | undefined; readonly to: Peer }
   | { readonly kind: 'readDone'; readonly read: number; readonly bytes: Uint8Array | undefined }
   | { readonly kind: 'move'; readonly session: number; readonly server: ServerEntry; readonly withinMs: number }
-  | { readonly kind: 'bye'; readonly reason: ByeReason };
+  /** Without a session: to all of them. */
+  | { readonly kind: 'bye'; readonly reason: ByeReason; readonly session?: number };
 
 /** The state of one thread. */
 export interface Shard extends Identity {
@@ -145,6 +159,8 @@ export interface Shard extends Identity {
   readonly sessions: Map<number, Session>;
   readonly byPeer: Map<string, Session>;
   readonly logins: Set<string>;
+  readonly loginBudget: Budget;
+  readonly attachBudget: Budget;
   readonly reads: Map<number, PendingRead>;
   nextRead: number;
   /** UNKNOWNs left in this second. */
@@ -171,6 +187,8 @@ export function makeShard(
     sessions: new Map(),
     byPeer: new Map(),
     logins: new Set(),
+    loginBudget: new Budget(LOGIN_RATE, LOGIN_RATE_OF_ALL, MAX_RATED_SOURCES),
+    attachBudget: new Budget(ATTACH_RATE, ATTACH_RATE_OF_ALL, MAX_RATED_SOURCES),
     reads: new Map(),
     nextRead: 1,
     unknowns: UNKNOWNS_PER_SECOND,

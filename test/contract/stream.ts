@@ -115,14 +115,18 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     return { server: started.value, at: { host: HOST, port: started.value.port }, client: await aClient(), events };
   }
 
-  async function aClient(): Promise<StreamClient> {
-    const client = await StreamClient.open();
+  async function aClient(host = HOST): Promise<StreamClient> {
+    const client = await StreamClient.open(host);
     closers.push(() => client.close());
     return client;
   }
 
-  async function attached(served: Served, options: Parameters<StreamClient['attach']>[2] = {}): Promise<ClientSession> {
-    return served.client.attach(served.at, await served.client.login(served.at, aToken()), options);
+  async function attached(
+    served: Served,
+    options: Parameters<StreamClient['attach']>[2] = {},
+    device = 'pc1',
+  ): Promise<ClientSession> {
+    return served.client.attach(served.at, await served.client.login(served.at, aToken({ device })), options);
   }
 
   /** What the server answers to these bytes: all that comes before the COOKIE of a HELLO sent after them. */
@@ -390,7 +394,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     test('many reads at a time', async () => {
       const served = await serve((await aFile()).disk, { mode: 'Authenticated' });
       const sessions = await Promise.all(
-        Array.from({ length: 8 }, async () => attached({ ...served, client: await aClient() })),
+        Array.from({ length: 8 }, async (_, n) => attached({ ...served, client: await aClient() }, {}, `pc${n}`)),
       );
       await Promise.all(
         sessions.map(async (session, index) => {
@@ -403,6 +407,106 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await until(() => served.server.counters().reads >= 160, '160 reads counted');
       const { dropMalformed, dropWrongTag } = served.server.counters();
       expect({ dropMalformed, dropWrongTag }).toEqual({ dropMalformed: 0, dropWrongTag: 0 });
+    });
+  });
+
+  describe('what one device may take', () => {
+    test('a device on many ports has three sessions; the oldest end, with BYE', async () => {
+      const served = await serve((await aFile()).disk);
+      const { server, at } = served;
+      const other = await attached(served, {}, 'pc2');
+      const ticket = await served.client.login(at, aToken());
+      const sessions: ClientSession[] = [];
+      for (let n = 0; n < 10; n++) {
+        sessions.push(await (await aClient()).attach(at, ticket));
+        await until(() => served.events.filter(({ type }) => type === 'attached').length === n + 2, 'attached');
+      }
+      await until(() => server.sessions().length === 4, 'three sessions, and that of the other device');
+      const byes = (): boolean[] =>
+        sessions.map(({ client }) => client.received.some(({ packet }) => packet.type === 'BYE'));
+      await until(() => byes().filter(Boolean).length === 7, 'seven BYEs');
+      expect(byes()).toEqual([...Array(7).fill(true), ...Array(3).fill(false)]);
+      expect(await sessions.at(-1)?.read(0, 512)).toHaveLength(512);
+      expect(await other.read(0, 512)).toHaveLength(512);
+    });
+  });
+
+  alone('what one sender may take', () => {
+    test('READs that miss wait 32 at a time; what is above is dropped, and another device has its place', async () => {
+      const asked: number[] = [];
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const fast = pattern();
+      const read: Disk['read'] = (offset, length) => {
+        asked.push(offset);
+        return held.then(() => fast.read(offset, length));
+      };
+      const served = await serve({ ...fast, read });
+      const session = await attached(served);
+      const other = await attached({ ...served, client: await aClient() }, {}, 'pc2');
+      for (let n = 0; n < 100; n++)
+        session.send(session.packet({ type: 'READ', offset: 512 * n, length: 512, hedged: false }));
+      await until(() => served.server.counters().dropBusy === 68, '68 dropped');
+      other.send(other.packet({ type: 'READ', offset: 65_536, length: 512, hedged: false }));
+      await until(() => asked.includes(65_536), 'the READ of the other');
+      expect(asked).toHaveLength(33);
+      release();
+      expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
+    });
+
+    test('roles that flip are told at most once a second', async () => {
+      const served = await serve(pattern());
+      const session = await attached(served);
+      const start = performance.now();
+      for (let n = 0; n < 200; n++) await session.ping(n % 2 ? 'serve' : 'standby');
+      const seconds = Math.ceil((performance.now() - start) / 1000);
+      const roles = served.events.filter(({ type }) => type === 'role');
+      expect(roles.length).toBeGreaterThan(0);
+      expect(roles.length).toBeLessThanOrEqual(1 + seconds);
+    });
+
+    test('LOGINs and ATTACHes of one address have a budget; another address has its own', async () => {
+      let decided = 0;
+      const served = await serve(pattern(), {}, () => {
+        decided++;
+        return { kind: 'ticket', sizeBytes: SIZE, blockSize: 512, servers: [OTHER], listVersion: 4 };
+      });
+      const { client, at, server } = served;
+      const ticket = await client.login(at, aToken());
+      const cookie = await client.cookie(at);
+      const start = performance.now();
+      // One at a time: what a socket's buffer drops, the budget has not.
+      for (let n = 0; n < 400; n += 20) {
+        const logins = Array.from({ length: 20 }, () => loginPacket(cookie, makeShare().bytes, aToken()));
+        const attaches = logins.map(() => attachPacket(ticket.sessionKey, ticket.ticket, cookie));
+        await answersTo(client, at, ...logins, ...attaches);
+      }
+      const seconds = (performance.now() - start) / 1000;
+      const { attaches, dropBusy } = server.counters();
+      expect(decided).toBeLessThanOrEqual(64 + 16 * seconds + 1);
+      expect(attaches).toBeLessThanOrEqual(128 + 32 * seconds + 1);
+      expect(dropBusy).toBeGreaterThan(0);
+      const other = await aClient('127.0.0.2');
+      await other.attach(at, await other.login(at, aToken({ device: 'pc2' })));
+    });
+
+    test('LOGINs whose token does not open never cross to the main thread', async () => {
+      let decided = 0;
+      const { client, at, server } = await serve(pattern(), {}, () => {
+        decided++;
+        return { kind: 'refuse', code: 'Busy', retryAfterMs: 1, text: '' };
+      });
+      const cookie = await client.cookie(at);
+      const expired = aToken({ expires: 5 });
+      const altered = aToken();
+      altered[40] = (altered[40] ?? 0) ^ 1;
+      for (const token of [expired, altered, Buffer.alloc(300, 1), Buffer.alloc(1, 1), aToken({ site: 'rome' })])
+        expect(await answersTo(client, at, loginPacket(cookie, makeShare().bytes, token))).toMatchObject([
+          { type: 'REFUSE', code: expect.stringMatching('Token') },
+        ]);
+      expect([decided, server.counters().logins]).toEqual([0, 0]);
     });
   });
 
@@ -519,6 +623,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await session.ping('standby');
       await session.read(0, 512);
       await session.ping('standby');
+      await until(() => served.events.length === 3, 'three events');
       session.bye();
       await until(() => served.events.some(({ type }) => type === 'left'), 'BYE');
       expect(served.events.map(({ type, role }) => `${type} ${role}`)).toEqual([

@@ -6,8 +6,8 @@ import { execFileSync } from 'node:child_process';
 import { StreamClient } from '../contract/stream-client.ts';
 
 const SECONDS = 6;
-const READS_A_TURN = 40;
-const TURN_MS = 10;
+const READS_A_TURN = 20;
+const TURN_MS = 100;
 
 const [host = '', port = '', token = '', honestAddress = '', silent = '', namespace = '', device = ''] =
   process.argv.slice(2);

@@ -8,7 +8,9 @@ import { loadOf, SessionRows } from './sessions.ts';
 const NOW = 1_767_225_600_000;
 const config = { name: 'node-a', powerRating: 2, limits: { maxDevices: 3, maxBooting: 2 } } as ServerConfig;
 const node = { address: '10.77.0.11', prefixLength: 24, interface: 'eth0' };
-const aSession = (more: Partial<SessionSnapshot> = {}) => ({ role: 'serve', since: NOW, ...more }) as SessionSnapshot;
+let devices = 0;
+const aSession = (more: Partial<SessionSnapshot> = {}) =>
+  ({ device: `pc${devices++}`, role: 'serve', since: NOW, ...more }) as SessionSnapshot;
 
 test.each([
   { what: 'nobody', sessions: [], load: { devices: 0, booting: 0, loadPercent: 0 } },
@@ -17,6 +19,11 @@ test.each([
     what: 'devices, of which one boots',
     sessions: [aSession(), aSession({ since: NOW - 60_000 })],
     load: { devices: 2, booting: 1, loadPercent: 67 },
+  },
+  {
+    what: 'a device on 400 ports, which is one',
+    sessions: Array.from({ length: 400 }, (_, n) => aSession({ device: 'pc', since: NOW - 60_000 + n })),
+    load: { devices: 1, booting: 0, loadPercent: 33 },
   },
   {
     what: 'more than its limit',

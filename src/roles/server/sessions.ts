@@ -19,19 +19,28 @@ export function loadOf(
   copies: readonly ServedCopy[],
   now: number,
 ): PeerLoad {
-  const served = sessions.filter(({ role }) => role === 'serve');
+  const served = sinceOfDevices(sessions);
   return {
     name,
     draining,
-    loadPercent: Math.min(100, Math.round((served.length / limits.maxDevices) * 100)),
+    loadPercent: Math.min(100, Math.round((served.size / limits.maxDevices) * 100)),
     prefixLength,
-    devices: served.length,
-    booting: served.filter(({ since }) => since > now - BOOTING_MS).length,
+    devices: served.size,
+    booting: [...served.values()].filter((since) => since > now - BOOTING_MS).length,
     powerRating,
     maxDevices: limits.maxDevices,
     maxBooting: limits.maxBooting,
     manifests: copies.map(({ manifest }) => manifestPrefix(manifest)),
   };
+}
+
+/** Devices that are served, however many sessions each has, with the oldest of these. */
+function sinceOfDevices(sessions: readonly SessionSnapshot[]): ReadonlyMap<string, number> {
+  const since = new Map<string, number>();
+  for (const session of sessions)
+    if (session.role === 'serve')
+      since.set(session.device, Math.min(session.since, since.get(session.device) ?? session.since));
+  return since;
 }
 
 /**

@@ -218,7 +218,7 @@ export class Loop {
     if (typeof disk === 'string' || !session.window.accept(number)) return false;
 
     session.seenMs = now;
-    if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve'));
+    if (session.role !== 'serve' && !hedged) this.#perform(takeRole(this.#shard, session, 'serve', now));
     if (hot.silent) {
       this.#tellSilent(hot, number, now);
       return true;
