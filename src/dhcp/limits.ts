@@ -12,6 +12,9 @@ export const MIN_PACKET_BYTES = 300;
  */
 export const MAX_PENDING = 1_024;
 
+/** Questions asked of the farm's data at once: one connection answers them in order, and what is asked is not taken back. The rest wait here. */
+export const MAX_ASKING = 128;
+
 /** A verdict that takes longer is of no use: the ROM has asked again (PXE 2.1, table 2-1: first retry after 4 s). */
 export const MAX_VERDICT_MS = 4_000;
 

@@ -146,13 +146,13 @@ class Server implements ProxyDhcp {
     if (this.#closed) return;
     const { state, effects } = step(this.#state, event, this.#now());
     this.#state = state;
-    for (const effect of effects) this.#obey(effect, event);
+    for (const effect of effects) this.#obey(effect);
   }
 
-  #obey(effect: Effect, cause: Event): void {
+  #obey(effect: Effect): void {
     switch (effect.kind) {
       case 'ask':
-        void this.#ask(effect.id, effect.machine, cause);
+        void this.#ask(effect);
         return;
       case 'send': {
         const { door, bytes, to } = effect;
@@ -171,9 +171,9 @@ class Server implements ProxyDhcp {
     }
   }
 
-  async #ask(id: number, machine: Machine, cause: Event): Promise<void> {
+  async #ask({ id, machine, source }: Extract<Effect, { kind: 'ask' }>): Promise<void> {
     try {
-      const probe = cause.kind === 'packet' && this.#isProbe(machine, cause.source);
+      const probe = this.#isProbe(machine, source);
       const verdict = probe ? PROBE_VERDICT : await this.#options.verdict(machine);
       this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap(), probe });
     } catch (error) {

@@ -3,7 +3,7 @@ import { aBoot } from '../../test/builders/farm.ts';
 import { aRequest, PC_MAC } from '../../test/builders/pxe.ts';
 import type { Own } from '../net/source.ts';
 import type { Verdict } from './answer.ts';
-import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_ASKING, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
 import { encode, type Packet } from './packet.ts';
 import { type Event, type State, start, step } from './session.ts';
 
@@ -29,7 +29,9 @@ const verdict = (id: number, more: Partial<Extract<Event, { kind: 'verdict' }>> 
 
 test('a question asks for a verdict, a verdict sends the answer', () => {
   const asked = step(fresh(), packet(), 0);
-  expect(asked.effects).toEqual([{ kind: 'ask', id: 1, machine: { mac: PC_MAC, architecture: 0 } }]);
+  expect(asked.effects).toEqual([
+    { kind: 'ask', id: 1, machine: { mac: PC_MAC, architecture: 0 }, source: { address: '0.0.0.0', port: 68 } },
+  ]);
   const answered = step(asked.state, verdict(1), 1);
   expect(answered.effects).toMatchObject([
     { kind: 'send', door: 'dhcp', to: { address: '255.255.255.255', port: 68 } },
@@ -76,10 +78,26 @@ test('questions without verdicts are bounded: the oldest gives way, and who come
   let state = fresh();
   for (let n = 0; n < MAX_PENDING; n += 1) state = step(state, packet(machine(n)), 0).state;
   const next = step(state, packet(machine(MAX_PENDING)), 0);
-  expect(next.effects).toMatchObject([{ event: { kind: 'dropped', reason: 'GaveWay' } }, { kind: 'ask' }]);
+  expect(next.effects).toMatchObject([{ event: { kind: 'dropped', reason: 'GaveWay' } }]);
   expect([next.state.pending.size, next.state.waiting.size]).toEqual([MAX_PENDING, MAX_PENDING]);
-  expect(step(next.state, verdict(1), 1).effects).toEqual([]);
-  expect(step(next.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }]);
+  const late = step(next.state, verdict(1), 1);
+  expect(late.effects).toMatchObject([{ kind: 'ask', id: MAX_ASKING + 1 }]);
+  expect(late.state.pending.has(MAX_PENDING + 1)).toBe(true);
+  expect(step(late.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }, { kind: 'ask' }]);
+});
+
+test('so many verdicts are under way and no more, in any flood; each that ends lets the next one be asked', () => {
+  let state = fresh();
+  let asked = 0;
+  const does = (event: Event): void => {
+    const next = step(state, event, 0);
+    state = next.state;
+    asked += next.effects.filter(({ kind }) => kind === 'ask').length;
+  };
+  for (let n = 0; n < 3_000; n += 1) does(packet(machine(n)));
+  expect([asked, state.asking]).toEqual([MAX_ASKING, MAX_ASKING]);
+  for (let id = 1; id <= MAX_ASKING; id += 1) does({ kind: 'noVerdict', id, message: 'away' });
+  expect([asked, state.asking]).toEqual([2 * MAX_ASKING, MAX_ASKING]);
 });
 
 test('a machine that asks again waits once', () => {

@@ -19,7 +19,14 @@ import {
   type Silence,
   type Verdict,
 } from './answer.ts';
-import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_PACKET_BYTES, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import {
+  ANSWERS_OF_MACHINE,
+  ANSWERS_TO_UNKNOWN,
+  MAX_ASKING,
+  MAX_PACKET_BYTES,
+  MAX_PENDING,
+  MAX_VERDICT_MS,
+} from './limits.ts';
 import { decode, encode, type Packet } from './packet.ts';
 
 interface Pending {
@@ -36,6 +43,10 @@ export interface State {
   readonly nextId: number;
   /** By id, oldest first. */
   readonly pending: Map<number, Pending>;
+  /** Those that were not asked yet, oldest first. */
+  readonly unasked: Set<number>;
+  /** Verdicts under way; each ends with one event, whether its question still waits or not. */
+  readonly asking: number;
   /** The id of the question that a machine waits with. */
   readonly waiting: Map<string, number>;
   /** By MAC and relay. */
@@ -59,7 +70,7 @@ export type Event =
   | { readonly kind: 'noVerdict'; readonly id: number; readonly message: string };
 
 export type Effect =
-  | { readonly kind: 'ask'; readonly id: number; readonly machine: Machine }
+  | { readonly kind: 'ask'; readonly id: number; readonly machine: Machine; readonly source: Endpoint }
   | { readonly kind: 'send'; readonly door: Door; readonly bytes: Uint8Array; readonly to: Endpoint }
   | { readonly kind: 'note'; readonly event: DhcpEvent };
 
@@ -84,6 +95,8 @@ export const start = (self: Self, own: Own): State => ({
   own,
   nextId: 1,
   pending: new Map(),
+  unasked: new Set(),
+  asking: 0,
   waiting: new Map(),
   ofMachine: new Budget(ANSWERS_OF_MACHINE),
   toUnknown: new Budget(ANSWERS_TO_UNKNOWN),
@@ -96,14 +109,13 @@ export function step(state: State, event: Event, nowMs: number): Step {
       return received(state, event, nowMs);
     case 'verdict': {
       const pending = state.pending.get(event.id);
-      if (!pending) return stay(state);
       forget(state, event.id);
-      return judged(state, pending, event, nowMs);
+      return then(pending ? judged(state, pending, event, nowMs) : stay(state), answered);
     }
-    case 'noVerdict':
-      return forget(state, event.id)
-        ? note(state, { kind: 'dropped', reason: 'NoVerdict', message: event.message })
-        : stay(state);
+    case 'noVerdict': {
+      const dropped = { kind: 'dropped', reason: 'NoVerdict', message: event.message } as const;
+      return then(forget(state, event.id) ? note(state, dropped) : stay(state), answered);
+    }
     default:
       return never(event);
   }
@@ -126,10 +138,25 @@ function received(state: State, event: Extract<Event, { kind: 'packet' }>, nowMs
   const id = state.nextId;
   state.pending.set(id, { packet, machine, door, source, sinceMs: nowMs });
   state.waiting.set(key, id);
-  return {
-    state: { ...state, nextId: id + 1 },
-    effects: [...(full ? [GAVE_WAY] : []), { kind: 'ask', id, machine }],
-  };
+  state.unasked.add(id);
+  return then({ state: { ...state, nextId: id + 1 }, effects: full ? [GAVE_WAY] : [] }, ask);
+}
+
+/** Asks for the verdict on the question that waits longest, if one more may be under way. */
+function ask(state: State): Step {
+  const [id = 0] = state.unasked;
+  const pending = state.pending.get(id);
+  if (!pending || state.asking >= MAX_ASKING) return stay(state);
+  state.unasked.delete(id);
+  const { machine, source } = pending;
+  return { state: { ...state, asking: state.asking + 1 }, effects: [{ kind: 'ask', id, machine, source }] };
+}
+
+const answered = (state: State): Step => ask({ ...state, asking: Math.max(0, state.asking - 1) });
+
+function then(first: Step, next: (state: State) => Step): Step {
+  const second = next(first.state);
+  return { state: second.state, effects: [...first.effects, ...second.effects] };
 }
 
 function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'verdict' }>, nowMs: number): Step {
@@ -174,6 +201,7 @@ function forget(state: State, id: number): boolean {
   const pending = state.pending.get(id);
   if (!pending) return false;
   state.pending.delete(id);
+  state.unasked.delete(id);
   const key = keyOf(pending.door, pending.machine, pending.packet);
   if (state.waiting.get(key) === id) state.waiting.delete(key);
   return true;

@@ -24,9 +24,12 @@ export const MAX_TRANSFER_MS = 300_000;
 /** Read from the file at once: more than the largest window (23 kB), little enough for every transfer to hold one. */
 export const READ_AHEAD_BYTES = 65_536;
 
-/** Each transfer has a socket and one read of memory: 1,024 are 64 MiB, and a room of a thousand machines switched on at once. */
+/**
+ * Each transfer has a socket and one read of memory: 1,024 are 64 MiB, and a room of a thousand machines switched on at once. When all are taken, the
+ * oldest that was never heard gives way: whoever forges addresses cannot keep machines out, as these say ACK within a millisecond.
+ */
 export const MAX_TRANSFERS = 1_024;
-/** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. */
+/** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
 
 /** Mode and options included; firmware sends under 100. RFC 2347: a request is at most 512 octets. */

@@ -1,7 +1,7 @@
-/** The edge of TFTP: sockets, timers and files. What is sent is decided in `session.ts`. Read only. */
+/** The edge of TFTP: the port of requests. Who has a transfer is decided in `table.ts`, what it sends in `session.ts`. Read only. */
 import { createSocket, type Socket } from 'node:dgram';
 import { errorCode, errorMessage } from '../kit/errors.ts';
-import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import { type BadSource, type Own, ownOf, type Source } from '../net/source.ts';
 import {
@@ -9,21 +9,12 @@ import {
   MAX_REQUEST_BYTES,
   MAX_TRANSFERS,
   MAX_TRANSFERS_PER_SOURCE,
-  READ_AHEAD_BYTES,
   SELF_TEST_MS,
 } from './limits.ts';
 import { netascii } from './netascii.ts';
-import { decode, ERRORS, type ErrorName, encode, type Packet, type ReadRequest } from './packet.ts';
-import { type Effect, type Event, lastBlock, type Outcome, type State, type Step, start, step } from './session.ts';
-
-/** What a file is to TFTP: a name in a table of the farm's boot files, never a path. */
-export interface TftpFile {
-  readonly sizeBytes: number;
-  /** `length` bytes from `offset`, both within the file. */
-  read(offset: number, length: number): Promise<Uint8Array> | Uint8Array;
-  /** Called once, when the transfer has ended. */
-  close?(): void;
-}
+import { decode, type ErrorName, encode, type ReadRequest } from './packet.ts';
+import { type Place, Table } from './table.ts';
+import { type Ending, errorBytes, type TftpFile, Transfer } from './transfer.ts';
 
 export interface TftpOptions {
   /** IPv4 address; answers leave from it. */
@@ -32,6 +23,8 @@ export interface TftpOptions {
   readonly port: number;
   /** `name` is what the client sent. */
   readonly open: (name: string) => Promise<Result<TftpFile, Fault>> | Result<TftpFile, Fault>;
+  /** False: not one word to this address. Who has no say answers everybody. */
+  readonly mayAnswer?: (address: string) => Promise<boolean> | boolean;
   readonly onEvent?: (event: TftpEvent) => void;
   readonly onBadSource?: (why: BadSource) => void;
   readonly log: TftpLog;
@@ -51,11 +44,13 @@ export type TftpEvent =
       readonly kind: 'ended';
       readonly name: string;
       readonly address: string;
-      readonly outcome: Outcome | 'ReadFailed' | 'Closed';
+      readonly outcome: Ending;
       readonly sizeBytes: number;
       readonly durationMs: number;
     }
   | { readonly kind: 'refused'; readonly name: string; readonly address: string; readonly code: string }
+  /** Not one word went back. */
+  | { readonly kind: 'silent'; readonly name: string; readonly address: string; readonly code: string }
   | { readonly kind: 'malformed'; readonly address: string; readonly code: string };
 
 export interface Tftp {
@@ -103,8 +98,8 @@ class Server implements Tftp {
   readonly #socket: Socket;
   readonly #now: () => number;
   readonly #own: Own;
-  /** By client address and port; a request that comes again while its transfer runs is a repeat. */
-  readonly #transfers = new Map<string, Transfer | undefined>();
+  readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE });
+  readonly #transfers = new Set<Transfer>();
   #closed: Promise<void> | undefined;
 
   constructor(options: TftpOptions, socket: Socket) {
@@ -124,7 +119,7 @@ class Server implements Tftp {
     const timer = setTimeout(() => answered.resolve(`no answer within ${SELF_TEST_MS} ms`), SELF_TEST_MS);
     try {
       socket.on('error', (error) => answered.resolve(error.message));
-      socket.on('message', (bytes, source) => {
+      this.#hear(socket, (bytes, source) => {
         const packet = decode(bytes);
         if (packet.ok && packet.value.type === 'OACK') {
           socket.send(errorBytes('Undefined', 'self-test done'), source.port, source.address, () =>
@@ -146,7 +141,7 @@ class Server implements Tftp {
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
-      for (const transfer of this.#transfers.values()) transfer?.close();
+      for (const transfer of this.#transfers) transfer.close();
       this.#socket.close(() => resolve());
     });
     return this.#closed;
@@ -156,8 +151,9 @@ class Server implements Tftp {
     hear(socket, { own: this.#own, onBadSource: this.#options.onBadSource }, take);
   }
 
-  async #take(bytes: Uint8Array, { address, port }: Source): Promise<void> {
-    const { onEvent, log } = this.#options;
+  async #take(bytes: Uint8Array, client: Source): Promise<void> {
+    const { onEvent, mayAnswer } = this.#options;
+    const { address } = client;
     const decoded = bytes.length > MAX_REQUEST_BYTES ? undefined : decode(bytes);
     if (!decoded?.ok) {
       onEvent?.({ kind: 'malformed', address, code: decoded?.error.code ?? 'TooLong' });
@@ -167,48 +163,57 @@ class Server implements Tftp {
     // Anything but a request belongs to a transfer and has its own port: not even an error goes back, as errors answered by errors never end.
     if (request.type !== 'RRQ' && request.type !== 'WRQ') return;
     const { name } = request;
-    const refuse = (error: ErrorName, code: string, message: string): void => {
-      log.debug({ name, address, code }, 'tftp request refused');
-      onEvent?.({ kind: 'refused', name, address, code });
-      if (!this.#closed) this.#socket.send(errorBytes(error, message), port, address, () => {});
-    };
-    if (request.type === 'WRQ') return refuse('AccessViolation', 'ReadOnly', 'this server is read only');
-    const key = `${address} ${port}`;
-    if (this.#transfers.has(key)) return;
-    if (this.#transfers.size >= MAX_TRANSFERS)
-      return refuse('Undefined', 'TooManyTransfers', 'server is busy, ask again');
-    const ofSource = [...this.#transfers.keys()].filter((each) => each.startsWith(`${address} `)).length;
-    if (ofSource >= MAX_TRANSFERS_PER_SOURCE)
-      return refuse('Undefined', 'TooManyTransfersOfSource', 'too many transfers of this address at once');
-
-    this.#transfers.set(key, undefined);
-    try {
-      const file = await fileFor(request, this.#options.open);
-      if (!file.ok) return refuse('NotFound', file.error.code, file.error.message);
-      const own = await bind(this.#options.address, 0);
-      if (!own.ok || this.#closed) {
-        file.value.close?.();
-        if (own.ok) own.value.close();
-        return refuse('Undefined', 'NoSocket', 'server is busy, ask again');
-      }
-      onEvent?.({ kind: 'started', name, address });
-      const startedMs = this.#now();
-      const { sizeBytes } = file.value;
-      await new Promise<void>((resolve) => {
-        const transfer = new Transfer(own.value, { address, port }, file.value, this.#now, (outcome) => {
-          const durationMs = this.#now() - startedMs;
-          onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs });
-          resolve();
-        });
-        this.#hear(own.value, (packet, source) => transfer.take(packet, source));
-        this.#transfers.set(key, transfer);
-        transfer.start(request);
-      });
-    } catch (error) {
-      refuse('Undefined', 'OpenFailed', errorMessage(error));
-    } finally {
-      this.#transfers.delete(key);
+    const place = this.#table.take(client);
+    if (!place.ok) {
+      // Without a word: the client asks again, and by then there is room.
+      if (place.error.code !== 'Repeated') onEvent?.({ kind: 'silent', name, address, code: place.error.code });
+      return;
     }
+    try {
+      if (mayAnswer && !(await mayAnswer(address))) onEvent?.({ kind: 'silent', name, address, code: 'UnknownDevice' });
+      else await this.#serve(request, place.value);
+    } catch (error) {
+      this.#refuse(request, client, 'Undefined', 'OpenFailed', errorMessage(error));
+    } finally {
+      this.#table.leave(place.value);
+    }
+  }
+
+  async #serve(request: ReadRequest, place: Place): Promise<void> {
+    const { client } = place;
+    const { name } = request;
+    if (request.type === 'WRQ')
+      return this.#refuse(request, client, 'AccessViolation', 'ReadOnly', 'this server is read only');
+    const gone = new AbortController();
+    place.giveWay = () => gone.abort();
+    const file = await fileFor(request, this.#options.open);
+    if (!file.ok) return this.#refuse(request, client, 'NotFound', file.error.code, file.error.message);
+    const own = await bind(this.#options.address, 0);
+    if (!own.ok || this.#closed || gone.signal.aborted) {
+      file.value.close?.();
+      if (own.ok) own.value.close();
+      else this.#refuse(request, client, 'Undefined', 'NoSocket', 'server is busy, ask again');
+      return;
+    }
+    const { onEvent } = this.#options;
+    const { address } = client;
+    onEvent?.({ kind: 'started', name, address });
+    const startedMs = this.#now();
+    const { sizeBytes } = file.value;
+    const transfer = new Transfer(own.value, place, file.value, this.#now);
+    place.giveWay = () => transfer.giveWay();
+    this.#transfers.add(transfer);
+    this.#hear(own.value, (packet, source) => transfer.take(packet, source));
+    const outcome = await transfer.run(request.options);
+    this.#transfers.delete(transfer);
+    onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs: this.#now() - startedMs });
+  }
+
+  #refuse({ name }: ReadRequest, { address, port }: Source, error: ErrorName, code: string, message: string): void {
+    const { onEvent, log } = this.#options;
+    log.debug({ name, address, code }, 'tftp request refused');
+    onEvent?.({ kind: 'refused', name, address, code });
+    if (!this.#closed) this.#socket.send(errorBytes(error, message), port, address, () => {});
   }
 }
 
@@ -225,149 +230,3 @@ async function fileFor(request: ReadRequest, open: TftpOptions['open']): Promise
     opened.value.close?.();
   }
 }
-
-/** Bytes of the file that were read at once. */
-interface Ahead {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** A transfer's own socket (its port is the transfer's identifier, RFC 1350 section 4), timer and file. */
-class Transfer {
-  readonly #socket: Socket;
-  readonly #peer: Source;
-  readonly #file: TftpFile;
-  readonly #now: () => number;
-  readonly #ended: (outcome: Outcome | 'ReadFailed' | 'Closed') => void;
-  #ahead: Ahead = { offset: 0, bytes: new Uint8Array(0) };
-  #state: State | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #over = false;
-  #strangerTold = false;
-
-  constructor(
-    socket: Socket,
-    peer: Source,
-    file: TftpFile,
-    now: () => number,
-    ended: (outcome: Outcome | 'ReadFailed' | 'Closed') => void,
-  ) {
-    this.#socket = socket;
-    this.#peer = peer;
-    this.#file = file;
-    this.#now = now;
-    this.#ended = ended;
-    socket.on('error', () => this.#end('Closed'));
-  }
-
-  start(request: ReadRequest): void {
-    this.#obey(start(request.options, this.#file.sizeBytes, this.#now()));
-  }
-
-  close(): void {
-    this.#send({ type: 'ERROR', code: ERRORS.Undefined, message: 'server ends, ask another' });
-    this.#end('Closed');
-  }
-
-  take(bytes: Uint8Array, source: Source): void {
-    const packet = decode(bytes);
-    if (source.address !== this.#peer.address || source.port !== this.#peer.port) {
-      // RFC 1350 section 4, for a client that takes this for its own transfer: only such a client says ACK, and once tells it. Errors that answer
-      // errors never end.
-      if (packet.ok && packet.value.type === 'ACK' && !this.#strangerTold) {
-        this.#strangerTold = true;
-        const told = errorBytes('UnknownTransfer', 'this is the port of another transfer');
-        this.#socket.send(told, source.port, source.address, () => {});
-      }
-      return;
-    }
-    if (!packet.ok) return;
-    if (packet.value.type === 'ACK') this.#step({ kind: 'ack', block: packet.value.block });
-    else if (packet.value.type === 'ERROR') this.#step({ kind: 'error', code: packet.value.code });
-  }
-
-  #step(event: Event): void {
-    if (this.#state && !this.#over) this.#obey(step(this.#state, event, this.#now()));
-  }
-
-  #obey({ state, effects }: Step): void {
-    this.#state = state;
-    for (const effect of effects) this.#run(effect, state);
-    if (effects.length > 0) this.#wait(state.deadlineMs);
-  }
-
-  /** A timer may fire early by a millisecond: it is set again whatever the step said, as the deadline may have passed since. */
-  #wait(deadlineMs: number): void {
-    clearTimeout(this.#timer);
-    if (this.#over) return;
-    const tick = (): void => {
-      this.#step({ kind: 'tick' });
-      if (this.#state) this.#wait(this.#state.deadlineMs);
-    };
-    this.#timer = setTimeout(tick, Math.max(1, deadlineMs - this.#now()));
-  }
-
-  #run(effect: Effect, state: State): void {
-    switch (effect.kind) {
-      case 'offer':
-        this.#send({ type: 'OACK', options: effect.options });
-        return;
-      case 'data':
-        void this.#data(effect.first, effect.last, state);
-        return;
-      case 'end':
-        this.#end(effect.outcome);
-        return;
-      default:
-        never(effect);
-    }
-  }
-
-  #holds(offset: number, length: number): boolean {
-    const { offset: from, bytes } = this.#ahead;
-    return length <= 0 || (offset >= from && length <= from + bytes.length - offset);
-  }
-
-  async #fill(offset: number, sizeBytes: number): Promise<Ahead> {
-    const length = Math.min(READ_AHEAD_BYTES, sizeBytes - offset);
-    const bytes = await this.#file.read(offset, length);
-    if (bytes.length !== length) throw new Error(`read ${bytes.length} of ${length} bytes at ${offset}`);
-    this.#ahead = { offset, bytes };
-    return this.#ahead;
-  }
-
-  async #data(first: number, last: number, state: State): Promise<void> {
-    const { blockBytes } = state.terms;
-    const offset = (first - 1) * blockBytes;
-    const length = Math.min(last * blockBytes, state.sizeBytes) - offset;
-    try {
-      // Without await when the bytes are there: a block at a time, the turn of the event loop costs more than the block.
-      const ahead = this.#holds(offset, length) ? this.#ahead : await this.#fill(offset, state.sizeBytes);
-      const bytes = ahead.bytes.subarray(offset - ahead.offset, offset - ahead.offset + length);
-      for (let block = first; block <= Math.min(last, lastBlock(state)); block += 1) {
-        const at = (block - first) * blockBytes;
-        this.#send({ type: 'DATA', block: block & 0xffff, data: bytes.subarray(at, at + blockBytes) });
-      }
-    } catch {
-      this.#send({ type: 'ERROR', code: ERRORS.Undefined, message: 'the file cannot be read, ask another server' });
-      this.#end('ReadFailed');
-    }
-  }
-
-  #send(packet: Packet): void {
-    if (!this.#over) this.#socket.send(encode(packet), this.#peer.port, this.#peer.address, () => {});
-  }
-
-  #end(outcome: Outcome | 'ReadFailed' | 'Closed'): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#timer);
-    this.#file.close?.();
-    // A packet just handed over is still sent: dgram closes after the queue of this turn.
-    setImmediate(() => this.#socket.close());
-    this.#ended(outcome);
-  }
-}
-
-const errorBytes = (error: ErrorName, message: string): Buffer =>
-  encode({ type: 'ERROR', code: ERRORS[error], message });

@@ -101,8 +101,19 @@ const dhcp = (door: 'dhcp' | 'pxe'): UdpEdge => ({
         onBadSource: () => dropped++,
       }),
     );
-    const request = aRequest(door === 'pxe' ? { type: 'REQUEST' } : {});
-    return { port: server.ports[door], question: started(encodeDhcp(request, 1_472)), badSources: () => dropped };
+    const port = server.ports[door];
+    const question = (mac: Uint8Array): Uint8Array =>
+      started(encodeDhcp(aRequest(door === 'pxe' ? { type: 'REQUEST' } : {}, { chaddr: mac }), 1_472));
+    return {
+      port,
+      question: question(Uint8Array.of(0x52, 0x54, 0, 0, 0, 1)),
+      badSources: () => dropped,
+      /** Another machine each time: one has so many answers. */
+      async ask(neighbour) {
+        neighbour.send(question(Uint8Array.of(0x52, 0x54, ...randomBytes(4))), port, address);
+        await heard(neighbour);
+      },
+    };
   },
 });
 

@@ -24,7 +24,7 @@ test(`dhcp, FUZZ_SEED=${SEED}`, () => {
   const seen = { packets: 0, faults: 0, answers: 0 };
   let now = 0;
   for (const bytes of mutations(seeds('dhcp'), SEED, PACKETS)) {
-    now += 1;
+    now += 1_001; // so that no machine has had its answers
     const decoded = dhcp.decode(bytes);
     seen[decoded.ok ? 'packets' : 'faults'] += 1;
     if (decoded.ok) {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
-import type { TftpFile } from '../../tftp/server.ts';
+import type { TftpFile } from '../../tftp/transfer.ts';
 
 const FOLDER = process.env['BOOTFARM_BOOT_FILES'] ?? '/usr/lib/ipxe';
 const NAMES = ['undionly.kpxe', 'snponly.efi'];
