@@ -177,8 +177,8 @@ export class FarmServer {
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
-      clockFault: this.#listeners.peers.value?.clockFault(),
       journalEntries: this.#sessions.journalEntries,
+      advisories: [this.#listeners.peers.value?.clockFault()].flatMap((fault) => fault ?? []),
       stores: this.#copies.stores,
       copies: this.#copies.reports,
     };
