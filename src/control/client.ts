@@ -25,7 +25,10 @@ export interface ControlClient {
 
 /** A status is a few hundred KiB at most: 10,000 versions of 100 bytes. */
 const MAX_STATUS_BYTES = 4 << 20;
+/** To connect, and between two parts of an answer. */
 const TIMEOUT_MS = 2_000;
+/** The whole answer: one that comes a byte at a time is none, and the operator has other servers to ask. */
+const TOTAL_MS = 5_000;
 
 export function controlClient(identity: ControlIdentity): ControlClient {
   const agents = new Map<string, Agent>();
@@ -48,6 +51,7 @@ export function controlClient(identity: ControlIdentity): ControlClient {
           dispatcher: agentOf(name),
           headersTimeout: TIMEOUT_MS,
           bodyTimeout: TIMEOUT_MS,
+          signal: AbortSignal.timeout(TOTAL_MS),
         });
         const body: unknown = await answer.body.json();
         return answer.statusCode === 200 && isServerStatus(body)

@@ -53,6 +53,8 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
   const known = new Map<string, Peer>();
   let tokens: readonly OwnToken[] = [];
   let counter = 0n;
+  /** This server's name, of the last tick: a load costs a look at every session, too much for each packet. */
+  let self = '';
   /** Nobody else is listened to: a look at an address costs a hundredth of a tag. */
   let sources: ReadonlySet<string> = new Set();
   let timer: NodeJS.Timeout | undefined;
@@ -67,7 +69,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
   const take = (bytes: Buffer, { address, port }: Source): void => {
     if (!sources.has(`${address} ${port}`)) return;
     for (const key of options.ring().keys.values()) {
-      const decoded = decodePing(bytes, derived(key), options.load().name);
+      const decoded = decodePing(bytes, derived(key), self);
       if (!decoded.ok) continue;
       const ping = decoded.value;
       const now = { monotonicMs: performance.now(), wallMs: Date.now() };
@@ -86,6 +88,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     tokens = [{ token, wallMs }, ...tokens].slice(0, TOKENS_KEPT);
     keys = new Map([...keys].filter(([farmKey]) => [...ring.keys.values()].includes(farmKey)));
     const load = options.load();
+    self = load.name;
     const peers = new Map([...options.peers()].filter(([, endpoint]) => isSendable(endpoint)));
     sources = new Set([...peers.values()].map(({ host, port }) => `${host} ${port}`));
     for (const name of known.keys()) if (!peers.has(name)) known.delete(name);
@@ -117,7 +120,7 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
             const skews = [...known].flatMap(([name, peer]) =>
               peer.proven && isAlive(peer, now) ? [{ name, skewMs: peer.proven.skewMs }] : [],
             );
-            return clockFault(options.load().name, skews);
+            return clockFault(self, skews);
           },
           close: () => {
             if (timer === undefined) return;

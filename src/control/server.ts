@@ -20,6 +20,9 @@ const CONNECTIONS: EdgeLimits = {
   each: 16,
   /** Longer than the operator keeps one, so that it is the one who closes. */
   keepAliveMs: 40_000,
+  /** A hand-shake costs the main thread 2 ms, one that fails too; the operator makes one and keeps it. */
+  connects: { burst: 100, perSecond: 10, keys: 1_024 },
+  questions: { burst: 1_000, perSecond: 200, keys: 1_024 },
 };
 /** Nobody has to send us anything. */
 const MAX_BODY_BYTES = 1_024;

@@ -55,6 +55,9 @@ export function isServerStatus(value: unknown): value is ServerStatus {
   return (
     ['name', 'instance', 'site', 'pool', 'address', 'state'].every((key) => typeof status[key] === 'string') &&
     ['devices', 'booting', 'powerRating', 'loadPercent'].every((key) => typeof status[key] === 'number') &&
-    ['faults', 'stores', 'copies'].every((key) => Array.isArray(status[key]))
+    ['faults', 'stores', 'copies'].every((key) => isListOfObjects(status[key]))
   );
 }
+
+const isListOfObjects = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null);

@@ -8,6 +8,10 @@ export const CONNECTIONS: EdgeLimits = {
   each: 256,
   /** Between two downloads of one machine lies its own unpacking; keep-alive beyond that only holds memory. */
   keepAliveMs: 15_000,
+  /** A machine opens a few in a boot; a room of 256 behind one address, within a minute. A machine that is refused asks again after 5 s. */
+  connects: { burst: 1_000, perSecond: 100, keys: 4_096 },
+  /** Each costs the main thread up to a millisecond: one source gets a fifth of it, and a room of machines its five questions each. */
+  questions: { burst: 2_000, perSecond: 200, keys: 4_096 },
 };
 /** Nobody has to send us anything. */
 export const MAX_BODY_BYTES = 1_024;

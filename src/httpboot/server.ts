@@ -1,5 +1,5 @@
 /** HTTP boot: the iPXE script, the boot token, kernel and initrd. The edge: what is answered is decided in `farm` and `script.ts`. */
-import { type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { parseMac, parseUuid } from '../farm/address.ts';
 import type { BootDecision } from '../farm/boot.ts';
 import { type AskedFile, mayFetch } from '../farm/fetch.ts';
@@ -51,6 +51,24 @@ export interface HttpBoot {
 }
 
 export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, Fault<'PortTaken'>>> {
+  const app = makeApp(options);
+  try {
+    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
+  } catch (error) {
+    await app.close();
+    return fail(
+      'PortTaken',
+      `HTTP boot cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`,
+    );
+  }
+  const address = app.server.address();
+  return ok({
+    port: typeof address === 'object' && address ? address.port : options.port,
+    close: () => app.close(),
+  });
+}
+
+function makeApp(options: HttpBootOptions): FastifyInstance {
   const app = fastify({
     serverFactory: (handler) => httpServer(handler, CONNECTIONS),
     bodyLimit: MAX_BODY_BYTES,
@@ -70,64 +88,65 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
     if (characters <= MAX_URL_CHARACTERS) return;
     await reply.code(414).send(`the URL has ${characters} characters, more than ${MAX_URL_CHARACTERS}\n`);
   });
-
-  app.get('/boot', async (request, reply) => {
-    const machine = machineOf(request);
-    const text = machine ? await scriptFor(options, machine) : entryScript(options.servers());
-    if (text === undefined) return silence(reply);
-    return reply.type('text/plain; charset=utf-8').send(text);
-  });
-
-  const config = async (request: FastifyRequest, reply: FastifyReply, pack: (text: string) => string | Buffer) => {
-    const machine = machineOf(request);
-    if (!machine) return reply.code(400).send('mac is missing or is no MAC: ask /boot/config?mac=aa:bb:cc:dd:ee:ff\n');
-    const decided = await options.decide(machine);
-    if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
-    if (isIgnored(decided.value)) {
-      options.onEvent({ kind: 'silent', mac: machine.mac });
-      return silence(reply);
-    }
-    if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
-    if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
-    options.onEvent({ kind: 'config', mac: machine.mac });
-    const text = bootConfig(decided.value, machine.mac, options.token(decided.value, machine.mac));
-    return reply.type('application/octet-stream').send(pack(text));
-  };
-  app.get('/boot/config', (request, reply) => config(request, reply, (text) => text));
+  app.get('/boot', (request, reply) => sendScript(options, request, reply));
+  app.get('/boot/config', (request, reply) => sendConfig(options, request, reply, (text) => text));
   app.get('/boot/config.cpio', (request, reply) =>
-    config(request, reply, (text) => cpio(CONFIG_PATH, Buffer.from(text))),
+    sendConfig(options, request, reply, (text) => cpio(CONFIG_PATH, Buffer.from(text))),
   );
+  app.get<{ Params: AskedFile }>('/boot/file/:vdisk/:version/:name', (request, reply) =>
+    sendBootFile(options, request, reply, request.params),
+  );
+  return app;
+}
 
-  // What a machine may not have and what is not there get the same words: nobody learns here what there is.
-  app.get<{ Params: AskedFile }>('/boot/file/:vdisk/:version/:name', async (request, reply) => {
-    const machine = machineOf(request);
-    const decided = machine && (await options.lookUp(machine));
-    if (decided && !decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
-    if (machine && decided && isIgnored(decided.value)) {
-      options.onEvent({ kind: 'silent', mac: machine.mac });
-      return silence(reply);
-    }
-    const { vdisk, version, name } = request.params;
-    const path = decided && mayFetch(decided.value, request.params) && options.file(vdisk, Number(version), name);
-    const sent =
-      path && (await sendFile(request, reply, path, (bytes) => options.onEvent({ kind: 'file', name, bytes })));
-    return sent ? reply : reply.code(404).send(NO_FILE);
-  });
+async function sendScript(options: HttpBootOptions, request: FastifyRequest, reply: FastifyReply) {
+  const machine = machineOf(request);
+  const servers = options.servers();
+  reply.type('text/plain; charset=utf-8');
+  if (!machine) return reply.send(entryScript(servers));
+  const decided = await options.decide(machine);
+  if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
+  options.onEvent({ kind: 'script', mac: machine.mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
+  return reply.send(
+    decided.ok ? scriptOf(decided.value, machine, servers) : messageScript(decided.error.message, servers),
+  );
+}
 
-  try {
-    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
-  } catch (error) {
-    await app.close();
-    return fail(
-      'PortTaken',
-      `HTTP boot cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`,
-    );
-  }
-  const address = app.server.address();
-  return ok({
-    port: typeof address === 'object' && address ? address.port : options.port,
-    close: () => app.close(),
-  });
+function scriptOf(decision: BootDecision, { mac, uuid }: Machine, servers: readonly Endpoint[]): string {
+  if (decision.kind === 'boot') return deviceScript(decision, servers);
+  if (decision.kind === 'refused') return messageScript(decision.message, servers);
+  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers);
+}
+
+async function sendConfig(
+  options: HttpBootOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  pack: (text: string) => string | Buffer,
+) {
+  const machine = machineOf(request);
+  if (!machine) return reply.code(400).send('mac is missing or is no MAC: ask /boot/config?mac=aa:bb:cc:dd:ee:ff\n');
+  const decided = await options.decide(machine);
+  if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
+  if (isIgnored(decided.value)) return silence(options, machine, reply);
+  if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
+  if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
+  options.onEvent({ kind: 'config', mac: machine.mac });
+  const text = bootConfig(decided.value, machine.mac, options.token(decided.value, machine.mac));
+  return reply.type('application/octet-stream').send(pack(text));
+}
+
+/** What a machine may not have and what is not there get the same words: nobody learns here what there is. */
+async function sendBootFile(options: HttpBootOptions, request: FastifyRequest, reply: FastifyReply, asked: AskedFile) {
+  const machine = machineOf(request);
+  if (!machine) return reply.code(404).send(NO_FILE);
+  const decided = await options.lookUp(machine);
+  if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
+  if (isIgnored(decided.value)) return silence(options, machine, reply);
+  const { vdisk, version, name } = asked;
+  const path = mayFetch(decided.value, asked) && options.file(vdisk, Number(version), name);
+  const told = (bytes: number): void => options.onEvent({ kind: 'file', name, bytes });
+  return path && (await sendFile(request, reply, path, told)) ? reply : reply.code(404).send(NO_FILE);
 }
 
 const NO_FILE = 'no such file for this machine here: its script names those it may fetch, /boot?mac=MAC\n';
@@ -135,7 +154,8 @@ const NO_FILE = 'no such file for this machine here: its script names those it m
 const isIgnored = (decision: BootDecision): boolean => decision.kind === 'unknown' && decision.action === 'Ignore';
 
 /** Ends the connection without an answer. */
-function silence(reply: FastifyReply): FastifyReply {
+function silence(options: HttpBootOptions, { mac }: Machine, reply: FastifyReply): FastifyReply {
+  options.onEvent({ kind: 'silent', mac });
   reply.hijack();
   reply.raw.socket?.destroy();
   return reply;
@@ -148,24 +168,8 @@ function clientError(error: unknown): number | undefined {
 }
 
 function machineOf({ url }: FastifyRequest): Machine | undefined {
-  const query = new URLSearchParams(url.slice(url.indexOf('?') + 1));
+  const query = new URLSearchParams(url.split('?', 2)[1]);
   const mac = parseMac(query.get('mac') ?? '');
   const uuid = parseUuid(query.get('uuid') ?? '');
   return mac === undefined ? undefined : { mac, ...(uuid === undefined ? {} : { uuid }) };
-}
-
-/** Undefined: not a word. */
-async function scriptFor(options: HttpBootOptions, machine: Machine): Promise<string | undefined> {
-  const { mac, uuid } = machine;
-  const servers = options.servers();
-  const decided = await options.decide(machine);
-  const ignored = decided.ok && isIgnored(decided.value);
-  if (ignored) options.onEvent({ kind: 'silent', mac });
-  else options.onEvent({ kind: 'script', mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
-  if (ignored) return undefined;
-  if (!decided.ok) return messageScript(decided.error.message, servers);
-  const decision = decided.value;
-  if (decision.kind === 'boot') return deviceScript(decision, servers);
-  if (decision.kind === 'refused') return messageScript(decision.message, servers);
-  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers);
 }

@@ -2,11 +2,16 @@
 import { createServer as createHttp, type Server as HttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttps, type Server as HttpsServer, type ServerOptions as TlsOptions } from 'node:https';
 import type { Socket } from 'node:net';
+import { Budget, type BudgetTerms } from '../kit/budget.ts';
 import { admit, LOOK_MS, type Pace, paced, type Share } from './admission.ts';
 
 export interface EdgeLimits extends Share {
   /** Between two questions of one connection. */
   readonly keepAliveMs: number;
+  /** Of one source. What is beyond is reset. */
+  readonly connects: BudgetTerms;
+  /** Of one source. What is beyond is told to come again (429). */
+  readonly questions: BudgetTerms;
 }
 
 /** A TLS hand-shake, and the whole header of a question: machines and kubelets send theirs at once. */
@@ -45,15 +50,16 @@ const OPTIONS = {
 
 /** Fits fastify's `serverFactory`. */
 export const httpServer = (handler: RequestListener, limits: EdgeLimits): HttpServer =>
-  guarded(createHttp(OPTIONS, oneAtATime(handler)), limits);
+  guarded(createHttp(OPTIONS, oneAtATime(handler, limits)), limits);
 
 export function httpsServer(handler: RequestListener, limits: EdgeLimits, tls: TlsOptions): HttpsServer {
-  const server = createHttps({ ...OPTIONS, handshakeTimeout: HEADER_MS, ...tls }, oneAtATime(handler));
+  const server = createHttps({ ...OPTIONS, handshakeTimeout: HEADER_MS, ...tls }, oneAtATime(handler, limits));
   return guarded(server, limits);
 }
 
 /** A pipelined question ends its connection: a thousand of them lie in one packet, and each would open a file. No client of ours pipelines. */
-function oneAtATime(handler: RequestListener): RequestListener {
+function oneAtATime(handler: RequestListener, limits: EdgeLimits): RequestListener {
+  const questions = new Budget(limits.questions);
   const answering = new WeakSet<Socket>();
   return (request, response) => {
     const { socket } = request;
@@ -63,12 +69,15 @@ function oneAtATime(handler: RequestListener): RequestListener {
     }
     answering.add(socket);
     response.once('close', () => answering.delete(socket));
-    handler(request, response);
+    if (questions.spend(socket.remoteAddress ?? '', performance.now())) return handler(request, response);
+    response.writeHead(429, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain' });
+    response.end(`more than ${limits.questions.perSecond} questions a second from one address: ask again\n`);
   };
 }
 
 function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimits): S {
   const held = new Set<Connection>();
+  const connects = new Budget(limits.connects);
   server.keepAliveTimeout = limits.keepAliveMs;
   server.setTimeout(STILL_MS);
 
@@ -79,6 +88,10 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     const source = raw.remoteAddress;
     if (source === undefined) {
       raw.destroy(); // it left already
+      return;
+    }
+    if (!connects.spend(source, performance.now())) {
+      raw.resetAndDestroy();
       return;
     }
     const admission = admit(held, source, limits);

@@ -97,3 +97,21 @@ test('sixty who ask at once cost one question of readiness', async () => {
   expect([asked <= 3, new Set(all)]).toEqual([true, new Set(['ok\n'])]);
   await started.value.close();
 });
+
+test('a worker that dies is started again on its port', async () => {
+  const cells = new Float64Array(new SharedArrayBuffer(8));
+  const thread: Thread = { name: 'stream 0', patienceMs: 1_000, cells, at: 0 };
+  // No thread has such a cell: the worker throws at its next look.
+  let threads: readonly Thread[] = [{ ...thread, cells: null as never }];
+  const registry = new Registry();
+  const ready = () => [];
+  const died: string[] = [];
+  const log = { ...silentLogger, error: (_: object, message: string) => void died.push(message) };
+  const started = await startTelemetry({ host: '127.0.0.1', port: 0, registry, ready, threads: () => threads, log });
+  if (!started.ok) throw new Error(started.error.message);
+  await until('it died', () => died.length > 0);
+  threads = [thread];
+  const health = () => request(`http://127.0.0.1:${started.value.port}/healthz`).then(({ body }) => body.text());
+  await until('it is back, and looks at the threads', async () => (await health()) === 'no turn of stream 0\n', 30_000);
+  await started.value.close();
+});

@@ -7,6 +7,9 @@ export const CONNECTIONS: EdgeLimits = {
   /** All probes of a node come from one address; half is left for others whatever it does. */
   each: 64,
   keepAliveMs: 5_000,
+  /** They cost the telemetry thread alone. */
+  connects: { burst: 500, perSecond: 100, keys: 1_024 },
+  questions: { burst: 2_000, perSecond: 500, keys: 1_024 },
 };
 /** Readiness asks each protocol a real question: once a second is enough for all who ask. */
 export const READY_FRESH_MS = 1_000;

@@ -1,6 +1,7 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
 import type { PeerLoad } from '../../control/peer.ts';
+import type { ServerFault } from '../../control/status.ts';
 import { databaseData } from '../../database/data.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
@@ -177,12 +178,17 @@ export class FarmServer {
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
-      bufferFault: this.#listeners.stream.value?.bufferFault,
-      clockFault: this.#listeners.peers.value?.clockFault(),
       journalEntries: this.#sessions.journalEntries,
+      advisories: this.#advisories(),
       stores: this.#copies.stores,
       copies: this.#copies.reports,
     };
+  }
+
+  #advisories(): readonly ServerFault[] {
+    const { peers, stream } = this.#listeners;
+    const buffers = stream.value?.bufferFault;
+    return [peers.value?.clockFault(), buffers && { ...buffers, advisory: true }].flatMap((fault) => fault ?? []);
   }
 
   #tick(): void {

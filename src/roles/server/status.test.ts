@@ -15,8 +15,8 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   snapshot: aSnapshot(),
   dataFault: undefined,
   listenerFaults: [],
-  clockFault: undefined,
   journalEntries: 0,
+  advisories: [],
   stores: [],
   copies: [],
   ...more,
@@ -42,7 +42,7 @@ test.each([
     faults: [notLoaded],
   },
   { what: 'lives on its last snapshot', more: { dataFault: notLoaded }, state: 'Streaming', faults: [] },
-  { what: 'has a wrong clock', more: { clockFault: skewed }, state: 'Streaming', faults: [skewed] },
+  { what: 'has a wrong clock', more: { advisories: [skewed] }, state: 'Streaming', faults: [skewed] },
   { what: 'lacks a port', more: { listenerFaults: [taken] }, state: 'Streaming', faults: [taken] },
 ])('a server that $what says so', ({ more, state, faults }) => {
   expect(serverStatus(facts(more))).toMatchObject({ state, faults });

@@ -22,21 +22,17 @@ export interface StatusFacts {
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
-  /** The stream's socket buffers are smaller than asked for. */
-  readonly bufferFault?: Fault | undefined;
-  /** This server's clock, against those of its peers. */
-  readonly clockFault: ServerFault | undefined;
   readonly journalEntries: number;
+  /** Other faults that the server serves on with. */
+  readonly advisories: readonly ServerFault[];
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, journalEntries, advisories, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
-  const advisory = [httpPortFault(snapshot, config), facts.clockFault, bufferFaultOf(facts)].flatMap(
-    (fault) => fault ?? [],
-  );
+  const differs = httpPortFault(snapshot, config);
   return {
     name: config.name,
     instance,
@@ -51,14 +47,11 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...advisory],
+    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...advisories],
     stores,
     copies,
   };
 }
-
-const bufferFaultOf = ({ bufferFault }: Pick<StatusFacts, 'bufferFault'>): ServerFault | undefined =>
-  bufferFault && { ...bufferFault, advisory: true };
 
 /** Those that keep devices from being served. */
 function servingFaults({

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { until } from '../../../test/setup/services.ts';
 import { silentLogger } from '../../telemetry/log.ts';
+import { counterAt } from '../counters.ts';
 import { startStreamServer } from '../server.ts';
 import type { Settings } from '../shard.ts';
 import { openNative } from './transport.ts';
@@ -47,5 +49,29 @@ test('an IPv6 address is served by plain sockets for now', async () => {
   if (!started.ok) throw new Error(started.error.message);
   expect(started.value.kind).toBe('plain');
   expect(await started.value.selfTest()).toMatchObject({ ok: true });
+  await started.value.close();
+});
+
+test('a thread counts its turns although nothing comes', async () => {
+  const started = await startStreamServer({
+    address: '127.0.0.1',
+    port: 0,
+    threads: 1,
+    ring: () => ({ current: 1, keys: new Map() }),
+    mode: 'Trusted',
+    site: 'paris',
+    login: async () => ({ kind: 'refuse', code: 'NoServer', retryAfterMs: 0, text: '' }),
+    onSession: () => undefined,
+    onFailure: (error) => {
+      throw error;
+    },
+    log: silentLogger,
+    native: 'native',
+  });
+  if (!started.ok) throw new Error(started.error.message);
+  const [counters] = started.value.threads();
+  const turns = (): number => counters?.[counterAt('turns')] ?? 0;
+  const before = turns();
+  await until('it turned', () => turns() > before + 1);
   await started.value.close();
 });

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
+import { type ControlClient, controlClient } from './client.ts';
+
+const status = {
+  name: 'node-a',
+  instance: '01',
+  site: 'default',
+  pool: 'main',
+  address: '127.0.0.1',
+  state: 'Streaming',
+  devices: 0,
+  booting: 0,
+  powerRating: 1,
+  loadPercent: 0,
+  faults: [],
+  stores: [],
+  copies: [],
+};
+let client: ControlClient;
+let port = 0;
+let answer: (response: ServerResponse) => void = () => undefined;
+const closing: (() => void)[] = [];
+
+beforeAll(async () => {
+  const authority = await makeAuthority('farm', Date.now());
+  const certificate = await makeCertificate(authority, 'node-a', Date.now());
+  const operator = await makeCertificate(authority, 'operator', Date.now());
+  const server = createServer(certificate, (_, response) => answer(response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  port = typeof address === 'object' && address ? address.port : 0;
+  client = controlClient({ ca: authority.cert, ...operator });
+  closing.push(() => server.close().closeAllConnections());
+});
+afterAll(async () => {
+  await client.close();
+  for (const close of closing) close();
+});
+const ask = (name = 'node-a') => client.status({ name, address: '127.0.0.1', port });
+
+test.each([
+  { what: 'a status', body: JSON.stringify(status), code: undefined },
+  { what: 'no JSON', body: 'ok', code: 'ServerUnreachable' },
+  { what: 'null', body: 'null', code: 'ServerAnswerInvalid' },
+  { what: 'a status that lacks a field', body: JSON.stringify({ ...status, site: 1 }), code: 'ServerAnswerInvalid' },
+  { what: 'faults that are none', body: JSON.stringify({ ...status, faults: [null] }), code: 'ServerAnswerInvalid' },
+  { what: 'more than 4 MiB', body: `"${'x'.repeat(5 << 20)}"`, code: 'ServerUnreachable' },
+])('a server that answers $what: $code', async ({ body, code }) => {
+  answer = (response) => response.end(body);
+  const asked = await ask();
+  expect(asked.ok ? undefined : asked.error.code).toBe(code);
+});
+
+test('a server of another name is no answer', async () => {
+  expect(await ask('node-b')).toMatchObject({ ok: false, error: { code: 'ServerUnreachable' } });
+});
+
+test('an answer that comes a byte at a time is given up after 5 s', async () => {
+  answer = (response) => {
+    const timer = setInterval(() => response.write(' '), 100);
+    response.once('close', () => clearInterval(timer));
+  };
+  const began = performance.now();
+  expect(await ask()).toMatchObject({ ok: false, error: { code: 'ServerUnreachable' } });
+  expect(performance.now() - began).toBeLessThan(15_000);
+});
