@@ -3,6 +3,7 @@
 import type { BootDecision } from '../farm/boot.ts';
 import { authority } from '../farm/bootstrap.ts';
 import type { Endpoint } from '../farm/model.ts';
+import { shortlist } from '../farm/shortlist.ts';
 
 /** A download that makes no progress for so long is left, and the next server asked. */
 const DOWNLOAD_TIMEOUT_MS = 8_000;
@@ -16,9 +17,11 @@ export const bootUrl = (server: Endpoint): string => `http://${authority(server)
 /** For an iPXE that came without saying who it is: it sets our user class and asks again, here first and then at every other server. */
 export const entryScript = (servers: readonly Endpoint[]): string => script('set user-class bootfarm', ...ask(servers));
 
-const ask = (servers: readonly Endpoint[]): string[] => [
+const ask = (servers: readonly Endpoint[], machine = ''): string[] => [
   ':ask',
-  ...servers.map((server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`),
+  ...shortlist(machine, servers, servers[0]).map(
+    (server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`,
+  ),
   `echo bootfarm: no server answers, asking again in ${ROUND_PAUSE_SECONDS} s`,
   `sleep ${ROUND_PAUSE_SECONDS}`,
   'goto ask',
@@ -26,9 +29,10 @@ const ask = (servers: readonly Endpoint[]): string[] => [
 
 type Boot = Extract<BootDecision, { kind: 'boot' }>;
 
-/** Kernel, initrd and the boot token, from the first server of `servers` that gives all three. */
+/** Kernel, initrd and the boot token, from the first server that gives all three; `servers` begin with the one that answers here. */
 export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
   const { device, vdisk, version, bootstrap } = boot;
+  const tried = shortlist(device.name, servers, servers[0]);
   const names = (version.content?.files ?? []).map((file) => file.name);
   const kernel = names.find((name) => name.endsWith('.vmlinuz'));
   const initrd = names.find((name) => name.endsWith('.initrd'));
@@ -36,6 +40,7 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
     return messageScript(
       `vDisk ${vdisk.name} version ${version.number} has no kernel and initrd in its store: put ${vdisk.fileName}.vmlinuz and ${vdisk.fileName}.initrd beside the image`,
       servers,
+      device.name,
     );
   const files = `file/${vdisk.name}/${version.number}`;
   const commandLine = oneLine(`boot=bootfarm initrd=${initrd} initrd=config.cpio ${vdisk.commandLine}`);
@@ -45,7 +50,7 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
     `echo bootfarm: ${device.name} boots ${vdisk.name} version ${version.number}`,
     'set rounds:int32 0',
     ':again',
-    ...servers.flatMap((server, index) => [
+    ...tried.flatMap((server, index) => [
       `set base ${bootUrl(server)}`,
       'imgfree',
       `${fetch('kernel', `${files}/${kernel}`)} ${commandLine} || goto next${index}`,
@@ -69,8 +74,8 @@ function afterWaiting({ action, afterSeconds }: Boot['bootstrap']['boot']['noSer
 }
 
 /** Shown on the machine's screen; then the machine asks again, so that mending the farm is all that a person does. */
-export const messageScript = (message: string, servers: readonly Endpoint[]): string =>
-  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers));
+export const messageScript = (message: string, servers: readonly Endpoint[], machine = ''): string =>
+  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers, machine));
 
 export const localDiskScript = (): string =>
   script('echo bootfarm: this machine is not in the farm, it boots from its own disk', 'exit 1');

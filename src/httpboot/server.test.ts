@@ -27,6 +27,7 @@ beforeAll(async () => {
       return away || !decision ? fail('ReplicaNotLoaded', 'the replica is not loaded') : ok(decision);
     },
     token: () => Uint8Array.of(1, 2, 3),
+    loginServers: async () => [{ host: '127.0.0.1', port: 6910 }],
     servers: () => [{ host: '127.0.0.1', port: 8069 }],
     file: (vdisk, version, name) =>
       vdisk === 'lab' && version === 0 && name === 'lab.vmlinuz' ? join(folder, name) : undefined,

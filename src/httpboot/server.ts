@@ -35,6 +35,8 @@ export interface HttpBootOptions {
   readonly decide: (machine: Machine) => Promise<Result<BootDecision, Fault>>;
   /** The sealed boot token of a decision. */
   readonly token: (boot: Extract<BootDecision, { kind: 'boot' }>, mac: string) => Uint8Array;
+  /** Where that device may log in: IPv4 addresses, 20 at most. */
+  readonly loginServers: (boot: Extract<BootDecision, { kind: 'boot' }>) => Promise<readonly Endpoint[]>;
   /** HTTP endpoints of the site, this server first. */
   readonly servers: () => readonly Endpoint[];
   /** Path of a kernel or initrd whose copy is UpToDate here; undefined for everything else. */
@@ -78,7 +80,9 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
     if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
     if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
     options.onEvent({ kind: 'config', mac: machine.mac });
-    const text = bootConfig(decided.value, machine.mac, options.token(decided.value, machine.mac));
+    const token = options.token(decided.value, machine.mac);
+    const stream = await options.loginServers(decided.value);
+    const text = bootConfig(decided.value, machine, token, { stream, http: options.servers() });
     return reply.type('application/octet-stream').send(pack(text));
   };
   app.get('/boot/config', (request, reply) => config(request, reply, (text) => text));
@@ -124,11 +128,11 @@ async function scriptFor(options: HttpBootOptions, { mac, uuid }: Machine): Prom
   const servers = options.servers();
   const decided = await options.decide({ mac, ...(uuid === undefined ? {} : { uuid }) });
   options.onEvent({ kind: 'script', mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
-  if (!decided.ok) return messageScript(decided.error.message, servers);
+  if (!decided.ok) return messageScript(decided.error.message, servers, mac);
   const decision = decided.value;
   if (decision.kind === 'boot') return deviceScript(decision, servers);
-  if (decision.kind === 'refused') return messageScript(decision.message, servers);
-  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers);
+  if (decision.kind === 'refused') return messageScript(decision.message, servers, mac);
+  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers, mac);
 }
 
 async function sendFile(request: FastifyRequest, reply: FastifyReply, path: string, sent: (bytes: number) => void) {

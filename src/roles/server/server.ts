@@ -1,5 +1,6 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import type { PeerLoad } from '../../control/peer.ts';
 import { databaseData } from '../../database/data.ts';
 import type { FarmData } from '../../farm/data.ts';
@@ -17,6 +18,7 @@ import { Disks } from './disks.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
+import { Names } from './names.ts';
 import { openParts, type Parts } from './parts.ts';
 import { Registration } from './registration.ts';
 import { loadOf, SessionRows } from './sessions.ts';
@@ -45,6 +47,10 @@ export class FarmServer {
   readonly #disks: Disks;
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
+  readonly #names = new Names(async (host) => {
+    const found = await lookup(host, { family: 4, all: true });
+    return found.map(({ address }) => address);
+  });
   readonly #listeners: Listeners;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -86,6 +92,7 @@ export class FarmServer {
       copies: this.#copies,
       disks: this.#disks,
       logins,
+      names: this.#names,
       metrics: this.#makeMetrics(),
       load: () => this.#load(),
       status: () => serverStatus(this.#facts()),
@@ -176,6 +183,7 @@ export class FarmServer {
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
+      nameFaults: this.#names.faults,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,

@@ -14,6 +14,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   streaming: true,
   snapshot: aSnapshot(),
   dataFault: undefined,
+  nameFaults: [],
   listenerFaults: [],
   journalEntries: 0,
   stores: [],

@@ -21,6 +21,8 @@ export interface StatusFacts {
   readonly snapshot: FarmSnapshot | undefined;
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
+  /** Login servers that no device can be told of. */
+  readonly nameFaults: readonly ServerFault[];
   readonly listenerFaults: readonly Fault[];
   readonly journalEntries: number;
   readonly stores: ServerStatus['stores'];
@@ -45,7 +47,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...facts.nameFaults],
     stores,
     copies,
   };
