@@ -4,6 +4,7 @@ import type { BootDecision } from '../farm/boot.ts';
 import { authority } from '../farm/bootstrap.ts';
 import { kernelFiles } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
+import { shortlist } from '../farm/shortlist.ts';
 
 /** A download that makes no progress for so long is left, and the next server asked. */
 const DOWNLOAD_TIMEOUT_MS = 8_000;
@@ -18,12 +19,14 @@ export const bootUrl = (server: Endpoint): string => `http://${authority(server)
 export const entryScript = (servers: readonly Endpoint[]): string => script('set user-class bootfarm', ...ask(servers));
 
 /** One round of asking for a script of its own; comes back when no server has one. */
-const askEach = (servers: readonly Endpoint[]): string[] =>
-  servers.map((server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`);
+const askEach = (servers: readonly Endpoint[], machine: string): string[] =>
+  shortlist(machine, servers, servers[0]).map(
+    (server) => `chain --replace --timeout ${DOWNLOAD_TIMEOUT_MS} ${bootUrl(server)}?${QUESTION} ||`,
+  );
 
-const ask = (servers: readonly Endpoint[]): string[] => [
+const ask = (servers: readonly Endpoint[], machine = ''): string[] => [
   ':ask',
-  ...askEach(servers),
+  ...askEach(servers, machine),
   `echo bootfarm: no server answers, asking again in ${ROUND_PAUSE_SECONDS} s`,
   `sleep ${ROUND_PAUSE_SECONDS}`,
   'goto ask',
@@ -32,16 +35,18 @@ const ask = (servers: readonly Endpoint[]): string[] => [
 type Boot = Extract<BootDecision, { kind: 'boot' }>;
 
 /**
- * Kernel, initrd and the boot token, from the first server of `servers` that gives all three. Servers give files of the version that the machine may
- * boot now, so after a round without success it asks for a new script: meanwhile another version may be released.
+ * Kernel, initrd and the boot token, from the first server that gives all three; `servers` begin with the one that answers here. Servers give files of
+ * the version that the machine may boot now, so after a round without success it asks for a new script: meanwhile another version may be released.
  */
 export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
   const { device, vdisk, version, bootstrap } = boot;
+  const tried = shortlist(device.name, servers, servers[0]);
   const names = kernelFiles(boot);
   if (!names)
     return messageScript(
       `vDisk ${vdisk.name} version ${version.number} has no kernel and initrd in its store: put ${vdisk.fileName}.vmlinuz and ${vdisk.fileName}.initrd beside the image`,
       servers,
+      device.name,
     );
   const { kernel, initrd } = names;
   const file = (name: string): string => `file/${vdisk.name}/${version.number}/${name}?${QUESTION}`;
@@ -53,7 +58,7 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
     // It lives through the scripts of one boot: a new script must not begin the wait anew.
     'isset ${rounds} || set rounds:int32 0',
     ':again',
-    ...servers.flatMap((server, index) => [
+    ...tried.flatMap((server, index) => [
       `set base ${bootUrl(server)}`,
       'imgfree',
       `${fetch('kernel', file(kernel))} ${commandLine} || goto next${index}`,
@@ -67,7 +72,7 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
     ...afterWaiting(bootstrap.boot.noServer),
     ':fresh',
     'imgfree',
-    ...askEach(servers),
+    ...askEach(servers, device.name),
     'goto again',
   );
 }
@@ -80,8 +85,8 @@ function afterWaiting({ action, afterSeconds }: Boot['bootstrap']['boot']['noSer
 }
 
 /** Shown on the machine's screen; then the machine asks again, so that mending the farm is all that a person does. */
-export const messageScript = (message: string, servers: readonly Endpoint[]): string =>
-  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers));
+export const messageScript = (message: string, servers: readonly Endpoint[], machine = ''): string =>
+  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers, machine));
 
 export const localDiskScript = (): string =>
   script('echo bootfarm: this machine is not in the farm, it boots from its own disk', 'exit 1');

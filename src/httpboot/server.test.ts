@@ -37,6 +37,7 @@ beforeAll(async () => {
     decide,
     lookUp: decide,
     token: () => Uint8Array.of(1, 2, 3),
+    loginServers: async () => [{ host: '127.0.0.1', port: 6910 }],
     servers: () => [{ host: '127.0.0.1', port: 8069 }],
     // Gives whatever it is asked for: what may be asked is not its business.
     file: (_vdisk, _version, name) => join(folder, name),

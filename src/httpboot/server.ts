@@ -30,6 +30,8 @@ export interface HttpBootOptions {
   readonly lookUp: (machine: Machine) => Promise<Result<BootDecision, Fault>>;
   /** The sealed boot token of a decision. */
   readonly token: (boot: Extract<BootDecision, { kind: 'boot' }>, mac: string) => Uint8Array;
+  /** Where that device may log in: IPv4 addresses, 20 at most. */
+  readonly loginServers: (boot: Extract<BootDecision, { kind: 'boot' }>) => Promise<readonly Endpoint[]>;
   /** HTTP endpoints of the site, this server first. */
   readonly servers: () => readonly Endpoint[];
   /** Path of a file of a version whose copy is UpToDate here. Asked only for what the machine may fetch. */
@@ -107,15 +109,16 @@ async function sendScript(options: HttpBootOptions, request: FastifyRequest, rep
   const decided = await options.decide(machine);
   if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
   options.onEvent({ kind: 'script', mac: machine.mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
+  const { mac } = machine;
   return reply.send(
-    decided.ok ? scriptOf(decided.value, machine, servers) : messageScript(decided.error.message, servers),
+    decided.ok ? scriptOf(decided.value, machine, servers) : messageScript(decided.error.message, servers, mac),
   );
 }
 
 function scriptOf(decision: BootDecision, { mac, uuid }: Machine, servers: readonly Endpoint[]): string {
   if (decision.kind === 'boot') return deviceScript(decision, servers);
-  if (decision.kind === 'refused') return messageScript(decision.message, servers);
-  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers);
+  if (decision.kind === 'refused') return messageScript(decision.message, servers, mac);
+  return decision.action === 'LocalDisk' ? localDiskScript() : messageScript(unknownMessage(mac, uuid), servers, mac);
 }
 
 async function sendConfig(
@@ -132,7 +135,9 @@ async function sendConfig(
   if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
   if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
   options.onEvent({ kind: 'config', mac: machine.mac });
-  const text = bootConfig(decided.value, machine.mac, options.token(decided.value, machine.mac));
+  const token = options.token(decided.value, machine.mac);
+  const stream = await options.loginServers(decided.value);
+  const text = bootConfig(decided.value, machine, token, { stream, http: options.servers() });
   return reply.type('application/octet-stream').send(pack(text));
 }
 

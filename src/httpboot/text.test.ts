@@ -70,9 +70,21 @@ describe('the script', () => {
 });
 
 test('the config has every server and the token, a line each', () => {
-  expect(bootConfig(boot(), '52:54:00:00:00:01', Uint8Array.of(255, 254))).toBe(
-    'version=1\ntoken=__4\nservers=10.77.0.11:6910,10.77.0.12:6910\nhttp=http://10.77.0.11:8069,http://10.77.0.12:8069\ndevice=pc0001\nmac=52:54:00:00:00:01\noverlayMiB=512\n',
+  const stream = ['10.77.0.11', '10.77.0.12'].map((host) => ({ host, port: 6910 }));
+  const machine = { mac: '52:54:00:00:00:01', uuid: '4c4c4544-0042-3510-8052-b4c04f4e4e32' };
+  expect(bootConfig(boot(), machine, Uint8Array.of(255, 254), { stream, http: stream })).toBe(
+    `version=1\ntoken=__4\nservers=10.77.0.11:6910,10.77.0.12:6910\nhttp=http://10.77.0.11:6910,http://10.77.0.12:6910\ndevice=pc0001\nmac=52:54:00:00:00:01\nuuid=${machine.uuid}\nmanifest=${boot().manifest}\noverlayMiB=512\n`,
   );
+});
+
+test.each([21, 256])('of %i servers a script tries 20, the one that answers first', (count) => {
+  const many = Array.from({ length: count }, (_, index) => ({ host: `10.77.1.${index}`, port: 8069 }));
+  const tried = (text: string) => [...text.matchAll(/http:\/\/(.*):8069/g)].map(([, host]) => host);
+  for (const text of [entryScript(many), messageScript('no', many, 'pc1'), deviceScript(boot(), many)]) {
+    expect(tried(text)).toHaveLength(20);
+    expect(tried(text)[0]).toBe('10.77.1.0');
+  }
+  expect(tried(messageScript('no', many, 'pc1'))).not.toEqual(tried(messageScript('no', many, 'pc2')));
 });
 
 test('the archive holds the folder, the file and the trailer, each at a multiple of 4', () => {

@@ -125,6 +125,21 @@ test('MOVE is said each 250 ms until its time is over', () => {
   expect(again.length).toBeLessThanOrEqual(600 / MOVE_EVERY_MS);
 });
 
+test('of a site of 256 servers LIST tells a device of 20', () => {
+  const shard = aShard();
+  const servers = Array.from({ length: 256 }, (_, index) => ({
+    host: `10.77.0.${index}`,
+    port: 6910,
+    state: index < 100 ? ('Streaming' as const) : ('Unreachable' as const),
+  }));
+  obey(shard, { kind: 'settings', settings: { servers, listVersion: 2 }, id: 1 }, 0);
+  const { packet } = attached(shard);
+  const [list] = sent(receive(shard, packet({ type: 'SERVERS', listVersion: 1 }), PEER, 0));
+  if (list?.type !== 'LIST') throw new Error(`no LIST: ${list?.type}`);
+  expect(list.servers).toHaveLength(20);
+  expect(list.servers.every(({ state }) => state === 'Streaming')).toBe(true);
+});
+
 test('UNKNOWN has a limit a second', () => {
   const shard = aShard();
   const packet = encode({ type: 'READ', session: 9, number: 1, offset: 0, length: 512, hedged: false });

@@ -2,6 +2,8 @@
  * What one thread of a server decides: every packet and every order of the main thread is a step that changes the thread's state (shard.ts) and gives
  * effects. No sockets, files or timers here. The state is changed in place (a thread holds up to 65,536 sessions); nothing else may touch it.
  */
+
+import { shortlist } from '../farm/shortlist.ts';
 import { badSource } from '../net/source.ts';
 import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
@@ -113,7 +115,8 @@ function pong(shard: Shard, session: Session, { opaque }: Ping): Effect {
 
 function list(shard: Shard, session: Session): Effect {
   const { servers, listVersion } = shard.settings;
-  return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers }));
+  const told = shortlist(session.ticket.device, servers, undefined, ({ state }) => (state === 'Streaming' ? 0 : 1));
+  return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers: told }));
 }
 
 /** The disk of the session, if it is served still, to this device, and the range lies within it. */

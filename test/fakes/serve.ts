@@ -7,7 +7,7 @@
  * When it serves it prints one JSON line: {"address","port","kind","token" (a sealed boot token, base64url; good for an hour),"sizeBytes"}.
  * Then a line for each session event. Servers with the same key and file stand in for each other; `--list` is what TICKET and LIST say (default:
  * itself). `--redirect` and `--refuse` answer every LOGIN so; `--wait-ms` makes each read miss the cache for that long. SIGTERM drains (to the
- * second of the list, or any), SIGUSR1 takes the disk away (ERROR 3), SIGUSR2 gives it back, SIGINT ends at once; SIGKILL is the honest test.
+ * second of the list, or any), SIGUSR1 takes the disk away (ERROR 3), SIGUSR2 gives it back, SIGWINCH refuses the device, or takes it again, SIGINT ends at once; SIGKILL is the honest test.
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -141,3 +141,8 @@ process.once(
 process.once('SIGINT', () => void end());
 process.on('SIGUSR1', () => void server.setDisks([]));
 process.on('SIGUSR2', () => void server.setDisks([{ ...ref, disk }]));
+let refused = false;
+process.on('SIGWINCH', () => {
+  refused = !refused;
+  void server.setRefused(new Set(refused ? [token.device] : []));
+});

@@ -8,12 +8,19 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { decideBoot } from '../../src/farm/boot.ts';
+import { startHttpBoot } from '../../src/httpboot/server.ts';
+import { ok } from '../../src/kit/result.ts';
+import { Names } from '../../src/roles/server/names.ts';
+import { httpServers, loginServers } from '../../src/roles/server/site.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
+import { aBoot, aBootDecision, aDevice, aServer, aSnapshot } from '../builders/farm.ts';
 import { until } from '../setup/services.ts';
 
 const FILE_BYTES = 32 << 20;
@@ -36,6 +43,8 @@ interface Status {
   readonly moves: number;
   readonly restarts: number;
   readonly longestStallMs: number;
+  readonly refused: boolean;
+  readonly servers: number;
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -107,6 +116,8 @@ async function startServer(port: number, list: readonly number[], mode: Mode, ..
 
 interface Client {
   readonly pid: number;
+  /** What is on the console. */
+  said(): string;
   read(depth: number, ms: number, maxKiB: number): Promise<Report>;
   status(): Status;
   until(what: string, holds: (status: Status) => boolean): Promise<Status>;
@@ -114,13 +125,16 @@ interface Client {
   close(): Promise<number>;
 }
 
-async function startClient(token: string, servers: readonly number[], http = ''): Promise<Client> {
+const startClient = (token: string, servers: readonly number[], http = '', more = ''): Promise<Client> =>
+  startClientWith(
+    `version=1\ntoken=${token}\nservers=${servers.map(name).join(',')}\nhttp=${http}\ndevice=pc1\nmac=${MAC}\noverlayMiB=64\n${more}`,
+  );
+
+/** With that text as its boot configuration. */
+async function startClientWith(text: string): Promise<Client> {
   const state = mkdtempSync(join(folder, 'state-'));
   const config = join(state, 'boot');
-  writeFileSync(
-    config,
-    `version=1\ntoken=${token}\nservers=${servers.map(name).join(',')}\nhttp=${http}\ndevice=pc1\nmac=${MAC}\noverlayMiB=64\n`,
-  );
+  writeFileSync(config, text);
   const child = spawn(
     'setpriv',
     [
@@ -147,6 +161,7 @@ async function startClient(token: string, servers: readonly number[], http = '')
   const status = (): Status => JSON.parse(readFileSync(path, 'utf8'));
   return {
     pid: client,
+    said: () => said,
     read: (depth, ms, maxKiB) => {
       child.stdin.write(`read ${depth} ${ms} ${maxKiB}\n`);
       return next<Report>();
@@ -174,12 +189,17 @@ async function startClient(token: string, servers: readonly number[], http = '')
 const right = { wrong: 0, failed: 0 };
 const attachedToBoth = ({ current, standby }: Status): boolean => current !== '' && standby !== '';
 
-/** A process of the client by its name: children of the parent that its caller left behind. */
-function pidOf({ pid }: Client, wanted: 'bootfarm-stream' | 'bootfarm-http' | 'bootfarm-parent'): number {
+/** The client's processes: the parent that its caller left behind, and its children. */
+function processesOf({ pid }: Client): number[] {
   const childrenOf = (parent: number): number[] =>
     readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  const processes = childrenOf(pid).flatMap((parent) => [parent, ...childrenOf(parent)]);
-  const found = processes.find((child) => readFileSync(`/proc/${child}/comm`, 'utf8').trim() === wanted);
+  return childrenOf(pid).flatMap((parent) => [parent, ...childrenOf(parent)]);
+}
+
+const commOf = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+
+function pidOf(client: Client, wanted: 'bootfarm-stream' | 'bootfarm-http'): number {
+  const found = processesOf(client).find((pid) => commOf(pid) === wanted);
   if (found === undefined) throw new Error(`the client has no process ${wanted}`);
   return found;
 }
@@ -270,6 +290,126 @@ test('a refused token is fetched again over HTTP', async () => {
   expect(await client.read(4, 200, 32)).toMatchObject(right);
   expect(await client.close()).toBe(0);
 });
+
+const UUID = '4c4c4544-0042-3510-8052-b4c04f4e4e32';
+
+/** The farm's own HTTP boot, in a site of `servers`, `own` of which serves; hosts of `named` are its boot.loginServers. */
+async function bootConfigOf(own: Server, count: number, named: readonly string[] = []): Promise<string> {
+  const servers = Array.from({ length: count }, (_, index) =>
+    aServer({ name: `node-${index}`, address: index === 17 ? '127.0.0.1' : `127.1.${index >> 8}.${index & 255}` }),
+  ).map((server) => ({ ...server, ports: { stream: own.port, http: own.port, control: own.port } }));
+  const boot = aBoot({ loginServers: named.map((host) => ({ host, port: own.port })) });
+  const snapshot = aSnapshot({ servers, sites: [{ name: 'default', boot }] });
+  const names = new Names(async (host) =>
+    host === 'login.example' ? ['127.0.0.1'] : Promise.reject(new Error('none')),
+  );
+  const self = { host: '127.0.0.1', port: own.port };
+  const http = await startHttpBoot({
+    address: '127.0.0.1',
+    port: 0,
+    decide: async ({ uuid }) => ok(aBootDecision(decideBoot(snapshot, 'default', aDevice({ uuid: uuid ?? '' }), 0))),
+    token: () => Buffer.from(own.token, 'base64url'),
+    loginServers: (decision) => loginServers(decision, self, names, servers),
+    servers: () => httpServers(snapshot, 'default', self),
+    file: () => undefined,
+    onEvent: () => undefined,
+    log: silentLogger,
+  });
+  if (!http.ok) throw new Error(http.error.message);
+  cleanups.push(() => http.value.close());
+  const answer = await fetch(`http://127.0.0.1:${http.value.port}/boot/config?mac=${MAC}&uuid=${UUID}`);
+  return answer.text();
+}
+
+test.each([
+  { count: 21, named: [] },
+  { count: 256, named: [] },
+  { count: 256, named: ['login.example', 'gone.example', 'fd00::1'] },
+])('in a site of $count servers, login servers $named, a machine boots', async ({ count, named }) => {
+  const [port = 0] = await freePorts(1);
+  const own = await startServer(port, [port], 'authenticated');
+  const text = await bootConfigOf(own, count, named);
+  expect(text).toContain(`uuid=${UUID}\n`);
+  const client = await startClientWith(text);
+  expect(await client.read(4, 200, 32)).toMatchObject(right);
+  expect(client.said()).not.toContain('left out');
+  expect(await client.close()).toBe(0);
+});
+
+test('the client leaves out what it cannot read, and says so', async () => {
+  const [port = 0] = await freePorts(1);
+  const { token } = await startServer(port, [port], 'trusted');
+  const many = Array.from({ length: 300 }, (_, index) => `127.2.${index >> 8}.${index & 255}:6910`).join(',');
+  const client = await startClientWith(
+    `version=1\ntoken=${token}\nservers=login.example:6910,[fd00::1]:6910,${name(port)},${many}\nmac=${MAC}\n`,
+  );
+  expect(client.said()).toContain('283 servers left out, the first is login.example:6910');
+  expect(await client.read(4, 200, 32)).toMatchObject(right);
+  expect(await client.close()).toBe(0);
+});
+
+test('a machine that is revoked says so, and goes on by itself when it is added again', async () => {
+  const ports = await freePorts(2);
+  const servers = await Promise.all(ports.map((port) => startServer(port, ports, 'authenticated')));
+  const asked: string[] = [];
+  const http = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.writeHead(403).end('disabled\n');
+  });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  cleanups.push(() => http.close());
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  const client = await startClient(servers[0]?.token ?? '', ports, url, `uuid=${UUID}\n`);
+  await client.until('a server and a stand-by', attachedToBoth);
+  for (const { child } of servers) child.kill('SIGWINCH');
+  const reading = client.read(4, 12_000, 32);
+  await client.until('it is refused', ({ refused, current }) => refused && current === '');
+  await until('it asks for a token', () => asked.length > 0, DEADLINE_MS);
+  expect(asked[0]).toBe(`/boot/config?mac=${MAC}&uuid=${UUID}`);
+  expect(client.said()).toContain('no server may serve this machine');
+  for (const { child } of servers) child.kill('SIGWINCH');
+  await client.until('it goes on', ({ refused, current }) => !refused && current !== '');
+  expect(await reading).toMatchObject(right);
+  expect(await client.close()).toBe(0);
+}, 60_000);
+
+test('servers of HTTP that say nothing, or a byte a second, hold up no read', async () => {
+  const ports = await freePorts(2);
+  const servers = await Promise.all(ports.map((port) => startServer(port, ports, 'trusted')));
+  const [slow, silent] = [createTcpServer(), createTcpServer()];
+  let slowAsked = 0;
+  slow.on('connection', (socket) => {
+    slowAsked++;
+    const timer = setInterval(() => socket.write('H'), 500);
+    socket.on('error', () => undefined).on('close', () => clearInterval(timer));
+  });
+  silent.on('connection', (socket) => socket.on('error', () => undefined));
+  for (const server of [slow, silent]) {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanups.push(() => server.close());
+  }
+  const urls = [slow, silent].map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const client = await startClient(servers[0]?.token ?? '', ports, urls.join(','));
+  await client.until('a server and a stand-by', attachedToBoth);
+  for (const { child } of servers) child.kill('SIGWINCH');
+  await client.until('it is refused', ({ refused }) => refused);
+  await until('it asks for a token', () => slowAsked > 0, DEADLINE_MS);
+  for (const { child } of servers) child.kill('SIGWINCH');
+  await client.until('it reads while HTTP waits', ({ current }) => current !== '');
+  const report = await client.read(4, 3_000, 32);
+  expect(report).toMatchObject(right);
+  expect(report.longestStallMs).toBeLessThan(1_000);
+  process.kill(pidOf(client, 'bootfarm-http'), 'SIGKILL');
+  await until(
+    'it is brought back',
+    () => processesOf(client).some((pid) => commOf(pid) === 'bootfarm-http'),
+    DEADLINE_MS,
+  );
+  expect(await client.read(4, 200, 32)).toMatchObject(right);
+  expect(await client.close()).toBe(0);
+}, 60_000);
 
 test('a login is sent on to another server', async () => {
   const ports = await freePorts(2);

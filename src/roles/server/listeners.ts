@@ -24,8 +24,9 @@ import type { Thrown } from './guard.ts';
 import { type Closable, Listener } from './listener.ts';
 import type { Logins } from './login.ts';
 import type { ServerMetrics } from './metrics.ts';
+import type { Names } from './names.ts';
 import type { Parts } from './parts.ts';
-import { httpServers, peerEndpoints } from './site.ts';
+import { httpServers, loginServers, peerEndpoints, serversOf } from './site.ts';
 import type { FarmView } from './view.ts';
 
 /** One thread serves ten gigabit from the page cache. */
@@ -48,6 +49,7 @@ export interface ListenersOptions {
   readonly copies: Copies;
   readonly disks: Disks;
   readonly logins: Logins;
+  readonly names: Names;
   readonly metrics: ServerMetrics;
   readonly load: () => PeerLoad;
   readonly status: () => ServerStatus;
@@ -65,7 +67,7 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
 }
 
 export function makeListeners({ config, node, keys, database, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, disks, logins, metrics } = options;
+  const { data, view, copies, disks, logins, names, metrics } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
@@ -109,6 +111,8 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         decide: (machine) => decide(boot, machine),
         lookUp: (machine) => lookUp(boot, machine),
         token: (decision, mac) => bootToken(boot, decision, mac),
+        loginServers: (decision) =>
+          loginServers(decision, { host: address, port: ports.stream }, names, serversOf(view.snapshot, site)),
         servers: () => httpServers(view.snapshot, site, { host: address, port: ports.http }),
         file: (vdisk, version, name) => copies.find(vdisk, version)?.files.get(name),
         onEvent: (event) => metrics.bootEvent('http', event.kind),

@@ -6,7 +6,7 @@ import { decideLogin } from '../../farm/login.ts';
 import type { Candidate } from '../../farm/place.ts';
 import type { LoginAnswer, LoginRequest } from '../../stream/login.ts';
 import type { ServedCopy } from './copies.ts';
-import { candidates, type Self, serverList, serversOf } from './site.ts';
+import { candidates, listFor, type Self, serverList, serversOf } from './site.ts';
 import type { FarmView } from './view.ts';
 
 export interface LoginOptions {
@@ -73,12 +73,11 @@ export class Logins {
     this.#place(token.device, self.name, now);
     const list = serverList(snapshot, self, this.#options.alive);
     const here = { host: self.address, port: this.#options.streamPort, state: 'Streaming' } as const;
-    const others = list.entries.filter(({ host, port }) => host !== here.host || port !== here.port);
     return {
       kind: 'ticket',
       sizeBytes: copy.sizeBytes,
       blockSize: BLOCK_BYTES,
-      servers: [here, ...others].slice(0, 20),
+      servers: listFor(token.device, list, here),
       listVersion: list.version,
     };
   };

@@ -1,5 +1,6 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault } from '../../control/status.ts';
 import { databaseData } from '../../database/data.ts';
@@ -18,6 +19,7 @@ import { Disks } from './disks.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
+import { Names } from './names.ts';
 import { openParts, type Parts } from './parts.ts';
 import { Registration } from './registration.ts';
 import { loadOf, SessionRows } from './sessions.ts';
@@ -46,6 +48,10 @@ export class FarmServer {
   readonly #disks: Disks;
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
+  readonly #names = new Names(async (host) => {
+    const found = await lookup(host, { family: 4, all: true });
+    return found.map(({ address }) => address);
+  });
   readonly #listeners: Listeners;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -87,6 +93,7 @@ export class FarmServer {
       copies: this.#copies,
       disks: this.#disks,
       logins,
+      names: this.#names,
       metrics: this.#makeMetrics(),
       load: () => this.#load(),
       status: () => serverStatus(this.#facts()),
@@ -188,7 +195,8 @@ export class FarmServer {
   #advisories(): readonly ServerFault[] {
     const { peers, stream } = this.#listeners;
     const buffers = stream.value?.bufferFault;
-    return [peers.value?.clockFault(), buffers && { ...buffers, advisory: true }].flatMap((fault) => fault ?? []);
+    const found = [peers.value?.clockFault(), buffers && { ...buffers, advisory: true }, ...this.#names.faults];
+    return found.flatMap((fault) => fault ?? []);
   }
 
   #tick(): void {

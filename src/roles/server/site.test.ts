@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { aBoot, aLoad, aServer, aSnapshot, aVDisk } from '../../../test/builders/farm.ts';
+import { aBoot, aBootDecision, aDevice, aLoad, aServer, aSnapshot, aVDisk } from '../../../test/builders/farm.ts';
 import type { PeerLoad } from '../../control/peer.ts';
-import { candidates, elsewhere, httpServers, peerEndpoints, serverList } from './site.ts';
+import { decideBoot } from '../../farm/boot.ts';
+import { Names } from './names.ts';
+import { candidates, elsewhere, httpServers, listFor, loginServers, peerEndpoints, serverList } from './site.ts';
 
 const load = (name: string, more: Partial<PeerLoad> = {}): PeerLoad => aLoad({ name, ...more });
 const self = { ...load('node-a'), address: '10.77.0.11', site: 'default' };
@@ -35,6 +37,46 @@ test('the list has those that answer first, and every server gives it the same v
     a,
   );
   expect(serverList(snapshot, { ...self, draining: true }, (name) => alive.get(name)).version).not.toBe(a.version);
+});
+
+const farmOf = (count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    aServer({ name: `node-${index}`, address: `10.78.${index >> 8}.${index & 255}` }),
+  );
+
+test.each([1, 20, 21, 256])('of %i servers TICKET names 20 at most, the one that gives it first', (count) => {
+  const snapshot = aSnapshot({ servers: farmOf(count) });
+  const list = serverList(snapshot, { name: 'node-0', site: 'default', draining: false }, (name) => load(name));
+  expect(list.entries).toHaveLength(count);
+  const own = { host: '10.78.0.0', port: 6910, state: 'Streaming' } as const;
+  const told = listFor('pc0001', list, own);
+  expect(told).toHaveLength(Math.min(count, 20));
+  expect(told[0]).toEqual(own);
+});
+
+describe('where a device logs in', () => {
+  const own = { host: '10.78.0.0', port: 6910 };
+  const names = () =>
+    new Names(async (host) => (host === 'login.example' ? ['10.79.0.1'] : Promise.reject(new Error('no such name'))));
+  const told = (count: number, hosts: readonly string[]) => {
+    const boot = aBoot({ loginServers: hosts.map((host) => ({ host, port: 7000 })) });
+    const snapshot = aSnapshot({ servers: farmOf(count), sites: [{ name: 'default', boot }] });
+    const decision = aBootDecision(decideBoot(snapshot, 'default', aDevice(), 0));
+    return loginServers(decision, own, names(), snapshot.servers);
+  };
+
+  test.each([21, 256])('%i servers of the site: 20 of them, this one first', async (count) => {
+    expect(await told(count, [])).toHaveLength(20);
+    expect((await told(count, []))[0]).toEqual(own);
+  });
+
+  test('names are addresses, and those that do not resolve are left out', async () => {
+    expect(await told(2, ['login.example', 'gone.example'])).toEqual([{ host: '10.79.0.1', port: 7000 }]);
+  });
+
+  test('where nothing of the list can be used, it is the servers of the site', async () => {
+    expect(await told(2, ['gone.example', 'fd00::1'])).toEqual([own, { host: '10.78.0.1', port: 6910 }]);
+  });
 });
 
 test('the peers are the other servers of the site, at their control ports', () => {

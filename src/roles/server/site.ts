@@ -1,19 +1,22 @@
 /** The servers of this site as candidates for placement and as the list that devices get: this one, and its peers by their pings. Pure. */
 import { createHash } from 'node:crypto';
 import type { PeerLoad } from '../../control/peer.ts';
+import type { BootDecision } from '../../farm/boot.ts';
 import { bootstrapOf } from '../../farm/bootstrap.ts';
 import type { Endpoint, FarmSnapshot, Server } from '../../farm/model.ts';
 import { type Candidate, place } from '../../farm/place.ts';
+import { shortlist } from '../../farm/shortlist.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
+import type { Names } from './names.ts';
 
 /** This server as it is now. */
 export type Self = PeerLoad & { readonly address: string; readonly site: string };
 
 export const manifestPrefix = (manifest: string): string => manifest.slice(0, 16);
 
-export const serversOf = (snapshot: FarmSnapshot, site: string): readonly Server[] =>
-  snapshot.servers.filter((server) => server.site === site);
+export const serversOf = (snapshot: FarmSnapshot | undefined, site: string): readonly Server[] =>
+  snapshot?.servers.filter((server) => server.site === site) ?? [];
 
 /** `self` stands for this server whether the replica shows it already or not. */
 export function candidates(
@@ -57,7 +60,10 @@ export interface ServerList {
   readonly entries: readonly ServerEntry[];
 }
 
-/** At most 20, as the wire has it; those that answer first. */
+/** Those that answer first. */
+const ORDER = { Streaming: 0, Draining: 1, Unreachable: 2, Unknown: 3 };
+
+/** All of the site; which of them a device is told is said by `listFor`. */
 export function serverList(
   snapshot: FarmSnapshot,
   self: { readonly name: string; readonly site: string; readonly draining: boolean },
@@ -68,12 +74,16 @@ export function serverList(
     const load = alive(name);
     return load ? (load.draining ? 'Draining' : 'Streaming') : 'Unreachable';
   };
-  const order = { Streaming: 0, Draining: 1, Unreachable: 2, Unknown: 3 };
   const entries = serversOf(snapshot, self.site)
     .map((server): ServerEntry => ({ host: server.address, port: server.ports.stream, state: stateOf(server) }))
-    .sort((a, b) => order[a.state] - order[b.state] || (a.host < b.host ? -1 : 1))
-    .slice(0, 20);
+    .sort((a, b) => ORDER[a.state] - ORDER[b.state] || (a.host < b.host ? -1 : 1));
   return { version: createHash('sha256').update(JSON.stringify(entries)).digest().readUInt32BE(), entries };
+}
+
+/** What TICKET tells a device: the server that gives it first. */
+export function listFor(device: string, list: ServerList, own: ServerEntry): readonly ServerEntry[] {
+  const others = list.entries.filter(({ host, port }) => host !== own.host || port !== own.port);
+  return shortlist(device, [own, ...others], own, ({ state }) => ORDER[state]);
 }
 
 /** Where the peers of this server listen, by name. */
@@ -81,8 +91,21 @@ export function peerEndpoints(
   snapshot: FarmSnapshot | undefined,
   self: { readonly name: string; readonly site: string },
 ): ReadonlyMap<string, Endpoint> {
-  const others = snapshot ? serversOf(snapshot, self.site).filter(({ name }) => name !== self.name) : [];
+  const others = serversOf(snapshot, self.site).filter(({ name }) => name !== self.name);
   return new Map(others.map(({ name, address, ports }) => [name, { host: address, port: ports.control }]));
+}
+
+/** Where a device may log in: the servers that the site names, by their addresses, or its registered ones; this server first if it is one. */
+export async function loginServers(
+  { device, bootstrap }: Extract<BootDecision, { kind: 'boot' }>,
+  own: Endpoint,
+  names: Names,
+  registered: readonly Server[],
+): Promise<readonly Endpoint[]> {
+  const named = await names.resolve(bootstrap.boot.loginServers);
+  const all =
+    named.length > 0 ? named : registered.map(({ address, ports }) => ({ host: address, port: ports.stream }));
+  return shortlist(device.name, all, own);
 }
 
 /** This server first: the machine has just reached it. */

@@ -74,6 +74,7 @@ must(
       const expires = Math.floor(Date.now() / 1_000) + 3_600;
       return sealBootToken(ring, { ...ref, device: device.name, mac, site, expires });
     },
+    loginServers: async () => [{ host: address, port: ports.stream }],
     servers: () => [{ host: address, port: ports.http }],
     file: (_vdisk, _version, name) => join(folder, name),
     onEvent: (event) => say(`http ${event.kind}`),
