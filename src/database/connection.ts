@@ -1,5 +1,5 @@
 /** A pool on one PostgreSQL behind a breaker: every call ends within its limits, in a value or in a named fault. */
-import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Breaker, stepBreaker } from './breaker.ts';
@@ -39,6 +39,10 @@ const READ_TIMEOUT_MS = 2_500;
 const IDLE_IN_TRANSACTION_MS = 10_000;
 
 const INT8 = 20;
+
+/** In the transaction that runs, or in one of its own. */
+export const transact = <T>(db: Kysely<Tables>, work: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
+  db.isTransaction ? work(db as Transaction<Tables>) : db.transaction().execute(work);
 
 /** Connects lazily: a database that is away at the start is a state like any other. */
 export function connect(options: DatabaseOptions): Result<Database, Fault<'InvalidUri'>> {

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { fail, ok } from '../kit/result.ts';
 import { type Answer, placeOf } from './connection.ts';
 import { classify } from './fault.ts';
+import { fencedMessage } from './identity.ts';
 import { type Migration, migrations } from './migrations/index.ts';
 
 /** Spells bootfarm: the advisory lock of this program on a database that others may share. */
@@ -14,9 +15,13 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * Applies what is missing and gives the names of what it applied. Migrations of a later release are left alone: release N-1 runs on
- * the schema of N.
+ * the schema of N. With the epoch of a leader (0: none was given yet) it is `Fenced` where a later one leads.
  */
-export async function migrate(uri: string, list: readonly Migration[] = migrations): Answer<readonly string[]> {
+export async function migrate(
+  uri: string,
+  list: readonly Migration[] = migrations,
+  epoch?: number,
+): Answer<readonly string[]> {
   const place = placeOf(uri) ?? 'with an invalid uri';
   const client = new Client({
     connectionString: uri,
@@ -28,7 +33,7 @@ export async function migrate(uri: string, list: readonly Migration[] = migratio
   try {
     await client.connect();
     await client.query(`select pg_advisory_lock(${LOCK})`);
-    return await applyMissing(client, list, place);
+    return await applyMissing(client, list, place, epoch);
   } catch (thrown) {
     const classified = classify(thrown, place);
     if (!classified) throw thrown;
@@ -38,7 +43,12 @@ export async function migrate(uri: string, list: readonly Migration[] = migratio
   }
 }
 
-async function applyMissing(client: Client, list: readonly Migration[], place: string): Answer<readonly string[]> {
+async function applyMissing(
+  client: Client,
+  list: readonly Migration[],
+  place: string,
+  epoch: number | undefined,
+): Answer<readonly string[]> {
   await client.query(`create table if not exists migration (
     number integer constraint migration_pkey primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now())`);
   const { rows } = await client.query<{ number: number; sha256: string }>('select number, sha256 from migration');
@@ -55,6 +65,11 @@ async function applyMissing(client: Client, list: readonly Migration[], place: s
       );
     await client.query('begin');
     try {
+      const later = epoch === undefined ? undefined : await laterLeader(client, epoch);
+      if (later !== undefined) {
+        await client.query('rollback');
+        return fail('Fenced', `database ${place}: ${fencedMessage(epoch ?? 0, later)}`);
+      }
       await client.query(sql);
       await client.query('insert into migration (number, name, sha256) values ($1, $2, $3)', [number, name, sha256]);
       await client.query('commit');
@@ -65,4 +80,15 @@ async function applyMissing(client: Client, list: readonly Migration[], place: s
     done.push(name);
   }
   return ok(done);
+}
+
+/** Kept from leading until this transaction ends. */
+async function laterLeader(client: Client, epoch: number): Promise<number | undefined> {
+  const { rows } = await client.query<{ led: boolean }>("select to_regclass('leader') is not null as led");
+  if (!rows[0]?.led) return undefined;
+  const leaders = await client.query<{ epoch: string }>(
+    'select epoch from leader where farm_uid is not null and epoch > $1 for share',
+    [epoch],
+  );
+  return leaders.rows[0] && Number(leaders.rows[0].epoch);
 }

@@ -70,11 +70,11 @@ farmDataContract('PostgreSQL', async () => {
 describe('migrations', () => {
   test('from nothing, then again, then two at a time', async () => {
     const uri = await postgres.createDatabase('migrations');
-    expect(value(await migrate(uri))).toEqual(['farm']);
+    expect(value(await migrate(uri))).toEqual(['farm', 'identity']);
     expect(value(await migrate(uri))).toEqual([]);
     const other = await postgres.createDatabase('migrations2');
     const both = await Promise.all([migrate(other), migrate(other)]);
-    expect(both.flatMap(value)).toEqual(['farm']);
+    expect(both.flatMap(value)).toEqual(['farm', 'identity']);
   });
 
   test('a failing one leaves nothing behind and is named; one with a changed text is refused', async () => {

@@ -133,7 +133,7 @@ export async function forgetServers(
   for (const { name } of gone ?? []) {
     const secret = await client.delete(at(kinds.Secret, namespace, serverName(pool, name)), { signal });
     if (!secret.ok && secret.error.code !== 'NotFound') return false;
-    if (!(await unregisterServer(runtime.database, name)).ok) return false;
+    if (!(await unregisterServer(runtime.writes, name)).ok) return false;
   }
   return gone !== undefined;
 }
