@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Breaker, stepBreaker } from './breaker.ts';
-import { classify, type DatabaseFault } from './fault.ts';
+import { type Classified, classify, type DatabaseFault } from './fault.ts';
 import type { Tables } from './tables.ts';
 
 export type Answer<T> = Promise<Result<T, DatabaseFault>>;
@@ -29,7 +29,15 @@ export interface DatabaseOptions {
   readonly maxConnections?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName?: string;
+  /**
+   * Says what is wrong with the database behind a connection: asked on each new one, and each second. A fault, or anything thrown, makes the
+   * database away.
+   */
+  readonly prove?: (db: Kysely<Tables>) => Promise<DatabaseFault | undefined>;
 }
+
+/** A proof is this long good: a backup may be restored under connections that live on. */
+const PROOF_LIFE_MS = 1_000;
 
 /** A statement, and the wait for a connection. The design calls slower than this dead. */
 export const STATEMENT_TIMEOUT_MS = 2_000;
@@ -74,6 +82,7 @@ class PooledDatabase implements Database {
   #lines: Lines;
   #probe: NodeJS.Timeout | undefined;
   #closed = false;
+  #provenMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DatabaseOptions, place: string) {
     this.#options = options;
@@ -95,7 +104,16 @@ class PooledDatabase implements Database {
   async run<T>(work: (db: Kysely<Tables>) => Promise<T>): Answer<T> {
     if (this.#closed) return fail('Unreachable', `database ${this.#place}: the connection was closed`);
     if (this.#breaker.kind === 'Open') return { ok: false, error: this.#breaker.fault };
-    return this.#try(work);
+    const proven = await this.#prove();
+    return proven.ok ? this.#try(work) : proven;
+  }
+
+  async #prove(): Answer<void> {
+    const { prove } = this.#options;
+    if (!prove || performance.now() - this.#provenMs < PROOF_LIFE_MS) return ok(undefined);
+    const proven = await this.#try((db) => unproven(prove, db), true);
+    if (proven.ok) this.#provenMs = performance.now();
+    return proven;
   }
 
   async close(): Promise<void> {
@@ -113,7 +131,7 @@ class PooledDatabase implements Database {
       if (lines === this.#lines) this.#step({ kind: 'Succeeded' });
       return ok(value);
     } catch (thrown) {
-      const classified = classify(thrown, this.#place);
+      const classified = thrown instanceof Unproven ? thrown.classified : classify(thrown, this.#place);
       if (!classified) throw thrown;
       if ((classified.trips || probing) && lines === this.#lines) this.#trip(classified.fault);
       return { ok: false, error: classified.fault };
@@ -125,6 +143,7 @@ class PooledDatabase implements Database {
     if (this.#closed) return;
     this.#lines.drop();
     this.#lines = this.#open();
+    this.#provenMs = Number.NEGATIVE_INFINITY;
     this.#step({ kind: 'Failed', fault });
   }
 
@@ -134,7 +153,7 @@ class PooledDatabase implements Database {
     this.#breaker = stepBreaker(this.#breaker, event, now, Math.random);
     if (this.#breaker.kind === 'Open') {
       clearTimeout(this.#probe);
-      this.#probe = setTimeout(() => this.#try((db) => sql`select 1`.execute(db), true), this.#breaker.probeAt - now);
+      this.#probe = setTimeout(() => this.#probeOnce(), this.#breaker.probeAt - now);
       this.#probe.unref();
     }
     const after = this.state;
@@ -142,7 +161,12 @@ class PooledDatabase implements Database {
     for (const listener of this.#listeners) listener(after);
   }
 
+  #probeOnce(): Answer<unknown> {
+    return this.#options.prove ? this.#prove() : this.#try((db) => sql`select 1`.execute(db), true);
+  }
+
   #open(): Lines {
+    const { prove } = this.#options;
     const clients = new Set<ClientBase>();
     const pool = new Pool({
       connectionString: this.#options.uri,
@@ -153,6 +177,7 @@ class PooledDatabase implements Database {
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       application_name: this.#options.applicationName ?? 'bootfarm',
       keepAlive: true,
+      ...(prove ? { verify: (client, done) => void unproven(prove, overOne(client)).then(() => done(), done) } : {}),
       types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : types.getTypeParser(oid, format)) },
     });
     const lines: Lines = {
@@ -174,6 +199,31 @@ class PooledDatabase implements Database {
     pool.on('error', lost);
     return lines;
   }
+}
+
+/** Carries what a proof found out of the work that needed it. */
+class Unproven extends Error {
+  readonly classified: Classified;
+  constructor(fault: DatabaseFault) {
+    super(fault.message);
+    this.classified = { fault, trips: true };
+  }
+}
+
+/** Queries over a connection that is in no pool yet. */
+const overOne = (client: ClientBase): Kysely<Tables> =>
+  new Kysely<Tables>({
+    dialect: new PostgresDialect({
+      pool: {
+        connect: async () => ({ query: client.query.bind(client) as PoolClient['query'], release() {} }),
+        end: async () => {},
+      },
+    }),
+  });
+
+async function unproven(prove: NonNullable<DatabaseOptions['prove']>, db: Kysely<Tables>): Promise<void> {
+  const fault = await prove(db);
+  if (fault) throw new Unproven(fault);
 }
 
 const faultCode = (state: DatabaseState): string | undefined => (state.reachable ? undefined : state.fault.code);

@@ -20,13 +20,14 @@ import {
   unregisterServer,
   upsertSession,
 } from '../../src/database/servers.ts';
-import type { Fault, Result } from '../../src/kit/result.ts';
+import { type Fault, fail, type Result } from '../../src/kit/result.ts';
 import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
 import { type Journal, openJournal } from '../../src/replica/journal.ts';
 import { kindKey, META } from '../../src/replica/layout.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../src/replica/sessions.ts';
+import { serverIdentity } from '../../src/roles/server/identity.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession, sorted } from '../builders/rows.ts';
@@ -57,6 +58,7 @@ const command = { source: 'command', who: 'test' } as const;
 /** A farm database, a primary and a follower, as in a cluster; the projector is started by the test. */
 class Scene {
   database: Database;
+  uri: string;
   readonly primary: RedisServer;
   readonly follower: RedisServer;
   readonly replica: FarmReplica;
@@ -64,8 +66,9 @@ class Scene {
   readonly #projectors: Projector[] = [];
   farmId = '';
 
-  constructor(database: Database, primary: RedisServer, follower: RedisServer, projectorUrl: string) {
-    this.database = database;
+  constructor(uri: string, primary: RedisServer, follower: RedisServer, projectorUrl: string) {
+    this.uri = uri;
+    this.database = value(connect({ uri }));
     this.primary = primary;
     this.follower = follower;
     this.#projectorUrl = projectorUrl;
@@ -85,7 +88,7 @@ class Scene {
       followerConfig({ primaryHost: '127.0.0.1', primaryPort: port, followerPassword, socketPath, folder }),
     );
     const url = `redis://${PROJECTOR_USER}:${projectorPassword}@127.0.0.1:${port}`;
-    return new Scene(value(connect({ uri })), primary, follower, url);
+    return new Scene(uri, primary, follower, url);
   }
 
   async fill(): Promise<void> {
@@ -97,6 +100,7 @@ class Scene {
   async move(uri: string): Promise<void> {
     await this.database.close();
     value(await migrate(uri));
+    this.uri = uri;
     this.database = value(connect({ uri }));
   }
 
@@ -468,9 +472,33 @@ describe('a database that is not the one that the replica is of', () => {
     await projector.close();
   }
 
+  /** As a server: by what its follower holds, and by its mark when that holds nothing. What it has to write stays in its journal. */
+  async function serverRefuses(code: string, says: RegExp): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'bootfarm-mark-'));
+    const uri = scene.uri;
+    const { farm = '' } = value(await scene.replica.identity());
+    const asks = { ...scene.replica, identity: () => scene.replica.identity() };
+    const unloaded = { identity: async () => fail('NotLoaded', 'the follower holds nothing') };
+    for (const replica of [asks, unloaded]) {
+      const { prove } = serverIdentity(replica, folder, silentLogger);
+      const database = value(connect({ uri, prove }));
+      const journal = value(await openJournal(join(folder, 'journal')));
+      const sessions = sessionWriter({ database, journal, server: 'node-a', log: silentLogger });
+      expect(await sessions.write(aSession({ device: 'kept' }))).toBe('Journal');
+      expect(await databaseData(database).deviceByName('many1')).toMatchObject({ error: { code } });
+      if (replica === asks) expect(database.state).toMatchObject({ fault: { code, message: says } });
+      await sessions.close();
+      await journal.close();
+      await database.close();
+    }
+    expect(readFileSync(join(folder, 'farm'), 'utf8')).toMatch(new RegExp(`^${farm}@`));
+    rmSync(folder, { recursive: true });
+  }
+
   test('empty: refused by the farm that it should hold, and by the one that is made in it', async () => {
     await scene.move(await postgres.createDatabase('identity_empty'));
     await refused(scene.project(2), 'DatabaseForeign', /holds no farm, and this Farm is that of farm/);
+    await serverRefuses('DatabaseForeign', /holds no farm, and this server's replica is that of farm/);
     const made = value(await project(scene.database, projectionOf(aFarm()))).farmId;
     await refused(scene.project(3, made), 'DatabaseForeign', /is that of farm .*, and the replica is that of farm/);
     await refused(scene.project(4), 'DatabaseForeign', /is that of farm .*, and this Farm is that of farm/);

@@ -91,7 +91,7 @@ async function look(
 
   // Found right lately, and the database takes what is written: not asked for again.
   const generation = String(object.metadata.generation);
-  const lately = known?.database.state.reachable && known.checked.has(INFRASTRUCTURE, generation);
+  const lately = known?.database.state.reachable && !known.refused && known.checked.has(INFRASTRUCTURE, generation);
   const made = lately ? ok(known.inputs) : await ensureInfrastructure(context, farm, object, signal);
   if (!made.ok) {
     const { code, message } = made.error;

@@ -169,6 +169,10 @@ export class FarmRuntime {
     this.#rows = undefined;
   }
 
+  get refused(): boolean {
+    return this.#refusal !== undefined;
+  }
+
   /** It is. */
   accept(): void {
     this.#refusal = undefined;

@@ -5,7 +5,6 @@ import { databaseData } from '../../database/data.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
-import { openReplica } from '../../replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../replica/sessions.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
@@ -53,9 +52,8 @@ export class FarmServer {
   #told: { readonly stream: StreamServer; readonly version: number } | undefined;
 
   constructor(parts: Parts) {
-    const { config, database, journal, log } = parts;
+    const { config, replica, database, journal, log } = parts;
     this.#parts = parts;
-    const replica = openReplica({ socketPath: config.replicaSocket });
     this.#data = firstWhole(replica, databaseData(database));
     this.#view = new FarmView(this.#data, log);
     this.#copies = new Copies({
@@ -167,7 +165,7 @@ export class FarmServer {
   }
 
   #facts(): StatusFacts {
-    const { config, node } = this.#parts;
+    const { config, node, database, identity } = this.#parts;
     return {
       config,
       node,
@@ -176,6 +174,8 @@ export class FarmServer {
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
+      database: database.state,
+      held: identity.held,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,
