@@ -267,11 +267,17 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
 
 /** A leader's epoch fences its migrations, too, once the database has a place for it. */
 async function migrateAndLead(runtime: FarmRuntime, led: boolean, begin: Lead): Promise<Result<number, Fault>> {
-  const before = led ? await runtime.lead(begin) : undefined;
+  const before = led ? await beginToLead(runtime, begin) : undefined;
   if (before && !before.ok) return before;
   const migration = await runtime.migrate();
   if (migration) return { ok: false, error: migration };
-  return before ?? runtime.lead(begin);
+  return before ?? beginToLead(runtime, begin);
+}
+
+/** Somebody else held the row, or took it a moment ago: the next look sees who it is. */
+async function beginToLead(runtime: FarmRuntime, begin: Lead): Promise<Result<number, Fault>> {
+  const led = await runtime.lead(begin);
+  return !led.ok && led.error.code === 'Conflict' ? fail('Fenced', led.error.message) : led;
 }
 
 /** What the status remembers; META alone knows of revisions. */

@@ -110,8 +110,10 @@ function verdict(
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) {
-    const { reason, message } = fault;
-    return { verdict: fault.stalled ? { kind: 'stalled', reason, message } : { kind: 'reconciling', reason, message } };
+    const { stalled, reason, message } = fault;
+    if (stalled) return { verdict: { kind: 'stalled', reason, message } };
+    const both = [message, stuck].filter(Boolean).join('; ');
+    return { verdict: { kind: 'reconciling', reason: stuck === undefined ? reason : 'PodFaulty', message: both } };
   }
   const serving = `${ready} of ${servers.length} servers stream`;
   const reason = stuck === undefined ? 'DatabaseUnreachable' : 'PodFaulty';
