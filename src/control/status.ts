@@ -1,4 +1,5 @@
 /** What a server tells the operator: `GET /v1/status` on the control port, JSON, over mutual TLS. */
+import type { Identity } from '../farm/identity.ts';
 import type { CopyFacts } from '../store/report.ts';
 
 export type ServerState = 'Starting' | 'Streaming' | 'Draining';
@@ -38,6 +39,8 @@ export interface ServerStatus {
   readonly state: ServerState;
   /** SHA-256 of what every device of the site is told before it streams; absent until the replica is loaded. */
   readonly bootstrapHash?: string;
+  /** The farm that its own replica holds; absent: none, or a release that does not say. */
+  readonly farm?: Identity;
   readonly devices: number;
   readonly booting: number;
   readonly powerRating: number;

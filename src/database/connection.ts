@@ -1,10 +1,10 @@
 /** A pool on the PostgreSQL that may be written, behind a breaker: every call ends within its limits, in a value or in a named fault. */
-import { Kysely, sql } from 'kysely';
+import { Kysely, sql, type Transaction } from 'kysely';
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Breaker, stepBreaker } from './breaker.ts';
 import { limitedDialect } from './driver.ts';
-import { classify, type DatabaseFault } from './fault.ts';
+import { type Classified, classify, type DatabaseFault } from './fault.ts';
 import type { Tables } from './tables.ts';
 import { type DatabaseHost, type DatabasePlace, parseDatabaseUri } from './uri.ts';
 
@@ -31,7 +31,15 @@ export interface DatabaseOptions {
   readonly maxConnections?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName?: string;
+  /**
+   * Says what is wrong with the database behind a connection: asked on each new one, and each second. A fault, or anything thrown, makes the
+   * database away.
+   */
+  readonly prove?: (db: Kysely<Tables>) => Promise<DatabaseFault | undefined>;
 }
+
+/** A proof is this long good: a backup may be restored under connections that live on. */
+const PROOF_LIFE_MS = 1_000;
 
 /** A statement, and the wait for a connection. The design calls slower than this dead. */
 export const STATEMENT_TIMEOUT_MS = 2_000;
@@ -41,6 +49,10 @@ const READ_TIMEOUT_MS = 2_500;
 const IDLE_IN_TRANSACTION_MS = 10_000;
 
 const INT8 = 20;
+
+/** In the transaction that runs, or in one of its own. */
+export const transact = <T>(db: Kysely<Tables>, work: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
+  db.isTransaction ? work(db as Transaction<Tables>) : db.transaction().execute(work);
 
 /** Connects lazily: a database that is away at the start is a state like any other. */
 export function connect(options: DatabaseOptions): Result<Database, Fault<'InvalidUri'>> {
@@ -103,7 +115,7 @@ class PooledDatabase implements Database {
       if (lines === this.#lines) this.#step({ kind: 'Succeeded' });
       return ok(value);
     } catch (thrown) {
-      const classified = classify(thrown, lines.host.name);
+      const classified = read(thrown, lines.host);
       if (!classified) throw thrown;
       if (classified.trips && lines === this.#lines) this.#trip(classified.fault);
       return { ok: false, error: classified.fault };
@@ -133,7 +145,7 @@ class PooledDatabase implements Database {
         await sql`select 1`.execute(lines.db);
         return this.#step({ kind: 'Succeeded' });
       } catch (thrown) {
-        const classified = classify(thrown, lines.host.name);
+        const classified = read(thrown, lines.host);
         if (!classified) throw thrown;
         if (this.#closed) return;
         faults.push(classified.fault);
@@ -174,9 +186,11 @@ class PooledDatabase implements Database {
       types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : types.getTypeParser(oid, format)) },
     });
     const limits = { statementMs: STATEMENT_TIMEOUT_MS, idleMs: IDLE_IN_TRANSACTION_MS };
+    const { prove } = this.#options;
+    const proof = prove && { lifeMs: PROOF_LIFE_MS, prove: (db: Kysely<Tables>) => unproven(prove, db) };
     const lines: Lines = {
       host,
-      db: new Kysely<Tables>({ dialect: limitedDialect(pool, limits) }),
+      db: new Kysely<Tables>({ dialect: limitedDialect(pool, limits, proof) }),
       drop() {
         for (const client of clients) streamOf(client)?.destroy();
         pool.end().catch(() => {}); // its connections are gone already
@@ -194,6 +208,23 @@ class PooledDatabase implements Database {
     pool.on('error', lost);
     return lines;
   }
+}
+
+/** Carries what a proof found out of the work that needed it. */
+class Unproven extends Error {
+  readonly classified: Classified;
+  constructor(fault: DatabaseFault) {
+    super(fault.message);
+    this.classified = { fault, trips: true };
+  }
+}
+
+const read = (thrown: unknown, { name }: DatabaseHost): Classified | undefined =>
+  thrown instanceof Unproven ? thrown.classified : classify(thrown, name);
+
+async function unproven(prove: NonNullable<DatabaseOptions['prove']>, db: Kysely<Tables>): Promise<void> {
+  const fault = await prove(db);
+  if (fault) throw new Unproven(fault);
 }
 
 const faultCode = (state: DatabaseState): string | undefined => (state.reachable ? undefined : state.fault.code);

@@ -89,8 +89,8 @@ async function notLoadedWithout<T>(answer: Answer<T | undefined>): FarmAnswer<T>
   return ok(result.value);
 }
 
-/** Reads conflict with nobody but a serialization that the database gave up: that is a refusal. */
+/** Reads conflict with nobody but a serialization that the database gave up: that is a refusal. No fence is before them. */
 const asDataFault = ({ code, message }: DatabaseFault): FarmDataFault => ({
-  code: code === 'Conflict' ? 'Refused' : code,
+  code: code === 'Conflict' || code === 'Fenced' ? 'Refused' : code,
   message,
 });

@@ -207,6 +207,15 @@ export function removeDevice(database: Database, name: string, actor: Actor): An
 export const getDevice = (database: Database, name: string): Answer<Device | undefined> =>
   database.run(async (db) => (await readDevices(db, [name]))[0]);
 
+export const countDevices = (database: Database): Answer<number> =>
+  database.run(async (db) => {
+    const { count } = await db
+      .selectFrom('device')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    return count;
+  });
+
 /** By name; of one collection, of one site, or all. */
 export function listDevices(
   database: Database,

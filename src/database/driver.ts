@@ -10,6 +10,7 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
@@ -89,25 +90,56 @@ class Line implements DatabaseConnection {
 
 const lineOf = (connection: DatabaseConnection): Line => connection as Line;
 
-export const limitedDialect = (pool: Pool, limits: TransactionLimits): Dialect => ({
+/** What must hold of the database before anything else is asked of it: looked at in the same transaction, on each new connection and each `lifeMs`. */
+export interface Proof<DB> {
+  readonly lifeMs: number;
+  readonly prove: (db: Kysely<DB>) => Promise<void>;
+}
+
+export const limitedDialect = <DB>(pool: Pool, limits: TransactionLimits, proof?: Proof<DB>): Dialect =>
+  dialect(() => limitedDriver(pool, limits, proof));
+
+const dialect = (createDriver: () => Driver): Dialect => ({
   createAdapter: () => new PostgresAdapter(),
-  createDriver: () => limitedDriver(pool, limits),
+  createDriver,
   createIntrospector: (db) => new PostgresIntrospector(db),
   createQueryCompiler: () => new PostgresQueryCompiler(),
 });
 
-function limitedDriver(pool: Pool, limits: TransactionLimits): Driver {
+/** Queries over one line, in the transaction that it is in. */
+function over<DB>(line: Line): Kysely<DB> {
+  const nothing = async (): Promise<void> => {};
+  const driver: Driver = {
+    init: nothing,
+    acquireConnection: async () => line,
+    beginTransaction: nothing,
+    commitTransaction: nothing,
+    rollbackTransaction: nothing,
+    releaseConnection: nothing,
+    destroy: nothing,
+  };
+  return new Kysely<DB>({ dialect: dialect(() => driver) });
+}
+
+function limitedDriver<DB>(pool: Pool, limits: TransactionLimits, proof?: Proof<DB>): Driver {
+  const proven = new WeakMap<PoolClient, number>();
   return {
     init: async () => {},
     async acquireConnection() {
       const client = await pool.connect();
       try {
         assertWritable(await client.query(opening(limits)));
+        const line = new Line(client);
+        const now = performance.now();
+        if (proof && now - (proven.get(client) ?? Number.NEGATIVE_INFINITY) >= proof.lifeMs) {
+          await proof.prove(over(line));
+          proven.set(client, now);
+        }
+        return line;
       } catch (thrown) {
         client.release(true);
         throw thrown;
       }
-      return new Line(client);
     },
     async beginTransaction(connection, { isolationLevel, accessMode }: TransactionSettings) {
       const modes = [isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean);

@@ -7,8 +7,19 @@ import type { Fault } from '../kit/result.ts';
  * - `TimedOut`: it took longer than 2 s, which counts as dead.
  * - `Refused`: it works and says no: a missing database or table, a right we lack, a value it cannot hold.
  * - `Conflict`: the rows that are there do not allow it, or somebody changed them at the same moment.
+ * - `Fenced`: a leader writes that does not lead this database, or no longer.
+ * - `DatabaseForeign`, `DatabaseBehind`: it works, and it is not the farm's, or an old state of it. Taken for away: neither read nor written.
  */
-export type DatabaseFault = Fault<'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused' | 'Conflict'>;
+export type DatabaseFault = Fault<
+  | 'Unreachable'
+  | 'AuthenticationFailed'
+  | 'TimedOut'
+  | 'Refused'
+  | 'Conflict'
+  | 'Fenced'
+  | 'DatabaseForeign'
+  | 'DatabaseBehind'
+>;
 
 /** A fault, and whether it says that the database as a whole is no use now. */
 export interface Classified {

@@ -26,7 +26,9 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
   audit: ['INSERT'],
   server_pool: [],
   dirty: [],
-  feed_cursor: [],
+  // A server proves whose database it is, and of which state.
+  feed_cursor: ['SELECT'],
+  leader: ['SELECT'],
 };
 
 export interface GrantStep {

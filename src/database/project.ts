@@ -1,7 +1,7 @@
 /** The resources as rows: what the operator writes. Projecting the same again writes nothing. */
 import { type Kysely, sql } from 'kysely';
 import type { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts';
-import type { Answer, Database } from './connection.ts';
+import { type Answer, type Database, transact } from './connection.ts';
 import { readSnapshot } from './kinds.ts';
 import type { Row, Tables } from './tables.ts';
 
@@ -26,6 +26,7 @@ export type ProjectedKind = 'site' | 'collection' | 'store' | 'server_pool' | 'v
 
 export interface Projected {
   readonly farmId: string;
+  readonly adoptions: number;
   /** Rows without a resource; they are served on until `remove` says that their deletion was witnessed. */
   readonly orphaned: readonly { readonly kind: ProjectedKind; readonly name: string }[];
 }
@@ -33,14 +34,23 @@ export interface Projected {
 type Projectable = ProjectedKind | 'vdisk_version';
 type Written<T extends Projectable> = Omit<Row<T>, 'orphaned' | 'listed' | 'content'>;
 
+/** A person said that the farm goes on from this database, in place of what `replaces` names (`farm/identity.ts`). */
+export interface Adoption {
+  readonly farm: string;
+  readonly adoptions: number;
+  readonly replaces: readonly string[];
+  readonly revision: number;
+}
+
 /**
  * Makes the rows what the resources say, in one transaction; makes the farm's id when the database holds none. `Conflict` names what
  * does not fit, such as a collection of a site that is not there.
  */
-export function project(database: Database, projection: Projection): Answer<Projected> {
+export function project(database: Database, projection: Projection, adoption?: Adoption): Answer<Projected> {
   return database.run((db) =>
-    db.transaction().execute(async (trx) => {
-      const farmId = await writeFarm(trx, projection.farm);
+    transact(db, async (trx) => {
+      if (adoption) await adopt(trx, adoption);
+      const farmId = await writeFarm(trx, projection.farm, adoption?.farm);
       await write(
         trx,
         'site',
@@ -74,7 +84,8 @@ export function project(database: Database, projection: Projection): Answer<Proj
         ...(await markOrphans(trx, 'server_pool', projection.pools)),
         ...(await markOrphans(trx, 'vdisk', projection.vdisks)),
       ];
-      return { farmId, orphaned };
+      const { adoptions } = await trx.selectFrom('feed_cursor').select('adoptions').executeTakeFirstOrThrow();
+      return { farmId, adoptions, orphaned };
     }),
   );
 }
@@ -107,7 +118,12 @@ export function setVersionContent(
 export const snapshot = (database: Database): Answer<Awaited<ReturnType<typeof readSnapshot>>> =>
   database.run(readSnapshot);
 
-async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm']): Promise<string> {
+/** The token goes: the replica is built anew. */
+async function adopt(trx: Kysely<Tables>, { adoptions, replaces, revision }: Adoption): Promise<void> {
+  await trx.updateTable('feed_cursor').set({ adoptions, replaces, revision, token: '' }).execute();
+}
+
+async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm'], id?: string): Promise<string> {
   const row = {
     name: farm.name,
     mode: farm.mode,
@@ -116,7 +132,10 @@ async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm']): Promise
     suspend: farm.suspend,
   };
   const found = await trx.selectFrom('farm').select('id').forUpdate().executeTakeFirst();
-  if (!found) return (await trx.insertInto('farm').values(row).returning('id').executeTakeFirstOrThrow()).id;
+  if (!found) {
+    const values = id === undefined ? row : { ...row, id };
+    return (await trx.insertInto('farm').values(values).returning('id').executeTakeFirstOrThrow()).id;
+  }
   await sql`update farm set name = new.name, mode = new.mode, offline = new.offline, auto_add = new.auto_add, suspend = new.suspend
     from jsonb_populate_record(null::farm, ${JSON.stringify(row)}::jsonb) as new
     where (farm.name, farm.mode, farm.offline, farm.auto_add, farm.suspend)

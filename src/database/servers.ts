@@ -1,7 +1,7 @@
 /** What servers write about themselves: that they are there, who streams from them, which copies they hold. */
 import { type Kysely, sql } from 'kysely';
 import type { CopyState, Server, Session } from '../farm/model.ts';
-import type { Answer, Database } from './connection.ts';
+import { type Answer, type Database, transact } from './connection.ts';
 import type { Tables } from './tables.ts';
 
 /** Adds a server or brings its row up to date, and counts as a heartbeat. */
@@ -32,7 +32,7 @@ export function heartbeat(database: Database, name: string): Answer<boolean> {
 /** Takes a server out of the farm for good, with what it said of its copies. */
 export function unregisterServer(database: Database, name: string): Answer<void> {
   return database.run((db) =>
-    db.transaction().execute(async (trx) => {
+    transact(db, async (trx) => {
       await trx.deleteFrom('copy').where('server', '=', name).execute();
       await trx.deleteFrom('server').where('name', '=', name).execute();
     }),

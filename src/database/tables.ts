@@ -102,7 +102,16 @@ export interface Tables {
     after: object | null;
   };
   dirty: { id: Generated<number>; kind: string; key: string; at: Generated<Date> };
-  feed_cursor: { one: Generated<boolean>; token: string; epoch: number };
+  feed_cursor: {
+    one: Generated<boolean>;
+    token: string;
+    epoch: number;
+    revision: Generated<number>;
+    adoptions: Generated<number>;
+    replaces: Generated<readonly string[]>;
+    stepped_at: Generated<Date>;
+  };
+  leader: { one: Generated<boolean>; epoch: number; farm_uid: string | null; farm_name: string | null };
 }
 
 export type AuditSource = 'resource' | 'command' | 'api' | 'auto-add' | 'offline';

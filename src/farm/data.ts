@@ -10,9 +10,17 @@ import type { Device, FarmSnapshot, Session } from './model.ts';
  *   not filled yet. Another source may help; time will.
  * - `SchemaUnknown`: written by a release whose layout this one cannot read.
  * - `Unreachable`, `AuthenticationFailed`, `TimedOut`, `Refused`: the source itself.
+ * - `DatabaseForeign`, `DatabaseBehind`: the database is another farm's, or an old state of this one's (`identity.ts`).
  */
 export type FarmDataFault = Fault<
-  'NotLoaded' | 'SchemaUnknown' | 'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused'
+  | 'NotLoaded'
+  | 'SchemaUnknown'
+  | 'Unreachable'
+  | 'AuthenticationFailed'
+  | 'TimedOut'
+  | 'Refused'
+  | 'DatabaseForeign'
+  | 'DatabaseBehind'
 >;
 
 export type FarmAnswer<T> = Promise<Result<T, FarmDataFault>>;

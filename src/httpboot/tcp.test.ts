@@ -25,6 +25,7 @@ tcpContract('HTTP boot', async () => {
     decide: async () => decided,
     lookUp: async () => decided,
     token: () => Uint8Array.of(1),
+    loginServers: async () => [],
     servers: () => [],
     file: () => kernel,
     onEvent: () => undefined,

@@ -110,6 +110,6 @@ async function removeRow<K extends ChildKind>(
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const runtime = context.runtimes.get(farm);
   if (!runtime) return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
-  const removed = await remove(runtime.database, table, resource.metadata.name);
+  const removed = await remove(runtime.writes, table, resource.metadata.name);
   return removed.ok ? settled : retry(removed.error.code, removed.error.message);
 }

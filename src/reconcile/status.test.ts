@@ -117,6 +117,32 @@ describe('a Farm', () => {
       ],
     },
     {
+      what: 'whose database is another farm’s is Stalled, and the database is not its own',
+      given: found({
+        fault: { stalled: true, reason: 'DatabaseForeign', message: 'set spec.adopt to b@1' },
+        replica: { state: 'Stale', followers: 1, lastChange: 0, message: 'set spec.adopt to b@1' },
+      }),
+      is: [
+        'Ready=False DatabaseForeign',
+        'Stalled=True DatabaseForeign',
+        'DatabaseReachable=False DatabaseForeign',
+        'ReplicaInSync=False DatabaseForeign',
+      ],
+    },
+    {
+      what: 'that waits for a replica which cannot be started says why',
+      given: found({
+        fault: { stalled: false, reason: 'ReplicaUnreachable', message: 'nothing is written before' },
+        stuck: 'pod farm-replica-0: no node takes it',
+      }),
+      is: [
+        'Ready=False PodFaulty',
+        'Reconciling=True PodFaulty',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
       what: 'that only a change of spec can help is Stalled',
       given: found({ fault: { stalled: true, reason: 'NotSupported', message: 'use Authenticated' } }),
       is: [
@@ -128,6 +154,26 @@ describe('a Farm', () => {
     },
   ])('$what', ({ given, is }) => {
     expect(says(farmStatus(aFarm(), given, NOW)).sort()).toEqual(is.sort());
+  });
+
+  test('whose database is not its own keeps its identity, and says since when', () => {
+    const identity = { farm: 'a', adoptions: 2, revision: 0 };
+    const fault = { stalled: true, reason: 'DatabaseBehind', message: 'restored to the past' } as const;
+    const first = farmStatus(aFarm(), found({ identity, fault }), NOW);
+    const wanted = {
+      farmID: 'a',
+      adoptions: 2,
+      state: 'Unreachable',
+      offlineSince: '2026-11-23T12:00:00Z',
+      message: 'restored to the past',
+    };
+    expect(first.database).toMatchObject(wanted);
+    const later = farmStatus(
+      { ...aFarm(), status: first },
+      found({ identity, fault }),
+      new Date(NOW.getTime() + 60_000),
+    );
+    expect(later.database).toMatchObject(wanted);
   });
 
   test('with a refused password names the Secret and its key', () => {

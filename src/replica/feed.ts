@@ -7,31 +7,44 @@
  *     WATCH META; MULTI; changes, META(new token); EXEC
  * delete those dirty rows; feed_cursor := new token; COMMIT      (a crash between EXEC and COMMIT: tokens differ: rebuild)
  * ```
+ * A rebuild replaces what the replica holds, so it asks first whether this is the database that the replica is of (`farm/identity.ts`).
  */
 import { randomUUID } from 'node:crypto';
 import type { ChainableCommander, Redis } from 'ioredis';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Database } from '../database/connection.ts';
 import type { DatabaseFault } from '../database/fault.ts';
+import { type FoundDatabase, readIdentity } from '../database/identity.ts';
 import { type Entry, isKind, KINDS, type Kind, readEntries, readPage, SMALL_KINDS } from '../database/kinds.ts';
 import type { Tables } from '../database/tables.ts';
+import { describeKinship, type IdentityReason, judgeDatabase, reasonOf } from '../farm/identity.ts';
 import type { Result } from '../kit/result.ts';
 import { kindKey, META, type Meta, NEXT_PATTERN, nextKey, SCHEMA } from './layout.ts';
-import { asked, fenced, type RedisFault } from './link.ts';
+import { asked, fenced, metaOf, type RedisFault } from './link.ts';
 
 export interface Leader {
   readonly farmId: string;
   readonly epoch: number;
 }
 
-/** `token` is what both sides hold now. */
+/** `token` is what both sides hold now, `revision` that of the database once it has committed, `settled` that of META. */
 export type Step =
-  | { readonly kind: 'Done'; readonly token: string; readonly changes: number }
+  | {
+      readonly kind: 'Done';
+      readonly token: string;
+      readonly revision: number;
+      readonly settled: number;
+      readonly changes: number;
+    }
   /** META is not as this leader left it, or the cursor is not: attach again. */
   | { readonly kind: 'Disagree' }
   /** A leader of a later epoch writes. */
   | { readonly kind: 'Fenced'; readonly epoch: number }
+  /** This database may not fill this replica: nothing was written. Only a person helps. */
+  | { readonly kind: 'Refused'; readonly reason: IdentityReason; readonly message: string }
   | { readonly kind: 'RedisFailed'; readonly fault: RedisFault };
+
+type Hindered = Exclude<Step, { readonly kind: 'Done' }>;
 
 export type StepResult = Promise<Result<Step, DatabaseFault>>;
 
@@ -51,39 +64,45 @@ export function applyChanges(database: Database, redis: Redis, leader: Leader, t
     const changes = await readChanges(trx, rows);
     const next = randomUUID();
     const small = changes.some(({ kind }) => (SMALL_KINDS as readonly Kind[]).includes(kind));
-    const step = await onRedis(() =>
-      write(redis, leader, token, next, (multi) => {
+    const hindered = await onRedis(() =>
+      write(redis, leader, token, (multi) => {
         for (const change of changes) putChange(multi, change);
         multi.hset(META, { token: next, ...(small ? { snapshot: next } : {}), checkedAt: Date.now() });
       }),
     );
-    if (step.kind !== 'Done') return step;
+    if (hindered) return hindered;
     // in this snapshot: a row of a transaction that commits later stays, whatever its id
     await trx
       .deleteFrom('dirty')
       .where('id', '<=', rows.at(-1)?.id ?? 0)
       .execute();
-    await trx.updateTable('feed_cursor').set({ token: next, epoch: leader.epoch }).execute();
-    return { ...step, changes: rows.length };
+    await moveCursor(trx, leader, next);
+    const { revision } = cursor;
+    return { kind: 'Done', token: next, revision: revision + 1, settled: revision, changes: rows.length };
   });
 }
 
 /** Takes over what is there when both sides agree on it; `Disagree` asks for `rebuild`. */
 export function takeOver(database: Database, redis: Redis, leader: Leader): StepResult {
   return inFeed(database, leader, async (trx, cursor) => {
-    const step = await onRedis(() =>
-      write(redis, leader, cursor.token, cursor.token, (multi) =>
-        multi.hset(META, { epoch: leader.epoch, checkedAt: Date.now() }),
+    const { token, adoptions, revision } = cursor;
+    const hindered = await onRedis(() =>
+      write(redis, leader, token, (multi) =>
+        multi.hset(META, { epoch: leader.epoch, adoptions, revision, checkedAt: Date.now() }),
       ),
     );
-    if (step.kind === 'Done') await trx.updateTable('feed_cursor').set({ epoch: leader.epoch }).execute();
-    return step;
+    if (hindered) return hindered;
+    await trx.updateTable('feed_cursor').set({ epoch: leader.epoch }).execute();
+    return { kind: 'Done', token, revision, settled: revision, changes: 0 };
   });
 }
 
-/** Builds the whole replica beside the live one, whatever that is, and switches in one step. */
+/** Builds the whole replica beside the live one and switches in one step; never in place of another farm's, nor of a later state. */
 export function rebuild(database: Database, redis: Redis, leader: Leader): StepResult {
-  return inFeed(database, leader, async (trx) => {
+  return inFeed(database, leader, async (trx, cursor) => {
+    const held = await onRedis(() => metaOf(redis));
+    const refusal = mayNotReplace(held, cursor);
+    if (refusal) return refusal;
     const token = randomUUID();
     await onRedis(() => dropLeftovers(redis));
     const filled: Kind[] = [];
@@ -96,12 +115,14 @@ export function rebuild(database: Database, redis: Redis, leader: Leader): StepR
     const done = await onRedis(() =>
       fenced(
         redis,
-        (meta) => !outranked(meta, leader),
+        (meta) => !outranked(meta, leader) && !mayNotReplace(meta, cursor),
         (multi) => {
           multi.unlink(META, ...KINDS.map(kindKey));
           for (const kind of filled) multi.rename(nextKey(token, kind), kindKey(kind));
           multi.hset(META, {
             farm: leader.farmId,
+            adoptions: cursor.adoptions,
+            revision: cursor.revision,
             schema: SCHEMA,
             token,
             epoch: leader.epoch,
@@ -113,15 +134,43 @@ export function rebuild(database: Database, redis: Redis, leader: Leader): StepR
     );
     if (done.kind === 'Unexpected') return refused(done.meta, leader);
     await forgetDirty(trx);
-    await trx.updateTable('feed_cursor').set({ token, epoch: leader.epoch }).execute();
-    return { kind: 'Done', token, changes };
+    await moveCursor(trx, leader, token);
+    return { kind: 'Done', token, revision: cursor.revision + 1, settled: cursor.revision, changes };
   });
 }
 
-/** Says that the replica still equals the database: `FarmReplica.checkedAt` of every follower. */
-export async function confirm(redis: Redis, leader: Leader, token: string): Promise<Step> {
+const mayNotReplace = (
+  held: Meta | undefined,
+  found: FoundDatabase,
+): Extract<Step, { kind: 'Refused' }> | undefined => {
+  const kinship = held ? judgeDatabase(held, found) : 'Same';
+  if (!held || kinship === 'Same') return undefined;
+  return {
+    kind: 'Refused',
+    reason: reasonOf(kinship),
+    message: describeKinship(kinship, 'the replica', held, found),
+  };
+};
+
+async function moveCursor(trx: Kysely<Tables>, { epoch }: Leader, token: string): Promise<void> {
+  await trx
+    .updateTable('feed_cursor')
+    .set({ token, epoch, revision: sql`revision + 1`, stepped_at: sql`now()` })
+    .execute();
+}
+
+/**
+ * Says that the replica still equals the database: `FarmReplica.checkedAt` of every follower. `settled`: a revision that the database does
+ * not lose any more.
+ */
+export async function confirm(
+  redis: Redis,
+  leader: Leader,
+  token: string,
+  settled: number,
+): Promise<Hindered | undefined> {
   const answer = await asked('primary', () =>
-    write(redis, leader, token, token, (multi) => multi.hset(META, { checkedAt: Date.now() })),
+    write(redis, leader, token, (multi) => multi.hset(META, { revision: settled, checkedAt: Date.now() })),
   );
   return answer.ok ? answer.value : { kind: 'RedisFailed', fault: answer.error };
 }
@@ -148,7 +197,7 @@ const onRedis = async <T>(work: () => Promise<T>): Promise<T> => {
 function inFeed(
   database: Database,
   leader: Leader,
-  work: (trx: Kysely<Tables>, cursor: { readonly token: string; readonly epoch: number }) => Promise<Step>,
+  work: (trx: Kysely<Tables>, cursor: FoundDatabase & { readonly token: string }) => Promise<Step>,
 ): StepResult {
   return database.run(async (db) => {
     try {
@@ -162,7 +211,12 @@ function inFeed(
             .forUpdate()
             .noWait()
             .executeTakeFirstOrThrow();
-          return cursor.epoch > leader.epoch ? { kind: 'Fenced', epoch: cursor.epoch } : await work(trx, cursor);
+          const found = await readIdentity(trx);
+          const foreign = foreignTo(leader, found);
+          if (foreign) return foreign;
+          const epoch = Math.max(cursor.epoch, await leadingEpoch(trx));
+          if (epoch > leader.epoch) return { kind: 'Fenced', epoch };
+          return await work(trx, { ...found, token: cursor.token });
         });
     } catch (thrown) {
       if (thrown instanceof RedisFailed) return { kind: 'RedisFailed', fault: thrown.fault };
@@ -171,20 +225,30 @@ function inFeed(
   });
 }
 
+/** Between two looks of the operator the database may have become another one. */
+function foreignTo({ farmId }: Leader, found: FoundDatabase): Extract<Step, { kind: 'Refused' }> | undefined {
+  if (found.farm === farmId) return undefined;
+  const known = { farm: farmId, adoptions: 0, revision: 0 };
+  const kinship = found.farm === undefined ? 'Empty' : 'Foreign';
+  return { kind: 'Refused', reason: 'DatabaseForeign', message: describeKinship(kinship, 'this Farm', known, found) };
+}
+
+const leadingEpoch = async (trx: Kysely<Tables>): Promise<number> =>
+  (await trx.selectFrom('leader').select('epoch').executeTakeFirst())?.epoch ?? 0;
+
 const outranked = (meta: Meta | undefined, leader: Leader): boolean =>
   meta !== undefined && meta.farm === leader.farmId && meta.epoch > leader.epoch;
 
-const refused = (meta: Meta | undefined, leader: Leader): Step =>
+const refused = (meta: Meta | undefined, leader: Leader): Hindered =>
   meta && outranked(meta, leader) ? { kind: 'Fenced', epoch: meta.epoch } : { kind: 'Disagree' };
 
-/** Writes to a replica that stands at `token`; after it, it stands at `next`. */
+/** Writes to a replica that stands at `token`; undefined when it is done. */
 async function write(
   redis: Redis,
   leader: Leader,
   token: string,
-  next: string,
   fill: (multi: ChainableCommander) => void,
-): Promise<Step> {
+): Promise<Hindered | undefined> {
   const done = await fenced(
     redis,
     (meta) =>
@@ -195,7 +259,7 @@ async function write(
       meta.epoch <= leader.epoch,
     fill,
   );
-  return done.kind === 'Done' ? { kind: 'Done', token: next, changes: 0 } : refused(done.meta, leader);
+  return done.kind === 'Done' ? undefined : refused(done.meta, leader);
 }
 
 interface Change {

@@ -2,13 +2,14 @@
  * How the replica lies in Redis.
  *
  * ```
- * bootfarm:meta                hash  farm, schema, token, epoch, snapshot, checkedAt
+ * bootfarm:meta                hash  farm, adoptions, revision, schema, token, epoch, snapshot, checkedAt
  * bootfarm:<kind>              hash  key → JSON, for each kind of database/kinds.ts
  * bootfarm:next:<token>:<kind>       the same while it is rebuilt, beside the live data
  * ```
  * All changes of one batch and META change in one MULTI, so a reader that asks for META and data in one MULTI never sees half.
  */
 import type { Kind } from '../database/kinds.ts';
+import type { Identity } from '../farm/identity.ts';
 
 /** Raised when a reader of the last release could not read what this one writes. */
 export const SCHEMA = 1;
@@ -18,9 +19,8 @@ export const kindKey = (kind: Kind): string => `bootfarm:${kind}`;
 export const nextKey = (token: string, kind: Kind): string => `bootfarm:next:${token}:${kind}`;
 export const NEXT_PATTERN = 'bootfarm:next:*';
 
-export interface Meta {
-  /** Id of the farm whose data this is. */
-  readonly farm: string;
+/** `farm`, `adoptions` and `revision` say whose data this is, and which state of its database was committed when it came here. */
+export interface Meta extends Identity {
   readonly schema: number;
   /** Which state of the database: equals `feed_cursor` when the two agree. */
   readonly token: string;
@@ -30,9 +30,23 @@ export interface Meta {
   readonly snapshot: string;
 }
 
-/** From HGETALL; undefined when it is not there or lacks a field. */
+/** From HGETALL; undefined when it names no farm. Any other field may lack or be no number: then it is of no token, no epoch, no revision. */
 export function parseMeta(fields: Readonly<Record<string, string>>): Meta | undefined {
-  const { farm, schema, token, epoch, snapshot } = fields;
-  if (!farm || !schema || !token || !epoch || !snapshot) return undefined;
-  return { farm, schema: Number(schema), token, epoch: Number(epoch), snapshot };
+  const { farm, token = '', snapshot = '' } = fields;
+  if (!farm) return undefined;
+  const number = (field: string): number => {
+    const value = Number(fields[field]);
+    return Number.isSafeInteger(value) ? value : 0;
+  };
+  const checkedAt = number('checkedAt');
+  return {
+    farm,
+    token,
+    snapshot,
+    schema: number('schema'),
+    epoch: number('epoch'),
+    adoptions: number('adoptions'),
+    revision: number('revision'),
+    ...(checkedAt > 0 ? { checkedAt } : {}),
+  };
 }

@@ -1,7 +1,7 @@
 /** Connections to Redis, and what goes wrong with them as named faults. */
 import { type ChainableCommander, Redis } from 'ioredis';
 import { type Fault, ok, type Result } from '../kit/result.ts';
-import { META, type Meta, parseMeta } from './layout.ts';
+import { kindKey, META, type Meta, parseMeta } from './layout.ts';
 
 export type RedisFault = Fault<
   'NotLoaded' | 'SchemaUnknown' | 'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused'
@@ -65,6 +65,24 @@ export async function openOnce(url: string): RedisAnswer<Redis> {
   });
   if (!opened.ok) redis.disconnect();
   return opened;
+}
+
+/** META with the number of devices beside it, by a connection of its own; undefined: this Redis holds no farm. */
+export async function readMeta(url: string): RedisAnswer<Meta | undefined> {
+  const opened = await openOnce(url);
+  if (!opened.ok) return opened;
+  const meta = await asked(placeOfRedis(url), () => metaOf(opened.value));
+  opened.value.disconnect();
+  return meta;
+}
+
+export async function metaOf(redis: Redis): Promise<Meta | undefined> {
+  const meta = parseMeta(await redis.hgetall(META));
+  const none = (thrown: unknown): number => {
+    if (redisFault(thrown, '').code === 'SchemaUnknown') return 0; // something else lies there: no devices
+    throw thrown;
+  };
+  return meta && { ...meta, devices: await redis.hlen(kindKey('device')).catch(none) };
 }
 
 /** `Unexpected`: META was not as expected, or changed meanwhile (then without `meta`); nothing was done. */

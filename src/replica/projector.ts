@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../database/connection.ts';
 import type { Tables } from '../database/tables.ts';
+import type { IdentityReason } from '../farm/identity.ts';
 import { backoffMs } from '../kit/backoff.ts';
 import { never, ok } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -14,7 +15,7 @@ import { asked, openOnce } from './link.ts';
  * - `InSync`: what is committed is in the primary within a second or so.
  * - `Lagging`: the oldest change waits longer than that.
  * - `Rebuilding`: the primary was empty, foreign or not at the database's state; followers serve what they hold.
- * - `Stale`: the primary cannot be reached or written; followers serve what they hold.
+ * - `Stale`: the primary cannot be reached, or may not be written (`refused`); followers serve what they hold.
  * - `Offline`: the database cannot be read; what the primary holds is the latest there is.
  */
 export type ReplicaState = 'InSync' | 'Lagging' | 'Rebuilding' | 'Stale' | 'Offline';
@@ -27,6 +28,8 @@ export interface ReplicaHealth {
   readonly lastChange: number;
   /** Why, in words; empty when InSync. */
   readonly message: string;
+  /** The database is not the one that the replica is of: only a person helps. */
+  readonly refused?: IdentityReason;
 }
 
 export interface ProjectorOptions {
@@ -34,14 +37,13 @@ export interface ProjectorOptions {
   /** `redis://user:password@host:port`, `rediss://…` or the path of a socket; never logged. */
   readonly redis: string;
   readonly farmId: string;
-  /**
-   * Grows with each change of leader and never starts again: the Lease's acquireTime in Unix milliseconds does, its count of
-   * transitions does not (a rebuilt cluster counts from 0).
-   */
+  /** Of this leadership, as `lead` gave it: above all before it. */
   readonly epoch: number;
   /** The ACL user that followers replicate as (`FOLLOWER_USER` of a primary of ours). Absent: an external Redis that has none. */
   readonly followerUser?: string;
   readonly log: Logger;
+  /** Default: `SETTLED_MS`. */
+  readonly settledMs?: number;
   /** On every change of state or of the number of followers. */
   readonly onState?: (health: ReplicaHealth) => void;
 }
@@ -60,6 +62,11 @@ const RETRY = { baseMs: 100, maxMs: 5_000 };
 /** Followers judge the age of the replica by this mark; it also finds a primary that somebody emptied. */
 const CONFIRM_MS = 1_000;
 const LAGGING_SECONDS = 2;
+/**
+ * After so long META learns of a revision. A fail-over of PostgreSQL may lose its last seconds: that is no restore, and the replica is built
+ * anew; a database that lacks what it had committed before is one that was restored to the past.
+ */
+const SETTLED_MS = 10_000;
 
 export function startProjector(options: ProjectorOptions): Projector {
   return new FeedLoop(options);
@@ -76,6 +83,10 @@ class FeedLoop implements Projector {
   #redis: Redis | undefined;
   /** What both sides hold, as far as this leader knows; absent: not attached. */
   #token: string | undefined;
+  /** Of the database as it was committed: now, and what META was told; between them one that becomes old enough to be told. */
+  #revision = 0;
+  #settled = 0;
+  #settling: { readonly revision: number; readonly at: number } | undefined;
   #failures = 0;
   #idleMs = BUSY_MS;
   #confirmedAt = 0;
@@ -135,6 +146,9 @@ class FeedLoop implements Projector {
       if (!opened.ok) return this.#failure(ok({ kind: 'RedisFailed', fault: opened.error }));
     }
     this.#token = result.value.token;
+    this.#revision = result.value.revision;
+    this.#settled = result.value.settled;
+    this.#settling = undefined;
     return { waitMs: 0 };
   }
 
@@ -147,11 +161,12 @@ class FeedLoop implements Projector {
       const result = await applyChanges(database, redis, this.#leader, token);
       if (!result.ok || result.value.kind !== 'Done') return this.#failure(result);
       this.#token = result.value.token;
+      this.#revision = result.value.revision;
       this.#idleMs = BUSY_MS;
     } else this.#idleMs = Math.min(IDLE_MS, this.#idleMs * 2);
     if (Date.now() - this.#confirmedAt >= CONFIRM_MS) {
-      const step = await confirm(redis, this.#leader, this.#token ?? token);
-      if (step.kind !== 'Done') return this.#failure(ok(step));
+      const hindered = await confirm(redis, this.#leader, this.#token ?? token, this.#settle(Date.now()));
+      if (hindered) return this.#failure(ok(hindered));
       await this.#countFollowers(redis);
       this.#confirmedAt = Date.now();
     }
@@ -160,6 +175,17 @@ class FeedLoop implements Projector {
     if (waited > LAGGING_SECONDS) this.#say('Lagging', `the oldest change waits for more than ${LAGGING_SECONDS} s`);
     else this.#say('InSync', '');
     return { waitMs: this.#idleMs };
+  }
+
+  /** What META may know now. */
+  #settle(now: number): number {
+    const { settledMs = SETTLED_MS } = this.#options;
+    if (this.#settling && now - this.#settling.at >= settledMs) {
+      this.#settled = this.#settling.revision;
+      this.#settling = undefined;
+    }
+    if (this.#revision > this.#settled) this.#settling ??= { revision: this.#revision, at: now };
+    return this.#settled;
   }
 
   #failure(result: Awaited<StepResult>): Turn {
@@ -175,6 +201,9 @@ class FeedLoop implements Projector {
       case 'RedisFailed':
         this.#drop();
         return this.#failed('Stale', step.fault.message);
+      case 'Refused':
+        this.#token = undefined;
+        return this.#failed('Stale', step.message, step.reason);
       case 'Disagree':
         this.#token = undefined;
         return { waitMs: this.#backoff() };
@@ -185,8 +214,8 @@ class FeedLoop implements Projector {
     }
   }
 
-  #failed(state: ReplicaState, message: string): Turn {
-    this.#say(state, message);
+  #failed(state: ReplicaState, message: string, refused?: IdentityReason): Turn {
+    this.#say(state, message, refused);
     return { waitMs: this.#backoff() };
   }
 
@@ -207,7 +236,7 @@ class FeedLoop implements Projector {
     if (followers !== this.#health.followers) this.#publish({ ...this.#health, followers });
   }
 
-  #say(state: ReplicaState, message: string): void {
+  #say(state: ReplicaState, message: string, refused?: IdentityReason): void {
     const changed = state !== this.#health.state;
     if (!changed && message === this.#health.message) return;
     if (changed) this.#options.log.info({ state, reason: message }, 'replica state');
@@ -216,6 +245,7 @@ class FeedLoop implements Projector {
       message,
       followers: state === 'Stale' ? 0 : this.#health.followers,
       lastChange: changed ? Date.now() : this.#health.lastChange,
+      ...(refused ? { refused } : {}),
     });
   }
 

@@ -2,14 +2,17 @@
 import { type ChainableCommander, Redis } from 'ioredis';
 import { parseSnapshot, SMALL_KINDS } from '../database/kinds.ts';
 import type { FarmAnswer, FarmData } from '../farm/data.ts';
+import type { Identity } from '../farm/identity.ts';
 import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
-import { kindKey, META, SCHEMA } from './layout.ts';
+import { kindKey, META, parseMeta, SCHEMA } from './layout.ts';
 import { asked, type RedisFault } from './link.ts';
 
 export interface FarmReplica extends FarmData {
   /** When a leader last confirmed that this is the state of the database, Unix milliseconds: what `offline.maxAge` is judged by. */
   checkedAt(): FarmAnswer<number>;
+  /** Of the database that it was filled from. */
+  identity(): FarmAnswer<Identity>;
 }
 
 export interface ReplicaOptions {
@@ -98,6 +101,12 @@ class FollowerReader implements FarmReplica {
   async checkedAt(): FarmAnswer<number> {
     const read = await this.#ask((multi) => multi.hget(META, 'checkedAt'));
     return read.ok ? ok(Number(read.value.answers[0])) : read;
+  }
+
+  async identity(): FarmAnswer<Identity> {
+    const read = await this.#ask((multi) => multi.hgetall(META));
+    if (!read.ok) return read;
+    return parsed(() => parseMeta(read.value.answers[0] as Record<string, string>));
   }
 
   onChange(callback: () => void): () => void {

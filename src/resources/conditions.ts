@@ -83,8 +83,10 @@ export const REASONS = {
   DatabaseUnreachable: 'DatabaseUnreachable',
   /** The farm database refused the user or password. */
   DatabaseRefused: 'DatabaseRefused',
-  /** The database belongs to another farm: spec.adopt takes it over. */
-  DatabaseOfOtherFarm: 'DatabaseOfOtherFarm',
+  /** The database is another farm's, or empty while the farm is known: nothing is written. The message says the two ways out. */
+  DatabaseForeign: 'DatabaseForeign',
+  /** The database of the farm was restored to the past, or lost its devices: nothing is written. The message says the two ways out. */
+  DatabaseBehind: 'DatabaseBehind',
   /** The schema of the database is newer than this release. */
   DatabaseTooNew: 'DatabaseTooNew',
   /** The replica holds what the database holds. */

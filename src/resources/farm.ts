@@ -191,9 +191,9 @@ const spec = object(
   {
     adopt: optional(
       pattern(
-        'Identity of the farm whose database this Farm takes over (status.database.farmID of the Farm before).',
-        36,
-        '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+        'A decision of yours: the farm goes on with the database that is there now, though it is empty (FARM is status.database.farmID then), of another farm or Farm, or restored to the past. FARM@NUMBER, as the message of reason DatabaseForeign or DatabaseBehind says it. The number is one above all adoptions so far (status.database.adoptions), so it decides one case: left here, it permits nothing the next time, and it may be taken out.',
+        46,
+        '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}@[1-9][0-9]{0,8}$',
       ),
     ),
     database,
@@ -262,12 +262,20 @@ const status = object('What is.', {
   ...statusHead,
   database: optional(
     object('The farm database as the operator sees it.', {
-      state: optional(oneOf('Whether it answers.', ['Reachable', 'Unreachable'])),
+      state: optional(oneOf('Whether it answers, and is the one of this farm.', ['Reachable', 'Unreachable'])),
       kind: optional(oneOf('Who runs it.', ['Embedded', 'External'])),
-      farmID: optional(text('Identity of the farm in the database.', 64)),
+      farmID: optional(
+        text(
+          'Identity of the farm in the database. A database with another one, or none, is not used without spec.adopt.',
+          64,
+        ),
+      ),
+      adoptions: optional(count('How many decisions of spec.adopt the farm has gone by.')),
       schemaVersion: optional(count('Newest migration that was applied.')),
-      offlineSince: optional(time('Since when it does not answer; absent while it does.')),
-      message: optional(message('Why it does not answer.')),
+      offlineSince: optional(
+        time('Since when it does not answer or is not the one of this farm; absent while all is well.'),
+      ),
+      message: optional(message('Why it does not answer, or whose it is.')),
     }),
   ),
   replica: optional(

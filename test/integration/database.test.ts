@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { connect, type Database, type DatabaseState } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, enrolDevice, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
+import { fencedBy, lead, readIdentity, release } from '../../src/database/identity.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { migrations } from '../../src/database/migrations/index.ts';
 import { type Projection, project, remove, setVersionContent, snapshot } from '../../src/database/project.ts';
@@ -344,6 +345,130 @@ describe('a machine that is enrolled', () => {
     expect(await enrolDevice(database, { ...machine('66'), collection: 'x' }, how, actor)).toMatchObject({
       error: { code: 'Conflict', message: expect.stringContaining('no collection x') },
     });
+  });
+});
+
+describe('a database that must be proven', () => {
+  const foreign = { code: 'DatabaseForeign', message: 'the database is that of farm b' } as const;
+
+  test('what is not the farm’s is away: no work reaches it, until it is the right one', async () => {
+    const uri = await postgres.createDatabase('proven');
+    let fault: typeof foreign | undefined = foreign;
+    let asked = 0;
+    const prove = async () => {
+      asked += 1;
+      return fault;
+    };
+    const connected = value(connect({ uri, prove }));
+    opened.push(connected);
+    let worked = 0;
+    const work = () =>
+      connected.run(async (db) => {
+        worked += 1;
+        return sql`select 1`.execute(db);
+      });
+    expect(await work()).toEqual({ ok: false, error: foreign });
+    expect(connected.state).toMatchObject({ reachable: false, fault: foreign });
+    fault = undefined;
+    await until('a probe proves it', () => connected.state.reachable);
+    value(await work());
+    expect(worked).toBe(1);
+    const before = asked;
+    await until('it is proven again, though the connection lives', async () => value(await work()) && asked > before);
+    fault = foreign;
+    await until('and found to be another', async () => !(await work()).ok);
+    expect(connected.state.reachable).toBe(false);
+  });
+
+  test('each new connection is asked, and a proof that fails leaves none behind', async () => {
+    const uri = await postgres.createDatabase('proven2');
+    let asked = 0;
+    const database = value(
+      connect({
+        uri,
+        prove: async (db) => {
+          asked += 1;
+          await sql`select 1`.execute(db);
+          return undefined;
+        },
+      }),
+    );
+    opened.push(database);
+    const together = await Promise.all(
+      [1, 2, 3, 4].map(() => database.run((db) => sql`select pg_sleep(0.1)`.execute(db))),
+    );
+    expect(together.every(({ ok }) => ok)).toBe(true);
+    expect(asked).toBeGreaterThanOrEqual(4);
+    const broken = value(connect({ uri, prove: (db) => sql`select from nowhere`.execute(db).then(() => undefined) }));
+    opened.push(broken);
+    expect(await broken.run(async () => 1)).toMatchObject({ error: { code: 'Refused', message: /nowhere/ } });
+    expect(broken.state.reachable).toBe(false);
+  });
+});
+
+describe('leading', () => {
+  const owner = { uid: 'one', name: 'lab/farm' };
+
+  test('each leader is above all before it, and above the replica; only the last one writes', async () => {
+    const database = await fresh('leading');
+    const begin = { owner, floor: 0, takeOver: false };
+    const first = value(await lead(database, begin));
+    const second = value(await lead(database, { ...begin, floor: 1_000 }));
+    expect([first, second]).toEqual([1, 1_001]);
+    const [old, now] = [fencedBy(database, first), fencedBy(database, second)];
+    value(await project(now, projectionOf(aFarm())));
+    const suspended = { ...projectionOf(aFarm()), farm: { ...projectionOf(aFarm()).farm, suspend: true } };
+    for (const late of [
+      () => project(old, suspended),
+      () => remove(old, 'vdisk', 'lab'),
+      () => setVersionContent(old, 'lab', 0, { manifest: 'e'.repeat(64), files: [] }),
+      () => unregisterServer(old, 'node-a'),
+    ])
+      expect(await late()).toMatchObject({ error: { code: 'Fenced', message: /leader 1001, and this one is 1:/ } });
+    expect(value(await snapshot(database))?.farm.suspend).toBe(false);
+    value(await remove(now, 'vdisk', 'pinned'));
+  });
+
+  test('a migration of a leader that was paused changes nothing', async () => {
+    const uri = await postgres.createDatabase('leading2');
+    value(await migrate(uri));
+    const database = open(uri);
+    const epoch = value(await lead(database, { owner, floor: 0, takeOver: false }));
+    const more = [...migrations, { number: 99, name: 'late', sql: 'create table late (x int)' }];
+    expect(await migrate(uri, more, epoch - 1)).toMatchObject({ error: { code: 'Fenced' } });
+    expect(value(await migrate(uri, more, epoch))).toEqual(['late']);
+  });
+
+  test('of two Farms that find it empty at once one has it; the other by a person’s word, or when that one is deleted', async () => {
+    const database = await fresh('leading3');
+    const begin = (uid: string) => ({ owner: { uid, name: `lab/${uid}` }, floor: 0, takeOver: false });
+    value(await lead(database, begin('one')));
+    expect(await lead(database, begin('two'))).toMatchObject({
+      error: { code: 'Conflict', message: /belongs to Farm lab\/one/ },
+    });
+    value(await lead(database, { ...begin('two'), takeOver: true }));
+    expect(value(await database.run(readIdentity)).owner).toEqual({ uid: 'two', name: 'lab/two' });
+    value(await release(database, { uid: 'one', name: '' }));
+    expect(await lead(database, begin('one'))).toMatchObject({ error: { code: 'Conflict' } });
+    value(await release(database, { uid: 'two', name: '' }));
+    value(await lead(database, begin('one')));
+  });
+
+  test('a database of any state is read: empty, and of the release before', async () => {
+    const uri = await postgres.createDatabase('leading4');
+    const database = open(uri);
+    const nothing = { adoptions: 0, revision: 0, replaces: [], hasDevices: false, led: false };
+    expect(value(await database.run(readIdentity))).toEqual(nothing);
+    value(await migrate(uri, migrations.slice(0, 1)));
+    expect(value(await database.run(readIdentity))).toEqual(nothing);
+    const row = sql`insert into farm (name, mode, offline, suspend) values ('farm', 'Trusted', '{}', false)`;
+    value(await database.run((db) => row.execute(db)));
+    expect(value(await database.run(readIdentity))).toEqual({
+      ...nothing,
+      farm: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+    value(await migrate(uri));
+    expect(value(await database.run(readIdentity))).toMatchObject({ led: true, revision: 0 });
   });
 });
 

@@ -10,13 +10,18 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
+import { Redis } from 'ioredis';
 import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { addDevices } from '../../src/database/devices.ts';
 import { snapshot } from '../../src/database/project.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import { PROJECTOR_USER } from '../../src/replica/config.ts';
+import { kindKey } from '../../src/replica/layout.ts';
 import type { Farm, StreamingServer } from '../../src/resources/kinds.ts';
+import { aDevice } from '../builders/farm.ts';
 import { binary } from '../cluster/cluster.ts';
 import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
@@ -144,6 +149,16 @@ async function startPrimary(): Promise<void> {
   redis = spawn('setpriv', ['--pdeathsig', 'KILL', 'redis-server', join(directory, 'redis.conf')], { stdio: 'ignore' });
 }
 
+let primaryClient: Redis | undefined;
+async function primary(): Promise<Redis> {
+  if (primaryClient) return primaryClient;
+  const service = await get<KubeObject & { spec: { clusterIP: string } }>(kinds.Service, 'farm-replica');
+  const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
+  const password = Buffer.from(secret.data['projector'] ?? '', 'base64').toString();
+  primaryClient = new Redis({ host: service.spec.clusterIP, username: PROJECTOR_USER, password });
+  return primaryClient;
+}
+
 const CONTROL = await freePort();
 
 beforeAll(async () => {
@@ -188,6 +203,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await end(operator, 'SIGTERM');
+  primaryClient?.disconnect();
   await nodes?.close();
   await end(redis, 'SIGKILL');
   await client?.close();
@@ -381,6 +397,67 @@ test(
     expect(await versions()).toEqual(before);
   },
   2 * DEADLINE_MS,
+);
+
+/** The same server, another database: its tables are put away, or taken out again. */
+const schema = async (text: string): Promise<void> => {
+  value(await database.run((db) => sql.raw(text).execute(db)));
+};
+const putAway = (name: string) => schema(`alter schema public rename to ${name}; create schema public`);
+const takeOut = (name: string) => schema(`drop schema public cascade; alter schema ${name} rename to public`);
+const stalled = (reason: string, word: string): Promise<unknown> =>
+  until(
+    `${reason}, which ${word} would decide`,
+    async () => {
+      const found = condition(await farm(), 'Stalled');
+      return found?.reason === reason && found.message.includes(`set spec.adopt to ${word}`);
+    },
+    DEADLINE_MS,
+  );
+
+test(
+  'a database that is empty, or the one given up, is not touched and empties no replica; each way out is taken once',
+  async () => {
+    const devices = Array.from({ length: 12 }, (_, n) =>
+      aDevice({ name: `many${n}`, macs: [`52:54:00:00:09:${String(n).padStart(2, '0')}`] }),
+    );
+    value(await addDevices(database, devices, { source: 'command', who: 'test' }));
+    const held = async (): Promise<number> => Number(await (await primary()).hlen(kindKey('device')));
+    const tables = async () =>
+      value(await database.run((db) => sql`select from pg_tables where schemaname = 'public'`.execute(db))).rows.length;
+    await until('the replica holds them', async () => (await held()) === 12);
+    const id = (await farm()).status?.database?.farmID ?? '';
+
+    await putAway('original');
+    await stalled('DatabaseForeign', `${id}@1`);
+    expect(condition(await farm(), 'DatabaseReachable')).toMatchObject({ status: 'False', reason: 'DatabaseForeign' });
+    const leaders = log.split('operator started').length;
+    await end(operator, 'SIGKILL');
+    operator = startOperator();
+    await until('another leads', () => log.split('operator started').length > leaders, DEADLINE_MS);
+    await delay(4_000); // its first looks
+    await stalled('DatabaseForeign', `${id}@1`);
+    expect([await tables(), await held(), (await farm()).status?.database?.farmID]).toEqual([0, 12, id]);
+    await takeOut('original');
+    await ready(kinds.Farm, 'farm');
+    expect(await held()).toBe(12);
+
+    await putAway('original');
+    await stalled('DatabaseForeign', `${id}@1`);
+    await patch(kinds.Farm, 'farm', { spec: { adopt: `${id}@1` } });
+    await ready(kinds.Farm, 'farm');
+    expect((await farm()).status?.database).toMatchObject({ farmID: id, adoptions: 1, state: 'Reachable' });
+    await until('the replica is of it', async () => (await held()) === 0);
+
+    await putAway('adopted');
+    await stalled('DatabaseForeign', `${id}@2`);
+    await takeOut('original');
+    await stalled('DatabaseBehind', `${id}@2`);
+    await putAway('original');
+    await takeOut('adopted');
+    await ready(kinds.Farm, 'farm');
+  },
+  6 * DEADLINE_MS,
 );
 
 test(

@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, removeDevice } from '../../src/database/devices.ts';
+import { readIdentity } from '../../src/database/identity.ts';
 import { KINDS, readPage } from '../../src/database/kinds.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { project } from '../../src/database/project.ts';
@@ -19,13 +20,14 @@ import {
   unregisterServer,
   upsertSession,
 } from '../../src/database/servers.ts';
-import type { Fault, Result } from '../../src/kit/result.ts';
+import { type Fault, fail, type Result } from '../../src/kit/result.ts';
 import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
 import { type Journal, openJournal } from '../../src/replica/journal.ts';
 import { kindKey, META } from '../../src/replica/layout.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../src/replica/sessions.ts';
+import { serverIdentity } from '../../src/roles/server/identity.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession, sorted } from '../builders/rows.ts';
@@ -55,7 +57,8 @@ const command = { source: 'command', who: 'test' } as const;
 
 /** A farm database, a primary and a follower, as in a cluster; the projector is started by the test. */
 class Scene {
-  readonly database: Database;
+  database: Database;
+  uri: string;
   readonly primary: RedisServer;
   readonly follower: RedisServer;
   readonly replica: FarmReplica;
@@ -63,8 +66,9 @@ class Scene {
   readonly #projectors: Projector[] = [];
   farmId = '';
 
-  constructor(database: Database, primary: RedisServer, follower: RedisServer, projectorUrl: string) {
-    this.database = database;
+  constructor(uri: string, primary: RedisServer, follower: RedisServer, projectorUrl: string) {
+    this.uri = uri;
+    this.database = value(connect({ uri }));
     this.primary = primary;
     this.follower = follower;
     this.#projectorUrl = projectorUrl;
@@ -84,7 +88,7 @@ class Scene {
       followerConfig({ primaryHost: '127.0.0.1', primaryPort: port, followerPassword, socketPath, folder }),
     );
     const url = `redis://${PROJECTOR_USER}:${projectorPassword}@127.0.0.1:${port}`;
-    return new Scene(value(connect({ uri })), primary, follower, url);
+    return new Scene(uri, primary, follower, url);
   }
 
   async fill(): Promise<void> {
@@ -92,9 +96,17 @@ class Scene {
     this.farmId = value(await project(this.database, projectionOf(aFarm()))).farmId;
   }
 
+  /** From now on the farm's uri names this database. */
+  async move(uri: string): Promise<void> {
+    await this.database.close();
+    value(await migrate(uri));
+    this.uri = uri;
+    this.database = value(connect({ uri }));
+  }
+
   project(epoch = 1, farmId = this.farmId): Projector {
     const options = { database: this.database, redis: this.#projectorUrl, farmId, epoch, followerUser: FOLLOWER_USER };
-    const projector = startProjector({ ...options, log: silentLogger });
+    const projector = startProjector({ ...options, settledMs: 0, log: silentLogger });
     this.#projectors.push(projector);
     return projector;
   }
@@ -283,7 +295,6 @@ describe('the feed', () => {
 
   test.each([
     ['emptied', (redis: Redis) => redis.flushall()],
-    ['of another farm', (redis: Redis) => redis.hset(META, 'farm', 'another')],
     ['of another schema', (redis: Redis) => redis.hset(META, 'schema', 99)],
     ['at another token', (redis: Redis) => redis.hset(META, 'token', 'another')],
     ['full of something else', (redis: Redis) => redis.multi().flushall().set(kindKey('device'), 'text').exec()],
@@ -422,6 +433,130 @@ describe('a primary that is lost', () => {
     const snapshot = await until('it answers', async () => value(await scene.replica.snapshot()));
     expect(sorted(snapshot).vdisks).toEqual(aFarm().vdisks);
     await scene.primary.start();
+  });
+});
+
+describe('a database that is not the one that the replica is of', () => {
+  const MANY = 2_000;
+  let scene: Scene;
+  let original: string;
+  let yesterday: string;
+  const meta = (field: string) => scene.atPrimary((redis) => redis.hget(META, field));
+  const held = async (): Promise<number> => value(await scene.replica.deviceCount());
+
+  beforeAll(async () => {
+    scene = await Scene.create('identity');
+    original = postgres.uri.replace(/postgres$/, 'identity');
+    await scene.fill();
+    const many = Array.from({ length: MANY }, (_, n) => {
+      const hex = n.toString(16).padStart(4, '0');
+      return aDevice({ name: `many${n}`, macs: [`52:54:01:00:${hex.slice(0, 2)}:${hex.slice(2)}`] });
+    });
+    value(await addDevices(scene.database, many, command));
+    const projector = scene.project();
+    await inSync(scene, projector);
+    await projector.close();
+    await scene.database.close();
+    yesterday = await postgres.createDatabase('identity_yesterday', 'identity');
+    await scene.move(original);
+  }, 60_000);
+  afterAll(() => scene.close());
+
+  /** A projector that is refused has written nothing, and a follower holds all that it held. */
+  async function refused(projector: Projector, reason: string, says: RegExp): Promise<void> {
+    const before = await scene.atPrimary((redis) => redis.hgetall(META));
+    await until(`${reason} is said`, () => projector.health.refused === reason);
+    expect(projector.health).toMatchObject({ state: 'Stale', message: says });
+    expect(await scene.atPrimary((redis) => redis.hgetall(META))).toEqual(before);
+    expect(await held()).toBe(MANY + 1);
+    await projector.close();
+  }
+
+  /** As a server: by what its follower holds, and by its mark when that holds nothing. What it has to write stays in its journal. */
+  async function serverRefuses(code: string, says: RegExp): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'bootfarm-mark-'));
+    const uri = scene.uri;
+    const { farm = '' } = value(await scene.replica.identity());
+    const asks = { ...scene.replica, identity: () => scene.replica.identity() };
+    const unloaded = { identity: async () => fail('NotLoaded', 'the follower holds nothing') };
+    for (const replica of [asks, unloaded]) {
+      const { prove } = serverIdentity(replica, folder, silentLogger);
+      const database = value(connect({ uri, prove }));
+      const journal = value(await openJournal(join(folder, 'journal')));
+      const sessions = sessionWriter({ database, journal, server: 'node-a', log: silentLogger });
+      expect(await sessions.write(aSession({ device: 'kept' }))).toBe('Journal');
+      expect(await databaseData(database).deviceByName('many1')).toMatchObject({ error: { code } });
+      if (replica === asks) expect(database.state).toMatchObject({ fault: { code, message: says } });
+      await sessions.close();
+      await journal.close();
+      await database.close();
+    }
+    expect(readFileSync(join(folder, 'farm'), 'utf8')).toMatch(new RegExp(`^${farm}@`));
+    rmSync(folder, { recursive: true });
+  }
+
+  test('empty: refused by the farm that it should hold, and by the one that is made in it', async () => {
+    await scene.move(await postgres.createDatabase('identity_empty'));
+    await refused(scene.project(2), 'DatabaseForeign', /holds no farm, and this Farm is that of farm/);
+    await serverRefuses('DatabaseForeign', /holds no farm, and this server's replica is that of farm/);
+    const made = value(await project(scene.database, projectionOf(aFarm()))).farmId;
+    await refused(scene.project(3, made), 'DatabaseForeign', /is that of farm .*, and the replica is that of farm/);
+    await refused(scene.project(4), 'DatabaseForeign', /is that of farm .*, and this Farm is that of farm/);
+  });
+
+  test('then the old one is back: taken over as it is, without a rebuild', async () => {
+    const before = await meta('snapshot');
+    await scene.move(original);
+    const projector = scene.project(5);
+    await inSync(scene, projector);
+    expect(await meta('snapshot')).toBe(before);
+    value(await upsertSession(scene.database, aSession({ device: 'later' })));
+    await until('the session is there', async () => value(await scene.replica.sessionOf('later')));
+    const { revision } = value(await scene.database.run(readIdentity));
+    await until('META knows the revision', async () => Number(await meta('revision')) === revision);
+    await projector.close();
+  });
+
+  test('restored to yesterday: refused, with both revisions', async () => {
+    await scene.move(yesterday);
+    await refused(
+      scene.project(6),
+      'DatabaseBehind',
+      /restored to the past: it stands at revision \d+ of .*, and the replica at revision \d+ of/,
+    );
+  });
+
+  test('its many devices gone by TRUNCATE: refused; the few of a farm that begins are not asked about', async () => {
+    await scene.database.close();
+    await scene.move(await postgres.createDatabase('identity_truncated', 'identity'));
+    value(await scene.database.run((db) => sql`truncate device cascade`.execute(db)));
+    await refused(scene.project(7), 'DatabaseBehind', /holds no device, and the replica holds 2001/);
+  });
+
+  test('adopted by a person: the replica is built from it, and the one given up is behind from then on', async () => {
+    await scene.move(yesterday);
+    const farm = value(await scene.database.run(readIdentity)).farm ?? '';
+    const adoption = { farm, adoptions: 1, replaces: [`${farm}@0`], revision: 1 };
+    value(await project(scene.database, projectionOf(aFarm()), adoption));
+    const adopted = scene.project(8);
+    await inSync(scene, adopted);
+    expect([await meta('adoptions'), await held()]).toEqual(['1', MANY + 1]);
+    await adopted.close();
+    await scene.move(original);
+    await refused(scene.project(9), 'DatabaseBehind', /restored to the past/);
+  });
+
+  test('a META of which half is lost still says whose it is', async () => {
+    await scene.move(await postgres.createDatabase('identity_other'));
+    const made = value(await project(scene.database, projectionOf(aFarm()))).farmId;
+    await scene.atPrimary((redis) => redis.hdel(META, 'token', 'epoch', 'snapshot', 'revision'));
+    await until('refused', async () => {
+      const projector = scene.project(10, made);
+      await until('it is said', () => projector.health.refused === 'DatabaseForeign');
+      await projector.close();
+      return true;
+    });
+    expect(await scene.atPrimary((redis) => redis.hlen(kindKey('device')))).toBe(MANY + 1);
   });
 });
 

@@ -15,7 +15,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { decideBoot } from '../../src/farm/boot.ts';
-import { startHttpBoot } from '../../src/httpboot/server.ts';
+import { type Machine, startHttpBoot } from '../../src/httpboot/server.ts';
 import { ok } from '../../src/kit/result.ts';
 import { Names } from '../../src/roles/server/names.ts';
 import { httpServers, loginServers } from '../../src/roles/server/site.ts';
@@ -304,10 +304,13 @@ async function bootConfigOf(own: Server, count: number, named: readonly string[]
     host === 'login.example' ? ['127.0.0.1'] : Promise.reject(new Error('none')),
   );
   const self = { host: '127.0.0.1', port: own.port };
+  const decide = async ({ uuid }: Machine) =>
+    ok(aBootDecision(decideBoot(snapshot, 'default', aDevice({ uuid: uuid ?? '' }), 0)));
   const http = await startHttpBoot({
     address: '127.0.0.1',
     port: 0,
-    decide: async ({ uuid }) => ok(aBootDecision(decideBoot(snapshot, 'default', aDevice({ uuid: uuid ?? '' }), 0))),
+    decide,
+    lookUp: decide,
     token: () => Buffer.from(own.token, 'base64url'),
     loginServers: (decision) => loginServers(decision, self, names, servers),
     servers: () => httpServers(snapshot, 'default', self),

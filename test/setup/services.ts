@@ -18,8 +18,8 @@ export interface PostgresServer {
   readonly port: number;
   /** Superuser, by password. */
   readonly uri: string;
-  /** Another database of the same server, made empty. */
-  createDatabase(name: string): Promise<string>;
+  /** Another database of the same server, made empty, or as `template` is now: its connections are ended. */
+  createDatabase(name: string, template?: string): Promise<string>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** After `kill`, on the same port and data; resolves when it answers. */
@@ -181,8 +181,10 @@ async function runPostgres(folder: string, port: number): Promise<PostgresServer
   return {
     port,
     uri,
-    async createDatabase(name) {
-      await query(`create database "${name}"`);
+    async createDatabase(name, template) {
+      if (template !== undefined)
+        await query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${template}'`);
+      await query(`create database "${name}"${template === undefined ? '' : ` template "${template}"`}`);
       return uri.replace(/postgres$/, name);
     },
     kill: () => service.end('SIGKILL'),

@@ -1,5 +1,6 @@
 /** All migrations in order. TypeScript, so that the compiler ships them; a committed one is never changed. */
 import { sql as farm } from './0001-farm.ts';
+import { sql as identity } from './0002-identity.ts';
 import { sql as rights } from './0004-rights.ts';
 
 export interface Migration {
@@ -10,5 +11,6 @@ export interface Migration {
 
 export const migrations: readonly Migration[] = [
   { number: 1, name: 'farm', sql: farm },
+  { number: 2, name: 'identity', sql: identity },
   { number: 4, name: 'rights', sql: rights },
 ];

@@ -1,13 +1,14 @@
 /** One look at a Farm: what it stands on, its rows in the database, its replica, its servers; then its status. */
 
 import { sql } from 'kysely';
-import { listDevices } from '../../database/devices.ts';
+import { type Lead, readIdentity } from '../../database/identity.ts';
 import { project } from '../../database/project.ts';
-import { type Fault, ok, type Result } from '../../kit/result.ts';
+import type { Identity } from '../../farm/identity.ts';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
 import type { Informer } from '../../kube/informer.ts';
 import { kinds } from '../../kube/kinds.ts';
-import { at, type KubeObject, partsOf } from '../../kube/object.ts';
+import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
@@ -28,6 +29,7 @@ import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { serversOfFarm } from '../servers.ts';
+import { decideDatabase } from './identity.ts';
 import { ensureInfrastructure, SERVER_URI_KEY } from './infrastructure.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
@@ -40,7 +42,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const found = resource('Farm', context.informers.farms, key);
   if (!found) {
     context.quiet.forget(`Farm ${key}`);
-    await context.runtimes.end(key);
+    await context.runtimes.end(key, true);
     return settled;
   }
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
@@ -77,20 +79,20 @@ async function look(
     ? `Secret ${source.name}, key ${source.key ?? 'uri'}`
     : `Secret ${databaseName(farm.metadata.name)}`;
   const known = context.runtimes.get(key);
-  const farmId = farm.status?.database?.farmID;
+  const identity = identityOf(farm);
   const before: FarmFindings = {
     database: known?.database.state ?? databaseSince(farm),
     databaseSource,
     servers: known?.servers ?? [],
     ...(known?.replica ? { replica: known.replica } : {}),
-    ...(farmId === undefined ? {} : { farmId }),
+    ...(identity ? { identity } : {}),
   };
   const refused = refusal(context, farm);
   if (refused) return { ...before, fault: { stalled: true, ...refused } };
 
   // Found right lately, and the database takes what is written: not asked for again.
   const generation = String(object.metadata.generation);
-  const lately = known?.database.state.reachable && known.checked.has(INFRASTRUCTURE, generation);
+  const lately = known?.database.state.reachable && !known.refused && known.checked.has(INFRASTRUCTURE, generation);
   const made = lately ? ok(known.inputs) : await ensureInfrastructure(context, farm, object, signal);
   if (!made.ok) {
     const { code, message } = made.error;
@@ -106,13 +108,14 @@ async function look(
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
   if (projected.ok && !lately) runtime.checked.note(INFRASTRUCTURE, generation);
+  if (!projected.ok && projected.error.code === 'Fenced') return retry('Fenced', projected.error.message);
   const fault = projected.ok
-    ? undefined
-    : await unprojected(context, farm, runtime, `${databaseSource}: ${projected.error.message}`, signal);
-  const id = projected.ok ? projected.value : farmId;
+    ? refusedReplica(runtime, databaseSource)
+    : await unprojected(context, farm, runtime, databaseSource, projected.error, signal);
+  const now = projected.ok ? projected.value : identity;
   return {
     database: runtime.database.state,
-    ...(id === undefined ? {} : { farmId: id }),
+    ...(now ? { identity: now } : {}),
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
@@ -133,15 +136,26 @@ function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string
   return faults.length > 0 ? { stuck: faults.join('; ') } : {};
 }
 
-/** Why a farm has no rows yet; `refusal` is what a database that answers has against them. */
+/** The projector looks for itself: it may have found what was not so a moment ago. */
+function refusedReplica({ replica }: FarmRuntime, source: string): FarmFindings['fault'] {
+  if (!replica?.refused) return undefined;
+  return { stalled: true, reason: replica.refused, message: `${source}: ${replica.message}` };
+}
+
+/** Why a farm has no rows, or none are written; `error` is what a database that answers has against them. */
 async function unprojected(
   { client }: Context,
   farm: Farm,
   runtime: FarmRuntime,
-  refusal: string,
+  source: string,
+  error: Fault,
   signal: AbortSignal,
 ): Promise<FarmFindings['fault']> {
-  if (runtime.database.state.reachable) return { stalled: false, reason: 'DatabaseRefuses', message: refusal };
+  const message = `${source}: ${error.message}`;
+  if (error.code === 'DatabaseForeign' || error.code === 'DatabaseBehind')
+    return { stalled: true, reason: error.code, message };
+  if (error.code === 'NotAsked') return { stalled: false, reason: 'ReplicaUnreachable', message: error.message };
+  if (runtime.database.state.reachable) return { stalled: false, reason: 'DatabaseRefuses', message };
   const { name, namespace } = farm.metadata;
   const { embedded } = farm.spec.database;
   if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return undefined;
@@ -197,15 +211,35 @@ function refusal(
   return undefined;
 }
 
-/** Migrations, rows, replica. Gives the farm's id. */
-async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<string, Fault>> {
-  const { name, namespace = 'default' } = farm.metadata;
+/** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
+async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
+  const { name, namespace = 'default', uid = '' } = farm.metadata;
   const { informers, log } = context;
-  const migration = await runtime.migrate();
-  if (migration) {
+  const found = await runtime.database.run(readIdentity);
+  if (!found.ok) return found;
+  const meta = await runtime.meta();
+  const { adopt } = farm.spec;
+  const status = identityOf(farm);
+  const decision = decideDatabase(
+    { uid, meta, servers: runtime.held(), ...(status ? { status } : {}), ...(adopt === undefined ? {} : { adopt }) },
+    found.value,
+  );
+  if (decision.is === 'Wait') return fail('NotAsked', decision.message);
+  if (decision.is === 'Refuse') {
+    runtime.refuse({ code: decision.reason, message: decision.message });
+    return fail(decision.reason, decision.message);
+  }
+  runtime.accept();
+  const begin = {
+    owner: { uid, name: keyFor(namespace, name) },
+    floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
+    takeOver: decision.is === 'Adopt',
+  };
+  const led = await migrateAndLead(runtime, found.value.led, begin);
+  if (!led.ok) {
     await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
-    log.warn({ farm: name, ...migration }, 'database not migrated');
-    return { ok: false, error: migration };
+    log.warn({ farm: name, ...led.error }, 'database not migrated, or not led');
+    return led;
   }
   const told = await tellServers(context, farm, runtime);
   if (!told.ok) {
@@ -217,21 +251,46 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     resources(kind, informer, namespace)
       .filter(ofFarm(name))
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  const adoption = decision.is === 'Adopt' ? decision.adoption : undefined;
+  if (adoption) log.warn({ name, ...adoption }, 'database adopted, as spec.adopt says');
   const projected = await project(
-    runtime.database,
+    runtime.writes,
     projectionOf({
       farm,
       stores: staying('Store', informers.stores),
       vdisks: staying('VDisk', informers.vdisks),
       pools: staying('StreamingServer', informers.pools),
     }),
+    adoption,
   );
   if (!projected.ok) {
     log.warn({ farm: name, ...projected.error }, 'farm not projected');
     return projected;
   }
-  runtime.project(projected.value.farmId);
-  return ok(projected.value.farmId);
+  const { farmId, adoptions } = projected.value;
+  runtime.project(farmId, led.value);
+  return ok({ farm: farmId, adoptions, revision: 0 });
+}
+
+/** A leader's epoch fences its migrations, too, once the database has a place for it. */
+async function migrateAndLead(runtime: FarmRuntime, led: boolean, begin: Lead): Promise<Result<number, Fault>> {
+  const before = led ? await beginToLead(runtime, begin) : undefined;
+  if (before && !before.ok) return before;
+  const migration = await runtime.migrate();
+  if (migration) return { ok: false, error: migration };
+  return before ?? beginToLead(runtime, begin);
+}
+
+/** Somebody else held the row, or took it a moment ago: the next look sees who it is. */
+async function beginToLead(runtime: FarmRuntime, begin: Lead): Promise<Result<number, Fault>> {
+  const led = await runtime.lead(begin);
+  return !led.ok && led.error.code === 'Conflict' ? fail('Fenced', led.error.message) : led;
+}
+
+/** What the status remembers; META alone knows of revisions. */
+function identityOf({ status }: Farm): Identity | undefined {
+  const { farmID, adoptions = 0 } = status?.database ?? {};
+  return farmID === undefined ? undefined : { farm: farmID, adoptions, revision: 0 };
 }
 
 /** What servers log in as, kept where it is found again while the database is away. The next look makes the runtime anew with it. */
@@ -250,10 +309,10 @@ async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime
 async function knownDevices(runtime: FarmRuntime): Promise<{ knownDevices?: number }> {
   const last = counted.get(runtime);
   if (last && performance.now() - last.at < COUNT_EVERY_MS) return { knownDevices: last.known };
-  const devices = await listDevices(runtime.database);
-  if (!devices.ok) return last ? { knownDevices: last.known } : {};
-  counted.set(runtime, { at: performance.now(), known: devices.value.length });
-  return { knownDevices: devices.value.length };
+  const devices = await runtime.countDevices();
+  if (devices === undefined) return last ? { knownDevices: last.known } : {};
+  counted.set(runtime, { at: performance.now(), known: devices });
+  return { knownDevices: devices };
 }
 
 /** An Event when the database goes and when it returns. */
@@ -265,9 +324,10 @@ function tell(
 ): void {
   const [before, after] = [farm.status?.database?.state, status.database?.state];
   if (before === after || before === undefined || after === undefined) return;
+  const why = status.conditions?.find(({ type }) => type === 'DatabaseReachable')?.reason;
   record(object, {
     type: after === 'Reachable' ? 'Normal' : 'Warning',
-    reason: after === 'Reachable' ? 'DatabaseAnswers' : 'DatabaseUnreachable',
+    reason: why ?? 'DatabaseUnreachable',
     action: 'Reconcile',
     note: status.database?.message ?? 'the farm database answers again',
   });

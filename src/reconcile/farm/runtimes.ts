@@ -7,12 +7,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ControlClient, type ControlIdentity, controlClient } from '../../control/client.ts';
 import type { ServerStatus } from '../../control/status.ts';
 import { type Answer, connect, type Database } from '../../database/connection.ts';
+import { countDevices } from '../../database/devices.ts';
+import type { DatabaseFault } from '../../database/fault.ts';
+import { fencedBy, type Lead, lead, type Owner, release } from '../../database/identity.ts';
 import { migrate } from '../../database/migrate.ts';
 import { snapshot } from '../../database/project.ts';
 import { ensureServerAccess, type ServerAccess } from '../../database/roles.ts';
 import { sessionCounts } from '../../database/servers.ts';
-import type { Fault } from '../../kit/result.ts';
+import type { Identity } from '../../farm/identity.ts';
+import { type Fault, fail, ok } from '../../kit/result.ts';
 import { FOLLOWER_USER } from '../../replica/config.ts';
+import type { Meta } from '../../replica/layout.ts';
+import { readMeta } from '../../replica/link.ts';
 import { type Projector, type ReplicaHealth, startProjector } from '../../replica/projector.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { KeyPair } from '../certificates.ts';
@@ -72,7 +78,10 @@ const CHECK_EVERY_MS = 30_000;
 const FENCED_PAUSE_MS = 20_000;
 
 export class FarmRuntime {
+  /** To ask whose it is, and to read what is proven to be the farm's. */
   readonly database: Database;
+  /** The same for all that this operator writes: refused where the database is not the farm's, fenced where another leader leads. */
+  readonly writes: Database;
   readonly inputs: Infrastructure;
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
@@ -84,10 +93,16 @@ export class FarmRuntime {
   #asked = false;
   #views: ReadonlyMap<string, ServerView> = new Map();
   #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
-  #projector: { readonly farmId: string; readonly projector: Projector } | undefined;
+  #projector: { readonly farmId: string; readonly epoch: number; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
   #access: Answer<ServerAccess> | undefined;
   #excess: string | undefined;
+  /** Of this leadership; absent: it has not begun. */
+  #epoch: number | undefined;
+  #owner: Owner | undefined;
+  #fenced: { readonly by: number; readonly untilMs: number } | undefined;
+  /** Why the database is not the farm's, and what the replica was like when that was found. */
+  #refusal: { readonly fault: DatabaseFault; readonly replica: ReplicaHealth } | undefined;
 
   /** `before`: the runtime that this one replaces, whose answers hold until servers were asked again. */
   constructor(inputs: Infrastructure, database: Database, log: Logger, before?: FarmRuntime) {
@@ -98,14 +113,84 @@ export class FarmRuntime {
     }
     this.inputs = inputs;
     this.database = database;
+    this.writes = {
+      get state() {
+        return database.state;
+      },
+      onState: (callback) => database.onState(callback),
+      run: (work) => this.#write(work),
+      close: () => database.close(),
+    };
     this.#log = log;
     this.#control = controlClient(inputs.identity);
     this.#polling = this.#poll();
   }
 
+  async #write<T>(work: Parameters<typeof this.database.run<T>>[0]): Answer<T> {
+    if (this.#refusal) return { ok: false, error: this.#refusal.fault };
+    const done = await fencedBy(this.database, this.#epoch ?? 0).run(work);
+    if (!done.ok && done.error.code === 'Fenced' && this.#epoch !== undefined) this.#fence(this.#epoch);
+    return done;
+  }
+
+  /** Begins to lead, once; again after it was fenced, when it is sure to lead still. */
+  async lead(request: Lead): Answer<number> {
+    if (this.#epoch !== undefined && !request.takeOver) return ok(this.#epoch);
+    if (this.#fenced && performance.now() < this.#fenced.untilMs)
+      return fail(
+        'Fenced',
+        `a leader of epoch ${this.#fenced.by} or later wrote: this one waits until it is sure to lead`,
+      );
+    const led = await lead(this.database, { ...request, floor: Math.max(request.floor, this.#fenced?.by ?? 0) });
+    if (!led.ok) return led;
+    this.#epoch = led.value;
+    this.#owner = request.owner;
+    return led;
+  }
+
+  #fence(by: number): void {
+    this.#epoch = undefined;
+    this.#fenced = { by, untilMs: performance.now() + FENCED_PAUSE_MS };
+  }
+
+  /** What the primary holds; `Unread` while it does not answer, and while the projector writes it and needs no reading. */
+  async meta(): Promise<Meta | 'Unread' | undefined> {
+    const state = this.#projector?.projector.health.state;
+    if (state === 'InSync' || state === 'Lagging') return 'Unread';
+    const read = await readMeta(this.inputs.redisUrl);
+    return read.ok ? read.value : 'Unread';
+  }
+
+  /** The farms that servers hold, as far as they say so. */
+  held(): readonly Identity[] | 'Asking' {
+    if (!this.#asked) return 'Asking';
+    return [...this.#views.values()].flatMap(({ status }) => status?.farm ?? []);
+  }
+
+  /** The database is not the farm's: nothing of it is used, and nothing is written to it or from it. */
+  refuse(fault: DatabaseFault): void {
+    const { followers = 0, lastChange = Date.now(), state } = this.replica ?? {};
+    const since = state === 'Stale' ? lastChange : Date.now();
+    this.#refusal = { fault, replica: { state: 'Stale', followers, lastChange: since, message: fault.message } };
+    void this.#projector?.projector.close();
+    this.#projector = undefined;
+    this.#migrated = undefined;
+    this.#epoch = undefined;
+    this.#rows = undefined;
+  }
+
+  get refused(): boolean {
+    return this.#refusal !== undefined;
+  }
+
+  /** It is. */
+  accept(): void {
+    this.#refusal = undefined;
+  }
+
   /** Once; again after it failed. */
   migrate(): Promise<Fault | undefined> {
-    this.#migrated ??= migrate(this.inputs.databaseUri).then((answer) => {
+    this.#migrated ??= migrate(this.inputs.databaseUri, undefined, this.#epoch ?? 0).then((answer) => {
       if (answer.ok) return undefined;
       this.#migrated = undefined;
       return answer.error;
@@ -137,7 +222,14 @@ export class FarmRuntime {
     return this.#rows.answer;
   }
 
+  /** Undefined while the database is away, or not the farm's. */
+  async countDevices(): Promise<number | undefined> {
+    const counted = this.#refusal ? undefined : await countDevices(this.database);
+    return counted?.ok ? counted.value : undefined;
+  }
+
   async #readRows(): Promise<FarmRows | undefined> {
+    if (this.#refusal) return undefined;
     const [rows, streaming] = await Promise.all([snapshot(this.database), sessionCounts(this.database)]);
     if (!rows.ok || !rows.value || !streaming.ok) return undefined;
     const recorded = new Map<string, Map<number, string>>();
@@ -149,17 +241,10 @@ export class FarmRuntime {
     return { servers: rows.value.servers, recorded, streaming: streaming.value };
   }
 
-  /**
-   * Starts the projector once the farm's id is known. The wall clock is the epoch of leadership; one that was fenced by a later epoch, of a
-   * former leader whose clock was ahead, goes beyond it once it is sure to lead still.
-   */
-  project(farmId: string): void {
-    if (this.#projector?.farmId === farmId) return;
+  /** Keeps the replica at the state of this farm's database, for this leadership. */
+  project(farmId: string, epoch: number): void {
+    if (this.#projector?.farmId === farmId && this.#projector.epoch === epoch) return;
     void this.#projector?.projector.close();
-    this.#startProjector(farmId, Date.now());
-  }
-
-  #startProjector(farmId: string, epoch: number): void {
     const projector = startProjector({
       database: this.database,
       redis: this.inputs.redisUrl,
@@ -168,17 +253,19 @@ export class FarmRuntime {
       ...(this.inputs.primary ? { followerUser: FOLLOWER_USER } : {}),
       log: this.#log,
     });
-    this.#projector = { farmId, projector };
-    void projector.done.then(async ({ fencedBy }) => {
-      if (fencedBy === undefined) return;
-      await delay(FENCED_PAUSE_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
-      if (this.#stop.signal.aborted || this.#projector?.projector !== projector) return;
-      this.#startProjector(farmId, Math.max(Date.now(), fencedBy + 1));
+    this.#projector = { farmId, epoch, projector };
+    void projector.done.then(({ fencedBy: by }) => {
+      if (by !== undefined && this.#epoch === epoch) this.#fence(by);
     });
   }
 
   get replica(): ReplicaHealth | undefined {
-    return this.#projector?.projector.health;
+    return this.#refusal?.replica ?? this.#projector?.projector.health;
+  }
+
+  /** The Farm was deleted: its database is free for the next one of its name. */
+  async release(): Promise<void> {
+    if (this.#owner && !this.#refusal) await release(this.database, this.#owner);
   }
 
   /** The servers to ask from now on. */
@@ -251,9 +338,10 @@ export class FarmRuntimes {
     return made;
   }
 
-  async end(key: string): Promise<void> {
+  async end(key: string, deleted = false): Promise<void> {
     const known = this.#byKey.get(key);
     this.#byKey.delete(key);
+    if (deleted) await known?.release();
     await known?.close();
   }
 

@@ -1,5 +1,6 @@
 /** The status of a Farm from what was found. Pure: the same findings give the same status, so that a settled farm writes nothing. */
 import type { DatabaseState } from '../../database/connection.ts';
+import type { Identity, IdentityReason } from '../../farm/identity.ts';
 import type { ReplicaHealth } from '../../replica/projector.ts';
 import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
@@ -8,8 +9,8 @@ import type { ServerView } from './runtimes.ts';
 
 export interface FarmFindings {
   readonly database: DatabaseState;
-  /** Kept from before while the database is away. */
-  readonly farmId?: string;
+  /** Kept from before while the database is away, or is not the farm's. */
+  readonly identity?: Identity;
   /** Where the database comes from, for messages: `Secret farm-db, key uri`. */
   readonly databaseSource: string;
   /** Why servers have more rights in the database than they need. */
@@ -28,20 +29,25 @@ const streams = ({ reachable, status }: ServerView): boolean => reachable && sta
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNullable<Farm['status']> {
-  const { database, replica, servers, knownDevices, farmId } = findings;
+  const { replica, servers, knownDevices, identity } = findings;
+  const database = databaseOfFarm(findings, farm, now);
   const ready = servers.filter(streams);
   const before = farm.status;
   return {
     observedGeneration: farm.metadata.generation ?? 0,
     conditions: conditionsOf(
       before?.conditions ?? [],
-      { ...verdict(farm, findings, ready.length), claims: claims(findings), generation: farm.metadata.generation ?? 0 },
+      {
+        ...verdict(farm, findings, ready.length),
+        claims: claims(findings, database),
+        generation: farm.metadata.generation ?? 0,
+      },
       now,
     ),
     database: {
       state: database.reachable ? 'Reachable' : 'Unreachable',
       kind: farm.spec.database.embedded ? 'Embedded' : 'External',
-      ...(farmId === undefined ? {} : { farmID: farmId }),
+      ...(identity ? { farmID: identity.farm, adoptions: identity.adoptions } : {}),
       ...(database.reachable ? {} : { offlineSince: time(database.since), message: database.fault.message }),
     },
     ...(replica
@@ -71,6 +77,22 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
   };
 }
 
+/** One that answers and is not the farm's is no database of this farm: the farm's own is away, since that was found. */
+function databaseOfFarm({ database, fault }: FarmFindings, { status }: Farm, now: Date): DatabaseState {
+  if (!database.reachable || !isIdentityFault(fault)) return database;
+  const told = Date.parse(status?.database?.offlineSince ?? '');
+  return {
+    reachable: false,
+    since: Number.isNaN(told) ? now.getTime() : told,
+    fault: { code: fault.reason, message: fault.message },
+  };
+}
+
+const isIdentityFault = (
+  fault: FarmFindings['fault'],
+): fault is { stalled: boolean; reason: IdentityReason; message: string } =>
+  fault?.reason === 'DatabaseForeign' || fault?.reason === 'DatabaseBehind';
+
 function siteStatus(name: string, servers: readonly ServerView[]) {
   const hashes = [...new Set(servers.flatMap(({ status }) => status?.bootstrapHash ?? []))];
   const [hash] = hashes;
@@ -90,8 +112,10 @@ function verdict(
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) {
-    const { reason, message } = fault;
-    return { verdict: fault.stalled ? { kind: 'stalled', reason, message } : { kind: 'reconciling', reason, message } };
+    const { stalled, reason, message } = fault;
+    if (stalled) return { verdict: { kind: 'stalled', reason, message } };
+    const both = [message, stuck].filter(Boolean).join('; ');
+    return { verdict: { kind: 'reconciling', reason: stuck === undefined ? reason : 'PodFaulty', message: both } };
   }
   const serving = `${ready} of ${servers.length} servers stream`;
   const reason = stuck === undefined ? 'DatabaseUnreachable' : 'PodFaulty';
@@ -116,7 +140,11 @@ const REPLICA_REASONS = {
   Offline: 'DatabaseUnreachable',
 } as const satisfies Record<ReplicaHealth['state'], Reason>;
 
-function claims({ database, databaseSource, excess, replica }: FarmFindings): Omit<Claim, 'observedGeneration'>[] {
+function claims(
+  { databaseSource, excess, replica, fault }: FarmFindings,
+  database: DatabaseState,
+): Omit<Claim, 'observedGeneration'>[] {
+  const foreign = isIdentityFault(fault) ? fault.reason : undefined;
   const refused = !database.reachable && database.fault.code === 'AuthenticationFailed';
   return [
     database.reachable
@@ -129,14 +157,14 @@ function claims({ database, databaseSource, excess, replica }: FarmFindings): Om
       : {
           type: 'DatabaseReachable',
           status: 'False',
-          reason: refused ? 'DatabaseRefused' : 'DatabaseUnreachable',
+          reason: foreign ?? (refused ? 'DatabaseRefused' : 'DatabaseUnreachable'),
           message: refused ? `${database.fault.message}: correct ${databaseSource}` : database.fault.message,
         },
     replica
       ? {
           type: 'ReplicaInSync',
           status: replica.state === 'InSync' ? 'True' : 'False',
-          reason: REPLICA_REASONS[replica.state],
+          reason: foreign ?? REPLICA_REASONS[replica.state],
           message: replica.message || 'the replica holds what the database holds',
         }
       : { type: 'ReplicaInSync', status: 'Unknown', reason: 'Progressing', message: 'the replica is being made' },

@@ -141,7 +141,7 @@ export async function forgetServers(
       const secret = await client.delete(target, { signal });
       if (!secret.ok && secret.error.code !== 'NotFound') return false;
     }
-    if (!(await unregisterServer(runtime.database, name)).ok) return false;
+    if (!(await unregisterServer(runtime.writes, name)).ok) return false;
   }
   return gone !== undefined && gone.length <= MAX_FORGOTTEN;
 }

@@ -24,7 +24,7 @@ export const vdiskChild: Child<'VDisk'> = {
     const findings = await look(context, vdisk, runtime);
     const versions = judge(vdisk, findings);
     for (const { number, content } of versions)
-      if (runtime && content && !findings.fault) await setVersionContent(runtime.database, name, number, content);
+      if (runtime && content && !findings.fault) await setVersionContent(runtime.writes, name, number, content);
     return {
       status: vdiskStatus(vdisk, findings, versions, new Date()),
       tell: (status) => tell(context, object, vdisk, status),

@@ -5,14 +5,18 @@ import { connect, type Database } from '../../database/connection.ts';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { type Journal, openJournal } from '../../replica/journal.ts';
+import { type FarmReplica, openReplica } from '../../replica/reader.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { chooseAddress, type NodeAddress, type ServerConfig } from './config.ts';
+import { type ServerIdentity, serverIdentity } from './identity.ts';
 import { Keys, readKeys } from './keys.ts';
 
 export interface Parts {
   readonly config: ServerConfig;
   readonly node: NodeAddress;
   readonly keys: Keys;
+  readonly replica: FarmReplica;
+  readonly identity: ServerIdentity;
   readonly database: Database;
   readonly journal: Journal;
   readonly log: Logger;
@@ -25,13 +29,28 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
   if (!ring.ok) return ring;
   const uri = readText(config.databaseUriFile);
   if (!uri.ok) return uri;
-  const database = connect({ uri: uri.value, applicationName: `bootfarm server ${config.name}` });
-  if (!database.ok) return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
   mkdirSync(config.stateDirectory, { recursive: true });
   const journal = await openJournal(join(config.stateDirectory, 'journal'));
   if (!journal.ok) return journal;
+  const replica = openReplica({ socketPath: config.replicaSocket });
+  const identity = serverIdentity(replica, config.stateDirectory, log);
+  const applicationName = `bootfarm server ${config.name}`;
+  const database = connect({ uri: uri.value, applicationName, prove: identity.prove });
+  if (!database.ok) {
+    await replica.close(); // or the process would not end
+    return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
+  }
   const keys = new Keys(config.keysDirectory, ring.value);
-  return ok({ config, node: node.value, keys, database: database.value, journal: journal.value, log });
+  return ok({
+    config,
+    node: node.value,
+    keys,
+    replica,
+    identity,
+    database: database.value,
+    journal: journal.value,
+    log,
+  });
 }
 
 function readText(path: string): Result<string, Fault<'FileUnreadable'>> {

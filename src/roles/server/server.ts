@@ -7,7 +7,6 @@ import { databaseData } from '../../database/data.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
-import { openReplica } from '../../replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../replica/sessions.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
@@ -60,9 +59,8 @@ export class FarmServer {
   #told: { readonly stream: StreamServer; readonly version: number } | undefined;
 
   constructor(parts: Parts) {
-    const { config, database, journal, log } = parts;
+    const { config, replica, database, journal, log } = parts;
     this.#parts = parts;
-    const replica = openReplica({ socketPath: config.replicaSocket });
     this.#data = firstWhole(replica, databaseData(database));
     this.#view = new FarmView(this.#data, log);
     this.#copies = new Copies({
@@ -175,7 +173,7 @@ export class FarmServer {
   }
 
   #facts(): StatusFacts {
-    const { config, node } = this.#parts;
+    const { config, node, database, identity } = this.#parts;
     return {
       config,
       node,
@@ -184,6 +182,8 @@ export class FarmServer {
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
+      database: database.state,
+      held: identity.held,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
       advisories: this.#advisories(),
@@ -195,7 +195,11 @@ export class FarmServer {
   #advisories(): readonly ServerFault[] {
     const { peers, stream } = this.#listeners;
     const buffers = stream.value?.bufferFault;
-    const found = [peers.value?.clockFault(), buffers && { ...buffers, advisory: true }, ...this.#names.faults];
+    const found: (ServerFault | undefined)[] = [
+      peers.value?.clockFault(),
+      buffers && { ...buffers, advisory: true },
+      ...this.#names.faults,
+    ];
     return found.flatMap((fault) => fault ?? []);
   }
 

@@ -14,6 +14,8 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   streaming: true,
   snapshot: aSnapshot(),
   dataFault: undefined,
+  database: { reachable: true, since: 0 },
+  held: undefined,
   listenerFaults: [],
   journalEntries: 0,
   advisories: [],
@@ -24,9 +26,10 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
 const site = (boot: Partial<Boot>) => aSnapshot({ sites: [{ name: 'default', boot: aBoot(boot) }] });
 const taken = { code: 'PortTaken', message: 'UDP port 69 is taken' };
 const skewed = { code: 'ClockSkew', advisory: true, message: 'the clock of server node-a is 7.0 s behind' } as const;
+const foreign = { code: 'DatabaseForeign', message: 'the database is that of farm b' } as const;
 const notLoaded = { code: 'NotLoaded', message: 'the replica holds no farm yet' } as const;
 
-test.each([
+test.each<{ what: string; more: Partial<StatusFacts>; state: string; faults: object[] }>([
   { what: 'streams', more: {}, state: 'Streaming', faults: [] },
   { what: 'starts', more: { streaming: false }, state: 'Starting', faults: [] },
   {
@@ -43,6 +46,18 @@ test.each([
   },
   { what: 'lives on its last snapshot', more: { dataFault: notLoaded }, state: 'Streaming', faults: [] },
   { what: 'has a wrong clock', more: { advisories: [skewed] }, state: 'Streaming', faults: [skewed] },
+  {
+    what: 'meets a database that is not the farm’s',
+    more: { database: { reachable: false, since: 0, fault: foreign } },
+    state: 'Streaming',
+    faults: [{ ...foreign, advisory: true }],
+  },
+  {
+    what: 'meets no database',
+    more: { database: { reachable: false, since: 0, fault: { code: 'Unreachable', message: '' } } },
+    state: 'Streaming',
+    faults: [],
+  },
   { what: 'lacks a port', more: { listenerFaults: [taken] }, state: 'Streaming', faults: [taken] },
 ])('a server that $what says so', ({ more, state, faults }) => {
   expect(serverStatus(facts(more))).toMatchObject({ state, faults });

@@ -1,8 +1,10 @@
 /** What a server says of itself: its status to the operator, and what it still lacks to the kubelet. */
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault, ServerStatus } from '../../control/status.ts';
+import type { DatabaseState } from '../../database/connection.ts';
 import { bootstrapHash, bootstrapOf } from '../../farm/bootstrap.ts';
 import type { FarmDataFault } from '../../farm/data.ts';
+import type { Identity } from '../../farm/identity.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import type { Fault } from '../../kit/result.ts';
 import { bootFileNames } from './bootfiles.ts';
@@ -21,6 +23,9 @@ export interface StatusFacts {
   readonly snapshot: FarmSnapshot | undefined;
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
+  readonly database: DatabaseState;
+  /** The farm that this server's own replica holds. */
+  readonly held: Identity | undefined;
   readonly listenerFaults: readonly Fault[];
   readonly journalEntries: number;
   /** Other faults that the server serves on with. */
@@ -30,9 +35,9 @@ export interface StatusFacts {
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, journalEntries, advisories, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, held, journalEntries, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
-  const differs = httpPortFault(snapshot, config);
+  const own = [httpPortFault(snapshot, config), identityFault(facts.database)].filter((fault) => fault !== undefined);
   return {
     name: config.name,
     instance,
@@ -47,10 +52,18 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...advisories],
+    ...(held ? { farm: { farm: held.farm, adoptions: held.adoptions, revision: held.revision } } : {}),
+    faults: [...servingFaults(facts), ...own, ...facts.advisories],
     stores,
     copies,
   };
+}
+
+/** The server serves on from its replica. That a database is away is the operator's to say; that one is not the farm's, each server sees. */
+function identityFault(database: DatabaseState): ServerFault | undefined {
+  if (database.reachable) return undefined;
+  const { code, message } = database.fault;
+  return code === 'DatabaseForeign' || code === 'DatabaseBehind' ? { code, message, advisory: true } : undefined;
 }
 
 /** Those that keep devices from being served. */

@@ -1,0 +1,115 @@
+/**
+ * Whose database is this? Pure: decided from all that remembers the farm, before anything is written.
+ *
+ * A person decides by `spec.adopt`: `FARM@NUMBER`, the farm that goes on and the number of the adoption, one above all before it. So the word
+ * fits one case: left in git, it permits nothing the next time, whatever was lost meanwhile.
+ */
+import type { FoundDatabase } from '../../database/identity.ts';
+import type { Adoption } from '../../database/project.ts';
+import {
+  describeKinship,
+  type Identity,
+  type IdentityReason,
+  identityMark,
+  judgeDatabase,
+  reasonOf,
+} from '../../farm/identity.ts';
+
+export interface Known {
+  /** `metadata.uid` of the Farm. */
+  readonly uid: string;
+  /** What its status says. */
+  readonly status?: Identity;
+  /** META of the primary; `Unread`: it does not answer, or needs no reading because the projector writes it. */
+  readonly meta: Identity | 'Unread' | undefined;
+  /** What servers that answer say of their own followers; `Asking`: not all were asked. */
+  readonly servers: readonly Identity[] | 'Asking';
+  /** `spec.adopt` */
+  readonly adopt?: string;
+}
+
+export type Decision =
+  /** It is this farm's. */
+  | { readonly is: 'Ours' }
+  /** It is empty, and nobody remembers a farm. */
+  | { readonly is: 'New' }
+  /** A person said so. Its revision is above that of all that it replaces. */
+  | { readonly is: 'Adopt'; readonly adoption: Adoption }
+  | { readonly is: 'Wait'; readonly message: string }
+  | { readonly is: 'Refuse'; readonly reason: IdentityReason; readonly message: string };
+
+interface Holder {
+  readonly name: string;
+  readonly identity: Identity;
+}
+
+export function decideDatabase(known: Known, found: FoundDatabase): Decision {
+  const holders = holdersOf(known);
+  if (holders.length === 0 && found.owner === undefined && isUnread(known)) return WAIT;
+  const problem = problemOf(known, holders, found);
+  if (problem === undefined) {
+    if (found.farm !== undefined) return { is: 'Ours' };
+    return isUnread(known) ? WAIT : { is: 'New' };
+  }
+  const farm = found.farm ?? holders[0]?.identity.farm;
+  if (farm === undefined) return { is: 'Refuse', ...problem };
+  const all = holders.map(({ identity }) => identity);
+  const adoptions = 1 + Math.max(found.adoptions, ...all.map((identity) => identity.adoptions));
+  const word = identityMark({ farm, adoptions });
+  const revision = 1 + Math.max(found.revision, ...all.map((identity) => identity.revision));
+  if (known.adopt === word)
+    return { is: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
+  return { is: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
+}
+
+/** Somebody was not heard yet who may remember a farm. */
+const isUnread = ({ meta, servers }: Known): boolean => meta === 'Unread' || servers === 'Asking';
+
+const WAIT: Decision = {
+  is: 'Wait',
+  message: 'nothing is written before the replica, and each server, has said whether it holds a farm already',
+};
+
+/** A server's follower counts only where nobody nearer remembers: it may be one that was away for long. */
+function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
+  const near: Holder[] = [];
+  if (status) near.push({ name: 'this Farm', identity: status });
+  if (meta && meta !== 'Unread') near.push({ name: 'the replica', identity: meta });
+  if (near.length > 0 || servers === 'Asking') return near;
+  return servers.map((identity) => ({ name: 'the replica of a server', identity }));
+}
+
+interface Problem {
+  readonly reason: IdentityReason;
+  readonly message: string;
+}
+
+function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabase): Problem | undefined {
+  for (const { name, identity } of holders) {
+    const kinship = judgeDatabase(identity, found);
+    if (kinship !== 'Same')
+      return { reason: reasonOf(kinship), message: describeKinship(kinship, name, identity, found) };
+  }
+  const foreign = (message: string): Problem => ({ reason: 'DatabaseForeign', message });
+  if (found.owner && found.owner.uid !== known.uid)
+    return foreign(
+      `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}`,
+    );
+  if (holders.length > 0) return undefined;
+  if (found.farm !== undefined && !found.owner)
+    return foreign(`the database is that of farm ${found.farm}, and nothing says that this Farm is that farm`);
+  if (found.farm === undefined && known.adopt !== undefined)
+    return foreign(
+      `spec.adopt is ${known.adopt}, and the database holds no farm: restore that farm's database, or take spec.adopt out to begin a new farm`,
+    );
+  return undefined;
+}
+
+function waysOut({ adopt }: Known, word: string, found: FoundDatabase): string {
+  const used = adopt === undefined ? '' : ` (it is ${adopt}, which was said of another case)`;
+  const lost =
+    found.farm === undefined
+      ? 'to begin again with this empty one, without its devices,'
+      : 'to go on with this one as it is,';
+  return `Nothing is written, servers serve on from what they hold. Either bring back the right database, by its uri or from a backup; or, ${lost} set spec.adopt to ${word}${used}`;
+}
