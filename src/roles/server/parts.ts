@@ -29,9 +29,8 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
   if (!database.ok) return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
   mkdirSync(config.stateDirectory, { recursive: true });
   const journal = await openJournal(join(config.stateDirectory, 'journal'));
-  if (!journal.ok) return journal;
   const keys = new Keys(config.keysDirectory, ring.value);
-  return ok({ config, node: node.value, keys, database: database.value, journal: journal.value, log });
+  return ok({ config, node: node.value, keys, database: database.value, journal, log });
 }
 
 function readText(path: string): Result<string, Fault<'FileUnreadable'>> {

@@ -1,6 +1,7 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
 import type { PeerLoad } from '../../control/peer.ts';
+import type { ServerFault } from '../../control/status.ts';
 import { databaseData } from '../../database/data.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
@@ -67,7 +68,13 @@ export class FarmServer {
       log,
     });
     this.#disks = new Disks(async (entries) => this.#listeners.stream.value?.setDisks(entries), log);
-    this.#sessions = sessionWriter({ database, journal, server: config.name, log });
+    this.#sessions = sessionWriter({
+      database,
+      journal,
+      server: config.name,
+      current: () => this.#rows.current(),
+      log,
+    });
     this.#rows = new SessionRows(this.#sessions, config.name);
     const logins = new Logins({
       self: () => this.#self(),
@@ -98,7 +105,7 @@ export class FarmServer {
     const { config, node, database, log } = this.#parts;
     const { telemetry, control, peers } = this.#listeners;
     await Promise.all([telemetry.want(true), control.want(true), peers.want(true)]);
-    this.#registration = new Registration(database, this.#row(), log);
+    this.#registration = new Registration(database, this.#row(), () => this.#sessions.tellAll(), log);
     this.#view.onSnapshot((snapshot) => {
       if (!this.#draining) wantProtocols(this.#listeners, snapshot, config.site);
       void this.#copies.look();
@@ -178,9 +185,16 @@ export class FarmServer {
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
+      advisories: this.#advisories(),
       stores: this.#copies.stores,
       copies: this.#copies.reports,
     };
+  }
+
+  /** What a person must know, and no device notices. */
+  #advisories(): readonly ServerFault[] {
+    const faults = [this.#sessions.fault];
+    return faults.flatMap((fault) => (fault ? [{ ...fault, advisory: true as const }] : []));
   }
 
   #tick(): void {

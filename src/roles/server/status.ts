@@ -23,12 +23,14 @@ export interface StatusFacts {
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
   readonly journalEntries: number;
+  /** Other faults that the server serves on with. */
+  readonly advisories: readonly ServerFault[];
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, journalEntries, advisories, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
   const differs = httpPortFault(snapshot, config);
   return {
@@ -45,7 +47,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...advisories],
     stores,
     copies,
   };
