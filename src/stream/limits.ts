@@ -52,3 +52,6 @@ export const TICK_MS = 100;
 
 /** What a client is told to wait when a limit here is met. */
 export const BUSY_RETRY_MS = 1_000;
+
+/** What a device is told to wait whose right to stream ended: a person may give it back at any time. */
+export const REFUSED_RETRY_MS = 5_000;

@@ -5,7 +5,7 @@ import type { Peer } from './cookie.ts';
 import { loginKeys, makeShare, sign } from './keys.ts';
 import { BUSY_RETRY_MS, MAX_SERVERS } from './limits.ts';
 import { decode, encode, type Login, type Mode, type Refusal, type ServerEntry } from './packet.ts';
-import type { PendingLogin } from './session.ts';
+import { type PendingLogin, refusedDevice } from './session.ts';
 import type { Sip } from './siphash.ts';
 
 export interface LoginRequest {
@@ -40,6 +40,8 @@ export interface LoginPort {
   readonly mode: Mode;
   readonly wallMs: () => number;
   readonly draining: () => boolean;
+  /** A device whose right to stream ended: its ticket is not renewed. */
+  readonly refused: (device: string) => boolean;
   readonly decide: (request: LoginRequest) => Promise<LoginAnswer>;
 }
 
@@ -80,6 +82,10 @@ async function decide(port: LoginPort, packet: Login, from: Peer): Promise<Decid
       retryAfterMs: 0,
       text: `the token is of site ${site}, this server of ${port.site}`,
     };
+  if (packet.renew && port.refused(device)) {
+    const [code, retryAfterMs, text] = refusedDevice(device);
+    return { kind: 'refuse', code, retryAfterMs, text };
+  }
   if (port.draining()) return { kind: 'refuse', code: 'Draining', retryAfterMs: 0, text: 'this server is leaving' };
   try {
     const answer = await port.decide({ token, renew: packet.renew, redirected: packet.redirected, from, now });

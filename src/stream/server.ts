@@ -94,7 +94,15 @@ export class StreamServer {
   constructor(options: StreamServerOptions) {
     this.#options = options;
     const { ring, site, mode } = options;
-    this.#settings = { ring: ring(), disks: [], servers: [], listVersion: 0, state: 'Streaming', loadPercent: 0 };
+    this.#settings = {
+      ring: ring(),
+      disks: [],
+      servers: [],
+      listVersion: 0,
+      state: 'Streaming',
+      loadPercent: 0,
+      refused: new Set(),
+    };
     this.#login = {
       sip: siphash,
       ring,
@@ -102,6 +110,7 @@ export class StreamServer {
       mode,
       wallMs: Date.now,
       draining: () => this.#settings.state === 'Draining',
+      refused: (device) => this.#settings.refused.has(device),
       decide: options.login,
     };
   }
@@ -175,6 +184,14 @@ export class StreamServer {
   /** The servers of the site, as LIST says them; `listVersion` grows with each change. */
   setServers(listVersion: number, servers: readonly ServerEntry[]): Promise<void> {
     return this.#set({ listVersion, servers });
+  }
+
+  /**
+   * Devices that may not read any more: their READs and PINGs are answered by Revoked, their ATTACHes and renewals by REFUSE. Replaces the last
+   * call's. A first login stays the role's decision. Resolves when no thread reads for them.
+   */
+  setRefused(devices: ReadonlySet<string>): Promise<void> {
+    return this.#set({ refused: new Set(devices) });
   }
 
   /** What PONG says of the server. */

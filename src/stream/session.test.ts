@@ -33,6 +33,7 @@ function aShard(): Shard {
       listVersion: 1,
       state: 'Streaming',
       loadPercent: 0,
+      refused: new Set(),
     },
     { sip: siphash, random: randomBytes, counters: makeCounters(), wallMs: () => WALL },
   );

@@ -14,6 +14,7 @@ import {
   MAX_PENDING_READS,
   MAX_SESSIONS,
   MOVE_EVERY_MS,
+  REFUSED_RETRY_MS,
   SILENT_MS,
   UNKNOWNS_PER_SECOND,
 } from './limits.ts';
@@ -54,6 +55,8 @@ export interface Settings {
   readonly listVersion: number;
   readonly state: ServerState;
   readonly loadPercent: number;
+  /** Devices whose right to read ended while they stream. */
+  readonly refused: ReadonlySet<string>;
 }
 
 /** What never changes while a server runs. */
@@ -96,6 +99,8 @@ export interface Session {
   readonly attached: Buffer;
   readonly window: ReplayWindow;
   role: Role;
+  /** Its device is among the refused ones: a field, so that the fast path looks at nothing else. */
+  refused: boolean;
   seenMs: number;
   /** The last packet number sent. */
   sent: number;
@@ -256,6 +261,13 @@ function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, nowMs: 
   return [...gone, { kind: 'send', to: from, bytes: session.attached }, event(shard, session, 'attached')];
 }
 
+/** To ATTACH and to a renewal. It may be lifted at any time, so the device may come back. */
+export const refusedDevice = (device: string): [Refusal, number, string] => [
+  'UnknownDevice',
+  REFUSED_RETRY_MS,
+  `${device} may not stream any more: it or its vDisk was disabled or removed`,
+];
+
 /** Why this server does not take the session, in order. Nothing here is about pace: a device that lost its server is never made to wait. */
 function refusalOf(
   shard: Shard,
@@ -265,6 +277,7 @@ function refusalOf(
 ): [Refusal, number, string] | undefined {
   const disk = shard.disks.get(refKey(ticket));
   const name = `${ticket.vdisk} version ${ticket.version}`;
+  if (shard.settings.refused.has(ticket.device)) return refusedDevice(ticket.device);
   if (ticket.site !== shard.site)
     return ['TicketInvalid', 0, `the ticket is of site ${ticket.site}, this server of ${shard.site}`];
   if (!disk) return ['NoCopy', BUSY_RETRY_MS, `this server has no up-to-date copy of ${name}`];
@@ -310,6 +323,7 @@ function open(shard: Shard, packet: Attach, ticket: Ticket, sessionKey: Buffer, 
     attached,
     window: new ReplayWindow(),
     role: packet.role,
+    refused: false,
     seenMs: nowMs,
     sent: 1,
   };
@@ -342,6 +356,8 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
   if (!verify(shard.sip, session.keys.clientTag, bytes)) return drop(shard, 'dropWrongTag');
   if (!session.window.accept(packet.number)) return drop(shard, 'dropReplayed');
   session.seenMs = nowMs;
+  if (session.refused && (packet.type === 'READ' || packet.type === 'PING'))
+    return [readError(shard, session, packet.number, 'Revoked')];
   switch (packet.type) {
     case 'READ':
       return [
@@ -392,10 +408,10 @@ function list(shard: Shard, session: Session): Effect {
   return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers }));
 }
 
-/** The disk of the session, if it is served still and the range lies within it. */
+/** The disk of the session, if it is served still, to this device, and the range lies within it. */
 export function readable(shard: Shard, session: Session, offset: number, length: number): ServedDisk | ReadError {
   const disk = shard.disks.get(session.disk);
-  if (!disk) return 'Revoked';
+  if (!disk || session.refused) return 'Revoked';
   return offset <= disk.sizeBytes && length <= disk.sizeBytes - offset ? disk : 'BadRange';
 }
 
@@ -441,6 +457,9 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
     case 'settings':
       shard.settings = { ...shard.settings, ...order.settings };
       if (order.settings.disks) shard.disks = diskTable(order.settings.disks);
+      if (order.settings.refused)
+        for (const session of shard.sessions.values())
+          session.refused = order.settings.refused.has(session.ticket.device);
       return [];
     case 'loginDone':
       shard.logins.delete(order.key);
@@ -450,6 +469,7 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       shard.reads.delete(order.read);
       const session = pending && shard.sessions.get(pending.session);
       if (!session) return [];
+      if (session.refused) return [readError(shard, session, pending.request, 'Revoked')];
       if (!order.bytes) return [readError(shard, session, pending.request, 'ReadFailed')];
       return [{ kind: 'data', session, read: pending, bytes: order.bytes }];
     }

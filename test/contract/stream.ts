@@ -460,6 +460,71 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     });
   });
 
+  alone('a device whose right to read ended', () => {
+    test('gets Revoked to READs and PINGs, cached or not, until it is lifted; others read on', async () => {
+      const served = await serve((await aFile()).disk);
+      const { server, at, client } = served;
+      const session = await attached(served);
+      const other = await aClient();
+      const token = aToken({ device: 'pc2', mac: '52:54:00:00:00:02' });
+      const honest = await other.attach(at, await other.login(at, token));
+      await session.read(0, 512);
+      await server.setRefused(new Set(['pc1']));
+      await expect(session.read(0, 512)).rejects.toThrow('Revoked');
+      const ping = session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) });
+      expect(await answersTo(client, at, ping)).toMatchObject([
+        { type: 'ERROR', request: session.number, code: 'Revoked' },
+      ]);
+      expect(await honest.read(0, 512)).toHaveLength(512);
+      await honest.ping();
+      await server.setRefused(new Set());
+      expect(await session.read(0, 512)).toHaveLength(512);
+      await session.ping();
+    });
+
+    test('gets Revoked to a READ that waits for its disk', async () => {
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const fast = pattern();
+      const served = await serve({
+        ...fast,
+        read: async (offset, length) => held.then(() => fast.read(offset, length)),
+      });
+      const session = await attached(served);
+      session.send(session.packet({ type: 'READ', offset: 0, length: 512, hedged: false }));
+      await until(() => served.client.received.some(({ packet }) => packet.type === 'WAIT'), 'WAIT');
+      await served.server.setRefused(new Set(['pc1']));
+      release();
+      await until(() => served.client.received.some(({ packet }) => packet.type === 'ERROR'), 'ERROR');
+      expect(served.client.received.some(({ packet }) => packet.type === 'DATA')).toBe(false);
+    });
+
+    test('a stand-by of it is not made a served session by reading', async () => {
+      const served = await serve((await aFile()).disk);
+      const session = await attached(served, { role: 'standby' });
+      await served.server.setRefused(new Set(['pc1']));
+      await expect(session.read(0, 512)).rejects.toThrow('Revoked');
+      session.bye();
+      await until(() => served.events.length === 2, 'left');
+      expect(served.events.map(({ type }) => type)).toEqual(['attached', 'left']);
+    });
+
+    test('neither attaches nor renews, and is told when to come back; until it is lifted', async () => {
+      const { client, at, server } = await serve(pattern());
+      const ticket = await client.login(at, aToken());
+      await server.setRefused(new Set(['pc1']));
+      const refused = { type: 'REFUSE', code: 'UnknownDevice', retryAfterMs: 5_000 };
+      const attach = client.attach(at, ticket);
+      expect(refusal(await attach.catch((thrown: unknown) => thrown))).toMatchObject(refused);
+      const renewal = client.login(at, ticket.ticket, { renew: true });
+      expect(refusal(await renewal.catch((thrown: unknown) => thrown))).toMatchObject(refused);
+      await server.setRefused(new Set());
+      await client.attach(at, await client.login(at, ticket.ticket, { renew: true }));
+    });
+  });
+
   describe('the end of a server', () => {
     test('drain: MOVE again and again until the device leaves; new ones are refused, stand-bys are not', async () => {
       const served = await serve(pattern());
