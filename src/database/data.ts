@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { FarmAnswer, FarmData, FarmDataFault } from '../farm/data.ts';
 import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
+import { knownDevice } from '../farm/refusal.ts';
 import { fail, ok } from '../kit/result.ts';
 import type { Answer, Database } from './connection.ts';
 import type { DatabaseFault } from './fault.ts';
@@ -38,6 +39,14 @@ export function databaseData(database: Database, pollMs: number = POLL_MS): Farm
     snapshot: () => notLoadedWithout<FarmSnapshot>(database.run(readSnapshot)),
     deviceByMac: (mac) => ask((db) => findBy(db, 'mac', mac)),
     deviceByName: (name) => one<Device>('device', name),
+    devicesByName: (names) =>
+      ask(async (db) => {
+        const removed = new Set((await readEntries(db, 'removed', names)).map(({ key }) => key));
+        const devices = new Map(
+          (await readEntries(db, 'device', names)).map(({ key, json }) => [key, JSON.parse(json) as Device]),
+        );
+        return new Map(names.map((name) => [name, knownDevice(devices.get(name), removed.has(name))]));
+      }),
     deviceByUuid: (uuid) => ask((db) => findBy(db, 'uuid', uuid)),
     deviceCount: () =>
       ask(async (db) => {

@@ -9,7 +9,7 @@ import type { Tables } from './tables.ts';
 /** Kinds of a `FarmSnapshot`, of which there are few: read together, whole. */
 export const SMALL_KINDS = ['farm', 'site', 'collection', 'store', 'vdisk', 'version', 'server'] as const;
 /** Thousands: asked for by key. `mac` and `uuid` give the name of a device. */
-export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session'] as const;
+export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session', 'removed'] as const;
 
 export type SmallKind = (typeof SMALL_KINDS)[number];
 export type Kind = SmallKind | (typeof LARGE_KINDS)[number];
@@ -41,6 +41,7 @@ const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
   uuid: sql`select uuid::text as key, to_jsonb(name) as value from device where uuid is not null`,
   session: sql`select device as key, jsonb_build_object('device', device, 'server', server, 'vdisk', vdisk,
     'version', version, 'since', since, 'epoch', epoch, 'protocol', protocol) as value from session where not ended`,
+  removed: sql`select device as key, to_jsonb(at) as value from removed`,
 };
 
 /** The value as JSON text: what goes into the replica needs no parsing on its way. */

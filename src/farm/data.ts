@@ -4,6 +4,7 @@
  */
 import type { Fault, Result } from '../kit/result.ts';
 import type { Device, FarmSnapshot, Session } from './model.ts';
+import type { KnownDevice } from './refusal.ts';
 
 /**
  * - `NotLoaded`: the source answers and holds no whole farm: a follower that loads or was never filled, a database that the operator has
@@ -24,6 +25,8 @@ export interface FarmData {
   /** `aa:bb:cc:dd:ee:ff` as `parseMac` gives it. */
   deviceByMac(mac: string): FarmAnswer<Device | undefined>;
   deviceByName(name: string): FarmAnswer<Device | undefined>;
+  /** What is known of each of these names, in one question: devices, and marks of those that were removed. */
+  devicesByName(names: readonly string[]): FarmAnswer<ReadonlyMap<string, KnownDevice>>;
   /** SMBIOS UUID, lower case. */
   deviceByUuid(uuid: string): FarmAnswer<Device | undefined>;
   deviceCount(): FarmAnswer<number>;

@@ -3,6 +3,7 @@ import { type ChainableCommander, Redis } from 'ioredis';
 import { parseSnapshot, SMALL_KINDS } from '../database/kinds.ts';
 import type { FarmAnswer, FarmData } from '../farm/data.ts';
 import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
+import { type KnownDevice, knownDevice } from '../farm/refusal.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { kindKey, META, SCHEMA } from './layout.ts';
 import { asked, type RedisFault } from './link.ts';
@@ -76,6 +77,25 @@ class FollowerReader implements FarmReplica {
 
   deviceByName(name: string): FarmAnswer<Device | undefined> {
     return this.#find('device', name);
+  }
+
+  async devicesByName(names: readonly string[]): FarmAnswer<ReadonlyMap<string, KnownDevice>> {
+    if (names.length === 0) return ok(new Map());
+    const read = await this.#ask((multi) => {
+      multi.hmget(kindKey('device'), ...names);
+      multi.hmget(kindKey('removed'), ...names);
+    });
+    if (!read.ok) return read;
+    const [devices, removed] = read.value.answers as readonly (readonly (string | null)[])[];
+    return parsed(
+      () =>
+        new Map(
+          names.map((name, index) => {
+            const text = devices?.[index];
+            return [name, knownDevice(text ? (JSON.parse(text) as Device) : undefined, removed?.[index] != null)];
+          }),
+        ),
+    );
   }
 
   deviceByMac(mac: string): FarmAnswer<Device | undefined> {

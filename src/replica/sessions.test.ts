@@ -8,7 +8,9 @@ import { openJournalOn } from './journal.ts';
 import { decodeJournal } from './journalformat.ts';
 import { sessionWriter } from './sessions.ts';
 
-afterEach(() => jest.useRealTimers());
+afterEach(() => {
+  jest.useRealTimers();
+});
 
 const written = ok(new Map());
 const away = fail('Unreachable', 'the database is away');

@@ -19,6 +19,7 @@ import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
 import { openParts, type Parts } from './parts.ts';
+import { Refusals } from './refusals.ts';
 import { Registration } from './registration.ts';
 import { loadOf, SessionRows } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
@@ -47,6 +48,7 @@ export class FarmServer {
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
   readonly #listeners: Listeners;
+  readonly #refusals: Refusals;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
@@ -76,6 +78,12 @@ export class FarmServer {
       log,
     });
     this.#rows = new SessionRows(this.#sessions, config.name);
+    this.#refusals = new Refusals({
+      data: this.#data,
+      view: this.#view,
+      stream: () => this.#listeners.stream.value,
+      log,
+    });
     const logins = new Logins({
       self: () => this.#self(),
       streamPort: config.ports.stream,
@@ -109,6 +117,7 @@ export class FarmServer {
     this.#view.onSnapshot((snapshot) => {
       if (!this.#draining) wantProtocols(this.#listeners, snapshot, config.site);
       void this.#copies.look();
+      void this.#refusals.sweep();
     });
     await this.#view.read();
     await this.#copies.start();
@@ -131,6 +140,7 @@ export class FarmServer {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#registration?.close();
+    this.#refusals.close();
     const { telemetry, ...protocols } = this.#listeners;
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
     const files = this.#copies.close().then(() => this.#disks.close());
@@ -219,5 +229,6 @@ export class FarmServer {
     const { type, device, mac, vdisk, version, role } = event;
     this.#parts.log.info({ event: type, device, mac, vdisk, version, role }, 'session');
     this.#rows.record(event);
+    if (type === 'attached') void this.#refusals.look({ device, mac, vdisk });
   }
 }
