@@ -10,17 +10,8 @@ import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
 import { TICK_MS } from './limits.ts';
 import { DATA_HEADER_BYTES, encode } from './packet.ts';
-import {
-  type Effect,
-  makeShard,
-  obey,
-  type PendingRead,
-  receive,
-  type Session,
-  type Shard,
-  tick,
-  wait,
-} from './session.ts';
+import { obey, receive, tick, wait } from './session.ts';
+import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 import { bindFault, type OpenTransport, type Transport, type TransportEdge, type TransportFault } from './transport.ts';
 

@@ -1,6 +1,10 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { checkCookie, makeCookie } from './cookie.ts';
-import { answerTag, attachKey, KEY_AT, loginKeys, makeShare, sign, trafficKeys, verify } from './keys.ts';
+import { answerTag, attachKey, KEY_AT, loginKeys, makeShare, type Share, sign, trafficKeys, verify } from './keys.ts';
+import { encode } from './packet.ts';
 import { siphash } from './siphash.ts';
 
 const ascending = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, index) => index));
@@ -20,6 +24,54 @@ test('both sides of a login come to the same keys; another share to others', () 
   const mine = loginKeys(client, server.bytes, client.bytes, server.bytes);
   expect(loginKeys(server, client.bytes, client.bytes, server.bytes)).toEqual(mine);
   expect(loginKeys(other, client.bytes, client.bytes, server.bytes)).not.toEqual(mine);
+});
+
+test('a renewal comes to keys of its own, which depend on the session key before it', () => {
+  const [client, server] = [makeShare(), makeShare()];
+  const keys = (renews?: Uint8Array) => loginKeys(client, server.bytes, client.bytes, server.bytes, renews);
+  expect(keys(ascending(32))).toEqual(loginKeys(server, client.bytes, client.bytes, server.bytes, ascending(32)));
+  expect(keys(ascending(32))).not.toEqual(keys());
+  expect(keys(ascending(32))).not.toEqual(keys(Buffer.alloc(32)));
+});
+
+/** A share whose secret is 32 bytes of that value. */
+function aShare(value: number): Share {
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), Buffer.alloc(32, value)]);
+  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  return { key, bytes: createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32) };
+}
+
+/** What the C client's codec_test checks its own keys and tags by. */
+test('test/golden/stream-keys.txt says what these keys are', () => {
+  const [client, server, renews, nonce] = [aShare(1), aShare(2), Buffer.alloc(32, 3), Buffer.alloc(16, 4)];
+  const login = loginKeys(client, server.bytes, client.bytes, server.bytes);
+  const renewal = loginKeys(client, server.bytes, client.bytes, server.bytes, renews);
+  if (!login.ok || !renewal.ok) throw new Error('no keys');
+  const [before, attach] = [{ session: 0, number: 0, nonce } as const, attachKey(renews)];
+  const cookie = Buffer.alloc(20, 5);
+  const ask = { ...before, cookie, renew: true, redirected: false, share: client.bytes, token: ascending(40) } as const;
+  const servers = [{ host: '10.0.0.11', port: 6910, state: 'Streaming' }] as const;
+  const facts = { sizeBytes: 1 << 30, blockSize: 512, mode: 'Authenticated', listVersion: 7 } as const;
+  const ticket = { ...before, share: server.bytes, ...facts, ticket: ascending(50), servers } as const;
+  const busy = { ...before, code: 'Busy', retryAfterMs: 700, text: 'wait' } as const;
+  const vectors = {
+    clientSecret: Buffer.alloc(32, 1),
+    clientShare: client.bytes,
+    serverSecret: Buffer.alloc(32, 2),
+    serverShare: server.bytes,
+    loginSessionKey: login.value.sessionKey,
+    loginLoginKey: login.value.loginKey,
+    oldSessionKey: renews,
+    oldAttachKey: attach,
+    renewalSessionKey: renewal.value.sessionKey,
+    renewalLoginKey: renewal.value.loginKey,
+    renewalLogin: sign(siphash, attach, encode({ type: 'LOGIN', ...ask })),
+    renewalTicket: sign(siphash, renewal.value.loginKey, encode({ type: 'TICKET', ...ticket })),
+    refuseSigned: sign(siphash, attach, encode({ type: 'REFUSE', ...busy })),
+    refuseUnsigned: encode({ type: 'REFUSE', ...busy }),
+  };
+  const lines = Object.entries(vectors).map(([name, bytes]) => `${name} ${Buffer.from(bytes).toString('hex')}\n`);
+  expect(readFileSync(join(import.meta.dirname, '../../test/golden/stream-keys.txt'), 'utf8')).toBe(lines.join(''));
 });
 
 test('a share of small order is refused', () => {

@@ -36,12 +36,16 @@ export interface LoginKeys {
   readonly loginKey: Uint8Array;
 }
 
-/** A share of small order gives no secret, and is refused by OpenSSL. */
+/**
+ * A renewal is bound to the session before it by the session key `renews` of its ticket: who does not know that key learns neither of these, whatever
+ * shares it puts on the way. A share of small order gives no secret, and is refused by OpenSSL.
+ */
 export function loginKeys(
   mine: Share,
   theirs: Uint8Array,
   clientShare: Uint8Array,
   serverShare: Uint8Array,
+  renews: Uint8Array = NO_SALT,
 ): Result<LoginKeys, Fault<'ShareInvalid'>> {
   let secret: Buffer;
   try {
@@ -50,7 +54,7 @@ export function loginKeys(
   } catch {
     return fail('ShareInvalid', 'the share is no X25519 key that gives a secret');
   }
-  const keys = hkdf(secret, Buffer.concat([clientShare, serverShare]), 'bootfarm session 1', 48);
+  const keys = hkdf(secret, Buffer.concat([clientShare, serverShare, renews]), 'bootfarm session 1', 48);
   return ok({ sessionKey: keys.subarray(0, 32), loginKey: keys.subarray(32) });
 }
 

@@ -85,6 +85,16 @@ const named = PACKETS.map((packet) => ({ name: packet.type, packet }));
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, field) => (field instanceof Uint8Array ? [...field] : (field?.data ?? field))));
 
+test('a LOGIN with a ticket has room for a tag, one with a boot token has none', () => {
+  const login = PACKETS[2];
+  if (login?.type !== 'LOGIN') throw new Error('no LOGIN');
+  expect(encode(login)).toHaveLength(88 + 100 + 16);
+  const first = encode({ ...login, renew: false });
+  expect(first).toHaveLength(88 + 100);
+  first.writeUInt16BE(1, 54);
+  expect(decode(first)).toMatchObject({ ok: false, error: { code: 'WrongLength' } });
+});
+
 test('every message has a case here', () => {
   expect(PACKETS.map(({ type }) => TYPES[type])).toEqual(Object.values(TYPES));
 });
@@ -159,7 +169,8 @@ test.each([
       '0006' +
       '0002' +
       '000002bc' +
-      '6e6f',
+      '6e6f' +
+      '00'.repeat(16),
   },
 ] satisfies { name: string; packet: Packet; hex: string }[])('golden: $name', ({ packet, hex }) => {
   expect(encode(packet).toString('hex')).toBe(hex);

@@ -99,6 +99,7 @@ export type Login = Of<
   {
     nonce: Uint8Array;
     cookie: Uint8Array;
+    /** The token is a ticket; the packet ends in a tag by the attach key of its session key. */
     renew: boolean;
     /** A REDIRECT sent the device here. */
     redirected: boolean;
@@ -175,22 +176,6 @@ export type Packet =
 
 export type PacketFault = Fault<'TooShort' | 'WrongVersion' | 'UnknownType' | 'WrongLength' | 'FieldInvalid'>;
 
-/** Which packets end in a tag of 16 bytes that `sign` writes. */
-export const TAGGED: ReadonlySet<PacketName> = new Set([
-  'TICKET',
-  'ATTACH',
-  'ATTACHED',
-  'READ',
-  'WAIT',
-  'ERROR',
-  'PING',
-  'PONG',
-  'SERVERS',
-  'LIST',
-  'MOVE',
-  'BYE',
-]);
-
 /** Reads fields off a packet whose length is known to suffice; collects the first field fault instead of throwing. */
 class Fields {
   readonly #bytes: Buffer;
@@ -248,7 +233,7 @@ const LAYOUTS: Readonly<Record<PacketName, Layout>> = {
   COOKIE: { fixed: 52, decode: (f) => ({ nonce: f.bytes(16, 16), cookie: f.bytes(32, 20) }) },
   LOGIN: {
     fixed: 88,
-    variable: (f) => f.u16(52),
+    variable: (f) => f.u16(52) + ((f.u16(54) & 1) === 1 ? TAG_BYTES : 0),
     decode: (f) => {
       f.check(f.u16(52) >= 1 && f.u16(52) <= MAX_TICKET_BYTES, `a token has 1 to ${MAX_TICKET_BYTES} bytes`);
       return {
@@ -282,7 +267,7 @@ const LAYOUTS: Readonly<Record<PacketName, Layout>> = {
   },
   REDIRECT: { fixed: 52, decode: (f) => ({ nonce: f.bytes(16, 16), server: f.entry(32) }) },
   REFUSE: {
-    fixed: 40,
+    fixed: 56,
     variable: (f) => f.u16(34),
     decode: (f) => {
       f.check(f.u16(34) <= MAX_TEXT_BYTES, `a text has ${MAX_TEXT_BYTES} bytes at most`);
@@ -456,7 +441,7 @@ export function encode(packet: Packet): Buffer {
       return bytes;
     }
     case 'LOGIN': {
-      const bytes = start(packet, 88 + packet.token.length);
+      const bytes = start(packet, 88 + packet.token.length + (packet.renew ? TAG_BYTES : 0));
       bytes.set(packet.nonce, 16);
       bytes.set(packet.cookie, 32);
       bytes.writeUInt16BE(packet.token.length, 52);
@@ -491,7 +476,7 @@ export function encode(packet: Packet): Buffer {
     }
     case 'REFUSE': {
       const text = cutText(packet.text);
-      const bytes = start(packet, 40 + text.length);
+      const bytes = start(packet, 40 + text.length + TAG_BYTES);
       bytes.set(packet.nonce, 16);
       bytes.writeUInt16BE(REFUSALS[packet.code], 32);
       bytes.writeUInt16BE(text.length, 34);

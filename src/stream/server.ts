@@ -23,7 +23,7 @@ import {
   type SessionEvent,
   type SessionInfo,
   type Settings,
-} from './session.ts';
+} from './shard.ts';
 import { siphash } from './siphash.ts';
 import type { Report, Transport, TransportFault } from './transport.ts';
 
@@ -93,7 +93,7 @@ export class StreamServer {
 
   constructor(options: StreamServerOptions) {
     this.#options = options;
-    const { ring, site, mode } = options;
+    const { ring, mode } = options;
     this.#settings = {
       ring: ring(),
       disks: [],
@@ -106,11 +106,8 @@ export class StreamServer {
     this.#login = {
       sip: siphash,
       ring,
-      site,
       mode,
       wallMs: Date.now,
-      draining: () => this.#settings.state === 'Draining',
-      refused: (device) => this.#settings.refused.has(device),
       decide: options.login,
     };
   }

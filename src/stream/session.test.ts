@@ -1,14 +1,15 @@
 /** What needs a clock or a crowd; the rest of session.ts is told by the contract of the transports (test/contract/stream.ts). */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { sealTicket } from '../farm/token.ts';
+import { sealBootToken, sealTicket } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
 import { attachKey, sign, trafficKeys } from './keys.ts';
 import { MAX_PENDING_LOGINS, MAX_PENDING_READS, MOVE_EVERY_MS, SILENT_MS, UNKNOWNS_PER_SECOND } from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
-import { type Effect, makeShard, obey, receive, type Shard, tick } from './session.ts';
+import { obey, receive, tick } from './session.ts';
+import { type Effect, makeShard, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
@@ -42,6 +43,10 @@ function aShard(): Shard {
 function aTicket(expires = WALL / 1000 + 1): Uint8Array {
   const key = SESSION_KEY.toString('base64');
   return sealTicket(RING, { ...REF, device: 'pc1', mac: 'm', site: 'paris', sizeBytes: 1 << 20, key, expires });
+}
+
+function aBootToken(expires = WALL / 1000 + 1): Uint8Array {
+  return sealBootToken(RING, { ...REF, device: 'pc1', mac: 'm', site: 'paris', expires });
 }
 
 const sent = (effects: readonly Effect[]): Packet[] =>
@@ -130,7 +135,7 @@ test('the same LOGIN is decided once at a time, and many at a time are Busy', ()
     const nonce = Buffer.alloc(16);
     nonce.writeUInt32BE(n, 0);
     const cookie = makeCookie(siphash, shard.cookieKey, PEER, 0);
-    const [share, token] = [Buffer.alloc(32), Buffer.alloc(50)];
+    const [share, token] = [Buffer.alloc(32), aBootToken()];
     const fields = { session: 0, number: 0, nonce, cookie, renew: false, redirected: false, share, token };
     return receive(shard, encode({ type: 'LOGIN', ...fields }), PEER, 0);
   };

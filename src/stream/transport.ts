@@ -1,6 +1,6 @@
 /** What a socket half is to the server: the port between server.ts and its two implementations, dgram.ts and native/. */
 import type { Fault, Result } from '../kit/result.ts';
-import type { Identity, Order, PendingLogin, PendingRead, SessionEvent, Settings } from './session.ts';
+import type { Identity, Order, PendingLogin, PendingRead, SessionEvent, Settings } from './shard.ts';
 
 export interface TransportOptions extends Identity {
   readonly address: string;

@@ -44,6 +44,15 @@ interface Received {
   readonly from: Peer;
 }
 
+/** How a LOGIN is asked for. */
+export interface LoginOptions {
+  /** The session key of the ticket that is renewed. */
+  readonly renews?: Uint8Array | undefined;
+  readonly redirected?: boolean;
+  /** Bytes in the place of the LOGIN's and of its answer's: an attacker on the path. */
+  readonly onPath?: { readonly login?: (bytes: Buffer) => Uint8Array; readonly answer?: (bytes: Buffer) => Uint8Array };
+}
+
 export interface TicketFacts {
   readonly ticket: Uint8Array;
   readonly sessionKey: Uint8Array;
@@ -54,9 +63,12 @@ export interface TicketFacts {
 /** What a refused LOGIN or ATTACH, or a failed READ, throws. */
 export class Refused extends Error {
   readonly packet: Packet;
-  constructor(packet: Packet) {
+  /** By a key that both sides had before. */
+  readonly signed: boolean;
+  constructor(packet: Packet, signed = false) {
     super(`${packet.type} ${'code' in packet ? packet.code : ''} ${'text' in packet ? packet.text : ''}`);
     this.packet = packet;
+    this.signed = signed;
   }
 }
 
@@ -144,27 +156,29 @@ export class StreamClient {
     return answer.cookie;
   }
 
+  /** A new ticket for one that is held. */
+  renew(to: Peer, { ticket, sessionKey }: Pick<TicketFacts, 'ticket' | 'sessionKey'>): Promise<TicketFacts> {
+    return this.login(to, ticket, { renews: sessionKey });
+  }
+
   /** TICKET's facts, or the REDIRECT or REFUSE as a Refused. */
-  async login(to: Peer, token: Uint8Array, { renew = false, redirected = false } = {}): Promise<TicketFacts> {
-    const [cookie, nonce, share] = [await this.cookie(to), randomBytes(16), makeShare()];
-    const request = encode({
-      type: 'LOGIN',
-      session: 0,
-      number: 0,
-      nonce,
-      cookie,
-      renew,
-      redirected,
-      share: share.bytes,
-      token,
-    });
+  async login(
+    to: Peer,
+    token: Uint8Array,
+    { renews, redirected = false, onPath }: LoginOptions = {},
+  ): Promise<TicketFacts> {
+    const [cookie, share] = [await this.cookie(to), makeShare()];
+    const asked = loginPacket(cookie, share.bytes, token, { renews, redirected });
+    const nonce = asked.subarray(16, 32);
+    const request = onPath?.login?.(asked) ?? asked;
     const { packet, bytes } = await this.ask(
       () => request,
       to,
       (received) => ('nonce' in received.packet && nonce.equals(received.packet.nonce) ? received : undefined),
-    );
-    if (packet.type !== 'TICKET') throw new Refused(packet);
-    const keys = loginKeys(share, packet.share, share.bytes, packet.share);
+    ).then(({ bytes }) => altered(bytes, onPath?.answer));
+    if (packet.type !== 'TICKET')
+      throw new Refused(packet, renews !== undefined && verify(siphash, attachKey(renews), bytes));
+    const keys = loginKeys(share, packet.share, share.bytes, packet.share, renews);
     if (!keys.ok || !verify(siphash, keys.value.loginKey, bytes)) throw new Error('TICKET has a wrong tag');
     return {
       ticket: Buffer.from(packet.ticket),
@@ -186,11 +200,31 @@ export class StreamClient {
       to,
       (received) => ('nonce' in received.packet && nonce.equals(received.packet.nonce) ? received : undefined),
     );
-    if (packet.type !== 'ATTACHED') throw new Refused(packet);
+    if (packet.type !== 'ATTACHED') throw new Refused(packet, verify(siphash, attachKey(sessionKey), bytes));
     const keys = trafficKeys(sessionKey, nonce, packet.serverNonce, packet.instance);
     if (!verify(siphash, keys.serverTag, bytes)) throw new Error('ATTACHED has a wrong tag');
     return new ClientSession(this, to, packet, keys);
   }
+}
+
+function altered(bytes: Buffer, by: (bytes: Buffer) => Uint8Array = (same) => same): { packet: Packet; bytes: Buffer } {
+  const after = Buffer.from(by(bytes));
+  const decoded = decode(after);
+  if (!decoded.ok) throw new Error(`the attacker sent ${decoded.error.message}`);
+  return { packet: decoded.value, bytes: after };
+}
+
+export function loginPacket(
+  cookie: Uint8Array,
+  share: Uint8Array,
+  token: Uint8Array,
+  { renews, redirected = false }: Pick<LoginOptions, 'renews' | 'redirected'> = {},
+): Buffer {
+  const nonce = randomBytes(16);
+  const renew = renews !== undefined;
+  const fields = { session: 0, number: 0, nonce, cookie, renew, redirected, share, token } as const;
+  const packet = encode({ type: 'LOGIN', ...fields });
+  return renews ? sign(siphash, attachKey(renews), packet) : packet;
 }
 
 export function attachPacket(

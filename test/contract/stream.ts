@@ -11,12 +11,22 @@ import type { Disk } from '../../src/image/disk.ts';
 import { patternBytes, patternDisk, patternMismatch } from '../../src/image/pattern/pattern.ts';
 import { openRaw } from '../../src/image/raw/raw.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
+import { loginKeys, makeShare, sign } from '../../src/stream/keys.ts';
 import type { LoginAnswer } from '../../src/stream/login.ts';
-import { encode, type Mode, type Packet, type ServerEntry } from '../../src/stream/packet.ts';
+import { decode, encode, type Mode, type Packet, type ServerEntry } from '../../src/stream/packet.ts';
 import { type StreamServer, type StreamServerOptions, startStreamServer } from '../../src/stream/server.ts';
-import type { SessionEvent } from '../../src/stream/session.ts';
+import type { SessionEvent } from '../../src/stream/shard.ts';
+import { siphash } from '../../src/stream/siphash.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
-import { attachPacket, type ClientSession, Refused, StreamClient } from './stream-client.ts';
+import {
+  attachPacket,
+  type ClientSession,
+  type LoginOptions,
+  loginPacket,
+  Refused,
+  StreamClient,
+  type TicketFacts,
+} from './stream-client.ts';
 
 const SIZE = 1 << 20;
 const REF = { vdisk: 'lab', version: 3, manifest: 'ab'.repeat(32) };
@@ -171,8 +181,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
 
     test('a ticket is renewed by itself', async () => {
       const { client, at } = await serve(pattern());
-      const { ticket } = await client.login(at, aToken());
-      const renewed = await client.login(at, ticket, { renew: true });
+      const first = await client.login(at, aToken());
+      const renewed = await client.renew(at, first);
+      expect(renewed.sessionKey).not.toEqual(first.sessionKey);
       await client.attach(at, renewed);
     });
 
@@ -252,6 +263,101 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
       await client.attach(at, { ticket, sessionKey });
       await expect(client.attach(at, { ticket: forged, sessionKey })).rejects.toThrow('TicketInvalid');
+    });
+  });
+
+  alone('an attacker on the path of a renewal', () => {
+    async function aRenewal(answer?: () => LoginAnswer): Promise<Served & { held: TicketFacts }> {
+      let first = true;
+      const served = await serve(pattern(), { mode: 'Authenticated' }, () => {
+        if (!first && answer) return answer();
+        first = false;
+        return { kind: 'ticket', sizeBytes: SIZE, blockSize: 512, servers: [OTHER], listVersion: 4 };
+      });
+      return { ...served, held: await served.client.login(served.at, aToken()) };
+    }
+    const renewal = ({ client, at }: Served, held: TicketFacts, onPath: LoginOptions['onPath'] = {}) =>
+      client.login(at, held.ticket, { renews: held.sessionKey, onPath });
+
+    test('who puts a share of his own into the LOGIN is not answered', async () => {
+      const served = await aRenewal();
+      const { client, at, held, server } = served;
+      const mine = makeShare();
+      const login = loginPacket(await client.cookie(at), mine.bytes, held.ticket, { renews: held.sessionKey });
+      makeShare().bytes.forEach((byte, index) => {
+        login[56 + index] = byte;
+      });
+      expect(await answersTo(client, at, login)).toEqual([]);
+      expect(server.counters()).toMatchObject({ dropWrongTag: 1, logins: 1 });
+    });
+
+    test('who puts a share of his own into the TICKET, with keys that he can know, is not believed', async () => {
+      const served = await aRenewal();
+      let clientShare = new Uint8Array();
+      const forge = (bytes: Buffer): Uint8Array => {
+        const ticket = decode(bytes);
+        if (!ticket.ok || ticket.value.type !== 'TICKET') throw new Error('no TICKET');
+        const mine = makeShare();
+        const keys = loginKeys(mine, clientShare, clientShare, mine.bytes);
+        if (!keys.ok) throw new Error(keys.error.message);
+        return sign(siphash, keys.value.loginKey, encode({ ...ticket.value, share: mine.bytes }));
+      };
+      const onPath = {
+        login: (bytes: Buffer) => {
+          clientShare = Uint8Array.from(bytes.subarray(56, 88));
+          return bytes;
+        },
+        answer: forge,
+      };
+      await expect(renewal(served, served.held, onPath)).rejects.toThrow('wrong tag');
+      // The same attack on a first login, which is anonymous, is not seen: it is what the renewal must not repeat.
+      await served.client.login(served.at, aToken(), { onPath });
+    });
+
+    test('who captured a ticket, and not its session key, gets no other for it', async () => {
+      const { client, at, held, server } = await aRenewal();
+      const share = makeShare().bytes;
+      for (const renews of [Buffer.alloc(32), Buffer.alloc(32, 7)]) {
+        const login = loginPacket(await client.cookie(at), share, held.ticket, { renews });
+        expect(await answersTo(client, at, login)).toEqual([]);
+        // Without the flag it is a boot token, which it is not; without the tag it is no packet.
+        login.writeUInt16BE(0, 54);
+        expect(await answersTo(client, at, login.subarray(0, -16))).toMatchObject([{ code: 'TokenInvalid' }]);
+        login.writeUInt16BE(1, 54);
+        expect(await answersTo(client, at, login.subarray(0, -16))).toEqual([]);
+      }
+      expect(server.counters()).toMatchObject({ logins: 1 });
+    });
+
+    test('who sends a captured renewal again, from there or from elsewhere, gets nothing that he can use', async () => {
+      const { client, at, held } = await aRenewal();
+      const login = loginPacket(await client.cookie(at), makeShare().bytes, held.ticket, { renews: held.sessionKey });
+      expect(await answersTo(await aClient(), at, login)).toMatchObject([{ type: 'COOKIE' }]);
+    });
+
+    test('who forges REFUSE is known by its tag; REFUSE of the server is signed, to LOGIN and to ATTACH', async () => {
+      const busy = { kind: 'refuse', code: 'Busy', retryAfterMs: 700, text: 'boot pacing' } as const;
+      const served = await aRenewal(() => busy);
+      const { client, at, held, server } = served;
+      await expect(renewal(served, held)).rejects.toMatchObject({ signed: true, packet: { code: 'Busy' } });
+      const forged = (bytes: Buffer): Uint8Array => {
+        const nonce = bytes.subarray(16, 32);
+        const fields = { session: 0, number: 0, nonce, code: 'UnknownDevice', retryAfterMs: 0, text: '' } as const;
+        return encode({ type: 'REFUSE', ...fields });
+      };
+      await expect(renewal(served, held, { answer: forged })).rejects.toMatchObject({ signed: false });
+      await server.setDisks([]);
+      await expect(client.attach(at, held)).rejects.toMatchObject({ signed: true, packet: { code: 'NoCopy' } });
+      // Nobody knows a key yet.
+      await expect(client.login(at, aToken())).rejects.toMatchObject({ signed: false, packet: { code: 'Busy' } });
+      const foreign = { ...held, ticket: Buffer.alloc(300, 5) };
+      await expect(client.attach(at, foreign)).rejects.toMatchObject({ signed: false });
+      await expect(client.renew(at, foreign)).rejects.toMatchObject({ signed: false });
+    });
+
+    test('REDIRECT, which has no tag, is never sent to a renewal', async () => {
+      const served = await aRenewal(() => ({ kind: 'redirect', server: OTHER }));
+      await expect(renewal(served, served.held)).rejects.toMatchObject({ signed: true, packet: { code: 'Busy' } });
     });
   });
 
@@ -515,13 +621,11 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const { client, at, server } = await serve(pattern());
       const ticket = await client.login(at, aToken());
       await server.setRefused(new Set(['pc1']));
-      const refused = { type: 'REFUSE', code: 'UnknownDevice', retryAfterMs: 5_000 };
-      const attach = client.attach(at, ticket);
-      expect(refusal(await attach.catch((thrown: unknown) => thrown))).toMatchObject(refused);
-      const renewal = client.login(at, ticket.ticket, { renew: true });
-      expect(refusal(await renewal.catch((thrown: unknown) => thrown))).toMatchObject(refused);
+      const refused = { signed: true, packet: { type: 'REFUSE', code: 'UnknownDevice', retryAfterMs: 5_000 } };
+      await expect(client.attach(at, ticket)).rejects.toMatchObject(refused);
+      await expect(client.renew(at, ticket)).rejects.toMatchObject(refused);
       await server.setRefused(new Set());
-      await client.attach(at, await client.login(at, ticket.ticket, { renew: true }));
+      await client.attach(at, await client.renew(at, ticket));
     });
   });
 

@@ -10,7 +10,7 @@ import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';

@@ -10,7 +10,7 @@ import { openReplica } from '../../replica/reader.ts';
 import { type SessionWriter, sessionWriter } from '../../replica/sessions.ts';
 import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { ServerConfig } from './config.ts';
 import { Copies } from './copies.ts';

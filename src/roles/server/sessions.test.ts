@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import type { ServerConfig } from './config.ts';
 import { loadOf, SessionRows } from './sessions.ts';
 

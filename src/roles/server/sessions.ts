@@ -3,7 +3,7 @@ import type { PeerLoad } from '../../control/peer.ts';
 import type { Session } from '../../farm/model.ts';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
-import type { SessionEvent } from '../../stream/session.ts';
+import type { SessionEvent } from '../../stream/shard.ts';
 import type { NodeAddress, ServerConfig } from './config.ts';
 import type { ServedCopy } from './copies.ts';
 import { manifestPrefix } from './site.ts';

@@ -14,7 +14,7 @@ import { count, counterAt } from '../counters.ts';
 import { KEY_AT } from '../keys.ts';
 import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
 import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES, writeU64 } from '../packet.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../shard.ts';
 import {
   alignedSlab,
   EAGAIN,

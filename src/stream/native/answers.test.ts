@@ -6,7 +6,7 @@ import { until } from '../../../test/setup/services.ts';
 import { patternBytes } from '../../image/pattern/pattern.ts';
 import { makeCounters, sumCounters } from '../counters.ts';
 import { DATA_HEADER_BYTES } from '../packet.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../shard.ts';
 import type { Hot } from './answer.ts';
 import { Answers } from './answers.ts';
 import { AF_INET, EAGAIN, EIO, type Libc, libc, SOCK_DGRAM_CLOEXEC, socketAddress } from './libc.ts';

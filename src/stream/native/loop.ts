@@ -11,23 +11,17 @@ import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { TICK_MS } from '../limits.ts';
 import { PROTOCOL_VERSION, TYPES } from '../packet.ts';
+import { obey, readable, receive, startRead, takeRole, tick, wait } from '../session.ts';
 import {
   type Effect,
   type Identity,
   makeShard,
   type Order,
-  obey,
-  readable,
-  receive,
   type ServedDisk,
   type Session,
   type Settings,
   type Shard,
-  startRead,
-  takeRole,
-  tick,
-  wait,
-} from '../session.ts';
+} from '../shard.ts';
 import type { Report } from '../transport.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';

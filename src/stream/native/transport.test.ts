@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { silentLogger } from '../../telemetry/log.ts';
 import { startStreamServer } from '../server.ts';
-import type { Settings } from '../session.ts';
+import type { Settings } from '../shard.ts';
 import { openNative } from './transport.ts';
 
 test('a thread that dies is told, once', async () => {

@@ -1,0 +1,209 @@
+/** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
+import type { BootToken, Ticket, VersionRef } from '../farm/token.ts';
+import type { Extent } from '../image/disk.ts';
+import type { KeyRing } from '../kit/seal.ts';
+import type { Peer } from './cookie.ts';
+import { type Counter, count, type DropReason } from './counters.ts';
+import { sign, type TrafficKeys } from './keys.ts';
+import { UNKNOWNS_PER_SECOND } from './limits.ts';
+import {
+  type ByeReason,
+  encode,
+  type Mode,
+  type Packet,
+  type Role,
+  type ServerEntry,
+  type ServerState,
+} from './packet.ts';
+import type { Sip } from './siphash.ts';
+import type { ReplayWindow } from './window.ts';
+
+/** A disk as a thread knows it; the main thread holds the Disk itself under the same id. */
+export interface ServedDisk {
+  readonly id: number;
+  readonly ref: VersionRef;
+  readonly sizeBytes: number;
+  /** What native code may read by itself; in order of offset. */
+  readonly extents: readonly Extent[];
+}
+
+/** What the main thread tells a thread, at its start and whenever it changes. */
+export interface Settings {
+  readonly ring: KeyRing;
+  readonly disks: readonly ServedDisk[];
+  readonly servers: readonly ServerEntry[];
+  readonly listVersion: number;
+  readonly state: ServerState;
+  readonly loadPercent: number;
+  /** Devices whose right to read ended while they stream. */
+  readonly refused: ReadonlySet<string>;
+}
+
+/** What never changes while a server runs. */
+export interface Identity {
+  readonly site: string;
+  readonly mode: Mode;
+  /** 8 random bytes of the server process. */
+  readonly instance: Uint8Array;
+  readonly cookieKey: Uint8Array;
+  readonly maxSegmentBytes: number;
+}
+
+export interface SessionInfo {
+  readonly device: string;
+  readonly mac: string;
+  readonly vdisk: string;
+  readonly version: number;
+  readonly role: Role;
+  readonly address: Peer;
+}
+
+export interface SessionEvent extends SessionInfo {
+  /** `role`: between serve and stand-by. `silent`: said nothing for 30 s and counts as gone. */
+  readonly type: 'attached' | 'role' | 'left' | 'silent';
+  /** Unique among the sessions of a thread. */
+  readonly session: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+export interface Session {
+  readonly id: number;
+  readonly peer: Peer;
+  readonly ticket: Ticket;
+  readonly disk: string;
+  readonly keys: TrafficKeys;
+  readonly segmentBytes: number;
+  readonly clientNonce: Buffer;
+  /** Sent again when the same ATTACH comes again. */
+  readonly attached: Buffer;
+  readonly window: ReplayWindow;
+  role: Role;
+  /** Its device is among the refused ones: a field, so that the fast path looks at nothing else. */
+  refused: boolean;
+  seenMs: number;
+  /** The last packet number sent. */
+  sent: number;
+  move?: { readonly server: ServerEntry; readonly untilMs: number; nextMs: number };
+}
+
+/** A READ that waits for its disk. */
+export interface PendingRead {
+  readonly id: number;
+  readonly session: number;
+  readonly disk: number;
+  /** The READ's packet number. */
+  readonly request: number;
+  readonly offset: number;
+  readonly length: number;
+  /** The READ's tag, which a Trusted answer repeats. */
+  readonly tag: Buffer;
+}
+
+export type Effect =
+  | { readonly kind: 'send'; readonly bytes: Buffer; readonly to: Peer }
+  /** Cut and send an answer: tag and segments are the transport's. */
+  | { readonly kind: 'data'; readonly session: Session; readonly read: PendingRead; readonly bytes: Uint8Array }
+  | { readonly kind: 'read'; readonly read: PendingRead }
+  | { readonly kind: 'login'; readonly login: PendingLogin }
+  | { readonly kind: 'session'; readonly event: SessionEvent };
+
+/** A LOGIN whose cookie is right and whose token or ticket opened: the main thread decides it. */
+export interface PendingLogin {
+  /** Address and nonce: the same LOGIN again is not decided twice at a time. */
+  readonly key: string;
+  readonly from: Peer;
+  readonly nonce: Uint8Array;
+  /** The client's. */
+  readonly share: Uint8Array;
+  readonly redirected: boolean;
+  readonly token: BootToken;
+  /** In a renewal: the session key of the ticket. */
+  readonly renews: Uint8Array | undefined;
+}
+
+export type Order =
+  /** Only what changed. */
+  | { readonly kind: 'settings'; readonly settings: Partial<Settings>; readonly id: number }
+  | { readonly kind: 'loginDone'; readonly key: string; readonly bytes: Uint8Array | undefined; readonly to: Peer }
+  | { readonly kind: 'readDone'; readonly read: number; readonly bytes: Uint8Array | undefined }
+  | { readonly kind: 'move'; readonly session: number; readonly server: ServerEntry; readonly withinMs: number }
+  | { readonly kind: 'bye'; readonly reason: ByeReason };
+
+/** The state of one thread. */
+export interface Shard extends Identity {
+  readonly sip: Sip;
+  /** Unix milliseconds, for the life of tickets and for events. All other times are of a clock that never jumps. */
+  readonly wallMs: () => number;
+  readonly random: (bytes: number) => Buffer;
+  readonly counters: Float64Array;
+  settings: Settings;
+  disks: ReadonlyMap<string, ServedDisk>;
+  readonly sessions: Map<number, Session>;
+  readonly byPeer: Map<string, Session>;
+  readonly logins: Set<string>;
+  readonly reads: Map<number, PendingRead>;
+  nextRead: number;
+  /** UNKNOWNs left in this second. */
+  unknowns: number;
+  second: number;
+}
+
+export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
+export const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
+
+export const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, ServedDisk> =>
+  new Map(disks.map((disk) => [refKey(disk.ref), disk]));
+
+export function makeShard(
+  identity: Identity,
+  settings: Settings,
+  edge: Pick<Shard, 'sip' | 'random' | 'counters' | 'wallMs'>,
+): Shard {
+  return {
+    ...identity,
+    ...edge,
+    settings,
+    disks: diskTable(settings.disks),
+    sessions: new Map(),
+    byPeer: new Map(),
+    logins: new Set(),
+    reads: new Map(),
+    nextRead: 1,
+    unknowns: UNKNOWNS_PER_SECOND,
+    second: 0,
+  };
+}
+
+export function drop(shard: Shard, reason: DropReason): [] {
+  count(shard.counters, reason);
+  return [];
+}
+
+export const tally = (shard: Shard, name: Counter): void => count(shard.counters, name);
+
+export function infoOf(session: Session): SessionInfo {
+  const { device, mac, vdisk, version } = session.ticket;
+  return { device, mac, vdisk, version, role: session.role, address: session.peer };
+}
+
+export function event(shard: Shard, session: Session, type: SessionEvent['type']): Effect {
+  return { kind: 'session', event: { type, session: session.id, at: shard.wallMs(), ...infoOf(session) } };
+}
+
+export function leave(shard: Shard, session: Session, type: 'left' | 'silent'): Effect {
+  shard.sessions.delete(session.id);
+  shard.byPeer.delete(peerKey(session.peer));
+  return event(shard, session, type);
+}
+
+/** A signed packet of the session; `body` gets its header. */
+export function answer(
+  shard: Shard,
+  session: Session,
+  body: (header: { session: number; number: number }) => Packet,
+): Effect {
+  session.sent++;
+  const packet = encode(body({ session: session.id, number: session.sent }));
+  return { kind: 'send', to: session.peer, bytes: sign(shard.sip, session.keys.serverTag, packet) };
+}
