@@ -4,6 +4,8 @@
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { FarmSnapshot } from '../farm/model.ts';
+import { type EntryFault, parseSnapshot } from '../farm/parse.ts';
+import type { Result } from '../kit/result.ts';
 import type { Tables } from './tables.ts';
 
 /** Kinds of a `FarmSnapshot`, of which there are few: read together, whole. */
@@ -73,26 +75,8 @@ export async function readPage(
 }
 
 /** All small kinds in one statement, hence at one moment; undefined while the database holds no farm. */
-export async function readSnapshot(db: Kysely<Tables>): Promise<FarmSnapshot | undefined> {
+export async function readSnapshot(db: Kysely<Tables>): Promise<Result<FarmSnapshot | undefined, EntryFault>> {
   const all = SMALL_KINDS.map((kind) => sql`select ${sql.lit(kind)} as kind, json from (${entries(kind)}) as small`);
   const { rows } = await sql<{ kind: SmallKind; json: string }>`${sql.join(all, sql` union all `)}`.execute(db);
-  const texts = (kind: SmallKind): string[] => rows.filter((row) => row.kind === kind).map(({ json }) => json);
-  return parseSnapshot(texts);
-}
-
-/** Parses what this file's statements made; undefined without a farm. */
-export function parseSnapshot(texts: (kind: SmallKind) => readonly string[]): FarmSnapshot | undefined {
-  const rows = <T>(kind: SmallKind): T[] => texts(kind).map((text) => JSON.parse(text) as T);
-  const [farm] = rows<FarmSnapshot['farm']>('farm');
-  return (
-    farm && {
-      farm,
-      sites: rows('site'),
-      collections: rows('collection'),
-      stores: rows('store'),
-      vdisks: rows('vdisk'),
-      versions: rows('version'),
-      servers: rows('server'),
-    }
-  );
+  return parseSnapshot((kind) => rows.filter((row) => row.kind === kind).map(({ json }) => json));
 }

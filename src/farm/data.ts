@@ -10,10 +10,11 @@ import type { KnownDevice } from './refusal.ts';
  * - `NotLoaded`: the source answers and holds no whole farm: a follower that loads or was never filled, a database that the operator has
  *   not filled yet. Another source may help; time will.
  * - `SchemaUnknown`: written by a release whose layout this one cannot read.
+ * - `EntryInvalid`: what was asked for is stored and not as the farm model says; the message names it. It is not absent.
  * - `Unreachable`, `AuthenticationFailed`, `TimedOut`, `Refused`: the source itself.
  */
 export type FarmDataFault = Fault<
-  'NotLoaded' | 'SchemaUnknown' | 'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused'
+  'NotLoaded' | 'SchemaUnknown' | 'EntryInvalid' | 'Unreachable' | 'AuthenticationFailed' | 'TimedOut' | 'Refused'
 >;
 
 export type FarmAnswer<T> = Promise<Result<T, FarmDataFault>>;

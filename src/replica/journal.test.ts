@@ -233,9 +233,9 @@ describe('whatever the disk does', () => {
         for (const [name, { epoch }] of acknowledged) expect(there.get(name)).toBeGreaterThanOrEqual(epoch);
         expect([there.has('z'), wrong]).toEqual([true, []]);
       }),
-      { seed: 14, numRuns: 150 },
+      { seed: 14, numRuns: 100 },
     );
-    expect(crashes).toBeGreaterThan(5_000);
+    expect(crashes).toBeGreaterThan(3_000);
   });
 });
 

@@ -10,6 +10,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { SessionChange } from '../database/servers.ts';
+import { parseSession } from '../farm/parse.ts';
 
 export interface JournalEntry {
   /** Later kinds join here, and every reader is made to look at them. */
@@ -144,8 +145,13 @@ function isMark(value: unknown): value is ForgottenMark {
 }
 
 function isSessionChange(value: unknown): value is SessionChange {
-  const { device, epoch, ended } = fields(value);
-  return typeof device === 'string' && Number.isSafeInteger(epoch) && typeof ended === 'boolean';
+  const { device, epoch, ended, session } = fields(value);
+  return (
+    typeof device === 'string' &&
+    Number.isSafeInteger(epoch) &&
+    typeof ended === 'boolean' &&
+    (session === undefined || parseSession(JSON.stringify(session)).ok)
+  );
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

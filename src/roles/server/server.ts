@@ -24,7 +24,7 @@ import { Registration } from './registration.ts';
 import { loadOf, SessionRows } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
-import { missing, type StatusFacts, serverStatus } from './status.ts';
+import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
 import { FarmView } from './view.ts';
 
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
@@ -203,7 +203,7 @@ export class FarmServer {
 
   /** What a person must know, and no device notices. */
   #advisories(): readonly ServerFault[] {
-    const faults = [this.#sessions.fault];
+    const faults = [this.#sessions.fault, leftOutFault(this.#view.snapshot)];
     return faults.flatMap((fault) => (fault ? [{ ...fault, advisory: true as const }] : []));
   }
 
