@@ -18,8 +18,11 @@ type Read<T> = T extends readonly (infer Item)[]
 const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
   Type.Unsafe<Values[number]>({ type: 'string', enum: values });
 const strings = Type.Record(Type.String(), Type.String());
-const text = Type.String({ minLength: 1 });
+/** What PostgreSQL takes as text, too. */
+const text = Type.String({ pattern: '^[^\\u0000]+$' });
 const whole = (maximum = Number.MAX_SAFE_INTEGER) => Type.Integer({ minimum: 0, maximum });
+/** PostgreSQL's integer: an entry beyond it would stand in the way of all that wait behind it. */
+const MAX_INTEGER = 2_147_483_647;
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const address = Type.Refine(
   Type.String(),
@@ -111,9 +114,9 @@ export const VDisk = Type.Object({
   fileName,
   enabled: Type.Boolean(),
   loadBalancing: LoadBalancing,
-  overlayMiB: whole(),
+  overlayMiB: whole(MAX_INTEGER),
   /** Absent: the newest released Production version. */
-  bootVersion: Type.Optional(whole()),
+  bootVersion: Type.Optional(whole(MAX_INTEGER)),
   /** Kernel command line that the boot script adds for this vDisk. */
   commandLine: Type.String({ default: '' }),
 });
@@ -130,7 +133,7 @@ export type VersionFile = Read<Static<typeof VersionFile>>;
 
 export const Version = Type.Object({
   vdisk: text,
-  number: whole(),
+  number: whole(MAX_INTEGER),
   access: Access,
   /** Unix seconds; absent: released. */
   releaseAt: Type.Optional(Type.Integer()),
@@ -171,7 +174,7 @@ export const Session = Type.Object({
   device: text,
   server: text,
   vdisk: text,
-  version: whole(),
+  version: whole(MAX_INTEGER),
   /** Unix milliseconds. */
   since: whole(),
   /** Grows with each move of the device: the Unix milliseconds of its ATTACH, or what is known + 1 where that is higher. */

@@ -25,6 +25,13 @@ test('what is well formed comes back as it is, fields of a later release with it
   expect(parseSession(JSON.stringify(aSession()))).toEqual({ ok: true, value: aSession() });
 });
 
+test.each([{ version: 2 ** 31 }, { device: 'a\u0000b' }, { epoch: 0.5 }, { since: -1 }])(
+  'a session that the database would refuse is none, so that it holds up no journal: %j',
+  (more) => {
+    expect(parseSession(JSON.stringify({ ...aSession(), ...more }))).toMatchObject({ error: { code: 'EntryInvalid' } });
+  },
+);
+
 test('a field that the last release did not write gets its default', () => {
   const { properties: _, ...device } = aDevice();
   expect(parseDevice(JSON.stringify(device))).toEqual({ ok: true, value: { ...device, properties: {} } });

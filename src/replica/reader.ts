@@ -117,7 +117,7 @@ class FollowerReader implements FarmReplica {
 
   async checkedAt(): FarmAnswer<number> {
     const read = await this.#ask((multi) => multi.hget(META, 'checkedAt'));
-    return read.ok ? ok(Number(read.value.answers[0])) : read;
+    return read.ok ? ok(Number(read.value.answers[0]) || 0) : read; // what is no time was never confirmed
   }
 
   onChange(callback: () => void): () => void {

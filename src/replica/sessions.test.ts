@@ -48,3 +48,21 @@ test.each([
   if (!reachable) expect(journal.first(9).map(({ change }) => change)).toMatchObject([{ epoch, ended: false }]);
   expect(sessions.journalEntries).toBe(reachable ? 0 : 1);
 });
+
+test('a bug in a statement costs what was written by it, and neither the process nor what comes after', async () => {
+  let calls = 0;
+  const database = {
+    state: { reachable: true, since: 0 },
+    onState: () => () => {},
+    run: async () => {
+      if (++calls === 1) throw new TypeError('a bug');
+      return written;
+    },
+  } as unknown as Database;
+  const journal = await openJournalOn(new FakeJournalFile());
+  const options = { database, journal, server: 'node-a', current: () => [], log: silentLogger, rowEveryMs: 0 };
+  const sessions = sessionWriter(options);
+  expect(await sessions.write(aSession({ epoch: 1 }))).toBe('Lost');
+  expect(await sessions.write(aSession({ epoch: 2 }))).toBe('Database');
+  await sessions.close();
+});

@@ -16,6 +16,7 @@ import {
 } from '../database/servers.ts';
 import type { Session } from '../farm/model.ts';
 import { backoffMs } from '../kit/backoff.ts';
+import { errorMessage } from '../kit/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { collapse, later } from './collapse.ts';
 import type { Journal, JournalFault } from './journal.ts';
@@ -181,10 +182,17 @@ class QueuedSessionWriter implements SessionWriter {
   }
 
   #wake(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#queue.size > 0) this.#wake();
-    });
+    this.#running ??= this.#run()
+      .catch((thrown) => {
+        // a bug costs what was being written, until all is told again; never the process
+        this.#options.log.error({ error: errorMessage(thrown) }, 'sessions not written');
+        this.#tellDue = true;
+        this.#retryLater();
+      })
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#queue.size > 0) this.#wake();
+      });
   }
 
   async #run(): Promise<void> {
@@ -199,8 +207,12 @@ class QueuedSessionWriter implements SessionWriter {
         this.#writtenMs.set(change.device, now);
       }
       this.#releaseLater();
-      const kept = await this.#keep(batch);
-      for (const { waiters } of batch) for (const resolve of waiters) resolve(kept);
+      let kept: Kept = 'Lost';
+      try {
+        kept = await this.#keep(batch);
+      } finally {
+        for (const { waiters } of batch) for (const resolve of waiters) resolve(kept);
+      }
     }
     await this.#tell();
   }

@@ -29,6 +29,7 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
   if (!database.ok) return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
   mkdirSync(config.stateDirectory, { recursive: true });
   const journal = await openJournal(join(config.stateDirectory, 'journal'));
+  if (journal.dropped > 0) log.warn({ lines: journal.dropped }, 'journal: lines that were not whole were dropped');
   const keys = new Keys(config.keysDirectory, ring.value);
   return ok({ config, node: node.value, keys, database: database.value, journal, log });
 }
