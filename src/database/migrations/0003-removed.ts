@@ -7,7 +7,8 @@ create table removed (
   at      timestamptz not null default now()
 );
 
-create function mark_removed() returns trigger language plpgsql security definer set search_path from current as $$
+-- By the right of the owner of the tables: who adds devices needs none on the marks. pg_temp last, or a table of the caller would be taken for ours.
+create function mark_removed() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' then
     insert into removed (device) select name from devices order by name on conflict (device) do update set at = now();
@@ -16,6 +17,10 @@ begin
   end if;
   delete from removed where at < now() - interval '8 days';
   return null;
+end $$;
+do $$
+begin
+  execute format('alter function mark_removed() security definer set search_path = %I, pg_temp', current_schema());
 end $$;
 
 create trigger removed_delete after delete on device referencing old table as devices for each statement execute function mark_removed();
