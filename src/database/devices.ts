@@ -157,9 +157,10 @@ export async function enrolDevice(
       const there = await readNeighbours(trx, [{ ...machine, name: '' }]);
       const [known] = machine.macs.flatMap((mac) => there.byMac.get(mac) ?? []);
       if (known) return ok(known);
-      // Longer numbers are names that somebody gave.
+      // Longer numbers are names that somebody gave. The name of a device that was removed would bring its tickets back to life.
       const { rows } = await sql<{ last: number }>`select coalesce(max(number::integer), 0) as last
-        from (select substr(name, ${namePrefix.length + 1}) as number from device where starts_with(name, ${namePrefix})) as named
+        from (select substr(name, ${namePrefix.length + 1}) as number 
+          from (select name from device union all select device from removed) as names where starts_with(name, ${namePrefix})) as named
         where number ~ '^[0-9]{1,9}$'`.execute(trx);
       const device = { ...machine, name: `${namePrefix}${String((rows[0]?.last ?? 0) + 1).padStart(digits, '0')}` };
       const verdict = judgeDevice(device, there);

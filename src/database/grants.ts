@@ -18,6 +18,7 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
   device: ['SELECT', 'INSERT'],
   device_mac: ['SELECT', 'INSERT'],
   server: ['SELECT', 'INSERT', 'UPDATE'],
+  removed: ['SELECT'],
   session: ['SELECT', 'INSERT', 'UPDATE'],
   // A copy that is gone from its store is reported by its absence.
   copy: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],

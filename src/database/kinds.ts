@@ -4,12 +4,14 @@
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { FarmSnapshot } from '../farm/model.ts';
+import { type EntryFault, parseSnapshot } from '../farm/parse.ts';
+import type { Result } from '../kit/result.ts';
 import type { Tables } from './tables.ts';
 
 /** Kinds of a `FarmSnapshot`, of which there are few: read together, whole. */
 export const SMALL_KINDS = ['farm', 'site', 'collection', 'store', 'vdisk', 'version', 'server'] as const;
 /** Thousands: asked for by key. `mac` and `uuid` give the name of a device. */
-export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session'] as const;
+export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session', 'removed'] as const;
 
 export type SmallKind = (typeof SMALL_KINDS)[number];
 export type Kind = SmallKind | (typeof LARGE_KINDS)[number];
@@ -41,6 +43,7 @@ const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
   uuid: sql`select uuid::text as key, to_jsonb(name) as value from device where uuid is not null`,
   session: sql`select device as key, jsonb_build_object('device', device, 'server', server, 'vdisk', vdisk,
     'version', version, 'since', since, 'epoch', epoch, 'protocol', protocol) as value from session where not ended`,
+  removed: sql`select device as key, to_jsonb(at) as value from removed`,
 };
 
 /** The value as JSON text: what goes into the replica needs no parsing on its way. */
@@ -72,26 +75,8 @@ export async function readPage(
 }
 
 /** All small kinds in one statement, hence at one moment; undefined while the database holds no farm. */
-export async function readSnapshot(db: Kysely<Tables>): Promise<FarmSnapshot | undefined> {
+export async function readSnapshot(db: Kysely<Tables>): Promise<Result<FarmSnapshot | undefined, EntryFault>> {
   const all = SMALL_KINDS.map((kind) => sql`select ${sql.lit(kind)} as kind, json from (${entries(kind)}) as small`);
   const { rows } = await sql<{ kind: SmallKind; json: string }>`${sql.join(all, sql` union all `)}`.execute(db);
-  const texts = (kind: SmallKind): string[] => rows.filter((row) => row.kind === kind).map(({ json }) => json);
-  return parseSnapshot(texts);
-}
-
-/** Parses what this file's statements made; undefined without a farm. */
-export function parseSnapshot(texts: (kind: SmallKind) => readonly string[]): FarmSnapshot | undefined {
-  const rows = <T>(kind: SmallKind): T[] => texts(kind).map((text) => JSON.parse(text) as T);
-  const [farm] = rows<FarmSnapshot['farm']>('farm');
-  return (
-    farm && {
-      farm,
-      sites: rows('site'),
-      collections: rows('collection'),
-      stores: rows('store'),
-      vdisks: rows('vdisk'),
-      versions: rows('version'),
-      servers: rows('server'),
-    }
-  );
+  return parseSnapshot((kind) => rows.filter((row) => row.kind === kind).map(({ json }) => json));
 }

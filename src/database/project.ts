@@ -1,6 +1,7 @@
 /** The resources as rows: what the operator writes. Projecting the same again writes nothing. */
 import { type Kysely, sql } from 'kysely';
-import type { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts';
+import type { Collection, Farm, FarmSnapshot, Site, Store, VDisk, Version } from '../farm/model.ts';
+import { fail } from '../kit/result.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import { readSnapshot } from './kinds.ts';
 import type { Row, Tables } from './tables.ts';
@@ -115,8 +116,11 @@ export function setVersionContent(
 }
 
 /** All small tables at one moment; undefined while nothing was projected yet. */
-export const snapshot = (database: Database): Answer<Awaited<ReturnType<typeof readSnapshot>>> =>
-  database.run(readSnapshot);
+export async function snapshot(database: Database): Answer<FarmSnapshot | undefined> {
+  const read = await database.run(readSnapshot);
+  if (!read.ok) return read;
+  return read.value.ok ? read.value : fail('Refused', read.value.error.message);
+}
 
 /** The token goes: the replica is built anew. */
 async function adopt(trx: Kysely<Tables>, { adoptions, replaces, revision }: Adoption): Promise<void> {

@@ -4,28 +4,21 @@ import type { CopyState, Server, Session } from '../farm/model.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import type { Tables } from './tables.ts';
 
-/** Adds a server or brings its row up to date, and counts as a heartbeat. */
-export function registerServer(database: Database, server: Server): Answer<void> {
+/**
+ * Adds a server or brings its row up to date, and counts as its heartbeat. True: it was not there, so the database knows nothing of this
+ * server: it is new, or somebody emptied it.
+ */
+export function registerServer(database: Database, server: Server): Answer<boolean> {
   const { name, site, pool, address, ports, powerRating } = server;
   const row = { site, pool, address, ports, power_rating: powerRating };
   return database.run(async (db) => {
-    await db
+    const { added } = await db
       .insertInto('server')
       .values({ name, ...row })
       .onConflict((conflict) => conflict.column('name').doUpdateSet({ ...row, heartbeat: sql`now()` }))
-      .execute();
-  });
-}
-
-/** False: the farm has no such server any more, so it must register again. */
-export function heartbeat(database: Database, name: string): Answer<boolean> {
-  return database.run(async (db) => {
-    const done = await db
-      .updateTable('server')
-      .set({ heartbeat: sql`now()` })
-      .where('name', '=', name)
-      .executeTakeFirst();
-    return done.numUpdatedRows > 0n;
+      .returning(sql<boolean>`xmax = 0`.as('added'))
+      .executeTakeFirstOrThrow();
+    return added;
   });
 }
 
@@ -59,29 +52,38 @@ export interface SessionChange {
   readonly ended: boolean;
 }
 
-export function upsertSession(database: Database, session: Session): Answer<void> {
+/**
+ * What a server sees at this moment and not from a journal, so that its word may count more than an epoch, which another server's clock may have
+ * made. `OverEnded`: it wins over a session that has ended. `OverAll`: over the session of another server, too.
+ */
+export type Claim = 'OverEnded' | 'OverAll';
+
+export interface ClaimedChange extends SessionChange {
+  readonly claim?: Claim;
+}
+
+export function upsertSession(database: Database, session: Session): Answer<unknown> {
   return applySessions(database, [{ device: session.device, epoch: session.epoch, session, ended: false }]);
 }
 
 /** Ends the session of this epoch or an older one; a newer one stays. */
-export function endSession(database: Database, device: string, epoch: number): Answer<void> {
+export function endSession(database: Database, device: string, epoch: number): Answer<unknown> {
   return applySessions(database, [{ device, epoch, ended: true }]);
 }
 
-/** Ends what this server wrote before that time, Unix milliseconds: an earlier process of it that had no time to. */
-export function endSessionsBefore(database: Database, server: string, epoch: number): Answer<void> {
+/** Ends what this server's rows say of all other devices: those of a process that was killed, or of a past that was restored. */
+export function endSessionsExcept(database: Database, server: string, devices: readonly string[]): Answer<void> {
   return database.run(async (db) => {
-    await db
-      .updateTable('session')
-      .set({ ended: true })
-      .where('server', '=', server)
-      .where('epoch', '<', epoch)
-      .where('ended', '=', false)
-      .execute();
+    await sql`update session set ended = true where server = ${server} and not ended
+      and device not in (select unnest(${devices}::text[]))`.execute(db);
   });
 }
 
-export function applySessions(database: Database, changes: readonly SessionChange[]): Answer<void> {
+/** Gives the epoch of each session that was written; where it is claimed, it is above any that was there. Unchanged rows are not touched. */
+export function applySessions(
+  database: Database,
+  changes: readonly ClaimedChange[],
+): Answer<ReadonlyMap<string, number>> {
   return database.run((db) => db.transaction().execute((trx) => writeSessions(trx, changes)));
 }
 
@@ -114,25 +116,44 @@ export function replayJournal(
   );
 }
 
+const RANKS: readonly (Claim | undefined)[] = [undefined, 'OverEnded', 'OverAll'];
+
 /** At most one change a device. In the order of devices, so that two servers cannot wait for each other. */
-async function writeSessions(trx: Kysely<Tables>, changes: readonly SessionChange[]): Promise<void> {
+async function writeSessions(
+  trx: Kysely<Tables>,
+  changes: readonly ClaimedChange[],
+): Promise<ReadonlyMap<string, number>> {
+  const written = new Map<string, number>();
   const rows = changes
-    .flatMap(({ session, ended }) => (session ? [{ ...session, ended }] : []))
+    .flatMap(({ session, ended, claim }) => (session ? [{ ...session, ended, rank: RANKS.indexOf(claim) }] : []))
     .sort((a, b) => (a.device < b.device ? -1 : 1));
-  if (rows.length > 0)
-    await sql`insert into session (device, server, vdisk, version, since, epoch, protocol, ended)
-      select device, server, vdisk, version, since, epoch, protocol, ended
-      from jsonb_populate_recordset(null::session, ${JSON.stringify(rows)}::jsonb)
+  if (rows.length > 0) {
+    const stored = await sql<{ device: string; epoch: number }>`
+      with told as (
+        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+          as row (device text, server text, vdisk text, version integer, since bigint, epoch bigint, protocol text, ended boolean, rank integer)
+      ), wins as (
+        select told.*, greatest(told.epoch, case when rank > 0 then there.epoch + 1 end) as next
+        from told left join session as there using (device)
+        where there.device is null or there.epoch < told.epoch
+          or (there.epoch = told.epoch and told.ended and not there.ended)
+          or (rank > 0 and there.ended)
+          or (rank > 1 and (there.server, there.vdisk, there.version) is distinct from (told.server, told.vdisk, told.version))
+      )
+      insert into session (device, server, vdisk, version, since, epoch, protocol, ended)
+      select device, server, vdisk, version, since, next, protocol, ended from wins order by device
       on conflict (device) do update set server = excluded.server, vdisk = excluded.vdisk, version = excluded.version,
         since = excluded.since, epoch = excluded.epoch, protocol = excluded.protocol, ended = excluded.ended
-      where session.epoch < excluded.epoch or (session.epoch = excluded.epoch and excluded.ended and not session.ended)`.execute(
-      trx,
-    );
+      where session.epoch < excluded.epoch or (session.epoch = excluded.epoch and excluded.ended and not session.ended)
+      returning device, epoch`.execute(trx);
+    for (const { device, epoch } of stored.rows) written.set(device, epoch);
+  }
   const ends = changes.filter(({ session, ended }) => ended && !session);
   if (ends.length > 0)
     await sql`update session set ended = true, epoch = gone.epoch
       from jsonb_to_recordset(${JSON.stringify(ends)}::jsonb) as gone (device text, epoch bigint)
       where session.device = gone.device and session.epoch <= gone.epoch and not session.ended`.execute(trx);
+  return written;
 }
 
 /** Who streams what from whom. */

@@ -59,6 +59,7 @@ export interface Tables {
     enabled: boolean;
     properties: Strings;
   };
+  removed: { device: string; at: Generated<Date> };
   device_mac: { mac: string; device: string; position: number };
   server: {
     name: string;

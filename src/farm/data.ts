@@ -4,17 +4,20 @@
  */
 import type { Fault, Result } from '../kit/result.ts';
 import type { Device, FarmSnapshot, Session } from './model.ts';
+import type { KnownDevice } from './refusal.ts';
 
 /**
  * - `NotLoaded`: the source answers and holds no whole farm: a follower that loads or was never filled, a database that the operator has
  *   not filled yet. Another source may help; time will.
  * - `SchemaUnknown`: written by a release whose layout this one cannot read.
+ * - `EntryInvalid`: what was asked for is stored and not as the farm model says; the message names it. It is not absent.
  * - `Unreachable`, `AuthenticationFailed`, `TimedOut`, `Refused`: the source itself.
  * - `DatabaseForeign`, `DatabaseBehind`: the database is another farm's, or an old state of this one's (`identity.ts`).
  */
 export type FarmDataFault = Fault<
   | 'NotLoaded'
   | 'SchemaUnknown'
+  | 'EntryInvalid'
   | 'Unreachable'
   | 'AuthenticationFailed'
   | 'TimedOut'
@@ -32,6 +35,8 @@ export interface FarmData {
   /** `aa:bb:cc:dd:ee:ff` as `parseMac` gives it. */
   deviceByMac(mac: string): FarmAnswer<Device | undefined>;
   deviceByName(name: string): FarmAnswer<Device | undefined>;
+  /** What is known of each of these names, in one question: devices, and marks of those that were removed. */
+  devicesByName(names: readonly string[]): FarmAnswer<ReadonlyMap<string, KnownDevice>>;
   /** SMBIOS UUID, lower case. */
   deviceByUuid(uuid: string): FarmAnswer<Device | undefined>;
   deviceCount(): FarmAnswer<number>;

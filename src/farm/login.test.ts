@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
+import { aDevice, aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
 import { decideLogin, type LoginDecision, type LoginFacts } from './login.ts';
 import type { Candidate } from './place.ts';
 
@@ -30,7 +30,7 @@ const facts = (more: Partial<LoginFacts> = {}): LoginFacts => ({
   snapshot: aSnapshot(),
   self: 'node-a',
   candidates: [candidate('node-a'), candidate('node-b', { devices: 5 })],
-  enabled: true,
+  known: { device: aDevice(), removed: false },
   databaseReachable: true,
   replicaAgeMs: 0,
   ...more,
@@ -38,7 +38,14 @@ const facts = (more: Partial<LoginFacts> = {}): LoginFacts => ({
 const away = { databaseReachable: false, replicaAgeMs: 60_000 };
 const farm = aSnapshot().farm;
 
-test.each<{ what: string; given: LoginFacts; redirected?: boolean; site?: string; is: Partial<LoginDecision> }>([
+test.each<{
+  what: string;
+  given: LoginFacts;
+  redirected?: boolean;
+  renew?: boolean;
+  site?: string;
+  is: Partial<LoginDecision>;
+}>([
   { what: 'is served here when here is best', given: facts(), is: { kind: 'serve' } },
   {
     what: 'is sent to the less busy server',
@@ -76,7 +83,7 @@ test.each<{ what: string; given: LoginFacts; redirected?: boolean; site?: string
   },
   {
     what: 'of a disabled device is refused',
-    given: facts({ enabled: false }),
+    given: facts({ known: { device: aDevice({ enabled: false }), removed: false } }),
     is: { kind: 'refuse', code: 'UnknownDevice' },
   },
   {
@@ -91,10 +98,38 @@ test.each<{ what: string; given: LoginFacts; redirected?: boolean; site?: string
     is: { kind: 'refuse', code: 'NoServer' },
   },
   {
+    what: 'of a device that was removed is refused',
+    given: facts({ known: { removed: true } }),
+    is: { kind: 'refuse', code: 'UnknownDevice' },
+  },
+  {
+    what: 'to a suspended farm is refused',
+    given: facts({ snapshot: aSnapshot({ farm: { ...farm, suspend: true } }) }),
+    is: { kind: 'refuse', code: 'NoServer' },
+  },
+  {
+    what: 'that renews stays here, whatever placement says',
+    given: facts({ candidates: [candidate('node-a', { devices: 10, booting: 5 }), candidate('node-b')] }),
+    renew: true,
+    is: { kind: 'serve' },
+  },
+  {
+    what: 'that renews is refused where a first one is: the farm is suspended',
+    given: facts({ snapshot: aSnapshot({ farm: { ...farm, suspend: true } }) }),
+    renew: true,
+    is: { kind: 'refuse', code: 'NoServer', retryAfterMs: 10_000 },
+  },
+  {
+    what: 'that renews is refused where a first one is: the device was removed',
+    given: facts({ known: { removed: true } }),
+    renew: true,
+    is: { kind: 'refuse', code: 'UnknownDevice' },
+  },
+  {
     what: 'in a boot storm is told when to come back',
     given: facts({ candidates: [candidate('node-a', { booting: 5 })] }),
     is: { kind: 'refuse', code: 'Busy', retryAfterMs: 2_000 },
   },
-])('a login $what', ({ given, redirected = false, site = 'default', is }) => {
-  expect(decideLogin({ token: { ...token, site }, address: '10.77.0.50', redirected }, given)).toMatchObject(is);
+])('a login $what', ({ given, redirected = false, renew = false, site = 'default', is }) => {
+  expect(decideLogin({ token: { ...token, site }, address: '10.77.0.50', redirected, renew }, given)).toMatchObject(is);
 });

@@ -1,6 +1,7 @@
 /** The answer to a login: serve the device here, send it to another server, or refuse with a reason. Pure. */
 import type { FarmSnapshot } from './model.ts';
 import { type Candidate, place } from './place.ts';
+import { type KnownDevice, refusalOf } from './refusal.ts';
 import type { BootToken } from './token.ts';
 
 export interface LoginRequest {
@@ -9,6 +10,8 @@ export interface LoginRequest {
   readonly address: string;
   /** Another server of the site placed it here. */
   readonly redirected: boolean;
+  /** It streams already, and asks for a ticket that lives on: it may or may not, and it stays where it is. */
+  readonly renew: boolean;
 }
 
 export interface LoginFacts {
@@ -16,8 +19,8 @@ export interface LoginFacts {
   /** This server's name; it is among the candidates. */
   readonly self: string;
   readonly candidates: readonly Candidate[];
-  /** False when the farm's data says that the device is disabled. A device that the data does not show yet is known by its token. */
-  readonly enabled: boolean;
+  /** A device that the data does not show yet is known by its token. */
+  readonly known: KnownDevice;
   readonly databaseReachable: boolean;
   /** Milliseconds since the replica was last known to be whole; 0 while the database is reachable. */
   readonly replicaAgeMs: number;
@@ -35,7 +38,7 @@ export type LoginDecision =
 
 const RETRY_MS = 10_000;
 
-export function decideLogin({ token, address, redirected }: LoginRequest, facts: LoginFacts): LoginDecision {
+export function decideLogin({ token, address, redirected, renew }: LoginRequest, facts: LoginFacts): LoginDecision {
   const { snapshot, self, candidates } = facts;
   const refuse = (
     code: Extract<LoginDecision, { kind: 'refuse' }>['code'],
@@ -48,13 +51,14 @@ export function decideLogin({ token, address, redirected }: LoginRequest, facts:
   const { offline, suspend, name: farm } = snapshot.farm;
   if (site !== undefined && token.site !== site)
     return refuse('TokenInvalid', `the token is for site ${token.site}, this server is of site ${site}`, 0);
-  if (!facts.enabled) return refuse('UnknownDevice', `device ${token.device} is disabled`);
+  const refusal = refusalOf(token, facts.known, snapshot);
+  if (refusal) return refuse(refusal.code, refusal.message);
   if (suspend) return refuse('NoServer', `farm ${farm} is suspended`);
-  if (vdisk?.enabled === false) return refuse('NoServer', `vDisk ${vdisk.name} is disabled`);
   if (!facts.databaseReachable && !offline.enabled)
     return refuse('Offline', `the farm database is away and spec.offline.enabled of farm ${farm} is false`);
   if (facts.replicaAgeMs > offline.maxAgeSeconds * 1_000)
     return refuse('Offline', `the replica is older than spec.offline.maxAge of farm ${farm}`);
+  if (renew) return { kind: 'serve' };
 
   const loadBalancing = vdisk?.loadBalancing ?? ({ algorithm: 'LeastBusy', subnetAffinity: 'None' } as const);
   const request = { device: token.device, address, loadBalancing };

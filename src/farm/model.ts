@@ -1,143 +1,187 @@
 /**
  * The farm's data as every part of bootfarm sees it: rows of the farm database, entries of its replica, inputs of the rules.
  * Names are the glossary's. Resources are keyed by name within the farm; one farm database holds one farm.
+ *
+ * Each kind is a schema, by which `parse.ts` reads what is stored, and the type that follows from it. A field that the last release did not write has
+ * a default; fields of a later one are let through. Optional means that absence says something.
  */
+import { type Static, Type } from 'typebox';
+import { addressBytes } from './address.ts';
 
+/** What is read is never changed. */
+type Read<T> = T extends readonly (infer Item)[]
+  ? readonly Read<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Read<T[Key]> }
+    : T;
+
+const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+  Type.Unsafe<Values[number]>({ type: 'string', enum: values });
+const strings = Type.Record(Type.String(), Type.String());
+/** What PostgreSQL takes as text, too. */
+const text = Type.String({ pattern: '^[^\\u0000]+$' });
+const whole = (maximum = Number.MAX_SAFE_INTEGER) => Type.Integer({ minimum: 0, maximum });
+/** PostgreSQL's integer: an entry beyond it would stand in the way of all that wait behind it. */
+const MAX_INTEGER = 2_147_483_647;
+const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const address = Type.Refine(
+  Type.String(),
+  (value) => addressBytes(value) !== undefined,
+  () => 'must be an IPv4 or IPv6 address',
+);
+const sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+/** A name in a folder: never a way out of it. */
+const fileName = Type.String({ pattern: '^(?!\\.\\.?$)[^/\\u0000]+$', maxLength: 255 });
+
+export const Access = oneOf('Maintenance', 'Test', 'Production');
 /** Which class of device may boot a version. */
-export type Access = 'Maintenance' | 'Test' | 'Production';
+export type Access = Static<typeof Access>;
 
-export type UnknownDevices = 'Ignore' | 'Screen' | 'AutoAdd' | 'LocalDisk';
+export const UnknownDevices = oneOf('Ignore', 'Screen', 'AutoAdd', 'LocalDisk');
+export type UnknownDevices = Static<typeof UnknownDevices>;
 
-export type StreamMode = 'Trusted' | 'Authenticated';
+export const StreamMode = oneOf('Trusted', 'Authenticated');
+export type StreamMode = Static<typeof StreamMode>;
 
-/** An IPv4 or IPv6 address as text, and a port. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
+/** An IPv4 or IPv6 address as text, or a host name, and a port. */
+export const Endpoint = Type.Object({ host: text, port });
+export type Endpoint = Read<Static<typeof Endpoint>>;
 
 /** What a device is told before it streams. One for all servers of a site. */
-export interface Boot {
+export const Boot = Type.Object({
   /** Empty: every registered server of the site. */
-  readonly loginServers: readonly Endpoint[];
-  readonly unknownDevices: UnknownDevices;
-  readonly noServer: { readonly action: 'Wait' | 'Reboot' | 'LocalDisk'; readonly afterSeconds: number };
-  readonly verbose: boolean;
-  readonly proxyDHCP: boolean;
-  readonly tftp: boolean;
-  readonly http: { readonly enabled: boolean; readonly port: number };
-  readonly bootFiles: { readonly bios: string; readonly efi64: string };
-}
+  loginServers: Type.Array(Endpoint),
+  unknownDevices: UnknownDevices,
+  noServer: Type.Object({ action: oneOf('Wait', 'Reboot', 'LocalDisk'), afterSeconds: whole() }),
+  verbose: Type.Boolean({ default: false }),
+  proxyDHCP: Type.Boolean(),
+  tftp: Type.Boolean(),
+  http: Type.Object({ enabled: Type.Boolean(), port }),
+  bootFiles: Type.Object({ bios: text, efi64: text }),
+});
+export type Boot = Read<Static<typeof Boot>>;
 
-export interface Farm {
+export const Farm = Type.Object({
   /** The farm's identity, a UUID in the database: not the resource's uid. */
-  readonly id: string;
-  readonly name: string;
-  readonly mode: StreamMode;
-  readonly offline: { readonly enabled: boolean; readonly maxAgeSeconds: number };
-  readonly autoAdd?: { readonly collection: string; readonly namePrefix: string; readonly digits: number };
-  readonly suspend: boolean;
-}
+  id: text,
+  name: text,
+  mode: StreamMode,
+  offline: Type.Object({ enabled: Type.Boolean(), maxAgeSeconds: whole() }),
+  autoAdd: Type.Optional(Type.Object({ collection: text, namePrefix: Type.String(), digits: whole(63) })),
+  suspend: Type.Boolean({ default: false }),
+});
+export type Farm = Read<Static<typeof Farm>>;
 
-export interface Site {
-  readonly name: string;
+export const Site = Type.Object({
+  name: text,
   /** Already merged: the farm's with the site's overrides. */
-  readonly boot: Boot;
-}
+  boot: Boot,
+});
+export type Site = Read<Static<typeof Site>>;
 
-export interface Collection {
-  readonly name: string;
-  readonly site: string;
-  readonly vdisk?: string;
-  readonly class: Access;
-  readonly template: Readonly<Record<string, string>>;
-}
+export const Collection = Type.Object({
+  name: text,
+  site: text,
+  vdisk: Type.Optional(text),
+  class: Access,
+  template: Type.Unsafe<Static<typeof strings>>({ ...strings, default: {} }),
+});
+export type Collection = Read<Static<typeof Collection>>;
 
 /** A named place for vDisk files. Local stores only, for now. */
-export interface Store {
-  readonly name: string;
+export const Store = Type.Object({
+  name: text,
   /** Absent: the whole farm. */
-  readonly site?: string;
+  site: Type.Optional(text),
   /** Empty lists: every server of the site. */
-  readonly pools: readonly string[];
-  readonly servers: readonly string[];
+  pools: Type.Array(Type.String()),
+  servers: Type.Array(Type.String()),
   /** Folder on a server, and where single nodes differ. */
-  readonly local: { readonly path: string; readonly nodes: Readonly<Record<string, string>> };
-}
+  local: Type.Object({ path: text, nodes: strings }),
+});
+export type Store = Read<Static<typeof Store>>;
 
-export type LoadBalancing =
-  | { readonly algorithm: 'LeastBusy'; readonly subnetAffinity: 'None' | 'BestEffort' | 'Fixed' }
-  | { readonly server: string };
+export const LoadBalancing = Type.Union([
+  Type.Object({ algorithm: oneOf('LeastBusy'), subnetAffinity: oneOf('None', 'BestEffort', 'Fixed') }),
+  Type.Object({ server: text }),
+]);
+export type LoadBalancing = Read<Static<typeof LoadBalancing>>;
 
-export interface VDisk {
-  readonly name: string;
-  readonly store: string;
+export const VDisk = Type.Object({
+  name: text,
+  store: text,
   /** Without extension: `lab` stands for lab.raw, lab.1.avhdx, … */
-  readonly fileName: string;
-  readonly enabled: boolean;
-  readonly loadBalancing: LoadBalancing;
-  readonly overlayMiB: number;
+  fileName,
+  enabled: Type.Boolean(),
+  loadBalancing: LoadBalancing,
+  overlayMiB: whole(MAX_INTEGER),
   /** Absent: the newest released Production version. */
-  readonly bootVersion?: number;
+  bootVersion: Type.Optional(whole(MAX_INTEGER)),
   /** Kernel command line that the boot script adds for this vDisk. */
-  readonly commandLine: string;
-}
+  commandLine: Type.String({ default: '' }),
+});
+export type VDisk = Read<Static<typeof VDisk>>;
 
 /** One file of a version, as it must be. */
-export interface VersionFile {
-  readonly name: string;
-  readonly sizeBytes: number;
+export const VersionFile = Type.Object({
+  name: fileName,
+  sizeBytes: whole(),
   /** 64 hex digits. */
-  readonly sha256: string;
-}
+  sha256,
+});
+export type VersionFile = Read<Static<typeof VersionFile>>;
 
-export interface Version {
-  readonly vdisk: string;
-  readonly number: number;
-  readonly access: Access;
+export const Version = Type.Object({
+  vdisk: text,
+  number: whole(MAX_INTEGER),
+  access: Access,
   /** Unix seconds; absent: released. */
-  readonly releaseAt?: number;
+  releaseAt: Type.Optional(Type.Integer()),
   /** The right content, once somebody has said what is right; absent: nobody serves it yet. */
-  readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
-}
+  content: Type.Optional(Type.Object({ manifest: sha256, files: Type.Array(VersionFile) })),
+});
+export type Version = Read<Static<typeof Version>>;
 
-export interface Device {
+export const Device = Type.Object({
   /** DNS label, unique in the farm. */
-  readonly name: string;
+  name: text,
   /** `aa:bb:cc:dd:ee:ff`, 1 to 8, each unique in the farm. */
-  readonly macs: readonly string[];
+  macs: Type.Array(Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' })),
   /** SMBIOS UUID, lower case. */
-  readonly uuid?: string;
-  readonly collection: string;
+  uuid: Type.Optional(text),
+  collection: text,
   /** Absent: the collection's. */
-  readonly class?: Access;
-  readonly enabled: boolean;
-  readonly properties: Readonly<Record<string, string>>;
-}
+  class: Type.Optional(Access),
+  enabled: Type.Boolean(),
+  properties: Type.Unsafe<Static<typeof strings>>({ ...strings, default: {} }),
+});
+export type Device = Read<Static<typeof Device>>;
 
 /** A streaming server as it registered itself. */
-export interface Server {
+export const Server = Type.Object({
   /** The node's name. */
-  readonly name: string;
-  readonly site: string;
-  readonly pool: string;
-  readonly address: string;
-  readonly ports: { readonly stream: number; readonly http: number; readonly control: number };
-  readonly powerRating: number;
-}
+  name: text,
+  site: text,
+  pool: text,
+  address,
+  ports: Type.Object({ stream: port, http: port, control: port }),
+  powerRating: Type.Number({ exclusiveMinimum: 0, default: 1 }),
+});
+export type Server = Read<Static<typeof Server>>;
 
 /** One device streaming one version from one server; the highest epoch wins. */
-export interface Session {
-  readonly device: string;
-  readonly server: string;
-  readonly vdisk: string;
-  readonly version: number;
+export const Session = Type.Object({
+  device: text,
+  server: text,
+  vdisk: text,
+  version: whole(MAX_INTEGER),
   /** Unix milliseconds. */
-  readonly since: number;
-  /** Grows with each move of the device: the Unix milliseconds of its ATTACH. */
-  readonly epoch: number;
-  readonly protocol: 'stream';
-}
+  since: whole(),
+  /** Grows with each move of the device: the Unix milliseconds of its ATTACH, or what is known + 1 where that is higher. */
+  epoch: whole(),
+  protocol: oneOf('stream'),
+});
+export type Session = Read<Static<typeof Session>>;
 
 export type CopyState =
   | 'UpToDate'
@@ -159,4 +203,6 @@ export interface FarmSnapshot {
   readonly vdisks: readonly VDisk[];
   readonly versions: readonly Version[];
   readonly servers: readonly Server[];
+  /** Entries that are not as the schemas say, each with what is wrong; absent: none. The rest is served. */
+  readonly leftOut?: readonly string[];
 }

@@ -1,9 +1,11 @@
 /** A server's view of the farm through its own follower, which answers with the primary, the database and the operator gone. */
 import { type ChainableCommander, Redis } from 'ioredis';
-import { parseSnapshot, SMALL_KINDS } from '../database/kinds.ts';
+import { SMALL_KINDS } from '../database/kinds.ts';
 import type { FarmAnswer, FarmData } from '../farm/data.ts';
 import type { Identity } from '../farm/identity.ts';
 import type { Device, FarmSnapshot, Session } from '../farm/model.ts';
+import { type Parse, parseDevice, parseName, parseSession, parseSnapshot } from '../farm/parse.ts';
+import { type KnownDevice, knownDevice } from '../farm/refusal.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { kindKey, META, parseMeta, SCHEMA } from './layout.ts';
 import { asked, type RedisFault } from './link.ts';
@@ -69,16 +71,34 @@ class FollowerReader implements FarmReplica {
     });
     if (!read.ok) return read;
     const { answers, snapshot: at } = read.value;
-    return parsed(() => {
-      const snapshot = parseSnapshot((kind) => answers[SMALL_KINDS.indexOf(kind)] as string[]);
-      if (!snapshot) return undefined;
-      this.#cached = { token: at, snapshot };
-      return snapshot;
-    });
+    const parsed = parseSnapshot((kind) => answers[SMALL_KINDS.indexOf(kind)] as string[]);
+    if (!parsed.ok) return parsed;
+    if (!parsed.value) return fail('SchemaUnknown', `Redis follower ${this.#place} holds no entry of a farm`);
+    this.#cached = { token: at, snapshot: parsed.value };
+    return ok(parsed.value);
   }
 
   deviceByName(name: string): FarmAnswer<Device | undefined> {
-    return this.#find('device', name);
+    return this.#find('device', name, parseDevice);
+  }
+
+  async devicesByName(names: readonly string[]): FarmAnswer<ReadonlyMap<string, KnownDevice>> {
+    if (names.length === 0) return ok(new Map());
+    const read = await this.#ask((multi) => {
+      multi.hmget(kindKey('device'), ...names);
+      multi.hmget(kindKey('removed'), ...names);
+    });
+    if (!read.ok) return read;
+    const [devices, removed] = read.value.answers as readonly (readonly (string | null)[])[];
+    return ok(
+      new Map(
+        names.map((name, index) => {
+          const text = devices?.[index];
+          const device = text == null ? undefined : parseDevice(text);
+          return [name, knownDevice(device?.ok ? device.value : undefined, removed?.[index] != null)];
+        }),
+      ),
+    );
   }
 
   deviceByMac(mac: string): FarmAnswer<Device | undefined> {
@@ -90,7 +110,7 @@ class FollowerReader implements FarmReplica {
   }
 
   sessionOf(device: string): FarmAnswer<Session | undefined> {
-    return this.#find('session', device);
+    return this.#find('session', device, parseSession);
   }
 
   async deviceCount(): FarmAnswer<number> {
@@ -100,13 +120,14 @@ class FollowerReader implements FarmReplica {
 
   async checkedAt(): FarmAnswer<number> {
     const read = await this.#ask((multi) => multi.hget(META, 'checkedAt'));
-    return read.ok ? ok(Number(read.value.answers[0])) : read;
+    return read.ok ? ok(Number(read.value.answers[0]) || 0) : read; // what is no time was never confirmed
   }
 
   async identity(): FarmAnswer<Identity> {
     const read = await this.#ask((multi) => multi.hgetall(META));
     if (!read.ok) return read;
-    return parsed(() => parseMeta(read.value.answers[0] as Record<string, string>));
+    const meta = parseMeta(read.value.answers[0] as Record<string, string>);
+    return meta ? ok(meta) : fail('SchemaUnknown', `Redis follower ${this.#place} names no farm`);
   }
 
   onChange(callback: () => void): () => void {
@@ -139,11 +160,11 @@ class FollowerReader implements FarmReplica {
     this.#seen = undefined;
   }
 
-  async #find<T>(kind: 'device' | 'session', key: string): FarmAnswer<T | undefined> {
+  async #find<T>(kind: 'device' | 'session', key: string, parse: Parse<T>): FarmAnswer<T | undefined> {
     const read = await this.#ask((multi) => multi.hget(kindKey(kind), key));
     if (!read.ok) return read;
     const [text] = read.value.answers;
-    return typeof text === 'string' ? parsed(() => JSON.parse(text) as T) : ok(undefined);
+    return typeof text === 'string' ? parse(text) : ok(undefined);
   }
 
   /** Two questions; the device may have changed between them, so it must still be the one that was asked for. */
@@ -152,7 +173,9 @@ class FollowerReader implements FarmReplica {
     if (!read.ok) return read;
     const [text] = read.value.answers;
     if (typeof text !== 'string') return ok(undefined);
-    const found = await this.deviceByName(JSON.parse(text) as string);
+    const name = parseName(text);
+    if (!name.ok) return name;
+    const found = await this.deviceByName(name.value);
     return found.ok && found.value && !is(found.value) ? ok(undefined) : found;
   }
 
@@ -178,13 +201,4 @@ class FollowerReader implements FarmReplica {
       return fail('SchemaUnknown', `Redis ${place} holds schema ${schema}; this release reads ${SCHEMA}`);
     return ok({ snapshot, answers });
   }
-}
-
-/** What a projector wrote parses; what does not is of another making. */
-function parsed<T>(parse: () => T | undefined): Result<T, RedisFault> {
-  try {
-    const value = parse();
-    if (value !== undefined) return ok(value);
-  } catch {}
-  return fail('SchemaUnknown', 'the replica holds what this release cannot read');
 }

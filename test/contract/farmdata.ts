@@ -45,6 +45,7 @@ export function farmDataContract(implementation: string, create: () => Promise<F
         data.snapshot(),
         data.deviceByMac('52:54:00:00:00:01'),
         data.deviceByName('pc0001'),
+        data.devicesByName(['pc0001']),
         data.deviceByUuid('6d3c8a62-0000-4000-8000-000000000001'),
         data.deviceCount(),
         data.sessionOf('pc0001'),
@@ -74,6 +75,11 @@ export function farmDataContract(implementation: string, create: () => Promise<F
       expect(await answered(harness.data.deviceByMac('52:54:00:00:00:02'))).toEqual(second);
       expect(await answered(harness.data.deviceByMac('52:54:00:00:00:12'))).toEqual(second);
       expect(await answered(harness.data.deviceByName('pc0002'))).toEqual(second);
+      expect([...(await answered(harness.data.devicesByName(['pc0002', 'pc0099'])))]).toEqual([
+        ['pc0002', { device: second, removed: false }],
+        ['pc0099', { removed: false }],
+      ]);
+      expect((await answered(harness.data.devicesByName([]))).size).toBe(0);
     });
 
     test('a device, a MAC and a UUID that the farm lacks are undefined, no fault', async () => {

@@ -11,7 +11,6 @@ import {
   applySessions,
   copies,
   endSession,
-  heartbeat,
   heartbeatAges,
   recordCopies,
   registerServer,
@@ -180,12 +179,10 @@ describe('servers', () => {
     database = await fresh('servers');
   });
 
-  test('registers, and only changes mark it: heartbeats and registering again do not', async () => {
-    expect(value(await heartbeat(database, 'node-a'))).toBe(false);
-    value(await registerServer(database, server));
+  test('registers, and only changes mark it: registering again, its heartbeat, does not', async () => {
+    expect(value(await registerServer(database, server))).toBe(true);
     expect(await dirty(database)).toEqual(['server node-a']);
-    expect(value(await heartbeat(database, 'node-a'))).toBe(true);
-    value(await registerServer(database, server));
+    expect(value(await registerServer(database, server))).toBe(false);
     expect(await dirty(database)).toEqual([]);
     expect(value(await heartbeatAges(database)).get('node-a')).toBeLessThan(5);
     value(await registerServer(database, { ...server, powerRating: 9 }));
@@ -241,6 +238,31 @@ describe('devices', () => {
     const answer = await addDevices(database, devices.map(aDevice), command);
     return answer.ok ? 'added' : answer.error.message;
   };
+
+  test('a removal leaves a mark for the life of a ticket, which adding again takes away; its name is not given to another machine', async () => {
+    const marks = async () =>
+      value(await database.run((db) => db.selectFrom('removed').select('device').orderBy('device').execute()));
+    const machine = (n: number) => aDevice({ name: `mark000${n}`, macs: [`52:54:00:00:0a:0${n}`] });
+    const actor = { source: 'command', who: 'test' } as const;
+    value(await addDevices(database, [machine(1), machine(2)], actor));
+    value(await removeDevice(database, 'mark0001', actor));
+    value(await removeDevice(database, 'mark0002', actor));
+    expect(await marks()).toEqual([{ device: 'mark0001' }, { device: 'mark0002' }]);
+    const read = value(await databaseData(database).devicesByName(['mark0001', 'nobody']));
+    expect([...read]).toEqual([
+      ['mark0001', { removed: true }],
+      ['nobody', { removed: false }],
+    ]);
+    const { name: _, ...unnamed } = machine(2);
+    const numbering = { namePrefix: 'mark', digits: 4 };
+    expect(value(await enrolDevice(database, unnamed, numbering, actor)).name).toBe('mark0003');
+    value(await addDevices(database, [machine(1)], actor));
+    expect(await marks()).toEqual([{ device: 'mark0002' }]);
+    value(await database.run((db) => sql`update removed set at = now() - interval '9 days'`.execute(db)));
+    value(await removeDevice(database, 'mark0001', actor));
+    value(await removeDevice(database, 'mark0003', actor));
+    expect(await marks()).toEqual([{ device: 'mark0001' }, { device: 'mark0003' }]);
+  });
 
   test('adding the same again changes nothing', async () => {
     expect(value(await addDevices(database, [aDevice({ uuid })], command))).toEqual({ added: 0, unchanged: 1 });

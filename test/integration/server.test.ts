@@ -9,6 +9,7 @@ import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
 import { sessions } from '../../src/database/servers.ts';
 import { decode, encode, type Packet } from '../../src/dhcp/packet.ts';
@@ -16,7 +17,7 @@ import type { FarmSnapshot, Store, Version } from '../../src/farm/model.ts';
 import { sealBootToken } from '../../src/farm/token.ts';
 import { patternMismatch } from '../../src/image/pattern/pattern.ts';
 import type { Mode, Role } from '../../src/stream/packet.ts';
-import { aBoot, aDevice, aSnapshot } from '../builders/farm.ts';
+import { aBoot, aDevice, aSnapshot, aVDisk } from '../builders/farm.ts';
 import { aRequest, PC_MAC } from '../builders/pxe.ts';
 import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
 import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
@@ -78,6 +79,8 @@ async function visitor<T>(work: (visitor: StreamClient) => Promise<T>): Promise<
   const from = await StreamClient.open();
   return work(from).finally(() => from.close());
 }
+
+const change = (text: string) => farm.database.run((db) => sql.raw(text).execute(db)).then(must);
 
 /** The mode of a session that attaches now. */
 const modeOf = (server: ServerProcess): Promise<Mode> =>
@@ -316,6 +319,87 @@ test('a change of the stream’s mode is taken up by the running server', async 
   await farm.project(snapshot());
   await until('and Authenticated again', async () => (await modeOf(a)) === 'Authenticated');
   session = await attached(a);
+});
+
+test.each([
+  {
+    what: 'is disabled',
+    take: () => change("update device set enabled = false where name = 'pc0001'"),
+    give: () => change("update device set enabled = true where name = 'pc0001'"),
+  },
+  {
+    what: 'is removed',
+    take: async () => must(await removeDevice(farm.database, 'pc0001', { source: 'command', who: 'test' })),
+    give: async () => must(await addDevices(farm.database, [aDevice()], { source: 'command', who: 'test' })),
+  },
+  {
+    what: 'loses its vDisk, which is disabled',
+    take: () => farm.project(snapshot({ vdisks: [aVDisk({ enabled: false })] })),
+    give: () => farm.project(snapshot()),
+  },
+])(
+  'a device that $what while it streams is Revoked within 10 s, wherever its ticket takes it, and lifted as soon',
+  async ({ take, give }) => {
+    await visitor(async (from) => {
+      const ticket = await from.login(a.stream, await bootToken(a), { redirected: true });
+      const here = await from.attach(a.stream, ticket, { role: 'serve' });
+      expect(patternMismatch(await here.read(0, 512), 0)).toBeUndefined();
+      await take();
+      const revoked = { packet: { type: 'ERROR', code: 'Revoked' } };
+      const may = (one: ClientSession) =>
+        one.read(0, 512).then(
+          () => true,
+          () => false,
+        );
+      await until('it may not read', async () => !(await may(here)), 10_000);
+      await expect(here.read(512, 512)).rejects.toMatchObject(revoked);
+      const renewal = from.login(a.stream, ticket.ticket, { renews: ticket.sessionKey });
+      await expect(renewal).rejects.toMatchObject({ packet: { type: 'REFUSE' } });
+      await visitor(async (elsewhere) => {
+        const there = await elsewhere.attach(b.stream, ticket, { role: 'serve' });
+        await until('nor elsewhere', async () => !(await may(there)), 10_000);
+        await expect(there.read(512, 512)).rejects.toMatchObject(revoked);
+        await give();
+        await until('it may read again', async () => (await may(here)) && (await may(there)), 10_000);
+        there.bye();
+      });
+      await from.login(a.stream, ticket.ticket, { renews: ticket.sessionKey });
+      here.bye();
+    });
+  },
+);
+
+test('what was removed stays so while the database is away, and at a server that starts then', async () => {
+  await visitor(async (from) => {
+    const ticket = await from.login(a.stream, await bootToken(a), { redirected: true });
+    must(await removeDevice(farm.database, 'pc0001', { source: 'command', who: 'test' }));
+    await until('it may not', () => renewed().then((may) => !may), 10_000);
+    await farm.postgres.kill();
+    await b.end('SIGKILL');
+    b = farm.serve(b.config);
+    await b.ready();
+    await until('the copies are served', async () => (await b.metric('bootfarm_server_served_copies')) === 2);
+    await until('the loss was noticed', async () => (await b.metric('bootfarm_server_database_reachable')) === 0);
+    expect([await renewed(a), await renewed(b)]).toEqual([false, false]);
+    await farm.postgres.start();
+    await until('the test sees it too', () => farm.database.state.reachable, 30_000);
+    must(await addDevices(farm.database, [aDevice()], { source: 'command', who: 'test' }));
+    await until('it may again', async () => (await renewed(a)) && (await renewed(b)), 10_000);
+
+    async function renewed(at = a): Promise<boolean> {
+      return from.login(at.stream, ticket.ticket, { renews: ticket.sessionKey }).then(
+        () => true,
+        () => false,
+      );
+    }
+  });
+});
+
+test('a database that was emptied of sessions is told them again', async () => {
+  session = await attached(a);
+  await until('it is there', async () => must(await sessions(farm.database)).length === 1);
+  await change('truncate session; delete from server');
+  await until('it is there again', async () => must(await sessions(farm.database))[0]?.server === 'node-a', 15_000);
 });
 
 test('where the site adds unknown machines, one that two servers meet at once becomes one device and boots', async () => {

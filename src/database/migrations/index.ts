@@ -1,6 +1,7 @@
 /** All migrations in order. TypeScript, so that the compiler ships them; a committed one is never changed. */
 import { sql as farm } from './0001-farm.ts';
 import { sql as identity } from './0002-identity.ts';
+import { sql as removed } from './0003-removed.ts';
 import { sql as rights } from './0004-rights.ts';
 
 export interface Migration {
@@ -12,5 +13,6 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { number: 1, name: 'farm', sql: farm },
   { number: 2, name: 'identity', sql: identity },
+  { number: 3, name: 'removed', sql: removed },
   { number: 4, name: 'rights', sql: rights },
 ];

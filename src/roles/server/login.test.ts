@@ -107,9 +107,11 @@ test.each<{ what: string; given: Scene; is: object }>([
   expect(await login()).toMatchObject(is);
 });
 
-test('a device that streams already gets its ticket anew wherever it is, placed or not', async () => {
-  const login = await scene({ devices: [5, 1], enabled: false });
+test('a device that streams already gets its ticket anew wherever it is, placed or not, unless it may not go on', async () => {
+  const login = await scene({ devices: [5, 1] });
   expect(await login('pc0001', { renew: true })).toMatchObject(ticket);
+  const disabled = await scene({ devices: [5, 1], enabled: false });
+  expect(await disabled('pc0001', { renew: true })).toMatchObject(refused('UnknownDevice'));
 });
 
 test('a device that another server sent here stays here', async () => {

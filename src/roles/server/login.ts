@@ -38,25 +38,26 @@ export class Logins {
     const self = this.#options.self();
     const { snapshot } = view;
     if (!snapshot) return refuse('Busy', 'the farm data is not loaded yet', 1_000);
-    const [device, checkedAt] = await Promise.all([data.deviceByName(token.device), this.#options.replicaCheckedAt()]);
+    const [devices, checkedAt] = await Promise.all([
+      data.devicesByName([token.device]),
+      this.#options.replicaCheckedAt(),
+    ]);
     const { state } = database;
-    const decision = renew
-      ? ({ kind: 'serve' } as const)
-      : decideLogin(
-          { token, address: from.host, redirected },
-          {
-            snapshot,
-            self: self.name,
-            candidates: this.#withPlaced(
-              candidates(snapshot, self, this.#options.alive, token.manifest),
-              token.device,
-              now,
-            ),
-            enabled: !device.ok || device.value?.enabled !== false,
-            databaseReachable: state.reachable,
-            replicaAgeMs: state.reachable ? 0 : now - (checkedAt.ok ? checkedAt.value : state.since),
-          },
-        );
+    const decision = decideLogin(
+      { token, address: from.host, redirected, renew },
+      {
+        snapshot,
+        self: self.name,
+        candidates: this.#withPlaced(
+          candidates(snapshot, self, this.#options.alive, token.manifest),
+          token.device,
+          now,
+        ),
+        known: (devices.ok && devices.value.get(token.device)) || { removed: false },
+        databaseReachable: state.reachable,
+        replicaAgeMs: state.reachable ? 0 : now - (checkedAt.ok ? checkedAt.value : state.since),
+      },
+    );
     if (decision.kind === 'refuse') return refuse(decision.code, decision.message, decision.retryAfterMs);
     if (decision.kind === 'redirect') return this.#redirect(token.device, decision.server, now);
 

@@ -31,7 +31,7 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
   if (!uri.ok) return uri;
   mkdirSync(config.stateDirectory, { recursive: true });
   const journal = await openJournal(join(config.stateDirectory, 'journal'));
-  if (!journal.ok) return journal;
+  if (journal.dropped > 0) log.warn({ lines: journal.dropped }, 'journal: lines that were not whole were dropped');
   const replica = openReplica({ socketPath: config.replicaSocket });
   const identity = serverIdentity(replica, config.stateDirectory, log);
   const applicationName = `bootfarm server ${config.name}`;
@@ -48,7 +48,7 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
     replica,
     identity,
     database: database.value,
-    journal: journal.value,
+    journal,
     log,
   });
 }

@@ -1,27 +1,29 @@
-/** This server's row in the farm database: written at the start, when it changes, and as a heartbeat. */
+/** This server's row in the farm database: written at the start and again each few seconds, whatever the database held before. */
 
 import type { Database } from '../../database/connection.ts';
-import { heartbeat, registerServer } from '../../database/servers.ts';
+import { registerServer } from '../../database/servers.ts';
 import type { Server } from '../../farm/model.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
-/** Nothing hangs on it: liveness comes from the pings of peers. */
-const HEARTBEAT_MS = 5_000;
+/** Nothing hangs on it: liveness comes from the pings of peers. A row that did not change tells nobody. */
+const REGISTER_EVERY_MS = 5_000;
 
 export class Registration {
   readonly #database: Database;
   readonly #server: Server;
+  readonly #onAdded: () => void;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   readonly #stop: () => void;
-  #registered = false;
   #turning = false;
 
-  constructor(database: Database, server: Server, log: Logger) {
+  /** `onAdded`: the database did not know this server, so it knows nothing of what else it was told. */
+  constructor(database: Database, server: Server, onAdded: () => void, log: Logger) {
     this.#database = database;
     this.#server = server;
+    this.#onAdded = onAdded;
     this.#log = log;
-    this.#timer = setInterval(() => void this.#turn(), HEARTBEAT_MS);
+    this.#timer = setInterval(() => void this.#turn(), REGISTER_EVERY_MS);
     this.#stop = database.onState(({ reachable }) => {
       if (reachable) void this.#turn();
     });
@@ -36,14 +38,10 @@ export class Registration {
   async #turn(): Promise<void> {
     if (this.#turning) return;
     this.#turning = true;
-    if (this.#registered) {
-      const beat = await heartbeat(this.#database, this.#server.name);
-      if (beat.ok && !beat.value) this.#registered = false;
-    }
-    if (!this.#registered) {
-      const done = await registerServer(this.#database, this.#server);
-      this.#registered = done.ok;
-      if (done.ok) this.#log.info({ server: this.#server.name }, 'server registered');
+    const added = await registerServer(this.#database, this.#server);
+    if (added.ok && added.value) {
+      this.#log.info({ server: this.#server.name }, 'server registered');
+      this.#onAdded();
     }
     this.#turning = false;
   }

@@ -20,11 +20,12 @@ import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
 import { Names } from './names.ts';
 import { openParts, type Parts } from './parts.ts';
+import { Refusals } from './refusals.ts';
 import { Registration } from './registration.ts';
 import { loadOf, SessionRows } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
-import { missing, type StatusFacts, serverStatus } from './status.ts';
+import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
 import { FarmView } from './view.ts';
 
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
@@ -52,6 +53,7 @@ export class FarmServer {
     return found.map(({ address }) => address);
   });
   readonly #listeners: Listeners;
+  readonly #refusals: Refusals;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
@@ -72,8 +74,20 @@ export class FarmServer {
       log,
     });
     this.#disks = new Disks(async (entries) => this.#listeners.stream.value?.setDisks(entries), log);
-    this.#sessions = sessionWriter({ database, journal, server: config.name, log });
+    this.#sessions = sessionWriter({
+      database,
+      journal,
+      server: config.name,
+      current: () => this.#rows.current(),
+      log,
+    });
     this.#rows = new SessionRows(this.#sessions, config.name);
+    this.#refusals = new Refusals({
+      data: this.#data,
+      view: this.#view,
+      stream: () => this.#listeners.stream.value,
+      log,
+    });
     const logins = new Logins({
       self: () => this.#self(),
       streamPort: config.ports.stream,
@@ -104,10 +118,11 @@ export class FarmServer {
     const { config, node, database, log } = this.#parts;
     const { telemetry, control, peers } = this.#listeners;
     await Promise.all([telemetry.want(true), control.want(true), peers.want(true)]);
-    this.#registration = new Registration(database, this.#row(), log);
+    this.#registration = new Registration(database, this.#row(), () => this.#sessions.tellAll(), log);
     this.#view.onSnapshot((snapshot) => {
       if (!this.#draining) wantProtocols(this.#listeners, snapshot, config.site);
       void this.#copies.look();
+      void this.#refusals.sweep();
     });
     await this.#view.read();
     await this.#copies.start();
@@ -130,6 +145,7 @@ export class FarmServer {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#registration?.close();
+    this.#refusals.close();
     const { telemetry, ...protocols } = this.#listeners;
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
     const files = this.#copies.close().then(() => this.#disks.close());
@@ -192,15 +208,15 @@ export class FarmServer {
     };
   }
 
+  /** What a person must know, and no device notices. */
   #advisories(): readonly ServerFault[] {
     const { peers, stream } = this.#listeners;
-    const buffers = stream.value?.bufferFault;
-    const found: (ServerFault | undefined)[] = [
-      peers.value?.clockFault(),
-      buffers && { ...buffers, advisory: true },
+    const faults = [this.#sessions.fault, leftOutFault(this.#view.snapshot), stream.value?.bufferFault];
+    return [
+      ...faults.flatMap((fault) => (fault ? [{ ...fault, advisory: true as const }] : [])),
+      ...[peers.value?.clockFault()].flatMap((fault) => fault ?? []),
       ...this.#names.faults,
     ];
-    return found.flatMap((fault) => fault ?? []);
   }
 
   #tick(): void {
@@ -225,5 +241,6 @@ export class FarmServer {
     const { type, device, mac, vdisk, version, role } = event;
     this.#parts.log.info({ event: type, device, mac, vdisk, version, role }, 'session');
     this.#rows.record(event);
+    if (type === 'attached') void this.#refusals.look({ device, mac, vdisk });
   }
 }

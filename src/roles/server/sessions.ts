@@ -1,5 +1,6 @@
 /** What the stream's sessions are to the farm: the load of this server, and the rows that say who streams what. */
 import type { PeerLoad } from '../../control/peer.ts';
+import type { Session } from '../../farm/model.ts';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
@@ -50,7 +51,9 @@ function sinceOfDevices(sessions: readonly SessionSnapshot[]): ReadonlyMap<strin
 export class SessionRows {
   readonly #writer: SessionWriter;
   readonly #server: string;
-  /** Of what was written and has not ended, by session. */
+  /** What was written and has not ended, by session of the stream. */
+  readonly #written = new Map<string, Session>();
+  /** The last of each device: a clock that was set back must not make the next one older. */
   readonly #epochs = new Map<string, number>();
 
   constructor(writer: SessionWriter, server: string) {
@@ -58,17 +61,27 @@ export class SessionRows {
     this.#server = server;
   }
 
+  /** One a device: a device that came again from another address counts by its newest session. */
+  current(): readonly Session[] {
+    const newest = new Map<string, Session>();
+    for (const session of this.#written.values())
+      if (session.epoch >= (newest.get(session.device)?.epoch ?? 0)) newest.set(session.device, session);
+    return [...newest.values()];
+  }
+
   record({ type, session, device, vdisk, version, role, at }: SessionEvent): void {
     const key = `${device} ${session}`;
     if (role === 'serve' && (type === 'attached' || type === 'role')) {
-      this.#epochs.set(key, at);
-      const times = { since: at, epoch: at };
-      void this.#writer.write({ device, server: this.#server, vdisk, version, protocol: 'stream', ...times });
+      const epoch = Math.max(at, (this.#epochs.get(device) ?? 0) + 1);
+      const row: Session = { device, server: this.#server, vdisk, version, since: at, epoch, protocol: 'stream' };
+      this.#epochs.set(device, epoch);
+      this.#written.set(key, row);
+      void this.#writer.write(row);
       return;
     }
-    const epoch = this.#epochs.get(key);
-    if (epoch === undefined) return;
-    this.#epochs.delete(key);
-    void this.#writer.end(device, epoch);
+    const written = this.#written.get(key);
+    if (!written) return;
+    this.#written.delete(key);
+    void this.#writer.end(device, written.epoch);
   }
 }

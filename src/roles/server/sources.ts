@@ -13,6 +13,7 @@ export function firstWhole(replica: FarmData, database: FarmData): FarmData {
     snapshot: () => ask((data) => data.snapshot()),
     deviceByMac: (mac) => ask((data) => data.deviceByMac(mac)),
     deviceByName: (name) => ask((data) => data.deviceByName(name)),
+    devicesByName: (names) => ask((data) => data.devicesByName(names)),
     deviceByUuid: (uuid) => ask((data) => data.deviceByUuid(uuid)),
     deviceCount: () => ask((data) => data.deviceCount()),
     sessionOf: (device) => ask((data) => data.sessionOf(device)),

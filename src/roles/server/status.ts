@@ -89,6 +89,18 @@ export function httpPortFault(
   };
 }
 
+/** How many of them the fault names. */
+const NAMED = 3;
+
+/** Entries of the farm's data that this server cannot read: the rest is served. */
+export function leftOutFault(snapshot: FarmSnapshot | undefined): Fault | undefined {
+  const leftOut = snapshot?.leftOut ?? [];
+  if (leftOut.length === 0) return undefined;
+  const named = leftOut.slice(0, NAMED).join('; ');
+  const more = leftOut.length > NAMED ? `; and ${leftOut.length - NAMED} more` : '';
+  return { code: 'EntryInvalid', message: `left out of the farm's data, mend or delete the rows: ${named}${more}` };
+}
+
 /** A server is ready when its data is loaded and each protocol answers a real request from itself. vDisks are judged one by one, elsewhere. */
 export async function missing(facts: StatusFacts, listeners: Listeners): Promise<readonly string[]> {
   const { load, snapshot, dataFault } = facts;

@@ -57,6 +57,10 @@ export class FarmView {
       return;
     }
     this.#fault = undefined;
+    const { leftOut = [] } = answer.value;
+    const before = this.#snapshot?.leftOut ?? [];
+    for (const entry of leftOut)
+      if (!before.includes(entry)) this.#log.error({ entry }, 'entry of the farm data left out');
     this.#snapshot = answer.value;
     for (const listener of this.#listeners) listener(answer.value);
   }
