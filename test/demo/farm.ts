@@ -1,5 +1,6 @@
 /** The farm of the demo on a cluster: what is asked of it and what is done to it. The story is in `steps.ts`. */
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { runAsync, until } from '../cluster/run.ts';
 import type { Site } from './site.ts';
@@ -61,6 +62,8 @@ export const RESOURCES = ['farm/farm', 'stores.bootfarm.io/local', 'vd/lab', 'bf
 
 /** The node of the samples that holds the data of the database and of the replica. */
 const SAMPLE_NODE = 'node-c';
+/** Of the samples. */
+const DATABASE_FOLDER = '/var/lib/bootfarm/database';
 
 export class DemoFarm<S extends Site = Site> {
   readonly site: S;
@@ -193,6 +196,48 @@ export class DemoFarm<S extends Site = Site> {
       '--for=jsonpath={.status.readyReplicas}=1',
       '--timeout=120s',
     );
+  }
+
+  /**
+   * The folder of the database's data goes under the name `away`, and the one that is kept as `now` comes in its place; without `now` it is empty, as a
+   * lost volume is. On a cluster of our own alone.
+   */
+  async swapDatabase(away: string, now?: string): Promise<void> {
+    await this.stopDatabase();
+    const folder = this.databaseFolder();
+    renameSync(folder, `${folder}.${away}`);
+    if (now === undefined) mkdirSync(folder);
+    else renameSync(`${folder}.${now}`, folder);
+    await this.startDatabase();
+  }
+
+  /** A copy, as a backup of a database that is stopped: of the one in use, or of one that is kept. */
+  async keepDatabase(as: string, of?: string): Promise<void> {
+    const folder = this.databaseFolder();
+    await runAsync('cp', '--archive', of === undefined ? folder : `${folder}.${of}`, `${folder}.${as}`);
+  }
+
+  /** The folder of the samples, where it lies on this machine. */
+  databaseFolder(): string {
+    if (!this.site.nodePath) throw new Error("the nodes of this cluster are not this machine's");
+    return this.site.nodePath(this.site.nodes.at(-1)?.name ?? SAMPLE_NODE, DATABASE_FOLDER);
+  }
+
+  /** Condition Ready, once it is False for that reason. */
+  async notReady(reason: string): Promise<Condition> {
+    let ready: Condition | undefined;
+    await until(`Ready False, reason ${reason}`, 2 * MINUTE, async () => {
+      const { conditions } = await this.status<Status>('farm/farm');
+      ready = conditions?.find(({ type }) => type === 'Ready');
+      return ready?.status === 'False' && ready.reason === reason;
+    });
+    return ready as Condition;
+  }
+
+  /** Names of the devices that a server knows from its own follower. */
+  async devices(): Promise<readonly string[]> {
+    const [, ...rows] = (await this.bootfarm('device', 'export')).trim().split('\n');
+    return rows.map((row) => row.split(',')[0] ?? '').sort();
   }
 
   /** Device and server of every session in the farm database, `pc0001 node-a`, sorted. */

@@ -20,6 +20,8 @@ export interface Site {
   readonly lan?: { readonly namespace?: string; readonly bridge: string };
   /** Puts files into a folder of every node. */
   placeFiles(folder: string, names: readonly string[], target: string): Promise<void>;
+  /** Where a host path of a node lies on this machine; undefined: the nodes are other machines. */
+  readonly nodePath?: (node: string, path: string) => string;
   /** SIGKILL to the first process of a pod's container. */
   kill(node: string, containerId: string): Promise<void>;
 }
@@ -47,6 +49,7 @@ export function ownSite(cluster: Cluster): OwnSite {
         for (const name of names) execFileSync('cp', ['--sparse=always', join(folder, name), join(store, name)]);
       }
     },
+    nodePath: (node, path) => nodePath(cluster, node, path),
     kill: (node, containerId) => killContainer(cluster, node, containerId),
   };
 }

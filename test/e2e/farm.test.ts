@@ -224,6 +224,47 @@ test(
 );
 
 test(
+  'the database comes back empty: no machine notices, the Farm says whose it is and the ways out; the right one is brought back',
+  async () => {
+    const report = await readWhile(first.machine, 60, async () => {
+      await farm.swapDatabase('lost');
+      const { message } = await farm.notReady('DatabaseForeign');
+      expect(message).toMatch(/holds no farm.*bring back the right database.*set spec\.adopt to [0-9a-f-]{36}@1$/s);
+      expect(await farm.devices()).toEqual([1, 2, 3, 4].map(deviceName));
+    });
+    unharmed(report);
+    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+    await farm.stopDatabase();
+    await farm.keepDatabase('yesterday', 'lost');
+    await farm.swapDatabase('empty', 'lost');
+    await farm.waitReady(['farm/farm']);
+    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+  },
+  8 * MINUTE,
+);
+
+test(
+  'the database is restored to yesterday: no machine notices, the Farm says by how much, and a person decides that it goes on from there',
+  async () => {
+    await farm.addDevice(deviceName(5), macOf(5));
+    await until('the device on every server', MINUTE, async () => (await farm.devices()).length === 5);
+    const report = await readWhile(first.machine, 90, async () => {
+      await farm.swapDatabase('today', 'yesterday');
+      const { message } = await farm.notReady('DatabaseBehind');
+      expect(message).toMatch(/restored to the past: it stands at revision \d+ .*set spec\.adopt to \S+$/s);
+      expect(await farm.devices()).toHaveLength(5);
+      await farm.kubectl('patch', 'farm/farm', '--type=merge', '--patch', JSON.stringify({ spec: { adopt: /\S+$/.exec(message)?.[0] } }));
+      await farm.waitReady(['farm/farm']);
+      await until('the device that was added today gone', MINUTE, async () => (await farm.devices()).length === 4);
+    });
+    unharmed(report);
+    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+  },
+  8 * MINUTE,
+);
+
+test(
   'a setting changes: one server after the other drains and starts anew while a machine reads; sessions are where they belong',
   async () => {
     for (const { machine } of [first, second, fourth]) await withStandby(machine);
