@@ -23,7 +23,7 @@ RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-COPY package.json ./
+COPY package.json LICENSE NOTICE ./
 # For people: kubectl exec … -- bootfarm device list.
 RUN ln -s /app/dist/main.js /usr/local/bin/bootfarm
 ENV NODE_ENV=production
