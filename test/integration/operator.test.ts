@@ -101,6 +101,8 @@ function startOperator(): ChildProcess {
     'operator',
     '--image',
     'bootfarm.local/bootfarm:dev',
+    '--namespaces',
+    `annex,${NAMESPACE}`,
     '--lease-namespace',
     NAMESPACE,
     '--metrics-port',
