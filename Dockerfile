@@ -50,7 +50,7 @@ WORKDIR /app
 COPY --from=sbom /sbom.cdx.json /usr/share/bootfarm/
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-COPY package.json ./
+COPY package.json LICENSE NOTICE ./
 # For people: kubectl exec … -- bootfarm device list.
 RUN ln -s /app/dist/main.js /usr/local/bin/bootfarm
 ENV NODE_ENV=production PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -2,10 +2,11 @@
 import { type ProjectedKind, remove } from '../database/project.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
-import type { Informer } from '../kube/informer.ts';
+import type { InformerView } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../kube/outcome.ts';
+import { fitStatus } from '../resources/fit.ts';
 import type { ResourceByName } from '../resources/kinds.ts';
 import {
   type Context,
@@ -30,7 +31,7 @@ export interface Found<S> {
 export interface Child<K extends ChildKind> {
   readonly kind: K;
   readonly table: ProjectedKind;
-  informer(informers: Informers): Informer;
+  informer(informers: Informers): InformerView;
   /** A deletion waits no longer than this for its rows to go, ms: or a namespace could not be removed without its database. */
   deletionWaitsMs(child: ResourceByName<K>): number;
   look(context: Context, child: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
@@ -93,7 +94,7 @@ async function lookAt<K extends ChildKind>(
   );
   found.tell(status);
   const target = at(kinds[child.kind], namespace, name);
-  const written = await applyStatusChanged(context.client, target, status, object, { signal });
+  const written = await applyStatusChanged(context.client, target, fitStatus(child.kind, status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);

@@ -4,10 +4,11 @@ import type { Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
 import type { RecordEvent } from '../kube/events.ts';
-import type { Informer } from '../kube/informer.ts';
+import type { InformerView } from '../kube/informers.ts';
 import type { KubeObject, Target } from '../kube/object.ts';
 import { type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
 import { conditionsOf } from '../resources/conditions.ts';
+import { fitStatus } from '../resources/fit.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
 import { type ParseFault, parse } from '../resources/parse.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -27,13 +28,13 @@ export interface Settings {
 }
 
 export interface Informers {
-  readonly farms: Informer;
-  readonly stores: Informer;
-  readonly vdisks: Informer;
-  readonly pools: Informer;
-  readonly nodes: Informer;
-  readonly deployments: Informer;
-  readonly pods: Informer;
+  readonly farms: InformerView;
+  readonly stores: InformerView;
+  readonly vdisks: InformerView;
+  readonly pools: InformerView;
+  readonly nodes: InformerView;
+  readonly deployments: InformerView;
+  readonly pods: InformerView;
 }
 
 export interface Context {
@@ -53,7 +54,7 @@ export const LOOK_SETTLED_MS = 3_000;
 /** The resources of a kind in a namespace that can be read; those that cannot have a status of their own that says so. */
 export function resources<K extends KindName>(
   kind: K,
-  informer: Informer,
+  informer: InformerView,
   namespace: string,
 ): readonly ResourceByName<K>[] {
   return informer
@@ -67,7 +68,7 @@ export function resources<K extends KindName>(
 
 export function resource<K extends KindName>(
   kind: K,
-  informer: Informer,
+  informer: InformerView,
   key: string,
 ): { readonly object: KubeObject; readonly parsed: Result<ResourceByName<K>, ParseFault> } | undefined {
   const object = informer.get(key);
@@ -122,7 +123,8 @@ export async function tellUnreadable(
 ): Promise<Outcome> {
   const generation = object.metadata.generation ?? 0;
   const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: fault.message } as const;
+  // The head of a status is the same in all kinds.
   const status = { observedGeneration: generation, conditions: conditionsOf([], { verdict, generation }, new Date()) };
-  const written = await applyStatusChanged(client, target, status, object, { signal });
+  const written = await applyStatusChanged(client, target, fitStatus('Farm', status), object, { signal });
   return written.ok ? settled : outcomeOf(written.error);
 }

@@ -182,6 +182,14 @@ describe('a Farm', () => {
     expect(status.database).toMatchObject({ state: 'Unreachable', offlineSince: '1970-01-01T00:00:00Z' });
   });
 
+  test('servers that log in as the owner of the database are told of where it answers', () => {
+    const status = farmStatus(aFarm(), found({ excess: 'servers log in as lab, who owns the farm database' }), NOW);
+    expect(message(status, 'DatabaseReachable')).toBe(
+      'the farm database answers; servers log in as lab, who owns the farm database',
+    );
+    expect(message(farmStatus(aFarm(), found(), NOW), 'DatabaseReachable')).toBe('the farm database answers');
+  });
+
   test('whose servers disagree shows no hash of that site', () => {
     const status = farmStatus(
       aFarm(),

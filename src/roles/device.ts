@@ -120,7 +120,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
 
   command
     .command('remove')
-    .description('remove a device; if it streams now, it goes on until it is switched off')
+    .description('remove a device; if it streams now, it stops within seconds, and goes on when it is added again')
     .argument('<name>')
     .action((name: string) =>
       edit(async (database) => {

@@ -35,6 +35,7 @@ const SERVER_FOLDERS = [
   'httpboot',
   'image',
   'kit',
+  'net',
   'replica',
   'roles',
   'store',

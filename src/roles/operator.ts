@@ -9,7 +9,7 @@ import { createLogger, type LogLevel } from '../telemetry/log.ts';
 import { BootfarmOperator } from './operator/operator.ts';
 
 interface Flags {
-  readonly namespace?: string;
+  readonly namespaces: readonly string[];
   readonly image: string;
   readonly release: string;
   readonly allowedHostPaths: readonly string[];
@@ -38,7 +38,7 @@ export function operatorCommand(): Command {
   const env = process.env;
   return new Command('operator')
     .description('run the operator: makes the farms of a cluster what their resources say')
-    .option('--namespace <name>', 'watch this namespace alone; absent: all')
+    .option('--namespaces <names>', 'watch these namespaces alone, comma-separated; absent: all', list, [])
     .requiredOption('--image <reference>', 'image of servers, databases and replicas', env['BOOTFARM_IMAGE'])
     .option('--release <name>', 'release that servers tell', env['BOOTFARM_RELEASE'] ?? 'dev')
     .option('--allowed-host-paths <paths>', 'folders of a node that resources may name, comma-separated', list, [
@@ -71,7 +71,7 @@ async function run(flags: Flags): Promise<void> {
     logger: log,
     metrics: engineMetrics(registry),
     ...(flags.leaderElect ? { lease: { namespace: flags.leaseNamespace, name: 'bootfarm-operator', identity } } : {}),
-    ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
+    namespaces: [...new Set(flags.namespaces)],
     instance: identity,
     settings: {
       image: flags.image,
@@ -100,5 +100,5 @@ async function run(flags: Flags): Promise<void> {
   process.once('SIGTERM', leave).once('SIGINT', leave);
   await operator.start();
   synced = await operator.synced;
-  log.info({ namespace: flags.namespace ?? 'all' }, 'operator started');
+  log.info({ namespaces: flags.namespaces.join(' ') || 'all' }, 'operator started');
 }

@@ -8,6 +8,8 @@ import { binary } from '../cluster/cluster.ts';
 
 const FOLDER = 'deploy/base';
 const NAMESPACE = 'bootfarm';
+/** Of the farms: kustomize has no values, so one is named; an overlay names others. */
+const FARM_NAMESPACE = 'bootfarm-farms';
 const HEADER = '# Made from charts/bootfarm by `npm run generate`: change it there.\n';
 
 /**
@@ -23,17 +25,22 @@ export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): 
     const name = source?.replace('/', '-');
     if (name) texts.set(name, (texts.get(name) ?? '') + objectOf(section));
   }
-  const namespace = {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: NAMESPACE, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
-  };
-  texts.set('namespace.yaml', `---\n${stringify(namespace)}`);
+  const namespaces = [
+    namespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' }),
+    namespace(FARM_NAMESPACE, { 'bootfarm.io/farms': 'allowed', 'pod-security.kubernetes.io/enforce': 'privileged' }),
+  ];
+  texts.set('namespace.yaml', namespaces.map((made) => `---\n${stringify(made)}`).join(''));
   const names = [...texts.keys()].sort();
   const kustomization = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: names };
   const files = names.map((name) => [`${FOLDER}/${name}`, HEADER + (texts.get(name) ?? '')] as const);
   return new Map([...files, [`${FOLDER}/kustomization.yaml`, HEADER + stringify(kustomization)]]);
 }
+
+const namespace = (name: string, labels: Readonly<Record<string, string>>): object => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, labels },
+});
 
 function committed(root: string): ReadonlyMap<string, string> {
   const folder = join(root, FOLDER);
@@ -55,7 +62,15 @@ function render(helm: string, root: string, made: ReadonlyMap<string, string>): 
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), text);
     }
-    const args = ['template', 'bootfarm', join(folder, 'charts/bootfarm'), '--namespace', NAMESPACE];
+    const args = [
+      'template',
+      'bootfarm',
+      join(folder, 'charts/bootfarm'),
+      '--namespace',
+      NAMESPACE,
+      '--set',
+      `farmNamespaces={${FARM_NAMESPACE}}`,
+    ];
     return execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
   } finally {
     rmSync(folder, { recursive: true });

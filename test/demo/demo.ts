@@ -63,7 +63,7 @@ function farewell({ site }: DemoFarm): never {
   k get events.events.k8s.io                   what happened
   k logs deploy/bootfarm -n ${OPERATOR_NAMESPACE}           the operator
   ${join(stateDirectory, 'machines/*/console.log')}     consoles of the machines
-  ${CLUSTER === 'existing' ? '' : `${join(stateDirectory, 'log')}                        logs of the cluster\n  `}another machine: k exec deploy/main-${site.nodes[0]?.name} -- bootfarm device add --help; then ${lan ? `run QEMU on bridge ${lan.bridge}${where}` : 'switch on one in the network of the nodes'}
+  ${CLUSTER === 'existing' ? '' : `${join(stateDirectory, 'log')}                        logs of the cluster\n  `}another machine: k exec -n ${OPERATOR_NAMESPACE} deploy/bootfarm -- bootfarm device --farm ${NAMESPACE}/farm add --help; then ${lan ? `run QEMU on bridge ${lan.bridge}${where}` : 'switch on one in the network of the nodes'}
   ${CLUSTER === 'existing' ? 'CLUSTER=existing make demo-down' : 'make demo-down                 '}              removes every trace
 `);
   // The machines are children of this process and stay.

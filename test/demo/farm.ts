@@ -89,14 +89,16 @@ export class DemoFarm<S extends Site = Site> {
     return this.site.placeFiles(folder, DISK_FILES, STORE_FOLDER);
   }
 
-  /** The operator, by Helm, and the samples. */
+  /** The namespace of the farm, the operator with a Role in it, by Helm, and the samples. */
   async install(): Promise<void> {
+    await this.kubectl('apply', '-f', join(root, 'deploy/samples/namespace.yaml'));
     const [, repository = '', tag = ''] = /^(.+):([^:/]+)$/.exec(this.site.image) ?? [];
     const [helm, ...before] = this.site.helm;
     await runAsync(
       ...[helm, ...before, 'upgrade', '--install', 'bootfarm', join(root, 'charts/bootfarm')],
       ...['--namespace', OPERATOR_NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'],
       ...['--set', `image.repository=${repository}`, '--set', `image.tag=${tag}`],
+      ...['--set', `farmNamespaces={${NAMESPACE}}`],
     );
     const [kubectl, ...args] = this.site.kubectl;
     const samples = await runAsync(kubectl, ...args, 'kustomize', join(root, 'deploy/samples'));
@@ -171,16 +173,15 @@ export class DemoFarm<S extends Site = Site> {
     await this.site.kill(node, id);
   }
 
-  /** A command of the image, in a server: it has the address of the database. */
-  async bootfarm(...args: string[]): Promise<string> {
-    const [server] = await this.streaming();
-    if (!server) throw new Error('no server streams');
-    const pod = await this.serverPod(server.name);
-    return this.kubectl('exec', pod.metadata.name, '--', 'bootfarm', ...args);
+  /** `bootfarm device`, in the operator's pod: its service account may read the Secret of the farm's database. */
+  async device(...args: string[]): Promise<string> {
+    const [kubectl, ...before] = this.site.kubectl;
+    const exec = [...before, '-n', OPERATOR_NAMESPACE, 'exec', 'deploy/bootfarm', '--', 'bootfarm', 'device'];
+    return runAsync(kubectl, ...exec, '--farm', `${NAMESPACE}/farm`, ...args);
   }
 
   async addDevice(name: string, mac: string): Promise<void> {
-    this.say((await this.bootfarm('device', 'add', name, '--mac', mac, '--collection', COLLECTION)).trim());
+    this.say((await this.device('add', name, '--mac', mac, '--collection', COLLECTION)).trim());
   }
 
   async stopDatabase(): Promise<void> {
@@ -236,7 +237,11 @@ export class DemoFarm<S extends Site = Site> {
 
   /** Names of the devices that a server knows from its own follower. */
   async devices(): Promise<readonly string[]> {
-    const [, ...rows] = (await this.bootfarm('device', 'export')).trim().split('\n');
+    const [server] = await this.streaming();
+    if (!server) throw new Error('no server streams');
+    const { metadata } = await this.serverPod(server.name);
+    const text = await this.kubectl('exec', metadata.name, '-c', 'server', '--', 'bootfarm', 'device', 'export');
+    const [, ...rows] = text.trim().split('\n');
     return rows.map((row) => row.split(',')[0] ?? '').sort();
   }
 

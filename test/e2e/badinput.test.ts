@@ -157,9 +157,12 @@ test(
 test(
   'a wrong database secret is named with its key, and a right one heals it',
   async () => {
-    const query = 'create database other';
-    const psql = `psql -h /tmp -U postgres -d bootfarm -c "${query}"`;
-    await farm.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', psql);
+    // Stands for a PostgreSQL of somebody's own: the embedded one lets its owner into the farm's database alone.
+    const script = [
+      `echo 'host other bootfarm,other_server all scram-sha-256' >> /data/pg/pg_hba.conf`,
+      `psql -h /tmp -U postgres -d postgres -c 'create database other owner bootfarm' -c 'select pg_reload_conf()'`,
+    ].join(' && ');
+    await farm.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', script);
     const address = await farm.kubectl('get', 'service', 'farm-database', '-o', 'jsonpath={.spec.clusterIP}');
     const password = Buffer.from(
       await farm.kubectl('get', 'secret', 'farm-database', '-o', 'jsonpath={.data.password}'),

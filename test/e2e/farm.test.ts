@@ -228,7 +228,7 @@ test(
   async () => {
     const report = await readWhile(first.machine, 60, async () => {
       await farm.swapDatabase('lost');
-      const { message } = await farm.notReady('DatabaseForeign');
+      const { message = '' } = await farm.notReady('DatabaseForeign');
       expect(message).toMatch(/holds no farm.*bring back the right database.*set spec\.adopt to [0-9a-f-]{36}@1$/s);
       expect(await farm.devices()).toEqual([1, 2, 3, 4].map(deviceName));
     });
@@ -250,10 +250,16 @@ test(
     await until('the device on every server', MINUTE, async () => (await farm.devices()).length === 5);
     const report = await readWhile(first.machine, 90, async () => {
       await farm.swapDatabase('today', 'yesterday');
-      const { message } = await farm.notReady('DatabaseBehind');
+      const { message = '' } = await farm.notReady('DatabaseBehind');
       expect(message).toMatch(/restored to the past: it stands at revision \d+ .*set spec\.adopt to \S+$/s);
       expect(await farm.devices()).toHaveLength(5);
-      await farm.kubectl('patch', 'farm/farm', '--type=merge', '--patch', JSON.stringify({ spec: { adopt: /\S+$/.exec(message)?.[0] } }));
+      await farm.kubectl(
+        'patch',
+        'farm/farm',
+        '--type=merge',
+        '--patch',
+        JSON.stringify({ spec: { adopt: /\S+$/.exec(message)?.[0] } }),
+      );
       await farm.waitReady(['farm/farm']);
       await until('the device that was added today gone', MINUTE, async () => (await farm.devices()).length === 4);
     });

@@ -10,6 +10,7 @@ import { binary } from '../cluster/cluster.ts';
 import { until } from '../cluster/run.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
+const FARMS = 'bootfarm-farms';
 const root = join(import.meta.dirname, '../..');
 const chart = join(root, 'charts/bootfarm');
 
@@ -42,24 +43,42 @@ function complaint(program: string, args: readonly string[], input?: string): st
   return '';
 }
 
+/** Whether `kubectl auth can-i` says yes. */
+function verdict(args: readonly string[]): boolean {
+  try {
+    return call('kubectl', args).trim() === 'yes';
+  } catch {
+    return false;
+  }
+}
+
 const objects = (text: string): Installed[] => parseAllDocuments(text).flatMap((document) => document.toJS() ?? []);
-const template = (...set: string[]): Installed[] =>
+const NAMED = 'farmNamespaces={bootfarm-farms}';
+const withValues = (...set: string[]): Installed[] =>
   objects(
     call('helm', ['template', 'bootfarm', chart, '--namespace', 'bootfarm', ...set.flatMap((one) => ['--set', one])]),
   );
+const template = (...set: string[]): Installed[] => withValues(NAMED, ...set);
 const ids = (list: readonly Installed[]): string[] =>
   list.map(({ kind, metadata }) => `${kind}/${metadata.name}`).sort();
 const rulesOf = (list: readonly Installed[]): readonly Rule[] => list.flatMap(({ rules }) => rules ?? []);
 
 describe('the chart', () => {
   test('is what helm lint wants', () => {
-    expect(call('helm', ['lint', '--strict', chart])).toContain('0 chart(s) failed');
+    expect(call('helm', ['lint', '--strict', '--set', NAMED, chart])).toContain('0 chart(s) failed');
   });
 
   test('refuses values that are none, with their names', () => {
     const cases = { 'replcas=2': 'replcas', 'logLevel=loud': 'logLevel', 'image.digest=sha256:12': 'digest' };
     for (const [value, name] of Object.entries(cases))
-      expect(complaint('helm', ['template', 'bootfarm', chart, '--set', value])).toContain(name);
+      expect(complaint('helm', ['template', 'bootfarm', chart, '--set', NAMED, '--set', value])).toContain(name);
+  });
+
+  test('says what to name when no namespace is, and what all of them mean', () => {
+    const render = (...set: string[]) =>
+      complaint('helm', ['template', 'bootfarm', chart, ...set.flatMap((one) => ['--set', one])]);
+    expect(render()).toMatch(/name the namespaces that hold farms.*allNamespaces=true.*administrator of the cluster/);
+    expect(render(NAMED, 'allNamespaces=true')).toContain('say one of them');
   });
 
   test('keeps the CRDs when it is uninstalled', () => {
@@ -70,7 +89,7 @@ describe('the chart', () => {
   });
 
   test('grants verbs on resources one by one, and nobody may list or watch Secrets', () => {
-    for (const list of [template(), template('watchNamespace=farm')]) {
+    for (const list of [template(), withValues('allNamespaces=true')]) {
       const rules = rulesOf(list);
       expect(JSON.stringify(rules)).not.toContain('*');
       expect(rules.filter(({ resources }) => resources.includes('secrets')).map(({ verbs }) => verbs)).toEqual([
@@ -79,25 +98,42 @@ describe('the chart', () => {
     }
   });
 
-  test('with watchNamespace: nothing outside that namespace and its own but the right to read nodes', () => {
-    const wide = template('watchNamespace=farm').filter(({ kind }) => kind === 'ClusterRole');
+  test('gives rights in the namespaces that are named, in its own one a Lease, and in the cluster nodes to read', () => {
+    const list = withValues('farmNamespaces={lab,annex}');
+    const wide = list.filter(({ kind }) => kind === 'ClusterRole');
     expect(rulesOf(wide)).toEqual([{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] }]);
-    const role = template('watchNamespace=farm').find(
-      ({ kind, metadata }) => kind === 'Role' && metadata.name === 'bootfarm',
-    );
-    expect(role?.metadata.namespace).toBe('farm');
+    const roles = list.filter(({ kind }) => kind === 'Role' || kind === 'RoleBinding');
+    expect(roles.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`).sort()).toEqual([
+      'Role annex/bootfarm',
+      'Role bootfarm/bootfarm-lease',
+      'Role lab/bootfarm',
+      'RoleBinding annex/bootfarm',
+      'RoleBinding bootfarm/bootfarm-lease',
+      'RoleBinding lab/bootfarm',
+    ]);
+    expect(JSON.stringify(list)).toContain('--namespaces=lab,annex');
+    expect(JSON.stringify(withValues('allNamespaces=true'))).not.toContain('--namespaces');
+  });
+
+  test('has a priority class for what farms run, and names it to the operator', () => {
+    const text = (...set: string[]) => JSON.stringify(template('crds.install=false', ...set));
+    expect(ids(template())).toContain('PriorityClass/bootfarm-farm');
+    expect(text()).toContain('--priority-class=bootfarm-farm');
+    expect(text('farmPriorityClass.create=false')).not.toContain('riority');
+    expect(text('farmPriorityClass.create=false', 'farmPriorityClass.name=high')).toContain('--priority-class=high');
   });
 
   test('the kustomize base is the same objects and the namespace', () => {
     const base = objects(call('kubectl', ['kustomize', join(root, 'deploy/base')]));
-    expect(ids(base)).toEqual([...ids(template()), 'Namespace/bootfarm'].sort());
+    expect(ids(base)).toEqual([...ids(template()), 'Namespace/bootfarm', 'Namespace/bootfarm-farms'].sort());
   });
 });
 
 describe('on an API server', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
   let api: ApiServer;
-  const kubectl = (...args: string[]): string => call('kubectl', ['--kubeconfig', api.kubeconfig, ...args]);
+  const kubectl = (...args: string[]): string =>
+    call('kubectl', ['--kubeconfig', api.kubeconfig, '-n', FARMS, ...args]);
   const apply = (object: object, ...args: string[]): string =>
     call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '-f', '-', ...args], JSON.stringify(object));
 
@@ -129,8 +165,50 @@ describe('on an API server', () => {
     ).toContain('host namespaces');
   });
 
-  test('the samples are taken', () => {
-    expect(kubectl('apply', '-k', join(root, 'deploy/samples'))).toContain('streamingserver.bootfarm.io/main created');
+  const make = (namespace: string, labels: Readonly<Record<string, string>> = {}): void => {
+    apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } });
+  };
+  const refusalIn = (namespace: string): string =>
+    complaint(
+      'kubectl',
+      ['--kubeconfig', api.kubeconfig, 'create', '--dry-run=server', '-f', '-'],
+      JSON.stringify({ ...(aFarm({ metadata: { name: 'tried', namespace } }) as object), status: undefined }),
+    );
+
+  test('a namespace holds farms when an administrator labelled it so, and when the operator looks after it', async () => {
+    make('plain');
+    make('elsewhere', { 'bootfarm.io/farms': 'allowed' });
+    // A policy takes a moment to be in force.
+    await until('the policy in force', 20_000, async () => refusalIn('plain') !== '');
+    expect(refusalIn('plain')).toMatch(
+      /namespace plain may not hold farms.*kubectl label namespace plain bootfarm.io\/farms=allowed/,
+    );
+    expect(refusalIn('elsewhere')).toMatch(/does not look after namespace elsewhere, only after bootfarm-farms/);
+    expect(refusalIn(FARMS)).toBe('');
+  });
+
+  test('the account of the operator may do its work where it is named, and nothing elsewhere', () => {
+    const who = '--as=system:serviceaccount:bootfarm:bootfarm';
+    const may = (namespace: string, ...what: string[]): boolean =>
+      verdict(['--kubeconfig', api.kubeconfig, '-n', namespace, 'auth', 'can-i', ...what, who]);
+    for (const what of [
+      ['get', 'secrets'],
+      ['create', 'deployments'],
+      ['list', 'pods'],
+      ['patch', 'farms/status'],
+    ]) {
+      expect([what, may(FARMS, ...what)]).toEqual([what, true]);
+      expect([what, may('kube-system', ...what)]).toEqual([what, false]);
+    }
+    expect(may(FARMS, 'list', 'secrets')).toBe(false);
+    expect(may(FARMS, 'create', 'pods/exec')).toBe(false);
+  });
+
+  test('the samples are taken, in a namespace that the operator looks after', () => {
+    const samples = call('kubectl', ['kustomize', join(root, 'deploy/samples')]).replaceAll('bootfarm-demo', FARMS);
+    expect(call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '-f', '-'], samples)).toContain(
+      'streamingserver.bootfarm.io/main created',
+    );
   });
 
   const cases = [
@@ -147,17 +225,25 @@ describe('on an API server', () => {
   test.each(cases)(
     '%s: one that devices use is deleted only when that is confirmed',
     async (plural, build, used, unused, message) => {
-      const made = build({ metadata: { name: 'guarded', namespace: 'default' } }) as object;
+      const made = build({ metadata: { name: 'guarded', namespace: FARMS } }) as object;
       const name = `${plural}.bootfarm.io/guarded`;
       const status = (devices: unknown): string =>
         kubectl('patch', name, '--subresource=status', '--type=merge', '-p', JSON.stringify({ status: { devices } }));
-      const refused = (): string => complaint('kubectl', ['--kubeconfig', api.kubeconfig, 'delete', name]);
+      const refused = (): string => complaint('kubectl', ['--kubeconfig', api.kubeconfig, '-n', FARMS, 'delete', name]);
       const create = (): string => apply({ ...made, status: undefined });
       create();
       status(used);
       // A policy takes a moment to be in force.
       await until('the policy in force', 20_000, () => {
-        const said = complaint('kubectl', ['--kubeconfig', api.kubeconfig, 'delete', name, '--dry-run=server']);
+        const said = complaint('kubectl', [
+          '--kubeconfig',
+          api.kubeconfig,
+          '-n',
+          FARMS,
+          'delete',
+          name,
+          '--dry-run=server',
+        ]);
         return said !== '';
       });
       expect(refused()).toContain(message);
@@ -170,7 +256,7 @@ describe('on an API server', () => {
   );
 
   test('a Store that says nothing of devices is deleted', () => {
-    apply({ ...(aStore({ metadata: { name: 'free', namespace: 'default' } }) as object), status: undefined });
+    apply({ ...(aStore({ metadata: { name: 'free', namespace: FARMS } }) as object), status: undefined });
     expect(kubectl('delete', 'stores.bootfarm.io/free')).toContain('deleted');
   });
 });

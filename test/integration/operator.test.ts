@@ -106,6 +106,8 @@ function startOperator(): ChildProcess {
     'operator',
     '--image',
     'bootfarm.local/bootfarm:dev',
+    '--namespaces',
+    `annex,${NAMESPACE}`,
     '--lease-namespace',
     NAMESPACE,
     '--metrics-port',
@@ -269,6 +271,17 @@ test(
     expect(nodes.running).toEqual(['node-a']);
     const rows = value(await snapshot(database));
     expect(rows?.versions).toMatchObject([{ vdisk: 'lab', number: 0, content: { manifest: MANIFEST } }]);
+    const told = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'bootfarm-server-main-node-a');
+    const uri = Buffer.from(told.data['database-uri'] ?? '', 'base64').toString();
+    expect(uri).toMatch(/^postgresql:\/\/postgres_server:/); // a login of their own, not the superuser of the Farm's Secret
+    const asServer = value(connect({ uri, applicationName: 'test' }));
+    expect(value(await asServer.run((db) => sql`select name from server`.execute(db))).rows).toEqual([
+      { name: 'node-a' },
+    ]);
+    expect(await asServer.run((db) => sql`delete from device`.execute(db))).toMatchObject({
+      error: { code: 'Refused' },
+    });
+    await asServer.close();
     const set = await get(kinds.StatefulSet, 'farm-replica');
     expect(set.metadata.ownerReferences).toMatchObject([{ kind: 'Farm', name: 'farm', controller: true }]);
   },
@@ -480,6 +493,8 @@ test('no password is in the log or in a status', async () => {
   const said = log + JSON.stringify(await farm());
   const replica = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
   const planted = ['projector', 'follower'].map((key) => Buffer.from(replica.data[key] ?? '', 'base64').toString());
+  const database = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-database');
+  planted.push(Buffer.from(database.data['server'] ?? '', 'base64').toString());
   for (const secret of ['planted-password', ...planted]) {
     expect(secret).not.toBe('');
     expect(said).not.toContain(secret);

@@ -24,3 +24,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
+
+{{- define "bootfarm.priorityClass" -}}
+{{- with .Values.farmPriorityClass -}}
+{{ .name | default (ternary (printf "%s-farm" (include "bootfarm.name" $)) "" .create) }}
+{{- end -}}
+{{- end }}

@@ -20,7 +20,7 @@ const SECURITY = {
   runAsGroup: USER,
 } as const;
 
-/** What the scheduler keeps free where the Farm says nothing. Measured: either with 2,000 devices, and PostgreSQL with its shared buffers. */
+/** What the scheduler keeps free where the Farm says nothing. Measured: PostgreSQL 100 MiB with 6 sessions, Redis 8 MiB with 2,000 devices. */
 const DATABASE_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } };
 const REPLICA_RESOURCES = { requests: { cpu: '50m', memory: '64Mi' } };
 

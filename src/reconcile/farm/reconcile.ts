@@ -6,10 +6,11 @@ import { project } from '../../database/project.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
-import type { Informer } from '../../kube/informer.ts';
+import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
+import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
   type Context,
@@ -54,7 +55,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
-  const written = await applyStatusChanged(context.client, target, status, object, { signal });
+  const written = await applyStatusChanged(context.client, target, fitStatus('Farm', status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
@@ -247,7 +248,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     return told;
   }
   /** The row of one that is being deleted is its finalizer's matter. */
-  const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: Informer) =>
+  const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: InformerView) =>
     resources(kind, informer, namespace)
       .filter(ofFarm(name))
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined);

@@ -1,5 +1,5 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
-import type { Informer } from '../../kube/informer.ts';
+import type { InformerView } from '../../kube/informers.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { lookAgain, type Outcome, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
@@ -165,7 +165,7 @@ function stuckServers(
 }
 
 /** Folders of nodes that hold the data of databases and replicas. */
-const databaseFolders = (farms: Informer): readonly string[] =>
+const databaseFolders = (farms: InformerView): readonly string[] =>
   farms.list().flatMap((object) => {
     const parsed = parse('Farm', object);
     const { database, replica } = parsed.ok ? parsed.value.spec : { database: {}, replica: {} };

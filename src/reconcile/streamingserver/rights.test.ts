@@ -46,7 +46,10 @@ database: copy SELECT INSERT UPDATE DELETE
 database: device SELECT INSERT
 database: device_mac SELECT INSERT
 database: farm SELECT
+database: feed_cursor SELECT
 database: journal_entry SELECT INSERT DELETE
+database: leader SELECT
+database: removed SELECT
 database: server SELECT INSERT UPDATE
 database: session SELECT INSERT UPDATE
 database: site SELECT

@@ -1,7 +1,8 @@
 /** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
 import { eventRecorder, type RecordEvent } from '../../kube/events.ts';
+import { type InformerView, joinInformers } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
-import { type Key, type KubeObject, key as keyFor } from '../../kube/object.ts';
+import { type Key, type Kind, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { EngineOperator, type OperatorOptions } from '../../kube/operator.ts';
 import { ownedBy } from '../../kube/owner.ts';
 import { reconcileChild } from '../../reconcile/child.ts';
@@ -15,8 +16,8 @@ import { poolChild } from '../../reconcile/streamingserver/reconcile.ts';
 import { vdiskChild } from '../../reconcile/vdisk/reconcile.ts';
 
 export interface BootfarmOperatorOptions extends OperatorOptions {
-  /** Absent: every namespace. */
-  readonly namespace?: string;
+  /** Empty: every namespace. */
+  readonly namespaces: readonly string[];
   /** Who speaks in Events: the pod's name. */
   readonly instance: string;
   readonly settings: Settings;
@@ -48,17 +49,20 @@ export class BootfarmOperator extends EngineOperator {
   }
 
   protected override async init(): Promise<void> {
-    const { namespace, settings } = this.#options;
-    const scope = namespace === undefined ? {} : { namespace };
-    const made = { ...scope, labelSelector: FARM_LABEL };
+    const { namespaces, settings } = this.#options;
+    const watched = (kind: Kind, labelSelector?: string): InformerView => {
+      const selection = labelSelector === undefined ? {} : { labelSelector };
+      const [first, ...others] = namespaces.map((namespace) => this.informer(kind, { ...selection, namespace }));
+      return first ? joinInformers([first, ...others]) : this.informer(kind, selection);
+    };
     const informers: Informers = {
-      farms: this.informer(kinds.Farm, scope),
-      stores: this.informer(kinds.Store, scope),
-      vdisks: this.informer(kinds.VDisk, scope),
-      pools: this.informer(kinds.StreamingServer, scope),
+      farms: watched(kinds.Farm),
+      stores: watched(kinds.Store),
+      vdisks: watched(kinds.VDisk),
+      pools: watched(kinds.StreamingServer),
       nodes: this.informer(kinds.Node),
-      deployments: this.informer(kinds.Deployment, made),
-      pods: this.informer(kinds.Pod, made),
+      deployments: watched(kinds.Deployment, FARM_LABEL),
+      pods: watched(kinds.Pod, FARM_LABEL),
     };
     const context: Context = {
       client: this.client,

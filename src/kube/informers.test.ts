@@ -1,0 +1,43 @@
+import { describe, expect, test } from '@jest/globals';
+import { FakeInformer } from '../../test/fakes/informer.ts';
+import { type InformerView, joinInformers } from './informers.ts';
+import type { KubeObject } from './object.ts';
+
+const object = (namespace: string, name: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { namespace, name, uid: `${namespace}/${name}`, resourceVersion: '1' },
+});
+const view = (informer: FakeInformer): InformerView => informer as unknown as InformerView;
+
+describe('informers of two namespaces, as one', () => {
+  const [a, b] = [new FakeInformer(), new FakeInformer()];
+  const both = joinInformers([view(a), view(b)]);
+
+  test('is synced when all are', async () => {
+    a.learn({ is: 'Snapshot', objects: [object('a', 'one')] });
+    expect(both.isSynced).toBe(false);
+    b.learn({ is: 'Snapshot', objects: [object('b', 'one')] });
+    expect(both.isSynced).toBe(true);
+    expect(await both.synced).toBe(true);
+  });
+
+  test('has the objects of each, and tells of each', () => {
+    const heard: (string | undefined)[] = [];
+    const end = both.onDelta(({ object: { metadata } }) => heard.push(metadata.namespace));
+    expect(both.list().map(({ metadata }) => metadata.namespace)).toEqual(['a', 'b']);
+    expect(both.get('b/one')?.metadata.namespace).toBe('b');
+    expect(both.get('c/one')).toBeUndefined();
+    b.put(object('b', 'two'));
+    expect(heard).toEqual(['a', 'b', 'b']);
+    end();
+    a.put(object('a', 'two'));
+    expect(heard).toHaveLength(3);
+    expect([a.handlers, b.handlers]).toEqual([0, 0]);
+  });
+
+  test('one alone is itself', () => {
+    const one = view(a);
+    expect(joinInformers([one])).toBe(one);
+  });
+});
