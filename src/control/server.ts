@@ -1,9 +1,11 @@
 /** The control port of a server: HTTPS with mutual TLS, for the operator alone. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { fastify } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { isOperator, OPERATOR_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -43,6 +45,12 @@ export async function startControl(options: {
     forceCloseConnections: true,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  app.addHook('onRequest', async ({ socket }, reply) => {
+    const certificate = (socket as TLSSocket).getPeerX509Certificate();
+    if (isOperator(certificate)) return;
+    const message = `this port answers ${OPERATOR_NAME} alone, and the certificate is of ${certificate?.subjectAltName ?? 'nobody'}`;
+    return reply.code(403).send({ code: 'CallerRefused', message });
+  });
   app.get('/v1/status', () => options.status());
   try {
     await app.listen({ host: options.address, port: options.port });

@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OPERATOR_NAME } from '../../src/control/caller.ts';
 import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
@@ -97,7 +98,7 @@ export class LoopbackFarm {
       followerConfig({ primaryHost: ADDRESS, primaryPort: port, socketPath, folder, ...PASSWORDS }),
     );
     const authority = await makeAuthority('farm', Date.now());
-    const operator = await makeCertificate(authority, 'operator', Date.now());
+    const operator = await makeCertificate(authority, { names: [OPERATOR_NAME], use: 'client' }, Date.now());
     const database = must(connect({ uri: postgres.uri }));
     const control = controlClient({ ca: authority.cert, ...operator });
     const farm = new LoopbackFarm({ postgres, database, primary, follower }, port, control);
@@ -106,7 +107,7 @@ export class LoopbackFarm {
     for (const [id, key] of farm.ring.keys) writeFileSync(farm.path(`keys/key-${id}`), key);
     for (const name of ['node-a', 'node-b']) {
       mkdirSync(farm.path(name));
-      const { cert, key } = await makeCertificate(authority, name, Date.now());
+      const { cert, key } = await makeCertificate(authority, { names: [name], use: 'server' }, Date.now());
       const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
       for (const [file, text] of Object.entries(files)) writeFileSync(farm.path(`${name}/${file}`), text);
     }

@@ -1,5 +1,6 @@
 /** What a farm stands on: keys, certificates, the embedded database and replica. Made once, adopted again; gives what a runtime is made from. */
 import { randomBytes } from 'node:crypto';
+import { OPERATOR_NAME } from '../../control/caller.ts';
 import { serverRole, withUser } from '../../database/roles.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
@@ -10,7 +11,7 @@ import { at, type Kind, type KubeObject } from '../../kube/object.ts';
 import { controllerRef } from '../../kube/owner.ts';
 import { PROJECTOR_USER, primaryConfig } from '../../replica/config.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import { isDue, type KeyPair, makeAuthority, makeCertificate } from '../certificates.ts';
+import { isDue, type KeyPair, makeAuthority, makeCertificate, type Subject } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { authorityName, databaseName, keysName, labelsOf, operatorTlsName, replicaName } from '../names.ts';
 import { encodeData, ensureSecret, readSecret, type SecretData } from '../secrets.ts';
@@ -59,7 +60,7 @@ export async function ensureInfrastructure(
     operatorTlsName(name),
     labels,
     authority,
-    'bootfarm-operator',
+    { names: [OPERATOR_NAME], use: 'client' },
     signal,
   );
   if (!tls.ok) return faultOf(tls.error);
@@ -83,13 +84,13 @@ async function ensureCertificate(
   secret: string,
   labels: Readonly<Record<string, string>>,
   authority: KeyPair,
-  name: string,
+  subject: Subject,
   signal: AbortSignal,
 ): Promise<Result<KeyPair, ApiFault>> {
-  const made = async (): Promise<SecretData> => pairData(await makeCertificate(authority, name, Date.now()));
+  const made = async (): Promise<SecretData> => pairData(await makeCertificate(authority, subject, Date.now()));
   const found = await ensureSecret(client, namespace, secret, labels, made, { signal });
   if (!found.ok) return found;
-  if (!isDue(text(found.value, 'tls.crt'), authority.cert, Date.now()))
+  if (!isDue(text(found.value, 'tls.crt'), authority.cert, subject, Date.now()))
     return ok({ cert: text(found.value, 'tls.crt'), key: text(found.value, 'tls.key') });
   const fresh = await made();
   const patched = await client.patch(at(kinds.Secret, namespace, secret), { data: encodeData(fresh) }, { signal });

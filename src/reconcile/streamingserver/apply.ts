@@ -86,8 +86,9 @@ async function ensureSecret(
     return false;
   }
   const held = Object.fromEntries(Object.entries(found.value ?? {}).map(([key, bytes]) => [key, bytes.toString()]));
-  const due = isDue(held['tls.crt'] ?? '', authority.cert, Date.now());
-  const certificate = due ? await makeCertificate(authority, plan.node, Date.now()) : undefined;
+  const subject = { names: [plan.node], use: 'server' } as const;
+  const due = isDue(held['tls.crt'] ?? '', authority.cert, subject, Date.now());
+  const certificate = due ? await makeCertificate(authority, subject, Date.now()) : undefined;
   const wanted: Readonly<Record<string, string>> = {
     ...held,
     ...files,
