@@ -5,6 +5,7 @@ import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Breaker, stepBreaker } from './breaker.ts';
 import { classify, type DatabaseFault } from './fault.ts';
 import type { Tables } from './tables.ts';
+import { secured } from './tls.ts';
 
 export type Answer<T> = Promise<Result<T, DatabaseFault>>;
 
@@ -22,9 +23,14 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
+export interface DatabaseAccess {
   /** `postgresql://user:password@host:port/database?sslmode=…`; never logged. */
   readonly uri: string;
+  /** PEM: the server must show a certificate of it for its host. Absent: TLS as the uri says. */
+  readonly ca?: string;
+}
+
+export interface DatabaseOptions extends DatabaseAccess {
   /** Connections at most; 4 carry a server with thousands of sessions. */
   readonly maxConnections?: number;
   /** Shown in pg_stat_activity. */
@@ -141,7 +147,7 @@ class PooledDatabase implements Database {
   #open(): Lines {
     const clients = new Set<ClientBase>();
     const pool = new Pool({
-      connectionString: this.#options.uri,
+      ...secured(this.#options.uri, this.#options.ca),
       max: this.#options.maxConnections ?? 4,
       connectionTimeoutMillis: STATEMENT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,

@@ -5,6 +5,7 @@ import { fail, ok } from '../kit/result.ts';
 import { type Answer, placeOf } from './connection.ts';
 import { classify } from './fault.ts';
 import { type Migration, migrations } from './migrations/index.ts';
+import { secured } from './tls.ts';
 
 /** Spells bootfarm: the advisory lock of this program on a database that others may share. */
 const LOCK = '7093851286163812461';
@@ -16,10 +17,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * Applies what is missing and gives the names of what it applied. Migrations of a later release are left alone: release N-1 runs on
  * the schema of N.
  */
-export async function migrate(uri: string, list: readonly Migration[] = migrations): Answer<readonly string[]> {
+export async function migrate(
+  uri: string,
+  list: readonly Migration[] = migrations,
+  ca?: string,
+): Answer<readonly string[]> {
   const place = placeOf(uri) ?? 'with an invalid uri';
   const client = new Client({
-    connectionString: uri,
+    ...secured(uri, ca),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: MIGRATION_TIMEOUT_MS,
     application_name: 'bootfarm migrate',

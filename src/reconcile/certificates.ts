@@ -19,6 +19,12 @@ export interface KeyPair {
   readonly key: string;
 }
 
+/** Who signs certificates, and whose certificates are believed: PEM, one after another. */
+export interface Authority {
+  readonly signer: KeyPair;
+  readonly trust: string;
+}
+
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
@@ -104,3 +110,21 @@ const isFor = (given: NodeCertificate, { names, addresses = [], use }: Subject):
   given.subjectAltName ===
     [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP Address:${address}`)].join(', ') &&
   given.keyUsage?.join() === USES[use];
+
+/** As a Secret of type kubernetes.io/tls names them. */
+export const pairFiles = ({ cert, key }: KeyPair): Readonly<Record<'tls.crt' | 'tls.key', Buffer>> => ({
+  'tls.crt': Buffer.from(cert),
+  'tls.key': Buffer.from(key),
+});
+
+/** The certificate that a Secret holds while it serves, else a new one. */
+export async function certificateFiles(
+  held: Readonly<Record<string, Buffer>>,
+  authority: KeyPair,
+  subject: Subject,
+  now: number,
+): Promise<Readonly<Record<'tls.crt' | 'tls.key', Buffer>>> {
+  const { 'tls.crt': cert, 'tls.key': key } = held;
+  if (cert && key && !isDue(cert.toString(), authority.cert, subject, now)) return { 'tls.crt': cert, 'tls.key': key };
+  return pairFiles(await makeCertificate(authority, subject, now));
+}

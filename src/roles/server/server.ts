@@ -178,6 +178,7 @@ export class FarmServer {
       dataFault: this.#view.fault,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
+      keys: [...this.#parts.keys.ring().keys.keys()],
       stores: this.#copies.stores,
       copies: this.#copies.reports,
     };

@@ -16,6 +16,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   dataFault: undefined,
   listenerFaults: [],
   journalEntries: 0,
+  keys: [1, 2],
   stores: [],
   copies: [],
   ...more,

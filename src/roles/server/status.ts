@@ -23,12 +23,14 @@ export interface StatusFacts {
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
   readonly journalEntries: number;
+  /** Ids of the farm's keys. */
+  readonly keys: readonly number[];
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, journalEntries, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, journalEntries, keys, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
   const differs = httpPortFault(snapshot, config);
   return {
@@ -45,6 +47,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
+    keys,
     faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
     stores,
     copies,
