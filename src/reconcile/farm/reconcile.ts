@@ -28,6 +28,7 @@ import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { serversOfFarm } from '../servers.ts';
+import { unsupported } from '../unsupported.ts';
 import { SERVER_URI_KEY } from './database.ts';
 import { ensureInfrastructure } from './infrastructure.ts';
 import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
@@ -203,8 +204,8 @@ function refusal(
       reason: 'NotAllowed',
       message: `image ${images.join(', ')} is not on the operator's list: ${settings.allowedImages.join(', ') || 'it is empty'}`,
     };
-  if (spec.replica?.external)
-    return { reason: 'NotSupported', message: 'spec.replica.external is not supported in this release: use embedded' };
+  const later = unsupported('Farm', spec);
+  if (later) return { reason: 'NotSupported', message: later };
   if (spec.security?.stream === 'Encrypted')
     return {
       reason: 'NotSupported',
