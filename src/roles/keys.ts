@@ -42,12 +42,15 @@ The same by hand or by GitOps: annotate the Farm with ${ROTATE_KEYS_ANNOTATION},
 The old key opens what it sealed for seven days and an hour, then it goes.`,
     )
     .action(async (flags: Flags) => {
+      const client = connect();
       try {
-        await rotate(connect(), flags, terminal);
+        await rotate(client, flags, terminal);
       } catch (thrown) {
         if (!(thrown instanceof Refusal)) throw thrown;
         terminal.err(`error: ${thrown.message}\n`);
         terminal.fail();
+      } finally {
+        await client.close();
       }
     });
   return command;

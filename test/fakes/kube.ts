@@ -12,6 +12,8 @@ export class FakeKube {
   #version = 0;
 
   readonly client = {
+    close: async () => undefined,
+    listAll: async ({ kind }: Target) => ok([...this.objects.values()].filter((object) => object.kind === kind)),
     get: async (target: Target) => {
       const found = this.objects.get(keyOf(target));
       return found ? ok(structuredClone(found)) : fail('NotFound', `${keyOf(target)} not found`);

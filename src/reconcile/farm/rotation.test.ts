@@ -70,7 +70,7 @@ const EVENT = fc.oneof(
 );
 
 test('whatever the order: what one server seals every other opens, and for a ticket’s life; at rest there is one key', () => {
-  const property = fc.property(fc.array(EVENT, { maxLength: 120 }), (events) => {
+  const property = fc.property(fc.array(EVENT, { maxLength: 120, size: 'max' }), (events) => {
     let held: Record<string, Buffer> = { ...one };
     let now = NOW;
     let request: string | undefined;
@@ -91,13 +91,16 @@ test('whatever the order: what one server seals every other opens, and for a tic
         Object.entries(changed).filter((entry): entry is [string, Buffer] => entry[1] !== undefined),
       );
     };
+    /** `expect` would take most of the time. */
+    const opens = (id: number): void => {
+      if (rings.some(({ ids }) => !ids.includes(id))) throw new Error(`a server does not open what key ${id} sealed`);
+    };
     const check = (): void => {
       for (const { current } of rings) {
         sealed.set(current, now);
-        for (const { ids } of rings) expect(ids).toContain(current);
+        opens(current);
       }
-      for (const [id, last] of sealed)
-        if (now - last < TICKET_LIFE_SECONDS * 1_000) for (const { ids } of rings) expect(ids).toContain(id);
+      for (const [id, last] of sealed) if (now - last < TICKET_LIFE_SECONDS * 1_000) opens(id);
     };
     const takeAll = (): void => {
       for (const index of rings.keys()) {
@@ -130,5 +133,5 @@ test('whatever the order: what one server seals every other opens, and for a tic
     expect(end.ids).toEqual([end.current]);
     expect(end.taken).toBe(request);
   });
-  fc.assert(property, { seed: 17, numRuns: 300 });
+  fc.assert(property, { seed: 17, numRuns: 200 });
 });
