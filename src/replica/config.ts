@@ -54,7 +54,7 @@ export function primaryUsers(passwords: {
 }
 
 const PROJECTOR_RIGHTS =
-  '+ping +watch +unwatch +multi +exec +hgetall +hset +hdel +unlink +rename +scan +info +replicaof|no';
+  '+ping +watch +unwatch +multi +exec +hgetall +hlen +hset +hdel +unlink +rename +scan +info +replicaof|no';
 const FOLLOWER_RIGHTS = '+ping +psync +replconf';
 
 /** The follower keeps the farm on the node's disk and answers on a socket alone, with the primary or without. Its socket is for reading. */

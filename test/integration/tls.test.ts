@@ -168,7 +168,7 @@ describe('the primary of the replica', () => {
     expect(rights.map(([, name, ...words]) => [name, ...words.sort()].join(' ')).sort()).toEqual([
       'default -@all off resetchannels',
       'follower +ping +psync +replconf -@all on resetchannels',
-      'projector +@transaction +hdel +hgetall +hset +info +ping +rename +replicaof|no +scan +unlink -@all -discard on resetchannels ~bootfarm:*',
+      'projector +@transaction +hdel +hgetall +hlen +hset +info +ping +rename +replicaof|no +scan +unlink -@all -discard on resetchannels ~bootfarm:*',
     ]);
   });
 
