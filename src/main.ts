@@ -5,6 +5,7 @@ import { Command } from 'commander';
 const COMMANDS = {
   operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
   server: async () => (await import('./roles/server.ts')).serverCommand(),
+  keys: async () => (await import('./roles/keys.ts')).keysCommand(),
   device: async () => (await import('./roles/device.ts')).deviceCommand(),
 };
 

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
+import { OPERATOR_NAME } from './caller.ts';
 import { type ControlClient, controlClient } from './client.ts';
 
 const status = {
@@ -27,8 +28,8 @@ const closing: (() => void)[] = [];
 
 beforeAll(async () => {
   const authority = await makeAuthority('farm', Date.now());
-  const certificate = await makeCertificate(authority, 'node-a', Date.now());
-  const operator = await makeCertificate(authority, 'operator', Date.now());
+  const certificate = await makeCertificate(authority, { names: ['node-a'], use: 'server' }, Date.now());
+  const operator = await makeCertificate(authority, { names: [OPERATOR_NAME], use: 'client' }, Date.now());
   const server = createServer(certificate, (_, response) => answer(response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

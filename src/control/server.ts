@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import type { Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { fastify } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
+import { isOperator, OPERATOR_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -58,6 +60,12 @@ export async function startControl(options: {
       }),
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
+  });
+  app.addHook('onRequest', async ({ socket }, reply) => {
+    const certificate = (socket as TLSSocket).getPeerX509Certificate();
+    if (isOperator(certificate)) return;
+    const message = `this port answers ${OPERATOR_NAME} alone, and the certificate is of ${certificate?.subjectAltName ?? 'nobody'}`;
+    return reply.code(403).send({ code: 'CallerRefused', message });
   });
   app.get('/v1/status', () => options.status());
   try {

@@ -46,6 +46,8 @@ export interface ServerStatus {
   readonly powerRating: number;
   readonly loadPercent: number;
   readonly journalEntries: number;
+  /** Numbers of the farm's keys that it has; absent: it is of an earlier release. */
+  readonly keys?: readonly number[];
   readonly faults: readonly ServerFault[];
   readonly stores: readonly StoreReport[];
   readonly copies: readonly CopyReport[];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { answer, opened, tcpContract } from '../../test/contract/tcp.ts';
 import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
+import { OPERATOR_NAME } from './caller.ts';
 import { startControl } from './server.ts';
 import type { ServerStatus } from './status.ts';
 
@@ -32,8 +33,8 @@ const status: ServerStatus = {
 tcpContract('control', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'bootfarm-control-'));
   const authority = await makeAuthority('farm', Date.now());
-  const server = await makeCertificate(authority, 'node-a', Date.now());
-  const operator = await makeCertificate(authority, 'operator', Date.now());
+  const server = await makeCertificate(authority, { names: ['node-a'], use: 'server' }, Date.now());
+  const operator = await makeCertificate(authority, { names: [OPERATOR_NAME], use: 'client' }, Date.now());
   for (const [name, text] of Object.entries({
     'tls.crt': server.cert,
     'tls.key': server.key,

@@ -6,6 +6,7 @@ import { type Breaker, stepBreaker } from './breaker.ts';
 import { limitedDialect } from './driver.ts';
 import { type Classified, classify, type DatabaseFault } from './fault.ts';
 import type { Tables } from './tables.ts';
+import { secured } from './tls.ts';
 import { type DatabaseHost, type DatabasePlace, parseDatabaseUri } from './uri.ts';
 
 export type Answer<T> = Promise<Result<T, DatabaseFault>>;
@@ -24,9 +25,14 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
+export interface DatabaseAccess {
   /** `postgresql://user:password@host:port,host:port/database?sslmode=…`; never logged. Of several hosts the first that may be written is used. */
   readonly uri: string;
+  /** PEM: the server must show a certificate of it for its host. Absent: TLS as the uri says. */
+  readonly ca?: string;
+}
+
+export interface DatabaseOptions extends DatabaseAccess {
   /** Connections at most; 4 carry a server with thousands of sessions. */
   readonly maxConnections?: number;
   /** Shown in pg_stat_activity. */
@@ -177,7 +183,7 @@ class PooledDatabase implements Database {
     const clients = new Set<ClientBase>();
     const host = this.#place.hosts[this.#host] ?? this.#place.hosts[0];
     const pool = new Pool({
-      connectionString: host.uri,
+      ...secured(host.uri, this.#options.ca),
       max: this.#options.maxConnections ?? 4,
       connectionTimeoutMillis: STATEMENT_TIMEOUT_MS,
       query_timeout: READ_TIMEOUT_MS,

@@ -7,6 +7,7 @@ import { assertWritable, opening } from './driver.ts';
 import { classify } from './fault.ts';
 import { fencedMessage } from './identity.ts';
 import { type Migration, migrations } from './migrations/index.ts';
+import { secured } from './tls.ts';
 import { type DatabaseHost, parseDatabaseUri } from './uri.ts';
 
 /** Spells bootfarm: the advisory lock of this program on a database that others may share. */
@@ -24,13 +25,14 @@ export async function migrate(
   uri: string,
   list: readonly Migration[] = migrations,
   epoch?: number,
+  ca?: string,
 ): Answer<readonly string[]> {
   const place = parseDatabaseUri(uri);
   if (!place.ok) return fail('Refused', place.error.message);
-  let answer = await migrateOn(place.value.hosts[0], list, epoch);
+  let answer = await migrateOn(place.value.hosts[0], list, epoch, ca);
   for (const host of place.value.hosts.slice(1)) {
     if (answer.ok || answer.error.code !== 'Unreachable') break;
-    answer = await migrateOn(host, list, epoch);
+    answer = await migrateOn(host, list, epoch, ca);
   }
   return answer;
 }
@@ -39,9 +41,10 @@ async function migrateOn(
   { uri, name }: DatabaseHost,
   list: readonly Migration[],
   epoch: number | undefined,
+  ca: string | undefined,
 ): Answer<readonly string[]> {
   const client = new Client({
-    connectionString: uri,
+    ...secured(uri, ca),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'bootfarm migrate',
   });

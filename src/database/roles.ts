@@ -5,7 +5,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { fail, ok } from '../kit/result.ts';
-import { type Answer, connect, type Database } from './connection.ts';
+import { type Answer, connect, type Database, type DatabaseAccess } from './connection.ts';
 import { type Grants, grantSteps } from './grants.ts';
 import type { Tables } from './tables.ts';
 
@@ -16,9 +16,8 @@ export interface ServerAccess {
   readonly excess?: string;
 }
 
-export interface ServerLogin {
-  /** Of the owner of the tables. */
-  readonly uri: string;
+/** The uri is the one of the owner of the tables. */
+export interface ServerLogin extends DatabaseAccess {
   /** For the role that is made when the owner may make one. */
   readonly password: string;
   /** What a person made for servers: it gets the rights, and no role is made. */
@@ -26,7 +25,9 @@ export interface ServerLogin {
 }
 
 /** The cluster of databases has one name space of roles, so the database is in the name. */
-export const serverRole = (database: string): string => `${database.slice(0, 56)}_server`;
+export const serverRole = (database: string): string => `${database.slice(0, 55)}_server`;
+/** The other one, so that a new password is valid beside the old one: PostgreSQL has one password a role. */
+export const otherServerRole = (database: string): string => `${serverRole(database)}2`;
 /** In the comment of the role: one that is there without it is somebody else's and is left alone. */
 const markOf = (database: string): string => `bootfarm: servers of database ${database}`;
 
@@ -47,12 +48,12 @@ export const databaseOf = (uri: string): string => decodeURIComponent(new URL(ur
  */
 export async function ensureServerAccess(
   database: Database,
-  { uri, password, given }: ServerLogin,
+  { uri, ca, password, given }: ServerLogin,
 ): Answer<ServerAccess> {
   const found = await database.run(readOwner);
   if (!found.ok) return found;
   const owner = found.value;
-  if (given !== undefined) return giveRights(database, owner, given);
+  if (given !== undefined) return giveRights(database, owner, given, ca);
   const role = serverRole(owner.database);
   const known = await database.run((db) => readRole(db, role));
   if (!known.ok) return known;
@@ -71,19 +72,24 @@ export async function ensureServerAccess(
   const made = await database.run((db) => makeRole(db, role, owner, known.value ? undefined : password));
   if (!made.ok) return made;
   const own = withUser(uri, role, password);
-  const first = await logsIn(own);
+  const first = await logsIn(own, ca);
   if (first.ok) return ok({ uri: own, ...publicExcess(made.value) });
   if (first.error.code !== 'AuthenticationFailed') return first;
   const renewed = await database.run((db) => setPassword(db, role, password));
   if (!renewed.ok) return renewed;
-  const second = await logsIn(own);
+  const second = await logsIn(own, ca);
   if (second.ok) return ok({ uri: own, ...publicExcess(made.value) });
   if (second.error.code !== 'AuthenticationFailed') return second;
   return ok(asOwner(`role ${role} does not get in (${second.error.message}): a pooler in between must know it`));
 }
 
-async function giveRights(database: Database, owner: Owner, given: string): Answer<ServerAccess> {
-  const login = connect({ uri: given, maxConnections: 1, applicationName: 'bootfarm operator, as a server' });
+async function giveRights(database: Database, owner: Owner, given: string, ca?: string): Answer<ServerAccess> {
+  const login = connect({
+    uri: given,
+    ...trust(ca),
+    maxConnections: 1,
+    applicationName: 'bootfarm operator, as a server',
+  });
   if (!login.ok) return fail('Refused', `the uri of servers: ${login.error.message}`);
   const who = await login.value.run(readOwner);
   await login.value.close();
@@ -193,8 +199,10 @@ const publicExcess = ({ mayCreate }: PublicRights): Pick<ServerAccess, 'excess'>
       }
     : {};
 
-async function logsIn(uri: string): Answer<void> {
-  const login = connect({ uri, maxConnections: 1, applicationName: 'bootfarm operator, as a server' });
+const trust = (ca: string | undefined) => (ca === undefined ? {} : { ca });
+
+async function logsIn(uri: string, ca: string | undefined): Answer<void> {
+  const login = connect({ uri, ...trust(ca), maxConnections: 1, applicationName: 'bootfarm operator, as a server' });
   if (!login.ok) return fail('Refused', login.error.message);
   const answer = await login.value.run(async (db) => void (await sql`select 1`.execute(db)));
   await login.value.close();

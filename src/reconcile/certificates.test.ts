@@ -1,14 +1,16 @@
 import { X509Certificate } from 'node:crypto';
 import { beforeAll, expect, test } from '@jest/globals';
-import { isDue, type KeyPair, makeAuthority, makeCertificate } from './certificates.ts';
+import { isDue, type KeyPair, makeAuthority, makeCertificate, type Subject } from './certificates.ts';
 
 const NOW = Date.parse('2026-11-23T00:00:00Z');
 const DAY_MS = 86_400_000;
+const NODE: Subject = { names: ['node-a'], use: 'server' };
+const DATABASE: Subject = { names: ['lab-database', 'lab-database.ns.svc'], addresses: ['10.96.0.7'], use: 'server' };
 let authority: KeyPair;
 let certificate: KeyPair;
 beforeAll(async () => {
   authority = await makeAuthority('lab', NOW);
-  certificate = await makeCertificate(authority, 'node-a', NOW);
+  certificate = await makeCertificate(authority, NODE, NOW);
 });
 
 test('a certificate names its server and is signed by the authority', () => {
@@ -24,11 +26,28 @@ test.each([
   { days: 61, due: true },
   { days: 91, due: true },
 ])('after $days of 90 days it is due for a new one: $due', ({ days, due }) => {
-  expect(isDue(certificate.cert, authority.cert, NOW + days * DAY_MS)).toBe(due);
+  expect(isDue(certificate.cert, authority.cert, NODE, NOW + days * DAY_MS)).toBe(due);
 });
 
 test('text that is no certificate, and one of another authority, are due', async () => {
-  expect(isDue('', authority.cert, NOW)).toBe(true);
-  expect(isDue(certificate.cert, (await makeAuthority('other', NOW)).cert, NOW)).toBe(true);
-  expect(isDue(certificate.cert, (await makeAuthority('lab', NOW)).cert, NOW)).toBe(true); // the same name, made anew
+  expect(isDue('', authority.cert, NODE, NOW)).toBe(true);
+  expect(isDue(certificate.cert, (await makeAuthority('other', NOW)).cert, NODE, NOW)).toBe(true);
+  expect(isDue(certificate.cert, (await makeAuthority('lab', NOW)).cert, NODE, NOW)).toBe(true); // the same name, made anew
+});
+
+test('a certificate of several names and an address names all of them, and answers only', async () => {
+  const { cert } = await makeCertificate(authority, DATABASE, NOW);
+  const given = new X509Certificate(cert);
+  expect(given.subjectAltName).toBe('DNS:lab-database, DNS:lab-database.ns.svc, IP Address:10.96.0.7');
+  expect(given.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']); // serverAuth
+  expect(isDue(cert, authority.cert, DATABASE, NOW)).toBe(false);
+});
+
+test.each<{ what: string; subject: Subject }>([
+  { what: 'another name', subject: { ...NODE, names: ['node-b'] } },
+  { what: 'one name more', subject: { ...NODE, names: ['node-a', 'node-b'] } },
+  { what: 'an address more', subject: { ...NODE, addresses: ['10.0.0.1'] } },
+  { what: 'another use', subject: { ...NODE, use: 'client' } },
+])('wanted for $what, it is due', ({ subject }) => {
+  expect(isDue(certificate.cert, authority.cert, subject, NOW)).toBe(true);
 });

@@ -19,6 +19,12 @@ export interface KeyPair {
   readonly key: string;
 }
 
+/** Who signs certificates, and whose certificates are believed: PEM, one after another. */
+export interface Authority {
+  readonly signer: KeyPair;
+  readonly trust: string;
+}
+
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
@@ -52,12 +58,23 @@ export async function makeAuthority(name: string, now: number): Promise<KeyPair>
   return { cert: `${cert.toString('pem')}\n`, key: await keyPem(keys.privateKey) };
 }
 
-/** `name` is its DNS name: a client asks for it whatever the address. Serves and asks. */
-export async function makeCertificate(authority: KeyPair, name: string, now: number): Promise<KeyPair> {
+/** Whom a certificate is for. It answers (serverAuth) or asks (clientAuth), never both: nobody who answers may ask in the operator's place. */
+export interface Subject {
+  /** Its DNS names, the own one first: who connects asks for one of them, whatever the address. */
+  readonly names: readonly [string, ...string[]];
+  /** IP addresses, for clients that connect by address. */
+  readonly addresses?: readonly string[];
+  readonly use: 'server' | 'client';
+}
+
+const USES = { server: ExtendedKeyUsage.serverAuth, client: ExtendedKeyUsage.clientAuth } as const;
+
+export async function makeCertificate(authority: KeyPair, subject: Subject, now: number): Promise<KeyPair> {
   const keys = await generateKeys();
+  const { names, addresses = [], use } = subject;
   const issuer = new X509Certificate(authority.cert);
   const cert = await X509CertificateGenerator.create({
-    subject: `CN=${name}`,
+    subject: `CN=${names[0]}`,
     issuer: issuer.subject,
     ...span(now, CERTIFICATE_DAYS),
     publicKey: keys.publicKey,
@@ -66,21 +83,48 @@ export async function makeCertificate(authority: KeyPair, name: string, now: num
     extensions: [
       new BasicConstraintsExtension(false),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
+      new ExtendedKeyUsageExtension([USES[use]]),
+      new SubjectAlternativeNameExtension([
+        ...names.map((value) => ({ type: 'dns', value }) as const),
+        ...addresses.map((value) => ({ type: 'ip', value }) as const),
+      ]),
     ],
   });
   return { cert: `${cert.toString('pem')}\n`, key: await keyPem(keys.privateKey) };
 }
 
-/** At two thirds of its life, or when another authority signed it (one of the same name, too), a certificate is made anew. */
-export function isDue(cert: string, authority: string, now: number): boolean {
+/** At two thirds of its life, for another subject or use, or when another authority signed it (one of the same name, too), it is made anew. */
+export function isDue(cert: string, authority: string, subject: Subject, now: number): boolean {
   try {
     const { notBefore, notAfter } = new X509Certificate(cert);
+    const given = new NodeCertificate(cert);
     const age = now - notBefore.getTime();
-    const signed = new NodeCertificate(cert).verify(new NodeCertificate(authority).publicKey);
-    return !signed || age > ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
+    const signed = given.verify(new NodeCertificate(authority).publicKey);
+    return !signed || !isFor(given, subject) || age > ((notAfter.getTime() - notBefore.getTime()) * 2) / 3;
   } catch {
     return true;
   }
+}
+
+const isFor = (given: NodeCertificate, { names, addresses = [], use }: Subject): boolean =>
+  given.subjectAltName ===
+    [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP Address:${address}`)].join(', ') &&
+  given.keyUsage?.join() === USES[use];
+
+/** As a Secret of type kubernetes.io/tls names them. */
+export const pairFiles = ({ cert, key }: KeyPair): Readonly<Record<'tls.crt' | 'tls.key', Buffer>> => ({
+  'tls.crt': Buffer.from(cert),
+  'tls.key': Buffer.from(key),
+});
+
+/** The certificate that a Secret holds while it serves, else a new one. */
+export async function certificateFiles(
+  held: Readonly<Record<string, Buffer>>,
+  authority: KeyPair,
+  subject: Subject,
+  now: number,
+): Promise<Readonly<Record<'tls.crt' | 'tls.key', Buffer>>> {
+  const { 'tls.crt': cert, 'tls.key': key } = held;
+  if (cert && key && !isDue(cert.toString(), authority.cert, subject, now)) return { 'tls.crt': cert, 'tls.key': key };
+  return pairFiles(await makeCertificate(authority, subject, now));
 }

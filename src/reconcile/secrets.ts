@@ -1,5 +1,5 @@
 /** Secrets that the operator makes once and adopts again: they have no owner, because data that outlives its resource needs them. */
-
+import { randomBytes } from 'node:crypto';
 import { ok, type Result } from '../kit/result.ts';
 import type { CallOptions, Client } from '../kube/client.ts';
 import type { ApiFault } from '../kube/fault.ts';
@@ -7,6 +7,9 @@ import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject } from '../kube/object.ts';
 
 export type SecretData = Readonly<Record<string, Buffer>>;
+
+export const textOf = (data: SecretData, key: string): string => data[key]?.toString('utf8').trim() ?? '';
+export const randomPassword = (): Buffer => Buffer.from(randomBytes(24).toString('base64url'));
 
 /** A Secret's data is base64 in the API. */
 export const encodeData = (data: SecretData): Record<string, string> =>
@@ -51,3 +54,39 @@ export async function ensureSecret(
   const first = await readSecret(client, namespace, name, options);
   return first.ok ? ok(first.value ?? {}) : first;
 }
+
+/** Undefined: this key goes. */
+export type SecretChange = Readonly<Record<string, Buffer | undefined>>;
+
+/**
+ * Brought to what `want` makes of what it holds; keys that `want` does not name stay. Nothing is written when nothing differs. Who wrote it
+ * meanwhile is not overwritten: the answer is a `Conflict`, and the next look starts from what is there then.
+ */
+export async function keepSecret(
+  client: Client,
+  namespace: string,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  want: (held: SecretData) => Promise<SecretChange> | SecretChange,
+  options?: CallOptions,
+): Promise<Result<SecretData, ApiFault>> {
+  const target = at(kinds.Secret, namespace, name);
+  const found = await client.get<KubeObject>(target, options);
+  if (!found.ok && found.error.code !== 'NotFound') return found;
+  const held = found.ok ? decodeData(found.value) : {};
+  const change = Object.entries(await want(held)).filter(([key, bytes]) => !isSame(held[key], bytes));
+  const kept = Object.entries({ ...held, ...Object.fromEntries(change) }).filter(isThere);
+  if (change.length === 0) return ok(held);
+  const data = Object.fromEntries(change.map(([key, bytes]) => [key, bytes?.toString('base64') ?? null]));
+  const written = found.ok
+    ? await client.patch(target, { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data }, options)
+    : await client.create<KubeObject>(
+        target,
+        { metadata: { labels }, type: 'Opaque', data: encodeData(Object.fromEntries(kept)) },
+        options,
+      );
+  return written.ok ? ok(Object.fromEntries(kept)) : written;
+}
+
+const isSame = (a: Buffer | undefined, b: Buffer | undefined): boolean => (a && b ? a.equals(b) : a === b);
+const isThere = (entry: readonly [string, Buffer | undefined]): entry is [string, Buffer] => entry[1] !== undefined;

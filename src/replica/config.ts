@@ -1,4 +1,4 @@
-/** Texts of redis.conf for the primary and for the follower beside each server. Checked against Redis 7.0. */
+/** Texts of redis.conf for the primary and for the follower beside each server, and of the primary's users. Checked against Redis 7.0. */
 import { createHash } from 'node:crypto';
 
 /** The user that followers replicate as, and the one of the projector. */
@@ -6,19 +6,24 @@ export const FOLLOWER_USER = 'follower';
 export const PROJECTOR_USER = 'projector';
 
 /**
- * The primary is a projection: losing it costs a rebuild. The follower user is off in this text, hence at each start, so that a primary
- * that comes back empty cannot wipe its followers; the projector switches it on when the data is whole. Passwords enter as digests.
+ * The primary is a projection: losing it costs a rebuild. It begins as a replica of nothing, which takes writes and turns followers away
+ * (NOMASTERLINK), so that one that comes back empty cannot wipe them; the projector ends that when the data is whole. TLS alone, and no
+ * certificate of a client: users have passwords.
  */
 export function primaryConfig(options: {
   readonly port: number;
   readonly folder: string;
-  readonly projectorPassword: string;
-  readonly followerPassword: string;
+  /** Holds tls.crt, tls.key, ca.crt and users.acl. */
+  readonly secrets: string;
 }): string {
+  const { port, folder, secrets } = options;
   return lines([
-    `port ${options.port}`,
+    'port 0',
+    `tls-port ${port}`,
+    ...tls(secrets),
+    'tls-auth-clients no',
     'protected-mode no', // users without a password do not exist
-    `dir ${quoted(options.folder)}`,
+    `dir ${quoted(folder)}`,
     'appendonly yes',
     'save ""',
     'maxmemory-policy noeviction',
@@ -26,17 +31,39 @@ export function primaryConfig(options: {
     'repl-diskless-sync yes',
     'repl-diskless-sync-delay 0',
     'lazyfree-lazy-user-del yes',
-    'user default off',
-    `user ${PROJECTOR_USER} on #${digest(options.projectorPassword)} ~* &* +@all`,
-    `user ${FOLLOWER_USER} off #${digest(options.followerPassword)} resetkeys resetchannels -@all +psync +replconf +ping`,
+    'replicaof 127.0.0.1 1', // nothing listens there
+    'replica-read-only no',
+    `aclfile ${quoted(`${secrets}/users.acl`)}`,
   ]);
 }
 
-/** The follower keeps the farm on the node's disk and answers on a socket alone, with the primary or without. */
+/**
+ * What each user does, and no more: who has the projector's password writes the farm's keys and opens the primary for followers; it cannot
+ * make users, change settings, run scripts or replicate from elsewhere (`replicaof|no` is REPLICAOF NO ONE).
+ * ACLs hold several passwords a user, so that a new one is valid before the old one ends. They enter as digests.
+ */
+export function primaryUsers(passwords: {
+  readonly projector: readonly string[];
+  readonly follower: readonly string[];
+}): string {
+  return lines([
+    'user default off resetpass resetkeys resetchannels -@all',
+    `user ${PROJECTOR_USER} on ${digests(passwords.projector)} resetkeys ~bootfarm:* resetchannels -@all ${PROJECTOR_RIGHTS}`,
+    `user ${FOLLOWER_USER} on ${digests(passwords.follower)} resetkeys resetchannels -@all ${FOLLOWER_RIGHTS}`,
+  ]);
+}
+
+const PROJECTOR_RIGHTS =
+  '+ping +watch +unwatch +multi +exec +hgetall +hlen +hset +hdel +unlink +rename +scan +info +replicaof|no';
+const FOLLOWER_RIGHTS = '+ping +psync +replconf';
+
+/** The follower keeps the farm on the node's disk and answers on a socket alone, with the primary or without. Its socket is for reading. */
 export function followerConfig(options: {
   readonly primaryHost: string;
   readonly primaryPort: number;
   readonly followerPassword: string;
+  /** Holds ca.crt, and tls.crt and tls.key, which Redis wants to see although nobody asks for them. */
+  readonly secrets: string;
   /** On a volume that only the server's containers share. */
   readonly socketPath: string;
   readonly folder: string;
@@ -49,6 +76,7 @@ export function followerConfig(options: {
     'appendonly yes',
     'save ""',
     'maxmemory-policy noeviction',
+    ...tls(options.secrets),
     `replicaof ${options.primaryHost} ${options.primaryPort}`,
     `masteruser ${FOLLOWER_USER}`,
     `masterauth ${quoted(options.followerPassword)}`,
@@ -57,11 +85,22 @@ export function followerConfig(options: {
     'replica-ignore-disk-write-errors yes', // a full disk of the node must not stop it from following
     'repl-diskless-load swapdb', // the old data stays until the new has arrived whole
     'stop-writes-on-bgsave-error no',
+    'user default on nopass resetkeys ~bootfarm:* resetchannels -@all +@read +@transaction +ping +info',
   ]);
 }
 
+const tls = (folder: string): readonly string[] => [
+  'tls-replication yes',
+  `tls-cert-file ${quoted(`${folder}/tls.crt`)}`,
+  `tls-key-file ${quoted(`${folder}/tls.key`)}`,
+  `tls-ca-cert-file ${quoted(`${folder}/ca.crt`)}`,
+  'tls-protocols TLSv1.3',
+];
+
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`;
-const digest = (password: string): string => createHash('sha256').update(password).digest('hex');
+export const passwordDigest = (password: string): string => createHash('sha256').update(password).digest('hex');
+const digests = (passwords: readonly string[]): string =>
+  passwords.map((password) => `#${passwordDigest(password)}`).join(' ');
 
 /** redis.conf takes C-like strings; what it cannot take is a bug of the caller. */
 function quoted(text: string): string {

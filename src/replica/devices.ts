@@ -6,7 +6,7 @@ import { asked, openOnce, type RedisAnswer } from './link.ts';
 
 /** By name. META and the devices in one MULTI, so that half a replica is never taken for the whole. */
 export async function replicaDevices(socketPath: string): RedisAnswer<readonly Device[]> {
-  const opened = await openOnce(socketPath);
+  const opened = await openOnce({ url: socketPath });
   if (!opened.ok) return opened;
   const redis = opened.value;
   try {

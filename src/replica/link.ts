@@ -37,6 +37,14 @@ export async function asked<T>(place: string, work: () => Promise<T>): RedisAnsw
   }
 }
 
+/** Where a primary is, and whom to believe that it is the one: the certificate must bear the host of the url. */
+export interface RedisAccess {
+  /** `redis://user:password@host:port` or the path of a socket; never logged. */
+  readonly url: string;
+  /** PEM. Absent: no TLS. */
+  readonly ca?: string;
+}
+
 /** Host and port, or socket path, without the secret. */
 export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
@@ -44,8 +52,9 @@ export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new UR
  * One connection that is never made again behind our back: WATCH holds for this connection only, so after a loss nothing of the old
  * state may be taken for granted. The caller connects anew.
  */
-export async function openOnce(url: string): RedisAnswer<Redis> {
+export async function openOnce({ url, ca }: RedisAccess): RedisAnswer<Redis> {
   const redis = new Redis(url, {
+    ...(ca === undefined ? {} : { tls: { ca } }),
     lazyConnect: true,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
@@ -68,10 +77,10 @@ export async function openOnce(url: string): RedisAnswer<Redis> {
 }
 
 /** META with the number of devices beside it, by a connection of its own; undefined: this Redis holds no farm. */
-export async function readMeta(url: string): RedisAnswer<Meta | undefined> {
-  const opened = await openOnce(url);
+export async function readMeta(access: RedisAccess): RedisAnswer<Meta | undefined> {
+  const opened = await openOnce(access);
   if (!opened.ok) return opened;
-  const meta = await asked(placeOfRedis(url), () => metaOf(opened.value));
+  const meta = await asked(placeOfRedis(access.url), () => metaOf(opened.value));
   opened.value.disconnect();
   return meta;
 }

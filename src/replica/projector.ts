@@ -9,7 +9,7 @@ import { backoffMs } from '../kit/backoff.ts';
 import { never, ok } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { applyChanges, confirm, type Leader, rebuild, type Step, type StepResult, takeOver } from './feed.ts';
-import { asked, openOnce } from './link.ts';
+import { asked, openOnce, type RedisAccess } from './link.ts';
 
 /**
  * - `InSync`: what is committed is in the primary within a second or so.
@@ -34,13 +34,10 @@ export interface ReplicaHealth {
 
 export interface ProjectorOptions {
   readonly database: Database;
-  /** `redis://user:password@host:port`, `rediss://…` or the path of a socket; never logged. */
-  readonly redis: string;
+  readonly redis: RedisAccess;
   readonly farmId: string;
   /** Of this leadership, as `lead` gave it: above all before it. */
   readonly epoch: number;
-  /** The ACL user that followers replicate as (`FOLLOWER_USER` of a primary of ours). Absent: an external Redis that has none. */
-  readonly followerUser?: string;
   readonly log: Logger;
   /** Default: `SETTLED_MS`. */
   readonly settledMs?: number;
@@ -133,7 +130,7 @@ class FeedLoop implements Projector {
 
   /** Once a connection: the process behind it may be another one, and empty. Only then may followers follow. */
   async #attach(redis: Redis): Promise<Turn> {
-    const { database, followerUser, log } = this.#options;
+    const { database, log } = this.#options;
     let result = await takeOver(database, redis, this.#leader);
     if (result.ok && result.value.kind === 'Disagree') {
       this.#say('Rebuilding', 'the primary does not hold the state of the database');
@@ -141,10 +138,8 @@ class FeedLoop implements Projector {
       if (result.ok && result.value.kind === 'Done') log.info({ entries: result.value.changes }, 'replica rebuilt');
     }
     if (!result.ok || result.value.kind !== 'Done') return this.#failure(result);
-    if (followerUser !== undefined) {
-      const opened = await asked('primary', () => redis.call('ACL', 'SETUSER', followerUser, 'on'));
-      if (!opened.ok) return this.#failure(ok({ kind: 'RedisFailed', fault: opened.error }));
-    }
+    const opened = await asked('primary', () => redis.replicaof('NO', 'ONE')); // see `primaryConfig`
+    if (!opened.ok) return this.#failure(ok({ kind: 'RedisFailed', fault: opened.error }));
     this.#token = result.value.token;
     this.#revision = result.value.revision;
     this.#settled = result.value.settled;

@@ -74,7 +74,7 @@ const database = object(
     external: optional(
       object('A PostgreSQL that you run.', {
         secretRef: secretKeyRef(
-          'Secret with the connection URI: postgresql://user:password@host:5432/database?sslmode=verify-full. A key ca.crt beside it is trusted.',
+          'Secret with the connection URI: postgresql://user:password@host:5432/database?sslmode=verify-full. A key ca.crt beside it is whom the database is believed by, and asks for verify-full.',
         ),
         serverSecretRef: optional(
           secretKeyRef(
@@ -87,7 +87,7 @@ const database = object(
   rule(exactlyOne('embedded', 'external'), 'name exactly one farm database: set either embedded or external'),
   rule(
     'has(self.embedded) == has(oldSelf.embedded)',
-    'the kind of the farm database is immutable: to move, restore a backup into a new Farm (bootfarm backup create, bootfarm backup restore)',
+    'the kind of the farm database is immutable: to move, restore a dump of it into the other database and make a new Farm that names that one',
   ),
 );
 
@@ -98,7 +98,7 @@ const replica = object(
     external: optional(
       object('A Redis that you run.', {
         secretRef: secretKeyRef(
-          'Secret with the connection URI: redis://, rediss:// (TLS), or redis+sentinel://user:password@host1:26379,host2:26379/master-name. A key ca.crt beside it is trusted.',
+          'Not supported in this release. Secret with the connection URI: redis://, rediss:// (TLS), or redis+sentinel://user:password@host1:26379,host2:26379/master-name.',
         ),
       }),
     ),
@@ -221,7 +221,7 @@ const spec = object(
       }),
     ),
     versions: optional(
-      object('Rules for chains of versions.', {
+      object('Rules for chains of versions. Not supported in this release.', {
         maxChain: optional(integer('Longest chain of differencing files; a longer one is merged. Default: 5.', 1, 64)),
         mergeAt: optional(
           pattern(
@@ -236,7 +236,7 @@ const spec = object(
       object('Security of the farm.', {
         stream: optional(
           oneOf(
-            'How answers of the stream are protected. Trusted: for an isolated boot network. Authenticated (default): each answer carries a tag. Encrypted: each answer is sealed.',
+            'How answers of the stream are protected. Trusted: for an isolated boot network. Authenticated (default): each answer carries a tag. Encrypted: each answer is sealed; not supported in this release.',
             ['Trusted', 'Authenticated', 'Encrypted'],
           ),
         ),
@@ -271,7 +271,7 @@ const status = object('What is.', {
         ),
       ),
       adoptions: optional(count('How many decisions of spec.adopt the farm has gone by.')),
-      schemaVersion: optional(count('Newest migration that was applied.')),
+      schemaVersion: optional(count('Newest migration that was applied. Absent in this release.')),
       offlineSince: optional(
         time('Since when it does not answer or is not the one of this farm; absent while all is well.'),
       ),
@@ -289,6 +289,17 @@ const status = object('What is.', {
       ),
       lastChange: optional(time('When state changed last.')),
       message: optional(message('Why it is in this state.')),
+    }),
+  ),
+  keys: optional(
+    object('The key of the farm, which seals what devices are given; bootfarm keys rotate changes it.', {
+      state: oneOf(
+        'Settled, Distributing (a new key is on its way to the servers) or Overlapping (the old one still opens what it sealed).',
+        ['Settled', 'Distributing', 'Overlapping'],
+      ),
+      current: count('Number of the key that seals.'),
+      request: optional(text('The annotation bootfarm.io/rotate-keys that was taken up last.', 253)),
+      message: optional(message('What it waits for.')),
     }),
   ),
   sites: optional(

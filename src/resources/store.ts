@@ -29,7 +29,7 @@ const fsType = optional(
 );
 const lun = integer('Number of the LUN.', 0, 16_383);
 
-const local = object('A folder on each server, below one of its storeRoots. Copies are kept equal by replication.', {
+const local = object('A folder on each server, below one of its storeRoots. Copies are compared by content.', {
   path: path('Absolute path of the folder.'),
   nodes: optional(
     listBy(
@@ -106,7 +106,10 @@ const spec = object(
     replication: optional(
       object('How copies of a local store are kept equal.', {
         mode: optional(
-          oneOf('Auto (default): copy what is missing or wrong. Report: only compare.', ['Auto', 'Report']),
+          oneOf(
+            'Report (default in this release): compare copies by content. Auto: copy what is missing or wrong; not supported in this release.',
+            ['Auto', 'Report'],
+          ),
         ),
         parallel: optional(integer('Copies that one server fetches at once. Default: 2.', 1, 16)),
         bandwidth: optional(quantity('Most bits a second that one server fetches, such as 2G. Absent: no limit.')),

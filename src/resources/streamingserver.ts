@@ -47,7 +47,7 @@ const powerRating = (description: string) =>
   );
 
 const autoscaling = object(
-  'Lets the operator choose the number of servers by the number of devices. While it is set, replicas is not looked at, and the condition Autoscaling says so.',
+  'Lets the operator choose the number of servers by the number of devices; replicas is not looked at then. Not supported in this release.',
   {
     minReplicas: optional(integer('Fewest servers. Default: 2.', 1, 256)),
     maxReplicas: integer('Most servers.', 1, 256),
@@ -123,7 +123,7 @@ const spec = object(
   {
     farmRef,
     site: optional(label('Site that the servers serve. May be left out while the farm has one site.')),
-    replicas: optional(integer('Number of servers. autoscaling overrides it. Default: 2.', 0, 256, { default: 2 })),
+    replicas: optional(integer('Number of servers. Default: 2.', 0, 256, { default: 2 })),
     autoscaling: optional(autoscaling),
     placement: optional(placement),
     network: optional(network),

@@ -187,7 +187,7 @@ const status = object('What is.', {
   ),
   copies: optional(
     listBy(
-      'Copies of the boot version, and every other copy that is not UpToDate; bounded. All of them: bootfarm replication.',
+      'Copies of the boot version, and every other copy that is not UpToDate; bounded.',
       ['server', 'version'],
       512,
       object('The files of one version on one server.', {
@@ -201,14 +201,14 @@ const status = object('What is.', {
   ),
   unmanaged: optional(
     setOf(
-      'Files found that belong to no entry of versions; no Production device boots them.',
+      'Files found that belong to no entry of versions; no Production device boots them. Absent in this release.',
       64,
       text('Name of the file.'),
     ),
   ),
   locks: optional(
     listOf(
-      'Who holds a version for writing.',
+      'Who holds a version for writing. Absent in this release.',
       64,
       object('A lock.', {
         version: versionNumber('Number of the version.'),

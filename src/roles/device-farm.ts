@@ -1,16 +1,17 @@
 /** Which database a Farm has, asked of the Kubernetes API: where `bootfarm device --farm` runs, in the pod of the operator. */
 import { KubeConfig } from '@kubernetes/client-node';
+import type { DatabaseAccess } from '../database/connection.ts';
 import { type Fault, fail, type Result } from '../kit/result.ts';
 import { createClient } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject } from '../kube/object.ts';
-import { ownerUri } from '../reconcile/farm/infrastructure.ts';
+import { ownerAccess } from '../reconcile/farm/database.ts';
 import { parse } from '../resources/parse.ts';
 
 const DEADLINE_MS = 10_000;
 
 /** `farm`: NAMESPACE/NAME. */
-export async function uriOfFarm(farm: string): Promise<Result<string, Fault>> {
+export async function databaseOfFarm(farm: string): Promise<Result<DatabaseAccess, Fault>> {
   const [, namespace, name] = /^([^/]+)\/([^/]+)$/.exec(farm) ?? [];
   if (namespace === undefined || name === undefined)
     return fail('BadName', `--farm ${farm}: it must look like NAMESPACE/NAME`);
@@ -22,7 +23,7 @@ export async function uriOfFarm(farm: string): Promise<Result<string, Fault>> {
     const found = await client.get<KubeObject>(at(kinds.Farm, namespace, name), { signal });
     if (!found.ok) return fail(found.error.code, `Farm ${farm}: ${found.error.message}`);
     const parsed = parse('Farm', found.value);
-    return parsed.ok ? await ownerUri(client, parsed.value, signal) : parsed;
+    return parsed.ok ? await ownerAccess(client, parsed.value, signal) : parsed;
   } finally {
     await client.close();
   }

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { connect, type Database } from '../database/connection.ts';
+import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import {
   type Actor,
   addDevices,
@@ -20,21 +20,7 @@ import type { Fault, Result } from '../kit/result.ts';
 import { replicaDevices } from '../replica/devices.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint, parseDevice } from './device-input.ts';
-
-/** Where the words go; a failed command ends with 1. */
-export interface Terminal {
-  out(text: string): void;
-  err(text: string): void;
-  fail(): void;
-}
-
-const terminalOfProcess: Terminal = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-  fail: () => {
-    process.exitCode = 1;
-  },
-};
+import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface AddOptions {
   readonly mac: readonly string[];
@@ -71,7 +57,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     }
   };
   const withDatabase = async (work: (database: Database) => Promise<void>): Promise<void> => {
-    const database = must(connect({ uri: await readUri(command.opts()), applicationName: 'bootfarm device' }));
+    const database = must(connect({ ...(await readAccess(command.opts())), applicationName: 'bootfarm device' }));
     await work(database).finally(() => database.close());
   };
   const run = (work: (database: Database) => Promise<void>): Promise<void> => attempt(() => withDatabase(work));
@@ -271,12 +257,12 @@ function table(devices: readonly Device[]): string {
   return `${[head, ...rows].map(line).join('\n')}\n`;
 }
 
-async function readUri(options: { farm?: string; databaseUriFile?: string }): Promise<string> {
+async function readAccess(options: { farm?: string; databaseUriFile?: string }): Promise<DatabaseAccess> {
   // The client of the Kubernetes API is loaded where it is needed alone.
-  if (options.farm !== undefined) return must(await (await import('./device-farm.ts')).uriOfFarm(options.farm));
-  if (options.databaseUriFile !== undefined) return (await readText(options.databaseUriFile)).trim();
+  if (options.farm !== undefined) return must(await (await import('./device-farm.ts')).databaseOfFarm(options.farm));
+  if (options.databaseUriFile !== undefined) return { uri: (await readText(options.databaseUriFile)).trim() };
   const { BOOTFARM_DATABASE_URI } = process.env;
-  if (BOOTFARM_DATABASE_URI) return BOOTFARM_DATABASE_URI;
+  if (BOOTFARM_DATABASE_URI) return { uri: BOOTFARM_DATABASE_URI };
   throw new Refusal(
     'which database? Name --farm NAMESPACE/NAME in the pod of the operator, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI',
   );

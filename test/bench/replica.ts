@@ -5,14 +5,14 @@ import { connect } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { applySessions } from '../../src/database/servers.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
-import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
 import { kindKey } from '../../src/replica/layout.ts';
 import { startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';
-import { freePort, startPostgres, startRedis, until } from '../setup/services.ts';
+import { startReplica } from '../fakes/replica.ts';
+import { startPostgres, until } from '../setup/services.ts';
 import { figure, type Run } from './figure.ts';
 
 const CHANGES_PER_SECOND = 5_000;
@@ -23,26 +23,18 @@ const BAR_MS = 50;
 
 export const run: Run = async function* () {
   const postgres = await startPostgres();
-  const port = await freePort();
-  const [projectorPassword, followerPassword] = ['p', 'f'];
-  const primary = await startRedis(
-    (folder, socket) => `${primaryConfig({ port, folder, projectorPassword, followerPassword })}unixsocket ${socket}\n`,
-  );
-  const follower = await startRedis((folder, socketPath) =>
-    followerConfig({ primaryHost: '127.0.0.1', primaryPort: port, followerPassword, socketPath, folder }),
-  );
+  const replica = await startReplica();
   const database = value(connect({ uri: postgres.uri }));
   value(await migrate(postgres.uri));
   await loadDatabase(database, { snapshot: aFarm(), devices: [aDevice()], sessions: [] });
   const projector = startProjector({
     database,
-    redis: `redis://${PROJECTOR_USER}:${projectorPassword}@127.0.0.1:${port}`,
+    redis: replica.redis,
     farmId: 'bench',
     epoch: 1,
-    followerUser: FOLLOWER_USER,
     log: silentLogger,
   });
-  const reader = new Redis({ path: follower.socketPath });
+  const reader = new Redis({ path: replica.follower.socketPath });
   try {
     await until('a follower follows', () => projector.health.followers === 1, 30_000);
     const rows = Math.round((CHANGES_PER_SECOND * TICK_MS) / 1_000);
@@ -67,8 +59,7 @@ export const run: Run = async function* () {
     reader.disconnect();
     await projector.close();
     await database.close();
-    await follower.close();
-    await primary.close();
+    await replica.close();
     await postgres.close();
   }
 };

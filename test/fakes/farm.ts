@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OPERATOR_NAME } from '../../src/control/caller.ts';
 import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
@@ -19,24 +20,16 @@ import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
-import { makeAuthority, makeCertificate } from '../../src/reconcile/certificates.ts';
-import { FOLLOWER_USER, followerConfig, PROJECTOR_USER, primaryConfig } from '../../src/replica/config.ts';
+import { makeCertificate } from '../../src/reconcile/certificates.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import type { ServerConfig } from '../../src/roles/server/config.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
-import {
-  freePort,
-  type PostgresServer,
-  type RedisServer,
-  startPostgres,
-  startRedis,
-  until,
-} from '../setup/services.ts';
+import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { projectionOf } from './database.ts';
+import { type ReplicaServers, startReplica } from './replica.ts';
 
 export const ADDRESS = '127.0.0.1';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-const PASSWORDS = { projectorPassword: 'projector-secret', followerPassword: 'follower-secret' };
 
 export function must<T>(result: Result<T, Fault>): T {
   if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
@@ -65,23 +58,15 @@ export class LoopbackFarm {
   readonly ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
   readonly postgres: PostgresServer;
   readonly database: Database;
-  readonly #primary: RedisServer;
-  readonly #follower: RedisServer;
-  readonly #primaryPort: number;
+  readonly #replica: ReplicaServers;
   readonly #control: ControlClient;
   readonly #servers: ServerProcess[] = [];
   #projector: Projector | undefined;
 
-  private constructor(
-    parts: { postgres: PostgresServer; database: Database; primary: RedisServer; follower: RedisServer },
-    primaryPort: number,
-    control: ControlClient,
-  ) {
-    this.postgres = parts.postgres;
-    this.database = parts.database;
-    this.#primary = parts.primary;
-    this.#follower = parts.follower;
-    this.#primaryPort = primaryPort;
+  private constructor(postgres: PostgresServer, database: Database, replica: ReplicaServers, control: ControlClient) {
+    this.postgres = postgres;
+    this.database = database;
+    this.#replica = replica;
     this.#control = control;
   }
 
@@ -89,24 +74,18 @@ export class LoopbackFarm {
   static async start(): Promise<LoopbackFarm> {
     const postgres = await startPostgres();
     must(await migrate(postgres.uri));
-    const port = await freePort();
-    const primary = await startRedis(
-      (folder, socket) => `${primaryConfig({ port, folder, ...PASSWORDS })}unixsocket ${socket}\n`,
-    );
-    const follower = await startRedis((folder, socketPath) =>
-      followerConfig({ primaryHost: ADDRESS, primaryPort: port, socketPath, folder, ...PASSWORDS }),
-    );
-    const authority = await makeAuthority('farm', Date.now());
-    const operator = await makeCertificate(authority, 'operator', Date.now());
+    const replica = await startReplica();
+    const { authority } = replica;
+    const operator = await makeCertificate(authority, { names: [OPERATOR_NAME], use: 'client' }, Date.now());
     const database = must(connect({ uri: postgres.uri }));
     const control = controlClient({ ca: authority.cert, ...operator });
-    const farm = new LoopbackFarm({ postgres, database, primary, follower }, port, control);
+    const farm = new LoopbackFarm(postgres, database, replica, control);
     mkdirSync(farm.path('keys'));
     writeFileSync(farm.path('keys/current'), '1\n');
     for (const [id, key] of farm.ring.keys) writeFileSync(farm.path(`keys/key-${id}`), key);
     for (const name of ['node-a', 'node-b']) {
       mkdirSync(farm.path(name));
-      const { cert, key } = await makeCertificate(authority, name, Date.now());
+      const { cert, key } = await makeCertificate(authority, { names: [name], use: 'server' }, Date.now());
       const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
       for (const [file, text] of Object.entries(files)) writeFileSync(farm.path(`${name}/${file}`), text);
     }
@@ -127,9 +106,8 @@ export class LoopbackFarm {
 
   /** From now on the follower holds what the database holds. */
   async replicate(farmId: string): Promise<void> {
-    const redis = `redis://${PROJECTOR_USER}:${PASSWORDS.projectorPassword}@${ADDRESS}:${this.#primaryPort}`;
-    const options = { database: this.database, redis, farmId, epoch: 1, followerUser: FOLLOWER_USER };
-    const projector = startProjector({ ...options, log: silentLogger });
+    const options = { database: this.database, redis: this.#replica.redis, farmId, epoch: 1, log: silentLogger };
+    const projector = startProjector(options);
     this.#projector = projector;
     const follows = (): boolean => projector.health.state === 'InSync' && projector.health.followers === 1;
     await until('the follower follows', follows, 20_000);
@@ -148,7 +126,7 @@ export class LoopbackFarm {
       storeRoots: [this.path('stores')],
       stateDirectory: this.path(`${name}/state`),
       ports: await freePorts(['stream', 'http', 'control', 'telemetry', 'dhcp', 'pxe', 'tftp']),
-      replicaSocket: this.#follower.socketPath,
+      replicaSocket: this.#replica.follower.socketPath,
       databaseUriFile: this.path(`${name}/database-uri`),
       keysDirectory: this.path('keys'),
       tlsDirectory: this.path(name),
@@ -169,8 +147,7 @@ export class LoopbackFarm {
     await this.#control.close();
     await this.#projector?.close();
     await this.database.close();
-    await this.#follower.close();
-    await this.#primary.close();
+    await this.#replica.close();
     await this.postgres.close();
     rmSync(this.folder, { recursive: true });
   }

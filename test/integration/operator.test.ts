@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -144,9 +144,12 @@ async function startPrimary(): Promise<void> {
   const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
   const data = join(directory, 'redis');
   mkdirSync(data, { recursive: true });
-  const config = Buffer.from(secret.data['redis.conf'] ?? '', 'base64')
-    .toString()
-    .replace('/data', data);
+  const secrets = join(directory, 'redis-secrets');
+  mkdirSync(secrets, { recursive: true });
+  for (const [name, bytes] of Object.entries(secret.data)) writeFileSync(join(secrets, name), bytes, 'base64');
+  const config = readFileSync(join(secrets, 'redis.conf'), 'utf8')
+    .replaceAll('"/data"', `"${data}"`)
+    .replaceAll('"/secret/', `"${secrets}/`);
   writeFileSync(join(directory, 'redis.conf'), `${config}bind ${address}\n`);
   redis = spawn('setpriv', ['--pdeathsig', 'KILL', 'redis-server', join(directory, 'redis.conf')], { stdio: 'ignore' });
 }
@@ -378,6 +381,55 @@ test(
     nodes.held = false;
     await ready(kinds.StreamingServer, 'main');
     expect(new Set(nodes.happened.slice(seen).filter((what) => what.startsWith('down'))).size).toBe(1);
+  },
+  3 * DEADLINE_MS,
+);
+
+/** `bootfarm keys rotate`, as in the operator's pod. */
+function rotateKeys(timeout: number): Promise<{ code: number | null; out: string; err: string }> {
+  const args = [
+    'src/main.ts',
+    'keys',
+    'rotate',
+    '--farm',
+    `${NAMESPACE}/farm`,
+    '--timeout',
+    `${timeout}`,
+    '-o',
+    'json',
+  ];
+  const child = spawn(process.execPath, args, { env: { ...process.env, KUBECONFIG: api.kubeconfig } });
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    said.out += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    said.err += chunk;
+  });
+  return once(child, 'close').then(([code]) => ({ code, ...said }));
+}
+
+test(
+  'a new farm key: used when every server names it, by whichever operator leads, and the old one stays for its tickets',
+  async () => {
+    const keys = async (): Promise<string[]> => {
+      const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-keys');
+      const current = Buffer.from(secret.data['current'] ?? '', 'base64').toString();
+      return [current, ...Object.keys(secret.data).filter((name) => /^(key|retired)-/.test(name))];
+    };
+    expect(await keys()).toEqual(['1', 'key-1']);
+    nodes.says = { ...nodes.says, keys: [1] };
+    const early = await rotateKeys(5);
+    expect([early.code, early.err]).toEqual([1, expect.stringContaining('waiting for node-')]);
+    expect((await keys()).sort()).toEqual(['1', 'key-1', 'key-2']);
+    await end(operator, 'SIGKILL');
+    operator = startOperator();
+    nodes.says = { ...nodes.says, keys: [1, 2] };
+    const done = await rotateKeys(60); // joins the one that is under way
+    expect([done.code, done.err]).toEqual([0, expect.stringContaining('on its way already')]);
+    expect(JSON.parse(done.out)).toMatchObject({ state: 'Overlapping', current: 2 });
+    expect((await keys()).sort()).toEqual(['2', 'key-1', 'key-2', 'retired-1']);
+    await ready(kinds.Farm, 'farm');
   },
   3 * DEADLINE_MS,
 );

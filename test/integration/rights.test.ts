@@ -10,7 +10,7 @@ import { databaseData } from '../../src/database/data.ts';
 import { enrolDevice } from '../../src/database/devices.ts';
 import { SERVER_GRANTS } from '../../src/database/grants.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { ensureServerAccess, scramVerifier, serverRole, withUser } from '../../src/database/roles.ts';
+import { ensureServerAccess, otherServerRole, scramVerifier, withUser } from '../../src/database/roles.ts';
 import {
   endSessionsExcept,
   recordCopies,
@@ -18,10 +18,13 @@ import {
   replayJournal,
   upsertSession,
 } from '../../src/database/servers.ts';
+import { withRootFile } from '../../src/database/tls.ts';
 import type { Device, Server } from '../../src/farm/model.ts';
+import { makeAuthority, makeCertificate } from '../../src/reconcile/certificates.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
 import { aFarm, aSession } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';
+import { mountSecret } from '../fakes/mount.ts';
 import { type PostgresServer, servePostgres, startPostgres } from '../setup/services.ts';
 
 const A_SERVER: Server = {
@@ -263,7 +266,7 @@ test.each([
 });
 
 test('a long name of a database makes a name of a role that PostgreSQL keeps whole', () => {
-  expect(serverRole('d'.repeat(63))).toHaveLength(63);
+  expect(otherServerRole('d'.repeat(63))).toHaveLength(63);
 });
 
 test('RFC 7677, the example of section 3, as PostgreSQL keeps it', () => {
@@ -281,9 +284,14 @@ describe('the embedded database, made as its pod makes it', () => {
     const [uid = '', gid = ''] = ['-u', '-g'].map((flag) =>
       execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }).trim(),
     );
-    for (const name of ['data', 'secret']) mkdirSync(join(folder, name));
-    writeFileSync(join(folder, 'secret/password'), 'of-the-owner');
+    const authority = await makeAuthority('lab', Date.now());
+    const subject = { names: ['lab-database'], addresses: ['127.0.0.1'], use: 'server' } as const;
+    const { cert, key } = await makeCertificate(authority, subject, Date.now());
+    const files = { password: 'of-the-owner', 'tls.crt': cert, 'tls.key': key };
+    mkdirSync(join(folder, 'data'));
     execFileSync('chown', ['-R', `${uid}:${gid}`, folder]);
+    mountSecret(join(folder, 'secret'), files, Number(gid));
+    writeFileSync(join(folder, 'ca.crt'), authority.cert);
     chmodSync(folder, 0o755);
     const script = INIT_DATABASE.replaceAll('/data', join(folder, 'data')).replaceAll(
       '/secret',
@@ -298,8 +306,9 @@ describe('the embedded database, made as its pod makes it', () => {
       });
     run();
     run(); // a pod that starts again
-    made = await servePostgres(join(folder, 'data/pg'), identity);
-    uri = `postgresql://bootfarm:of-the-owner@127.0.0.1:${made.port}/bootfarm`;
+    made = await servePostgres(join(folder, 'data/pg'), join(folder, 'secret'), identity);
+    const plain = `postgresql://bootfarm:of-the-owner@127.0.0.1:${made.port}/bootfarm`;
+    uri = withRootFile(plain, join(folder, 'ca.crt'));
   }, 90_000);
   afterAll(async () => {
     await made?.close();
@@ -324,7 +333,9 @@ describe('the embedded database, made as its pod makes it', () => {
     ['the owner, to another database', 'bootfarm', 'postgres'],
     ['servers, to another database', 'bootfarm_server', 'template1'],
   ])('over the network does not come %s', async (_, user, name) => {
-    expect(await refusal(withUser(uri, user, 'of-the-owner').replace(/bootfarm$/, name), 'select 1')).toBe('28000');
+    expect(await refusal(withUser(uri, user, 'of-the-owner').replace(/\/bootfarm\?/, `/${name}?`), 'select 1')).toBe(
+      '28000',
+    );
   });
 
   test('within the pod the superuser needs no password', () => {

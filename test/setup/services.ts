@@ -10,6 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { postgresArguments } from '../../src/database/config.ts';
+import { onChange } from '../../src/reconcile/farm/objects.ts';
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 const READY_DEADLINE_MS = 20_000;
@@ -43,6 +45,8 @@ export interface PgBouncer {
 export interface RedisServer {
   readonly folder: string;
   readonly socketPath: string;
+  /** The end of its log. */
+  readonly output: string;
   /** SIGKILL. */
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -259,17 +263,16 @@ default_pool_size = ${poolSize}
   };
 }
 
-/** PostgreSQL on a data folder that is there already, with the pg_hba.conf that is in it. `identity`: of setpriv. */
+/** The embedded PostgreSQL as its pod runs it, on a data folder that is there already and a mounted Secret. `identity`: of setpriv. */
 export async function servePostgres(
   data: string,
+  secrets: string,
   identity: readonly string[],
 ): Promise<{ readonly port: number; readonly socketFolder: string; close(): Promise<void> }> {
   const port = await freePort();
-  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${data}`];
-  const service = new Service([
-    ...[...identity, `${POSTGRES_BIN}/postgres`, '-D', data, '-p', String(port)],
-    ...settings.flatMap((setting) => ['-c', setting]),
-  ]);
+  const command = [`${POSTGRES_BIN}/postgres`, ...postgresArguments({ data, secrets, sockets: data })];
+  const forTest = ['-p', String(port), '-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'];
+  const service = new Service([...identity, ...onChange('HUP', [...command, ...forTest], secrets)]);
   service.start();
   const ready = () => execFileSync(`${POSTGRES_BIN}/pg_isready`, ['-h', data, '-p', String(port)], { stdio: 'pipe' });
   await until('PostgreSQL answers', ready, READY_DEADLINE_MS).catch((cause) => {
@@ -299,6 +302,9 @@ export async function startRedis(
   return {
     folder,
     socketPath,
+    get output() {
+      return service.output;
+    },
     kill: () => service.end('SIGKILL'),
     start,
     wipe() {

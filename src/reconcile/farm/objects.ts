@@ -1,5 +1,6 @@
 /** The embedded database and the primary of the replica, as objects of the Kubernetes API. Pure. */
-import { serverRole } from '../../database/roles.ts';
+import { postgresArguments } from '../../database/config.ts';
+import { otherServerRole, serverRole } from '../../database/roles.ts';
 import type { FarmSpec } from '../../resources/kinds.ts';
 import { databaseName, labelsOf, replicaName } from '../names.ts';
 
@@ -7,7 +8,9 @@ export const DATABASE_PORT = 5432;
 export const REPLICA_PORT = 6379;
 /** The image's own user: initdb looks its name up. */
 const USER = 65_532;
-const DATA = '/data';
+export const DATA = '/data';
+/** Where the Secret of the component is mounted. */
+export const SECRETS = '/secret';
 
 type Embedded = NonNullable<FarmSpec['database']['embedded']>;
 
@@ -44,7 +47,7 @@ export const DATABASE_NAME = 'bootfarm';
 
 /**
  * Makes the data folder once. The superuser has no password and is let in by the socket alone, which is a folder of this pod; over the network
- * come the owner of the farm's database and its servers, to that database, by password. Only what is written last, a whole folder under its
+ * come the owner of the farm's database and its servers, to that database, by password and TLS alone. Only what is written last, a whole folder under its
  * final name, counts as made: a container that was killed midway starts anew.
  */
 export const INIT_DATABASE = `set -eu
@@ -53,17 +56,36 @@ if [ ! -s ${DATA}/pg/PG_VERSION ]; then
   initdb --pgdata=${DATA}/pg.new --username=postgres --auth-local=trust --auth-host=reject --encoding=UTF8 --locale=C
   cat > ${DATA}/pg.new/pg_hba.conf <<-EOF
 	local all postgres trust
-	host ${DATABASE_NAME} ${DATABASE_OWNER},${serverRole(DATABASE_NAME)} all scram-sha-256
+	hostssl ${DATABASE_NAME} ${DATABASE_OWNER},${serverRole(DATABASE_NAME)},${otherServerRole(DATABASE_NAME)} all scram-sha-256
 	EOF
   postgres --single -D ${DATA}/pg.new postgres >/dev/null <<-EOF
-	create role ${DATABASE_OWNER} login createrole password '$(cat /secret/password)'
+	create role ${DATABASE_OWNER} login createrole password '$(cat ${SECRETS}/password)'
 	create database ${DATABASE_NAME} owner ${DATABASE_OWNER}
 	revoke all on database ${DATABASE_NAME} from public
 	EOF
   mv ${DATA}/pg.new ${DATA}/pg
 fi`;
 
+/**
+ * Runs a program and tells it when the kubelet has written its Secret anew, which it does by turning `..data`. HUP: PostgreSQL reads certificate and
+ * pg_hba.conf again. TERM: Redis cannot, so it ends, and the kubelet starts it again within seconds, with its data.
+ */
+export const onChange = (signal: 'HUP' | 'TERM', command: readonly string[], secrets = SECRETS): readonly string[] => [
+  '/bin/sh',
+  '-c',
+  `seen=$(readlink ${secrets}/..data)
+while sleep 5 && kill -0 $$; do
+  now=$(readlink ${secrets}/..data)
+  if [ "$now" != "$seen" ]; then seen=$now; kill -${signal} $$; fi
+done &
+exec "$@"`,
+  'sh',
+  ...command,
+];
+
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
+
+const itemsOf = (...keys: readonly string[]) => keys.map((key) => ({ key, path: key }));
 
 interface Parts {
   readonly farm: string;
@@ -79,7 +101,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
   const container = { image: embedded.image ?? image, securityContext: SECURITY };
   const mounts = [
     { name: 'data', mountPath: DATA },
-    { name: 'secret', mountPath: '/secret', readOnly: true },
+    { name: 'secret', mountPath: SECRETS, readOnly: true },
     { name: 'tmp', mountPath: '/tmp' },
   ];
   return statefulSet(farm, 'database', embedded, {
@@ -98,15 +120,10 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'postgres',
-        command: [
+        command: onChange('HUP', [
           `${POSTGRES_BIN}/postgres`,
-          '-D',
-          `${DATA}/pg`,
-          '-c',
-          'listen_addresses=*',
-          '-c',
-          'unix_socket_directories=/tmp',
-        ],
+          ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
+        ]),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
         readinessProbe: {
           exec: { command: [`${POSTGRES_BIN}/pg_isready`, '-h', '/tmp'] },
@@ -120,7 +137,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
     volumes: [
       {
         name: 'secret',
-        secret: { secretName: name, defaultMode: 0o440, items: [{ key: 'password', path: 'password' }] },
+        secret: { secretName: name, defaultMode: 0o440, items: itemsOf('password', 'tls.crt', 'tls.key') },
       },
       { name: 'tmp', emptyDir: {} },
     ],
@@ -139,13 +156,13 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         image: used,
         securityContext: SECURITY,
         name: 'redis',
-        command: ['/usr/bin/redis-server', '/secret/redis.conf'],
+        command: onChange('TERM', ['/usr/bin/redis-server', `${SECRETS}/redis.conf`]),
         ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
         readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
         resources: embedded.resources ?? REPLICA_RESOURCES,
         volumeMounts: [
           { name: 'data', mountPath: DATA },
-          { name: 'secret', mountPath: '/secret', readOnly: true },
+          { name: 'secret', mountPath: SECRETS, readOnly: true },
         ],
       },
     ],
@@ -155,7 +172,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         secret: {
           secretName: replicaName(farm),
           defaultMode: 0o440,
-          items: [{ key: 'redis.conf', path: 'redis.conf' }],
+          items: itemsOf('redis.conf', 'users.acl', 'tls.crt', 'tls.key', 'ca.crt'),
         },
       },
     ],

@@ -30,8 +30,11 @@ import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { serversOfFarm } from '../servers.ts';
+import { unsupported } from '../unsupported.ts';
+import { SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
-import { ensureInfrastructure, SERVER_URI_KEY } from './infrastructure.ts';
+import { ensureInfrastructure } from './infrastructure.ts';
+import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
@@ -93,19 +96,27 @@ async function look(
 
   // Found right lately, and the database takes what is written: not asked for again.
   const generation = String(object.metadata.generation);
-  const lately = known?.database.state.reachable && !known.refused && known.checked.has(INFRASTRUCTURE, generation);
-  const made = lately ? ok(known.inputs) : await ensureInfrastructure(context, farm, object, signal);
+  const lately =
+    known?.database.state.reachable &&
+    !known.refused &&
+    known.checked.has(INFRASTRUCTURE, generation) &&
+    !isRotating(farm, known);
+  const servers = known?.asked ? known.servers : undefined;
+  const made = lately
+    ? ok({ inputs: known.inputs, keys: known.keys })
+    : await ensureInfrastructure(context, farm, object, servers, signal);
   if (!made.ok) {
     const { code, message } = made.error;
     if (code === 'Unanswered') return retry(code, message);
-    return { ...before, fault: { stalled: code === 'NotSupported', reason: code, message } };
+    return { ...before, fault: { stalled: false, reason: code, message } };
   }
-  const runtime = await context.runtimes.ensure(key, made.value);
+  const runtime = await context.runtimes.ensure(key, made.value.inputs);
   if ('code' in runtime)
     return {
       ...before,
       fault: { stalled: false, reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
+  runtime.keys = made.value.keys;
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
   if (projected.ok && !lately) runtime.checked.note(INFRASTRUCTURE, generation);
@@ -120,6 +131,7 @@ async function look(
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
+    ...(runtime.keys ? { keys: runtime.keys } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
     ...stuckPods(context, farm),
@@ -128,6 +140,12 @@ async function look(
 }
 
 const INFRASTRUCTURE = 'infrastructure';
+
+/** A step is under way, or asked for: looked at each time. */
+function isRotating({ metadata }: Farm, { keys }: FarmRuntime): boolean {
+  const request = metadata.annotations?.[ROTATE_KEYS_ANNOTATION];
+  return !keys?.isQuiet || (request !== undefined && request !== '' && request !== keys.request);
+}
 
 function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string } {
   const { name, namespace = 'default' } = metadata;
@@ -204,6 +222,8 @@ function refusal(
       reason: 'NotAllowed',
       message: `image ${images.join(', ')} is not on the operator's list: ${settings.allowedImages.join(', ') || 'it is empty'}`,
     };
+  const later = unsupported('Farm', spec);
+  if (later) return { reason: 'NotSupported', message: later };
   if (spec.security?.stream === 'Encrypted')
     return {
       reason: 'NotSupported',

@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ControlClient, type ControlIdentity, controlClient } from '../../control/client.ts';
 import type { ServerStatus } from '../../control/status.ts';
-import { type Answer, connect, type Database } from '../../database/connection.ts';
+import { type Answer, connect, type Database, type DatabaseAccess } from '../../database/connection.ts';
 import { countDevices } from '../../database/devices.ts';
 import type { DatabaseFault } from '../../database/fault.ts';
 import { fencedBy, type Lead, lead, type Owner, release } from '../../database/identity.ts';
@@ -16,13 +16,13 @@ import { ensureServerAccess, type ServerAccess } from '../../database/roles.ts';
 import { sessionCounts } from '../../database/servers.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok } from '../../kit/result.ts';
-import { FOLLOWER_USER } from '../../replica/config.ts';
 import type { Meta } from '../../replica/layout.ts';
-import { readMeta } from '../../replica/link.ts';
+import { type RedisAccess, readMeta } from '../../replica/link.ts';
 import { type Projector, type ReplicaHealth, startProjector } from '../../replica/projector.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import type { KeyPair } from '../certificates.ts';
+import type { Authority } from '../certificates.ts';
 import { Recent } from '../recent.ts';
+import type { Keys } from './keys.ts';
 
 /** A server that should be there. */
 export interface WantedServer {
@@ -44,20 +44,20 @@ export interface ServerView extends WantedServer {
 /** What a farm stands on: `infrastructure.ts` makes it. */
 export interface Infrastructure {
   /** Of the owner of the tables. */
-  readonly databaseUri: string;
+  readonly database: DatabaseAccess;
   /** What servers are told. Absent until it was found out what they can log in as. */
   readonly serverUri?: string;
   /** For the role that they get where the owner may make one. */
   readonly serverPassword: string;
   /** A person made a login for them. */
   readonly givenServerUri?: string;
-  readonly redisUrl: string;
+  readonly redis: RedisAccess;
   /** Where followers follow, for an embedded replica. */
   readonly primary?: { readonly host: string; readonly port: number; readonly followerPassword: string };
   /** The operator's own, for the control ports of servers. */
   readonly identity: ControlIdentity;
   /** Signs the certificates of servers. */
-  readonly authority: KeyPair;
+  readonly authority: Authority;
 }
 
 /** What the database says that statuses are made of. */
@@ -85,6 +85,8 @@ export class FarmRuntime {
   readonly inputs: Infrastructure;
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
+  /** As they were found last. */
+  keys: Keys | undefined;
   readonly #log: Logger;
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
@@ -157,7 +159,7 @@ export class FarmRuntime {
   async meta(): Promise<Meta | 'Unread' | undefined> {
     const state = this.#projector?.projector.health.state;
     if (state === 'InSync' || state === 'Lagging') return 'Unread';
-    const read = await readMeta(this.inputs.redisUrl);
+    const read = await readMeta(this.inputs.redis);
     return read.ok ? read.value : 'Unread';
   }
 
@@ -190,18 +192,20 @@ export class FarmRuntime {
 
   /** Once; again after it failed. */
   migrate(): Promise<Fault | undefined> {
-    this.#migrated ??= migrate(this.inputs.databaseUri, undefined, this.#epoch ?? 0).then((answer) => {
-      if (answer.ok) return undefined;
-      this.#migrated = undefined;
-      return answer.error;
-    });
+    this.#migrated ??= migrate(this.inputs.database.uri, undefined, this.#epoch ?? 0, this.inputs.database.ca).then(
+      (answer) => {
+        if (answer.ok) return undefined;
+        this.#migrated = undefined;
+        return answer.error;
+      },
+    );
     return this.#migrated;
   }
 
   /** What servers log in as, with its rights brought about. Once; again after it failed. */
   serverAccess(): Answer<ServerAccess> {
-    const { databaseUri: uri, serverPassword: password, givenServerUri: given } = this.inputs;
-    const login = { uri, password, ...(given === undefined ? {} : { given }) };
+    const { database, serverPassword: password, givenServerUri: given } = this.inputs;
+    const login = { ...database, password, ...(given === undefined ? {} : { given }) };
     this.#access ??= ensureServerAccess(this.database, login).then((answer) => {
       if (!answer.ok) this.#access = undefined;
       this.#excess = answer.ok ? answer.value.excess : undefined;
@@ -247,10 +251,9 @@ export class FarmRuntime {
     void this.#projector?.projector.close();
     const projector = startProjector({
       database: this.database,
-      redis: this.inputs.redisUrl,
+      redis: this.inputs.redis,
       farmId,
       epoch,
-      ...(this.inputs.primary ? { followerUser: FOLLOWER_USER } : {}),
       log: this.#log,
     });
     this.#projector = { farmId, epoch, projector };
@@ -330,7 +333,7 @@ export class FarmRuntimes {
   async ensure(key: string, inputs: Infrastructure): Promise<FarmRuntime | Fault> {
     const known = this.#byKey.get(key);
     if (known && JSON.stringify(known.inputs) === JSON.stringify(inputs)) return known;
-    const database = connect({ uri: inputs.databaseUri, applicationName: 'bootfarm operator' });
+    const database = connect({ ...inputs.database, applicationName: 'bootfarm operator' });
     if (!database.ok) return database.error;
     const made = new FarmRuntime(inputs, database.value, this.#log, known);
     this.#byKey.set(key, made);

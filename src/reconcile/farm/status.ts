@@ -5,6 +5,7 @@ import type { ReplicaHealth } from '../../replica/projector.ts';
 import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
+import type { KeysStatus } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
 
 export interface FarmFindings {
@@ -17,6 +18,7 @@ export interface FarmFindings {
   readonly excess?: string;
   readonly replica?: ReplicaHealth;
   readonly servers: readonly ServerView[];
+  readonly keys?: KeysStatus;
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
   readonly knownDevices?: number;
@@ -62,6 +64,7 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
           },
         }
       : {}),
+    ...keysOf(findings, before),
     sites: siteNames(farm.spec).map((name) =>
       siteStatus(
         name,
@@ -92,6 +95,13 @@ const isIdentityFault = (
   fault: FarmFindings['fault'],
 ): fault is { stalled: boolean; reason: IdentityReason; message: string } =>
   fault?.reason === 'DatabaseForeign' || fault?.reason === 'DatabaseBehind';
+
+/** Kept while they were not looked at. */
+function keysOf({ keys }: FarmFindings, before: Farm['status']): Pick<NonNullable<Farm['status']>, 'keys'> {
+  if (!keys) return before?.keys ? { keys: before.keys } : {};
+  const { state, current, request, message } = keys;
+  return { keys: { state, current, ...(request ? { request } : {}), ...(message ? { message } : {}) } };
+}
 
 function siteStatus(name: string, servers: readonly ServerView[]) {
   const hashes = [...new Set(servers.flatMap(({ status }) => status?.bootstrapHash ?? []))];

@@ -7,6 +7,7 @@ import type { Child } from '../child.ts';
 import { type Context, ofFarm, resources } from '../context.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
+import { unsupported } from '../unsupported.ts';
 import { type StoreFindings, storeStatus } from './status.ts';
 
 /** First the VDisks that name it go. */
@@ -28,15 +29,9 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
   const { namespace = 'default', name: storeName } = store.metadata;
   const nothing = { servers: [], devices: store.status?.devices ?? 0 };
   const row = storeRow(store);
-  if (!row)
-    return {
-      ...nothing,
-      fault: {
-        kind: 'stalled',
-        reason: 'NotSupported',
-        message: 'only local stores are supported in this release: set spec.local',
-      },
-    };
+  const later = unsupported('Store', store.spec) ?? (row ? undefined : 'spec.local is missing');
+  if (later !== undefined || !row)
+    return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later ?? '' } };
   const farmName = store.spec.farmRef.name;
   const farm = resources('Farm', context.informers.farms, namespace).find(({ metadata }) => metadata.name === farmName);
   if (!farm)

@@ -25,7 +25,7 @@ const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
   httpPort: 8069,
   ...more,
 });
-const inputs = {} as Infrastructure;
+const inputs = { database: { uri: 'postgres://owner' } } as Infrastructure;
 const settings = (more: Partial<ServerPlan> = {}): string =>
   wantedServer(plan(more), 'postgres://farm', inputs).settings;
 

@@ -1,5 +1,6 @@
 /** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
 import { unregisterServer } from '../../database/servers.ts';
+import { withRootFile } from '../../database/tls.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
@@ -11,7 +12,14 @@ import type { Context } from '../context.ts';
 import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
-import { deployment, type ServerPlan, serverConfig, settingsHash } from './objects.ts';
+import {
+  DATABASE_CA_FILE,
+  deployment,
+  SERVER_SECRETS,
+  type ServerPlan,
+  serverConfig,
+  settingsHash,
+} from './objects.ts';
 
 /** A server as it should run: what its Secret holds, and the digest of all that restarts it, the template of its pod too. */
 export interface WantedServer {
@@ -20,15 +28,17 @@ export interface WantedServer {
   readonly settings: string;
 }
 
-export function wantedServer(plan: ServerPlan, serverUri: string, { primary }: Infrastructure): WantedServer {
+export function wantedServer(plan: ServerPlan, serverUri: string, { database, primary }: Infrastructure): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
-    'database-uri': serverUri,
+    'database-uri': database.ca ? withRootFile(serverUri, DATABASE_CA_FILE) : serverUri,
+    'database-ca.crt': database.ca ?? '',
     'redis.conf': primary
       ? followerConfig({
           primaryHost: primary.host,
           primaryPort: primary.port,
           followerPassword: primary.followerPassword,
+          secrets: SERVER_SECRETS,
           socketPath: '/run/bootfarm/redis.sock',
           folder: '/data',
         })
@@ -86,13 +96,14 @@ async function ensureSecret(
     return false;
   }
   const held = Object.fromEntries(Object.entries(found.value ?? {}).map(([key, bytes]) => [key, bytes.toString()]));
-  const due = isDue(held['tls.crt'] ?? '', authority.cert, Date.now());
-  const certificate = due ? await makeCertificate(authority, plan.node, Date.now()) : undefined;
+  const subject = { names: [plan.node], use: 'server' } as const;
+  const due = isDue(held['tls.crt'] ?? '', authority.signer.cert, subject, Date.now());
+  const certificate = due ? await makeCertificate(authority.signer, subject, Date.now()) : undefined;
   const wanted: Readonly<Record<string, string>> = {
     ...held,
     ...files,
     ...(certificate ? { 'tls.crt': certificate.cert, 'tls.key': certificate.key } : {}),
-    'ca.crt': authority.cert,
+    'ca.crt': authority.trust,
   };
   if (Object.entries(wanted).every(([key, value]) => held[key] === value)) {
     checked.note(name, asked);

@@ -21,7 +21,10 @@ const GRACE_BEYOND_DRAIN_SECONDS = 15;
 const FILE_THREADS = 16;
 const DEFAULT_LIMITS = { maxDevices: 4_000, maxBooting: 500 };
 const CONFIG = '/etc/bootfarm';
-const DATABASE_URI_FILE = `${CONFIG}/server/database-uri`;
+/** Where the server's Secret is mounted. */
+export const SERVER_SECRETS = `${CONFIG}/server`;
+export const DATABASE_CA_FILE = `${SERVER_SECRETS}/database-ca.crt`;
+const DATABASE_URI_FILE = `${SERVER_SECRETS}/database-uri`;
 const RUN = '/run/bootfarm';
 
 export interface ServerPlan {
@@ -57,7 +60,7 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
     replicaSocket: `${RUN}/redis.sock`,
     databaseUriFile: DATABASE_URI_FILE,
     keysDirectory: `${CONFIG}/keys`,
-    tlsDirectory: `${CONFIG}/server`,
+    tlsDirectory: SERVER_SECRETS,
     ...(spec.logLevel === undefined ? {} : { logLevel: spec.logLevel }),
   };
 }

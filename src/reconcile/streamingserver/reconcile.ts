@@ -12,6 +12,7 @@ import { podFault, podsOf, refusedPod } from '../pods.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments } from '../servers.ts';
+import { unsupported } from '../unsupported.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
 import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
@@ -72,7 +73,7 @@ async function look(
   const { namespace = 'default', name } = pool.metadata;
   const farmName = pool.spec.farmRef.name;
   const farm = resources('Farm', context.informers.farms, namespace).find((found) => found.metadata.name === farmName);
-  const want = pool.spec.autoscaling?.minReplicas ?? pool.spec.replicas ?? 2;
+  const want = pool.spec.replicas ?? 2;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
   const nothing = { want, lacking: 0, servers: mine(), updated: 0, held: [], stuck: new Map() };
@@ -173,6 +174,8 @@ const databaseFolders = (farms: InformerView): readonly string[] =>
   });
 
 function refusal({ settings, informers }: Context, pool: StreamingServer): Fault | undefined {
+  const later = unsupported('StreamingServer', pool.spec);
+  if (later) return stalled('NotSupported', later);
   const { spec } = pool;
   const paths = forbiddenPaths(settings, [...(spec.storeRoots ?? []), spec.stateDirectory ?? '/var/lib/bootfarm']);
   if (paths.length > 0)

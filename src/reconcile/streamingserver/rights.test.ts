@@ -35,6 +35,7 @@ replica reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
 replica writes: folder of the node /var/lib/bootfarm/lab/main/replica at /data
 replica writes: memory at /run/bootfarm
 secret: ca.crt
+secret: database-ca.crt
 secret: database-uri
 secret: redis.conf
 secret: server.json
@@ -123,7 +124,7 @@ function rightsOfContainer(
 function rightsOf(plan: ServerPlan): readonly string[] {
   const { spec } = deployment(plan, '') as { readonly spec: { readonly template: { readonly spec: Pod } } };
   const pod = spec.template.spec;
-  const { files } = wantedServer(plan, 'postgresql://servers', {} as Infrastructure);
+  const { files } = wantedServer(plan, 'postgresql://servers', { database: {} } as Infrastructure);
   // The certificate is added where the Secret is written.
   const secret = [...Object.keys(files), 'tls.crt', 'tls.key', 'ca.crt'].sort();
   const hosts = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((what) => pod[what]);

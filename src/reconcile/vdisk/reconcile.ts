@@ -8,6 +8,7 @@ import { type Context, resources } from '../context.ts';
 import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
+import { unsupported } from '../unsupported.ts';
 import { judge, type VDiskFindings, vdiskStatus } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
@@ -63,15 +64,8 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
         message: `Store ${storeRef.name} is not supported in this release: see its conditions`,
       },
     };
-  if (vdisk.spec.os?.firmware)
-    return {
-      ...nothing,
-      fault: {
-        kind: 'stalled',
-        reason: 'NotSupported',
-        message: 'spec.os.firmware is not supported in this release: use linux',
-      },
-    };
+  const later = unsupported('VDisk', vdisk.spec);
+  if (later) return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later } };
   if (!runtime)
     return {
       ...nothing,

@@ -203,6 +203,7 @@ export class FarmServer {
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
       advisories: this.#advisories(),
+      keys: [...this.#parts.keys.ring().keys.keys()],
       stores: this.#copies.stores,
       copies: this.#copies.reports,
     };

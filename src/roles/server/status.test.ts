@@ -19,6 +19,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   listenerFaults: [],
   journalEntries: 0,
   advisories: [],
+  keys: [1, 2],
   stores: [],
   copies: [],
   ...more,

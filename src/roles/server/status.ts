@@ -30,12 +30,14 @@ export interface StatusFacts {
   readonly journalEntries: number;
   /** Other faults that the server serves on with. */
   readonly advisories: readonly ServerFault[];
+  /** Ids of the farm's keys. */
+  readonly keys: readonly number[];
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, held, journalEntries, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, held, journalEntries, keys, stores, copies } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
   const own = [httpPortFault(snapshot, config), identityFault(facts.database)].filter((fault) => fault !== undefined);
   return {
@@ -52,6 +54,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
+    keys,
     ...(held ? { farm: { farm: held.farm, adoptions: held.adoptions, revision: held.revision } } : {}),
     faults: [...servingFaults(facts), ...own, ...facts.advisories],
     stores,

@@ -1,0 +1,125 @@
+/** How a farm's database is reached: the embedded one, which is made here, or the one that a Secret names. */
+import type { DatabaseAccess } from '../../database/connection.ts';
+import { serverRole, withUser } from '../../database/roles.ts';
+import { fail, ok, type Result } from '../../kit/result.ts';
+import type { Client } from '../../kube/client.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { at, type KubeObject } from '../../kube/object.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import { type Authority, certificateFiles } from '../certificates.ts';
+import type { Context } from '../context.ts';
+import { authorityName, databaseName, labelsOf } from '../names.ts';
+import { keepSecret, randomPassword, readSecret, type SecretData, textOf } from '../secrets.ts';
+import { faultOf, type InfrastructureFault } from './fault.ts';
+import { DATABASE_NAME, DATABASE_OWNER, DATABASE_PORT, databaseSet } from './objects.ts';
+import { ensureObject, ensureService, type ServiceObject, subjectOf } from './owned.ts';
+import type { Infrastructure } from './runtimes.ts';
+
+type DatabaseInputs = Pick<Infrastructure, 'database' | 'serverUri' | 'serverPassword' | 'givenServerUri'>;
+
+/** The key of what servers were last told, in the Secret of the database: known again while the database is away. */
+export const SERVER_URI_KEY = 'server-uri';
+
+export async function databaseInputs(
+  context: Context,
+  farm: Farm,
+  owner: KubeObject,
+  authority: Authority,
+  signal: AbortSignal,
+): Promise<Result<DatabaseInputs, InfrastructureFault>> {
+  const { embedded, external } = farm.spec.database;
+  if (external) return externalInputs(context, farm, external, signal);
+  const { client, settings } = context;
+  const { name, namespace = 'default' } = farm.metadata;
+  const address = await ensureService(context, farm, owner, 'database', signal);
+  if (!address.ok) return faultOf(address.error);
+  const subject = subjectOf(farm, 'database', address.value);
+  const want = async (held: SecretData) => ({
+    server: held['server'] ?? randomPassword(),
+    password: held['password'] ?? randomPassword(),
+    ...(await certificateFiles(held, authority.signer, subject, Date.now())),
+  });
+  const labels = labelsOf(name, 'database');
+  const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
+  if (!secret.ok) return faultOf(secret.error);
+  const desired = databaseSet({ ...settings, farm: name, embedded: embedded ?? {} }) as {
+    readonly metadata: object;
+  };
+  const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, databaseName(name), desired, signal);
+  if (!set.ok) return faultOf(set.error);
+  const uri = embeddedUri(textOf(secret.value, 'password'), address.value);
+  const serverPassword = textOf(secret.value, 'server');
+  return ok({
+    database: { uri, ca: authority.trust },
+    serverPassword,
+    serverUri: withUser(uri, serverRole(DATABASE_NAME), serverPassword),
+  });
+}
+
+async function externalInputs(
+  { client }: Context,
+  farm: Farm,
+  { secretRef, serverSecretRef }: NonNullable<Farm['spec']['database']['external']>,
+  signal: AbortSignal,
+): Promise<Result<DatabaseInputs, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const want = ({ server = randomPassword() }: SecretData) => ({ server });
+  const labels = labelsOf(name, 'database');
+  const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
+  if (!secret.ok) return faultOf(secret.error);
+  const database = await referenced(client, namespace, 'secretRef', secretRef, signal);
+  if (!database.ok) return database;
+  const given = serverSecretRef && (await referenced(client, namespace, 'serverSecretRef', serverSecretRef, signal));
+  if (given && !given.ok) return given;
+  const told = given?.value.uri ?? textOf(secret.value, SERVER_URI_KEY);
+  return ok({
+    database: database.value,
+    serverPassword: textOf(secret.value, 'server'),
+    ...(told === '' ? {} : { serverUri: told }),
+    ...(given ? { givenServerUri: given.value.uri } : {}),
+  });
+}
+
+const embeddedUri = (password: string, address: string): string =>
+  `postgresql://${DATABASE_OWNER}:${password}@${address}:${DATABASE_PORT}/${DATABASE_NAME}`;
+
+/** As the owner of a farm's database, for a command that a person gives: nothing is made. */
+export async function ownerAccess(
+  client: Client,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<DatabaseAccess, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const { external } = farm.spec.database;
+  if (external) return referenced(client, namespace, 'secretRef', external.secretRef, signal);
+  const secret = await readSecret(client, namespace, databaseName(name), { signal });
+  if (!secret.ok) return faultOf(secret.error);
+  const authority = await readSecret(client, namespace, authorityName(name), { signal });
+  if (!authority.ok) return faultOf(authority.error);
+  const service = await client.get<ServiceObject>(at(kinds.Service, namespace, databaseName(name)), { signal });
+  if (!service.ok && service.error.code !== 'NotFound') return faultOf(service.error);
+  if (!secret.value || !authority.value || !service.ok)
+    return fail('SecretMissing', `Farm ${namespace}/${name} has no database yet: see its conditions`);
+  const uri = embeddedUri(textOf(secret.value, 'password'), service.value.spec?.clusterIP ?? databaseName(name));
+  return ok({ uri, ca: textOf(authority.value, 'tls.crt') });
+}
+
+/** The uri, and the `ca.crt` beside it where a person put one. */
+async function referenced(
+  client: Client,
+  namespace: string,
+  field: 'secretRef' | 'serverSecretRef',
+  { name, key = 'uri' }: { readonly name: string; readonly key?: string },
+  signal: AbortSignal,
+): Promise<Result<DatabaseAccess, InfrastructureFault>> {
+  const found = await readSecret(client, namespace, name, { signal });
+  if (!found.ok) return faultOf(found.error);
+  const uri = found.value && textOf(found.value, key);
+  const ca = found.value && textOf(found.value, 'ca.crt');
+  return uri
+    ? ok({ uri, ...(ca ? { ca } : {}) })
+    : fail(
+        'SecretMissing',
+        `Secret ${name} has no key ${key}, which spec.database.external.${field} names: put the connection URI there`,
+      );
+}

@@ -1,0 +1,65 @@
+/** The farm's key, kept and changed: reads the Secret, asks `rotation.ts` what is next, and writes that. */
+import { randomBytes } from 'node:crypto';
+import { ok, type Result } from '../../kit/result.ts';
+import type { ApiFault } from '../../kube/fault.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import type { Context } from '../context.ts';
+import { keysName, labelsOf } from '../names.ts';
+import { keepSecret } from '../secrets.ts';
+import {
+  type KeyStep,
+  type KeysStatus,
+  keyChange,
+  keyState,
+  keysStatus,
+  planKeys,
+  ROTATE_KEYS_ANNOTATION,
+} from './rotation.ts';
+import type { ServerView } from './runtimes.ts';
+
+const KEY_BYTES = 32;
+
+export type Keys = KeysStatus & { readonly isQuiet: boolean };
+
+/**
+ * One step. `servers` is undefined while they were not asked: then nothing follows from what they did not say. A Secret that a new Farm of the same
+ * name adopts keeps its keys.
+ */
+export async function keepKeys(
+  { client }: Context,
+  farm: Farm,
+  servers: readonly ServerView[] | undefined,
+  signal: AbortSignal,
+): Promise<Result<Keys, ApiFault>> {
+  const { name, namespace = 'default', annotations = {} } = farm.metadata;
+  const request = annotations[ROTATE_KEYS_ANNOTATION];
+  let done: { readonly state: ReturnType<typeof keyState>; readonly step: KeyStep } | undefined;
+  const kept = await keepSecret(
+    client,
+    namespace,
+    keysName(name),
+    labelsOf(name, 'secret'),
+    (held) => {
+      if (Object.keys(held).length === 0) return { current: Buffer.from('1'), 'key-1': randomBytes(KEY_BYTES) };
+      const state = keyState(held);
+      const now = Date.now();
+      const step: KeyStep =
+        servers === undefined
+          ? { is: 'Rest' }
+          : planKeys({
+              state,
+              servers: servers.map(({ name, status }) => ({ name, ...(status?.keys ? { keys: status.keys } : {}) })),
+              now,
+              ...(request === undefined ? {} : { request }),
+            });
+      done = { state, step };
+      return keyChange(state, step, randomBytes(KEY_BYTES), now);
+    },
+    { signal },
+  );
+  if (!kept.ok) return kept;
+  const state = keyState(kept.value);
+  const step = done?.step ?? { is: 'Rest' };
+  const isQuiet = servers !== undefined && (step.is === 'Rest' || step.is === 'Keep');
+  return ok({ ...keysStatus(state, step), isQuiet });
+}

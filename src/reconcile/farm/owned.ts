@@ -1,0 +1,73 @@
+/** Services and StatefulSets of a Farm, applied when they differ. They go with it; its volumes and Secrets stay, for the next Farm of that name. */
+import { isIP } from 'node:net';
+import { ok, type Result } from '../../kit/result.ts';
+import { applyChanged } from '../../kube/apply.ts';
+import type { ApiFault } from '../../kube/fault.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { at, type Kind, type KubeObject } from '../../kube/object.ts';
+import { controllerRef } from '../../kube/owner.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import type { Subject } from '../certificates.ts';
+import type { Context } from '../context.ts';
+import { databaseName, replicaName } from '../names.ts';
+import { serviceOf } from './objects.ts';
+
+export type Component = 'database' | 'replica';
+
+interface Owned {
+  readonly metadata: object;
+}
+
+export interface ServiceObject extends KubeObject {
+  readonly spec?: { readonly clusterIP?: string };
+}
+
+const nameOf = (farm: string, component: Component): string =>
+  component === 'database' ? databaseName(farm) : replicaName(farm);
+
+export async function ensureObject(
+  { client }: Context,
+  kind: Kind,
+  namespace: string,
+  owner: KubeObject,
+  name: string,
+  desired: Owned,
+  signal: AbortSignal,
+) {
+  const target = at(kind, namespace, name);
+  const live = await client.get(target, { signal });
+  if (!live.ok && live.error.code !== 'NotFound') return live;
+  const body = {
+    ...desired,
+    metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.Farm, owner)] },
+  };
+  const applied = await applyChanged(client, target, body, live.ok ? live.value : undefined, { signal });
+  return applied.ok ? ok(applied.value.object) : applied;
+}
+
+/** The address of the Service: servers are on the host network, where the names of the cluster may not be known. */
+export async function ensureService(
+  context: Context,
+  farm: Farm,
+  owner: KubeObject,
+  component: Component,
+  signal: AbortSignal,
+): Promise<Result<string, ApiFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const service = nameOf(name, component);
+  const desired = serviceOf(name, component) as Owned;
+  const applied = await ensureObject(context, kinds.Service, namespace, owner, service, desired, signal);
+  if (!applied.ok) return applied;
+  return ok((applied.value as ServiceObject).spec?.clusterIP ?? service);
+}
+
+/** What its certificate names: the address that servers are told, and the names that people use. */
+export function subjectOf(farm: Farm, component: Component, address: string): Subject {
+  const { name, namespace = 'default' } = farm.metadata;
+  const service = nameOf(name, component);
+  return {
+    names: [service, `${service}.${namespace}`, `${service}.${namespace}.svc`],
+    addresses: isIP(address) === 0 ? [] : [address],
+    use: 'server',
+  };
+}

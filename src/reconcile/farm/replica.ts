@@ -1,0 +1,58 @@
+/** The embedded replica: its Secret with passwords, users and certificate, its Service and its StatefulSet. */
+import { ok, type Result } from '../../kit/result.ts';
+import { kinds } from '../../kube/kinds.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { PROJECTOR_USER, primaryConfig, primaryUsers } from '../../replica/config.ts';
+import type { Farm } from '../../resources/kinds.ts';
+import { type Authority, certificateFiles } from '../certificates.ts';
+import type { Context } from '../context.ts';
+import { labelsOf, replicaName } from '../names.ts';
+import { keepSecret, randomPassword, textOf } from '../secrets.ts';
+import { faultOf, type InfrastructureFault } from './fault.ts';
+import { DATA, REPLICA_PORT, replicaSet, SECRETS } from './objects.ts';
+import { ensureObject, ensureService, subjectOf } from './owned.ts';
+import type { Infrastructure } from './runtimes.ts';
+
+export type ReplicaInputs = Pick<Infrastructure, 'redis' | 'primary'>;
+
+export async function replicaInputs(
+  context: Context,
+  farm: Farm,
+  owner: KubeObject,
+  { signer, trust }: Authority,
+  signal: AbortSignal,
+): Promise<Result<ReplicaInputs, InfrastructureFault>> {
+  const { name, namespace = 'default' } = farm.metadata;
+  const { embedded = {} } = farm.spec.replica ?? {};
+  const address = await ensureService(context, farm, owner, 'replica', signal);
+  if (!address.ok) return faultOf(address.error);
+  const subject = subjectOf(farm, 'replica', address.value);
+  const secret = await keepSecret(
+    context.client,
+    namespace,
+    replicaName(name),
+    labelsOf(name, 'replica'),
+    async (held) => {
+      const { projector = randomPassword(), follower = randomPassword() } = held;
+      const users = primaryUsers({ projector: [projector.toString()], follower: [follower.toString()] });
+      return {
+        projector,
+        follower,
+        'redis.conf': Buffer.from(primaryConfig({ port: REPLICA_PORT, folder: DATA, secrets: SECRETS })),
+        'users.acl': Buffer.from(users),
+        ...(await certificateFiles(held, signer, subject, Date.now())),
+        'ca.crt': Buffer.from(trust),
+      };
+    },
+    { signal },
+  );
+  if (!secret.ok) return faultOf(secret.error);
+  const desired = replicaSet({ ...context.settings, farm: name, embedded }) as { readonly metadata: object };
+  const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, replicaName(name), desired, signal);
+  if (!set.ok) return faultOf(set.error);
+  const password = textOf(secret.value, 'projector');
+  return ok({
+    redis: { url: `redis://${PROJECTOR_USER}:${password}@${address.value}:${REPLICA_PORT}`, ca: trust },
+    primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(secret.value, 'follower') },
+  });
+}

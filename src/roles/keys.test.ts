@@ -1,0 +1,68 @@
+import { expect, test } from '@jest/globals';
+import { FakeKube } from '../../test/fakes/kube.ts';
+import { kinds } from '../kube/kinds.ts';
+import { at } from '../kube/object.ts';
+import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
+import { keysCommand } from './keys.ts';
+
+const DONE = { state: 'Overlapping', current: 2, request: 'r1', message: 'the old one opens' };
+const target = at(kinds.Farm, 'lab', 'main');
+
+async function run(kube: FakeKube, ...args: string[]) {
+  const said = { out: '', err: '', failed: false };
+  const terminal = {
+    out: (text: string) => {
+      said.out += text;
+    },
+    err: (text: string) => {
+      said.err += text;
+      if (text.includes('on its way')) void kube.client.patch(target, { status: { keys: DONE } });
+    },
+    fail: () => {
+      said.failed = true;
+    },
+  };
+  await keysCommand(terminal, () => kube.client).parseAsync(['rotate', ...args], { from: 'user' });
+  return said;
+}
+
+/** An operator that has done what the annotation asks for. */
+async function aFarm(request?: string, keys?: object): Promise<FakeKube> {
+  const kube = new FakeKube();
+  const annotations = request === undefined ? {} : { [ROTATE_KEYS_ANNOTATION]: request };
+  const spec = { database: { embedded: {} } };
+  const head = { apiVersion: 'bootfarm.io/v1alpha1', kind: 'Farm', metadata: { annotations, uid: 'u', generation: 1 } };
+  await kube.client.create(target, { ...head, spec, ...(keys ? { status: { keys } } : {}) });
+  return kube;
+}
+const asked = (kube: FakeKube) => kube.objects.get('Farm lab/main')?.metadata.annotations?.[ROTATE_KEYS_ANNOTATION];
+
+test('one that is on its way is joined, not asked for again', async () => {
+  const kube = await aFarm('r1', { state: 'Distributing', current: 1, request: 'r1', message: 'waiting for node-b' });
+  const said = await run(kube, '--farm', 'lab/main', '--timeout', '0');
+  expect(asked(kube)).toBe('r1');
+  expect(said.out).toContain('on its way already, asked for by r1\nwaiting for node-b\n');
+  expect(said).toMatchObject({ failed: true, err: expect.stringContaining('it goes on') });
+});
+
+test('after one that is done, a new one is asked for, in the only farm there is', async () => {
+  const kube = await aFarm('r1', { state: 'Overlapping', current: 2, request: 'r1' });
+  const said = await run(kube, '--timeout', '0');
+  expect(asked(kube)).toMatch(/^\d{4}-\d\d-\d\dT/);
+  expect(said).toMatchObject({ failed: true, out: expect.stringContaining('a new key was asked for') });
+});
+
+test('what the operator has done is told, and as JSON alone on standard output', async () => {
+  const kube = await aFarm('r1'); // and the operator answers when the command has begun
+  const said = await run(kube, '--farm', 'lab/main', '--timeout', '20', '-o', 'json');
+  expect(said).toMatchObject({ failed: false, err: expect.stringContaining('key 2 seals now. the old one opens') });
+  expect(JSON.parse(said.out)).toEqual(DONE);
+});
+
+test.each([
+  { args: ['--farm', 'main'], says: '--farm main: write it as NAMESPACE/NAME' },
+  { args: ['--farm', 'lab/other'], says: 'not found' },
+  { args: ['--farm', 'lab/main', '--timeout', 'x'], says: '--timeout x is no number of seconds' },
+])('$args is refused', async ({ args, says }) => {
+  expect(await run(await aFarm(), ...args)).toMatchObject({ failed: true, err: expect.stringContaining(says) });
+});
