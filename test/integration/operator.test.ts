@@ -15,6 +15,7 @@ import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { addDevices } from '../../src/database/devices.ts';
 import { snapshot } from '../../src/database/project.ts';
+import { registerServer } from '../../src/database/servers.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
@@ -513,6 +514,18 @@ test(
     await ready(kinds.Farm, 'farm');
     expect((await farm()).status?.database).toMatchObject({ farmID: id, adoptions: 1, state: 'Reachable' });
     await until('the replica is of it', async () => (await held()) === 0);
+    const ports = { stream: 6910, http: 8069, control: CONTROL };
+    for (const name of nodes.running) // as servers do by themselves
+      value(
+        await registerServer(database, {
+          name,
+          site: 'default',
+          pool: 'main',
+          address: '127.0.0.1',
+          ports,
+          powerRating: 1,
+        }),
+      );
 
     await putAway('adopted');
     await stalled('DatabaseForeign', `${id}@2`);

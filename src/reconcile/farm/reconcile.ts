@@ -251,6 +251,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     return fail(decision.reason, decision.message);
   }
   runtime.accept();
+  if (!found.value.led) runtime.begin();
   const begin = {
     owner: { uid, name: keyFor(namespace, name) },
     floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,

@@ -102,6 +102,8 @@ export class FarmRuntime {
   /** Of this leadership; absent: it has not begun. */
   #epoch: number | undefined;
   #owner: Owner | undefined;
+  /** The highest that this operator had here: another database begins above it, too. */
+  #floor = 0;
   #fenced: { readonly by: number; readonly untilMs: number } | undefined;
   /** Why the database is not the farm's, and what the replica was like when that was found. */
   #refusal: { readonly fault: DatabaseFault; readonly replica: ReplicaHealth } | undefined;
@@ -143,9 +145,11 @@ export class FarmRuntime {
         'Fenced',
         `a leader of epoch ${this.#fenced.by} or later wrote: this one waits until it is sure to lead`,
       );
-    const led = await lead(this.database, { ...request, floor: Math.max(request.floor, this.#fenced?.by ?? 0) });
+    const floor = Math.max(request.floor, this.#floor, this.#fenced?.by ?? 0);
+    const led = await lead(this.database, { ...request, floor });
     if (!led.ok) return led;
     this.#epoch = led.value;
+    this.#floor = led.value;
     this.#owner = request.owner;
     return led;
   }
@@ -176,9 +180,14 @@ export class FarmRuntime {
     this.#refusal = { fault, replica: { state: 'Stale', followers, lastChange: since, message: fault.message } };
     void this.#projector?.projector.close();
     this.#projector = undefined;
+    this.#rows = undefined;
+    this.begin();
+  }
+
+  /** The database has no tables (any more): what was migrated and led was another one. */
+  begin(): void {
     this.#migrated = undefined;
     this.#epoch = undefined;
-    this.#rows = undefined;
   }
 
   get refused(): boolean {
