@@ -139,7 +139,7 @@ describe('on an API server', () => {
 
   beforeAll(async () => {
     api = await startApiServer(folder);
-    kubectl('apply', '--server-side', '-k', join(root, 'deploy/base'));
+    call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '--server-side', '-k', join(root, 'deploy/base')]);
     kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
   }, 90_000);
   afterAll(async () => {
@@ -152,7 +152,7 @@ describe('on an API server', () => {
       ({ kind }) => kind === 'Deployment',
     ) as unknown as { readonly spec: { readonly template: { readonly spec: object } } };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'operator', namespace: 'bootfarm' } };
-    kubectl('create', 'serviceaccount', 'bootfarm-try', '-n', 'bootfarm');
+    kubectl('create', 'serviceaccount', 'bootfarm-try', '--namespace=bootfarm');
     const spec = { ...deployment.spec.template.spec, serviceAccountName: 'bootfarm-try' };
     expect(apply({ ...pod, spec }, '--dry-run=server')).toContain('created');
     const privileged = { ...spec, hostNetwork: true };
