@@ -665,6 +665,15 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await until(() => served.server.counters().waits === 1, 'one WAIT counted');
     });
 
+    test('a disk whose read throws is ReadFailed for that READ, and nothing more', async () => {
+      const whole = pattern();
+      const read: Disk['read'] = (offset, length) =>
+        offset === 0 ? Promise.reject(new Error('a bug of the format')) : whole.read(offset, length);
+      const session = await attached(await serve({ ...whole, read }));
+      for (let n = 0; n < 40; n++) await expect(session.read(0, 512)).rejects.toThrow('ReadFailed');
+      expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
+    });
+
     test.each([
       { where: 'between two pages', end: 65_536 },
       { where: 'within a page, which is zeros then', end: 66_048 },
