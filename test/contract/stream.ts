@@ -183,6 +183,11 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
     });
 
+    test('a placement that never ends is Busy within seconds, and keeps no place among those that wait', async () => {
+      const { client, at } = await serve(pattern(), {}, () => new Promise(() => undefined));
+      await expect(client.login(at, aToken())).rejects.toMatchObject({ packet: { code: 'Busy' } });
+    });
+
     test('a ticket is renewed by itself', async () => {
       const { client, at } = await serve(pattern());
       const first = await client.login(at, aToken());
