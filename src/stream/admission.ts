@@ -1,10 +1,22 @@
 /** Before a session: HELLO, LOGIN and ATTACH. What a sender gets here is never longer than its question until a cookie proved its address. */
 import { openBootToken, openTicket, type Ticket } from '../farm/token.ts';
+import { ok, type Result } from '../kit/result.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
 import { BUSY_RETRY_MS, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
-import { drop, type Effect, event, leave, peerKey, refKey, type Session, type Shard, tally } from './shard.ts';
+import {
+  drop,
+  type Effect,
+  event,
+  type KnownDisk,
+  leave,
+  peerKey,
+  refKey,
+  type Session,
+  type Shard,
+  tally,
+} from './shard.ts';
 import { ReplayWindow } from './window.ts';
 
 /** 52 bytes for a HELLO of 64, a LOGIN of 89 or more, an ATTACH of 81 or more: never longer than the question. */
@@ -74,12 +86,13 @@ export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, 
   if (!verify(shard.sip, key, bytes)) return drop(shard, 'dropWrongTag');
 
   const previous = shard.byPeer.get(peerKey(from));
-  if (previous?.clientNonce.equals(packet.nonce)) return [{ kind: 'send', to: from, bytes: previous.attached }];
-  const refusal = refusalOf(shard, packet, ticket, previous);
-  if (refusal) return [refuse(shard, packet.nonce, from, refusal, key)];
+  if (previous && Buffer.from(packet.nonce).equals(previous.clientNonce))
+    return [{ kind: 'send', to: from, bytes: previous.attached }];
+  const admitted = admit(shard, packet, ticket, previous);
+  if (!admitted.ok) return [refuse(shard, packet.nonce, from, admitted.error, key)];
 
   const gone = previous ? [leave(shard, previous, 'left')] : [];
-  const session = open(shard, packet, ticket, sessionKey, from, nowMs);
+  const session = open(shard, packet, ticket, admitted.value, sessionKey, from, nowMs);
   tally(shard, 'attaches');
   return [...gone, { kind: 'send', to: from, bytes: session.attached }, event(shard, session, 'attached')];
 }
@@ -91,24 +104,33 @@ const refusedDevice = (device: string): Reason => [
   `${device} may not stream any more: it or its vDisk was disabled or removed`,
 ];
 
-/** Why this server does not take the session, in order. Nothing here is about pace: a device that lost its server is never made to wait. */
-function refusalOf(shard: Shard, packet: Attach, ticket: Ticket, previous: Session | undefined): Reason | undefined {
+/** The disk of a session that this server takes, or why not, in order. Nothing here is about pace: a device that lost its server is never made to wait. */
+function admit(shard: Shard, packet: Attach, ticket: Ticket, previous: Session | undefined): Result<KnownDisk, Reason> {
   const disk = shard.disks.get(refKey(ticket));
   const name = `${ticket.vdisk} version ${ticket.version}`;
-  if (shard.settings.refused.has(ticket.device)) return refusedDevice(ticket.device);
+  const no = (...error: Reason) => ({ ok: false, error }) as const;
+  if (shard.settings.refused.has(ticket.device)) return no(...refusedDevice(ticket.device));
   if (ticket.site !== shard.site)
-    return ['TicketInvalid', 0, `the ticket is of site ${ticket.site}, this server of ${shard.site}`];
-  if (!disk) return ['NoCopy', BUSY_RETRY_MS, `this server has no up-to-date copy of ${name}`];
+    return no('TicketInvalid', 0, `the ticket is of site ${ticket.site}, this server of ${shard.site}`);
+  if (!disk) return no('NoCopy', BUSY_RETRY_MS, `this server has no up-to-date copy of ${name}`);
   if (disk.sizeBytes !== ticket.sizeBytes)
-    return ['NoCopy', 0, `${name} has ${disk.sizeBytes} bytes here, the ticket says ${ticket.sizeBytes}`];
+    return no('NoCopy', 0, `${name} has ${disk.sizeBytes} bytes here, the ticket says ${ticket.sizeBytes}`);
   if (shard.settings.state === 'Draining' && packet.role === 'serve' && !previous)
-    return ['Draining', 0, 'this server is leaving'];
+    return no('Draining', 0, 'this server is leaving');
   if (shard.sessions.size >= MAX_SESSIONS && !previous)
-    return ['Busy', BUSY_RETRY_MS, `this server holds ${MAX_SESSIONS} sessions`];
-  return undefined;
+    return no('Busy', BUSY_RETRY_MS, `this server holds ${MAX_SESSIONS} sessions`);
+  return ok(disk);
 }
 
-function open(shard: Shard, packet: Attach, ticket: Ticket, sessionKey: Buffer, peer: Peer, nowMs: number): Session {
+function open(
+  shard: Shard,
+  packet: Attach,
+  ticket: Ticket,
+  disk: KnownDisk,
+  sessionKey: Buffer,
+  peer: Peer,
+  nowMs: number,
+): Session {
   let id = 0;
   while (id === 0 || shard.sessions.has(id)) id = shard.random(4).readUInt32BE(0);
   const serverNonce = shard.random(16);
@@ -133,11 +155,14 @@ function open(shard: Shard, packet: Attach, ticket: Ticket, sessionKey: Buffer, 
   const session: Session = {
     id,
     peer,
-    ticket,
-    disk: refKey(ticket),
+    device: ticket.device,
+    mac: ticket.mac,
+    ref: disk.ref,
+    disk: disk.key,
     keys,
     segmentBytes,
-    clientNonce: Buffer.from(packet.nonce),
+    // Of its own: a slice of a Buffer would hold the whole of the 8 KiB that it is cut from.
+    clientNonce: Uint8Array.from(packet.nonce),
     attached,
     window: new ReplayWindow(),
     role: packet.role,

@@ -60,16 +60,27 @@ export function loginKeys(
 
 export const attachKey = (sessionKey: Uint8Array): Uint8Array => hkdf(sessionKey, NO_SALT, 'bootfarm attach 1', 16);
 
-export interface TrafficKeys {
-  /** The four keys in one piece, in the order of the README: native code takes their addresses. */
-  readonly all: Buffer;
-  readonly clientTag: Uint8Array;
-  readonly serverTag: Uint8Array;
-  readonly serverData: Uint8Array;
-}
-
 /** Where the keys lie in `all`. */
 export const KEY_AT = { clientTag: 0, serverTag: 16, serverData: 32, clientData: 64, end: 96 } as const;
+
+/** Views are made when they are asked for: a server holds tens of thousands of these. */
+export class TrafficKeys {
+  /** The four keys in one piece, in the order of the README, at a fixed address: native code takes it. */
+  readonly all: Buffer;
+
+  constructor(all: Buffer) {
+    this.all = all;
+  }
+  get clientTag(): Uint8Array {
+    return this.all.subarray(KEY_AT.clientTag, KEY_AT.serverTag);
+  }
+  get serverTag(): Uint8Array {
+    return this.all.subarray(KEY_AT.serverTag, KEY_AT.serverData);
+  }
+  get serverData(): Uint8Array {
+    return this.all.subarray(KEY_AT.serverData, KEY_AT.clientData);
+  }
+}
 
 export function trafficKeys(
   sessionKey: Uint8Array,
@@ -78,13 +89,7 @@ export function trafficKeys(
   instance: Uint8Array,
 ): TrafficKeys {
   const info = Buffer.concat([Buffer.from('bootfarm traffic 1'), instance]);
-  const all = hkdf(sessionKey, Buffer.concat([clientNonce, serverNonce]), info, KEY_AT.end);
-  return {
-    all,
-    clientTag: all.subarray(KEY_AT.clientTag, KEY_AT.serverTag),
-    serverTag: all.subarray(KEY_AT.serverTag, KEY_AT.serverData),
-    serverData: all.subarray(KEY_AT.serverData, KEY_AT.clientData),
-  };
+  return new TrafficKeys(hkdf(sessionKey, Buffer.concat([clientNonce, serverNonce]), info, KEY_AT.end));
 }
 
 /** Writes the tag into the last 16 bytes, and gives the packet back. */

@@ -55,6 +55,9 @@ export const MAX_RATED_SOURCES = 4_096;
 /** A session's change of role is told at most so often: each is an entry in the journal of sessions. */
 export const ROLE_EVERY_MS = 1_000;
 
+/** A LOGIN that is not decided by then is Busy: what never answers would keep its place among MAX_PENDING_LOGINS for ever. */
+export const LOGIN_DECIDE_MS = 3_000;
+
 /** Reads of one session that wait for a disk: at 32 KiB all of a client's window. A READ above it is dropped. */
 export const MAX_SESSION_READS = 32;
 

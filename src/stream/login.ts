@@ -3,7 +3,7 @@ import { type BootToken, sealTicket, TICKET_LIFE_SECONDS } from '../farm/token.t
 import type { KeyRing } from '../kit/seal.ts';
 import type { Peer } from './cookie.ts';
 import { attachKey, loginKeys, makeShare, sign } from './keys.ts';
-import { BUSY_RETRY_MS } from './limits.ts';
+import { BUSY_RETRY_MS, LOGIN_DECIDE_MS } from './limits.ts';
 import { encode, type Mode, type Refusal, type ServerEntry } from './packet.ts';
 import type { PendingLogin } from './shard.ts';
 import type { Sip } from './siphash.ts';
@@ -61,11 +61,17 @@ export async function answerLogin(port: LoginPort, pending: PendingLogin): Promi
 /** A renewal is never redirected: REDIRECT has no tag, and the device streams already. */
 async function decide(port: LoginPort, { token, renews, redirected, from }: PendingLogin): Promise<LoginAnswer> {
   const renew = renews !== undefined;
+  let deadline: NodeJS.Timeout | undefined;
+  const late = new Promise<LoginAnswer>((resolve) => {
+    deadline = setTimeout(() => resolve(busy('the login was not decided in time')), LOGIN_DECIDE_MS).unref();
+  });
   try {
-    const answer = await port.decide({ token, renew, redirected, from, now: port.wallMs() });
+    const answer = await Promise.race([port.decide({ token, renew, redirected, from, now: port.wallMs() }), late]);
     return renew && answer.kind === 'redirect' ? busy('a renewal is not redirected') : answer;
   } catch {
     return busy('the login could not be decided');
+  } finally {
+    clearTimeout(deadline);
   }
 }
 

@@ -340,7 +340,10 @@ export class StreamServer {
   }
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {
-    const data = await this.#byId.get(disk)?.read(offset, length);
+    const data = await this.#byId
+      .get(disk)
+      ?.read(offset, length)
+      .catch((thrown: unknown) => this.#fault(errorMessage(thrown)));
     if (data && !data.ok) this.#options.log.error({ ...data.error, offset, length }, 'stream: read failed');
     const bytes = data?.ok ? data.value : undefined;
     this.#transport?.order(thread, { kind: 'readDone', read: id, bytes });

@@ -173,8 +173,7 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       shard.settings = { ...shard.settings, ...order.settings };
       if (order.settings.disks) shard.disks = diskTable(order.settings.disks);
       if (order.settings.refused)
-        for (const session of shard.sessions.values())
-          session.refused = order.settings.refused.has(session.ticket.device);
+        for (const session of shard.sessions.values()) session.refused = order.settings.refused.has(session.device);
       return [];
     case 'loginDone':
       shard.logins.delete(order.key);

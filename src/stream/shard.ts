@@ -1,5 +1,5 @@
 /** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
-import type { BootToken, Ticket, VersionRef } from '../farm/token.ts';
+import type { BootToken, VersionRef } from '../farm/token.ts';
 import type { Extent } from '../image/disk.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Own } from '../net/source.ts';
@@ -79,11 +79,14 @@ export interface SessionEvent extends SessionInfo {
 export interface Session {
   readonly id: number;
   readonly peer: Peer;
-  readonly ticket: Ticket;
+  readonly device: string;
+  readonly mac: string;
+  /** Of its disk, where that is served still or not. */
+  readonly ref: VersionRef;
   readonly disk: string;
   readonly keys: TrafficKeys;
   readonly segmentBytes: number;
-  readonly clientNonce: Buffer;
+  readonly clientNonce: Uint8Array;
   /** Sent again when the same ATTACH comes again. */
   readonly attached: Buffer;
   readonly window: ReplayWindow;
@@ -155,7 +158,7 @@ export interface Shard extends Identity {
   readonly random: (bytes: number) => Buffer;
   readonly counters: Float64Array;
   settings: Settings;
-  disks: ReadonlyMap<string, ServedDisk>;
+  disks: ReadonlyMap<string, KnownDisk>;
   readonly sessions: Map<number, Session>;
   readonly byPeer: Map<string, Session>;
   readonly logins: Set<string>;
@@ -171,8 +174,13 @@ export interface Shard extends Identity {
 export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
 export const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
 
-export const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, ServedDisk> =>
-  new Map(disks.map((disk) => [refKey(disk.ref), disk]));
+/** With its `refKey`, which all its sessions share. */
+export interface KnownDisk extends ServedDisk {
+  readonly key: string;
+}
+
+export const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, KnownDisk> =>
+  new Map(disks.map((disk) => ({ ...disk, key: refKey(disk.ref) })).map((disk) => [disk.key, disk]));
 
 export function makeShard(
   identity: Identity,
@@ -204,7 +212,8 @@ export function drop(shard: Shard, reason: DropReason): [] {
 export const tally = (shard: Shard, name: Counter): void => count(shard.counters, name);
 
 export function infoOf(session: Session): SessionInfo {
-  const { device, mac, vdisk, version } = session.ticket;
+  const { device, mac, ref } = session;
+  const { vdisk, version } = ref;
   return { device, mac, vdisk, version, role: session.role, address: session.peer };
 }
 

@@ -183,6 +183,11 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
     });
 
+    test('a placement that never ends is Busy within seconds, and keeps no place among those that wait', async () => {
+      const { client, at } = await serve(pattern(), {}, () => new Promise(() => undefined));
+      await expect(client.login(at, aToken())).rejects.toMatchObject({ packet: { code: 'Busy' } });
+    });
+
     test('a ticket is renewed by itself', async () => {
       const { client, at } = await serve(pattern());
       const first = await client.login(at, aToken());
@@ -663,6 +668,15 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       release();
       await until(() => seen('DATA'), 'DATA');
       await until(() => served.server.counters().waits === 1, 'one WAIT counted');
+    });
+
+    test('a disk whose read throws is ReadFailed for that READ, and nothing more', async () => {
+      const whole = pattern();
+      const read: Disk['read'] = (offset, length) =>
+        offset === 0 ? Promise.reject(new Error('a bug of the format')) : whole.read(offset, length);
+      const session = await attached(await serve({ ...whole, read }));
+      for (let n = 0; n < 40; n++) await expect(session.read(0, 512)).rejects.toThrow('ReadFailed');
+      expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
     });
 
     test.each([

@@ -40,8 +40,7 @@ export interface Hot {
   /** `sockaddr_in` of the client: family and port, then address. */
   readonly name0: number;
   readonly name1: number;
-  /** Keys of the session, at a fixed address. */
-  readonly keys: Buffer;
+  /** Where the keys of the session lie. */
   readonly keysAt: number;
   /** Payload of a packet. */
   readonly segmentBytes: number;

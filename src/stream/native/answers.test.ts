@@ -33,13 +33,11 @@ afterEach(() => void receiver.close());
 
 function aHot(): Hot {
   const name = socketAddress('127.0.0.1', receiver.address().port);
-  const keys = Buffer.alloc(128);
   return {
     session: { sent: 0 } as Session,
     idWord: 7,
     name0: name.readInt32LE(0),
     name1: name.readInt32LE(4),
-    keys,
     keysAt: 0,
     segmentBytes: SEGMENT_BYTES,
     gso: true,

@@ -335,16 +335,12 @@ export class Loop {
     if (known) return known;
     const { host, port } = session.peer;
     const name = socketAddress(host, port);
-    // Its own allocation: above 64 bytes and so at a fixed address.
-    const keys = Buffer.from(new ArrayBuffer(session.keys.all.length));
-    session.keys.all.copy(keys);
     const hot: Hot = {
       session,
       idWord: swap(session.id),
       name0: name.readInt32LE(0),
       name1: name.readInt32LE(4),
-      keys,
-      keysAt: this.#libc.addressOf(keys),
+      keysAt: this.#libc.addressOf(session.keys.all),
       segmentBytes: session.segmentBytes,
       gso: true,
       silent: false,
