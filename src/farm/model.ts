@@ -35,7 +35,15 @@ export interface Farm {
   readonly name: string;
   readonly mode: StreamMode;
   readonly offline: { readonly enabled: boolean; readonly maxAgeSeconds: number };
-  readonly autoAdd?: { readonly collection: string; readonly namePrefix: string; readonly digits: number };
+  readonly autoAdd?: {
+    readonly collection: string;
+    readonly namePrefix: string;
+    readonly digits: number;
+    /** Of the farm, added by itself. */
+    readonly maxDevices: number;
+    /** By one server. */
+    readonly maxPerMinute: number;
+  };
   readonly suspend: boolean;
 }
 

@@ -26,6 +26,8 @@ export interface Machine {
   readonly mac: string;
   /** Lower case; absent when the firmware gives none. */
   readonly uuid?: string;
+  /** Where its question came from. */
+  readonly address?: string;
 }
 
 export interface HttpBootOptions {
@@ -117,12 +119,13 @@ function machineOf(request: FastifyRequest): Machine | undefined {
   const query = new URL(request.url, 'http://boot').searchParams;
   const mac = parseMac(query.get('mac') ?? '');
   const uuid = parseUuid(query.get('uuid') ?? '');
-  return mac === undefined ? undefined : { mac, ...(uuid === undefined ? {} : { uuid }) };
+  return mac === undefined ? undefined : { mac, address: request.ip, ...(uuid === undefined ? {} : { uuid }) };
 }
 
-async function scriptFor(options: HttpBootOptions, { mac, uuid }: Machine): Promise<string> {
+async function scriptFor(options: HttpBootOptions, machine: Machine): Promise<string> {
   const servers = options.servers();
-  const decided = await options.decide({ mac, ...(uuid === undefined ? {} : { uuid }) });
+  const { mac, uuid } = machine;
+  const decided = await options.decide(machine);
   options.onEvent({ kind: 'script', mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
   if (!decided.ok) return messageScript(decided.error.message, servers);
   const decision = decided.value;

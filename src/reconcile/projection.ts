@@ -110,6 +110,8 @@ export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }
               collection: spec.autoAdd.collection,
               namePrefix: spec.autoAdd.namePrefix ?? 'pc',
               digits: spec.autoAdd.digits ?? 4,
+              maxDevices: spec.autoAdd.maxDevices ?? 1_000,
+              maxPerMinute: spec.autoAdd.maxPerMinute ?? 10,
             },
           }
         : {}),

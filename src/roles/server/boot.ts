@@ -1,6 +1,4 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
-import type { Database } from '../../database/connection.ts';
-import { enrolDevice } from '../../database/devices.ts';
 import type { Verdict } from '../../dhcp/answer.ts';
 import { type BootDecision, decideBoot } from '../../farm/boot.ts';
 import type { FarmData } from '../../farm/data.ts';
@@ -8,17 +6,15 @@ import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../../farm/token.ts';
 import type { Machine } from '../../httpboot/server.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { KeyRing } from '../../kit/seal.ts';
-import type { Logger } from '../../telemetry/log.ts';
+import type { AutoAdd } from './autoadd.ts';
 import type { FarmView } from './view.ts';
 
 export interface BootOptions {
-  readonly server: string;
   readonly site: string;
   readonly data: FarmData;
   readonly view: FarmView;
-  readonly database: Database;
   readonly ring: () => KeyRing;
-  readonly log: Logger;
+  readonly autoAdd: AutoAdd;
 }
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
@@ -70,20 +66,8 @@ export async function decide(options: BootOptions, machine: Machine): Promise<Re
   const decided = await lookUp(options, machine);
   const farm = options.view.snapshot?.farm;
   if (!decided.ok || decided.value.kind !== 'unknown' || decided.value.action !== 'AutoAdd' || !farm) return decided;
-  if (!farm.autoAdd)
-    return fail('AutoAddUnset', `farm ${farm.name} adds unknown devices, but spec.autoAdd does not say how: set it`);
-  const { mac, uuid } = machine;
-  const wanted = {
-    macs: [mac],
-    ...(uuid === undefined ? {} : { uuid }),
-    collection: farm.autoAdd.collection,
-    enabled: true,
-    properties: {},
-  };
-  const added = await enrolDevice(options.database, wanted, farm.autoAdd, { source: 'auto-add', who: options.server });
-  if (!added.ok) return fail(added.error.code, `machine ${mac} could not be added to the farm: ${added.error.message}`);
-  const device = added.value;
-  options.log.info({ device: device.name, ...machine }, 'device added');
-  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, device, nowSeconds());
+  const added = await options.autoAdd.add(farm, machine);
+  if (!added.ok) return added;
+  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, added.value, nowSeconds());
   return decision ? ok(decision) : decided;
 }

@@ -13,6 +13,7 @@ import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
+import type { AutoAdd } from './autoadd.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
@@ -46,6 +47,7 @@ export interface ListenersOptions {
   readonly disks: Disks;
   readonly logins: Logins;
   readonly metrics: ServerMetrics;
+  readonly autoAdd: AutoAdd;
   readonly load: () => PeerLoad;
   readonly status: () => ServerStatus;
   readonly ready: Readiness;
@@ -61,13 +63,14 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
   void tftp.want(boot?.tftp === true);
 }
 
-export function makeListeners({ config, node, keys, database, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, disks, logins, metrics } = options;
+export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
+  const { data, view, copies, disks, logins, metrics, autoAdd } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
-  const { name: server, ports, site } = config;
-  const boot: BootOptions = { server, site, data, view, database, ring: keys.ring, log };
+  const { ports, site } = config;
+  const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd };
+  const { heard } = autoAdd;
   const listener = <T extends Closable>(
     name: string,
     start: (thrown: Thrown) => Promise<Result<T, Fault>>,
@@ -112,7 +115,10 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         httpPort: ports.http,
         bootstrap: () => view.snapshot && bootstrapOf(view.snapshot, site),
         verdict: (machine) => dhcpVerdict(boot, machine),
-        onEvent: (event) => metrics.bootEvent('dhcp', event.kind),
+        onEvent: (event) => {
+          metrics.bootEvent('dhcp', event.kind);
+          if (event.kind === 'answered') heard.byDhcp(event.machine.mac, performance.now());
+        },
         onBadSource: metrics.badSource('dhcp'),
         log,
       }),
@@ -122,7 +128,10 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         address,
         port: ports.tftp,
         open: bootFile,
-        onEvent: (event) => metrics.bootEvent('tftp', event.kind),
+        onEvent: (event) => {
+          metrics.bootEvent('tftp', event.kind);
+          if (event.kind === 'ended' && event.outcome === 'Completed') heard.byTftp(event.address, performance.now());
+        },
         onBadSource: metrics.badSource('tftp'),
         log,
       }),

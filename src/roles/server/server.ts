@@ -11,6 +11,7 @@ import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { AutoAdd } from './autoadd.ts';
 import type { ServerConfig } from './config.ts';
 import { Copies } from './copies.ts';
 import { Disks } from './disks.ts';
@@ -45,6 +46,7 @@ export class FarmServer {
   readonly #disks: Disks;
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
+  readonly #autoAdd: AutoAdd;
   readonly #listeners: Listeners;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -79,7 +81,9 @@ export class FarmServer {
       alive: this.#alive,
       served: () => this.#copies.served,
     });
+    this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
+      autoAdd: this.#autoAdd,
       instance: this.#instance,
       data: this.#data,
       view: this.#view,
@@ -176,6 +180,7 @@ export class FarmServer {
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
+      advisories: this.#autoAdd.faults,
       listenerFaults: Object.values(this.#listeners).flatMap(({ fault }) => fault ?? []),
       journalEntries: this.#sessions.journalEntries,
       stores: this.#copies.stores,

@@ -15,6 +15,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   snapshot: aSnapshot(),
   dataFault: undefined,
   listenerFaults: [],
+  advisories: [],
   journalEntries: 0,
   stores: [],
   copies: [],

@@ -22,6 +22,8 @@ export interface StatusFacts {
   /** Why the farm's data is not read; of interest only until it was read once. */
   readonly dataFault: FarmDataFault | undefined;
   readonly listenerFaults: readonly Fault[];
+  /** Of unknown machines that were not added. */
+  readonly advisories: readonly ServerFault[];
   readonly journalEntries: number;
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
@@ -45,7 +47,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
-    faults: [...servingFaults(facts), ...(differs ? [differs] : [])],
+    faults: [...servingFaults(facts), ...(differs ? [differs] : []), ...facts.advisories],
     stores,
     copies,
   };
