@@ -8,7 +8,7 @@ import { fail, ok } from '../../kit/result.ts';
 import type { KeyRing } from '../../kit/seal.ts';
 import { silentLogger } from '../../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { FarmView } from './view.ts';
 
 const UUID = '6d3c8a62-0000-4000-8000-000000000001';
@@ -102,6 +102,28 @@ describe('ProxyDHCP', () => {
     const { options, data } = await scene(unknownAre('Screen'));
     data.breakWith({ code: 'Unreachable', message: 'away' });
     expect(await dhcpVerdict(options, stranger)).toEqual(silence);
+  });
+});
+
+describe('TFTP', () => {
+  const KNOWN = '52:54:00:00:00:01';
+  test.each<{ what: string; unknownDevices?: UnknownDevices; mac: string | undefined; heard?: boolean; is: boolean }>([
+    { what: 'answers a device of the farm', mac: KNOWN, is: true },
+    { what: 'is silent to a neighbour that is none', mac: stranger.mac, is: false },
+    { what: 'answers who was answered by ProxyDHCP, by its UUID perhaps', mac: stranger.mac, heard: true, is: true },
+    { what: 'answers who is behind a router: nobody can know its card', mac: undefined, is: true },
+    { what: 'takes no card for one that cannot be', mac: '00:00:00:00:00:00', is: true },
+    { what: 'answers everybody where the site does', unknownDevices: 'Screen', mac: stranger.mac, is: true },
+    { what: 'answers everybody where the site adds', unknownDevices: 'AutoAdd', mac: stranger.mac, is: true },
+  ])('$what', async ({ unknownDevices = 'Ignore', mac, heard = false, is }) => {
+    const { options } = await scene(unknownAre(unknownDevices), 'away', 'default', heard);
+    expect(await tftpMayAnswer(options, async () => mac, '10.0.0.9')).toBe(is);
+  });
+
+  test('is silent to a neighbour while nobody can say whose it is', async () => {
+    const { options, data } = await scene(unknownAre('Ignore'));
+    data.breakWith({ code: 'Unreachable', message: 'away' });
+    expect(await tftpMayAnswer(options, async () => KNOWN, '10.0.0.9')).toBe(false);
   });
 });
 

@@ -1,6 +1,8 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
 import type { Verdict } from '../../dhcp/answer.ts';
+import { parseMac } from '../../farm/address.ts';
 import { type BootDecision, decideBoot } from '../../farm/boot.ts';
+import { bootstrapOf } from '../../farm/bootstrap.ts';
 import type { FarmData } from '../../farm/data.ts';
 import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../../farm/token.ts';
 import type { Machine } from '../../httpboot/server.ts';
@@ -59,6 +61,24 @@ export async function dhcpVerdict(options: BootOptions, machine: Machine): Promi
   if (!decided.ok || (decided.value.kind === 'refused' && decided.value.code === 'OtherSite'))
     return { kind: 'unknown', action: 'Ignore' };
   return decided.value.kind === 'unknown' ? { kind: 'unknown', action: decided.value.action } : { kind: 'known' };
+}
+
+/**
+ * Whether TFTP may say a word to who asks from `address`. Where the site ignores unknown machines, it may not to a neighbour whose card the farm does not
+ * know, unless ProxyDHCP has answered it (it knows the UUID too). A machine behind a router has no card that could be known here: it is answered.
+ */
+export async function tftpMayAnswer(
+  options: BootOptions,
+  macOf: (address: string) => Promise<string | undefined>,
+  address: string,
+): Promise<boolean> {
+  const { snapshot } = options.view;
+  if (!snapshot || bootstrapOf(snapshot, options.site)?.boot.unknownDevices !== 'Ignore') return true;
+  const text = await macOf(address);
+  const mac = text === undefined ? undefined : parseMac(text);
+  if (mac === undefined || options.autoAdd.heard.knows(mac, performance.now())) return true;
+  const verdict = await dhcpVerdict(options, { mac });
+  return verdict.kind === 'known';
 }
 
 /** `lookUp`, and where the site's rule for unknown machines is AutoAdd, what the machine boots once it is added. */

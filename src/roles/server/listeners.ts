@@ -9,12 +9,13 @@ import type { FarmData } from '../../farm/data.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
+import { Neighbours } from '../../net/neighbours.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/session.ts';
 import { type Readiness, startTelemetry, type TelemetryServer } from '../../telemetry/health.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
 import type { AutoAdd } from './autoadd.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict } from './boot.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
 import type { Disks } from './disks.ts';
@@ -71,6 +72,8 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
   const { ports, site } = config;
   const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd };
   const { heard } = autoAdd;
+  const neighbours = new Neighbours();
+  const macOf = (from: string) => neighbours.macOf(from);
   const listener = <T extends Closable>(
     name: string,
     start: (thrown: Thrown) => Promise<Result<T, Fault>>,
@@ -128,6 +131,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         address,
         port: ports.tftp,
         open: bootFile,
+        mayAnswer: (from) => tftpMayAnswer(boot, macOf, from),
         onEvent: (event) => {
           metrics.bootEvent('tftp', event.kind);
           if (event.kind === 'ended' && event.outcome === 'Completed') heard.byTftp(event.address, performance.now());
