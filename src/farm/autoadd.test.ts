@@ -48,21 +48,15 @@ describe('a machine is heard', () => {
     expect([heard.has(asker, HEARD_MS - 1), heard.has(asker, HEARD_MS)]).toEqual([true, false]);
   });
 
-  test('for as long as it waits and asks, and nobody else meanwhile', () => {
+  test('for as long as it asks, and by an address for nobody else', () => {
+    const other = { ...asker, mac: '52:54:00:00:00:98' };
     const heard = new Heard();
     heard.byTftp(asker.address, 0);
-    heard.waits(asker, HEARD_MS - 1);
-    expect([heard.has(asker, HEARD_MS + 1), heard.has({ ...asker, mac: '52:54:00:00:00:98' }, 2)]).toEqual([
-      true,
-      false,
-    ]);
-  });
-
-  test('for one device: what vouched for it vouches for no other', () => {
-    const heard = new Heard();
-    heard.byTftp(asker.address, 0);
-    heard.used(asker);
-    expect(heard.has({ ...asker, mac: '52:54:00:00:00:98' }, 1)).toBe(false);
+    heard.asks(asker, HEARD_MS - 1);
+    expect([heard.has(asker, HEARD_MS + 1), heard.has(other, HEARD_MS - 1)]).toEqual([true, false]);
+    heard.byTftp(asker.address, HEARD_MS);
+    heard.asks(asker, HEARD_MS);
+    expect(heard.has(other, HEARD_MS)).toBe(true);
   });
 
   test('until many others were: the table has an end', () => {

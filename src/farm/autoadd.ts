@@ -38,15 +38,13 @@ export class Heard {
     return this.knows(mac, nowMs) || (address !== undefined && lately(this.#addresses, address, nowMs));
   }
 
-  /** It waits its turn, however long: what vouched for it does so anew, and for it alone. */
-  waits(asker: Asker, nowMs: number): void {
-    this.used(asker);
-    this.byDhcp(asker.mac, nowMs);
-  }
-
-  /** It was added: what was heard of it vouches for nobody else. */
-  used({ mac, address }: Asker): void {
-    if (!this.#machines.delete(mac) && address !== undefined) this.#addresses.delete(address);
+  /**
+   * It asks to be added. What vouched for it does so anew, so that it may wait its turn however long, and ask again before the replica shows it; and for
+   * it alone: an address is nobody else's word from here on.
+   */
+  asks({ mac, address }: Asker, nowMs: number): void {
+    if (!this.knows(mac, nowMs) && address !== undefined) this.#addresses.delete(address);
+    this.byDhcp(mac, nowMs);
   }
 }
 
@@ -73,7 +71,7 @@ export interface AutoAddFacts {
   readonly farm: Farm;
   readonly mac: string;
   readonly heard: boolean;
-  /** Devices that this server added, or is adding, within the last `PACE_MS`. */
+  /** Other devices that this server added, or is adding, within the last `PACE_MS`. */
   readonly addedLately: number;
 }
 

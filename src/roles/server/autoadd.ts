@@ -24,7 +24,8 @@ export class AutoAdd {
   readonly heard = new Heard();
   readonly #options: AutoAddOptions;
   readonly #now: () => number;
-  #added: readonly number[] = [];
+  /** When, by MAC. */
+  #added: ReadonlyMap<string, number> = new Map();
   #refused: { readonly fault: ServerFault; readonly atMs: number } | undefined;
 
   constructor(options: AutoAddOptions) {
@@ -40,12 +41,12 @@ export class AutoAdd {
   async add(farm: Farm, machine: Asker & { readonly uuid?: string }): Promise<Result<Device, Fault>> {
     const { mac, uuid } = machine;
     const nowMs = this.#now();
-    this.#added = this.#added.filter((at) => nowMs - at < PACE_MS);
+    const others = [...this.#added].filter(([other, at]) => other !== mac && nowMs - at < PACE_MS);
     const heard = this.heard.has(machine, nowMs);
-    if (heard) this.heard.waits(machine, nowMs);
-    const rule = mayAutoAdd({ farm, mac, heard, addedLately: this.#added.length });
+    if (heard) this.heard.asks(machine, nowMs);
+    const rule = mayAutoAdd({ farm, mac, heard, addedLately: others.length });
     if (!rule.ok) return this.#refuse(rule.error);
-    this.#added = [...this.#added, nowMs];
+    this.#added = new Map([...others, [mac, nowMs]]);
     const { server, database, log } = this.#options;
     const { collection, maxDevices } = rule.value;
     const wanted = { macs: [mac], ...(uuid === undefined ? {} : { uuid }), collection, enabled: true };
@@ -53,11 +54,10 @@ export class AutoAdd {
     const actor = { source: 'auto-add', who: server } as const;
     const added = await enrolDevice(database, { ...wanted, properties }, { ...rule.value, most: maxDevices }, actor);
     if (!added.ok) {
-      this.#added = this.#added.filter((at) => at !== nowMs);
+      this.#added = new Map([...this.#added].filter(([other]) => other !== mac));
       const { code, message } = added.error;
       return this.#refuse({ code, message: `machine ${mac} could not be added to the farm: ${message}` });
     }
-    this.heard.used(machine);
     log.info({ device: added.value.name, ...machine }, 'device added');
     return added;
   }

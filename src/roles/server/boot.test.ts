@@ -164,7 +164,8 @@ test('a stranger of whom nothing but the question over HTTP was heard is not add
   for (let n = 0; n < 3; n += 1)
     expect(await decide(options, stranger)).toMatchObject({ ok: false, error: { code: 'AutoAddNotHeard' } });
   options.autoAdd.heard.byTftp('10.0.0.9', performance.now());
-  expect(await decide(options, { ...stranger, address: '10.0.0.9' })).toMatchObject({ ok: true });
+  for (let n = 0; n < 2; n += 1)
+    expect(await decide(options, { ...stranger, address: '10.0.0.9' })).toMatchObject({ ok: true });
 });
 
 test('ten strangers a minute are added, the eleventh is told to wait, and the status says so', async () => {
@@ -176,6 +177,8 @@ test('ten strangers a minute are added, the eleventh is told to wait, and the st
     return decided.ok ? 'added' : decided.error.code;
   };
   for (let n = 0; n < 10; n += 1) expect(await asked(n)).toBe('added');
+  // Before the replica shows it.
+  expect(await asked(0)).toBe('added');
   expect(options.autoAdd.faults).toEqual([]);
   expect(await asked(10)).toBe('AutoAddTooFast');
   expect(options.autoAdd.faults).toMatchObject([{ code: 'AutoAddTooFast', advisory: true }]);
