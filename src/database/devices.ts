@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Device } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Answer, Database } from './connection.ts';
+import type { DatabaseFault } from './fault.ts';
 import { readEntries } from './kinds.ts';
 import type { AuditSource, Tables } from './tables.ts';
 
@@ -139,6 +140,8 @@ export interface Numbering {
   readonly namePrefix: string;
   /** At least so many, with zeros in front. */
   readonly digits: number;
+  /** At most so many devices of the farm have the same `source` among their properties. */
+  readonly most?: number;
 }
 
 /**
@@ -148,15 +151,17 @@ export interface Numbering {
 export async function enrolDevice(
   database: Database,
   machine: Omit<Device, 'name'>,
-  { namePrefix, digits }: Numbering,
+  { namePrefix, digits, most }: Numbering,
   actor: Actor,
-): Answer<Device> {
+): Promise<Result<Device, DatabaseFault | Fault<'AutoAddFull'>>> {
   const done = await database.run((db) =>
-    db.transaction().execute(async (trx): Promise<Result<Device, Fault<'Conflict'>>> => {
+    db.transaction().execute(async (trx): Promise<Result<Device, Fault<'Conflict' | 'AutoAddFull'>>> => {
       await sql`select pg_advisory_xact_lock(hashtext('bootfarm: names of devices'))`.execute(trx);
       const there = await readNeighbours(trx, [{ ...machine, name: '' }]);
       const [known] = machine.macs.flatMap((mac) => there.byMac.get(mac) ?? []);
       if (known) return ok(known);
+      const full = most === undefined ? undefined : await fullFault(trx, machine.properties['source'] ?? '', most);
+      if (full) return full;
       // Longer numbers are names that somebody gave. The name of a device that was removed would bring its tickets back to life.
       const { rows } = await sql<{ last: number }>`select coalesce(max(number::integer), 0) as last
         from (select substr(name, ${namePrefix.length + 1}) as number 
@@ -170,6 +175,15 @@ export async function enrolDevice(
     }),
   );
   return done.ok ? done.value : done;
+}
+
+async function fullFault(trx: Kysely<Tables>, source: string, most: number) {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::integer as count from device where properties ->> 'source' = ${source}`.execute(trx);
+  const count = rows[0]?.count ?? 0;
+  if (count < most) return undefined;
+  const message = `the farm has ${count} devices with the property source=${source}, and spec.autoAdd.maxDevices of the Farm is ${most}: raise it, or remove those that are none (bootfarm device list)`;
+  return fail('AutoAddFull', message);
 }
 
 /** Devices of one statement: well within 2 s, triggers included. */

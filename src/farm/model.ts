@@ -61,13 +61,26 @@ export const Boot = Type.Object({
 });
 export type Boot = Read<Static<typeof Boot>>;
 
+/** Where the resource does not say, and for rows of a release that did not know the limits. */
+export const AUTO_ADD = { maxDevices: 1_000, maxPerMinute: 10 } as const;
+
 export const Farm = Type.Object({
   /** The farm's identity, a UUID in the database: not the resource's uid. */
   id: text,
   name: text,
   mode: StreamMode,
   offline: Type.Object({ enabled: Type.Boolean(), maxAgeSeconds: whole() }),
-  autoAdd: Type.Optional(Type.Object({ collection: text, namePrefix: Type.String(), digits: whole(63) })),
+  autoAdd: Type.Optional(
+    Type.Object({
+      collection: text,
+      namePrefix: Type.String(),
+      digits: whole(63),
+      /** Of the farm, added by itself. */
+      maxDevices: Type.Integer({ minimum: 0, default: AUTO_ADD.maxDevices }),
+      /** By one server. */
+      maxPerMinute: Type.Integer({ minimum: 0, default: AUTO_ADD.maxPerMinute }),
+    }),
+  ),
   suspend: Type.Boolean({ default: false }),
 });
 export type Farm = Read<Static<typeof Farm>>;

@@ -19,6 +19,8 @@ export interface Machine {
   readonly mac: string;
   /** Lower case; absent when the firmware gives none. */
   readonly uuid?: string;
+  /** Where its question came from. */
+  readonly address?: string;
 }
 
 export interface HttpBootOptions {
@@ -172,9 +174,9 @@ function clientError(error: unknown): number | undefined {
   return code >= 400 && code < 500 ? code : undefined;
 }
 
-function machineOf({ url }: FastifyRequest): Machine | undefined {
+function machineOf({ url, ip }: FastifyRequest): Machine | undefined {
   const query = new URLSearchParams(url.split('?', 2)[1]);
   const mac = parseMac(query.get('mac') ?? '');
   const uuid = parseUuid(query.get('uuid') ?? '');
-  return mac === undefined ? undefined : { mac, ...(uuid === undefined ? {} : { uuid }) };
+  return mac === undefined ? undefined : { mac, address: ip, ...(uuid === undefined ? {} : { uuid }) };
 }

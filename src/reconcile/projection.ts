@@ -1,6 +1,13 @@
 /** From the resources of a farm to the rows that servers read: defaults filled in here and nowhere else. Pure. */
 import type { Projection } from '../database/project.ts';
-import type { Boot, LoadBalancing, Store as StoreRow, VDisk as VDiskRow, Version } from '../farm/model.ts';
+import {
+  AUTO_ADD,
+  type Boot,
+  type LoadBalancing,
+  type Store as StoreRow,
+  type VDisk as VDiskRow,
+  type Version,
+} from '../farm/model.ts';
 import type { Farm, FarmSpec, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
 import { secondsOf } from '../resources/units.ts';
 
@@ -110,6 +117,8 @@ export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }
               collection: spec.autoAdd.collection,
               namePrefix: spec.autoAdd.namePrefix ?? 'pc',
               digits: spec.autoAdd.digits ?? 4,
+              maxDevices: spec.autoAdd.maxDevices ?? AUTO_ADD.maxDevices,
+              maxPerMinute: spec.autoAdd.maxPerMinute ?? AUTO_ADD.maxPerMinute,
             },
           }
         : {}),

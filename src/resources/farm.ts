@@ -123,7 +123,7 @@ const boot = (description: string) =>
     ),
     unknownDevices: optional(
       oneOf(
-        'What a machine gets that the farm does not know. Ignore (default): not one packet. Screen: its MAC address and how to add it. AutoAdd: it becomes a device of autoAdd.collection. LocalDisk: it boots from its own disk.',
+        'What a machine gets that the farm does not know. Ignore (default): not one packet. Screen: its MAC address and how to add it. AutoAdd: it becomes a device of autoAdd.collection, once its firmware was heard by ProxyDHCP or TFTP. LocalDisk: it boots from its own disk.',
         UNKNOWN_DEVICES,
       ),
     ),
@@ -217,6 +217,16 @@ const spec = object(
         namePrefix: optional(pattern('Start of its name. Default: pc.', 48, '^[a-z0-9]([-a-z0-9]*)$')),
         digits: optional(
           integer('Digits of the number behind it: one more than the highest there is. Default: 4.', 1, 9),
+        ),
+        maxDevices: optional(
+          integer(
+            'At most so many devices of the farm are added so: those with the property source=auto-add. Default: 1000.',
+            0,
+            50_000,
+          ),
+        ),
+        maxPerMinute: optional(
+          integer('At most so many are added by one server in a minute; others wait. Default: 10.', 1, 1_000),
         ),
       }),
     ),

@@ -115,7 +115,7 @@ function pong(shard: Shard, session: Session, { opaque }: Ping): Effect {
 
 function list(shard: Shard, session: Session): Effect {
   const { servers, listVersion } = shard.settings;
-  const told = shortlist(session.ticket.device, servers, undefined, ({ state }) => (state === 'Streaming' ? 0 : 1));
+  const told = shortlist(session.device, servers, undefined, ({ state }) => (state === 'Streaming' ? 0 : 1));
   return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers: told }));
 }
 

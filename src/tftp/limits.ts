@@ -29,6 +29,11 @@ export const READ_AHEAD_BYTES = 65_536;
  * oldest that was never heard gives way: whoever forges addresses cannot keep machines out, as these say ACK within a millisecond.
  */
 export const MAX_TRANSFERS = 1_024;
+/**
+ * Transfers that begin: a room at once, then so many a second. Each costs a socket, some 100 µs of the thread that DHCP, HTTP and logins share: a flood of
+ * requests takes a twentieth of it and no more. Above it a request gets silence, and the firmware asks again.
+ */
+export const STARTS = { burst: 1_024, perSecond: 500, keys: 1 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
 

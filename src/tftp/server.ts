@@ -1,5 +1,6 @@
 /** The edge of TFTP: the port of requests. Who has a transfer is decided in `table.ts`, what it sends in `session.ts`. Read only. */
 import { createSocket, type Socket } from 'node:dgram';
+import { Budget } from '../kit/budget.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
@@ -10,6 +11,7 @@ import {
   MAX_TRANSFERS,
   MAX_TRANSFERS_PER_SOURCE,
   SELF_TEST_MS,
+  STARTS,
 } from './limits.ts';
 import { netascii } from './netascii.ts';
 import { decode, type ErrorName, encode, type ReadRequest } from './packet.ts';
@@ -99,6 +101,7 @@ class Server implements Tftp {
   readonly #now: () => number;
   readonly #own: Own;
   readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE });
+  readonly #starts = new Budget(STARTS);
   readonly #transfers = new Set<Transfer>();
   #closed: Promise<void> | undefined;
 
@@ -119,7 +122,8 @@ class Server implements Tftp {
     const timer = setTimeout(() => answered.resolve(`no answer within ${SELF_TEST_MS} ms`), SELF_TEST_MS);
     try {
       socket.on('error', (error) => answered.resolve(error.message));
-      this.#hear(socket, (bytes, source) => {
+      // What it asks is answered by ourselves, an error even by the port of requests.
+      hear(socket, { own: { ...this.#own, ports: [] } }, (bytes, source) => {
         const packet = decode(bytes);
         if (packet.ok && packet.value.type === 'OACK') {
           socket.send(errorBytes('Undefined', 'self-test done'), source.port, source.address, () =>
@@ -163,7 +167,7 @@ class Server implements Tftp {
     // Anything but a request belongs to a transfer and has its own port: not even an error goes back, as errors answered by errors never end.
     if (request.type !== 'RRQ' && request.type !== 'WRQ') return;
     const { name } = request;
-    const place = this.#table.take(client);
+    const place = this.#mayStart(client) ? this.#table.take(client) : fail('TooManyStarts', 'too many at once');
     if (!place.ok) {
       // Without a word: the client asks again, and by then there is room.
       if (place.error.code !== 'Repeated') onEvent?.({ kind: 'silent', name, address, code: place.error.code });
@@ -177,6 +181,11 @@ class Server implements Tftp {
     } finally {
       this.#table.leave(place.value);
     }
+  }
+
+  /** The self-test always: no flood may silence it, and nobody on the network can have our address. */
+  #mayStart({ address }: Source): boolean {
+    return address === this.#options.address || this.#starts.spend('', this.#now());
   }
 
   async #serve(request: ReadRequest, place: Place): Promise<void> {

@@ -19,7 +19,7 @@ export const aFarm = (): FarmSnapshot => ({
     name: 'farm',
     mode: 'Authenticated',
     offline: { enabled: true, maxAgeSeconds: 2_592_000 },
-    autoAdd: { collection: 'room-101', namePrefix: 'pc', digits: 4 },
+    autoAdd: { collection: 'room-101', namePrefix: 'pc', digits: 4, maxDevices: 1_000, maxPerMinute: 10 },
     suspend: false,
   },
   sites: [

@@ -342,6 +342,19 @@ describe('a machine that is enrolled', () => {
     );
   });
 
+  test('is none when as many have come so, and is still the device that it is already', async () => {
+    const most = { ...how, most: 1 };
+    const byItself = (last: string) => ({ ...machine(last), properties: { source: 'auto-add' } });
+    const full = await fresh('full');
+    await loadDatabase(full, { snapshot: aFarm(), devices: [aDevice({ name: 'by-hand' })], sessions: [] });
+    expect(value(await enrolDevice(full, byItself('01'), most, actor)).name).toBe('pc0001');
+    expect(await enrolDevice(full, byItself('02'), most, actor)).toMatchObject({
+      ok: false,
+      error: { code: 'AutoAddFull', message: expect.stringContaining('spec.autoAdd.maxDevices') },
+    });
+    expect(value(await enrolDevice(full, byItself('01'), most, actor)).name).toBe('pc0001');
+  });
+
   test('is the device that it is already', async () => {
     expect(await enrol('02')).toBe('pc0002');
     expect(value(await listDevices(database))).toHaveLength(2);

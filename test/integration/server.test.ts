@@ -74,6 +74,12 @@ async function attached(server: ServerProcess, from = client, role: Role = 'serv
   return from.attach(server.stream, ticket, { role });
 }
 
+/** As firmware does that was told the boot file by its site's DHCP server. */
+function bootsByTftp(port: number): void {
+  const args = ['-sS', '-o', '/dev/null', `tftp://${ADDRESS}:${port}/undionly.kpxe`];
+  expect(spawnSync('curl', args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+}
+
 /** Another machine, from an address of its own. */
 async function visitor<T>(work: (visitor: StreamClient) => Promise<T>): Promise<T> {
   const from = await StreamClient.open();
@@ -405,8 +411,12 @@ test('a database that was emptied of sessions is told them again', async () => {
 test('where the site adds unknown machines, one that two servers meet at once becomes one device and boots', async () => {
   const { farm: row, sites } = snapshot();
   const adds = sites.map((site) => ({ ...site, boot: { ...site.boot, unknownDevices: 'AutoAdd' } as const }));
-  const autoAdd = { collection: 'room-101', namePrefix: 'pc', digits: 4 };
+  const autoAdd = { collection: 'room-101', namePrefix: 'pc', digits: 4, maxDevices: 1_000, maxPerMinute: 10 };
   await farm.project(snapshot({ sites: adds, farm: { ...row, autoAdd } }));
+  await until('a question over HTTP alone adds nothing, and is told so', async () =>
+    (await (await a.http(`/boot?mac=${UNKNOWN_MAC}`)).text()).includes('has not heard it by DHCP or TFTP'),
+  );
+  for (const { config } of [a, b]) bootsByTftp(config.ports.tftp);
   await until('it is known to both', () =>
     Promise.all([a, b].map((server) => bootToken(server, UNKNOWN_MAC))).then(([one, other]) => one && other),
   );

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fail, ok } from '../../src/kit/result.ts';
-import { MAX_TRANSFERS_PER_SOURCE } from '../../src/tftp/limits.ts';
+import { MAX_TRANSFERS_PER_SOURCE, STARTS } from '../../src/tftp/limits.ts';
 import { decode, encode, type Packet, type TftpOption } from '../../src/tftp/packet.ts';
 import { startTftp, type Tftp, type TftpEvent } from '../../src/tftp/server.ts';
 import { mutations } from '../builders/mutations.ts';
@@ -225,6 +225,29 @@ describe('a client that misbehaves', () => {
     expect((await clients[0]?.next())?.packet).toMatchObject({ type: 'DATA', block: 1 });
     for (const client of clients) client.close();
     await own.value.close();
+  });
+
+  test('and floods the port with requests of made-up clients makes so many transfers begin, and no more', async () => {
+    const told: string[] = [];
+    const flooded = await startTftp({
+      ...{ address: '127.0.0.2', port: 0, log, now: () => 0 },
+      onEvent: (event) => told.push(event.kind === 'silent' ? event.code : event.kind),
+      open: () => fail('NotFound', 'nothing'),
+    });
+    if (!flooded.ok) throw new Error(flooded.error.message);
+    await withClient(async ({ socket }) => {
+      const request = encode({ type: 'RRQ', name: 'gone', mode: 'octet', options: [] });
+      const deadline = Date.now() + 20_000;
+      while (!told.includes('TooManyStarts')) {
+        expect(Date.now()).toBeLessThan(deadline);
+        for (let n = 0; n < 50; n += 1) socket.send(request, flooded.value.port, '127.0.0.2');
+        await new Promise(setImmediate);
+      }
+      expect(told.filter((what) => what === 'refused').length).toBeLessThanOrEqual(STARTS.burst);
+      expect(await flooded.value.selfTest('gone')).toMatchObject({
+        error: { message: expect.stringContaining('nothing') },
+      });
+    }).finally(() => flooded.value.close());
   });
 
   test('and is none of the farm’s gets not one word, whatever it asks', async () => {

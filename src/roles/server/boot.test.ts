@@ -7,13 +7,14 @@ import { openBootToken } from '../../farm/token.ts';
 import { fail, ok } from '../../kit/result.ts';
 import type { KeyRing } from '../../kit/seal.ts';
 import { silentLogger } from '../../telemetry/log.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
+import { AutoAdd } from './autoadd.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { FarmView } from './view.ts';
 
 const UUID = '6d3c8a62-0000-4000-8000-000000000001';
 const known = aDevice({ uuid: UUID });
 const stranger = { mac: '52:54:00:00:00:99' };
-const autoAdd = { collection: 'room-101', namePrefix: 'pc', digits: 4 };
+const autoAdd = { collection: 'room-101', namePrefix: 'pc', digits: 4, maxDevices: 1_000, maxPerMinute: 10 };
 const ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) };
 
 const unknownAre = (unknownDevices: UnknownDevices, farm: Partial<FarmSnapshot['farm']> = {}): FarmSnapshot =>
@@ -23,7 +24,12 @@ const unknownAre = (unknownDevices: UnknownDevices, farm: Partial<FarmSnapshot['
   });
 
 /** `add` is what becomes of a device that is added. */
-async function scene(snapshot: FarmSnapshot | undefined, add: 'added' | 'away' = 'away', site = 'default') {
+async function scene(
+  snapshot: FarmSnapshot | undefined,
+  add: 'added' | 'away' = 'away',
+  site = 'default',
+  heard = true,
+) {
   const data = createFakeFarmData();
   if (snapshot) data.load({ snapshot, devices: [known], sessions: [] });
   const view = new FarmView(data, silentLogger);
@@ -31,7 +37,9 @@ async function scene(snapshot: FarmSnapshot | undefined, add: 'added' | 'away' =
   const added = aDevice({ name: 'pc0002', macs: [stranger.mac] });
   const run = async () => (add === 'added' ? ok(ok(added)) : fail('Unreachable', 'away'));
   const database = { run } as unknown as Database;
-  const options: BootOptions = { server: 'node-a', site, data, view, database, ring: () => ring, log: silentLogger };
+  const adding = new AutoAdd({ server: 'node-a', database, log: silentLogger });
+  if (heard) adding.heard.byDhcp(stranger.mac, performance.now());
+  const options: BootOptions = { site, data, view, ring: () => ring, autoAdd: adding };
   return { options, data };
 }
 
@@ -97,6 +105,28 @@ describe('ProxyDHCP', () => {
   });
 });
 
+describe('TFTP', () => {
+  const KNOWN = '52:54:00:00:00:01';
+  test.each<{ what: string; unknownDevices?: UnknownDevices; mac: string | undefined; heard?: boolean; is: boolean }>([
+    { what: 'answers a device of the farm', mac: KNOWN, is: true },
+    { what: 'is silent to a neighbour that is none', mac: stranger.mac, is: false },
+    { what: 'answers who was answered by ProxyDHCP, by its UUID perhaps', mac: stranger.mac, heard: true, is: true },
+    { what: 'answers who is behind a router: nobody can know its card', mac: undefined, is: true },
+    { what: 'takes no card for one that cannot be', mac: '00:00:00:00:00:00', is: true },
+    { what: 'answers everybody where the site does', unknownDevices: 'Screen', mac: stranger.mac, is: true },
+    { what: 'answers everybody where the site adds', unknownDevices: 'AutoAdd', mac: stranger.mac, is: true },
+  ])('$what', async ({ unknownDevices = 'Ignore', mac, heard = false, is }) => {
+    const { options } = await scene(unknownAre(unknownDevices), 'away', 'default', heard);
+    expect(await tftpMayAnswer(options, async () => mac, '10.0.0.9')).toBe(is);
+  });
+
+  test('is silent to a neighbour while nobody can say whose it is', async () => {
+    const { options, data } = await scene(unknownAre('Ignore'));
+    data.breakWith({ code: 'Unreachable', message: 'away' });
+    expect(await tftpMayAnswer(options, async () => KNOWN, '10.0.0.9')).toBe(false);
+  });
+});
+
 describe('a stranger', () => {
   test.each([
     {
@@ -127,6 +157,31 @@ describe('a stranger', () => {
     const { options } = await scene(snapshot, add);
     expect(await decide(options, stranger)).toMatchObject(is);
   });
+});
+
+test('a stranger of whom nothing but the question over HTTP was heard is not added, however often it asks', async () => {
+  const { options } = await scene(unknownAre('AutoAdd', { autoAdd }), 'added', 'default', false);
+  for (let n = 0; n < 3; n += 1)
+    expect(await decide(options, stranger)).toMatchObject({ ok: false, error: { code: 'AutoAddNotHeard' } });
+  options.autoAdd.heard.byTftp('10.0.0.9', performance.now());
+  for (let n = 0; n < 2; n += 1)
+    expect(await decide(options, { ...stranger, address: '10.0.0.9' })).toMatchObject({ ok: true });
+});
+
+test('ten strangers a minute are added, the eleventh is told to wait, and the status says so', async () => {
+  const { options } = await scene(unknownAre('AutoAdd', { autoAdd }), 'added');
+  const asked = async (n: number) => {
+    const mac = `52:54:00:00:01:${String(n).padStart(2, '0')}`;
+    options.autoAdd.heard.byDhcp(mac, performance.now());
+    const decided = await decide(options, { mac });
+    return decided.ok ? 'added' : decided.error.code;
+  };
+  for (let n = 0; n < 10; n += 1) expect(await asked(n)).toBe('added');
+  // Before the replica shows it.
+  expect(await asked(0)).toBe('added');
+  expect(options.autoAdd.faults).toEqual([]);
+  expect(await asked(10)).toBe('AutoAddTooFast');
+  expect(options.autoAdd.faults).toMatchObject([{ code: 'AutoAddTooFast', advisory: true }]);
 });
 
 test('a boot token opens with the farm’s key, says all that a login needs, and ends after ten minutes', async () => {

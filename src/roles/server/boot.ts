@@ -1,24 +1,22 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
-import type { Database } from '../../database/connection.ts';
-import { enrolDevice } from '../../database/devices.ts';
 import type { Verdict } from '../../dhcp/answer.ts';
+import { parseMac } from '../../farm/address.ts';
 import { type BootDecision, decideBoot } from '../../farm/boot.ts';
+import { bootstrapOf } from '../../farm/bootstrap.ts';
 import type { FarmData } from '../../farm/data.ts';
 import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../../farm/token.ts';
 import type { Machine } from '../../httpboot/server.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { KeyRing } from '../../kit/seal.ts';
-import type { Logger } from '../../telemetry/log.ts';
+import type { AutoAdd } from './autoadd.ts';
 import type { FarmView } from './view.ts';
 
 export interface BootOptions {
-  readonly server: string;
   readonly site: string;
   readonly data: FarmData;
   readonly view: FarmView;
-  readonly database: Database;
   readonly ring: () => KeyRing;
-  readonly log: Logger;
+  readonly autoAdd: AutoAdd;
 }
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
@@ -65,25 +63,31 @@ export async function dhcpVerdict(options: BootOptions, machine: Machine): Promi
   return decided.value.kind === 'unknown' ? { kind: 'unknown', action: decided.value.action } : { kind: 'known' };
 }
 
+/**
+ * Whether TFTP may say a word to who asks from `address`. Where the site ignores unknown machines, it may not to a neighbour whose card the farm does not
+ * know, unless ProxyDHCP has answered it (it knows the UUID too). A machine behind a router has no card that could be known here: it is answered.
+ */
+export async function tftpMayAnswer(
+  options: BootOptions,
+  macOf: (address: string) => Promise<string | undefined>,
+  address: string,
+): Promise<boolean> {
+  const { snapshot } = options.view;
+  if (!snapshot || bootstrapOf(snapshot, options.site)?.boot.unknownDevices !== 'Ignore') return true;
+  const text = await macOf(address);
+  const mac = text === undefined ? undefined : parseMac(text);
+  if (mac === undefined || options.autoAdd.heard.knows(mac, performance.now())) return true;
+  const verdict = await dhcpVerdict(options, { mac });
+  return verdict.kind === 'known';
+}
+
 /** `lookUp`, and where the site's rule for unknown machines is AutoAdd, what the machine boots once it is added. */
 export async function decide(options: BootOptions, machine: Machine): Promise<Result<BootDecision, Fault>> {
   const decided = await lookUp(options, machine);
   const farm = options.view.snapshot?.farm;
   if (!decided.ok || decided.value.kind !== 'unknown' || decided.value.action !== 'AutoAdd' || !farm) return decided;
-  if (!farm.autoAdd)
-    return fail('AutoAddUnset', `farm ${farm.name} adds unknown devices, but spec.autoAdd does not say how: set it`);
-  const { mac, uuid } = machine;
-  const wanted = {
-    macs: [mac],
-    ...(uuid === undefined ? {} : { uuid }),
-    collection: farm.autoAdd.collection,
-    enabled: true,
-    properties: {},
-  };
-  const added = await enrolDevice(options.database, wanted, farm.autoAdd, { source: 'auto-add', who: options.server });
-  if (!added.ok) return fail(added.error.code, `machine ${mac} could not be added to the farm: ${added.error.message}`);
-  const device = added.value;
-  options.log.info({ device: device.name, ...machine }, 'device added');
-  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, device, nowSeconds());
+  const added = await options.autoAdd.add(farm, machine);
+  if (!added.ok) return added;
+  const decision = options.view.snapshot && decideBoot(options.view.snapshot, options.site, added.value, nowSeconds());
   return decision ? ok(decision) : decided;
 }

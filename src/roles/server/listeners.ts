@@ -9,6 +9,7 @@ import type { FarmData } from '../../farm/data.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../../httpboot/server.ts';
 import type { Fault, Result } from '../../kit/result.ts';
+import { Neighbours } from '../../net/neighbours.ts';
 import { counterAt } from '../../stream/counters.ts';
 import { type StreamServer, startStreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
@@ -16,7 +17,8 @@ import { type Readiness, startTelemetry, type TelemetryServer } from '../../tele
 import { STREAM_PATIENCE_MS } from '../../telemetry/limits.ts';
 import type { Thread } from '../../telemetry/turns.ts';
 import { startTftp, type Tftp } from '../../tftp/server.ts';
-import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp } from './boot.ts';
+import type { AutoAdd } from './autoadd.ts';
+import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
 import type { Disks } from './disks.ts';
@@ -51,6 +53,7 @@ export interface ListenersOptions {
   readonly logins: Logins;
   readonly names: Names;
   readonly metrics: ServerMetrics;
+  readonly autoAdd: AutoAdd;
   readonly load: () => PeerLoad;
   readonly status: () => ServerStatus;
   readonly ready: Readiness;
@@ -66,13 +69,16 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
   void tftp.want(boot?.tftp === true);
 }
 
-export function makeListeners({ config, node, keys, database, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, disks, logins, names, metrics } = options;
+export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
+  const { data, view, copies, disks, logins, names, metrics, autoAdd } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
-  const { name: server, ports, site } = config;
-  const boot: BootOptions = { server, site, data, view, database, ring: keys.ring, log };
+  const { ports, site } = config;
+  const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd };
+  const { heard } = autoAdd;
+  const neighbours = new Neighbours();
+  const macOf = (from: string) => neighbours.macOf(from);
   const listener = <T extends Closable>(
     name: string,
     start: (thrown: Thrown) => Promise<Result<T, Fault>>,
@@ -127,7 +133,10 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         httpPort: ports.http,
         bootstrap: () => view.snapshot && bootstrapOf(view.snapshot, site),
         verdict: (machine) => dhcpVerdict(boot, machine),
-        onEvent: (event) => metrics.bootEvent('dhcp', event.kind),
+        onEvent: (event) => {
+          metrics.bootEvent('dhcp', event.kind);
+          if (event.kind === 'answered') heard.byDhcp(event.machine.mac, performance.now());
+        },
         onBadSource: metrics.badSource('dhcp'),
         log,
       }),
@@ -137,7 +146,11 @@ export function makeListeners({ config, node, keys, database, log }: Parts, opti
         address,
         port: ports.tftp,
         open: bootFile,
-        onEvent: (event) => metrics.bootEvent('tftp', event.kind),
+        mayAnswer: (from) => tftpMayAnswer(boot, macOf, from),
+        onEvent: (event) => {
+          metrics.bootEvent('tftp', event.kind);
+          if (event.kind === 'ended' && event.outcome === 'Completed') heard.byTftp(event.address, performance.now());
+        },
         onBadSource: metrics.badSource('tftp'),
         log,
       }),

@@ -12,6 +12,7 @@ import type { ServerEntry } from '../../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { AutoAdd } from './autoadd.ts';
 import type { ServerConfig } from './config.ts';
 import { Copies } from './copies.ts';
 import { Disks } from './disks.ts';
@@ -52,6 +53,7 @@ export class FarmServer {
     const found = await lookup(host, { family: 4, all: true });
     return found.map(({ address }) => address);
   });
+  readonly #autoAdd: AutoAdd;
   readonly #listeners: Listeners;
   readonly #refusals: Refusals;
   #registration: Registration | undefined;
@@ -98,7 +100,9 @@ export class FarmServer {
       alive: this.#alive,
       served: () => this.#copies.served,
     });
+    this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
+      autoAdd: this.#autoAdd,
       instance: this.#instance,
       data: this.#data,
       view: this.#view,
@@ -217,6 +221,7 @@ export class FarmServer {
       ...faults.flatMap((fault) => (fault ? [{ ...fault, advisory: true as const }] : [])),
       ...[peers.value?.clockFault()].flatMap((fault) => fault ?? []),
       ...this.#names.faults,
+      ...this.#autoAdd.faults,
     ];
   }
 
