@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import type { PeerLoad } from '../../control/peer.ts';
 import { databaseData } from '../../database/data.ts';
+import { bootstrapOf } from '../../farm/bootstrap.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
@@ -108,6 +109,7 @@ export class FarmServer {
     this.#registration = new Registration(database, this.#row(), log);
     this.#view.onSnapshot((snapshot) => {
       if (!this.#draining) wantProtocols(this.#listeners, snapshot, config.site);
+      void this.#names.resolve(bootstrapOf(snapshot, config.site)?.boot.loginServers ?? []);
       void this.#copies.look();
     });
     await this.#view.read();
