@@ -76,7 +76,7 @@ void link_ask_list(struct session *s, int index, int64_t now) {
 /* Nobody answered who knows the session key. */
 static void not_attached(struct session *s, int index, int64_t now) {
     const bool hinted = s->links[index].hinted;
-    session_leave(s, index, hinted ? "says that the ticket of this machine does not open" : NULL, 0, now);
+    session_leave(s, index, hinted ? "says that the ticket of this machine does not open: if every server does, restart it" : NULL, 0, now);
     if (hinted) session_ticket_refused(s, false, now);
 }
 

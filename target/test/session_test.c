@@ -25,7 +25,7 @@ static struct server {
 /* What every server says of all. */
 static uint32_t list_version;
 static bool listed[FARM], revoked, forgets, unsigned_refusals;
-static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY } renewals; /* what is answered to a renewal */
+static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY, IS_REFUSED_FOR } renewals; /* what is answered to a renewal */
 static unsigned tokens; /* fetched over HTTP */
 static uint16_t token_given; /* bytes; 0: none is */
 static const char *manifest_given;
@@ -109,6 +109,7 @@ static void on_login(int index, const uint8_t *bytes, size_t n_bytes) {
         refuse(index, bytes, UNKNOWN_DEVICE, "the farm is\nbeing moved", renewals == REFUSES);
         return;
     }
+    if (renew && renewals == IS_REFUSED_FOR) refuse(index, bytes, TICKET_INVALID, "no", false); /* somebody on the path is faster */
     if (renew && renewals == SENDS_AWAY) {
         out[0] = REDIRECT;
         memcpy(out + 16, bytes + 16, 16);
@@ -537,6 +538,16 @@ static void a_renewal_that_is_forged_changes_nothing(void) {
     }
 }
 
+static void a_renewal_waits_for_the_true_answer(void) {
+    begin(AUTHENTICATED);
+    renewals = IS_REFUSED_FOR;
+    uint8_t before[32];
+    memcpy(before, identity.session_key, sizeof before);
+    identity.renew_us = now;
+    pass(MS(200));
+    CHECK(memcmp(before, identity.session_key, sizeof before) != 0 && identity.counters.drops[DROP_TAG] > 0, "it is granted all the same");
+}
+
 static void a_refusal_without_a_tag_is_only_a_hint(void) {
     begin(AUTHENTICATED);
     const int serving = server_of(s->current);
@@ -709,6 +720,7 @@ int main(void) {
     a_renewal_that_is_refused_is_tried_again_later();
     a_ticket_of_another_disk_is_not_taken();
     a_renewal_that_is_forged_changes_nothing();
+    a_renewal_waits_for_the_true_answer();
     a_refusal_without_a_tag_is_only_a_hint();
     for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
         a_ticket_that_nobody_opens(wanted);

@@ -316,6 +316,23 @@ test('a port of the Farm that the server was not started with is told, and takes
   expect((await b.telemetry('/readyz')).status).toBe(200);
 });
 
+test('login servers are told as addresses; a name that does not resolve is left out and named, and takes nobody out of service', async () => {
+  const port = a.stream.port;
+  const named = ['localhost', 'gone.invalid', 'fd00::1'].map((host) => ({ host, port }));
+  const boot = aBoot({ http: { enabled: true, port: httpPort }, loginServers: named });
+  await farm.project(snapshot({ sites: [{ name: 'default', boot }] }));
+  const told = async (): Promise<string> => (await a.http(`/boot/config?mac=${PC_MAC}`)).text();
+  await until('it is told of the named one', async () => (await told()).includes(`servers=127.0.0.1:${port}\n`));
+  expect((await a.status()).faults.map(({ code, message }) => `${code} ${message.split(',')[0]}`)).toEqual([
+    'LoginServerUnusable boot.loginServers names gone.invalid',
+    'LoginServerUnusable boot.loginServers names fd00::1',
+  ]);
+  expect((await a.telemetry('/readyz')).status).toBe(200);
+  await farm.project(snapshot());
+  await until('the list is empty again', async () => !(await told()).includes(`servers=127.0.0.1:${port}\n`));
+  expect((await a.status()).faults).toEqual([]);
+});
+
 test('a change of the stream’s mode is taken up by the running server', async () => {
   expect(await modeOf(a)).toBe('Authenticated');
   const { farm: row } = snapshot();

@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault } from '../../control/status.ts';
 import { databaseData } from '../../database/data.ts';
+import { bootstrapOf } from '../../farm/bootstrap.ts';
 import type { FarmData } from '../../farm/data.ts';
 import type { Server } from '../../farm/model.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
@@ -125,6 +126,7 @@ export class FarmServer {
     this.#registration = new Registration(database, this.#row(), () => this.#sessions.tellAll(), log);
     this.#view.onSnapshot((snapshot) => {
       if (!this.#draining) wantProtocols(this.#listeners, snapshot, config.site);
+      void this.#names.resolve(bootstrapOf(snapshot, config.site)?.boot.loginServers ?? []);
       void this.#copies.look();
       void this.#refusals.sweep();
     });
