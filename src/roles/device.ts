@@ -105,7 +105,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
 
   command
     .command('remove')
-    .description('remove a device; if it streams now, it goes on until it is switched off')
+    .description('remove a device; if it streams now, it is stopped within seconds')
     .argument('<name>')
     .action((name: string) =>
       run(async (database) => {
