@@ -66,3 +66,32 @@ test('a bug in a statement costs what was written by it, and neither the process
   expect(await sessions.write(aSession({ epoch: 2 }))).toBe('Database');
   await sessions.close();
 });
+
+test('all that is served is told again each minute and when the database is back, behind what waits in the journal', async () => {
+  jest.useFakeTimers({ now: 0 });
+  let statements = 0;
+  let tell: (state: Database['state']) => void = () => {};
+  const database = {
+    state: { reachable: true, since: 0 },
+    onState: (listener: typeof tell) => {
+      tell = listener;
+      return () => {};
+    },
+    run: async () => {
+      statements++;
+      return written;
+    },
+  } as unknown as Database;
+  const journal = await openJournalOn(new FakeJournalFile());
+  const asked = jest.fn(() => [aSession()]);
+  const sessions = sessionWriter({ database, journal, server: 'node-a', current: asked, log: silentLogger });
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect([asked.mock.calls.length, statements]).toEqual([1, 2]);
+  await jest.advanceTimersByTimeAsync(60_000);
+  expect([asked.mock.calls.length, statements]).toEqual([2, 4]);
+  await journal.append([{ device: 'pc0002', epoch: 1, ended: true }]);
+  tell({ reachable: true, since: 0 });
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect([asked.mock.calls.length, statements, journal.size]).toEqual([3, 7, 0]);
+  await sessions.close();
+});

@@ -106,7 +106,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
 
   command
     .command('remove')
-    .description('remove a device; if it streams now, it stops within seconds, and goes on when it is added again')
+    .description('remove a device; if it streams now, it is stopped within seconds')
     .argument('<name>')
     .action((name: string) =>
       edit(async (database) => {

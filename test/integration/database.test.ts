@@ -306,7 +306,7 @@ describe('devices', () => {
     await dirty(database);
     expect(value(await removeDevice(database, 'b', command))).toEqual(second);
     expect(new Set(await dirty(database))).toEqual(
-      new Set(['device b', 'mac 52:54:00:00:00:0b', 'mac 52:54:00:00:00:0c']),
+      new Set(['device b', 'mac 52:54:00:00:00:0b', 'mac 52:54:00:00:00:0c', 'removed b']),
     );
     expect(value(await removeDevice(database, 'b', command))).toBeUndefined();
     const audit = value(
