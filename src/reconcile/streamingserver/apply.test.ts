@@ -74,7 +74,7 @@ describe('forgetServers', () => {
     };
     let unregistered = 0;
     const database = { run: async () => ok(void unregistered++) };
-    const runtime = { rows: async () => ({ servers: rows }), database };
+    const runtime = { rows: async () => ({ servers: rows }), writes: database };
     const done = await forgetServers(
       { client } as unknown as Context,
       aStreamingServer(),
