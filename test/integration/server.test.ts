@@ -323,7 +323,9 @@ test('login servers are told as addresses; a name that does not resolve is left 
   await farm.project(snapshot({ sites: [{ name: 'default', boot }] }));
   const told = async (): Promise<string> => (await a.http(`/boot/config?mac=${PC_MAC}`)).text();
   await until('it is told of the named one', async () => (await told()).includes(`servers=127.0.0.1:${port}\n`));
-  expect((await a.status()).faults.map(({ code, message }) => `${code} ${message.split(',')[0]}`)).toEqual([
+  const faults = async () => (await a.status()).faults.map(({ code, message }) => `${code} ${message.split(',')[0]}`);
+  await until('both others are named', async () => (await faults()).length === 2); // a name server may take its time
+  expect(await faults()).toEqual([
     'LoginServerUnusable boot.loginServers names gone.invalid',
     'LoginServerUnusable boot.loginServers names fd00::1',
   ]);
