@@ -326,6 +326,7 @@ async function outside(): Promise<boolean> {
     const args = [...enter, process.execPath, import.meta.filename, '--inside', ...process.argv.slice(2)];
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     const limit = setTimeout(() => child.kill('SIGKILL'), SET_UP_MS + 90_000 * Number(flags.minutes));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill('SIGKILL')); // the LAN is removed
     const [code] = await once(child, 'exit');
     clearTimeout(limit);
     return code === 0;

@@ -74,8 +74,9 @@ export interface Site {
 
 export async function openSite(): Promise<Site> {
   for (const [index] of SERVERS.entries()) await asNeighbour(`${LAN}-${index + 1}`, index);
-  await addresses(HONEST.namespace, addressesOf(HONEST.network, HONEST_DEVICES));
-  for (const attacker of ATTACKERS) await addresses(attacker.namespace, attackersAddresses(attacker));
+  await addresses(HONEST.namespace, addressesOf(HONEST.network, HONEST_DEVICES), honestDevices[0]?.mac);
+  for (const attacker of ATTACKERS)
+    await addresses(attacker.namespace, attackersAddresses(attacker), attackersMacs(attacker)[0]);
   const farm = await LoopbackFarm.start();
   try {
     return await siteOf(farm);
@@ -159,9 +160,10 @@ async function asNeighbour(namespace: string, index: number): Promise<void> {
   execFileSync(command, [...enter, 'nft', '-f', '-'], { input: rules });
 }
 
-async function addresses(namespace: string, all: readonly string[]): Promise<void> {
+/** Its card is the first device's: TFTP answers the machines of the farm, which it knows by the neighbour's MAC. */
+async function addresses(namespace: string, all: readonly string[], mac: string | undefined): Promise<void> {
   const lines = all.map((address) => `address add ${address}/32 dev eth0\n`).join('');
-  execFileSync('ip', ['-n', namespace, '-batch', '-'], { input: lines });
+  execFileSync('ip', ['-n', namespace, '-batch', '-'], { input: `link set eth0 address ${mac}\n${lines}` });
 }
 
 /** Of the demo's image what a boot needs, and what it is by its digests. */

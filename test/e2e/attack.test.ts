@@ -14,4 +14,4 @@ test('a farm that serves withstands all attacks at once', async () => {
   await once(child, 'close');
   const { rows }: { rows: readonly Row[] } = JSON.parse(text.split('\n')[0] ?? '');
   expect(rows.filter(({ ok }) => !ok)).toEqual([]);
-}, 180_000);
+}, 300_000);
