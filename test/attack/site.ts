@@ -41,6 +41,9 @@ const MACHINE_NICE = 10;
 const START_MS = 60_000;
 const BOOT_DEADLINE_MS = 60_000;
 
+/** Of a machine of the demo's image. */
+export const COMMAND_LINE = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable';
+
 const mac = (kind: number, number: number): string => `52:54:00:0${kind}:00:${number.toString(16).padStart(2, '0')}`;
 const addressesOf = (network: number, count: number): string[] =>
   Array.from({ length: count }, (_, n) => `10.77.${network}.${n + 1}`);
@@ -93,7 +96,7 @@ async function siteOf(farm: LoopbackFarm): Promise<Site> {
     const snapshot = aSnapshot({
       sites: [{ name: 'default', boot: aBoot({ unknownDevices, http: { enabled: true, port: PORTS.http } }) }],
       stores: [{ name: 'images', pools: [], servers: [], local: { path: images, nodes: {} } }],
-      vdisks: [aVDisk({ overlayMiB: 64, commandLine: 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable' })],
+      vdisks: [aVDisk({ overlayMiB: 64, commandLine: COMMAND_LINE })],
       versions: [{ vdisk: 'lab', number: 0, access: 'Production', content }],
       servers: [],
     });
@@ -167,7 +170,7 @@ async function addresses(namespace: string, all: readonly string[], mac: string 
 }
 
 /** Of the demo's image what a boot needs, and what it is by its digests. */
-async function placeImage(folder: string) {
+export async function placeImage(folder: string) {
   const made = execFileSync('target/demo/make-image', {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

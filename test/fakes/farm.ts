@@ -71,8 +71,8 @@ export class LoopbackFarm {
     this.#control = control;
   }
 
-  /** The database and the replica are empty until `project` and `replicate`. */
-  static async start(): Promise<LoopbackFarm> {
+  /** The database and the replica are empty until `project` and `replicate`. `names`: of the servers that may run. */
+  static async start(names: readonly string[] = ['node-a', 'node-b']): Promise<LoopbackFarm> {
     const postgres = await startPostgres();
     must(await migrate(postgres.uri));
     const replica = await startReplica();
@@ -84,7 +84,7 @@ export class LoopbackFarm {
     mkdirSync(farm.path('keys'));
     writeFileSync(farm.path('keys/current'), '1\n');
     for (const [id, key] of farm.ring.keys) writeFileSync(farm.path(`keys/key-${id}`), key);
-    for (const name of ['node-a', 'node-b']) {
+    for (const name of names) {
       mkdirSync(farm.path(name));
       const { cert, key } = await makeCertificate(authority, { names: [name], use: 'server' }, Date.now());
       const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
