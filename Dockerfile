@@ -37,6 +37,7 @@ RUN dpkg --purge --force-depends binutils binutils-common binutils-x86-64-linux-
       /usr/local/lib/node_modules /usr/local/share /usr/share/i18n /usr/share/info /usr/share/locale /usr/share/man /usr/share/perl* /var/cache/* \
       /var/lib/apt /var/log/* /root/.npm /tmp/* \
  && find /usr/local/bin -type l -delete \
+ && for tool in psql pg_dump pg_restore; do ln -sf /usr/lib/postgresql/15/bin/$tool /usr/bin/$tool; done \
  && dpkg-query -W -f '${Package}\t${Version}\t${Architecture}\n' >/debian.tsv
 
 FROM build AS sbom
