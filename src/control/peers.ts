@@ -9,6 +9,7 @@ import type { KeyRing } from '../kit/seal.ts';
 import { hear } from '../net/hear.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { paced } from '../telemetry/paced.ts';
 import { clockFault } from './clock.ts';
 import {
   decodePing,
@@ -106,7 +107,8 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     });
     socket.bind(options.port, options.address, () => {
       socket.removeAllListeners('error');
-      socket.on('error', (error) => options.log.warn({ error: error.message }, 'peer socket failed'));
+      const failed = paced((fields, message) => options.log.warn(fields, message), 'peer socket failed');
+      socket.on('error', (error) => failed({ error: error.message }));
       hear(socket, { own: ownOf(options.address, [options.port]), onBadSource: options.onBadSource }, take);
       timer = setInterval(tick, PING_INTERVAL_MS);
       resolve(

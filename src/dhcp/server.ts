@@ -6,6 +6,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
+import { type Paced, paced } from '../telemetry/paced.ts';
 import type { Door, Machine, Verdict } from './answer.ts';
 import { MAX_PACKET_BYTES, SELF_TEST_MS } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
@@ -78,6 +79,7 @@ class Server implements ProxyDhcp {
   readonly #options: ProxyDhcpOptions;
   readonly #sockets: readonly { door: Door; socket: Socket }[];
   readonly #now: () => number;
+  readonly #notSent: Paced;
   #state: ReturnType<typeof start>;
   /** Ports of this server's own questions, which need no verdict. */
   readonly #probes = new Set<number>();
@@ -87,13 +89,15 @@ class Server implements ProxyDhcp {
     this.#options = options;
     this.#sockets = sockets;
     this.#now = options.now ?? (() => performance.now());
+    this.#notSent = paced((fields, message) => options.log.warn(fields, message), 'dhcp answer not sent', this.#now);
     this.ports = { dhcp: this.#socket('dhcp').address().port, pxe: this.#socket('pxe').address().port };
     const own = ownOf(options.address, [this.ports.dhcp, this.ports.pxe]);
     this.#state = start({ address: options.address, httpPort: options.httpPort }, own);
     const hearing = { own, unspecified: true, onBadSource: options.onBadSource };
+    const failed = paced((fields, message) => options.log.warn(fields, message), 'dhcp socket failed', this.#now);
     for (const { door, socket } of sockets) {
       hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', door, bytes, source }));
-      socket.on('error', (error) => options.log.warn({ door, error: error.message }, 'dhcp socket failed'));
+      socket.on('error', (error) => failed({ door, error: error.message }));
     }
   }
 
@@ -157,7 +161,7 @@ class Server implements ProxyDhcp {
       case 'send': {
         const { door, bytes, to } = effect;
         this.#socket(door).send(bytes, to.port, to.address, (error) => {
-          if (error) this.#options.log.warn({ door, to, error: error.message }, 'dhcp answer not sent');
+          if (error) this.#notSent({ door, to, error: error.message });
         });
         return;
       }

@@ -8,6 +8,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { BACKLOG, httpServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { paced } from '../telemetry/paced.ts';
 import { bootConfig, CONFIG_PATH } from './config.ts';
 import { cpio } from './cpio.ts';
 import { sendFile } from './file.ts';
@@ -81,9 +82,10 @@ function makeApp(options: HttpBootOptions): FastifyInstance {
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_URL_CHARACTERS },
   });
+  const failed = paced((fields, message) => options.log.error(fields, message), 'HTTP boot: an answer failed');
   app.setErrorHandler(async (error, _request, reply) => {
     const status = clientError(error);
-    if (status === undefined) options.log.error({ error: errorMessage(error) }, 'HTTP boot: an answer failed');
+    if (status === undefined) failed({ error: errorMessage(error) });
     await reply.code(status ?? 500).send(`${status === undefined ? 'internal error' : errorMessage(error)}\n`);
   });
   app.setNotFoundHandler((_request, reply) => reply.code(404).send('no such path: see /boot\n'));

@@ -11,6 +11,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { type Paced, paced } from '../telemetry/paced.ts';
 import { type Counters, sumCounters } from './counters.ts';
 import { openDgram } from './dgram.ts';
 import { MAX_DEVICE_SESSIONS, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
@@ -68,7 +69,6 @@ export type StreamFault = TransportFault;
 const RING_EVERY_MS = 1_000;
 const SELF_TEST_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
-const FAULT_EVERY_MS = 1_000;
 
 export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
   const server = new StreamServer(options);
@@ -95,11 +95,16 @@ export class StreamServer {
   #timer: NodeJS.Timeout | undefined;
   #nextDisk = 1;
   #nextOrder = 1;
-  #faultAt = Number.NEGATIVE_INFINITY;
+  /** Whoever found a packet that does this may send it again and again. */
+  readonly #met: Paced;
+  readonly #readFailed: Paced;
 
   constructor(options: StreamServerOptions) {
     this.#options = options;
-    const { ring, mode } = options;
+    const { ring, mode, log } = options;
+    const error: Logger['error'] = (fields, message) => log.error(fields, message);
+    this.#met = paced(error, 'stream: a packet met a fault and was dropped');
+    this.#readFailed = paced(error, 'stream: read failed');
     this.#settings = {
       ring: ring(),
       disks: [],
@@ -331,12 +336,8 @@ export class StreamServer {
     this.#transport?.order(thread, { kind: 'loginDone', key: login.key, bytes, to: login.from });
   }
 
-  /** Told once a second: whoever found the packet may send it again and again. */
   #fault(message: string): void {
-    const now = performance.now();
-    if (now - this.#faultAt < FAULT_EVERY_MS) return;
-    this.#faultAt = now;
-    this.#options.log.error({ reason: message }, 'stream: a packet met a fault and was dropped');
+    this.#met({ reason: message });
   }
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {
@@ -344,7 +345,7 @@ export class StreamServer {
       .get(disk)
       ?.read(offset, length)
       .catch((thrown: unknown) => this.#fault(errorMessage(thrown)));
-    if (data && !data.ok) this.#options.log.error({ ...data.error, offset, length }, 'stream: read failed');
+    if (data && !data.ok) this.#readFailed({ ...data.error, offset, length });
     const bytes = data?.ok ? data.value : undefined;
     this.#transport?.order(thread, { kind: 'readDone', read: id, bytes });
   }

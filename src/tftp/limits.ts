@@ -25,17 +25,34 @@ export const MAX_TRANSFER_MS = 300_000;
 export const READ_AHEAD_BYTES = 65_536;
 
 /**
- * Each transfer has a socket and one read of memory: 1,024 are 64 MiB, and a room of a thousand machines switched on at once. When all are taken, the
- * oldest that was never heard gives way: whoever forges addresses cannot keep machines out, as these say ACK within a millisecond.
+ * A transfer that was never heard is an object of some 2 KiB; one that was heard holds a read of memory, too, unless its file is in memory as boot files
+ * are. When all places are taken, the oldest that was never heard gives way: in a flood of 5,000 requests a second a client has 800 ms for its first
+ * ACK, and says it within a millisecond.
  */
-export const MAX_TRANSFERS = 1_024;
+export const MAX_TRANSFERS = 4_096;
+/** Unheard transfers, a room switched on. With more of them no first packet is sent again: in a flood it would be most of what is sent, and clients ask again. */
+export const CROWD = 1_024;
 /**
- * Transfers that begin: a room at once, then so many a second. Each costs a socket, some 100 µs of the thread that DHCP, HTTP and logins share: a flood of
- * requests takes a twentieth of it and no more. Above it a request gets silence, and the firmware asks again.
+ * Transfers that begin: a room at once, then so many a second. Each costs about 50 µs of the thread that DHCP, HTTP and logins share, so a flood of requests
+ * takes a third of it and no more. Above it a request gets silence, and the firmware asks again.
  */
-export const STARTS = { burst: 1_024, perSecond: 500, keys: 1 };
+export const STARTS = { burst: 2_048, perSecond: 6_000, keys: 1 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
+/** Ports that transfers share. One client's port may have a transfer at each. */
+export const PORTS = MAX_TRANSFERS_PER_SOURCE;
+
+/**
+ * Packets to one address of which no transfer was heard there, of at most 516 bytes: who forges requests of somebody has him sent 17 kB a second. Rooms
+ * behind one address translator share it, and ask again. The addresses that are remembered are more than ask within the two seconds that fill it again.
+ */
+export const UNHEARD = { burst: 64, perSecond: 32, keys: 16_384 };
+
+/**
+ * Asked of the kernel for each port of transfers, where packets wait for neighbours that do not say ARP: its default holds 277. The port of requests
+ * keeps the default: what waits longer in a flood is asked again anyway.
+ */
+export const SEND_BUFFER_BYTES = 4_194_304;
 
 /** Mode and options included; firmware sends under 100. RFC 2347: a request is at most 512 octets. */
 export const MAX_REQUEST_BYTES = 512;
@@ -44,3 +61,5 @@ export const MAX_REQUEST_BYTES = 512;
 export const MAX_NETASCII_BYTES = 1_048_576;
 
 export const SELF_TEST_MS = 2_000;
+/** It asks again, as firmware does: in a flood the kernel drops requests. */
+export const SELF_TEST_RETRY_MS = 100;

@@ -1,20 +1,25 @@
 /** The edge of TFTP: the port of requests. Who has a transfer is decided in `table.ts`, what it sends in `session.ts`. Read only. */
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { Budget } from '../kit/budget.ts';
-import { errorCode, errorMessage } from '../kit/errors.ts';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
-import { type BadSource, type Own, ownOf, type Source } from '../net/source.ts';
+import { type BadSource, ownOf, type Source } from '../net/source.ts';
+import { paced } from '../telemetry/paced.ts';
 import {
+  CROWD,
   MAX_NETASCII_BYTES,
   MAX_REQUEST_BYTES,
   MAX_TRANSFERS,
   MAX_TRANSFERS_PER_SOURCE,
-  SELF_TEST_MS,
+  PORTS,
   STARTS,
+  UNHEARD,
 } from './limits.ts';
 import { netascii } from './netascii.ts';
-import { decode, type ErrorName, encode, type ReadRequest } from './packet.ts';
+import { decode, type ErrorName, type ReadRequest } from './packet.ts';
+import { type BindFault, Ports, send } from './ports.ts';
+import { ask } from './selftest.ts';
 import { type Place, Table } from './table.ts';
 import { type Ending, errorBytes, type TftpFile, Transfer } from './transfer.ts';
 
@@ -51,7 +56,7 @@ export type TftpEvent =
       readonly durationMs: number;
     }
   | { readonly kind: 'refused'; readonly name: string; readonly address: string; readonly code: string }
-  /** Not one word went back. */
+  /** Not one word went back. `name` is empty where the request was not read. */
   | { readonly kind: 'silent'; readonly name: string; readonly address: string; readonly code: string }
   | { readonly kind: 'malformed'; readonly address: string; readonly code: string };
 
@@ -63,111 +68,86 @@ export interface Tftp {
   close(): Promise<void>;
 }
 
-export type BindFault = Fault<'PortTaken' | 'BindFailed'>;
-
 export async function startTftp(options: TftpOptions): Promise<Result<Tftp, BindFault>> {
-  const socket = await bind(options.address, options.port);
-  return socket.ok ? ok(new Server(options, socket.value)) : socket;
-}
-
-function bind(address: string, port: number): Promise<Result<Socket, BindFault>> {
-  // Addresses here are numbers: Node's own look-up of each costs a turn of the event loop a packet.
-  const socket = createSocket({ type: 'udp4', lookup: (host, _, found) => found(null, host, 4) });
-  return new Promise((resolve) => {
-    socket.once('error', (error) => {
-      socket.close();
-      resolve(bindFault(address, port, errorCode(error)));
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      resolve(ok(socket));
-    });
-  });
-}
-
-function bindFault(address: string, port: number, code: string): Result<never, BindFault> {
-  if (code === 'EADDRINUSE')
-    return fail(
-      'PortTaken',
-      `UDP port ${port} of ${address} is taken by another process of this node: stop the other TFTP service (ss -ulpn 'sport = :${port}' names it), or set boot.tftp.enabled of the Farm to false; it is tried again by itself`,
-    );
-  return fail('BindFailed', `UDP port ${port} of ${address} cannot be bound: ${code}`);
+  const ports = await Ports.open(options.address, options.port);
+  return ports.ok ? ok(new Server(options, ports.value)) : ports;
 }
 
 class Server implements Tftp {
   readonly port: number;
   readonly #options: TftpOptions;
-  readonly #socket: Socket;
+  readonly #ports: Ports;
   readonly #now: () => number;
-  readonly #own: Own;
-  readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE });
+  readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE, ports: PORTS });
   readonly #starts = new Budget(STARTS);
+  /** By address. */
+  readonly #unheard = new Budget(UNHEARD);
   readonly #transfers = new Set<Transfer>();
   #closed: Promise<void> | undefined;
 
-  constructor(options: TftpOptions, socket: Socket) {
+  constructor(options: TftpOptions, ports: Ports) {
     this.#options = options;
-    this.#socket = socket;
+    this.#ports = ports;
     this.#now = options.now ?? (() => performance.now());
-    this.port = socket.address().port;
-    this.#own = ownOf(options.address, [this.port]);
-    this.#hear(socket, (bytes, source) => void this.#take(bytes, source));
-    socket.on('error', (error) => options.log.warn({ error: error.message }, 'tftp socket failed'));
+    this.port = ports.requests.address().port;
+    const own = ownOf(
+      options.address,
+      ports.all.map((socket) => socket.address().port),
+    );
+    const hearing = { own, onBadSource: options.onBadSource };
+    const failed = paced((fields, message) => options.log.warn(fields, message), 'tftp socket failed', this.#now);
+    for (const socket of ports.all) socket.on('error', (error) => failed({ error: error.message }));
+    hear(ports.requests, hearing, (bytes, source) => void this.#ask(bytes, source));
+    for (const [port, socket] of ports.transfers.entries())
+      hear(socket, hearing, (bytes, source) => this.#take(port, socket, bytes, source));
   }
 
-  async selfTest(name: string): Promise<Result<void, Fault<'NoAnswer'>>> {
-    const { address } = this.#options;
-    const socket = createSocket('udp4');
-    const answered = Promise.withResolvers<string>();
-    const timer = setTimeout(() => answered.resolve(`no answer within ${SELF_TEST_MS} ms`), SELF_TEST_MS);
-    try {
-      socket.on('error', (error) => answered.resolve(error.message));
-      // What it asks is answered by ourselves, an error even by the port of requests.
-      hear(socket, { own: { ...this.#own, ports: [] } }, (bytes, source) => {
-        const packet = decode(bytes);
-        if (packet.ok && packet.value.type === 'OACK') {
-          socket.send(errorBytes('Undefined', 'self-test done'), source.port, source.address, () =>
-            answered.resolve(''),
-          );
-        } else answered.resolve(packet.ok && packet.value.type === 'ERROR' ? packet.value.message : 'no OACK');
-      });
-      socket.bind({ address, port: 0 });
-      socket.send(encode({ type: 'RRQ', name, mode: 'octet', options: [['tsize', '0']] }), this.port, address);
-      const why = await answered.promise;
-      return why === ''
-        ? ok(undefined)
-        : fail('NoAnswer', `TFTP on ${address}:${this.port} did not give ${name}: ${why}`);
-    } finally {
-      clearTimeout(timer);
-      socket.close();
-    }
+  selfTest(name: string): Promise<Result<void, Fault<'NoAnswer'>>> {
+    return ask(name, this.#options.address, this.port);
   }
 
   close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
+    this.#closed ??= (async () => {
       for (const transfer of this.#transfers) transfer.close();
-      this.#socket.close(() => resolve());
-    });
+      await new Promise(setImmediate); // packets just handed over are still sent
+      await this.#ports.close();
+    })();
     return this.#closed;
   }
 
-  #hear(socket: Socket, take: (bytes: Uint8Array, source: Source) => void): void {
-    hear(socket, { own: this.#own, onBadSource: this.#options.onBadSource }, take);
+  /** At a port of transfers. */
+  #take(port: number, socket: Socket, bytes: Uint8Array, client: Source): void {
+    const place = this.#table.find(port, client);
+    if (place) {
+      place.take(bytes);
+      return;
+    }
+    // RFC 1350 section 4, for a client that takes another's transfer for its own: only such a client says ACK. Errors that answer errors never end.
+    const packet = decode(bytes);
+    if (!packet.ok || packet.value.type !== 'ACK') return;
+    if (this.#table.mayTellStranger(port) && this.#mayTell(socket, client))
+      send(socket, errorBytes('UnknownTransfer', 'no transfer of yours is at this port'), client);
   }
 
-  async #take(bytes: Uint8Array, client: Source): Promise<void> {
+  /** At the port of requests. */
+  async #ask(bytes: Uint8Array, client: Source): Promise<void> {
     const { onEvent, mayAnswer } = this.#options;
     const { address } = client;
+    // First, so that in a flood what is beyond costs nothing more.
+    if (!this.#mayStart(client)) {
+      onEvent?.({ kind: 'silent', name: '', address, code: 'TooManyStarts' });
+      return;
+    }
     const decoded = bytes.length > MAX_REQUEST_BYTES ? undefined : decode(bytes);
     if (!decoded?.ok) {
       onEvent?.({ kind: 'malformed', address, code: decoded?.error.code ?? 'TooLong' });
       return;
     }
     const request = decoded.value;
-    // Anything but a request belongs to a transfer and has its own port: not even an error goes back, as errors answered by errors never end.
+    // Anything but a request belongs to a transfer and its port: not even an error goes back, as errors answered by errors never end.
     if (request.type !== 'RRQ' && request.type !== 'WRQ') return;
     const { name } = request;
-    const place = this.#mayStart(client) ? this.#table.take(client) : fail('TooManyStarts', 'too many at once');
+    const place = this.#table.take(client, Buffer.from(bytes).toString('latin1'));
     if (!place.ok) {
       // Without a word: the client asks again, and by then there is room.
       if (place.error.code !== 'Repeated') onEvent?.({ kind: 'silent', name, address, code: place.error.code });
@@ -188,20 +168,26 @@ class Server implements Tftp {
     return address === this.#options.address || this.#starts.spend('', this.#now());
   }
 
+  /** Whether a word goes to an address that may be forged. Behind what waits for silent neighbours nothing is put, so that it never grows. */
+  #mayTell(socket: Socket, { address }: Source): boolean {
+    if (address === this.#options.address) return true;
+    return socket.getSendQueueCount() === 0 && this.#unheard.spend(address, this.#now());
+  }
+
   async #serve(request: ReadRequest, place: Place): Promise<void> {
     const { client } = place;
     const { name } = request;
     if (request.type === 'WRQ')
       return this.#refuse(request, client, 'AccessViolation', 'ReadOnly', 'this server is read only');
-    const gone = new AbortController();
-    place.giveWay = () => gone.abort();
+    let gone = false;
+    place.giveWay = () => {
+      gone = true;
+    };
     const file = await fileFor(request, this.#options.open);
     if (!file.ok) return this.#refuse(request, client, 'NotFound', file.error.code, file.error.message);
-    const own = await bind(this.#options.address, 0);
-    if (!own.ok || this.#closed || gone.signal.aborted) {
+    const socket = this.#ports.transfers[place.port];
+    if (!socket || this.#closed || gone) {
       file.value.close?.();
-      if (own.ok) own.value.close();
-      else this.#refuse(request, client, 'Undefined', 'NoSocket', 'server is busy, ask again');
       return;
     }
     const { onEvent } = this.#options;
@@ -209,20 +195,33 @@ class Server implements Tftp {
     onEvent?.({ kind: 'started', name, address });
     const startedMs = this.#now();
     const { sizeBytes } = file.value;
-    const transfer = new Transfer(own.value, place, file.value, this.#now);
+    let told = false;
+    const transfer = new Transfer({
+      file: file.value,
+      send: (bytes) => {
+        const again = told;
+        told = true;
+        if (!place.heard && ((again && this.#table.unheard > CROWD) || !this.#mayTell(socket, client))) return;
+        send(socket, bytes, client);
+      },
+      onHeard: () => this.#table.hear(place),
+      now: this.#now,
+    });
+    place.take = (bytes) => transfer.take(bytes);
     place.giveWay = () => transfer.giveWay();
     this.#transfers.add(transfer);
-    this.#hear(own.value, (packet, source) => transfer.take(packet, source));
     const outcome = await transfer.run(request.options);
     this.#transfers.delete(transfer);
     onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs: this.#now() - startedMs });
   }
 
-  #refuse({ name }: ReadRequest, { address, port }: Source, error: ErrorName, code: string, message: string): void {
+  #refuse({ name }: ReadRequest, client: Source, error: ErrorName, code: string, message: string): void {
     const { onEvent, log } = this.#options;
+    const { address } = client;
     log.debug({ name, address, code }, 'tftp request refused');
     onEvent?.({ kind: 'refused', name, address, code });
-    if (!this.#closed) this.#socket.send(errorBytes(error, message), port, address, () => {});
+    const { requests } = this.#ports;
+    if (!this.#closed && this.#mayTell(requests, client)) send(requests, errorBytes(error, message), client);
   }
 }
 

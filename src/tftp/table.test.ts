@@ -1,17 +1,19 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Source } from '../net/source.ts';
 import { type Place, Table } from './table.ts';
 
-const SHARES = { all: 4, source: 2 };
+const SHARES = { all: 4, source: 2, ports: 2 };
 
 /** A table, and who gave way in it. */
 function scene() {
   const table = new Table(SHARES);
   const gone: string[] = [];
-  const take = (address: string, port: number, heard = false): string => {
-    const taken = table.take({ address, port });
+  const take = (address: string, port: number, heard = false, request = 'RRQ a'): string => {
+    const taken = table.take({ address, port }, request);
     if (!taken.ok) return taken.error.code;
     const place: Place = taken.value;
-    place.heard = heard;
+    if (heard) table.hear(place);
     place.giveWay = () => gone.push(`${address} ${port}`);
     return 'taken';
   };
@@ -47,7 +49,7 @@ test('an address has its share, and only its own give way within it', () => {
 
 test('who left has left: its place is free, and a late leave takes nobody else’s', () => {
   const { table, take, gone } = scene();
-  const first = table.take({ address: '10.0.0.1', port: 7 });
+  const first = table.take({ address: '10.0.0.1', port: 7 }, 'RRQ a');
   if (!first.ok) throw new Error(first.error.code);
   table.leave(first.value);
   expect(take('10.0.0.1', 7)).toBe('taken');
@@ -61,4 +63,82 @@ test('a flood of forged addresses never keeps out a machine that answers at once
     expect(take(`10.1.${n >> 8}.${n & 255}`, 7)).toBe('taken');
     if (n % 300 === 0) expect(take('10.0.0.1', n, true)).not.toBe('TooManyTransfers');
   }
+});
+
+describe('transfers share ports', () => {
+  const place = (table: Table, client: Source, request: string): Place => {
+    const taken = table.take(client, request);
+    if (!taken.ok) throw new Error(taken.error.code);
+    return taken.value;
+  };
+  const client = { address: '10.0.0.1', port: 2070 };
+
+  test('a packet belongs to the transfer of its client at the port where it came in', () => {
+    const table = new Table(SHARES);
+    const [size, file] = [place(table, client, 'RRQ tsize'), place(table, client, 'RRQ')];
+    expect(new Set([size.port, file.port])).toEqual(new Set([0, 1]));
+    expect([table.find(size.port, client), table.find(file.port, client)]).toEqual([size, file]);
+    for (const stranger of [
+      { ...client, port: 2071 },
+      { ...client, address: '10.0.0.2' },
+    ])
+      expect(table.find(size.port, stranger)).toBeUndefined();
+  });
+
+  test('another request of the same client’s port has a transfer of its own, whose end is its own', () => {
+    const table = new Table(SHARES);
+    const [size, file] = [place(table, client, 'RRQ tsize'), place(table, client, 'RRQ')];
+    table.leave(size);
+    expect([table.find(size.port, client), table.find(file.port, client)]).toEqual([undefined, file]);
+  });
+
+  test('one after the other they are at different ports: what comes late for the first is no word of the second', () => {
+    const table = new Table(SHARES);
+    const first = place(table, client, 'RRQ');
+    table.leave(first);
+    expect(place(table, client, 'RRQ').port).not.toBe(first.port);
+  });
+
+  test('strangers at a port are told so once for each transfer of it', () => {
+    const table = new Table({ ...SHARES, ports: 1, source: 1 });
+    expect(table.mayTellStranger(0)).toBe(false);
+    const first = place(table, client, 'RRQ');
+    place(table, { ...client, address: '10.0.0.2' }, 'RRQ');
+    expect([1, 2, 3].map(() => table.mayTellStranger(0))).toEqual([true, true, false]);
+    table.leave(first);
+    expect(table.mayTellStranger(0)).toBe(false);
+    place(table, client, 'RRQ');
+    expect([1, 2].map(() => table.mayTellStranger(0))).toEqual([true, false]);
+  });
+
+  test('in any order of takes, words and leaves: shares hold, each is found where it is, and only the unheard gave way', () => {
+    const step = fc.record({
+      last: fc.integer({ min: 1, max: 3 }),
+      port: fc.integer({ min: 7, max: 8 }),
+      what: fc.constantFrom('take', 'takeOther', 'hear', 'leave'),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const table = new Table(SHARES);
+        const wrong: Place[] = [];
+        for (const { last, port, what } of steps) {
+          const from = { address: `10.0.0.${last}`, port };
+          const running = table.places.find((one) => one.client.address === from.address && one.client.port === port);
+          if (what === 'hear' && running) table.hear(running);
+          else if (what === 'leave' && running) table.leave(running);
+          else {
+            const taken = table.take(from, what);
+            if (taken.ok) taken.value.giveWay = () => taken.value.heard && wrong.push(taken.value);
+          }
+          const { places } = table;
+          expect(places.length).toBeLessThanOrEqual(SHARES.all);
+          for (const one of places) expect(table.find(one.port, one.client)).toBe(one);
+          for (const last of [1, 2, 3])
+            expect(places.filter((one) => one.client.address === `10.0.0.${last}`).length).toBeLessThanOrEqual(2);
+        }
+        expect(wrong).toEqual([]);
+      }),
+      { seed: 15, numRuns: 300 },
+    );
+  });
 });

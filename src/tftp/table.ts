@@ -1,11 +1,20 @@
-/** Which transfers a server has, and who gives way when there is no room: the oldest whose client was never heard. Pure but for its own map. */
+/**
+ * Which transfers a server has, whose a packet is, and who gives way when there is no room: the oldest whose client was never heard. Pure but for its
+ * own maps.
+ */
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Source } from '../net/source.ts';
 
 export interface Place {
   readonly client: Source;
-  /** The client said ACK, so its address is no forger's. */
+  /** What it asked, as it came: the same again is a repeat. */
+  readonly request: string;
+  /** Number of the server's port, which with `client` identifies the transfer. */
+  readonly port: number;
+  /** The client said ACK, so its address is no forger's. `Table.hear` sets it. */
   heard: boolean;
+  /** A packet of the client at this port. */
+  take: (bytes: Uint8Array) => void;
   /** Ends the transfer, as its place is another's now. */
   giveWay: () => void;
 }
@@ -14,58 +23,110 @@ export interface Shares {
   readonly all: number;
   /** Of one address. */
   readonly source: number;
+  /** As many as `source` at least, so that transfers of one client's port find one each. */
+  readonly ports: number;
 }
 
 export type TableFault = Fault<'Repeated' | 'TooManyTransfers' | 'TooManyTransfersOfSource'>;
 
-const keyOf = ({ address, port }: Source): string => `${address} ${port}`;
+const keyOf = (port: number, client: Source): string => `${port} ${client.address} ${client.port}`;
 
 export class Table {
   readonly #shares: Shares;
-  /** By address, then by port, oldest first; `#places` has all of them, oldest first. */
-  readonly #ofSource = new Map<string, Map<string, Place>>();
   readonly #places = new Map<string, Place>();
+  /** Oldest first. */
+  readonly #unheard = new Set<Place>();
+  /** By address, oldest first. */
+  readonly #ofSource = new Map<string, Set<Place>>();
+  /** By port: transfers, and how many of them a stranger was told of. */
+  readonly #ofPort: { running: number; told: number }[];
+  #nextPort = 0;
 
   constructor(shares: Shares) {
     this.#shares = shares;
+    this.#ofPort = Array.from({ length: shares.ports }, () => ({ running: 0, told: 0 }));
   }
 
   get places(): readonly Place[] {
     return [...this.#places.values()];
   }
 
+  get unheard(): number {
+    return this.#unheard.size;
+  }
+
+  /** The transfer that a packet of `client` at this port belongs to. */
+  find(port: number, client: Source): Place | undefined {
+    return this.#places.get(keyOf(port, client));
+  }
+
   /** A place for the transfer of `client`; the same request again has its transfer already (`Repeated`). */
-  take(client: Source): Result<Place, TableFault> {
-    const key = keyOf(client);
-    if (this.#places.has(key)) return fail('Repeated', 'its transfer runs');
-    const ofSource = this.#ofSource.get(client.address) ?? new Map<string, Place>();
-    if (ofSource.size >= this.#shares.source && !this.#make(ofSource))
+  take(client: Source, request: string): Result<Place, TableFault> {
+    const ofSource = this.#ofSource.get(client.address) ?? new Set<Place>();
+    for (const { client: other, request: running } of ofSource)
+      if (other.port === client.port && running === request) return fail('Repeated', 'its transfer runs');
+    if (ofSource.size >= this.#shares.source && !this.#make([...ofSource].find(({ heard }) => !heard)))
       return fail('TooManyTransfersOfSource', 'too many transfers of this address at once');
-    if (this.#places.size >= this.#shares.all && !this.#make(this.#places))
+    if (this.#places.size >= this.#shares.all && !this.#make(this.#unheard.values().next().value))
       return fail('TooManyTransfers', 'server is busy, ask again');
-    const place: Place = { client, heard: false, giveWay: () => {} };
-    this.#places.set(key, place);
-    this.#ofSource.set(client.address, ofSource.set(key, place));
+    const place: Place = {
+      ...{ client, request, port: this.#portFor(client), heard: false },
+      take: () => {},
+      giveWay: () => {},
+    };
+    this.#places.set(keyOf(place.port, client), place);
+    this.#unheard.add(place);
+    this.#ofSource.set(client.address, ofSource.add(place));
+    this.#portOf(place).running += 1;
     return ok(place);
   }
 
-  leave(place: Place): void {
-    const key = keyOf(place.client);
-    if (this.#places.get(key) !== place) return;
-    this.#places.delete(key);
-    const ofSource = this.#ofSource.get(place.client.address);
-    ofSource?.delete(key);
-    if (ofSource?.size === 0) this.#ofSource.delete(place.client.address);
+  hear(place: Place): void {
+    place.heard = true;
+    this.#unheard.delete(place);
   }
 
-  /** Room among these, if one of them is unheard. */
-  #make(among: ReadonlyMap<string, Place>): boolean {
-    for (const place of among.values()) {
-      if (place.heard) continue;
-      this.leave(place);
-      place.giveWay();
-      return true;
-    }
-    return false;
+  leave(place: Place): void {
+    const key = keyOf(place.port, place.client);
+    if (this.#places.get(key) !== place) return;
+    this.#places.delete(key);
+    this.#unheard.delete(place);
+    const ofSource = this.#ofSource.get(place.client.address);
+    ofSource?.delete(place);
+    if (ofSource?.size === 0) this.#ofSource.delete(place.client.address);
+    const port = this.#portOf(place);
+    port.running -= 1;
+    port.told = Math.min(port.told, port.running);
+  }
+
+  /** Whether a client without a transfer at this port may be told so: once for each transfer that is there. */
+  mayTellStranger(port: number): boolean {
+    const ofPort = this.#ofPort[port];
+    if (!ofPort || ofPort.told >= ofPort.running) return false;
+    ofPort.told += 1;
+    return true;
+  }
+
+  /** Room in the place of this one, if there is one. */
+  #make(place: Place | undefined): boolean {
+    if (!place) return false;
+    this.leave(place);
+    place.giveWay();
+    return true;
+  }
+
+  /** In turn: what comes late for a client's transfer before meets another port than its next. */
+  #portFor(client: Source): number {
+    const { ports } = this.#shares;
+    let port = this.#nextPort;
+    while (this.find(port, client)) port = (port + 1) % ports;
+    this.#nextPort = (port + 1) % ports;
+    return port;
+  }
+
+  #portOf({ port }: Place): { running: number; told: number } {
+    const ofPort = this.#ofPort[port];
+    if (!ofPort) throw new Error(`no port ${port}`);
+    return ofPort;
   }
 }

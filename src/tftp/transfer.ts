@@ -1,11 +1,8 @@
-/** The edge of one transfer: its own socket, timer and file. What it sends is decided in `session.ts`. */
-import type { Socket } from 'node:dgram';
+/** The edge of one transfer: its timer and file. What it sends is decided in `session.ts`. */
 import { never } from '../kit/result.ts';
-import type { Source } from '../net/source.ts';
 import { READ_AHEAD_BYTES } from './limits.ts';
 import { decode, ERRORS, type ErrorName, encode, type Packet, type TftpOption } from './packet.ts';
 import { type Effect, type Event, lastBlock, type Outcome, type State, type Step, start, step } from './session.ts';
-import type { Place } from './table.ts';
 
 /** What a file is to TFTP: a name in a table of the farm's boot files, never a path. */
 export interface TftpFile {
@@ -24,30 +21,34 @@ interface Ahead {
   readonly bytes: Uint8Array;
 }
 
-/** A transfer's own socket (its port is the transfer's identifier, RFC 1350 section 4), timer and file. */
+const NOTHING: Ahead = { offset: 0, bytes: new Uint8Array(0) };
+
+/** What a transfer is given. */
+export interface Wiring {
+  readonly file: TftpFile;
+  /** To its client. */
+  readonly send: (bytes: Uint8Array) => void;
+  /** Called once, when the client is known to be there. */
+  readonly onHeard: () => void;
+  /** Milliseconds, never going back. */
+  readonly now: () => number;
+}
+
 export class Transfer {
-  readonly #socket: Socket;
-  readonly #place: Place;
-  readonly #file: TftpFile;
-  readonly #now: () => number;
+  readonly #wiring: Wiring;
   readonly #ended = Promise.withResolvers<Ending>();
-  #ahead: Ahead = { offset: 0, bytes: new Uint8Array(0) };
+  #ahead: Ahead = NOTHING;
   #state: State | undefined;
   #timer: NodeJS.Timeout | undefined;
   #over = false;
-  #strangerTold = false;
 
-  constructor(socket: Socket, place: Place, file: TftpFile, now: () => number) {
-    this.#socket = socket;
-    this.#place = place;
-    this.#file = file;
-    this.#now = now;
-    socket.on('error', () => this.#end('Closed'));
+  constructor(wiring: Wiring) {
+    this.#wiring = wiring;
   }
 
   /** Resolves when it has ended. */
   run(options: readonly TftpOption[]): Promise<Ending> {
-    this.#obey(start(options, this.#file.sizeBytes, this.#now()));
+    this.#obey(start(options, this.#wiring.file.sizeBytes, this.#wiring.now()));
     return this.#ended.promise;
   }
 
@@ -61,31 +62,22 @@ export class Transfer {
     this.#end('Closed');
   }
 
-  take(bytes: Uint8Array, source: Source): void {
+  /** A packet of its client. */
+  take(bytes: Uint8Array): void {
     const packet = decode(bytes);
-    const { address, port } = this.#place.client;
-    if (source.address !== address || source.port !== port) {
-      // RFC 1350 section 4, for a client that takes this for its own transfer: only such a client says ACK, and once tells it. Errors that answer
-      // errors never end.
-      if (packet.ok && packet.value.type === 'ACK' && !this.#strangerTold) {
-        this.#strangerTold = true;
-        const told = errorBytes('UnknownTransfer', 'this is the port of another transfer');
-        this.#socket.send(told, source.port, source.address, () => {});
-      }
-      return;
-    }
     if (!packet.ok) return;
     if (packet.value.type === 'ACK') this.#step({ kind: 'ack', block: packet.value.block });
     else if (packet.value.type === 'ERROR') this.#step({ kind: 'error', code: packet.value.code });
   }
 
   #step(event: Event): void {
-    if (this.#state && !this.#over) this.#obey(step(this.#state, event, this.#now()));
+    if (this.#state && !this.#over) this.#obey(step(this.#state, event, this.#wiring.now()));
   }
 
   #obey({ state, effects }: Step): void {
+    const first = state.heard && !this.#state?.heard;
     this.#state = state;
-    this.#place.heard ||= state.heard;
+    if (first) this.#wiring.onHeard();
     for (const effect of effects) this.#run(effect, state);
     if (effects.length > 0) this.#wait(state.deadlineMs);
   }
@@ -98,7 +90,7 @@ export class Transfer {
       this.#step({ kind: 'tick' });
       if (this.#state) this.#wait(this.#state.deadlineMs);
     };
-    this.#timer = setTimeout(tick, Math.max(1, deadlineMs - this.#now()));
+    this.#timer = setTimeout(tick, Math.max(1, deadlineMs - this.#wiring.now()));
   }
 
   #run(effect: Effect, state: State): void {
@@ -124,7 +116,7 @@ export class Transfer {
 
   async #fill(offset: number, sizeBytes: number): Promise<Ahead> {
     const length = Math.min(READ_AHEAD_BYTES, sizeBytes - offset);
-    const bytes = await this.#file.read(offset, length);
+    const bytes = await this.#wiring.file.read(offset, length);
     if (bytes.length !== length) throw new Error(`read ${bytes.length} of ${length} bytes at ${offset}`);
     this.#ahead = { offset, bytes };
     return this.#ahead;
@@ -149,17 +141,14 @@ export class Transfer {
   }
 
   #send(packet: Packet): void {
-    const { address, port } = this.#place.client;
-    if (!this.#over) this.#socket.send(encode(packet), port, address, () => {});
+    if (!this.#over) this.#wiring.send(encode(packet));
   }
 
   #end(outcome: Ending): void {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#file.close?.();
-    // A packet just handed over is still sent: dgram closes after the queue of this turn.
-    setImmediate(() => this.#socket.close());
+    this.#wiring.file.close?.();
     this.#ended.resolve(outcome);
   }
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fail, ok } from '../../src/kit/result.ts';
-import { MAX_TRANSFERS_PER_SOURCE, STARTS } from '../../src/tftp/limits.ts';
+import { MAX_TRANSFERS_PER_SOURCE, STARTS, UNHEARD } from '../../src/tftp/limits.ts';
 import { decode, encode, type Packet, type TftpOption } from '../../src/tftp/packet.ts';
 import { startTftp, type Tftp, type TftpEvent } from '../../src/tftp/server.ts';
 import { mutations } from '../builders/mutations.ts';
@@ -200,6 +200,20 @@ describe('a client that misbehaves', () => {
     });
   });
 
+  test('and asks for something else from the same port, as firmware does that saw the size, has both transfers', async () => {
+    await withClient(async (client) => {
+      client.ask('even.bin', [['tsize', '0']]);
+      const size = await client.next();
+      client.ask('even.bin');
+      const file = await client.next();
+      expect([size?.packet.type, file?.packet]).toMatchObject(['OACK', { type: 'DATA', block: 1 }]);
+      // Late, after the second request: it ends the first transfer, and no other.
+      client.send({ type: 'ERROR', code: 0, message: 'seen' }, size?.port);
+      client.send({ type: 'ACK', block: 1 }, file?.port);
+      expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 2 });
+    });
+  });
+
   test('and wants to write is refused', async () => {
     await withClient(async (client) => {
       client.send({ type: 'WRQ', name: 'undionly.kpxe', mode: 'octet', options: [] });
@@ -247,6 +261,29 @@ describe('a client that misbehaves', () => {
       expect(await flooded.value.selfTest('gone')).toMatchObject({
         error: { message: expect.stringContaining('nothing') },
       });
+    }).finally(() => flooded.value.close());
+  });
+
+  test('and may be forged gets so many packets in all, whatever it asks and however often', async () => {
+    const flooded = await startTftp({
+      ...{ address: '127.0.0.2', port: 0, log, now: () => 0 },
+      open: (name) =>
+        name === 'gone'
+          ? fail('NotFound', 'nothing')
+          : ok({ sizeBytes: 9_999, read: (_, length) => Buffer.alloc(length) }),
+    });
+    if (!flooded.ok) throw new Error(flooded.error.message);
+    await withClient(async (client) => {
+      for (let n = 0; n < 3 * UNHEARD.burst; n += 1) {
+        const name = n % 2 === 0 ? 'gone' : `file ${n}`;
+        const request = encode({ type: 'RRQ', name, mode: 'octet', options: [] });
+        client.socket.send(request, flooded.value.port, '127.0.0.2');
+        await new Promise(setImmediate);
+      }
+      let got = 0;
+      while (await client.next(1_000)) got += 1;
+      expect(got).toBe(UNHEARD.burst);
+      expect(await flooded.value.selfTest('undionly.kpxe')).toEqual(ok(undefined));
     }).finally(() => flooded.value.close());
   });
 
@@ -315,4 +352,21 @@ describe('life of the server', () => {
     expect(ended.some(({ outcome, name }) => outcome === 'Completed' && name === 'undionly.kpxe')).toBe(true);
     expect(events.some((event) => event.kind === 'refused' && event.name === '../../../etc/passwd')).toBe(true);
   });
+});
+
+describe('5,000 forged requests a second', () => {
+  test.each(['gone', 'silent'])(
+    'whose answers are %s keep no machine from its file',
+    async (answers) => {
+      const script = new URL('tftp-flood.ts', import.meta.url).pathname;
+      const args = ['--net', '--kill-child', process.execPath, script, '5000', answers];
+      const { stdout } = await run('unshare', args, { timeout: 110_000 });
+      const { sent, peace, flooded, before, during } = JSON.parse(stdout);
+      expect(sent).toBeGreaterThan(4_000);
+      expect([peace.failed, flooded.failed, during.failed]).toEqual([0, 0, 0]);
+      expect(during.asked).toBeGreaterThan(before.asked);
+      expect(during.rssMiB - before.rssMiB).toBeLessThan(256);
+    },
+    120_000,
+  );
 });

@@ -1,0 +1,74 @@
+/** The sockets of TFTP: the port of requests, and a few ports that all transfers share. */
+import { createSocket, type Socket } from 'node:dgram';
+import { errorCode } from '../kit/errors.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { Source } from '../net/source.ts';
+import { PORTS, SEND_BUFFER_BYTES } from './limits.ts';
+
+export type BindFault = Fault<'PortTaken' | 'BindFailed'>;
+
+const sent = (): void => {}; // what is lost is asked for again
+
+/** A transfer's identifier is the client's address and port and the server's port (RFC 1350 section 4): these need not differ from client to client. */
+export class Ports {
+  /** Where requests come in. */
+  readonly requests: Socket;
+  /** By the number that a place has. */
+  readonly transfers: readonly Socket[];
+
+  private constructor(requests: Socket, transfers: readonly Socket[]) {
+    this.requests = requests;
+    this.transfers = transfers;
+  }
+
+  /** `port`: that of requests. */
+  static async open(address: string, port: number): Promise<Result<Ports, BindFault>> {
+    const bound: Socket[] = [];
+    for (const wanted of [port, ...Array<number>(PORTS).fill(0)]) {
+      const socket = await bind(address, wanted);
+      if (!socket.ok) {
+        for (const other of bound) other.close();
+        return socket;
+      }
+      bound.push(socket.value);
+    }
+    const [requests, ...transfers] = bound;
+    for (const socket of transfers) socket.setSendBufferSize(SEND_BUFFER_BYTES); // the kernel gives what it may, without a word
+    return requests ? ok(new Ports(requests, transfers)) : fail('BindFailed', 'no socket');
+  }
+
+  get all(): readonly Socket[] {
+    return [this.requests, ...this.transfers];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
+  }
+}
+
+export const send = (socket: Socket, bytes: Uint8Array, { address, port }: Source): void =>
+  socket.send(bytes, port, address, sent);
+
+function bind(address: string, port: number): Promise<Result<Socket, BindFault>> {
+  // Addresses here are numbers: Node's own look-up of each costs a turn of the event loop a packet.
+  const socket = createSocket({ type: 'udp4', lookup: (host, _, found) => found(null, host, 4) });
+  return new Promise((resolve) => {
+    socket.once('error', (error) => {
+      socket.close();
+      resolve(bindFault(address, port, errorCode(error)));
+    });
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      resolve(ok(socket));
+    });
+  });
+}
+
+function bindFault(address: string, port: number, code: string): Result<never, BindFault> {
+  if (code === 'EADDRINUSE')
+    return fail(
+      'PortTaken',
+      `UDP port ${port} of ${address} is taken by another process of this node: stop the other TFTP service (ss -ulpn 'sport = :${port}' names it), or set boot.tftp.enabled of the Farm to false; it is tried again by itself`,
+    );
+  return fail('BindFailed', `UDP port ${port} of ${address} cannot be bound: ${code}`);
+}
