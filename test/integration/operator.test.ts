@@ -142,7 +142,14 @@ async function startPrimary(): Promise<void> {
     },
     DEADLINE_MS,
   );
-  const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
+  const secret = await until(
+    'the Secret of the replica',
+    async () => {
+      const found = await client.get<KubeObject & { data: Record<string, string> }>(of(kinds.Secret, 'farm-replica'));
+      return found.ok ? found.value : undefined;
+    },
+    DEADLINE_MS,
+  );
   const data = join(directory, 'redis');
   mkdirSync(data, { recursive: true });
   const secrets = join(directory, 'redis-secrets');
@@ -160,8 +167,10 @@ async function primary(): Promise<Redis> {
   if (primaryClient) return primaryClient;
   const service = await get<KubeObject & { spec: { clusterIP: string } }>(kinds.Service, 'farm-replica');
   const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
-  const password = Buffer.from(secret.data['projector'] ?? '', 'base64').toString();
-  primaryClient = new Redis({ host: service.spec.clusterIP, username: PROJECTOR_USER, password });
+  const [password = '', ca = ''] = ['projector', 'ca.crt'].map((key) =>
+    Buffer.from(secret.data[key] ?? '', 'base64').toString(),
+  );
+  primaryClient = new Redis({ host: service.spec.clusterIP, username: PROJECTOR_USER, password, tls: { ca } });
   return primaryClient;
 }
 
