@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image cluster cluster-down bench demo demo-down clean
+.PHONY: help setup test check image cluster cluster-down bench attack demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,6 +31,9 @@ cluster-down: ## ends it and removes every trace
 
 bench: setup ## every figure beside its peer, one JSON line each
 	@npm run --silent bench -- all
+
+attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
+	@node test/attack/attack.ts
 
 demo: $(if $(IMAGE),setup,image) ## a farm on a cluster of its own: machines boot, a server is killed, the database goes; left running
 	@node test/demo/demo.ts

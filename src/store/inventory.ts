@@ -21,7 +21,7 @@ export interface Inventory {
   readonly message: string;
 }
 
-/** Above any healthy disk, below the operator's patience. */
+/** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
 const IMAGE_FILE = /\.(raw|vhdx?|avhdx?|vmlinuz|initrd)$/;
 
@@ -30,14 +30,28 @@ const nothing = { freeBytes: 0, totalBytes: 0, files: [] };
 /** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
 const hung = new Set<string>();
 
-export async function lookInto(path: string): Promise<Inventory> {
+export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
-  const timer = setTimeout(() => {
-    hung.add(path);
-    resolve(unanswered(path));
-  }, LOOK_TIMEOUT_MS);
-  const looked = look(path).finally(() => {
+  let answers = 0;
+  let over = false;
+  let timer: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    const before = answers;
+    const judge = (): void => {
+      if (over) return;
+      if (answers > before) wait();
+      else {
+        hung.add(path);
+        resolve(unanswered(path));
+      }
+    };
+    // An answer may lie behind the timer that fires: a server that had no processor for so long has no store that hangs.
+    timer = setTimeout(() => setImmediate(judge), timeoutMs);
+  };
+  wait();
+  const looked = look(path, () => answers++).finally(() => {
+    over = true;
     clearTimeout(timer);
     hung.delete(path);
   });
@@ -51,13 +65,16 @@ const unanswered = (path: string): Inventory => ({
 });
 
 /** One call after the other: a folder that hangs holds one thread. */
-async function look(path: string): Promise<Inventory> {
+async function look(path: string, answered: () => void): Promise<Inventory> {
   try {
     const space = await statfs(path);
+    answered();
     const entries = await readdir(path, { withFileTypes: true });
+    answered();
     const files: FileFacts[] = [];
     for (const entry of entries) {
       const file = IMAGE_FILE.test(entry.name) && !entry.isDirectory() && (await facts(path, entry.name));
+      answered();
       if (file) files.push(file);
     }
     const writable = await access(path, constants.W_OK).then(

@@ -620,7 +620,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await served.client.attach(served.at, ticket);
       const told = (await session.list()).servers;
       expect(told).toHaveLength(20);
-      expect(servers).toEqual(expect.arrayContaining(told)); // which of them: farm/shortlist.test.ts
+      expect(servers).toEqual(expect.arrayContaining([...told])); // which of them: farm/shortlist.test.ts
     });
 
     test('roles: a stand-by becomes served by reading, not by a hedge; PING says it again', async () => {

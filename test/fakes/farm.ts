@@ -24,6 +24,7 @@ import { makeCertificate } from '../../src/reconcile/certificates.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import type { ServerConfig } from '../../src/roles/server/config.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { inNamespace } from '../e2e/machine/run.ts';
 import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { projectionOf } from './database.ts';
 import { type ReplicaServers, startReplica } from './replica.ts';
@@ -70,8 +71,8 @@ export class LoopbackFarm {
     this.#control = control;
   }
 
-  /** The database and the replica are empty until `project` and `replicate`. */
-  static async start(): Promise<LoopbackFarm> {
+  /** The database and the replica are empty until `project` and `replicate`. `names`: of the servers that may run. */
+  static async start(names: readonly string[] = ['node-a', 'node-b']): Promise<LoopbackFarm> {
     const postgres = await startPostgres();
     must(await migrate(postgres.uri));
     const replica = await startReplica();
@@ -83,7 +84,7 @@ export class LoopbackFarm {
     mkdirSync(farm.path('keys'));
     writeFileSync(farm.path('keys/current'), '1\n');
     for (const [id, key] of farm.ring.keys) writeFileSync(farm.path(`keys/key-${id}`), key);
-    for (const name of ['node-a', 'node-b']) {
+    for (const name of names) {
       mkdirSync(farm.path(name));
       const { cert, key } = await makeCertificate(authority, { names: [name], use: 'server' }, Date.now());
       const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
@@ -134,10 +135,10 @@ export class LoopbackFarm {
     };
   }
 
-  serve(config: ServerConfig | object): ServerProcess {
+  serve(config: ServerConfig | object, place: ServerPlace = LOOPBACK): ServerProcess {
     const path = join(mkdtempSync(this.path('config-')), 'server.json');
     writeFileSync(path, JSON.stringify(config));
-    const server = new ServerProcess(path, config as ServerConfig, this.#control);
+    const server = new ServerProcess(path, config as ServerConfig, this.#control, place);
     this.#servers.push(server);
     return server;
   }
@@ -170,21 +171,30 @@ export function anImage(folder: string, version: number, { sizeBytes = 1 << 20, 
   return { vdisk: 'lab', number: version, access: version === 0 ? 'Production' : 'Test', content };
 }
 
+/** Where a server runs, and its address there. In another namespace it reaches the database and its follower by UNIX sockets alone. */
+export interface ServerPlace {
+  readonly address: string;
+  readonly namespace?: string;
+}
+const LOOPBACK: ServerPlace = { address: ADDRESS };
+
 /** `bootfarm server` as a process that dies with the test. */
 export class ServerProcess {
   readonly config: ServerConfig;
+  readonly address: string;
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   readonly #control: ControlClient;
   #output = '';
 
-  constructor(path: string, config: ServerConfig, control: ControlClient) {
+  constructor(path: string, config: ServerConfig, control: ControlClient, { address, namespace }: ServerPlace) {
     this.config = config;
+    this.address = address;
     this.#control = control;
-    const args = ['--pdeathsig', 'KILL', process.execPath, MAIN, 'server', '--config', path];
-    this.child = spawn('setpriv', args, {
+    const [command, ...enter] = inNamespace(namespace);
+    this.child = spawn(command, [...enter, process.execPath, MAIN, 'server', '--config', path], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_ADDRESS: ADDRESS },
+      env: { ...process.env, NODE_ADDRESS: address },
     });
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on('data', (chunk: Buffer) => {
@@ -199,21 +209,23 @@ export class ServerProcess {
   }
 
   get stream() {
-    return { host: ADDRESS, port: this.config.ports.stream };
+    return { host: this.address, port: this.config.ports.stream };
   }
 
   telemetry(path: string): Promise<Response> {
-    return fetch(`http://${ADDRESS}:${this.config.ports.telemetry}${path}`, { signal: AbortSignal.timeout(5_000) });
+    return fetch(`http://${this.address}:${this.config.ports.telemetry}${path}`, {
+      signal: AbortSignal.timeout(5_000),
+    });
   }
 
   http(path: string): Promise<Response> {
-    return fetch(`http://${ADDRESS}:${this.config.ports.http}${path}`, { signal: AbortSignal.timeout(5_000) });
+    return fetch(`http://${this.address}:${this.config.ports.http}${path}`, { signal: AbortSignal.timeout(5_000) });
   }
 
   /** As the operator asks it. */
   async status(): Promise<ServerStatus> {
     const { name, ports } = this.config;
-    return must(await this.#control.status({ name, address: ADDRESS, port: ports.control }));
+    return must(await this.#control.status({ name, address: this.address, port: ports.control }));
   }
 
   /** The value of one line of /metrics, its labels as they are printed. */
@@ -228,11 +240,11 @@ export class ServerProcess {
     );
   }
 
-  async ready(): Promise<void> {
+  async ready(deadlineMs = 20_000): Promise<void> {
     await until(
       `${this.config.name} is ready`,
       async () => (await this.telemetry('/readyz')).status === 200,
-      20_000,
+      deadlineMs,
     ).catch((cause: unknown) => {
       throw new Error(this.#output, { cause });
     });

@@ -20,6 +20,8 @@ export interface PostgresServer {
   readonly port: number;
   /** Superuser, by password. */
   readonly uri: string;
+  /** The same, by the UNIX socket: from any network namespace. */
+  readonly socketUri: string;
   /** Another database of the same server, made empty, or as `template` is now: its connections are ended. */
   createDatabase(name: string, template?: string): Promise<string>;
   /** SIGKILL. */
@@ -185,6 +187,7 @@ async function runPostgres(folder: string, port: number): Promise<PostgresServer
   return {
     port,
     uri,
+    socketUri: `postgresql://postgres:secret@localhost/postgres?host=${folder}&port=${port}`,
     async createDatabase(name, template) {
       if (template !== undefined)
         await query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${template}'`);

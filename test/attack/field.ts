@@ -1,0 +1,98 @@
+/** What every attack has: where it stands, whom it attacks, packets from any address, and a pace. It runs in a namespace of its own, at nice 19. */
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import { openRawUdp, type RawUdp } from '../contract/raw-udp.ts';
+
+export type Ports = Readonly<Record<'stream' | 'http' | 'control' | 'telemetry' | 'dhcp' | 'pxe' | 'tftp', number>>;
+
+export interface FieldOptions {
+  readonly attacks: readonly string[];
+  readonly seconds: number;
+  readonly servers: readonly string[];
+  readonly ports: Ports;
+  /** Of the attacker's interface. */
+  readonly address: string;
+  /** More addresses of it, all of which answer. */
+  readonly addresses: readonly string[];
+  /** Devices of the farm that are the attacker's own: he may do all that a device may. */
+  readonly macs: readonly string[];
+}
+
+/** As fast as it can: batches with a look at what came between them. */
+export const LINE_RATE = Number.POSITIVE_INFINITY;
+const BATCH = 128;
+const TURN_MS = 5;
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export class Field {
+  readonly options: FieldOptions;
+  /** Packets or questions so far. */
+  sent = 0;
+  readonly #raw: RawUdp = openRawUdp();
+  readonly #endMs: number;
+  /** The device of this attack. */
+  readonly mac: string;
+
+  constructor(options: FieldOptions, number: number) {
+    this.options = options;
+    this.mac = pick(options.macs, number);
+    this.#endMs = performance.now() + options.seconds * 1_000;
+  }
+
+  get over(): boolean {
+    return performance.now() >= this.#endMs;
+  }
+
+  /** A server, one after the other. */
+  server(number = this.sent): string {
+    return pick(this.options.servers, number);
+  }
+
+  /** An address of the attacker's own. */
+  source(number = this.sent): string {
+    return pick(this.options.addresses, number);
+  }
+
+  /** From whoever; what the kernel does not take at this moment is not counted. */
+  raw(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
+    try {
+      this.#raw.send(from, to, bytes);
+      this.sent += 1;
+    } catch {
+      // no buffer left, or the neighbour is not there
+    }
+  }
+
+  /** `send` so many times a second until the phase is over; one that throws ends the attack, and is told. */
+  async pace(perSecond: number, send: () => unknown): Promise<void> {
+    if (perSecond === LINE_RATE) {
+      while (!this.over) {
+        for (let n = 0; n < BATCH; n++) send();
+        await turn();
+      }
+      return;
+    }
+    let due = 0;
+    for (let last = performance.now(); !this.over; ) {
+      await delay(TURN_MS);
+      const now = performance.now();
+      due = Math.min(due + ((now - last) * perSecond) / 1_000, perSecond); // no more than a second's worth in one go
+      last = now;
+      for (; due >= 1; due--) send();
+    }
+  }
+}
+
+export const pick = <T>(all: readonly T[], number: number): T => all[number % all.length] as T;
+
+/** One that a client would have. */
+export const anyPort = (): number => randomInt(1_024, 65_536);
+
+export const randomMac = (): string =>
+  `52:54:99:${[0, 0, 0].map(() => randomInt(256).toString(16).padStart(2, '0')).join(':')}`;
+
+export const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
