@@ -20,14 +20,18 @@ export interface ServerAccess {
 export interface ServerLogin extends DatabaseAccess {
   /** For the role that is made when the owner may make one. */
   readonly password: string;
+  readonly turn?: Turn;
   /** What a person made for servers: it gets the rights, and no role is made. */
   readonly given?: string;
 }
 
+/** Two roles take turns, so that a new password is valid beside the old one: PostgreSQL has one password a role. */
+export type Turn = '1' | '2';
+export const otherTurn = (turn: Turn): Turn => (turn === '1' ? '2' : '1');
+
 /** The cluster of databases has one name space of roles, so the database is in the name. */
-export const serverRole = (database: string): string => `${database.slice(0, 55)}_server`;
-/** The other one, so that a new password is valid beside the old one: PostgreSQL has one password a role. */
-export const otherServerRole = (database: string): string => `${serverRole(database)}2`;
+export const serverRole = (database: string, turn: Turn = '1'): string =>
+  `${database.slice(0, 55)}_server${turn === '1' ? '' : turn}`;
 /** In the comment of the role: one that is there without it is somebody else's and is left alone. */
 const markOf = (database: string): string => `bootfarm: servers of database ${database}`;
 
@@ -40,7 +44,13 @@ export function withUser(uri: string, user: string, password: string): string {
   return `${scheme}${login}@${place}${kept.length > 0 ? `?${kept.join('&')}` : ''}`;
 }
 
-export const databaseOf = (uri: string): string => decodeURIComponent(new URL(uri).pathname.slice(1));
+/** A uri that servers were told, for the role whose turn it is; the same uri where it names no role of ours. */
+export function withTurn(uri: string, turn: Turn, password: string): string {
+  const [, user = '', name = ''] = /^postgres(?:ql)?:\/\/([^:@/?]*)[^/]*\/([^?]*)/.exec(uri) ?? [];
+  const database = decodeURIComponent(name);
+  const isOurs = [serverRole(database, '1'), serverRole(database, '2')].includes(decodeURIComponent(user));
+  return isOurs ? withUser(uri, serverRole(database, turn), password) : uri;
+}
 
 /**
  * Gives servers a login with no more rights than they need, and tries it. Where the owner may not make a role and nobody gave one, or where
@@ -48,13 +58,13 @@ export const databaseOf = (uri: string): string => decodeURIComponent(new URL(ur
  */
 export async function ensureServerAccess(
   database: Database,
-  { uri, ca, password, given }: ServerLogin,
+  { uri, ca, password, turn, given }: ServerLogin,
 ): Answer<ServerAccess> {
   const found = await database.run(readOwner);
   if (!found.ok) return found;
   const owner = found.value;
   if (given !== undefined) return giveRights(database, owner, given, ca);
-  const role = serverRole(owner.database);
+  const role = serverRole(owner.database, turn);
   const known = await database.run((db) => readRole(db, role));
   if (!known.ok) return known;
   const asOwner = (why: string): ServerAccess => ({
@@ -72,12 +82,13 @@ export async function ensureServerAccess(
   const made = await database.run((db) => makeRole(db, role, owner, known.value ? undefined : password));
   if (!made.ok) return made;
   const own = withUser(uri, role, password);
-  const first = await logsIn(own, ca);
+  const login = { uri: own, ...trust(ca) };
+  const first = await logsIn(login);
   if (first.ok) return ok({ uri: own, ...publicExcess(made.value) });
   if (first.error.code !== 'AuthenticationFailed') return first;
   const renewed = await database.run((db) => setPassword(db, role, password));
   if (!renewed.ok) return renewed;
-  const second = await logsIn(own, ca);
+  const second = await logsIn(login);
   if (second.ok) return ok({ uri: own, ...publicExcess(made.value) });
   if (second.error.code !== 'AuthenticationFailed') return second;
   return ok(asOwner(`role ${role} does not get in (${second.error.message}): a pooler in between must know it`));
@@ -125,10 +136,14 @@ async function readOwner(db: Kysely<Tables>): Promise<Owner> {
   return owner;
 }
 
-async function readRole(db: Kysely<Tables>, role: string): Promise<{ readonly comment: string | null } | undefined> {
-  const { rows } = await sql<{
-    comment: string | null;
-  }>`select shobj_description(oid, 'pg_authid') as comment from pg_roles where rolname = ${role}`.execute(db);
+interface Role {
+  readonly comment: string | null;
+  readonly logsIn: boolean;
+}
+
+async function readRole(db: Kysely<Tables>, role: string): Promise<Role | undefined> {
+  const { rows } = await sql<Role>`select shobj_description(oid, 'pg_authid') as comment, rolcanlogin as "logsIn"
+    from pg_roles where rolname = ${role}`.execute(db);
   return rows[0];
 }
 
@@ -148,15 +163,50 @@ const makeRole = (
     return bringRights(trx, role, owner);
   });
 
+/** One whose turn was over may log in again. */
 const setPassword = (db: Kysely<Tables>, role: string, password: string) =>
-  sql`alter role ${sql.id(role)} password ${sql.lit(scramVerifier(password))}`.execute(db);
+  sql`alter role ${sql.id(role)} login password ${sql.lit(scramVerifier(password))}`.execute(db);
+
+/**
+ * The turn of this role is over: it does not log in any more, and who is still logged in as it may do nothing. It is kept, without rights, for its
+ * next turn: to drop it one must be a member of it.
+ */
+export const retireServerRole = (database: Database, turn: Turn): Answer<void> =>
+  database.run(async (db) => {
+    const owner = await readOwner(db);
+    const role = serverRole(owner.database, turn);
+    const known = await readRole(db, role);
+    if (known?.comment !== markOf(owner.database) || !known.logsIn) return;
+    await db.transaction().execute(async (trx) => {
+      await sql`alter role ${sql.id(role)} nologin password null`.execute(trx);
+      for (const { table, privileges } of await rightSteps(trx, role, owner, {}))
+        await sql`revoke ${sql.raw(privileges.join(', '))} on ${sql.id(owner.schema, table)} from ${sql.id(role)}`.execute(
+          trx,
+        );
+      await sql`revoke connect on database ${sql.id(owner.database)} from ${sql.id(role)}`.execute(trx);
+    });
+  });
+
+/** The owner's own password, changed from the one of `from` to the one of `to`: again after a crash in between, it is found changed. */
+export async function changeOwnerPassword(from: DatabaseAccess, to: DatabaseAccess, password: string): Answer<void> {
+  const changed = await logsIn(to);
+  if (changed.ok || changed.error.code !== 'AuthenticationFailed') return changed;
+  return once(from, async (db) => {
+    await sql`alter role current_user password ${sql.lit(scramVerifier(password))}`.execute(db);
+  });
+}
 
 interface PublicRights {
   /** Everybody who logs in may make tables and functions beside ours. */
   readonly mayCreate: boolean;
 }
 
-async function bringRights(db: Kysely<Tables>, role: string, { database, schema }: Owner): Promise<PublicRights> {
+async function rightSteps(
+  db: Kysely<Tables>,
+  role: string,
+  { schema }: Owner,
+  want?: Parameters<typeof grantSteps>[2],
+): Promise<ReturnType<typeof grantSteps>> {
   const { rows: tables } = await sql<{
     name: string;
     held: readonly string[];
@@ -168,7 +218,12 @@ async function bringRights(db: Kysely<Tables>, role: string, { database, schema 
   );
   const held: Grants = new Map(tables.map((table) => [table.name, new Set(table.held)]));
   const names = tables.map(({ name }) => name);
-  for (const { is, table, privileges } of grantSteps(names, held)) {
+  return grantSteps(names, held, want);
+}
+
+async function bringRights(db: Kysely<Tables>, role: string, owner: Owner): Promise<PublicRights> {
+  const { database, schema } = owner;
+  for (const { is, table, privileges } of await rightSteps(db, role, owner)) {
     const [what, which] = [sql.raw(privileges.join(', ')), sql.id(schema, table)];
     await (is === 'grant'
       ? sql`grant ${what} on ${which} to ${sql.id(role)}`
@@ -201,13 +256,17 @@ const publicExcess = ({ mayCreate }: PublicRights): Pick<ServerAccess, 'excess'>
 
 const trust = (ca: string | undefined) => (ca === undefined ? {} : { ca });
 
-async function logsIn(uri: string, ca: string | undefined): Answer<void> {
-  const login = connect({ uri, ...trust(ca), maxConnections: 1, applicationName: 'bootfarm operator, as a server' });
+/** On a connection of its own. */
+async function once(access: DatabaseAccess, work: (db: Kysely<Tables>) => Promise<void>): Answer<void> {
+  const login = connect({ ...access, maxConnections: 1, applicationName: 'bootfarm operator, as a server' });
   if (!login.ok) return fail('Refused', login.error.message);
-  const answer = await login.value.run(async (db) => void (await sql`select 1`.execute(db)));
+  const answer = await login.value.run(work);
   await login.value.close();
   return answer;
 }
+
+export const logsIn = (access: DatabaseAccess): Answer<void> =>
+  once(access, async (db) => void (await sql`select 1`.execute(db)));
 
 const ROUNDS = 4_096;
 

@@ -1,4 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:tls';
 import { beforeAll, expect, test } from '@jest/globals';
 import { isDue, type KeyPair, makeAuthority, makeCertificate, type Subject } from './certificates.ts';
 
@@ -51,3 +54,22 @@ test.each<{ what: string; subject: Subject }>([
 ])('wanted for $what, it is due', ({ subject }) => {
   expect(isDue(certificate.cert, authority.cert, subject, NOW)).toBe(true);
 });
+
+/** As Redis, PostgreSQL's clients and Node verify: OpenSSL takes the first of a bundle that has the issuer's name. */
+test.each([[true], [false]])(
+  'of two authorities of one farm each is believed, the one that signed first: %s',
+  async (isFirst) => {
+    const signer = await makeAuthority('lab', Date.now());
+    const other = await makeAuthority('lab', Date.now());
+    const { cert, key } = await makeCertificate(signer, NODE, Date.now());
+    const server = createServer({ cert, key }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const ca = (isFirst ? [signer, other] : [other, signer]).map((authority) => authority.cert).join('');
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({ port, host: '127.0.0.1', servername: 'node-a', ca });
+    await once(socket, 'secureConnect');
+    expect(socket.authorized).toBe(true);
+    socket.destroy();
+    server.close();
+  },
+);

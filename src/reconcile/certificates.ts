@@ -1,6 +1,6 @@
 /** The farm's control authority and the certificates it gives: for servers and for the operator, mutual TLS between them. */
 import 'reflect-metadata';
-import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
+import { X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -43,10 +43,12 @@ const span = (now: number, days: number) => ({
   notAfter: new Date(now + days * DAY_MS),
 });
 
+/** Two of one farm are believed at once while they change: who verifies finds the one that signed by its name alone, so no two have the same. */
 export async function makeAuthority(name: string, now: number): Promise<KeyPair> {
   const keys = await generateKeys();
+  const serial = randomBytes(8).toString('hex');
   const cert = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=bootfarm ${name}`,
+    name: `CN=bootfarm ${name}, 2.5.4.5=${serial}`,
     ...span(now, AUTHORITY_DAYS),
     keys,
     signingAlgorithm: ALGORITHM,

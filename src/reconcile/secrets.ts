@@ -58,6 +58,9 @@ export async function ensureSecret(
 /** Undefined: this key goes. */
 export type SecretChange = Readonly<Record<string, Buffer | undefined>>;
 
+export const changed = (held: SecretData, change: SecretChange): SecretData =>
+  Object.fromEntries(Object.entries({ ...held, ...change }).filter(isThere));
+
 /**
  * Brought to what `want` makes of what it holds; keys that `want` does not name stay. Nothing is written when nothing differs. Who wrote it
  * meanwhile is not overwritten: the answer is a `Conflict`, and the next look starts from what is there then.
@@ -75,17 +78,17 @@ export async function keepSecret(
   if (!found.ok && found.error.code !== 'NotFound') return found;
   const held = found.ok ? decodeData(found.value) : {};
   const change = Object.entries(await want(held)).filter(([key, bytes]) => !isSame(held[key], bytes));
-  const kept = Object.entries({ ...held, ...Object.fromEntries(change) }).filter(isThere);
   if (change.length === 0) return ok(held);
+  const kept = changed(held, Object.fromEntries(change));
   const data = Object.fromEntries(change.map(([key, bytes]) => [key, bytes?.toString('base64') ?? null]));
   const written = found.ok
     ? await client.patch(target, { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data }, options)
     : await client.create<KubeObject>(
         target,
-        { metadata: { labels }, type: 'Opaque', data: encodeData(Object.fromEntries(kept)) },
+        { metadata: { labels }, type: 'Opaque', data: encodeData(kept) },
         options,
       );
-  return written.ok ? ok(Object.fromEntries(kept)) : written;
+  return written.ok ? ok(kept) : written;
 }
 
 const isSame = (a: Buffer | undefined, b: Buffer | undefined): boolean => (a && b ? a.equals(b) : a === b);

@@ -268,6 +268,13 @@ const spec = object(
   ),
 );
 
+const turn = (what: string, annotation: string) =>
+  object(`${what} bootfarm keys rotate changes them.`, {
+    state: oneOf('Settled or Distributing (new ones are on their way, or old ones end).', ['Settled', 'Distributing']),
+    request: optional(text(`The annotation bootfarm.io/${annotation} that was taken up last.`, 253)),
+    message: optional(message('What it waits for.')),
+  });
+
 const status = object('What is.', {
   ...statusHead,
   database: optional(
@@ -310,6 +317,8 @@ const status = object('What is.', {
       current: count('Number of the key that seals.'),
       request: optional(text('The annotation bootfarm.io/rotate-keys that was taken up last.', 253)),
       message: optional(message('What it waits for.')),
+      passwords: optional(turn('Passwords of the farm database and of the replica;', 'rotate-passwords')),
+      ca: optional(turn('The authority of the farm and the certificates that it signs;', 'rotate-ca')),
     }),
   ),
   sites: optional(

@@ -3,6 +3,7 @@ import { FakeKube } from '../../test/fakes/kube.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
+import { ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../reconcile/farm/turn.ts';
 import { keysCommand } from './keys.ts';
 
 const DONE = { state: 'Overlapping', current: 2, request: 'r1', message: 'the old one opens' };
@@ -16,7 +17,7 @@ async function run(kube: FakeKube, ...args: string[]) {
     },
     err: (text: string) => {
       said.err += text;
-      if (text.includes('on its way')) void kube.client.patch(target, { status: { keys: DONE } });
+      if (text.includes('on the way')) void kube.client.patch(target, { status: { keys: DONE } });
     },
     fail: () => {
       said.failed = true;
@@ -41,7 +42,7 @@ test('one that is on its way is joined, not asked for again', async () => {
   const kube = await aFarm('r1', { state: 'Distributing', current: 1, request: 'r1', message: 'waiting for node-b' });
   const said = await run(kube, '--farm', 'lab/main', '--timeout', '0');
   expect(asked(kube)).toBe('r1');
-  expect(said.out).toContain('on its way already, asked for by r1\nwaiting for node-b\n');
+  expect(said.out).toContain('on the way already, asked for by r1\nwaiting for node-b\n');
   expect(said).toMatchObject({ failed: true, err: expect.stringContaining('it goes on') });
 });
 
@@ -49,7 +50,7 @@ test('after one that is done, a new one is asked for, in the only farm there is'
   const kube = await aFarm('r1', { state: 'Overlapping', current: 2, request: 'r1' });
   const said = await run(kube, '--timeout', '0');
   expect(asked(kube)).toMatch(/^\d{4}-\d\d-\d\dT/);
-  expect(said).toMatchObject({ failed: true, out: expect.stringContaining('a new key was asked for') });
+  expect(said).toMatchObject({ failed: true, out: expect.stringContaining('a new key: asked for by') });
 });
 
 test('what the operator has done is told, and as JSON alone on standard output', async () => {
@@ -57,6 +58,22 @@ test('what the operator has done is told, and as JSON alone on standard output',
   const said = await run(kube, '--farm', 'lab/main', '--timeout', '20', '-o', 'json');
   expect(said).toMatchObject({ failed: false, err: expect.stringContaining('key 2 seals now. the old one opens') });
   expect(JSON.parse(said.out)).toEqual(DONE);
+});
+
+test.each([
+  { flag: '--passwords', annotation: ROTATE_PASSWORDS_ANNOTATION, field: 'passwords', says: 'new passwords' },
+  { flag: '--ca', annotation: ROTATE_CA_ANNOTATION, field: 'ca', says: 'a new authority' },
+])('$flag asks by $annotation, and --now waits for nobody', async ({ flag, annotation, field, says }) => {
+  const kube = await aFarm();
+  const request = () => kube.objects.get('Farm lab/main')?.metadata.annotations?.[annotation] ?? '';
+  expect((await run(kube, flag, '--timeout', '0')).out).toContain(`${says}: asked for by ${request()}\n`);
+  expect([request(), asked(kube)]).toEqual([expect.stringMatching(/Z$/), undefined]);
+  await run(kube, flag, '--now', '--timeout', '0'); // what is under way is not joined: it waits
+  expect(request()).toMatch(/Z\/now$/);
+  await kube.client.patch(target, {
+    status: { keys: { state: 'Settled', current: 1, [field]: { state: 'Distributing' } } },
+  });
+  expect((await run(kube, flag, '--now', '--timeout', '0')).out).toContain('on the way already');
 });
 
 test.each([

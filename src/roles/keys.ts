@@ -1,4 +1,4 @@
-/** `bootfarm keys rotate`: asks the operator for a new key of a farm, by an annotation that GitOps may write as well, and tells how it goes. */
+/** `bootfarm keys rotate`: asks the operator for new keys, passwords or certificates, by an annotation that GitOps may write as well, and tells how it goes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Command, Option } from 'commander';
@@ -6,17 +6,51 @@ import { type Client, createClient } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
 import { all, at, type KubeObject } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
+import { isHurried, NOW, ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../reconcile/farm/turn.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Flags {
   readonly farm?: string;
+  readonly passwords?: true;
+  readonly ca?: true;
+  readonly now?: true;
   readonly output: 'text' | 'json';
   readonly timeout: string;
 }
 
 const POLL_MS = 1_000;
+
+type KeysStatus = NonNullable<NonNullable<Farm['status']>['keys']>;
+type Status = Pick<KeysStatus, 'state' | 'request' | 'message'>;
+
+interface What {
+  readonly annotation: string;
+  /** Says what was asked for. */
+  readonly name: string;
+  of(keys: KeysStatus): Status | undefined;
+  done(keys: KeysStatus): string;
+}
+
+const KEYS: What = {
+  annotation: ROTATE_KEYS_ANNOTATION,
+  name: 'a new key',
+  of: (keys) => keys,
+  done: ({ current, message = '' }) => `key ${current} seals now. ${message}`.trim(),
+};
+const PASSWORDS: What = {
+  annotation: ROTATE_PASSWORDS_ANNOTATION,
+  name: 'new passwords',
+  of: ({ passwords }) => passwords,
+  done: () => 'all use the new passwords; the old ones let nobody in',
+};
+const AUTHORITY: What = {
+  annotation: ROTATE_CA_ANNOTATION,
+  name: 'a new authority',
+  of: ({ ca }) => ca,
+  done: () => 'all show certificates of the new authority; the old one is believed by nobody',
+};
 
 /** Ends the command with a message; not a bug. */
 class Refusal extends Error {}
@@ -29,8 +63,15 @@ export function keysCommand(terminal: Terminal = terminalOfProcess, connect = cl
   command
     .command('rotate')
     .description('give a farm a new key, while its machines stream; while one is on its way, that one is waited for')
+    .addOption(
+      new Option('--passwords', 'of the farm database and the replica new passwords, instead of the key').conflicts(
+        'ca',
+      ),
+    )
+    .option('--ca', 'a new authority, and certificates of it, instead of the key')
+    .option('--now', 'what leaked: the old one ends within seconds, and nobody is waited for')
     .option('--farm <namespace/name>', 'which farm; may be left out where there is one')
-    .option('--timeout <seconds>', 'how long to wait until every server has it', '600')
+    .option('--timeout <seconds>', 'how long to wait until it is done', '600')
     .addOption(new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text'))
     .addHelpText(
       'after',
@@ -38,8 +79,15 @@ export function keysCommand(terminal: Terminal = terminalOfProcess, connect = cl
 Run it in the operator's pod, or where your kubeconfig may patch Farms:
   kubectl exec -n bootfarm deploy/bootfarm -- bootfarm keys rotate --farm lab/main
 
-The same by hand or by GitOps: annotate the Farm with ${ROTATE_KEYS_ANNOTATION}, any new text; status.keys says how it goes.
-The old key opens what it sealed for seven days and an hour, then it goes.`,
+The same by hand or by GitOps: annotate the Farm with any new text; status.keys says how it goes.
+  ${ROTATE_KEYS_ANNOTATION}       the old key opens what it sealed for seven days and an hour, then it goes
+  ${ROTATE_PASSWORDS_ANNOTATION}  servers take them up one after the other, as a new setting; those of a database or a login
+                               that a Secret of yours names are yours to change: servers take up what you write there
+  ${ROTATE_CA_ANNOTATION}         servers are started again three times, one after the other; the old authority is believed until
+                               nobody shows a certificate of it
+A text that ends with ${NOW}, which is --now, waits for nobody and ends what is under way, too. Machines that stream go on; until a server has
+the new one it does without: key, no boot or ticket of the old one is taken; password, it does without the database and the replica's primary,
+and keeps what it has; authority, the operator cannot ask it, and it does without both.`,
     )
     .action(async (flags: Flags) => {
       const client = connect();
@@ -62,35 +110,38 @@ function clientOfProcess(): Client {
   return createClient(config);
 }
 
-async function rotate(client: Client, { farm: named, output, timeout }: Flags, terminal: Terminal): Promise<void> {
+async function rotate(client: Client, flags: Flags, terminal: Terminal): Promise<void> {
+  const { farm: named, output, timeout } = flags;
+  const what = flags.passwords ? PASSWORDS : flags.ca ? AUTHORITY : KEYS;
   const say = (text: string): void => (output === 'json' ? terminal.err : terminal.out)(`${text}\n`);
   const seconds = Number(timeout);
   if (!(seconds >= 0)) throw new Refusal(`--timeout ${timeout} is no number of seconds`);
   const target = at(kinds.Farm, ...(await farmOf(client, named)));
   const before = await readFarm(client, target);
-  const under = before.metadata.annotations?.[ROTATE_KEYS_ANNOTATION];
-  const isUnderWay =
-    before.status?.keys?.state === 'Distributing' || (under ?? '') !== (before.status?.keys?.request ?? '');
-  const request = isUnderWay && under ? under : new Date().toISOString();
+  const under = before.metadata.annotations?.[what.annotation];
+  const known = before.status?.keys && what.of(before.status.keys);
+  const isUnderWay = known?.state === 'Distributing' || (under ?? '') !== (known?.request ?? '');
+  const isJoined = isUnderWay && (!flags.now || isHurried(under));
+  const request = isJoined && under ? under : `${new Date().toISOString()}${flags.now ? NOW : ''}`;
   if (request !== under) {
-    const asked = await client.patch(target, { metadata: { annotations: { [ROTATE_KEYS_ANNOTATION]: request } } });
+    const asked = await client.patch(target, { metadata: { annotations: { [what.annotation]: request } } });
     if (!asked.ok) throw new Refusal(asked.error.message);
   }
   say(
     request === under
-      ? `a new key is on its way already, asked for by ${request}`
-      : `a new key was asked for: ${request}`,
+      ? `${what.name}: on the way already, asked for by ${request}`
+      : `${what.name}: asked for by ${request}`,
   );
   const end = performance.now() + seconds * 1_000;
   for (let said = ''; ; ) {
     const { keys } = (await readFarm(client, target)).status ?? {};
-    const isDone = keys?.request === request && keys.state !== 'Distributing';
-    const text = isDone
-      ? `key ${keys.current} seals now. ${keys.message ?? ''}`.trim()
-      : (keys?.message ?? 'waiting for the operator');
+    const found = keys && what.of(keys);
+    const done = keys && found?.request === request && found.state !== 'Distributing' ? what.done(keys) : undefined;
+    const text = done ?? found?.message ?? 'waiting for the operator';
     if (text !== said) say(text);
     said = text;
-    if (isDone) return output === 'json' ? terminal.out(`${JSON.stringify(keys, undefined, 2)}\n`) : undefined;
+    if (done !== undefined)
+      return output === 'json' ? terminal.out(`${JSON.stringify(found, undefined, 2)}\n`) : undefined;
     if (performance.now() > end)
       throw new Refusal(
         `not done after ${seconds} s; it goes on: see status.keys of the Farm, or give this command again`,

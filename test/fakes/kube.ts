@@ -9,6 +9,8 @@ export class FakeKube {
   readonly objects = new Map<string, KubeObject>();
   /** `create Secret lab-keys`, in order. */
   readonly writes: string[] = [];
+  /** Of every Service. */
+  clusterIP = '10.96.0.10';
   #version = 0;
 
   readonly client = {
@@ -43,7 +45,7 @@ export class FakeKube {
       namespace,
       resourceVersion: `${++this.#version}`,
     };
-    const spec = kind === 'Service' ? { ...(body['spec'] as Json), clusterIP: '10.96.0.10' } : body['spec'];
+    const spec = kind === 'Service' ? { ...(body['spec'] as Json), clusterIP: this.clusterIP } : body['spec'];
     const object = { ...body, kind, ...(spec === undefined ? {} : { spec }), metadata } as unknown as KubeObject;
     this.objects.set(keyOf(target), object);
     return structuredClone(object);

@@ -3,6 +3,7 @@
  * says nothing when there is nothing to say. `operator-nodes.ts` stands for the cluster's controllers and nodes.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,12 +16,14 @@ import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { addDevices } from '../../src/database/devices.ts';
 import { snapshot } from '../../src/database/project.ts';
+import { serverRole, withUser } from '../../src/database/roles.ts';
 import { registerServer } from '../../src/database/servers.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
-import { PROJECTOR_USER } from '../../src/replica/config.ts';
+import { FOLLOWER_USER, PROJECTOR_USER } from '../../src/replica/config.ts';
 import { kindKey } from '../../src/replica/layout.ts';
+import { openOnce } from '../../src/replica/link.ts';
 import type { Farm, StreamingServer } from '../../src/resources/kinds.ts';
 import { aDevice } from '../builders/farm.ts';
 import { binary } from '../cluster/cluster.ts';
@@ -142,7 +145,14 @@ async function startPrimary(): Promise<void> {
     },
     DEADLINE_MS,
   );
-  const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
+  const secret = await until(
+    'the Secret of the replica',
+    async () => {
+      const found = await client.get<KubeObject & { data: Record<string, string> }>(of(kinds.Secret, 'farm-replica'));
+      return found.ok ? found.value : undefined;
+    },
+    DEADLINE_MS,
+  );
   const data = join(directory, 'redis');
   mkdirSync(data, { recursive: true });
   const secrets = join(directory, 'redis-secrets');
@@ -160,8 +170,10 @@ async function primary(): Promise<Redis> {
   if (primaryClient) return primaryClient;
   const service = await get<KubeObject & { spec: { clusterIP: string } }>(kinds.Service, 'farm-replica');
   const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');
-  const password = Buffer.from(secret.data['projector'] ?? '', 'base64').toString();
-  primaryClient = new Redis({ host: service.spec.clusterIP, username: PROJECTOR_USER, password });
+  const [password = '', ca = ''] = ['projector', 'ca.crt'].map((key) =>
+    Buffer.from(secret.data[key] ?? '', 'base64').toString(),
+  );
+  primaryClient = new Redis({ host: service.spec.clusterIP, username: PROJECTOR_USER, password, tls: { ca } });
   return primaryClient;
 }
 
@@ -387,7 +399,7 @@ test(
 );
 
 /** `bootfarm keys rotate`, as in the operator's pod. */
-function rotateKeys(timeout: number): Promise<{ code: number | null; out: string; err: string }> {
+function rotateKeys(timeout: number, ...more: string[]): Promise<{ code: number | null; out: string; err: string }> {
   const args = [
     'src/main.ts',
     'keys',
@@ -398,6 +410,7 @@ function rotateKeys(timeout: number): Promise<{ code: number | null; out: string
     `${timeout}`,
     '-o',
     'json',
+    ...more,
   ];
   const child = spawn(process.execPath, args, { env: { ...process.env, KUBECONFIG: api.kubeconfig } });
   const said = { out: '', err: '' };
@@ -427,12 +440,166 @@ test(
     operator = startOperator();
     nodes.says = { ...nodes.says, keys: [1, 2] };
     const done = await rotateKeys(60); // joins the one that is under way
-    expect([done.code, done.err]).toEqual([0, expect.stringContaining('on its way already')]);
+    expect([done.code, done.err]).toEqual([0, expect.stringContaining('on the way already')]);
     expect(JSON.parse(done.out)).toMatchObject({ state: 'Overlapping', current: 2 });
     expect((await keys()).sort()).toEqual(['2', 'key-1', 'key-2', 'retired-1']);
     await ready(kinds.Farm, 'farm');
   },
   3 * DEADLINE_MS,
+);
+
+const textsOf = async (secret: string): Promise<Record<string, string>> => {
+  const { data } = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, secret);
+  return Object.fromEntries(
+    Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString().trim()]),
+  );
+};
+const MOUNTED = ['redis.conf', 'users.acl', 'tls.crt', 'ca.crt'];
+
+/** As the kubelet and `onChange` do: Redis is started again with what its Secret holds. Gives the way to stop, which waits for the last state. */
+function keepPrimary(): () => Promise<void> {
+  let mounted = '';
+  let isLast = false;
+  const look = async (): Promise<boolean> => {
+    const held = await textsOf('farm-replica');
+    const now = JSON.stringify(MOUNTED.map((key) => held[key]));
+    if (now === mounted) return true;
+    await end(redis, 'SIGTERM');
+    await startPrimary();
+    mounted = now;
+    return false;
+  };
+  const loop = (async () => {
+    while (!((await look()) && isLast)) await delay(300);
+  })();
+  return () => {
+    isLast = true;
+    return loop;
+  };
+}
+
+/** What a server was told lets it in, at the database and at the primary, whenever it looks; the reasons why not, one a refusal. */
+function watchServers(): () => Promise<readonly string[]> {
+  const refused: string[] = [];
+  let isLast = false;
+  const look = async (): Promise<void> => {
+    const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE)));
+    for (const { metadata } of secrets.filter(({ metadata }) => metadata.name.startsWith('bootfarm-server-'))) {
+      const told = await textsOf(metadata.name);
+      const own = value(connect({ uri: told['database-uri'] ?? '', maxConnections: 1 }));
+      const asked = await own.run((db) => sql`select 1`.execute(db));
+      await own.close();
+      if (!asked.ok) refused.push(`${metadata.name}: ${asked.error.message}`);
+      const [, host, port] = /^replicaof (\S+) (\d+)$/m.exec(told['redis.conf'] ?? '') ?? [];
+      const [, password] = /^masterauth "(.*)"$/m.exec(told['redis.conf'] ?? '') ?? [];
+      const url = `redis://${FOLLOWER_USER}:${password}@${host}:${port}`;
+      const opened = await openOnce({ url, ca: told['ca.crt'] ?? '' });
+      if (opened.ok) opened.value.disconnect();
+      // While it starts again it does not answer, which says nothing.
+      else if (opened.error.code === 'AuthenticationFailed' || /certificate|signed/i.test(opened.error.message))
+        refused.push(`${metadata.name}: ${opened.error.message}`);
+    }
+  };
+  const loop = (async () => {
+    while (!isLast) {
+      await look();
+      await delay(200);
+    }
+  })();
+  return async () => {
+    isLast = true;
+    await loop;
+    return refused;
+  };
+}
+
+test(
+  'new passwords: servers are let in all the time, by whichever operator leads, and the old ones let nobody in at the end',
+  async () => {
+    const [before, database] = [await textsOf('farm-replica'), await textsOf('farm-database')];
+    const seen = nodes.happened.length;
+    const refusals = watchServers();
+    const early = await rotateKeys(8, '--passwords');
+    expect([early.code, early.err]).toEqual([1, expect.stringContaining('waiting for the replica')]);
+    await end(operator, 'SIGKILL');
+    operator = startOperator();
+    const stop = keepPrimary();
+    const done = await rotateKeys(120, '--passwords');
+    expect([done.code, done.err]).toEqual([0, expect.stringContaining('the old ones let nobody in')]);
+    expect(JSON.parse(done.out)).toMatchObject({ state: 'Settled' });
+    await stop();
+    expect(await refusals()).toEqual([]);
+    const [first, second] = nodes.running;
+    expect(nodes.happened.slice(seen)).toEqual([`down ${first}`, `up ${first}`, `down ${second}`, `up ${second}`]);
+
+    const after = await textsOf('farm-replica');
+    const [, host, port] =
+      /^replicaof (\S+) (\d+)$/m.exec((await textsOf(await aServerSecret()))['redis.conf'] ?? '') ?? [];
+    const tried = async (password = ''): Promise<string> => {
+      const access = { url: `redis://${PROJECTOR_USER}:${password}@${host}:${port}`, ca: after['ca.crt'] ?? '' };
+      return until('the primary answers', async () => {
+        const opened = await openOnce(access);
+        if (opened.ok) opened.value.disconnect();
+        return opened.ok ? 'in' : opened.error.code === 'Unreachable' ? undefined : opened.error.code;
+      });
+    };
+    expect([await tried(before['projector']), await tried(after['projector'])]).toEqual(['AuthenticationFailed', 'in']);
+    const now = await textsOf('farm-database');
+    expect([database['role'], now['role'], now['role-former']]).toEqual(['1', '2', undefined]);
+    const old = withUser(postgres.uri, serverRole('postgres'), database['server'] ?? '');
+    await until('the old role is over', async () => {
+      const login = value(connect({ uri: old, maxConnections: 1 }));
+      const answer = await login.run((db) => sql`select 1`.execute(db));
+      await login.close();
+      return !answer.ok && answer.error.code === 'AuthenticationFailed';
+    });
+    await ready(kinds.Farm, 'farm');
+  },
+  4 * DEADLINE_MS,
+);
+
+const aServerSecret = async (): Promise<string> => {
+  const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE)));
+  return secrets.map(({ metadata }) => metadata.name).find((name) => name.startsWith('bootfarm-server-')) ?? '';
+};
+
+test(
+  'a new authority: whoever answers is believed all the time, and at the end nothing of the old one is left',
+  async () => {
+    const { 'tls.crt': old = '' } = await textsOf('farm-ca');
+    const refusals = watchServers();
+    const stop = keepPrimary();
+    const away: string[] = [];
+    const done = rotateKeys(180, '--ca');
+    const ended = done.then(() => true);
+    while (!(await Promise.race([ended, delay(300, false)]))) {
+      const servers = (await pool()).status?.servers ?? [];
+      away.push(
+        ...servers.flatMap(({ message }) => (/certificate|signed/i.test(message ?? '') ? [message ?? ''] : [])),
+      );
+    }
+    const { code, err } = await done;
+    expect([code, err]).toEqual([0, expect.stringContaining('the old one is believed by nobody')]);
+    await stop();
+    expect([await refusals(), away]).toEqual([[], []]);
+    await until(
+      'no Secret holds the old one',
+      async () => {
+        const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE)));
+        const texts = await Promise.all(secrets.map(({ metadata }) => textsOf(metadata.name)));
+        return texts.every((held) => Object.values(held).every((text) => !text.includes(old)));
+      },
+      DEADLINE_MS,
+    );
+    const authority = new X509Certificate((await textsOf('farm-ca'))['tls.crt'] ?? '');
+    for (const name of ['farm-replica', 'farm-operator-tls', await aServerSecret()]) {
+      const given = new X509Certificate((await textsOf(name))['tls.crt'] ?? '');
+      expect([name, given.verify(authority.publicKey)]).toEqual([name, true]);
+    }
+    await ready(kinds.Farm, 'farm');
+    await ready(kinds.StreamingServer, 'main');
+  },
+  5 * DEADLINE_MS,
 );
 
 test(

@@ -10,7 +10,15 @@ import { databaseData } from '../../src/database/data.ts';
 import { enrolDevice } from '../../src/database/devices.ts';
 import { SERVER_GRANTS } from '../../src/database/grants.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { ensureServerAccess, otherServerRole, scramVerifier, withUser } from '../../src/database/roles.ts';
+import {
+  changeOwnerPassword,
+  ensureServerAccess,
+  retireServerRole,
+  scramVerifier,
+  serverRole,
+  withTurn,
+  withUser,
+} from '../../src/database/roles.ts';
 import {
   endSessionsExcept,
   recordCopies,
@@ -207,6 +215,25 @@ describe('the way to a login', () => {
     expect(await refusal(server, 'select 1')).toBe('allowed');
   });
 
+  test('two roles take turns: both let in, then one alone, and who is logged in as the other may do nothing', async () => {
+    const login = { uri: owner, password: 'of the second turn', turn: '2' } as const;
+    const second = value(await ensureServerAccess(asOwner, login)).uri;
+    expect(second).toBe(withUser(owner, 'lab_server2', login.password));
+    for (const uri of [server, second]) expect(await refusal(uri, 'select * from device')).toBe('allowed');
+    const connected = new Client({ connectionString: server });
+    await connected.connect();
+    for (let time = 0; time < 2; time++) value(await retireServerRole(asOwner, '1'));
+    expect(await refusal(server, 'select 1')).toMatch(/^28/);
+    await expect(connected.query('select * from device')).rejects.toThrow('permission denied');
+    await connected.end();
+    expect(await refusal(second, 'select * from device')).toBe('allowed');
+
+    expect(value(await again())).toEqual({ uri: server });
+    value(await retireServerRole(asOwner, '2'));
+    expect(await refusal(server, 'select * from device')).toBe('allowed');
+    expect(await refusal(second, 'select 1')).toMatch(/^28/);
+  });
+
   test('an owner that may make no role: servers log in as the owner, and it is said', async () => {
     const poor = await anOwner('poor', '');
     value(await migrate(poor));
@@ -265,8 +292,18 @@ test.each([
   expect(withUser(uri, 's', 'p/')).toBe(expected);
 });
 
+test.each([
+  { uri: 'postgresql://lab_server:p@h1:1,h2:2/lab?a=b', told: 'postgresql://lab_server2:q@h1:1,h2:2/lab?a=b' },
+  { uri: 'postgresql://lab_server2:p@h/lab', told: 'postgresql://lab_server2:q@h/lab' },
+  { uri: 'postgresql://lab:p@h/lab', told: 'postgresql://lab:p@h/lab' },
+  { uri: 'postgresql://lab_server:p@h/other', told: 'postgresql://lab_server:p@h/other' },
+  { uri: '', told: '' },
+])('of a new turn servers are told $told for $uri', ({ uri, told }) => {
+  expect(withTurn(uri, '2', 'q')).toBe(told);
+});
+
 test('a long name of a database makes a name of a role that PostgreSQL keeps whole', () => {
-  expect(otherServerRole('d'.repeat(63))).toHaveLength(63);
+  expect(serverRole('d'.repeat(63), '2')).toHaveLength(63);
 });
 
 test('RFC 7677, the example of section 3, as PostgreSQL keeps it', () => {
@@ -326,6 +363,26 @@ describe('the embedded database, made as its pod makes it', () => {
     expect(await refusal(uri, 'select pg_read_file($$/etc/passwd$$)')).toBe('42501');
     // Not even a table for its session alone.
     expect(await refusal(access.uri, 'create temp table mine ()')).toBe('42501');
+  });
+
+  test('the password of the owner is changed, once: after a crash in between it is found changed', async () => {
+    const access = (password: string) => ({ uri: withUser(uri, 'bootfarm', password) });
+    const [before, after] = [access('of-the-owner'), access('another')];
+    // Options that name the CA's file are kept by withUser.
+    for (let time = 0; time < 2; time++) value(await changeOwnerPassword(before, after, 'another'));
+    expect(await refusal(before.uri, 'select 1')).toBe('28P01');
+    expect(await refusal(after.uri, 'select 1')).toBe('allowed');
+    value(await changeOwnerPassword(after, before, 'of-the-owner'));
+    expect(await changeOwnerPassword(access('x'), access('y'), 'y')).toMatchObject({
+      error: { code: 'AuthenticationFailed' },
+    });
+  });
+
+  test('over the network the second role of servers comes in, too', async () => {
+    const database = open(uri);
+    const access = value(await ensureServerAccess(database, { uri, password: PASSWORD, turn: '2' }));
+    await database.close();
+    expect(access.uri).toBe(withUser(uri, 'bootfarm_server2', PASSWORD));
   });
 
   test.each([

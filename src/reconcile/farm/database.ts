@@ -1,6 +1,14 @@
 /** How a farm's database is reached: the embedded one, which is made here, or the one that a Secret names. */
 import type { DatabaseAccess } from '../../database/connection.ts';
-import { serverRole, withUser } from '../../database/roles.ts';
+import {
+  changeOwnerPassword,
+  logsIn,
+  otherTurn,
+  serverRole,
+  type Turn,
+  withTurn,
+  withUser,
+} from '../../database/roles.ts';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { Client } from '../../kube/client.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -14,8 +22,21 @@ import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATABASE_NAME, DATABASE_OWNER, DATABASE_PORT, databaseSet } from './objects.ts';
 import { ensureObject, ensureService, type ServiceObject, subjectOf } from './owned.ts';
 import type { Infrastructure } from './runtimes.ts';
+import {
+  type Asked,
+  acceptedOf,
+  digestOf,
+  formerOf,
+  type Maker,
+  nextOf,
+  type Turn as SecretTurn,
+  turn,
+} from './turn.ts';
 
-type DatabaseInputs = Pick<Infrastructure, 'database' | 'serverUri' | 'serverPassword' | 'givenServerUri'>;
+interface DatabaseInputs
+  extends Pick<Infrastructure, 'database' | 'serverUri' | 'serverLogins' | 'givenServerUri' | 'provenDatabase'> {
+  readonly turn: SecretTurn & { readonly of: string };
+}
 
 /** The key of what servers were last told, in the Secret of the database: known again while the database is away. */
 export const SERVER_URI_KEY = 'server-uri';
@@ -25,20 +46,33 @@ export async function databaseInputs(
   farm: Farm,
   owner: KubeObject,
   authority: Authority,
+  asked: Asked,
   signal: AbortSignal,
 ): Promise<Result<DatabaseInputs, InfrastructureFault>> {
   const { embedded, external } = farm.spec.database;
-  if (external) return externalInputs(context, farm, external, signal);
+  if (external) return externalInputs(context, farm, external, asked, signal);
   const { client, settings } = context;
   const { name, namespace = 'default' } = farm.metadata;
   const address = await ensureService(context, farm, owner, 'database', signal);
   if (!address.ok) return faultOf(address.error);
   const subject = subjectOf(farm, 'database', address.value);
-  const want = async (held: SecretData) => ({
-    server: held['server'] ?? randomPassword(),
-    password: held['password'] ?? randomPassword(),
-    ...(await certificateFiles(held, authority.signer, subject, Date.now())),
-  });
+  const access = (password: string) => ({ uri: embeddedUri(password, address.value), ca: authority.trust });
+  const maker: Maker = {
+    names: ['server', 'role', 'password'],
+    overlapping: ['server', 'role'],
+    make: (held) => ({ ...nextLogin(held), password: randomPassword() }),
+    async beforeSwitch(held) {
+      const next = textOf(held, nextOf('password'));
+      return (await changeOwnerPassword(access(textOf(held, 'password')), access(next), next)).ok;
+    },
+  };
+  let step: SecretTurn['step'] = { is: 'Rest' };
+  const want = async (held: SecretData) => {
+    const first = { ...firstLogin(held), password: held['password'] ?? randomPassword() };
+    const done = await turn({ ...held, ...first }, maker, asked);
+    step = done.step;
+    return { ...first, ...done.change, ...(await certificateFiles(held, authority.signer, subject, Date.now())) };
+  };
   const labels = labelsOf(name, 'database');
   const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
   if (!secret.ok) return faultOf(secret.error);
@@ -47,23 +81,67 @@ export async function databaseInputs(
   };
   const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, databaseName(name), desired, signal);
   if (!set.ok) return faultOf(set.error);
-  const uri = embeddedUri(textOf(secret.value, 'password'), address.value);
-  const serverPassword = textOf(secret.value, 'server');
+  const database = await ownerOf(secret.value, access);
+  const serverLogins = loginsOf(secret.value);
+  const { turn: role, password } = serverLogins.current;
   return ok({
-    database: { uri, ca: authority.trust },
-    serverPassword,
-    serverUri: withUser(uri, serverRole(DATABASE_NAME), serverPassword),
+    database,
+    provenDatabase: { uri: database.uri, ca: authority.signer.cert },
+    serverLogins,
+    serverUri: withUser(database.uri, serverRole(DATABASE_NAME, role), password),
+    turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
   });
+}
+
+/** The owner has one password, which may have been changed and not been written as the one in use. */
+async function ownerOf(held: SecretData, access: (password: string) => DatabaseAccess): Promise<DatabaseAccess> {
+  const current = access(textOf(held, 'password'));
+  const next = textOf(held, nextOf('password'));
+  if (next === '') return current;
+  const tried = await logsIn(current);
+  return tried.ok || tried.error.code !== 'AuthenticationFailed' ? current : access(next);
+}
+
+const turnOf = (held: SecretData, key = 'role'): Turn => (textOf(held, key) === '2' ? '2' : '1');
+const firstLogin = (held: SecretData): SecretData => ({
+  server: held['server'] ?? randomPassword(),
+  role: held['role'] ?? Buffer.from('1'),
+});
+const nextLogin = (held: SecretData): SecretData => ({
+  server: randomPassword(),
+  role: Buffer.from(otherTurn(turnOf(held))),
+});
+
+/** What servers log in as, and may log in as. */
+function loginsOf(held: SecretData): Infrastructure['serverLogins'] {
+  const login = (key: (name: string) => string) => {
+    const password = textOf(held, key('server'));
+    return password === '' ? undefined : { turn: turnOf(held, key('role')), password };
+  };
+  const next = login(nextOf);
+  return {
+    current: login((name) => name) ?? { turn: '1', password: '' },
+    ...(next ? { next } : {}),
+    isAlone: !next && !login(formerOf),
+  };
 }
 
 async function externalInputs(
   { client }: Context,
   farm: Farm,
   { secretRef, serverSecretRef }: NonNullable<Farm['spec']['database']['external']>,
+  asked: Asked,
   signal: AbortSignal,
 ): Promise<Result<DatabaseInputs, InfrastructureFault>> {
   const { name, namespace = 'default' } = farm.metadata;
-  const want = ({ server = randomPassword() }: SecretData) => ({ server });
+  const maker: Maker = { names: ['server', 'role'], overlapping: ['server', 'role'], make: nextLogin };
+  let step: SecretTurn['step'] = { is: 'Rest' };
+  const want = async (held: SecretData) => {
+    const first = firstLogin(held);
+    const done = await turn({ ...held, ...first }, maker, asked);
+    step = done.step;
+    return { ...first, ...done.change };
+  };
   const labels = labelsOf(name, 'database');
   const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
   if (!secret.ok) return faultOf(secret.error);
@@ -71,14 +149,23 @@ async function externalInputs(
   if (!database.ok) return database;
   const given = serverSecretRef && (await referenced(client, namespace, 'serverSecretRef', serverSecretRef, signal));
   if (given && !given.ok) return given;
-  const told = given?.value.uri ?? textOf(secret.value, SERVER_URI_KEY);
+  const serverLogins = loginsOf(secret.value);
+  const { turn: role, password } = serverLogins.current;
+  const told = given?.value.uri ?? withTurn(textOf(secret.value, SERVER_URI_KEY), role, password);
   return ok({
     database: database.value,
-    serverPassword: textOf(secret.value, 'server'),
+    serverLogins,
+    turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
     ...(told === '' ? {} : { serverUri: told }),
     ...(given ? { givenServerUri: given.value.uri } : {}),
   });
 }
+
+/** Whoever signs first. */
+export const trustOf = (authority: SecretData): string =>
+  acceptedOf(authority, 'tls.crt')
+    .map((pem) => `${pem}\n`)
+    .join('');
 
 const embeddedUri = (password: string, address: string): string =>
   `postgresql://${DATABASE_OWNER}:${password}@${address}:${DATABASE_PORT}/${DATABASE_NAME}`;
@@ -101,7 +188,7 @@ export async function ownerAccess(
   if (!secret.value || !authority.value || !service.ok)
     return fail('SecretMissing', `Farm ${namespace}/${name} has no database yet: see its conditions`);
   const uri = embeddedUri(textOf(secret.value, 'password'), service.value.spec?.clusterIP ?? databaseName(name));
-  return ok({ uri, ca: textOf(authority.value, 'tls.crt') });
+  return ok({ uri, ca: trustOf(authority.value) });
 }
 
 /** The uri, and the `ca.crt` beside it where a person put one. */

@@ -2,12 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { FakeKube } from '../../../test/fakes/kube.ts';
 import type { ServerStatus } from '../../control/status.ts';
-import type { KubeObject } from '../../kube/object.ts';
+import { kinds } from '../../kube/kinds.ts';
+import { at, type KubeObject } from '../../kube/object.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
-import { ensureInfrastructure } from './infrastructure.ts';
+import { ensureInfrastructure, type Seen } from './infrastructure.ts';
 import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
+import { ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from './turn.ts';
 
 const { signal } = new AbortController();
 const aFarm = (spec: object, annotations: Record<string, string> = {}): Farm =>
@@ -16,11 +18,16 @@ const embedded = aFarm({ database: { embedded: {} } });
 const server = (name: string, ...keys: number[]): ServerView =>
   ({ name, reachable: true, message: '', status: { keys } as unknown as ServerStatus }) as ServerView;
 
-const look = async (kube: FakeKube, farm: Farm, servers: readonly ServerView[] | 'not asked' = []) => {
-  const asked = servers === 'not asked' ? undefined : servers;
+const look = async (
+  kube: FakeKube,
+  farm: Farm,
+  servers: readonly ServerView[] | 'not asked' = [],
+  takeUp?: Seen['takeUp'],
+) => {
+  const seen = { servers: servers === 'not asked' ? undefined : servers, takeUp };
   const settings = { image: 'bootfarm:1', release: '1', allowedHostPaths: [], allowedImages: [] };
   const context = { client: kube.client, settings } as unknown as Context;
-  const made = await ensureInfrastructure(context, farm, farm as unknown as KubeObject, asked, signal);
+  const made = await ensureInfrastructure(context, farm, farm as unknown as KubeObject, seen, signal);
   if (!made.ok) throw new Error(`${made.error.code}: ${made.error.message}`);
   return made.value;
 };
@@ -89,4 +96,94 @@ test('a new key goes its way from look to look, whoever leads', async () => {
   const settled = await look(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
   expect(settled.keys).toMatchObject({ state: 'Overlapping', current: 2, request: 'now', isQuiet: true });
   expect(keys()).toEqual(['current', 'key-1', 'key-2', 'request', 'retired-1']);
+});
+
+/** A farm whose database is a person's: nothing here asks it. */
+async function anExternal(request: Record<string, string>): Promise<[FakeKube, Farm]> {
+  const kube = new FakeKube();
+  const uri = Buffer.from('postgresql://me@db.example/farm').toString('base64');
+  await kube.client.create(at(kinds.Secret, 'ns', 'db'), { data: { uri } });
+  const farm = (annotations: Record<string, string>): Farm =>
+    aFarm({ database: { external: { secretRef: { name: 'db' } } } }, annotations);
+  await look(kube, farm({}));
+  const told = `postgresql://farm_server:${held(kube, 'lab-database')['server']}@db.example/farm`;
+  const target = at(kinds.Secret, 'ns', 'lab-database');
+  await kube.client.patch(target, { data: { 'server-uri': Buffer.from(told).toString('base64') } });
+  return [kube, farm(request)];
+}
+const passwords = (kube: FakeKube) => {
+  const users = held(kube, 'lab-replica')['users.acl'] ?? '';
+  return {
+    accepted: users.split('\n').map((user) => user.match(/#[0-9a-f]{64}/g)?.length ?? 0),
+    roles: ['role', 'role-next', 'role-former'].map((key) => held(kube, 'lab-database')[key]),
+  };
+};
+
+test('new passwords are accepted beside the old ones, used when that is so everywhere, and the old ones end when nobody uses them', async () => {
+  const [kube, farm] = await anExternal({ [ROTATE_PASSWORDS_ANNOTATION]: 'r1' });
+  const before = held(kube, 'lab-replica')['projector'] ?? '';
+  const first = await look(kube, farm);
+  const next = held(kube, 'lab-replica')['projector-next'] ?? '';
+  expect(passwords(kube)).toEqual({ accepted: [0, 2, 2, 0], roles: ['1', '2', undefined] });
+  expect(first.inputs.redis.url).toContain(before);
+  expect(first.inputs.provenRedis.url).toContain(next);
+  expect(first.inputs.serverLogins).toMatchObject({ current: { turn: '1' }, next: { turn: '2' }, isAlone: false });
+
+  const lacking = { of: first.inputs.turns, lacking: ['server node-b'] };
+  expect((await look(kube, farm, [], lacking)).keys).toMatchObject({
+    isQuiet: false,
+    passwords: { state: 'Distributing', message: expect.stringContaining('waiting for server node-b') },
+  });
+  const second = await look(kube, farm, [], { ...lacking, lacking: [] });
+  expect(passwords(kube)).toEqual({ accepted: [0, 2, 2, 0], roles: ['2', undefined, '1'] });
+  expect(second.inputs.redis.url).toContain(next);
+  expect(second.inputs.serverLogins).toMatchObject({ current: { turn: '2' }, isAlone: false });
+  // With the password of followers: servers are started again once.
+  const { password } = second.inputs.serverLogins.current;
+  expect(second.inputs.serverUri).toBe(`postgresql://farm_server2:${password}@db.example/farm`);
+  expect(second.inputs.primary?.followerPassword).not.toBe(first.inputs.primary?.followerPassword);
+
+  await look(kube, farm, [], { ...lacking, lacking: [] }); // what was seen is of the state before
+  expect(passwords(kube).accepted).toEqual([0, 2, 2, 0]);
+  await look(kube, farm, [], { of: second.inputs.turns, lacking: [] });
+  expect(passwords(kube)).toEqual({ accepted: [0, 1, 1, 0], roles: ['2', undefined, undefined] });
+  const done = await look(kube, farm);
+  expect(done.keys).toMatchObject({ isQuiet: true, passwords: { state: 'Settled', request: 'r1' } });
+  expect(done.inputs.serverLogins.isAlone).toBe(true);
+});
+
+test('a new authority is believed by all before it signs, and the old one until all certificates are anew', async () => {
+  const kube = new FakeKube();
+  const { inputs: old } = await look(kube, embedded);
+  const farm = aFarm({ database: { embedded: {} } }, { [ROTATE_CA_ANNOTATION]: 'r1' });
+  const signers = () =>
+    ['lab-database', 'lab-replica', 'lab-operator-tls'].map((name) => {
+      const given = new X509Certificate(held(kube, name)['tls.crt'] ?? '');
+      return given.verify(new X509Certificate(old.authority.signer.cert).publicKey) ? 'old' : 'new';
+    });
+  const believed = (pem: string) => pem.split('END CERTIFICATE').length - 1;
+
+  const { inputs: added } = await look(kube, farm);
+  expect([believed(added.authority.trust), signers()]).toEqual([2, ['old', 'old', 'old']]);
+  expect(added.identity.ca).toBe(added.authority.trust);
+  const { inputs: switched } = await look(kube, farm, [], { of: added.turns, lacking: [] });
+  expect([believed(switched.authority.trust), signers()]).toEqual([2, ['new', 'new', 'new']]);
+  expect(switched.authority.trust.startsWith(switched.authority.signer.cert)).toBe(true);
+  expect(switched.provenDatabase?.ca).toBe(switched.authority.signer.cert);
+  expect(held(kube, 'lab-ca')).not.toHaveProperty('tls.key-former');
+  const { inputs: dropped } = await look(kube, farm, [], { of: switched.turns, lacking: [] });
+  expect(dropped.authority.trust.trim()).toBe(switched.authority.signer.cert);
+  expect(held(kube, 'lab-replica')['ca.crt']?.trim()).toBe(dropped.authority.signer.cert);
+  expect((await look(kube, farm)).keys).toMatchObject({ isQuiet: true, ca: { state: 'Settled', request: 'r1' } });
+});
+
+test('what leaked ends in three looks, whoever lacks the new one', async () => {
+  const [kube, farm] = await anExternal({ [ROTATE_PASSWORDS_ANNOTATION]: 'r1/now', [ROTATE_CA_ANNOTATION]: 'r1/now' });
+  const before = held(kube, 'lab-replica')['projector'];
+  const authority = held(kube, 'lab-ca')['tls.crt'] ?? '';
+  for (let turn = 0; turn < 3; turn++) await look(kube, farm, 'not asked');
+  expect(passwords(kube).accepted).toEqual([0, 1, 1, 0]);
+  expect(held(kube, 'lab-replica')['projector']).not.toBe(before);
+  expect(held(kube, 'lab-replica')['ca.crt']).not.toContain(authority.trim());
+  expect((await look(kube, farm, 'not asked')).keys).toMatchObject({ passwords: { request: 'r1/now' } });
 });

@@ -1,6 +1,6 @@
 /** The embedded database and the primary of the replica, as objects of the Kubernetes API. Pure. */
 import { postgresArguments } from '../../database/config.ts';
-import { otherServerRole, serverRole } from '../../database/roles.ts';
+import { serverRole } from '../../database/roles.ts';
 import type { FarmSpec } from '../../resources/kinds.ts';
 import { databaseName, labelsOf, replicaName } from '../names.ts';
 
@@ -56,7 +56,7 @@ if [ ! -s ${DATA}/pg/PG_VERSION ]; then
   initdb --pgdata=${DATA}/pg.new --username=postgres --auth-local=trust --auth-host=reject --encoding=UTF8 --locale=C
   cat > ${DATA}/pg.new/pg_hba.conf <<-EOF
 	local all postgres trust
-	hostssl ${DATABASE_NAME} ${DATABASE_OWNER},${serverRole(DATABASE_NAME)},${otherServerRole(DATABASE_NAME)} all scram-sha-256
+	hostssl ${DATABASE_NAME} ${DATABASE_OWNER},${serverRole(DATABASE_NAME)},${serverRole(DATABASE_NAME, '2')} all scram-sha-256
 	EOF
   postgres --single -D ${DATA}/pg.new postgres >/dev/null <<-EOF
 	create role ${DATABASE_OWNER} login createrole password '$(cat ${SECRETS}/password)'

@@ -24,17 +24,16 @@ import {
   resources,
   tellUnreadable,
 } from '../context.ts';
-import { COMPONENT_LABEL, databaseName } from '../names.ts';
+import { COMPONENT_LABEL, databaseName, POOL_LABEL } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
 import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
-import { serversOfFarm } from '../servers.ts';
+import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
 import { SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
-import { ensureInfrastructure } from './infrastructure.ts';
-import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
+import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
@@ -100,11 +99,10 @@ async function look(
     known?.database.state.reachable &&
     !known.refused &&
     known.checked.has(INFRASTRUCTURE, generation) &&
-    !isRotating(farm, known);
-  const servers = known?.asked ? known.servers : undefined;
+    !isRotating(farm, known.keys);
   const made = lately
     ? ok({ inputs: known.inputs, keys: known.keys })
-    : await ensureInfrastructure(context, farm, object, servers, signal);
+    : await ensureInfrastructure(context, farm, object, await see(context, farm, known), signal);
   if (!made.ok) {
     const { code, message } = made.error;
     if (code === 'Unanswered') return retry(code, message);
@@ -141,10 +139,17 @@ async function look(
 
 const INFRASTRUCTURE = 'infrastructure';
 
-/** A step is under way, or asked for: looked at each time. */
-function isRotating({ metadata }: Farm, { keys }: FarmRuntime): boolean {
-  const request = metadata.annotations?.[ROTATE_KEYS_ANNOTATION];
-  return !keys?.isQuiet || (request !== undefined && request !== '' && request !== keys.request);
+/** Who has taken up what is looked at while something turns. */
+async function see(context: Context, { metadata }: Farm, known: FarmRuntime | undefined): Promise<Seen> {
+  if (!known) return {};
+  const servers = known.asked ? known.servers : undefined;
+  if (!known.keys || known.keys.isQuiet) return { servers };
+  const { name, namespace = 'default' } = metadata;
+  const there = serverDeployments(context, namespace, name).map((found) => ({
+    pool: found.metadata.labels?.[POOL_LABEL] ?? '',
+    node: nodeOf(found),
+  }));
+  return { servers, takeUp: { of: known.inputs.turns, lacking: await known.lacking(there) } };
 }
 
 function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string } {

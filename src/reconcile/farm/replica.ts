@@ -7,19 +7,29 @@ import type { Farm } from '../../resources/kinds.ts';
 import { type Authority, certificateFiles } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { labelsOf, replicaName } from '../names.ts';
-import { keepSecret, randomPassword, textOf } from '../secrets.ts';
+import { changed, keepSecret, randomPassword, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATA, REPLICA_PORT, replicaSet, SECRETS } from './objects.ts';
 import { ensureObject, ensureService, subjectOf } from './owned.ts';
 import type { Infrastructure } from './runtimes.ts';
+import { type Asked, acceptedOf, digestOf, type Maker, newestOf, type Turn, turn } from './turn.ts';
 
-export type ReplicaInputs = Pick<Infrastructure, 'redis' | 'primary'>;
+export interface ReplicaInputs extends Pick<Infrastructure, 'redis' | 'primary' | 'provenRedis'> {
+  readonly turn: Turn & { readonly of: string };
+}
+
+const PASSWORDS: Maker = {
+  names: ['projector', 'follower'],
+  overlapping: ['projector', 'follower'],
+  make: () => ({ projector: randomPassword(), follower: randomPassword() }),
+};
 
 export async function replicaInputs(
   context: Context,
   farm: Farm,
   owner: KubeObject,
   { signer, trust }: Authority,
+  asked: Asked,
   signal: AbortSignal,
 ): Promise<Result<ReplicaInputs, InfrastructureFault>> {
   const { name, namespace = 'default' } = farm.metadata;
@@ -27,6 +37,7 @@ export async function replicaInputs(
   const address = await ensureService(context, farm, owner, 'replica', signal);
   if (!address.ok) return faultOf(address.error);
   const subject = subjectOf(farm, 'replica', address.value);
+  let step: Turn['step'] = { is: 'Rest' };
   const secret = await keepSecret(
     context.client,
     namespace,
@@ -34,10 +45,18 @@ export async function replicaInputs(
     labelsOf(name, 'replica'),
     async (held) => {
       const { projector = randomPassword(), follower = randomPassword() } = held;
-      const users = primaryUsers({ projector: [projector.toString()], follower: [follower.toString()] });
+      const first = { ...held, projector, follower };
+      const done = await turn(first, PASSWORDS, asked);
+      step = done.step;
+      const after = changed(first, done.change);
+      const users = primaryUsers({
+        projector: acceptedOf(after, 'projector'),
+        follower: acceptedOf(after, 'follower'),
+      });
       return {
         projector,
         follower,
+        ...done.change,
         'redis.conf': Buffer.from(primaryConfig({ port: REPLICA_PORT, folder: DATA, secrets: SECRETS })),
         'users.acl': Buffer.from(users),
         ...(await certificateFiles(held, signer, subject, Date.now())),
@@ -50,9 +69,11 @@ export async function replicaInputs(
   const desired = replicaSet({ ...context.settings, farm: name, embedded }) as { readonly metadata: object };
   const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, replicaName(name), desired, signal);
   if (!set.ok) return faultOf(set.error);
-  const password = textOf(secret.value, 'projector');
+  const url = (password: string) => `redis://${PROJECTOR_USER}:${password}@${address.value}:${REPLICA_PORT}`;
   return ok({
-    redis: { url: `redis://${PROJECTOR_USER}:${password}@${address.value}:${REPLICA_PORT}`, ca: trust },
+    redis: { url: url(textOf(secret.value, 'projector')), ca: trust },
+    provenRedis: { url: url(newestOf(secret.value, 'projector')), ca: signer.cert },
+    turn: { step, held: secret.value, of: digestOf(secret.value, PASSWORDS) },
     primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(secret.value, 'follower') },
   });
 }

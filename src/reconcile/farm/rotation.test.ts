@@ -52,6 +52,19 @@ test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts
     step: { is: 'Add', id: 3, request: 'r2' },
   },
   {
+    what: 'at once: no server is waited for',
+    held: added,
+    facts: { request: 'r2/now', servers: [a(1)] },
+    step: { is: 'Switch', id: 2 },
+  },
+  { what: 'at once: the old one goes', held: switched, facts: { request: 'r2/now' }, step: { is: 'Drop', ids: [1] } },
+  {
+    what: 'at once: and once',
+    held: { current: bytes('3'), 'key-3': key, request: bytes('r2/now') },
+    facts: { request: 'r2/now' },
+    step: { is: 'Rest' },
+  },
+  {
     what: 'an old key of which nobody wrote when it ended',
     held: { current: bytes('2'), 'key-1': key, 'key-2': key },
     step: { is: 'Retire', ids: [1] },

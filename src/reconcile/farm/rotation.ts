@@ -8,6 +8,7 @@
  */
 import { TICKET_LIFE_SECONDS } from '../../farm/token.ts';
 import type { SecretChange, SecretData } from '../secrets.ts';
+import { isHurried } from './turn.ts';
 
 /** On the Farm: any text that the Secret has not seen as its request yet asks for a new key. */
 export const ROTATE_KEYS_ANNOTATION = 'bootfarm.io/rotate-keys';
@@ -50,12 +51,13 @@ export function planKeys({ state, request, servers, now }: KeyFacts): KeyStep {
   const old = ids.filter((id) => id < current);
   const unmarked = old.filter((id) => !retired.has(id));
   if (unmarked.length > 0) return { is: 'Retire', ids: unmarked };
-  const ended = old.filter((id) => now >= endOf(state, id));
+  const hurried = isHurried(request);
+  const ended = old.filter((id) => hurried || now >= endOf(state, id));
   if (ended.length > 0) return { is: 'Drop', ids: ended };
   const next = ids.find((id) => id > current);
   if (next !== undefined) {
     const lacking = servers.filter(({ keys }) => !keys?.includes(next)).map(({ name }) => name);
-    return lacking.length > 0 ? { is: 'Wait', id: next, servers: lacking } : { is: 'Switch', id: next };
+    return lacking.length > 0 && !hurried ? { is: 'Wait', id: next, servers: lacking } : { is: 'Switch', id: next };
   }
   if (request !== undefined && request !== '' && request !== taken) return { is: 'Add', id: current + 1, request };
   return old.length > 0 ? { is: 'Keep', until: Math.max(...old.map((id) => endOf(state, id))) } : { is: 'Rest' };

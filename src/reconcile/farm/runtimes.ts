@@ -12,7 +12,7 @@ import type { DatabaseFault } from '../../database/fault.ts';
 import { fencedBy, type Lead, lead, type Owner, release } from '../../database/identity.ts';
 import { migrate } from '../../database/migrate.ts';
 import { snapshot } from '../../database/project.ts';
-import { ensureServerAccess, type ServerAccess } from '../../database/roles.ts';
+import type { ServerAccess, Turn } from '../../database/roles.ts';
 import { sessionCounts } from '../../database/servers.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok } from '../../kit/result.ts';
@@ -22,7 +22,8 @@ import { type Projector, type ReplicaHealth, startProjector } from '../../replic
 import type { Logger } from '../../telemetry/log.ts';
 import type { Authority } from '../certificates.ts';
 import { Recent } from '../recent.ts';
-import type { Keys } from './keys.ts';
+import type { Secrets } from './infrastructure.ts';
+import { grantServers, type ServerPlace, whoLacks } from './takeup.ts';
 
 /** A server that should be there. */
 export interface WantedServer {
@@ -41,17 +42,36 @@ export interface ServerView extends WantedServer {
   readonly message: string;
 }
 
+interface ServerTurn {
+  readonly turn: Turn;
+  readonly password: string;
+}
+
+export interface ServerLogins {
+  readonly current: ServerTurn;
+  /** To be let in, and not used yet. */
+  readonly next?: ServerTurn;
+  /** Nobody uses, or is to use, the other role. */
+  readonly isAlone: boolean;
+}
+
 /** What a farm stands on: `infrastructure.ts` makes it. */
 export interface Infrastructure {
   /** Of the owner of the tables. */
   readonly database: DatabaseAccess;
   /** What servers are told. Absent until it was found out what they can log in as. */
   readonly serverUri?: string;
-  /** For the role that they get where the owner may make one. */
-  readonly serverPassword: string;
+  /** For the roles that they get where the owner may make them. */
+  readonly serverLogins: ServerLogins;
   /** A person made a login for them. */
   readonly givenServerUri?: string;
   readonly redis: RedisAccess;
+  /** The same by the newest password, and believed by the authority that signs alone: who answers to it has taken up both. */
+  readonly provenRedis: RedisAccess;
+  /** Where the database has a certificate of the farm's authority. */
+  readonly provenDatabase?: DatabaseAccess;
+  /** The state of each Secret that turns, in one word (`turn.ts`). */
+  readonly turns: { readonly ca: string; readonly database: string; readonly replica: string };
   /** Where followers follow, for an embedded replica. */
   readonly primary?: { readonly host: string; readonly port: number; readonly followerPassword: string };
   /** The operator's own, for the control ports of servers. */
@@ -86,7 +106,7 @@ export class FarmRuntime {
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
   /** As they were found last. */
-  keys: Keys | undefined;
+  keys: Secrets | undefined;
   readonly #log: Logger;
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
@@ -98,6 +118,9 @@ export class FarmRuntime {
   #projector: { readonly farmId: string; readonly epoch: number; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
   #access: Answer<ServerAccess> | undefined;
+  /** What came of it. */
+  #granted: ServerAccess | undefined;
+  readonly #tookUp = new Map<string, ReadonlySet<string>>();
   #excess: string | undefined;
   /** Of this leadership; absent: it has not begun. */
   #epoch: number | undefined;
@@ -213,14 +236,23 @@ export class FarmRuntime {
 
   /** What servers log in as, with its rights brought about. Once; again after it failed. */
   serverAccess(): Answer<ServerAccess> {
-    const { database, serverPassword: password, givenServerUri: given } = this.inputs;
-    const login = { ...database, password, ...(given === undefined ? {} : { given }) };
-    this.#access ??= ensureServerAccess(this.database, login).then((answer) => {
+    this.#access ??= grantServers(this.database, this.inputs).then((answer) => {
       if (!answer.ok) this.#access = undefined;
-      this.#excess = answer.ok ? answer.value.excess : undefined;
+      this.#granted = answer.ok ? answer.value : undefined;
+      this.#excess = this.#granted?.excess;
       return answer;
     });
     return this.#access;
+  }
+
+  /** The servers of a pool, by node, that run with what this runtime was made from. */
+  tookUp(pool: string, nodes: readonly string[]): void {
+    this.#tookUp.set(pool, new Set(nodes));
+  }
+
+  /** Who of these servers does not yet, and whether the database and the replica do not. */
+  lacking(servers: readonly ServerPlace[]): Promise<readonly string[]> {
+    return whoLacks(this.inputs, this.#granted, this.#tookUp, servers);
   }
 
   /** Why servers have more rights in the database than they need. */

@@ -7,6 +7,7 @@ import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
 import type { KeysStatus } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
+import type { TurnStatus } from './turn.ts';
 
 export interface FarmFindings {
   readonly database: DatabaseState;
@@ -18,7 +19,7 @@ export interface FarmFindings {
   readonly excess?: string;
   readonly replica?: ReplicaHealth;
   readonly servers: readonly ServerView[];
-  readonly keys?: KeysStatus;
+  readonly keys?: KeysStatus & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
   readonly knownDevices?: number;
@@ -96,11 +97,17 @@ const isIdentityFault = (
 ): fault is { stalled: boolean; reason: IdentityReason; message: string } =>
   fault?.reason === 'DatabaseForeign' || fault?.reason === 'DatabaseBehind';
 
+const told = <State>({ state, request, message }: { state: State; request?: string; message?: string }) => ({
+  state,
+  ...(request ? { request } : {}),
+  ...(message ? { message } : {}),
+});
+
 /** Kept while they were not looked at. */
 function keysOf({ keys }: FarmFindings, before: Farm['status']): Pick<NonNullable<Farm['status']>, 'keys'> {
   if (!keys) return before?.keys ? { keys: before.keys } : {};
-  const { state, current, request, message } = keys;
-  return { keys: { state, current, ...(request ? { request } : {}), ...(message ? { message } : {}) } };
+  const { current, passwords, ca } = keys;
+  return { keys: { ...told(keys), current, passwords: told(passwords), ca: told(ca) } };
 }
 
 function siteStatus(name: string, servers: readonly ServerView[]) {

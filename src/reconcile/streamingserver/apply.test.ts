@@ -25,7 +25,8 @@ const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
   httpPort: 8069,
   ...more,
 });
-const inputs = { database: { uri: 'postgres://owner' } } as Infrastructure;
+const authority = { signer: { cert: 'A', key: '' }, trust: 'A' };
+const inputs = { database: { uri: 'postgres://owner' }, authority } as Infrastructure;
 const settings = (more: Partial<ServerPlan> = {}): string =>
   wantedServer(plan(more), 'postgres://farm', inputs).settings;
 
@@ -44,6 +45,12 @@ test.each([
   { what: 'how its image is pulled', more: { pool: pool({ imagePullPolicy: 'Always' }) } },
 ] satisfies readonly { what: string; more: Partial<ServerPlan> }[])('$what is in it', ({ more }) => {
   expect(settings(more)).not.toBe(settings());
+});
+
+test('whom a server believes is in it, and who signs: its follower reads both at its start alone', () => {
+  const of = (trust: string): string =>
+    wantedServer(plan(), 'postgres://farm', { ...inputs, authority: { ...authority, trust } }).settings;
+  expect(new Set(['A', 'A B', 'B A', 'B'].map(of)).size).toBe(4);
 });
 
 /** Servers write rows: what a row can make the operator delete. */

@@ -28,7 +28,11 @@ export interface WantedServer {
   readonly settings: string;
 }
 
-export function wantedServer(plan: ServerPlan, serverUri: string, { database, primary }: Infrastructure): WantedServer {
+export function wantedServer(
+  plan: ServerPlan,
+  serverUri: string,
+  { database, primary, authority }: Infrastructure,
+): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
     'database-uri': database.ca ? withRootFile(serverUri, DATABASE_CA_FILE) : serverUri,
@@ -44,7 +48,8 @@ export function wantedServer(plan: ServerPlan, serverUri: string, { database, pr
         })
       : '',
   };
-  return { plan, files, settings: settingsHash([...Object.values(files), JSON.stringify(deployment(plan, ''))]) };
+  const template = JSON.stringify(deployment(plan, ''));
+  return { plan, files, settings: settingsHash([...Object.values(files), authority.trust, template]) };
 }
 
 /** `live` is its Deployment as last seen. */

@@ -87,7 +87,10 @@ export const portsOf = ({ spec }: StreamingServer, http: number) => ({
   tftp: 69,
 });
 
-/** What a new start of the server takes up; certificates are read again by it, so they are not in it. */
+/**
+ * What a new start of the server takes up. Its certificate is read again by it, so it is not in it; whom it believes is, whoever signs first,
+ * because its follower reads that, and its own certificate, at its start alone.
+ */
 export const settingsHash = (parts: readonly string[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 

@@ -1,7 +1,7 @@
 /** One live server at a time: tables for each case, and a property over whole rollouts with a slow cluster below. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { planServers, type ServerFacts } from './plan.ts';
+import { newServers, planServers, type ServerFacts } from './plan.ts';
 
 const good = (node: string, more: Partial<ServerFacts> = {}): ServerFacts => ({
   node,
@@ -204,6 +204,18 @@ test.each<{
   },
 ])('$what', ({ chosen, lacking = 0, there, policy, does }) => {
   expect(said(planServers({ nodes: chosen, lacking }, there, policy ?? 'Automatic'))).toEqual(does);
+});
+
+test('a server is new when its Deployment asks for the new settings and no pod of others is left', () => {
+  const there = [
+    good('a'),
+    old('b'),
+    starting('c'),
+    good('d', { ending: true }),
+    good('e', { rolledOut: false }),
+    good('f'),
+  ];
+  expect(newServers(['a', 'b', 'c', 'd', 'e'], there)).toEqual(['a']);
 });
 
 const SEED = 20_261_123;

@@ -128,4 +128,10 @@ export function planServers(
   return steps;
 }
 
+/** Nothing of what they ran with before is left: no pod of an older template, and none that goes. */
+export const newServers = (chosen: readonly string[], there: readonly ServerFacts[]): readonly string[] =>
+  there
+    .filter(({ node, current, rolledOut, ending }) => chosen.includes(node) && current && rolledOut && !ending)
+    .map(({ node }) => node);
+
 const isEnding = ({ ending, nodeAway }: ServerFacts): boolean => ending && !nodeAway;

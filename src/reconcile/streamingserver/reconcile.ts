@@ -16,7 +16,7 @@ import { unsupported } from '../unsupported.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
 import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
-import { planServers } from './plan.ts';
+import { newServers, planServers } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
 
 /** Beyond the drain of its servers. */
@@ -124,6 +124,7 @@ async function look(
       nodes.get(node),
     ),
   );
+  runtime.tookUp(name, newServers(choice.nodes, there));
   const steps = planServers(choice, there, pool.spec.rollout?.policy ?? 'Automatic');
   for (const step of steps) {
     const server = wanted.get(step.node);

@@ -124,7 +124,7 @@ function rightsOfContainer(
 function rightsOf(plan: ServerPlan): readonly string[] {
   const { spec } = deployment(plan, '') as { readonly spec: { readonly template: { readonly spec: Pod } } };
   const pod = spec.template.spec;
-  const { files } = wantedServer(plan, 'postgresql://servers', { database: {} } as Infrastructure);
+  const { files } = wantedServer(plan, 'postgresql://servers', { database: {}, authority: {} } as Infrastructure);
   // The certificate is added where the Secret is written.
   const secret = [...Object.keys(files), 'tls.crt', 'tls.key', 'ca.crt'].sort();
   const hosts = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((what) => pod[what]);
