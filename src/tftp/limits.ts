@@ -33,10 +33,10 @@ export const MAX_TRANSFERS = 4_096;
 /** Unheard transfers, a room switched on. With more of them no first packet is sent again: in a flood it would be most of what is sent, and clients ask again. */
 export const CROWD = 1_024;
 /**
- * Transfers that begin: a room at once, then so many a second. Each costs about 50 µs of the thread that DHCP, HTTP and logins share, so a flood of requests
- * takes a third of it and no more. Above it a request gets silence, and the firmware asks again.
+ * Transfers that begin: a room at once, then so many a second. Each costs about 70 µs of the thread that DHCP, HTTP and logins share, so a flood of requests
+ * takes a fifth of it and no more. Above it a request gets silence, and the firmware asks again.
  */
-export const STARTS = { burst: 2_048, perSecond: 6_000, keys: 1 };
+export const STARTS = { burst: 2_048, perSecond: 3_000, keys: 1 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
 /** Ports that transfers share. One client's port may have a transfer at each. */
