@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { openLan } from '../e2e/machine/lan.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
 import { ATTACKS } from './attacks.ts';
-import type { FieldOptions } from './field.ts';
+import { type FieldOptions, niceness } from './field.ts';
 import type { HonestOptions, HonestSeen } from './honest.ts';
 import {
   ATTACKERS,
@@ -38,11 +38,14 @@ const USAGE = `node test/attack/attack.ts [--minutes 10] [--only NAME,…] [--sh
   --json          what was seen, on standard output
 `;
 
-const ATTACKER_NICE = 19;
 /** The honest ones have machines of their own in the field: they must not wait for a processor behind what is attacked. */
 const HONEST_NICE = -10;
 /** Between two phases: what is held ends, buckets fill again. */
 const PAUSE_MS = 3_000;
+/** An attacker has loaded its program; it is not measured yet. */
+const LOADED_MS = 60_000;
+/** One that has no processor to say what it sent is ended without. */
+const TELL_MS = 10_000;
 /** Attackers have started, logged in and hold what they hold. */
 const WARM_UP_MS = 2_000;
 /** Until an attacker ends by itself, beyond its phase: the longest boot, and slow answers. */
@@ -99,11 +102,10 @@ function phases(): Phase[] {
 }
 
 /** A process that dies with this one, and the JSON lines that it prints. */
-function begin(namespace: string, program: string, options: object, nice: number) {
+function begin(namespace: string, program: string, options: object) {
   const [command, ...enter] = inNamespace(namespace);
   const args = [...enter, process.execPath, join(import.meta.dirname, program), JSON.stringify(options)];
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  setPriority(child.pid ?? 0, nice);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     child,
@@ -124,13 +126,12 @@ async function end(child: ChildProcess): Promise<void> {
 
 type Begun = ReturnType<typeof begin>;
 
-const beginHonest = (site: Site): Begun =>
-  begin(
-    HONEST.namespace,
-    'honest.ts',
-    { servers: SERVERS, ports: PORTS, devices: honestDevices, image: site.image } satisfies HonestOptions,
-    HONEST_NICE,
-  );
+function beginHonest(site: Site): Begun {
+  const options: HonestOptions = { servers: SERVERS, ports: PORTS, devices: honestDevices, image: site.image };
+  const honest = begin(HONEST.namespace, 'honest.ts', options);
+  setPriority(honest.child.pid ?? 0, niceness(HONEST_NICE));
+  return honest;
+}
 
 function beginAttackers({ attacks, seconds }: Phase): Begun[] {
   if (attacks.length === 0) return [];
@@ -143,7 +144,7 @@ function beginAttackers({ attacks, seconds }: Phase): Begun[] {
       ports: PORTS,
       ...own,
     };
-    return begin(attacker.namespace, 'attacker.ts', options, ATTACKER_NICE);
+    return begin(attacker.namespace, 'attacker.ts', options);
   });
 }
 
@@ -229,6 +230,7 @@ async function runPhase(phase: Phase, { site, honest, questions, boots }: Scene)
     return honest.next<HonestSeen>();
   };
   try {
+    await Promise.all(attackers.map((attacker) => Promise.race([attacker.next(), delay(LOADED_MS)])));
     await delay(WARM_UP_MS);
     await Promise.all([take(), site.look()]);
     questions.take();
@@ -240,8 +242,13 @@ async function runPhase(phase: Phase, { site, honest, questions, boots }: Scene)
       looks.push(await site.look());
     }
     const [{ answers, lagMs }, asked] = [await take(), questions.take()];
-    for (const { child } of attackers) child.stdin?.write('\n');
-    const sent = await Promise.all(attackers.map((attacker) => attacker.next<Record<string, number>>()));
+    for (const { child } of attackers) {
+      setPriority(child.pid ?? 0, niceness(0)); // so that it hears this
+      child.stdin?.write('\n');
+    }
+    const sent = await Promise.all(
+      attackers.map((attacker) => Promise.race([attacker.next<Record<string, number>>(), delay(TELL_MS, {})])),
+    );
     const rates: Record<string, number> = {};
     for (const one of sent) for (const [name, rate] of Object.entries(one)) rates[name] = (rates[name] ?? 0) + rate;
     return {

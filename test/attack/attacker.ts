@@ -1,9 +1,13 @@
 /** One attacker, as a process in its namespace: all of its attacks at once, until a line comes on standard input. Prints how often each sent or asked, a second. */
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { ATTACKS } from './attacks.ts';
-import { Field, type FieldOptions } from './field.ts';
+import { Field, type FieldOptions, niceness } from './field.ts';
+
+const ATTACKER_NICE = 19;
 
 const options: FieldOptions = JSON.parse(process.argv[2] ?? '');
+setPriority(niceness(ATTACKER_NICE)); // its program is loaded by now
 const began = performance.now();
 const fields = options.attacks.map((name, number) => ({ name, field: new Field(options, number) }));
 
@@ -17,6 +21,7 @@ function tell(): void {
 createInterface({ input: process.stdin }).once('line', tell).once('close', tell);
 setTimeout(tell, options.seconds * 1_000); // whoever began it is gone or stuck
 process.on('uncaughtException', (error) => process.stderr.write(`attacker: ${error}\n`));
+console.log(JSON.stringify({ loaded: true }));
 for (const { name, field } of fields)
   ATTACKS[name]?.(field).catch((error: unknown) =>
     process.stderr.write(`attacker ${options.address}: ${name} ended: ${error}\n`),

@@ -1,5 +1,6 @@
 /** What every attack has: where it stands, whom it attacks, packets from any address, and a pace. It runs in a namespace of its own, at nice 19. */
 import { randomInt } from 'node:crypto';
+import { getPriority } from 'node:os';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { openRawUdp, type RawUdp } from '../contract/raw-udp.ts';
 
@@ -96,3 +97,6 @@ export const randomMac = (): string =>
   `52:54:99:${[0, 0, 0].map(() => randomInt(256).toString(16).padStart(2, '0')).join(':')}`;
 
 export const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
+
+/** So much nicer than this run itself, which may be started at a priority of its own. */
+export const niceness = (more: number): number => Math.max(-20, Math.min(19, getPriority() + more));

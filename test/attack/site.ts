@@ -17,7 +17,7 @@ import { startMachine } from '../e2e/machine/machine.ts';
 import { run } from '../e2e/machine/run.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { until } from '../setup/services.ts';
-import type { Ports } from './field.ts';
+import { niceness, type Ports } from './field.ts';
 import type { ServerSeen } from './verdict.ts';
 
 export const LAN = 'bfattack';
@@ -280,7 +280,7 @@ export async function bootMachine(stateDirectory: string, over: AbortSignal): Pr
   const lan = { namespace: LAN, bridge: 'br0' };
   const machine = await startMachine({ name: 'attack', ...lan, mac: MACHINE_MAC, stateDirectory });
   try {
-    setPriority(machine.pid, MACHINE_NICE);
+    setPriority(machine.pid, niceness(MACHINE_NICE));
     const up = machine.waitFor(/bootfarm: up/, BOOT_DEADLINE_MS).then(
       () => Math.round((performance.now() - began) / 100) / 10,
       (thrown: unknown) => {
