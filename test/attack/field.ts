@@ -23,6 +23,8 @@ export interface FieldOptions {
 export const LINE_RATE = Number.POSITIVE_INFINITY;
 const BATCH = 128;
 const TURN_MS = 5;
+/** At least, of an attacker that has a processor: what it missed beyond that is not made up for. */
+const TURNS_PER_SECOND = 20;
 
 export interface Endpoint {
   readonly address: string;
@@ -81,7 +83,7 @@ export class Field {
     for (let last = performance.now(); !this.over; ) {
       await delay(TURN_MS);
       const now = performance.now();
-      due = Math.min(due + ((now - last) * perSecond) / 1_000, perSecond); // no more than a second's worth in one go
+      due = Math.min(due + ((now - last) * perSecond) / 1_000, perSecond / TURNS_PER_SECOND); // the attacks beside it have a turn too
       last = now;
       for (; due >= 1; due--) send();
     }
