@@ -193,7 +193,7 @@ class PooledDatabase implements Database {
     });
     const limits = { statementMs: STATEMENT_TIMEOUT_MS, idleMs: IDLE_IN_TRANSACTION_MS };
     const { prove } = this.#options;
-    const proof = prove && { lifeMs: PROOF_LIFE_MS, prove: (db: Kysely<Tables>) => unproven(prove, db) };
+    const proof = prove && { lifeMs: PROOF_LIFE_MS, prove: (db: Kysely<Tables>) => unproven(prove, db, host) };
     const lines: Lines = {
       host,
       db: new Kysely<Tables>({ dialect: limitedDialect(pool, limits, proof) }),
@@ -228,8 +228,17 @@ class Unproven extends Error {
 const read = (thrown: unknown, { name }: DatabaseHost): Classified | undefined =>
   thrown instanceof Unproven ? thrown.classified : classify(thrown, name);
 
-async function unproven(prove: NonNullable<DatabaseOptions['prove']>, db: Kysely<Tables>): Promise<void> {
-  const fault = await prove(db);
+/** A proof that cannot be made is none: whatever it meets, the database is away. */
+async function unproven(
+  prove: NonNullable<DatabaseOptions['prove']>,
+  db: Kysely<Tables>,
+  host: DatabaseHost,
+): Promise<void> {
+  const fault = await prove(db).catch((thrown: unknown) => {
+    const classified = read(thrown, host);
+    if (!classified) throw thrown;
+    return classified.fault;
+  });
   if (fault) throw new Unproven(fault);
 }
 

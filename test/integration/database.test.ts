@@ -399,8 +399,9 @@ describe('a database that must be proven', () => {
     let worked = 0;
     const work = () =>
       connected.run(async (db) => {
+        const answer = await sql`select 1`.execute(db);
         worked += 1;
-        return sql`select 1`.execute(db);
+        return answer;
       });
     expect(await work()).toEqual({ ok: false, error: foreign });
     expect(connected.state).toMatchObject({ reachable: false, fault: foreign });
@@ -436,7 +437,9 @@ describe('a database that must be proven', () => {
     expect(asked).toBeGreaterThanOrEqual(4);
     const broken = value(connect({ uri, prove: (db) => sql`select from nowhere`.execute(db).then(() => undefined) }));
     opened.push(broken);
-    expect(await broken.run(async () => 1)).toMatchObject({ error: { code: 'Refused', message: /nowhere/ } });
+    expect(await broken.run((db) => sql`select 1`.execute(db))).toMatchObject({
+      error: { code: 'Refused', message: /nowhere/ },
+    });
     expect(broken.state.reachable).toBe(false);
   });
 });
