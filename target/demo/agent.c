@@ -149,14 +149,25 @@ static pid_t client_parent(pid_t pid) {
     return after_name != NULL && sscanf(after_name + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }
 
-/* The client process: the one whose parent is one of the client's too. 0 when there is none. */
+/* Of the parent's children the one that streams: the other fetches tokens. */
+static int streams(pid_t pid) {
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return 0;
+    if (fgets(name, sizeof name, file) == NULL) name[0] = '\0';
+    fclose(file);
+    return strcmp(name, "bootfarm-stream\n") == 0;
+}
+
+/* The client process: the one that streams, whose parent is one of the client's too. 0 when there is none. */
 static pid_t find_client(void) {
     DIR *processes = opendir("/proc");
     pid_t found = 0;
     for (const struct dirent *entry; processes != NULL && found == 0 && (entry = readdir(processes)) != NULL;) {
         const pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
         const pid_t parent = pid > 0 ? client_parent(pid) : 0;
-        if (parent != 0 && client_parent(parent) != 0) found = pid;
+        if (parent != 0 && client_parent(parent) != 0 && streams(pid)) found = pid;
     }
     if (processes != NULL) closedir(processes);
     return found;
