@@ -26,7 +26,7 @@ export interface TransactionLimits {
 }
 
 /** SQLSTATE read_only_sql_transaction, whether the server says it or we find it. */
-export const READ_ONLY = '25006';
+const READ_ONLY = '25006';
 
 export const opening = ({ statementMs, idleMs }: TransactionLimits): string =>
   `begin; set local statement_timeout = ${statementMs}; set local idle_in_transaction_session_timeout = ${idleMs}; show transaction_read_only`;

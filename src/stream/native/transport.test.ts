@@ -30,9 +30,9 @@ test('a thread that dies is told, once', async () => {
   expect(told).toEqual([expect.stringContaining('undefined')]);
 });
 
-test('an IPv6 address is served by plain sockets for now', async () => {
-  const started = await startStreamServer({
-    address: '::1',
+const aServer = (address: string, native: 'auto' | 'native') =>
+  startStreamServer({
+    address,
     port: 0,
     threads: 1,
     ring: () => ({ current: 1, keys: new Map() }),
@@ -44,8 +44,11 @@ test('an IPv6 address is served by plain sockets for now', async () => {
       throw error;
     },
     log: silentLogger,
-    native: 'auto',
+    native,
   });
+
+test('an IPv6 address is served by plain sockets for now', async () => {
+  const started = await aServer('::1', 'auto');
   if (!started.ok) throw new Error(started.error.message);
   expect(started.value.kind).toBe('plain');
   expect(await started.value.selfTest()).toMatchObject({ ok: true });
@@ -53,21 +56,7 @@ test('an IPv6 address is served by plain sockets for now', async () => {
 });
 
 test('a thread counts its turns although nothing comes', async () => {
-  const started = await startStreamServer({
-    address: '127.0.0.1',
-    port: 0,
-    threads: 1,
-    ring: () => ({ current: 1, keys: new Map() }),
-    mode: 'Trusted',
-    site: 'paris',
-    login: async () => ({ kind: 'refuse', code: 'NoServer', retryAfterMs: 0, text: '' }),
-    onSession: () => undefined,
-    onFailure: (error) => {
-      throw error;
-    },
-    log: silentLogger,
-    native: 'native',
-  });
+  const started = await aServer('127.0.0.1', 'native');
   if (!started.ok) throw new Error(started.error.message);
   const [counters] = started.value.threads();
   const turns = (): number => counters?.[counterAt('turns')] ?? 0;
