@@ -1,11 +1,10 @@
 /**
  * The client where it lives: in a machine's initramfs, with the root on it, against two servers, without a cluster. The fastest loop for work
- * on the protocol; what a server does by itself is tested in `src/stream` and by the contract.
+ * on the protocol; what a server does by itself is tested in `src/stream` and by the contract, and farm.test.ts reads a whole disk.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -121,12 +120,6 @@ function tell(what: string, { reads, perSecond, longestStallMs }: ReadReport): v
   process.stderr.write(`${what}: longest stall ${longestStallMs} ms, ${reads} reads, ${perSecond} a second\n`);
 }
 
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
 beforeAll(async () => {
   image = execFileSync('target/demo/make-image', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
   folder = mkdtempSync(join(tmpdir(), 'bootfarm-stream-'));
@@ -210,12 +203,3 @@ test('both servers are away for 20 s: the machine waits, and goes on', async () 
   await startServer(servers[0]);
   await untilStatus('a stand-by again', attachedToBoth);
 }, 120_000);
-
-test('the whole disk, four times the memory of the machine, is what the file is', async () => {
-  const [seen, wanted] = await Promise.all([
-    machine.ask<{ sha256: string; seconds: number }>('sha256', 600_000),
-    sha256(join(image, 'lab.raw')),
-  ]);
-  process.stderr.write(`whole disk read in ${seen.seconds} s\n`);
-  expect(seen.sha256).toBe(wanted);
-}, 620_000);
