@@ -29,7 +29,7 @@ count() {
 run check npm run --silent check
 run 'C unit tests' make --silent -C target test
 run unit jest unit
-run integration jest integration --runInBand
+run integration jest integration --maxWorkers=2
 run e2e jest e2e --runInBand
 
 echo "== where the time went: $(IFS=,; echo "${times[*]}" | sed 's/,/, /g')"
