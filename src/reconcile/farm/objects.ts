@@ -68,15 +68,17 @@ fi`;
 
 /**
  * Runs a program and tells it when the kubelet has written its Secret anew, which it does by turning `..data`. HUP: PostgreSQL reads certificate and
- * pg_hba.conf again. TERM: Redis cannot, so it ends, and the kubelet starts it again within seconds, with its data.
+ * pg_hba.conf again. TERM: Redis cannot, so it ends, and the kubelet starts it again within seconds, with its data. The shell reads its own number from
+ * /proc: of two dollar signs in a command the kubelet leaves one.
  */
 export const onChange = (signal: 'HUP' | 'TERM', command: readonly string[], secrets = SECRETS): readonly string[] => [
   '/bin/sh',
   '-c',
-  `seen=$(readlink ${secrets}/..data)
-while sleep 5 && kill -0 $$; do
+  `read -r self rest </proc/self/stat
+seen=$(readlink ${secrets}/..data)
+while sleep 5 && kill -0 "$self"; do
   now=$(readlink ${secrets}/..data)
-  if [ "$now" != "$seen" ]; then seen=$now; kill -${signal} $$; fi
+  if [ "$now" != "$seen" ]; then seen=$now; kill -${signal} "$self"; fi
 done &
 exec "$@"`,
   'sh',
