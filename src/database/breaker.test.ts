@@ -47,6 +47,16 @@ test.each([
   });
 });
 
+test.each(['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'])(
+  'after %s the message says where the certificate of the authority belongs',
+  (code) => {
+    const thrown = Object.assign(new Error('certificate; try running Node.js with --use-system-ca'), { code });
+    const message = classify(thrown, 'db:5432/farm')?.fault.message;
+    expect(message).toContain('ca.crt beside the uri');
+    expect(message).not.toContain('Node.js');
+  },
+);
+
 test.each([new TypeError('x is undefined'), 'text', undefined])('%p is a bug', (thrown) => {
   expect(classify(thrown, 'db')).toBeUndefined();
 });

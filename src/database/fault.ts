@@ -77,6 +77,10 @@ const MESSAGES: readonly (readonly [pattern: RegExp, code: DatabaseFault['code']
   ],
 ];
 
+/** What OpenSSL has against the signer; the words beside it are advice to who starts Node. */
+const UNPROVEN = /^(UNABLE_TO_(VERIFY|GET_ISSUER)|(DEPTH_ZERO_)?SELF_SIGNED_CERT)/;
+const PROOF = 'put that of its authority as ca.crt beside the uri, in the same Secret';
+
 /**
  * Reads what `pg`, Node's sockets or TLS threw; undefined when it is nothing of the kind, hence a bug.
  * @param place host, port and database, without the secret.
@@ -94,6 +98,8 @@ export function classify(thrown: unknown, place: string): Classified | undefined
     const advice = ADVICE[code] ?? ADVICE[code.slice(0, 2)] ?? '';
     return say(fault, trips, [meaning ?? thrown.message, detail].filter(Boolean).join(': ') + advice);
   }
+  if (code !== undefined && UNPROVEN.test(code))
+    return say('Refused', true, `nobody that is trusted here signed its certificate (${code}): ${PROOF}`);
   const spoken = MESSAGES.find(([pattern]) => pattern.test(thrown.message));
   if (spoken) return say(spoken[1], true, thrown.message);
   if (code !== undefined && /CERT|TLS|SSL/.test(code)) return say('Refused', true, `${code}: ${thrown.message}`);

@@ -182,6 +182,14 @@ describe('a Farm', () => {
     expect(status.database).toMatchObject({ state: 'Unreachable', offlineSince: '1970-01-01T00:00:00Z' });
   });
 
+  test('whose external database does not answer names the Secret that says where it is', () => {
+    const farm = aFarm({ spec: { database: { external: { secretRef: { name: 'farm-db' } } } } });
+    const status = farmStatus(farm, found({ database: away('Unreachable') }), NOW);
+    expect(message(status, 'DatabaseReachable')).toBe(
+      'the database said no: make it answer there, or correct Secret farm-db, key uri',
+    );
+  });
+
   test('servers that log in as the owner of the database are told of where it answers', () => {
     const status = farmStatus(aFarm(), found({ excess: 'servers log in as lab, who owns the farm database' }), NOW);
     expect(message(status, 'DatabaseReachable')).toBe(

@@ -1,12 +1,11 @@
 /** Which database a Farm has, asked of the Kubernetes API: where `bootfarm device --farm` runs, in the pod of the operator. */
-import { KubeConfig } from '@kubernetes/client-node';
 import type { DatabaseAccess } from '../database/connection.ts';
 import { type Fault, fail, type Result } from '../kit/result.ts';
-import { createClient } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject } from '../kube/object.ts';
 import { ownerAccess } from '../reconcile/farm/database.ts';
 import { parse } from '../resources/parse.ts';
+import { apiOfProcess } from './api.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -15,9 +14,9 @@ export async function databaseOfFarm(farm: string): Promise<Result<DatabaseAcces
   const [, namespace, name] = /^([^/]+)\/([^/]+)$/.exec(farm) ?? [];
   if (namespace === undefined || name === undefined)
     return fail('BadName', `--farm ${farm}: it must look like NAMESPACE/NAME`);
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  const client = createClient(config);
+  const api = apiOfProcess();
+  if (!api.ok) return api;
+  const client = api.value;
   try {
     const signal = AbortSignal.timeout(DEADLINE_MS);
     const found = await client.get<KubeObject>(at(kinds.Farm, namespace, name), { signal });

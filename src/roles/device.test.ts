@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Device } from '../farm/model.ts';
+import { deviceCommand } from './device.ts';
 import { formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type DeviceText, describeComplaint, parseDevice } from './device-input.ts';
 
@@ -184,4 +185,22 @@ describe('devices as a file', () => {
       { seed: 16, numRuns: 500 },
     );
   });
+});
+
+test.each([
+  { args: ['add', 'pc1', '--mac', '52:54:00:00:00:zz', '--collection', 'a'], says: 'mac "52:54:00:00:00:zz"' },
+  { args: ['import', '/nowhere/machines.csv'], says: 'cannot read /nowhere/machines.csv' },
+])('$args is refused before a database is looked for', async ({ args, says }) => {
+  const said = { err: '', failed: false };
+  const terminal = {
+    out: () => undefined,
+    err: (text: string) => {
+      said.err += text;
+    },
+    fail: () => {
+      said.failed = true;
+    },
+  };
+  await deviceCommand(terminal).parseAsync(args, { from: 'user' });
+  expect(said).toEqual({ failed: true, err: expect.stringContaining(says) });
 });

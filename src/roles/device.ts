@@ -61,11 +61,16 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     await work(database).finally(() => database.close());
   };
   const run = (work: (database: Database) => Promise<void>): Promise<void> => attempt(() => withDatabase(work));
-  const edit = (work: (database: Database) => Promise<void>): Promise<void> =>
-    attempt(() => {
+  /** What is typed is judged before anybody is asked: to find a farm's database takes seconds. */
+  const edit = <T>(
+    judge: () => T | Promise<T>,
+    work: (database: Database, judged: T) => Promise<void>,
+  ): Promise<void> =>
+    attempt(async () => {
       if (command.opts()['farm'] === undefined && command.getOptionValueSource('databaseUriFile') === 'env')
         refuseInServer();
-      return withDatabase(work);
+      const judged = await judge();
+      return withDatabase((database) => work(database, judged));
     });
 
   command
@@ -80,15 +85,17 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .option('--property <key=value...>', 'something a device is told about itself')
     .addHelpText('after', '\nExample:\n  bootfarm device add pc0001 --mac 52:54:00:12:34:56 --collection room-101')
     .action((name: string, options: AddOptions) =>
-      edit(async (database) => {
-        const device = deviceOf(name, options);
-        const { added } = must(await addDevices(database, [device], actor()));
-        terminal.out(
-          added === 1
-            ? `device ${device.name} added to collection ${device.collection}\n`
-            : `device ${device.name} is there already: unchanged\n`,
-        );
-      }),
+      edit(
+        () => deviceOf(name, options),
+        async (database, device) => {
+          const { added } = must(await addDevices(database, [device], actor()));
+          terminal.out(
+            added === 1
+              ? `device ${device.name} added to collection ${device.collection}\n`
+              : `device ${device.name} is there already: unchanged\n`,
+          );
+        },
+      ),
     );
 
   command
@@ -109,11 +116,16 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .description('remove a device; if it streams now, it is stopped within seconds')
     .argument('<name>')
     .action((name: string) =>
-      edit(async (database) => {
-        const removed = must(await removeDevice(database, name, actor()));
-        if (!removed) throw new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
-        terminal.out(`device ${name} (MAC ${removed.macs.join(' ')}) removed from collection ${removed.collection}\n`);
-      }),
+      edit(
+        () => name,
+        async (database) => {
+          const removed = must(await removeDevice(database, name, actor()));
+          if (!removed) throw new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
+          terminal.out(
+            `device ${name} (MAC ${removed.macs.join(' ')}) removed from collection ${removed.collection}\n`,
+          );
+        },
+      ),
     );
 
   command
@@ -132,7 +144,10 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
   pc0002,52:54:00:12:34:57 52:54:00:12:34:58,room-101,A2`,
     )
     .action((file: string, options: { skipBad?: boolean }) =>
-      edit((database) => importFile(database, terminal, file, options.skipBad ?? false)),
+      edit(
+        async () => must(parseDeviceFile(await readText(file === '-' ? 0 : file))),
+        (database, devices) => importFile(database, terminal, file, devices, options.skipBad ?? false),
+      ),
     );
 
   command
@@ -167,9 +182,14 @@ function refuseInServer(): void {
   );
 }
 
-async function importFile(database: Database, terminal: Terminal, file: string, skipBad: boolean): Promise<void> {
-  const text = await readText(file === '-' ? 0 : file);
-  const { good, bad } = await judgeFile(database, must(parseDeviceFile(text)));
+async function importFile(
+  database: Database,
+  terminal: Terminal,
+  file: string,
+  devices: DeviceFile,
+  skipBad: boolean,
+): Promise<void> {
+  const { good, bad } = await judgeFile(database, devices);
   for (const line of bad) terminal.err(`${file}: line ${line.line}, ${describeComplaint(line)}\n`);
   if (bad.length > 0 && !skipBad)
     throw new Refusal(`nothing was imported: ${lines(bad)} bad, ${good.length} good. Correct them, or use --skip-bad`);

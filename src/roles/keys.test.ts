@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { FakeKube } from '../../test/fakes/kube.ts';
+import { fail, ok } from '../kit/result.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
@@ -23,7 +24,7 @@ async function run(kube: FakeKube, ...args: string[]) {
       said.failed = true;
     },
   };
-  await keysCommand(terminal, () => kube.client).parseAsync(['rotate', ...args], { from: 'user' });
+  await keysCommand(terminal, () => ok(kube.client)).parseAsync(['rotate', ...args], { from: 'user' });
   return said;
 }
 
@@ -82,4 +83,32 @@ test.each([
   { args: ['--farm', 'lab/main', '--timeout', 'x'], says: '--timeout x is no number of seconds' },
 ])('$args is refused', async ({ args, says }) => {
   expect(await run(await aFarm(), ...args)).toMatchObject({ failed: true, err: expect.stringContaining(says) });
+});
+
+test('who may not list the farms of all namespaces is told to name one', async () => {
+  const kube = await aFarm();
+  kube.client.listAll = async () => fail('Forbidden', 'farms is forbidden: User cannot list at the cluster scope');
+  expect(await run(kube)).toMatchObject({ failed: true, err: expect.stringContaining('by --farm NAMESPACE/NAME') });
+});
+
+test('where there is no Kubernetes API, the command says where to go', async () => {
+  const { KUBECONFIG, HOME } = process.env;
+  process.env['KUBECONFIG'] = '';
+  process.env['HOME'] = '/nowhere';
+  const said = { err: '', failed: false };
+  const terminal = {
+    out: () => undefined,
+    err: (text: string) => {
+      said.err += text;
+    },
+    fail: () => {
+      said.failed = true;
+    },
+  };
+  try {
+    await keysCommand(terminal).parseAsync(['rotate', '--farm', 'lab/main'], { from: 'user' });
+  } finally {
+    Object.assign(process.env, { HOME, ...(KUBECONFIG === undefined ? {} : { KUBECONFIG }) });
+  }
+  expect(said).toEqual({ failed: true, err: expect.stringContaining('in the pod of the operator') });
 });

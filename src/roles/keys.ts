@@ -1,14 +1,15 @@
 /** `bootfarm keys rotate`: asks the operator for new keys, passwords or certificates, by an annotation that GitOps may write as well, and tells how it goes. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Command, Option } from 'commander';
-import { type Client, createClient } from '../kube/client.ts';
+import type { Fault, Result } from '../kit/result.ts';
+import type { Client } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
 import { all, at, type KubeObject } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
 import { isHurried, NOW, ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../reconcile/farm/turn.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
+import { apiOfProcess } from './api.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Flags {
@@ -55,7 +56,10 @@ const AUTHORITY: What = {
 /** Ends the command with a message; not a bug. */
 class Refusal extends Error {}
 
-export function keysCommand(terminal: Terminal = terminalOfProcess, connect = clientOfProcess): Command {
+export function keysCommand(
+  terminal: Terminal = terminalOfProcess,
+  connect: () => Result<Client, Fault> = apiOfProcess,
+): Command {
   const command = new Command('keys').description('keys of a farm').configureOutput({
     writeOut: terminal.out,
     writeErr: terminal.err,
@@ -70,7 +74,7 @@ export function keysCommand(terminal: Terminal = terminalOfProcess, connect = cl
     )
     .option('--ca', 'a new authority, and certificates of it, instead of the key')
     .option('--now', 'what leaked: the old one ends within seconds, and nobody is waited for')
-    .option('--farm <namespace/name>', 'which farm; may be left out where there is one')
+    .option('--farm <namespace/name>', 'which farm; may be left out where there is one, and who asks may list all')
     .option('--timeout <seconds>', 'how long to wait until it is done', '600')
     .addOption(new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text'))
     .addHelpText(
@@ -92,22 +96,17 @@ and keeps what it has; authority, the operator cannot ask it, and it does withou
     .action(async (flags: Flags) => {
       const client = connect();
       try {
-        await rotate(client, flags, terminal);
+        if (!client.ok) throw new Refusal(client.error.message);
+        await rotate(client.value, flags, terminal);
       } catch (thrown) {
         if (!(thrown instanceof Refusal)) throw thrown;
         terminal.err(`error: ${thrown.message}\n`);
         terminal.fail();
       } finally {
-        await client.close();
+        if (client.ok) await client.value.close();
       }
     });
   return command;
-}
-
-function clientOfProcess(): Client {
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  return createClient(config);
 }
 
 async function rotate(client: Client, flags: Flags, terminal: Terminal): Promise<void> {
@@ -155,7 +154,12 @@ async function farmOf(client: Client, named: string | undefined): Promise<[names
   if (namespace && name && more.length === 0) return [namespace, name];
   if (named !== undefined) throw new Refusal(`--farm ${named}: write it as NAMESPACE/NAME`);
   const found = await client.listAll<KubeObject>(all(kinds.Farm));
-  if (!found.ok) throw new Refusal(found.error.message);
+  if (!found.ok)
+    throw new Refusal(
+      found.error.code === 'Forbidden'
+        ? 'say which farm by --farm NAMESPACE/NAME: who asks may not list the farms of every namespace'
+        : found.error.message,
+    );
   const farms = found.value.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   const [only = '', ...others] = farms;
   if (only === '' || others.length > 0)

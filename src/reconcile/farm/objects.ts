@@ -68,20 +68,37 @@ fi`;
 
 /**
  * Runs a program and tells it when the kubelet has written its Secret anew, which it does by turning `..data`. HUP: PostgreSQL reads certificate and
- * pg_hba.conf again. TERM: Redis cannot, so it ends, and the kubelet starts it again within seconds, with its data.
+ * pg_hba.conf again. TERM: Redis cannot, so it is ended and started again here, with its data: the kubelet would wait longer each time, and a change of
+ * passwords or of the authority takes several. Of two dollar signs in a command the kubelet leaves one, so a shell reads its own number from /proc.
  */
-export const onChange = (signal: 'HUP' | 'TERM', command: readonly string[], secrets = SECRETS): readonly string[] => [
-  '/bin/sh',
-  '-c',
-  `seen=$(readlink ${secrets}/..data)
-while sleep 5 && kill -0 $$; do
-  now=$(readlink ${secrets}/..data)
-  if [ "$now" != "$seen" ]; then seen=$now; kill -${signal} $$; fi
+export const onChange = (
+  signal: 'HUP' | 'TERM',
+  command: readonly string[],
+  secrets = SECRETS,
+  everySeconds = 5,
+): readonly string[] => {
+  const now = `$(readlink ${secrets}/..data)`;
+  const told = `read -r self rest </proc/self/stat
+seen=${now}
+while sleep ${everySeconds} && kill -0 "$self"; do
+  now=${now}
+  if [ "$now" != "$seen" ]; then seen=$now; kill -HUP "$self"; fi
 done &
-exec "$@"`,
-  'sh',
-  ...command,
-];
+exec "$@"`;
+  const startedAgain = `trap 'kill -TERM "$program"; wait "$program"; exit' TERM
+while :; do
+  seen=${now}
+  "$@" &
+  program=$!
+  while sleep ${everySeconds} && kill -0 "$program"; do
+    if [ "${now}" != "$seen" ]; then kill -TERM "$program"; break; fi
+  done &
+  wait "$program"
+  code=$?
+  if [ "${now}" = "$seen" ]; then exit "$code"; fi
+done`;
+  return ['/bin/sh', '-c', signal === 'HUP' ? told : startedAgain, 'sh', ...command];
+};
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 
@@ -125,6 +142,8 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
           ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
         ]),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
+        // TERM alone waits for every client to leave: servers do not, and it was killed after 30 s and had to recover.
+        lifecycle: { preStop: { exec: { command: ['/bin/sh', '-c', 'kill -INT 1'] } } },
         readinessProbe: {
           exec: { command: [`${POSTGRES_BIN}/pg_isready`, '-h', '/tmp'] },
           periodSeconds: 2,

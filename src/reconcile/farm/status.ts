@@ -42,7 +42,7 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
       before?.conditions ?? [],
       {
         ...verdict(farm, findings, ready.length),
-        claims: claims(findings, database),
+        claims: claims(findings, database, farm.spec.database.external !== undefined),
         generation: farm.metadata.generation ?? 0,
       },
       now,
@@ -160,6 +160,7 @@ const REPLICA_REASONS = {
 function claims(
   { databaseSource, excess, replica, fault }: FarmFindings,
   database: DatabaseState,
+  isExternal: boolean,
 ): Omit<Claim, 'observedGeneration'>[] {
   const foreign = isIdentityFault(fault) ? fault.reason : undefined;
   const refused = !database.reachable && database.fault.code === 'AuthenticationFailed';
@@ -175,7 +176,11 @@ function claims(
           type: 'DatabaseReachable',
           status: 'False',
           reason: foreign ?? (refused ? 'DatabaseRefused' : 'DatabaseUnreachable'),
-          message: refused ? `${database.fault.message}: correct ${databaseSource}` : database.fault.message,
+          message: refused
+            ? `${database.fault.message}: correct ${databaseSource}`
+            : isExternal && !foreign
+              ? `${database.fault.message}: make it answer there, or correct ${databaseSource}`
+              : database.fault.message,
         },
     replica
       ? {
