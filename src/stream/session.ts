@@ -3,6 +3,7 @@
  * effects. No sockets, files or timers here. The state is changed in place (a thread holds up to 65,536 sessions); nothing else may touch it.
  */
 
+import { claimOf } from '../farm/refusal.ts';
 import { shortlist } from '../farm/shortlist.ts';
 import { badSource } from '../net/source.ts';
 import { attach, cookie, login } from './admission.ts';
@@ -173,7 +174,8 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       shard.settings = { ...shard.settings, ...order.settings };
       if (order.settings.disks) shard.disks = diskTable(order.settings.disks);
       if (order.settings.refused)
-        for (const session of shard.sessions.values()) session.refused = order.settings.refused.has(session.device);
+        for (const session of shard.sessions.values())
+          session.refused = order.settings.refused.has(claimOf({ ...session, vdisk: session.ref.vdisk }));
       return [];
     case 'loginDone':
       shard.logins.delete(order.key);

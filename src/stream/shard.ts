@@ -44,7 +44,7 @@ export interface Settings {
   readonly listVersion: number;
   readonly state: ServerState;
   readonly loadPercent: number;
-  /** Devices whose right to read ended while they stream. */
+  /** Claims (`farm/refusal.ts`) whose right to read ended while they stream. */
   readonly refused: ReadonlySet<string>;
 }
 
@@ -96,7 +96,7 @@ export interface Session {
   toldRoleMs: number;
   /** Its READs that wait for their disk. */
   waiting: number;
-  /** Its device is among the refused ones: a field, so that the fast path looks at nothing else. */
+  /** Its claim is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
   /** The last packet number sent. */
