@@ -184,14 +184,11 @@ class Server implements Tftp {
     const { name } = request;
     if (request.type === 'WRQ')
       return this.#refuse(request, client, 'AccessViolation', 'ReadOnly', 'this server is read only');
-    let gone = false;
-    place.giveWay = () => {
-      gone = true;
-    };
     const file = await fileFor(request, this.#options.open);
     if (!file.ok) return this.#refuse(request, client, 'NotFound', file.error.code, file.error.message);
     const socket = this.#ports.transfers[place.port];
-    if (!socket || this.#closed || gone) {
+    // Another may have its place by now.
+    if (!socket || this.#closed || this.#table.find(place.port, client) !== place) {
       file.value.close?.();
       return;
     }

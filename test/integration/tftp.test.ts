@@ -265,6 +265,27 @@ describe('a client that misbehaves', () => {
     }).finally(() => flooded.value.close());
   });
 
+  test('and asks from many ports while it is not known yet has no more than its share', async () => {
+    const told: string[] = [];
+    const known = Promise.withResolvers<boolean>();
+    const own = await startTftp({
+      ...{ address: '127.0.0.2', port: 0, log, mayAnswer: () => known.promise },
+      onEvent: ({ kind }) => told.push(kind),
+      open: () => ok({ sizeBytes: 9_999, read: (_, length) => Buffer.alloc(length) }),
+    });
+    if (!own.ok) throw new Error(own.error.message);
+    const clients = Array.from({ length: 3 * MAX_TRANSFERS_PER_SOURCE }, () => new Client());
+    await Promise.all(clients.map(({ socket }) => once(socket, 'listening')));
+    for (const client of clients)
+      client.send({ type: 'RRQ', name: 'a', mode: 'octet', options: [] }, own.value.port, '127.0.0.2');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    known.resolve(true);
+    expect((await clients.at(-1)?.next())?.packet).toMatchObject({ type: 'DATA', block: 1 });
+    for (const client of clients) client.close();
+    await own.value.close();
+    expect(told.filter((kind) => kind === 'started')).toHaveLength(MAX_TRANSFERS_PER_SOURCE);
+  });
+
   test('and asks faster than its share takes no start from another', async () => {
     const told: string[] = [];
     const toldOf = async (address: string): Promise<string | undefined> => {
