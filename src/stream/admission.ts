@@ -4,7 +4,7 @@ import { type BootToken, openBootToken, openTicket, type Ticket } from '../farm/
 import { ok, type Result } from '../kit/result.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
-import { BUSY_RETRY_MS, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
+import { BUSY_RETRY_MS, EARLIER_NONCES, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
 import {
   drop,
@@ -90,11 +90,13 @@ export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, 
   const previous = shard.byPeer.get(peerKey(from));
   if (previous && Buffer.from(packet.nonce).equals(previous.clientNonce))
     return [{ kind: 'send', to: from, bytes: previous.attached }];
+  // Its cookie is good for two minutes: sent again by somebody, it would end the session that came after it.
+  if (previous?.earlierNonces.some((nonce) => nonce.equals(packet.nonce))) return drop(shard, 'dropReplayed');
   const admitted = admit(shard, packet, ticket, previous);
   if (!admitted.ok) return [refuse(shard, packet.nonce, from, admitted.error, key)];
 
   const gone = previous ? [leave(shard, previous, 'left')] : [];
-  const session = open(shard, packet, ticket, admitted.value, sessionKey, from, nowMs);
+  const session = open(shard, packet, ticket, admitted.value, sessionKey, from, nowMs, previous);
   tally(shard, 'attaches');
   return [...gone, { kind: 'send', to: from, bytes: session.attached }, event(shard, session, 'attached')];
 }
@@ -124,6 +126,8 @@ function admit(shard: Shard, packet: Attach, ticket: Ticket, previous: Session |
   return ok(disk);
 }
 
+const NONE: readonly Buffer[] = [];
+
 function open(
   shard: Shard,
   packet: Attach,
@@ -132,6 +136,7 @@ function open(
   sessionKey: Buffer,
   peer: Peer,
   nowMs: number,
+  previous: Session | undefined,
 ): Session {
   let id = 0;
   while (id === 0 || shard.sessions.has(id)) id = shard.random(4).readUInt32BE(0);
@@ -165,6 +170,9 @@ function open(
     segmentBytes,
     // Of its own: a slice of a Buffer would hold the whole of the 8 KiB that it is cut from.
     clientNonce: Uint8Array.from(packet.nonce),
+    earlierNonces: previous
+      ? [Buffer.from(previous.clientNonce), ...previous.earlierNonces].slice(0, EARLIER_NONCES)
+      : NONE,
     attached,
     window: new ReplayWindow(),
     role: packet.role,

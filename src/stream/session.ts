@@ -10,14 +10,7 @@ import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
-import {
-  MAX_PENDING_READS,
-  MAX_SESSION_READS,
-  MOVE_EVERY_MS,
-  ROLE_EVERY_MS,
-  SILENT_MS,
-  UNKNOWNS_PER_SECOND,
-} from './limits.ts';
+import { MAX_PENDING_READS, MAX_SESSION_READS, MOVE_EVERY_MS, ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
 import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role, TAG_BYTES } from './packet.ts';
 import {
   answer,
@@ -62,7 +55,7 @@ type InSession = Extract<Packet, { type: 'READ' | 'PING' | 'SERVERS' | 'BYE' }>;
 function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   const session = shard.sessions.get(packet.session);
   if (!session || session.peer.host !== from.host || session.peer.port !== from.port)
-    return unknown(shard, packet, bytes, from);
+    return unknown(shard, packet, bytes, from, nowMs);
   if (!verify(shard.sip, session.keys.clientTag, bytes)) return drop(shard, 'dropWrongTag');
   if (!session.window.accept(packet.number)) return drop(shard, 'dropReplayed');
   session.seenMs = nowMs;
@@ -84,10 +77,9 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
 }
 
 /** 32 bytes for a packet of 40 or more. A BYE needs no hint: its sender is leaving. */
-function unknown(shard: Shard, packet: InSession, bytes: Buffer, from: Peer): Effect[] {
+function unknown(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   count(shard.counters, 'dropUnknownSession');
-  if (packet.type === 'BYE' || shard.unknowns <= 0) return [];
-  shard.unknowns--;
+  if (packet.type === 'BYE' || !shard.unknownBudget.take(from.host, nowMs)) return [];
   tally(shard, 'unknowns');
   const { session, number } = packet;
   const answer = encode({ type: 'UNKNOWN', session, number, echo: bytes.subarray(-TAG_BYTES) });
@@ -116,7 +108,12 @@ function pong(shard: Shard, session: Session, { opaque }: Ping): Effect {
 
 function list(shard: Shard, session: Session): Effect {
   const { servers, listVersion } = shard.settings;
-  const told = shortlist(session.device, servers, undefined, ({ state }) => (state === 'Streaming' ? 0 : 1));
+  // Made once a version: of 256 servers it takes 0.2 ms, and whoever asks again and again would have the whole thread for it.
+  if (session.list?.of !== servers) {
+    const told = shortlist(session.device, servers, undefined, ({ state }) => (state === 'Streaming' ? 0 : 1));
+    session.list = { of: servers, told };
+  }
+  const { told } = session.list;
   return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers: told }));
 }
 
@@ -221,11 +218,6 @@ function moves(shard: Shard, session: Session, nowMs: number): Effect[] {
 
 /** Timers: sends MOVE again, and forgets who has been silent. Call it each TICK_MS. */
 export function tick(shard: Shard, nowMs: number): Effect[] {
-  const second = Math.floor(nowMs / 1000);
-  if (second !== shard.second) {
-    shard.second = second;
-    shard.unknowns = UNKNOWNS_PER_SECOND;
-  }
   const effects: Effect[] = [];
   for (const session of shard.sessions.values()) {
     if (nowMs - session.seenMs > SILENT_MS) effects.push(leave(shard, session, 'silent'));
