@@ -90,28 +90,35 @@ export function applySessions(
 /** Entries of a server's journal, and the sessions that they come to. An entry that was applied before is not applied again. */
 export interface Replay {
   readonly server: string;
-  readonly entries: readonly { readonly id: string; readonly change: SessionChange }[];
+  readonly entries: readonly { readonly id: string; readonly farm?: string; readonly change: SessionChange }[];
+}
+
+export interface Replayed {
+  /** Entries that were not known. */
+  readonly fresh: number;
+  /** Of another farm: not applied. A person let this database take that one's place, and a device of that name is another one here. */
+  readonly foreign: number;
 }
 
 /** No journal comes back after a year. */
 const ENTRY_LIFE = sql`interval '400 days'`;
 
-/** All or nothing; gives how many entries were new. `collapse` keeps the latest change of each device. */
+/** All or nothing. `collapse` keeps the latest change of each device. */
 export function replayJournal(
   database: Database,
   { server, entries }: Replay,
   collapse: (changes: readonly SessionChange[]) => readonly SessionChange[],
-): Answer<number> {
+): Answer<Replayed> {
   return database.run((db) =>
     db.transaction().execute(async (trx) => {
+      const here = await trx.selectFrom('farm').select('id').executeTakeFirst();
+      const ours = entries.filter(({ farm }) => farm === undefined || farm === here?.id);
       await sql`delete from journal_entry where applied_at < now() - ${ENTRY_LIFE}`.execute(trx);
       const { rows } = await sql<{ id: string }>`insert into journal_entry (id, server)
-        select unnest(${entries.map(({ id }) => id)}::uuid[]), ${server} on conflict do nothing returning id`.execute(
-        trx,
-      );
+        select unnest(${ours.map(({ id }) => id)}::uuid[]), ${server} on conflict do nothing returning id`.execute(trx);
       const fresh = new Set(rows.map(({ id }) => id));
-      await writeSessions(trx, collapse(entries.filter(({ id }) => fresh.has(id)).map(({ change }) => change)));
-      return fresh.size;
+      await writeSessions(trx, collapse(ours.filter(({ id }) => fresh.has(id)).map(({ change }) => change)));
+      return { fresh: fresh.size, foreign: entries.length - ours.length };
     }),
   );
 }

@@ -19,16 +19,22 @@ export const MAX_ASKING = 128;
 export const MAX_VERDICT_MS = 4_000;
 
 /**
- * Answers to one MAC behind one relay: a boot has four questions (DISCOVER, REQUEST, and the chained iPXE's) within seconds, and a machine that is
- * switched off and on begins again. Forged packets of one machine cost that machine alone.
+ * Answers to one MAC in one place (`pace.ts`; it has three): a boot has four questions (DISCOVER, REQUEST, and the chained iPXE's) within seconds, and a
+ * machine that is switched off and on begins again. Forged packets of one machine cost that machine alone, and behind another relay not even it.
  */
 export const ANSWERS_OF_MACHINE = { burst: 16, perSecond: 2, keys: 16_384 };
 
+/** A relay keeps its own budget until it was not heard of for so long: a machine that is carried elsewhere is at home there after a pause. */
+export const RELAY_KEPT_MS = 10 * 60_000;
+
+/** Relays with a budget of their own for machines that the farm does not know: more than a site has. All others share one. */
+export const RELAYS = 64;
+
 /**
  * Answers to all machines that the farm does not know, by the relay they come from (or the own network): made-up MACs cost nothing, so that they would
- * make us a reflector; known ones are as many as the farm has. 64 relays are more than a site has.
+ * make us a reflector; known ones are as many as the farm has.
  */
-export const ANSWERS_TO_UNKNOWN = { burst: 1_000, perSecond: 100, keys: 64 };
+export const ANSWERS_TO_UNKNOWN = { burst: 1_000, perSecond: 100, keys: RELAYS + 2 };
 
 /** The server asks itself; on one machine an answer takes microseconds. */
 export const SELF_TEST_MS = 2_000;

@@ -163,8 +163,8 @@ const packets: fc.Arbitrary<Packet> = fc.record({
   siaddr: fc.ipV4(),
   giaddr: fc.ipV4(),
   chaddr: fc.uint8Array({ maxLength: 16 }),
-  sname: fc.string({ maxLength: 64 }),
-  file: fc.string({ maxLength: 128 }),
+  sname: fc.string({ maxLength: 63 }),
+  file: fc.string({ maxLength: 127 }),
   options: fc.uniqueArray(
     fc.record({
       code: fc.integer({ min: 1, max: 254 }).filter((code) => code !== 52),

@@ -123,8 +123,9 @@ export function encode(packet: Packet, maxBytes: number): Result<Uint8Array, Enc
   wire.set(packet.chaddr, 28);
   for (const [text, field] of [[packet.sname, SNAME] as const, [packet.file, FILE] as const]) {
     const name = Buffer.from(text, 'latin1');
-    if (name.length > field.bytes)
-      return fail('NameTooLong', `${text} has ${name.length} bytes; the field has ${field.bytes}`);
+    // RFC 2131, section 2: it ends with a zero, and firmware reads on until there is one.
+    if (name.length >= field.bytes)
+      return fail('NameTooLong', `${text} has ${name.length} bytes; the field has ${field.bytes} with its zero`);
     wire.set(name, field.offset);
   }
   wire.set(options, COOKIE_OFFSET);

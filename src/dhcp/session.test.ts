@@ -3,7 +3,15 @@ import { aBoot } from '../../test/builders/farm.ts';
 import { aRequest, PC_MAC } from '../../test/builders/pxe.ts';
 import type { Own } from '../net/source.ts';
 import type { Verdict } from './answer.ts';
-import { ANSWERS_OF_MACHINE, ANSWERS_TO_UNKNOWN, MAX_ASKING, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import {
+  ANSWERS_OF_MACHINE,
+  ANSWERS_TO_UNKNOWN,
+  MAX_ASKING,
+  MAX_PENDING,
+  MAX_VERDICT_MS,
+  RELAY_KEPT_MS,
+  RELAYS,
+} from './limits.ts';
 import { encode, type Packet } from './packet.ts';
 import { type Event, type State, start, step } from './session.ts';
 
@@ -74,14 +82,14 @@ test('garbage is noted, not answered', () => {
   ]);
 });
 
-test('questions without verdicts are bounded: the oldest gives way, and who comes after a flood is asked for', () => {
+test('questions without verdicts are bounded: the oldest that was not asked gives way, and who comes after a flood is asked for', () => {
   let state = fresh();
   for (let n = 0; n < MAX_PENDING; n += 1) state = step(state, packet(machine(n)), 0).state;
   const next = step(state, packet(machine(MAX_PENDING)), 0);
   expect(next.effects).toMatchObject([{ event: { kind: 'dropped', reason: 'GaveWay' } }]);
   expect([next.state.pending.size, next.state.waiting.size]).toEqual([MAX_PENDING, MAX_PENDING]);
   const late = step(next.state, verdict(1), 1);
-  expect(late.effects).toMatchObject([{ kind: 'ask', id: MAX_ASKING + 1 }]);
+  expect(late.effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }, { kind: 'ask', id: MAX_ASKING + 2 }]);
   expect(late.state.pending.has(MAX_PENDING + 1)).toBe(true);
   expect(step(late.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }, { kind: 'ask' }]);
 });
@@ -139,6 +147,60 @@ test('made-up machines have a budget by relay, and take nothing from known ones'
   expect(answers(state, 2_000, machine, SCREEN)).toBe(ANSWERS_TO_UNKNOWN.burst);
   expect(answer(state, machine(9_000), 0).sent).toBe(true);
   expect(answer(state, machine(9_001, { giaddr: '10.7.0.1' }), 0, SCREEN).sent).toBe(true);
+});
+
+/** The `n`-th relay of many. */
+const behind = (n: number): Partial<Packet> => ({ giaddr: `10.7.${n >> 8}.${n & 255}` });
+
+test('a machine has three budgets whatever relays are named; where it was heard first, its own', () => {
+  const state = fresh();
+  expect(answer(state, aRequest({}, behind(1)), 0).sent).toBe(true);
+  expect(answers(state, 2_000, (n) => aRequest({}, behind(n + 2)))).toBe(ANSWERS_OF_MACHINE.burst);
+  expect(answers(state, 2_000, () => aRequest({}, behind(1)))).toBe(ANSWERS_OF_MACHINE.burst - 1);
+  expect(answers(state, 2_000, () => aRequest())).toBe(ANSWERS_OF_MACHINE.burst);
+});
+
+test('a machine that was not heard behind its relay for long is at home behind another', () => {
+  const state = fresh();
+  answers(state, 99, () => aRequest({}, behind(1)));
+  answers(state, 99, (n) => aRequest({}, behind(n + 2)));
+  expect(answer(state, aRequest({}, behind(7)), RELAY_KEPT_MS).sent).toBe(true);
+  for (let n = 0; n < 99; n += 1) answer(state, aRequest({}, behind(n + 200)), RELAY_KEPT_MS);
+  expect(answer(state, aRequest({}, behind(7)), RELAY_KEPT_MS).sent).toBe(true);
+});
+
+test('made-up machines behind made-up relays have one budget beyond those of the first ones', () => {
+  const state = fresh();
+  answers(state, RELAYS, (n) => machine(n, behind(n)), SCREEN);
+  const made = (n: number): Packet => machine(1_000 + n, behind(1_000 + n));
+  expect(answers(state, 3_000, made, SCREEN)).toBe(ANSWERS_TO_UNKNOWN.burst);
+  expect(answer(state, machine(9_000, behind(3)), 0, SCREEN).sent).toBe(true);
+});
+
+test('made-up machines without end make no known one be forgotten', () => {
+  const state = fresh();
+  answers(state, 99, () => aRequest());
+  answers(state, ANSWERS_OF_MACHINE.keys + 1, machine, SCREEN);
+  expect(answer(state, aRequest(), 0).sent).toBe(false);
+});
+
+test('in a flood that is faster than verdicts each verdict is an answer still', () => {
+  let state = fresh();
+  const asked: number[] = [];
+  let sent = 0;
+  const does = (event: Event): void => {
+    const next = step(state, event, 0);
+    state = next.state;
+    for (const effect of next.effects) {
+      if (effect.kind === 'ask') asked.push(effect.id);
+      if (effect.kind === 'send') sent += 1;
+    }
+  };
+  for (let n = 0; n < 10_000; n += 1) {
+    does(packet(machine(n)));
+    if (n % 2 === 0) does(verdict(asked.shift() ?? 0));
+  }
+  expect(sent).toBe(5_000);
 });
 
 test('our own question is answered in any flood', () => {

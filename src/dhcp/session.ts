@@ -3,7 +3,6 @@
  * verdict, the verdict becomes an answer or silence. No sockets, no clock; the tables are changed in place.
  */
 import type { Bootstrap } from '../farm/bootstrap.ts';
-import { Budget } from '../kit/budget.ts';
 import { never } from '../kit/result.ts';
 import { badSource, type Own } from '../net/source.ts';
 import {
@@ -19,14 +18,8 @@ import {
   type Silence,
   type Verdict,
 } from './answer.ts';
-import {
-  ANSWERS_OF_MACHINE,
-  ANSWERS_TO_UNKNOWN,
-  MAX_ASKING,
-  MAX_PACKET_BYTES,
-  MAX_PENDING,
-  MAX_VERDICT_MS,
-} from './limits.ts';
+import { MAX_ASKING, MAX_PACKET_BYTES, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import { NO_RELAY, Pace } from './pace.ts';
 import { decode, encode, type Packet } from './packet.ts';
 
 interface Pending {
@@ -49,10 +42,7 @@ export interface State {
   readonly asking: number;
   /** The id of the question that a machine waits with. */
   readonly waiting: Map<string, number>;
-  /** By MAC and relay. */
-  readonly ofMachine: Budget;
-  /** By relay. */
-  readonly toUnknown: Budget;
+  readonly pace: Pace;
 }
 
 export type Event =
@@ -98,8 +88,7 @@ export const start = (self: Self, own: Own): State => ({
   unasked: new Set(),
   asking: 0,
   waiting: new Map(),
-  ofMachine: new Budget(ANSWERS_OF_MACHINE),
-  toUnknown: new Budget(ANSWERS_TO_UNKNOWN),
+  pace: new Pace(),
 });
 
 /** `nowMs` is of a clock that never goes back. */
@@ -134,13 +123,20 @@ function received(state: State, event: Extract<Event, { kind: 'packet' }>, nowMs
   const key = keyOf(door, machine, packet);
   const earlier = state.waiting.get(key);
   if (earlier !== undefined) forget(state, earlier);
-  const full = state.pending.size >= MAX_PENDING && forget(state, state.pending.keys().next().value ?? 0);
+  const full = state.pending.size >= MAX_PENDING && forget(state, leastOf(state));
   const id = state.nextId;
   state.pending.set(id, { packet, machine, door, source, sinceMs: nowMs });
   state.waiting.set(key, id);
   state.unasked.add(id);
   return then({ state: { ...state, nextId: id + 1 }, effects: full ? [GAVE_WAY] : [] }, ask);
 }
+
+/**
+ * Who gives way: the oldest that was not asked. Were it the oldest of all, a flood that is faster than verdicts would push out each question
+ * just before its verdict comes, and nobody would be answered.
+ */
+const leastOf = ({ unasked, pending }: State): number =>
+  unasked.keys().next().value ?? pending.keys().next().value ?? 0;
 
 /** Asks for the verdict on the question that waits longest, if one more may be under way. */
 function ask(state: State): Step {
@@ -168,7 +164,8 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   if (typeof boot === 'string') return note(state, { kind: 'silent', door, reason: boot, machine });
   const encoded = encode(answerPacket(packet, boot, state.self), MAX_PACKET_BYTES);
   if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
-  const flood = event.probe ? undefined : overspent(state, pending, event.verdict, nowMs);
+  const asking = { mac: machine.mac, relay: packet.giaddr, known: event.verdict.kind === 'known' };
+  const flood = event.probe ? undefined : state.pace.overspent(asking, nowMs);
   if (flood) return note(state, { kind: 'dropped', reason: flood });
   return {
     state,
@@ -179,18 +176,6 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   };
 }
 
-/** Whose budget has nothing left for this answer; else it is spent. */
-function overspent(
-  { ofMachine, toUnknown }: State,
-  { machine, packet }: Pending,
-  verdict: Verdict,
-  nowMs: number,
-): 'Flood' | 'FloodOfUnknown' | undefined {
-  if (!ofMachine.spend(`${machine.mac} ${packet.giaddr}`, nowMs)) return 'Flood';
-  return verdict.kind === 'unknown' && !toUnknown.spend(packet.giaddr, nowMs) ? 'FloodOfUnknown' : undefined;
-}
-
-const NO_RELAY = '0.0.0.0';
 const RELAY_PORT = 67;
 const GAVE_WAY: Effect = { kind: 'note', event: { kind: 'dropped', reason: 'GaveWay' } };
 

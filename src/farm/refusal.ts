@@ -11,6 +11,9 @@ export interface Claimant {
   readonly vdisk: string;
 }
 
+/** A claimant as one text. A name alone is not whom a refusal is of: another machine may have it now, or the same one another vDisk. */
+export const claimOf = ({ device, mac, vdisk }: Claimant): string => `${device} ${mac} ${vdisk}`;
+
 /** What the farm's data says of a name. */
 export interface KnownDevice {
   readonly device?: Device;

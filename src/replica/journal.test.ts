@@ -51,6 +51,18 @@ async function forget(journal: Journal, count: number): Promise<boolean> {
 }
 
 describe('the file', () => {
+  test('says whose each entry is; what another farm knew of a device does not stand above this one', async () => {
+    const path = join(folder, 'farms', 'journal');
+    const first = await opened(path);
+    await Promise.all([first.append([start('pc0001', 9)], 'a'), first.append([start('pc0002', 9)], 'a')]);
+    await Promise.all([first.append([end('pc0001', 3)], 'b'), first.append([end('pc0002', 3)], 'a')]);
+    const entries = (await opened(path)).first(9);
+    expect(entries.map(({ farm, change }) => [farm, change])).toEqual([
+      ['a', start('pc0002', 9)],
+      ['b', end('pc0001', 3)],
+    ]);
+  });
+
   test('gives back in order what was appended, and forgets what was applied', async () => {
     const path = join(folder, 'a', 'journal');
     const first = await opened(path);

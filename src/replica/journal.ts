@@ -27,7 +27,8 @@ export interface Journal {
   first(count: number): readonly JournalEntry[];
   /** Reads what could not be read, and cuts what could not be cut. */
   load(): Promise<Result<void, JournalFault>>;
-  append(changes: readonly SessionChange[]): Promise<Result<void, JournalFault>>;
+  /** `farm`: whose sessions they are, where that is known. */
+  append(changes: readonly SessionChange[], farm?: string): Promise<Result<void, JournalFault>>;
   /** The database has this one and all before it. They are forgotten in any case; after a fault, a crash brings them back: their ids say that they are known. */
   forget(through: JournalEntry): Promise<Result<void, JournalFault>>;
   close(): Promise<void>;
@@ -52,6 +53,11 @@ export async function openJournalOn(file: JournalFile, maxBytes = MAX_JOURNAL_BY
   return journal;
 }
 
+interface OfFarm {
+  readonly change: SessionChange;
+  readonly farm: string | undefined;
+}
+
 class FileJournal implements Journal {
   dropped = 0;
   fault: JournalFault | undefined;
@@ -66,7 +72,7 @@ class FileJournal implements Journal {
   /** Disk work, one piece after the other. */
   #work: Promise<unknown> = Promise.resolve();
   /** Changes that wait for the next sync, and those who wait for it. */
-  #waiting: { readonly changes: SessionChange[]; readonly done: Promise<Result<void, JournalFault>> } | undefined;
+  #waiting: { readonly changes: OfFarm[]; readonly done: Promise<Result<void, JournalFault>> } | undefined;
 
   constructor(file: JournalFile, maxBytes: number) {
     this.#file = file;
@@ -85,12 +91,12 @@ class FileJournal implements Journal {
     return this.#queue(() => this.#ready());
   }
 
-  append(changes: readonly SessionChange[]): Promise<Result<void, JournalFault>> {
+  append(changes: readonly SessionChange[], farm?: string): Promise<Result<void, JournalFault>> {
+    const batch = changes.map((change): OfFarm => ({ change, farm }));
     if (this.#waiting) {
-      this.#waiting.changes.push(...changes);
+      this.#waiting.changes.push(...batch);
       return this.#waiting.done;
     }
-    const batch = [...changes];
     const done = this.#queue(async () => {
       this.#waiting = undefined;
       await this.#ready();
@@ -129,16 +135,18 @@ class FileJournal implements Journal {
     if (this.#state === 'Doubtful') await this.#rewrite();
   }
 
-  async #put(changes: readonly SessionChange[]): Promise<void> {
-    const latest = new Map<string, SessionChange>();
-    for (const change of changes) {
-      const known = latest.get(change.device) ?? this.#pending.get(change.device)?.change;
-      const next = later(known, change);
-      if (next !== known) latest.set(change.device, next);
+  async #put(changes: readonly OfFarm[]): Promise<void> {
+    const latest = new Map<string, OfFarm>();
+    for (const { change, farm } of changes) {
+      const known = latest.get(change.device) ?? this.#pending.get(change.device);
+      // What another farm knew of a device of that name is no state of this one, whatever its epoch.
+      const next = later(known?.farm === farm ? known?.change : undefined, change);
+      if (next !== known?.change) latest.set(change.device, { change: next, farm });
     }
     let number = this.#lastNumber;
-    const lines = [...latest.values()].map((change) => {
-      const entry: JournalEntry = { kind: 'Session', number: ++number, id: randomUUID(), at: Date.now(), change };
+    const lines = [...latest.values()].map(({ change, farm }) => {
+      const head = { kind: 'Session', number: ++number, id: randomUUID(), at: Date.now() } as const;
+      const entry: JournalEntry = { ...head, ...(farm === undefined ? {} : { farm }), change };
       return { entry, line: encodeLine(entry) };
     });
     if (lines.length === 0) return;

@@ -3,7 +3,7 @@
  *
  * ```
  * one line each:  crc32, 8 hex digits │ space │ JSON │ \n
- *   {kind: Session, number, id, at, change}    an entry: it takes the place of the one that its device had
+ *   {kind: Session, number, id, at, farm, change}    an entry: it takes the place of the one that its device had
  *   {kind: Forgotten, through}                 the database has every entry up to this number
  * ```
  * A line whose sum is wrong is dropped and counted, the lines around it stay good. What stands behind the last \n was never acknowledged.
@@ -21,6 +21,8 @@ export interface JournalEntry {
   readonly id: string;
   /** Unix milliseconds, by this node's clock: for people. */
   readonly at: number;
+  /** Whose session it is: id of the farm. Absent: this server did not know then. */
+  readonly farm?: string;
   readonly change: SessionChange;
 }
 
@@ -128,13 +130,14 @@ const fields = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 
 function isEntry(value: unknown): value is JournalEntry {
-  const { kind, number, id, at, change } = fields(value);
+  const { kind, number, id, at, farm, change } = fields(value);
   return (
     kind === 'Session' &&
     Number.isSafeInteger(number) &&
     Number.isSafeInteger(at) &&
     typeof id === 'string' &&
     UUID.test(id) &&
+    (farm === undefined || typeof farm === 'string') &&
     isSessionChange(change)
   );
 }

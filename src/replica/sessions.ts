@@ -45,6 +45,8 @@ export interface SessionWriterOptions {
   readonly server: string;
   /** All sessions that were written and have not ended, one a device. */
   readonly current: () => readonly Session[];
+  /** Id of the farm that they are of, where it is known. */
+  readonly farm?: () => string | undefined;
   readonly log: Logger;
   /** A device's row is written no more often; the last state wins. */
   readonly rowEveryMs?: number;
@@ -218,7 +220,7 @@ class QueuedSessionWriter implements SessionWriter {
   }
 
   async #keep(batch: readonly Waiting[]): Promise<Kept> {
-    const { database, journal, log } = this.#options;
+    const { database, journal, farm, log } = this.#options;
     const changes = batch.map(({ change, fresh }) => this.#outward(change, fresh));
     if (journal.size === 0) {
       const written = await applySessions(database, changes);
@@ -228,7 +230,10 @@ class QueuedSessionWriter implements SessionWriter {
       }
       log.warn({ fault: written.error, changes: changes.length }, 'sessions go to the journal');
     }
-    const appended = await journal.append(changes.map(({ claim: _, ...change }) => change));
+    const appended = await journal.append(
+      changes.map(({ claim: _, ...change }) => change),
+      farm?.(),
+    );
     for (const [index, { change }] of batch.entries()) this.#remember(change, changes[index]?.epoch, false);
     this.#retryLater();
     if (appended.ok) return 'Journal';
@@ -261,7 +266,7 @@ class QueuedSessionWriter implements SessionWriter {
         return this.#retryLater();
       }
       const forgotten = await journal.forget(last);
-      log.info({ entries: entries.length, applied: replayed.value }, 'journal replayed');
+      log.info({ entries: entries.length, ...replayed.value }, 'journal replayed');
       if (!forgotten.ok) log.error({ fault: forgotten.error }, 'journal not shortened');
     }
     this.#failures = 0;

@@ -36,6 +36,9 @@ import {
   time,
 } from './schema.ts';
 
+/** Characters: DHCP's field `file` has 128 bytes with its zero, without which firmware reads on into the options. */
+const MAX_BOOT_FILE = 127;
+
 export const UNKNOWN_DEVICES = [
   'Ignore',
   'Screen',
@@ -155,8 +158,8 @@ const boot = (description: string) =>
     ),
     bootFiles: optional(
       object('The first boot file, by the architecture of the device.', {
-        bios: optional(text('For BIOS. Default: undionly.kpxe.', 128)),
-        efi64: optional(text('For 64-bit UEFI. Default: snponly.efi.', 128)),
+        bios: optional(text('For BIOS. Default: undionly.kpxe.', MAX_BOOT_FILE)),
+        efi64: optional(text('For 64-bit UEFI. Default: snponly.efi.', MAX_BOOT_FILE)),
       }),
     ),
   });

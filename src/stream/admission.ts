@@ -1,9 +1,10 @@
 /** Before a session: HELLO, LOGIN and ATTACH. What a sender gets here is never longer than its question until a cookie proved its address. */
-import { openBootToken, openTicket, type Ticket } from '../farm/token.ts';
+import { claimOf } from '../farm/refusal.ts';
+import { type BootToken, openBootToken, openTicket, type Ticket } from '../farm/token.ts';
 import { ok, type Result } from '../kit/result.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
-import { BUSY_RETRY_MS, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
+import { BUSY_RETRY_MS, EARLIER_NONCES, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
 import {
   drop,
@@ -55,7 +56,7 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
   const renews = held?.ok ? Buffer.from(held.value.key, 'base64') : undefined;
   const signer = renews && attachKey(renews);
   if (signer && !verify(shard.sip, signer, bytes)) return drop(shard, 'dropWrongTag');
-  const refusal = loginRefusal(shard, site, device, renews !== undefined);
+  const refusal = loginRefusal(shard, opened.value, renews !== undefined);
   if (refusal) return [refuse(shard, packet.nonce, from, refusal, signer)];
   shard.logins.add(key);
   tally(shard, 'logins');
@@ -66,9 +67,10 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
 }
 
 /** Why the role is not asked. */
-function loginRefusal(shard: Shard, site: string, device: string, renew: boolean): Reason | undefined {
+function loginRefusal(shard: Shard, token: BootToken, renew: boolean): Reason | undefined {
+  const { site, device } = token;
   if (site !== shard.site) return ['TokenInvalid', 0, `the token is of site ${site}, this server of ${shard.site}`];
-  if (renew && shard.settings.refused.has(device)) return refusedDevice(device);
+  if (renew && shard.settings.refused.has(claimOf(token))) return refusedDevice(device);
   if (shard.settings.state === 'Draining') return ['Draining', 0, 'this server is leaving'];
   if (shard.logins.size >= MAX_PENDING_LOGINS) return ['Busy', BUSY_RETRY_MS, 'too many devices log in at this moment'];
   return undefined;
@@ -88,11 +90,13 @@ export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, 
   const previous = shard.byPeer.get(peerKey(from));
   if (previous && Buffer.from(packet.nonce).equals(previous.clientNonce))
     return [{ kind: 'send', to: from, bytes: previous.attached }];
+  // Its cookie is good for two minutes: sent again by somebody, it would end the session that came after it.
+  if (previous?.earlierNonces.some((nonce) => nonce.equals(packet.nonce))) return drop(shard, 'dropReplayed');
   const admitted = admit(shard, packet, ticket, previous);
   if (!admitted.ok) return [refuse(shard, packet.nonce, from, admitted.error, key)];
 
   const gone = previous ? [leave(shard, previous, 'left')] : [];
-  const session = open(shard, packet, ticket, admitted.value, sessionKey, from, nowMs);
+  const session = open(shard, packet, ticket, admitted.value, sessionKey, from, nowMs, previous);
   tally(shard, 'attaches');
   return [...gone, { kind: 'send', to: from, bytes: session.attached }, event(shard, session, 'attached')];
 }
@@ -109,7 +113,7 @@ function admit(shard: Shard, packet: Attach, ticket: Ticket, previous: Session |
   const disk = shard.disks.get(refKey(ticket));
   const name = `${ticket.vdisk} version ${ticket.version}`;
   const no = (...error: Reason) => ({ ok: false, error }) as const;
-  if (shard.settings.refused.has(ticket.device)) return no(...refusedDevice(ticket.device));
+  if (shard.settings.refused.has(claimOf(ticket))) return no(...refusedDevice(ticket.device));
   if (ticket.site !== shard.site)
     return no('TicketInvalid', 0, `the ticket is of site ${ticket.site}, this server of ${shard.site}`);
   if (!disk) return no('NoCopy', BUSY_RETRY_MS, `this server has no up-to-date copy of ${name}`);
@@ -122,6 +126,8 @@ function admit(shard: Shard, packet: Attach, ticket: Ticket, previous: Session |
   return ok(disk);
 }
 
+const NONE: readonly Buffer[] = [];
+
 function open(
   shard: Shard,
   packet: Attach,
@@ -130,6 +136,7 @@ function open(
   sessionKey: Buffer,
   peer: Peer,
   nowMs: number,
+  previous: Session | undefined,
 ): Session {
   let id = 0;
   while (id === 0 || shard.sessions.has(id)) id = shard.random(4).readUInt32BE(0);
@@ -163,6 +170,9 @@ function open(
     segmentBytes,
     // Of its own: a slice of a Buffer would hold the whole of the 8 KiB that it is cut from.
     clientNonce: Uint8Array.from(packet.nonce),
+    earlierNonces: previous
+      ? [Buffer.from(previous.clientNonce), ...previous.earlierNonces].slice(0, EARLIER_NONCES)
+      : NONE,
     attached,
     window: new ReplayWindow(),
     role: packet.role,

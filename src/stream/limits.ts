@@ -52,6 +52,9 @@ export const ATTACH_RATE_OF_ALL = { perSecond: 2_000, burst: 4_000 };
 /** Addresses that a thread remembers for it: 20,000 devices do not log in within the seconds that it takes to fill a bucket again. */
 export const MAX_RATED_SOURCES = 4_096;
 
+/** Nonces of ATTACHes that a session remembers of those before it: a device that was told UNKNOWN attaches again, a few times in a cookie's life at most. */
+export const EARLIER_NONCES = 8;
+
 /** A session's change of role is told at most so often: each is an entry in the journal of sessions. */
 export const ROLE_EVERY_MS = 1_000;
 
@@ -64,8 +67,13 @@ export const MAX_SESSION_READS = 32;
 /** Reads of one thread that wait for a disk. Above it a READ is dropped, and the client's time-out doubles. */
 export const MAX_PENDING_READS = 512;
 
-/** UNKNOWNs of one thread in a second: a crowd of restarted sessions is told quickly, a flood is not answered. */
-export const UNKNOWNS_PER_SECOND = 2_000;
+/**
+ * UNKNOWNs of one thread by source address: a device whose server restarted needs one for each of its packets under way, a room behind one address of
+ * 256 machines is told at once. The address is not proven: who forges somebody's makes him wait for his own time-out, no longer.
+ */
+export const UNKNOWN_RATE = { perSecond: 128, burst: 256 };
+/** All of them together: a crowd of restarted sessions is told quickly, a flood is not answered. */
+export const UNKNOWN_RATE_OF_ALL = { perSecond: 2_000, burst: 2_000 };
 
 export const MOVE_EVERY_MS = 250;
 

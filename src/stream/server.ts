@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { type Claimant, claimOf } from '../farm/refusal.ts';
 import type { VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
@@ -196,11 +197,11 @@ export class StreamServer {
   }
 
   /**
-   * Devices that may not read any more: their READs and PINGs are answered by Revoked, their ATTACHes and renewals by REFUSE. Replaces the last
+   * Who may not read any more: their READs and PINGs are answered by Revoked, their ATTACHes and renewals by REFUSE. Replaces the last
    * call's. A first login stays the role's decision. Resolves when no thread reads for them.
    */
-  setRefused(devices: ReadonlySet<string>): Promise<void> {
-    return this.#set({ refused: new Set(devices) });
+  setRefused(claimants: readonly Claimant[]): Promise<void> {
+    return this.#set({ refused: new Set(claimants.map(claimOf)) });
   }
 
   /** What PONG says of the server. */

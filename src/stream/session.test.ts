@@ -13,7 +13,8 @@ import {
   MAX_SESSION_READS,
   MOVE_EVERY_MS,
   SILENT_MS,
-  UNKNOWNS_PER_SECOND,
+  UNKNOWN_RATE,
+  UNKNOWN_RATE_OF_ALL,
 } from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
 import { obey, receive, tick } from './session.ts';
@@ -67,6 +68,10 @@ const told = (effects: readonly Effect[]): string[] =>
   effects.flatMap((effect) => (effect.kind === 'session' ? [effect.event.type] : []));
 
 function attach(shard: Shard, peer = PEER, nowMs = 0, ticket = aTicket()): Effect[] {
+  return receive(shard, attachPacket(shard, peer, nowMs, ticket), peer, nowMs);
+}
+
+function attachPacket(shard: Shard, peer = PEER, nowMs = 0, ticket = aTicket()): Buffer {
   const cookie = makeCookie(siphash, shard.cookieKey, peer, nowMs);
   const nonce = randomBytes(16);
   const packet = encode({
@@ -79,7 +84,7 @@ function attach(shard: Shard, peer = PEER, nowMs = 0, ticket = aTicket()): Effec
     role: 'serve',
     ticket,
   });
-  return receive(shard, sign(siphash, attachKey(SESSION_KEY), packet), peer, nowMs);
+  return sign(siphash, attachKey(SESSION_KEY), packet);
 }
 
 /** Attaches, and gives a maker of this session's packets. */
@@ -140,16 +145,59 @@ test('of a site of 256 servers LIST tells a device of 20', () => {
   expect(list.servers.every(({ state }) => state === 'Streaming')).toBe(true);
 });
 
-test('UNKNOWN has a limit a second', () => {
+test('LIST is made once a version, however often it is asked for', () => {
+  const shard = aShard();
+  let looks = 0;
+  const entry = (host: string) => ({
+    port: 6910,
+    state: 'Streaming' as const,
+    get host() {
+      looks++;
+      return host;
+    },
+  });
+  const { packet } = attached(shard);
+  const looksOf = (): number => {
+    const before = looks;
+    expect(sent(receive(shard, packet({ type: 'SERVERS', listVersion: 1 }), PEER, 0))).toMatchObject([
+      { type: 'LIST' },
+    ]);
+    return looks - before;
+  };
+  for (const listVersion of [2, 3]) {
+    const servers = Array.from({ length: 256 }, (_, index) => entry(`10.77.0.${index}`));
+    obey(shard, { kind: 'settings', settings: { servers, listVersion }, id: 1 }, 0);
+    expect(looksOf()).toBeGreaterThan(256);
+    expect(looksOf()).toBeLessThan(100);
+  }
+});
+
+test('an ATTACH that comes again after a later one ends nothing, and opens nothing', () => {
+  const shard = aShard();
+  const attaches = Array.from({ length: 3 }, () => attachPacket(shard));
+  for (const bytes of attaches) receive(shard, bytes, PEER, 0);
+  const [id] = shard.sessions.keys();
+  for (const bytes of attaches.slice(0, 2)) expect(receive(shard, bytes, PEER, 1)).toEqual([]);
+  expect([...shard.sessions.keys()]).toEqual([id]);
+  expect(sent(receive(shard, attaches[2] ?? Buffer.alloc(0), PEER, 1))).toMatchObject([
+    { type: 'ATTACHED', session: id },
+  ]);
+});
+
+test('UNKNOWN has a limit a second, and a sender a share of it', () => {
   const shard = aShard();
   const packet = encode({ type: 'READ', session: 9, number: 1, offset: 0, length: 512, hedged: false });
-  const answers = (nowMs: number): number => sent(receive(shard, packet, PEER, nowMs)).length;
-  tick(shard, 1_000);
-  expect(Array.from({ length: UNKNOWNS_PER_SECOND + 10 }, () => answers(1_000)).filter(Boolean)).toHaveLength(
-    UNKNOWNS_PER_SECOND,
-  );
-  tick(shard, 2_000);
-  expect(answers(2_000)).toBe(1);
+  /** How many of `times` packets of each of so many senders are answered. */
+  const answers = (times: number, nowMs: number, senders = 1): number => {
+    let sum = 0;
+    for (let n = 0; n < times * senders; n++)
+      sum += sent(receive(shard, packet, { ...PEER, host: `10.1.0.${n % senders}` }, nowMs)).length;
+    return sum;
+  };
+  expect(answers(9_999, 1_000)).toBe(UNKNOWN_RATE.burst);
+  expect(sent(receive(shard, packet, PEER, 1_000))).toHaveLength(1);
+  expect(answers(999, 1_000, 99)).toBe(UNKNOWN_RATE_OF_ALL.burst - UNKNOWN_RATE.burst - 1);
+  expect(answers(999, 2_000)).toBe(UNKNOWN_RATE.perSecond);
 });
 
 test('the same LOGIN is decided once at a time, and many at a time are Busy', () => {

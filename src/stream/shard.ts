@@ -13,7 +13,8 @@ import {
   LOGIN_RATE,
   LOGIN_RATE_OF_ALL,
   MAX_RATED_SOURCES,
-  UNKNOWNS_PER_SECOND,
+  UNKNOWN_RATE,
+  UNKNOWN_RATE_OF_ALL,
 } from './limits.ts';
 import {
   type ByeReason,
@@ -44,7 +45,7 @@ export interface Settings {
   readonly listVersion: number;
   readonly state: ServerState;
   readonly loadPercent: number;
-  /** Devices whose right to read ended while they stream. */
+  /** Claims (`farm/refusal.ts`) whose right to read ended while they stream. */
   readonly refused: ReadonlySet<string>;
 }
 
@@ -87,6 +88,8 @@ export interface Session {
   readonly keys: TrafficKeys;
   readonly segmentBytes: number;
   readonly clientNonce: Uint8Array;
+  /** Of the sessions before it at this address, newest first. */
+  readonly earlierNonces: readonly Buffer[];
   /** Sent again when the same ATTACH comes again. */
   readonly attached: Buffer;
   readonly window: ReplayWindow;
@@ -96,11 +99,13 @@ export interface Session {
   toldRoleMs: number;
   /** Its READs that wait for their disk. */
   waiting: number;
-  /** Its device is among the refused ones: a field, so that the fast path looks at nothing else. */
+  /** Its claim is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
   /** The last packet number sent. */
   sent: number;
+  /** What LIST says to its device, and of which servers it was made. */
+  list?: { readonly of: readonly ServerEntry[]; readonly told: readonly ServerEntry[] };
   move?: { readonly server: ServerEntry; readonly untilMs: number; nextMs: number };
 }
 
@@ -164,11 +169,9 @@ export interface Shard extends Identity {
   readonly logins: Set<string>;
   readonly loginBudget: Budget;
   readonly attachBudget: Budget;
+  readonly unknownBudget: Budget;
   readonly reads: Map<number, PendingRead>;
   nextRead: number;
-  /** UNKNOWNs left in this second. */
-  unknowns: number;
-  second: number;
 }
 
 export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
@@ -197,10 +200,9 @@ export function makeShard(
     logins: new Set(),
     loginBudget: new Budget(LOGIN_RATE, LOGIN_RATE_OF_ALL, MAX_RATED_SOURCES),
     attachBudget: new Budget(ATTACH_RATE, ATTACH_RATE_OF_ALL, MAX_RATED_SOURCES),
+    unknownBudget: new Budget(UNKNOWN_RATE, UNKNOWN_RATE_OF_ALL, MAX_RATED_SOURCES),
     reads: new Map(),
     nextRead: 1,
-    unknowns: UNKNOWNS_PER_SECOND,
-    second: 0,
   };
 }
 

@@ -37,6 +37,8 @@ export const CROWD = 1_024;
  * takes a fifth of it and no more. Above it a request gets silence, and the firmware asks again.
  */
 export const STARTS = { burst: 2_048, perSecond: 3_000, keys: 1 };
+/** Of one address: twice what `UNHEARD` has answered. One sender takes a fiftieth of `STARTS`, however fast it asks; only who forges addresses takes all. */
+export const STARTS_OF_SOURCE = { burst: 128, perSecond: 64, keys: 16_384 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
 /** Ports that transfers share. One client's port may have a transfer at each. */

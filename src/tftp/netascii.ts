@@ -4,11 +4,14 @@ const LF = 10;
 const CR = 13;
 
 export function netascii(text: Uint8Array): Uint8Array {
-  const out: number[] = [];
+  let ends = 0;
+  for (const byte of text) if (byte === LF || byte === CR) ends++;
+  const out = new Uint8Array(text.length + ends);
+  let at = 0;
   for (const byte of text) {
-    if (byte === LF) out.push(CR, LF);
-    else if (byte === CR) out.push(CR, 0);
-    else out.push(byte);
+    if (byte === LF) out[at++] = CR;
+    out[at++] = byte;
+    if (byte === CR) at++;
   }
-  return Uint8Array.from(out);
+  return out;
 }

@@ -14,6 +14,7 @@ import {
   MAX_TRANSFERS_PER_SOURCE,
   PORTS,
   STARTS,
+  STARTS_OF_SOURCE,
   UNHEARD,
 } from './limits.ts';
 import { netascii } from './netascii.ts';
@@ -80,6 +81,8 @@ class Server implements Tftp {
   readonly #now: () => number;
   readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE, ports: PORTS });
   readonly #starts = new Budget(STARTS);
+  /** By address. */
+  readonly #startsOfSource = new Budget(STARTS_OF_SOURCE);
   /** By address. */
   readonly #unheard = new Budget(UNHEARD);
   readonly #transfers = new Set<Transfer>();
@@ -165,7 +168,9 @@ class Server implements Tftp {
 
   /** The self-test always: no flood may silence it, and nobody on the network can have our address. */
   #mayStart({ address }: Source): boolean {
-    return address === this.#options.address || this.#starts.spend('', this.#now());
+    if (address === this.#options.address) return true;
+    // The source's first: what is beyond its share takes nothing from the others.
+    return this.#startsOfSource.spend(address, this.#now()) && this.#starts.spend('', this.#now());
   }
 
   /** Whether a word goes to an address that may be forged. Behind what waits for silent neighbours nothing is put, so that it never grows. */
@@ -179,14 +184,11 @@ class Server implements Tftp {
     const { name } = request;
     if (request.type === 'WRQ')
       return this.#refuse(request, client, 'AccessViolation', 'ReadOnly', 'this server is read only');
-    let gone = false;
-    place.giveWay = () => {
-      gone = true;
-    };
     const file = await fileFor(request, this.#options.open);
     if (!file.ok) return this.#refuse(request, client, 'NotFound', file.error.code, file.error.message);
     const socket = this.#ports.transfers[place.port];
-    if (!socket || this.#closed || gone) {
+    // Another may have its place by now.
+    if (!socket || this.#closed || this.#table.find(place.port, client) !== place) {
       file.value.close?.();
       return;
     }
@@ -228,13 +230,23 @@ class Server implements Tftp {
 async function fileFor(request: ReadRequest, open: TftpOptions['open']): Promise<Result<TftpFile, Fault>> {
   const opened = await open(request.name);
   if (!opened.ok || request.mode === 'octet') return opened;
-  const { sizeBytes } = opened.value;
+  const { value: file } = opened;
   try {
-    if (sizeBytes > MAX_NETASCII_BYTES)
-      return fail('NetasciiTooLong', `${request.name} has ${sizeBytes} bytes: ask in mode octet`);
-    const text = netascii(await opened.value.read(0, sizeBytes));
+    if (file.sizeBytes > MAX_NETASCII_BYTES)
+      return fail('NetasciiTooLong', `${request.name} has ${file.sizeBytes} bytes: ask in mode octet`);
+    const text = await textOf(file);
     return ok({ sizeBytes: text.length, read: (offset, length) => text.subarray(offset, offset + length) });
   } finally {
-    opened.value.close?.();
+    file.close?.();
   }
+}
+
+/** Made once and shared: a copy a request would let whoever asks take the thread, and some hundred KiB of memory for each transfer. */
+const texts = new WeakMap<TftpFile, Promise<Uint8Array>>();
+
+function textOf(file: TftpFile): Promise<Uint8Array> {
+  const made = texts.get(file) ?? (async () => netascii(await file.read(0, file.sizeBytes)))();
+  texts.set(file, made);
+  made.catch(() => texts.delete(file)); // what could not be read is read again
+  return made;
 }

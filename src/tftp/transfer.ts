@@ -4,7 +4,7 @@ import { READ_AHEAD_BYTES } from './limits.ts';
 import { decode, ERRORS, type ErrorName, encode, type Packet, type TftpOption } from './packet.ts';
 import { type Effect, type Event, lastBlock, type Outcome, type State, type Step, start, step } from './session.ts';
 
-/** What a file is to TFTP: a name in a table of the farm's boot files, never a path. */
+/** What a file is to TFTP: a name in a table of the farm's boot files, never a path. Of one object, the netascii is made once. */
 export interface TftpFile {
   readonly sizeBytes: number;
   /** `length` bytes from `offset`, both within the file. */

@@ -30,6 +30,7 @@ import {
 
 const SIZE = 1 << 20;
 const REF = { vdisk: 'lab', version: 3, manifest: 'ab'.repeat(32) };
+const CLAIMANT = { device: 'pc1', mac: '52:54:00:00:00:01', vdisk: REF.vdisk };
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
 const HOST = '127.0.0.1';
 const NONCE = Buffer.alloc(16, 9);
@@ -721,7 +722,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const token = aToken({ device: 'pc2', mac: '52:54:00:00:00:02' });
       const honest = await other.attach(at, await other.login(at, token));
       await session.read(0, 512);
-      await server.setRefused(new Set(['pc1']));
+      await server.setRefused([CLAIMANT]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
       const ping = session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) });
       expect(await answersTo(client, at, ping)).toMatchObject([
@@ -729,7 +730,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       ]);
       expect(await honest.read(0, 512)).toHaveLength(512);
       await honest.ping();
-      await server.setRefused(new Set());
+      await server.setRefused([]);
       expect(await session.read(0, 512)).toHaveLength(512);
       await session.ping();
     });
@@ -747,7 +748,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       session.send(session.packet({ type: 'READ', offset: 0, length: 512, hedged: false }));
       await until(() => served.client.received.some(({ packet }) => packet.type === 'WAIT'), 'WAIT');
-      await served.server.setRefused(new Set(['pc1']));
+      await served.server.setRefused([CLAIMANT]);
       release();
       await until(() => served.client.received.some(({ packet }) => packet.type === 'ERROR'), 'ERROR');
       expect(served.client.received.some(({ packet }) => packet.type === 'DATA')).toBe(false);
@@ -756,7 +757,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     test('a stand-by of it is not made a served session by reading', async () => {
       const served = await serve((await aFile()).disk);
       const session = await attached(served, { role: 'standby' });
-      await served.server.setRefused(new Set(['pc1']));
+      await served.server.setRefused([CLAIMANT]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
       session.bye();
       await until(() => served.events.length === 2, 'left');
@@ -766,11 +767,13 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     test('neither attaches nor renews, and is told when to come back; until it is lifted', async () => {
       const { client, at, server } = await serve(pattern());
       const ticket = await client.login(at, aToken());
-      await server.setRefused(new Set(['pc1']));
+      await server.setRefused([CLAIMANT]);
       const refused = { signed: true, packet: { type: 'REFUSE', code: 'UnknownDevice', retryAfterMs: 5_000 } };
       await expect(client.attach(at, ticket)).rejects.toMatchObject(refused);
       await expect(client.renew(at, ticket)).rejects.toMatchObject(refused);
-      await server.setRefused(new Set());
+      const newer = aToken({ mac: '52:54:00:00:00:77' });
+      await client.attach(at, await client.login(at, newer)); // the name is another machine's now
+      await server.setRefused([]);
       await client.attach(at, await client.renew(at, ticket));
     });
   });

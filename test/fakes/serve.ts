@@ -144,5 +144,5 @@ process.on('SIGUSR2', () => void server.setDisks([{ ...ref, disk }]));
 let refused = false;
 process.on('SIGWINCH', () => {
   refused = !refused;
-  void server.setRefused(new Set(refused ? [token.device] : []));
+  void server.setRefused(refused ? [token] : []);
 });

@@ -1,4 +1,5 @@
 /** Who streams what, in a real database: through its loss, a full disk, a database that was emptied, and clocks that lie. */
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +112,22 @@ test('nothing overtakes the journal, and what stands in the way of its replay on
   await until('replayed', () => sessions.journalEntries === 0);
   expect(await stored()).toEqual([]);
   await close();
+});
+
+test('what was journaled for another farm is not written into this one', async () => {
+  const farm = randomUUID();
+  await run(`insert into farm (id, name, mode, offline, suspend) values ('${farm}', 'farm', 'Trusted', '{}', false)`);
+  const before = await openJournal(path);
+  const change = (device: string) => ({ device, epoch: 5, session: aSession({ device, epoch: 5 }), ended: false });
+  must(await before.append([change('theirs')], randomUUID()));
+  must(await before.append([change('ours')], farm));
+  await before.close();
+  const { sessions, close } = await writer(() => [aSession({ device: 'ours', epoch: 5 })]);
+  await until('replayed', () => sessions.journalEntries === 0);
+  expect((await stored()).map(({ device }) => device)).toEqual(['ours']);
+  expect((await run('select device from session')).rows).not.toContainEqual({ device: 'theirs' });
+  await close();
+  await run('delete from session; delete from farm');
 });
 
 test('neither the database nor the disk: lost, said, and nothing thrown', async () => {

@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fail, ok } from '../../src/kit/result.ts';
-import { MAX_TRANSFERS_PER_SOURCE, STARTS, UNHEARD } from '../../src/tftp/limits.ts';
+import { MAX_TRANSFERS_PER_SOURCE, STARTS, STARTS_OF_SOURCE, UNHEARD } from '../../src/tftp/limits.ts';
 import { decode, encode, type Packet, type TftpOption } from '../../src/tftp/packet.ts';
 import { startTftp, type Tftp, type TftpEvent } from '../../src/tftp/server.ts';
+import type { TftpFile } from '../../src/tftp/transfer.ts';
 import { mutations } from '../builders/mutations.ts';
 import { readGolden } from '../golden/golden.ts';
 
@@ -117,8 +118,8 @@ class Client {
     this.socket.bind(0, ADDRESS);
   }
 
-  send(packet: Packet, port = server.port): void {
-    this.socket.send(encode(packet), port, ADDRESS);
+  send(packet: Packet, port = server.port, address = ADDRESS): void {
+    this.socket.send(encode(packet), port, address);
   }
 
   ask(name: string, options: readonly TftpOption[] = []): void {
@@ -257,11 +258,79 @@ describe('a client that misbehaves', () => {
         for (let n = 0; n < 50; n += 1) socket.send(request, flooded.value.port, '127.0.0.2');
         await new Promise(setImmediate);
       }
-      expect(told.filter((what) => what === 'refused').length).toBeLessThanOrEqual(STARTS.burst);
+      expect(told.filter((what) => what === 'refused').length).toBeLessThanOrEqual(STARTS_OF_SOURCE.burst);
       expect(await flooded.value.selfTest('gone')).toMatchObject({
         error: { message: expect.stringContaining('nothing') },
       });
     }).finally(() => flooded.value.close());
+  });
+
+  test('and asks from many ports while it is not known yet has no more than its share', async () => {
+    const told: string[] = [];
+    const known = Promise.withResolvers<boolean>();
+    const own = await startTftp({
+      ...{ address: '127.0.0.2', port: 0, log, mayAnswer: () => known.promise },
+      onEvent: ({ kind }) => told.push(kind),
+      open: () => ok({ sizeBytes: 9_999, read: (_, length) => Buffer.alloc(length) }),
+    });
+    if (!own.ok) throw new Error(own.error.message);
+    const clients = Array.from({ length: 3 * MAX_TRANSFERS_PER_SOURCE }, () => new Client());
+    await Promise.all(clients.map(({ socket }) => once(socket, 'listening')));
+    for (const client of clients)
+      client.send({ type: 'RRQ', name: 'a', mode: 'octet', options: [] }, own.value.port, '127.0.0.2');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    known.resolve(true);
+    expect((await clients.at(-1)?.next())?.packet).toMatchObject({ type: 'DATA', block: 1 });
+    for (const client of clients) client.close();
+    await own.value.close();
+    expect(told.filter((kind) => kind === 'started')).toHaveLength(MAX_TRANSFERS_PER_SOURCE);
+  });
+
+  test('and asks faster than its share takes no start from another', async () => {
+    const told: string[] = [];
+    const toldOf = async (address: string): Promise<string | undefined> => {
+      for (let looks = 0; looks < 500 && !told.some((what) => what.endsWith(address)); looks += 1)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      return told.find((what) => what.endsWith(address));
+    };
+    const flooded = await startTftp({
+      ...{ address: '127.0.0.2', port: 0, log, now: () => 0 },
+      onEvent: ({ kind, address }) => told.push(`${kind} ${address}`),
+      open: () => fail('NotFound', 'nothing'),
+    });
+    if (!flooded.ok) throw new Error(flooded.error.message);
+    const request = encode({ type: 'RRQ', name: 'gone', mode: 'octet', options: [] });
+    const honest = createSocket('udp4');
+    await new Promise<void>((resolve) => honest.bind(0, '127.0.0.7', resolve));
+    await withClient(async ({ socket }) => {
+      for (let sent = 0; sent < 3 * STARTS.burst; sent += 50) {
+        for (let n = 0; n < 50; n += 1) socket.send(request, flooded.value.port, '127.0.0.2');
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      honest.send(request, flooded.value.port, '127.0.0.2');
+      await expect(toldOf('127.0.0.7')).resolves.toBe('refused 127.0.0.7');
+    }).finally(() => {
+      honest.close();
+      return flooded.value.close();
+    });
+  });
+
+  test('and asks for netascii has it made once, however often', async () => {
+    let reads = 0;
+    const read = (_: number, length: number): Buffer => {
+      reads += 1;
+      return Buffer.alloc(length, 10);
+    };
+    const file: TftpFile = { sizeBytes: 99, read };
+    const text = await startTftp({ address: '127.0.0.2', port: 0, log, open: () => ok(file) });
+    if (!text.ok) throw new Error(text.error.message);
+    for (let n = 0; n < 3; n += 1)
+      await withClient(async (client) => {
+        client.send({ type: 'RRQ', name: 'a', mode: 'netascii', options: [] }, text.value.port, '127.0.0.2');
+        expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 1 });
+      });
+    await text.value.close();
+    expect(reads).toBe(1);
   });
 
   test('and may be forged gets so many packets in all, whatever it asks and however often', async () => {

@@ -6,6 +6,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { aBoot, aBootDecision, aDevice, aServer, aSnapshot, aVDisk, aVersion } from '../../../test/builders/farm.ts';
+import { aRequest } from '../../../test/builders/pxe.ts';
+import { answerPacket } from '../../dhcp/answer.ts';
+import { MAX_PACKET_BYTES } from '../../dhcp/limits.ts';
+import { encode as encodeDhcp } from '../../dhcp/packet.ts';
 import { decideBoot } from '../../farm/boot.ts';
 import { MAX_LISTED_SERVERS } from '../../farm/shortlist.ts';
 import { sealBootToken, sealTicket } from '../../farm/token.ts';
@@ -208,3 +212,12 @@ test('both sides hold lists of the same length, and every packet is whole', () =
   expect(new Set(entries.map(({ host }: ServerEntry) => host)).size).toBe(MAX_LISTED_SERVERS);
   expect(rounds).toMatch(/^\d+$/);
 });
+
+test.each(['boot.bootFiles', 'sites.[].boot.bootFiles'].flatMap((path) => [`${path}.bios`, `${path}.efi64`]))(
+  '%s fits into the field of an offer',
+  (path) => {
+    const file = 'f'.repeat(bound(FarmKind, path, 'maxLength'));
+    const offer = answerPacket(aRequest(), { kind: 'file', file }, { address: '192.168.100.100', httpPort: 65_535 });
+    expect(encodeDhcp(offer, MAX_PACKET_BYTES)).toMatchObject({ ok: true });
+  },
+);

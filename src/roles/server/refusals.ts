@@ -1,7 +1,7 @@
 /** Devices that stream here and may not any more: told to the stream within seconds, and lifted as soon. What is decided is decided in farm/. */
 import type { FarmData } from '../../farm/data.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
-import { type Claimant, type KnownDevice, refusalOf } from '../../farm/refusal.ts';
+import { type Claimant, claimOf, type KnownDevice, refusalOf } from '../../farm/refusal.ts';
 import type { StreamServer } from '../../stream/server.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { FarmView } from './view.ts';
@@ -20,11 +20,11 @@ export interface RefusalsOptions {
 export class Refusals {
   readonly #options: RefusalsOptions;
   readonly #timer: NodeJS.Timeout;
-  /** With what they said that they are: their sessions may be over while their tickets are not. */
+  /** By claim: their sessions may be over while their tickets are not. */
   #refused: ReadonlyMap<string, Claimant> = new Map();
   /** Which stream was told; one that opened anew was told nothing. */
   #told: object | undefined;
-  /** To be looked at. */
+  /** To be looked at, by claim. */
   #due = new Map<string, Claimant>();
   #looking: Promise<void> | undefined;
 
@@ -39,15 +39,17 @@ export class Refusals {
 
   /** A session that begins now. */
   look(claimant: Claimant): Promise<void> {
-    this.#due.set(claimant.device, claimant);
+    this.#due.set(claimOf(claimant), claimant);
     return this.#wake();
   }
 
   /** All that have a session, and all that are refused. */
   sweep(): Promise<void> {
-    for (const [device, claimant] of this.#refused) this.#due.set(device, claimant);
-    for (const { device, mac, vdisk } of this.#options.stream()?.sessions() ?? [])
-      this.#due.set(device, { device, mac, vdisk });
+    for (const [claim, claimant] of this.#refused) this.#due.set(claim, claimant);
+    for (const { device, mac, vdisk } of this.#options.stream()?.sessions() ?? []) {
+      const claimant = { device, mac, vdisk };
+      this.#due.set(claimOf(claimant), claimant);
+    }
     return this.#wake();
   }
 
@@ -64,7 +66,9 @@ export class Refusals {
     while (this.#due.size > 0) {
       const claimants = this.#due;
       this.#due = new Map();
-      const answer = await this.#options.data.devicesByName([...claimants.keys()]);
+      const answer = await this.#options.data.devicesByName([
+        ...new Set([...claimants.values()].map(({ device }) => device)),
+      ]);
       const { snapshot } = this.#options.view;
       if (answer.ok && snapshot) await this.#judge(claimants, answer.value, snapshot);
     }
@@ -76,19 +80,19 @@ export class Refusals {
     snapshot: FarmSnapshot,
   ): Promise<void> {
     const refused = new Map(this.#refused);
-    for (const [device, claimant] of claimants) {
-      const refusal = refusalOf(claimant, known.get(device) ?? { removed: false }, snapshot);
-      if (!refusal) refused.delete(device);
-      else if (!refused.has(device)) {
-        refused.set(device, claimant);
+    for (const [claim, claimant] of claimants) {
+      const refusal = refusalOf(claimant, known.get(claimant.device) ?? { removed: false }, snapshot);
+      if (!refusal) refused.delete(claim);
+      else if (!refused.has(claim)) {
+        refused.set(claim, claimant);
         this.#options.log.info({ ...claimant, reason: refusal.message }, 'device refused');
       }
     }
     const stream = this.#options.stream();
-    const same = refused.size === this.#refused.size && [...refused.keys()].every((name) => this.#refused.has(name));
+    const same = refused.size === this.#refused.size && [...refused.keys()].every((claim) => this.#refused.has(claim));
     this.#refused = refused;
     if (!stream || (same && this.#told === stream)) return;
-    await stream.setRefused(new Set(refused.keys()));
+    await stream.setRefused([...refused.values()]);
     this.#told = stream;
   }
 }

@@ -82,6 +82,7 @@ export class FarmServer {
       journal,
       server: config.name,
       current: () => this.#rows.current(),
+      farm: () => this.#view.snapshot?.farm.id,
       log,
     });
     this.#rows = new SessionRows(this.#sessions, config.name);
