@@ -92,6 +92,8 @@ export class Loop {
   readonly #at: number;
   readonly #shard: Shard;
   readonly #answers: Answers;
+  /** Packets of a batch that the fast path did not take. */
+  readonly #others = new Uint8Array(BATCH);
   /** By the session id as it lies in memory. */
   readonly #hot = new Map<number, Hot>();
   /** Disks whose file system does not know RWF_NOWAIT (NFS, FUSE): the main thread reads them. */
@@ -149,30 +151,35 @@ export class Loop {
     this.#mappings.keep(new Set());
   }
 
-  /** One recvmmsg and its packets; how many there were. */
+  /** One recvmmsg and its packets; how many there were. READs come first: a LOGIN costs as much as a hundred of them, and rubbish LOGINs are for anybody. */
   #batch(now: number): number {
     const { socket, counters } = this.#options;
     const packets = this.#libc.recvmmsg(socket, this.#at + MESSAGES, BATCH, MSG_DONTWAIT, 0);
     // EAGAIN, or an ICMP error of an earlier send, which is over once it was told.
     if (packets <= 0) return 0;
     let bytes = 0;
+    let others = 0;
     for (let i = 0; i < packets; i++) {
-      const message = (MESSAGES + i * MMSG_BYTES) / 4;
-      const length = this.#words[message + 14] ?? 0;
+      const length = this.#words[(MESSAGES + i * MMSG_BYTES) / 4 + 14] ?? 0;
       bytes += length;
-      if (length === READ_BYTES && this.#read(i, now)) continue;
-      if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) count(counters, 'dropMalformed');
-      else this.#other(i, length, now);
+      if (length !== READ_BYTES || !this.#read(i, now)) this.#others[others++] = i;
     }
+    this.#answers.flush();
+    for (const i of this.#others.subarray(0, others)) this.#other(i, now);
     this.#answers.flush();
     count(counters, 'packetsIn', packets);
     count(counters, 'bytesIn', bytes);
     return packets;
   }
 
-  #other(i: number, length: number, now: number): void {
+  #other(i: number, now: number): void {
+    const message = (MESSAGES + i * MMSG_BYTES) / 4;
+    if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) {
+      count(this.#options.counters, 'dropMalformed');
+      return;
+    }
     const at = PACKETS + i * PACKET_BYTES;
-    const bytes = this.#slab.subarray(at, at + length);
+    const bytes = this.#slab.subarray(at, at + (this.#words[message + 14] ?? 0));
     try {
       this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
     } catch (thrown) {
