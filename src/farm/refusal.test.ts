@@ -3,8 +3,8 @@ import { aDevice, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
 import type { FarmSnapshot } from './model.ts';
 import { type KnownDevice, refusalOf } from './refusal.ts';
 
-const claimant = { device: 'pc0001', mac: '52:54:00:00:00:01', vdisk: 'lab' };
 const uuid = '6d3c8a62-0000-4000-8000-000000000001';
+const claimant = { device: 'pc0001', mac: '52:54:00:00:00:01', uuid, vdisk: 'lab' };
 const suspended = aSnapshot({ farm: { ...aSnapshot().farm, suspend: true } });
 
 test.each<{ what: string; known: KnownDevice; snapshot?: FarmSnapshot; says?: string }>([
@@ -21,6 +21,14 @@ test.each<{ what: string; known: KnownDevice; snapshot?: FarmSnapshot; says?: st
   {
     what: 'that is known by its UUID, with another network card',
     known: { device: aDevice({ macs: ['52:54:00:00:00:77'], uuid }), removed: false },
+  },
+  {
+    what: 'whose name a machine with another UUID has',
+    known: {
+      device: aDevice({ macs: ['52:54:00:00:00:77'], uuid: uuid.replace('6d', '7e') }),
+      removed: true,
+    },
+    says: 'without MAC 52:54:00:00:00:01',
   },
   {
     what: 'whose vDisk is disabled',

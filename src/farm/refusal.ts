@@ -8,6 +8,8 @@ import type { Device, FarmSnapshot } from './model.ts';
 export interface Claimant {
   readonly device: string;
   readonly mac: string;
+  /** Of the device when it booted, where the farm knew one. */
+  readonly uuid?: string;
   readonly vdisk: string;
 }
 
@@ -51,8 +53,9 @@ const RULES: readonly Rule[] = [
   },
   {
     code: 'UnknownDevice',
-    // by its UUID a machine is known with any MAC
-    refuses: ({ mac }, { device }) => device !== undefined && device.uuid === undefined && !device.macs.includes(mac),
+    // By its UUID a machine is known with any MAC; a machine that has the name and another UUID is another one.
+    refuses: ({ mac, uuid }, { device }) =>
+      device !== undefined && !device.macs.includes(mac) && (uuid === undefined || uuid !== device.uuid),
     message: ({ device, mac }) => `device ${device} is another machine now, without MAC ${mac}: let this one boot anew`,
   },
   {

@@ -19,6 +19,8 @@ export interface BootToken extends VersionRef {
   readonly device: string;
   /** `aa:bb:cc:dd:ee:ff` */
   readonly mac: string;
+  /** Of the device, where the farm knows it: who may have its name and another MAC. */
+  readonly uuid?: string;
   readonly site: string;
   /** Unix time in seconds; only servers judge it. */
   readonly expires: number;
@@ -27,6 +29,7 @@ export interface BootToken extends VersionRef {
 export interface Ticket extends VersionRef {
   readonly device: string;
   readonly mac: string;
+  readonly uuid?: string;
   readonly site: string;
   readonly sizeBytes: number;
   /** Session key, 32 bytes in base64. */
@@ -76,7 +79,8 @@ function isBootToken(value: unknown): value is BootToken {
     typeof value === 'object' &&
     value !== null &&
     ['device', 'mac', 'site', 'vdisk', 'manifest'].every((key) => has(value, key, 'string')) &&
-    ['version', 'expires'].every((key) => has(value, key, 'number'))
+    ['version', 'expires'].every((key) => has(value, key, 'number')) &&
+    (!('uuid' in value) || has(value, 'uuid', 'string'))
   );
 }
 

@@ -52,7 +52,7 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
   const held = packet.renew ? openTicket(ring, packet.token, now) : undefined;
   const opened = held ?? openBootToken(ring, packet.token, now);
   if (!opened.ok) return [refuse(shard, packet.nonce, from, [opened.error.code, 0, opened.error.message])];
-  const { device, mac, site, vdisk, version, manifest, expires } = opened.value;
+  const { device, mac, uuid, site, vdisk, version, manifest, expires } = opened.value;
   const renews = held?.ok ? Buffer.from(held.value.key, 'base64') : undefined;
   const signer = renews && attachKey(renews);
   if (signer && !verify(shard.sip, signer, bytes)) return drop(shard, 'dropWrongTag');
@@ -60,7 +60,7 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
   if (refusal) return [refuse(shard, packet.nonce, from, refusal, signer)];
   shard.logins.add(key);
   tally(shard, 'logins');
-  const token = { device, mac, site, vdisk, version, manifest, expires };
+  const token = { device, mac, ...(uuid === undefined ? {} : { uuid }), site, vdisk, version, manifest, expires };
   const { redirected } = packet;
   const [nonce, share] = [Uint8Array.from(packet.nonce), Uint8Array.from(packet.share)];
   return [{ kind: 'login', login: { key, from, nonce, share, redirected, token, renews } }];
@@ -164,6 +164,7 @@ function open(
     peer,
     device: ticket.device,
     mac: ticket.mac,
+    ...(ticket.uuid === undefined ? {} : { uuid: ticket.uuid }),
     ref: disk.ref,
     disk: disk.key,
     keys,

@@ -62,6 +62,7 @@ export interface Identity {
 export interface SessionInfo {
   readonly device: string;
   readonly mac: string;
+  readonly uuid?: string;
   readonly vdisk: string;
   readonly version: number;
   readonly role: Role;
@@ -82,6 +83,7 @@ export interface Session {
   readonly peer: Peer;
   readonly device: string;
   readonly mac: string;
+  readonly uuid?: string;
   /** Of its disk, where that is served still or not. */
   readonly ref: VersionRef;
   readonly disk: string;
@@ -214,9 +216,9 @@ export function drop(shard: Shard, reason: DropReason): [] {
 export const tally = (shard: Shard, name: Counter): void => count(shard.counters, name);
 
 export function infoOf(session: Session): SessionInfo {
-  const { device, mac, ref } = session;
+  const { device, mac, uuid, ref, role, peer } = session;
   const { vdisk, version } = ref;
-  return { device, mac, vdisk, version, role: session.role, address: session.peer };
+  return { device, mac, ...(uuid === undefined ? {} : { uuid }), vdisk, version, role, address: peer };
 }
 
 export function event(shard: Shard, session: Session, type: SessionEvent['type']): Effect {

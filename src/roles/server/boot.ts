@@ -32,6 +32,7 @@ export function bootToken(
   return sealBootToken(ring(), {
     device: device.name,
     mac,
+    ...(device.uuid === undefined ? {} : { uuid: device.uuid }),
     site,
     vdisk: vdisk.name,
     version: version.number,

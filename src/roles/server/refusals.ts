@@ -46,10 +46,7 @@ export class Refusals {
   /** All that have a session, and all that are refused. */
   sweep(): Promise<void> {
     for (const [claim, claimant] of this.#refused) this.#due.set(claim, claimant);
-    for (const { device, mac, vdisk } of this.#options.stream()?.sessions() ?? []) {
-      const claimant = { device, mac, vdisk };
-      this.#due.set(claimOf(claimant), claimant);
-    }
+    for (const session of this.#options.stream()?.sessions() ?? []) this.#due.set(claimOf(session), session);
     return this.#wake();
   }
 
@@ -85,7 +82,8 @@ export class Refusals {
       if (!refusal) refused.delete(claim);
       else if (!refused.has(claim)) {
         refused.set(claim, claimant);
-        this.#options.log.info({ ...claimant, reason: refusal.message }, 'device refused');
+        const { device, mac, vdisk } = claimant;
+        this.#options.log.info({ device, mac, vdisk, reason: refusal.message }, 'device refused');
       }
     }
     const stream = this.#options.stream();

@@ -248,8 +248,8 @@ export class FarmServer {
 
   #onSession(event: SessionEvent): void {
     const { type, device, mac, vdisk, version, role } = event;
-    this.#parts.log.info({ event: type, device, mac, vdisk, version, role }, 'session');
+    this.#parts.log.debug({ event: type, device, mac, vdisk, version, role }, 'session');
     this.#rows.record(event);
-    if (type === 'attached') void this.#refusals.look({ device, mac, vdisk });
+    if (type === 'attached') void this.#refusals.look(event);
   }
 }
