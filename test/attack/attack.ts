@@ -16,7 +16,6 @@ import {
   ATTACKERS,
   attackersAddresses,
   attackersMacs,
-  type Boot,
   bootEachMinute,
   deviceTotal,
   HONEST,
@@ -28,13 +27,13 @@ import {
   SERVERS,
   type Site,
 } from './site.ts';
-import { type PhaseSeen, type ServerSeen, summary, tableOf, verdict } from './verdict.ts';
+import { type Boot, type PhaseSeen, type ServerSeen, summary, tableOf, verdict } from './verdict.ts';
 
 const USAGE = `node test/attack/attack.ts [--minutes 10] [--only NAME,…] [--short] [--json]
 
   --minutes N     of all phases together; the set-up comes before
   --only NAME,…   these attacks alone, of: ${Object.keys(ATTACKS).join(', ')}
-  --short         a baseline, and all attacks together: about a minute
+  --short         a baseline, and all attacks together, without machines that boot: about a minute
   --json          what was seen, on standard output
 `;
 
@@ -88,14 +87,14 @@ function phases(): Phase[] {
   if (flags.short)
     return [
       { name: 'baseline', attacks: [], seconds: SHORT.baselineSeconds },
-      { ...together, seconds: SHORT.togetherSeconds, untilBoot: true },
+      { ...together, seconds: SHORT.togetherSeconds },
     ];
   const total = 60 * Number(flags.minutes);
   const alone: Omit<Phase, 'seconds'>[] = names.map((name) => ({ name, attacks: [name] }));
   if (names.includes('boots')) alone.push({ name: 'boots, AutoAdd', attacks: ['boots'], autoAdd: true });
   const seconds = Math.round((total * (1 - BASELINE_SHARE - TOGETHER_SHARE)) / alone.length);
   return [
-    { name: 'baseline', attacks: [], seconds: Math.round(total * BASELINE_SHARE) },
+    { name: 'baseline', attacks: [], seconds: Math.round(total * BASELINE_SHARE), untilBoot: true },
     ...alone.map((phase) => ({ ...phase, seconds })),
     ...(names.length > 1 ? [{ ...together, seconds: Math.round(total * TOGETHER_SHARE) }] : []),
   ];
@@ -298,7 +297,7 @@ async function inside(): Promise<boolean> {
   try {
     const { logged } = await honest.next<{ logged: number }>();
     process.stderr.write(`${logged} honest devices of ${honestDevices.length} read\n`);
-    machines = bootEachMinute(folder, over.signal, (boot) => void boots.push(boot));
+    if (!flags.short) machines = bootEachMinute(folder, over.signal, (boot) => void boots.push(boot));
     const seen: PhaseSeen[] = [];
     for (const phase of phases()) {
       seen.push(await runPhase(phase, { site, honest, questions, boots }));

@@ -37,8 +37,11 @@ const READ_EVERY_MS = 500;
 const LOGIN_EVERY_MS = 250;
 const BOOT_EVERY_MS = 200;
 const QUESTION_EVERY_MS = 500;
-/** A machine's firmware asks again after a second and more; here a question that is not answered by then is an error. */
+/** A question that is not answered by then is an error. */
 const ANSWER_MS = 2_000;
+/** By UDP: a machine's firmware asks again after a second and more, and gives up long after. */
+const ASK_AGAIN_MS = 1_000;
+const HEARD_MS = 4_000;
 /** What a device is told to wait, and what a person would not wait longer for. */
 const LOGIN_MS = 10_000;
 
@@ -80,17 +83,20 @@ function get(server: string, path: string, from: string): Promise<string> {
   });
 }
 
-/** One UDP question, and whether anything came back. */
+/** One UDP question, asked again as firmware does, and whether anything came back. */
 async function heard(from: string, to: Peer, bytes: Uint8Array, leave?: (port: number) => Uint8Array): Promise<void> {
   const socket = createSocket('udp4').bind(0, from);
+  let again: NodeJS.Timeout | undefined;
   try {
     await once(socket, 'listening');
     socket.send(bytes, to.port, to.host);
-    const [, source] = await once(socket, 'message', { signal: AbortSignal.timeout(ANSWER_MS) });
+    again = setInterval(() => socket.send(bytes, to.port, to.host), ASK_AGAIN_MS);
+    const [, source] = await once(socket, 'message', { signal: AbortSignal.timeout(HEARD_MS) });
     if (leave) socket.send(leave(source.port), source.port, to.host);
   } catch (cause) {
-    throw new Error(`no answer from ${to.host} port ${to.port} within ${ANSWER_MS} ms`, { cause });
+    throw new Error(`no answer from ${to.host} port ${to.port} within ${HEARD_MS} ms`, { cause });
   } finally {
+    clearInterval(again);
     socket.close();
   }
 }

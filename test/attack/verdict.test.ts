@@ -80,8 +80,8 @@ test.each<{ what: string; seen: Partial<PhaseSeen>; says: string[] }>([
   },
   {
     what: 'a machine that did not boot',
-    seen: { boots: [12, 'never up'] },
-    says: ['rubbish: a machine boots: never up, bar up'],
+    seen: { boots: [12, 'never up', 40] },
+    says: ['rubbish: a machine boots: never up, bar < 40.0 s', 'rubbish: a machine boots: 40 s, bar < 40.0 s'],
   },
   { what: 'a farm that fills', seen: { devicesAdded: 2_814 }, says: ['rubbish: devices added: 2814, bar ≤ 40'] },
 ])('$what', ({ seen, says }) => expect(missed(phase(seen))).toEqual(says));

@@ -1,0 +1,97 @@
+/**
+ * A site of more servers than a TICKET, a LIST and a device hold: 21 of them, each in a namespace of its own, and a machine that boots with what one of them
+ * tells it. Firmware would take minutes beside 21 servers on two cores, and asks one server at a time; its part is in farm.test.ts.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { addDevices } from '../../src/database/devices.ts';
+import { COMMAND_LINE, PORTS, placeImage } from '../attack/site.ts';
+import { aBoot, aSnapshot, aVDisk } from '../builders/farm.ts';
+import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
+import { until } from '../setup/services.ts';
+import { type Lan, openLan } from './machine/lan.ts';
+import { type Machine, startMachine } from './machine/machine.ts';
+import { inNamespace, run } from './machine/run.ts';
+
+const SERVERS = 21;
+/** What a device holds: target/src/server_list.h. */
+const TOLD = 20;
+const MAC = '52:54:00:00:00:01';
+/** All of them begin at once on two cores. */
+const START_MS = 180_000;
+const BOOT_MS = 120_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-many-'));
+const names = Array.from({ length: SERVERS }, (_, index) => `node-${index + 1}`);
+let farm: LoopbackFarm;
+let lan: Lan;
+let servers: ServerProcess[];
+let machine: Machine;
+
+beforeAll(async () => {
+  lan = await openLan('bfmany', SERVERS);
+  farm = await LoopbackFarm.start(names);
+  const images = farm.path('images');
+  const content = await placeImage(images);
+  const snapshot = aSnapshot({
+    sites: [{ name: 'default', boot: aBoot({ http: { enabled: true, port: PORTS.http } }) }],
+    stores: [{ name: 'images', pools: [], servers: [], local: { path: images, nodes: {} } }],
+    vdisks: [aVDisk({ overlayMiB: 64, commandLine: COMMAND_LINE })],
+    versions: [{ vdisk: 'lab', number: 0, access: 'Production', content }],
+    servers: [],
+  });
+  const farmId = await farm.project(snapshot);
+  const device = { name: 'pc0001', macs: [MAC], collection: 'room-101', enabled: true, properties: {} };
+  must(await addDevices(farm.database, [device], { source: 'command', who: 'test' }));
+  await farm.replicate(farmId);
+  servers = await Promise.all(
+    lan.places.map(async ({ address, namespace }, index) => {
+      const name = names[index] ?? '';
+      writeFileSync(farm.path(`${name}/database-uri`), farm.postgres.socketUri);
+      return farm.serve(await farm.config(name, { ports: PORTS, storeRoots: [images] }), { address, namespace });
+    }),
+  );
+  for (const server of servers)
+    await until(`${server.config.name} serves`, () => server.output.includes('served copies changed'), START_MS);
+}, 300_000);
+
+afterAll(async () => {
+  await machine?.kill();
+  await farm?.close();
+  await lan?.close();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+test('a machine boots, and knows as many of them as it holds', async () => {
+  const [place] = lan.places;
+  const url = `http://${place?.address}:${PORTS.http}/boot/config?mac=${MAC}`;
+  const [command, ...enter] = inNamespace(lan.namespace);
+  const config = await run(command, ...enter, 'curl', '--silent', '--fail', '--max-time', '10', url);
+  expect(/^servers=(.*)$/m.exec(config)?.[1]?.split(',')).toHaveLength(TOLD);
+  const images = farm.path('images');
+  machine = await startMachine({
+    ...{ name: 'many', namespace: lan.namespace, bridge: lan.bridge, mac: MAC },
+    stateDirectory: join(folder, 'machine'),
+    direct: {
+      kernel: join(images, 'lab.vmlinuz'),
+      initrd: join(images, 'lab.initrd'),
+      commandLine: `boot=bootfarm ${COMMAND_LINE}`,
+      config,
+    },
+  });
+  await machine.waitFor(/bootfarm: up pc0001/, BOOT_MS);
+  const status = await until(
+    'a server and a stand-by',
+    async () => {
+      const now = await machine.ask<{ servers: number; current: string; standby: string }>('status');
+      return now.current !== '' && now.standby !== '' ? now : undefined;
+    },
+    30_000,
+  );
+  expect(status.servers).toBe(TOLD);
+  const report = await machine.ask<{ wrong: number; failed: number; reads: number }>('read 100 3', 60_000);
+  expect(report).toMatchObject({ wrong: 0, failed: 0 });
+  expect(report.reads).toBeGreaterThan(0);
+}, 240_000);
