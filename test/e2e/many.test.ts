@@ -91,7 +91,4 @@ test('a machine boots, and knows as many of them as it holds', async () => {
     30_000,
   );
   expect(status.servers).toBe(TOLD);
-  const report = await machine.ask<{ wrong: number; failed: number; reads: number }>('read 100 3', 60_000);
-  expect(report).toMatchObject({ wrong: 0, failed: 0 });
-  expect(report.reads).toBeGreaterThan(0);
 }, 240_000);
