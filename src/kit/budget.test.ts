@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { Budget } from './budget.ts';
+import { Budget, Shares } from './budget.ts';
 
-const spends = (budget: Budget, key: string, times: number, nowMs: number): number =>
+const spends = (budget: Pick<Budget, 'spend'>, key: string, times: number, nowMs: number): number =>
   Array.from({ length: times }, () => budget.spend(key, nowMs)).filter(Boolean).length;
 
 test('a burst at once, then so many a second, never more than a burst', () => {
@@ -29,4 +29,12 @@ test('remembers so many, and forgets who spent longest ago', () => {
 test('a clock that goes back gives nothing and takes nothing', () => {
   const budget = new Budget({ burst: 2, perSecond: 1, keys: 2 });
   expect([budget.spend('a', 5_000), budget.spend('a', 0), budget.spend('a', 0)]).toEqual([true, true, false]);
+});
+
+test('what a source asks beyond its share costs the others nothing; all together have a bound', () => {
+  const shares = new Shares({ burst: 3, perSecond: 2, keys: 9 }, { burst: 8, perSecond: 10 });
+  expect([spends(shares, 'a', 20, 0), spends(shares, 'a', 20, 0)]).toEqual([3, 0]);
+  expect(['b', 'c', 'd'].map((source) => spends(shares, source, 20, 0))).toEqual([3, 2, 0]);
+  // What was refused because the whole was spent is d's still.
+  expect(spends(shares, 'd', 20, 1_000)).toBe(3);
 });

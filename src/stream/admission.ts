@@ -47,7 +47,7 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
     return [cookie(shard, packet.nonce, from, nowMs)];
   const key = `${peerKey(from)}/${Buffer.from(packet.nonce).toString('hex')}`;
   if (shard.logins.has(key)) return [];
-  if (!shard.loginBudget.take(from.host, nowMs)) return drop(shard, 'dropBusy');
+  if (!shard.loginShares.spend(from.host, nowMs)) return drop(shard, 'dropBusy');
   const [{ ring }, now] = [shard.settings, Math.floor(shard.wallMs() / 1000)];
   const held = packet.renew ? openTicket(ring, packet.token, now) : undefined;
   const opened = held ?? openBootToken(ring, packet.token, now);
@@ -79,7 +79,7 @@ function loginRefusal(shard: Shard, token: BootToken, renew: boolean): Reason | 
 export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   if (!checkCookie(shard.sip, shard.cookieKey, from, packet.cookie, nowMs))
     return [cookie(shard, packet.nonce, from, nowMs)];
-  if (!shard.attachBudget.take(from.host, nowMs)) return drop(shard, 'dropBusy');
+  if (!shard.attachShares.spend(from.host, nowMs)) return drop(shard, 'dropBusy');
   const opened = openTicket(shard.settings.ring, packet.ticket, Math.floor(shard.wallMs() / 1000));
   if (!opened.ok) return [refuse(shard, packet.nonce, from, ['TicketInvalid', 0, opened.error.message])];
   const ticket = opened.value;

@@ -42,15 +42,15 @@ export const MAX_PENDING_LOGINS = 1_024;
 /** Sessions of one device here: it is served by one, and may have left another behind at a restart, twice. The oldest goes. */
 export const MAX_DEVICE_SESSIONS = 3;
 
+/** Addresses that a thread remembers for each of these: 20,000 devices do not log in within the seconds that it takes to fill a bucket again. */
+const RATED_SOURCES = 4_096;
 /** LOGINs of one thread by source address: a device needs one, a redirect or a server that went more. A room behind one address is let in a little later. */
-export const LOGIN_RATE = { perSecond: 16, burst: 64 };
+export const LOGIN_RATE = { perSecond: 16, burst: 64, keys: RATED_SOURCES };
 /** ATTACHes: one to each server that the device tries, and again when servers restart. */
-export const ATTACH_RATE = { perSecond: 32, burst: 128 };
+export const ATTACH_RATE = { perSecond: 32, burst: 128, keys: RATED_SOURCES };
 /** All of them together: half of a thread's time at most (an opened seal and its keys are 0.1 to 0.2 ms), so that READs go on. */
 export const LOGIN_RATE_OF_ALL = { perSecond: 1_000, burst: 2_000 };
 export const ATTACH_RATE_OF_ALL = { perSecond: 2_000, burst: 4_000 };
-/** Addresses that a thread remembers for it: 20,000 devices do not log in within the seconds that it takes to fill a bucket again. */
-export const MAX_RATED_SOURCES = 4_096;
 
 /** Nonces of ATTACHes that a session remembers of those before it: a device that was told UNKNOWN attaches again, a few times in a cookie's life at most. */
 export const EARLIER_NONCES = 8;
@@ -71,7 +71,7 @@ export const MAX_PENDING_READS = 512;
  * UNKNOWNs of one thread by source address: a device whose server restarted needs one for each of its packets under way, a room behind one address of
  * 256 machines is told at once. The address is not proven: who forges somebody's makes him wait for his own time-out, no longer.
  */
-export const UNKNOWN_RATE = { perSecond: 128, burst: 256 };
+export const UNKNOWN_RATE = { perSecond: 128, burst: 256, keys: RATED_SOURCES };
 /** All of them together: a crowd of restarted sessions is told quickly, a flood is not answered. */
 export const UNKNOWN_RATE_OF_ALL = { perSecond: 2_000, burst: 2_000 };
 

@@ -79,7 +79,7 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
 /** 32 bytes for a packet of 40 or more. A BYE needs no hint: its sender is leaving. */
 function unknown(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, nowMs: number): Effect[] {
   count(shard.counters, 'dropUnknownSession');
-  if (packet.type === 'BYE' || !shard.unknownBudget.take(from.host, nowMs)) return [];
+  if (packet.type === 'BYE' || !shard.unknownShares.spend(from.host, nowMs)) return [];
   tally(shard, 'unknowns');
   const { session, number } = packet;
   const answer = encode({ type: 'UNKNOWN', session, number, echo: bytes.subarray(-TAG_BYTES) });

@@ -1,9 +1,9 @@
 /** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
 import type { BootToken, VersionRef } from '../farm/token.ts';
 import type { Extent } from '../image/disk.ts';
+import { Shares } from '../kit/budget.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Own } from '../net/source.ts';
-import { Budget } from './budget.ts';
 import type { Peer } from './cookie.ts';
 import { type Counter, count, type DropReason } from './counters.ts';
 import { sign, type TrafficKeys } from './keys.ts';
@@ -12,7 +12,6 @@ import {
   ATTACH_RATE_OF_ALL,
   LOGIN_RATE,
   LOGIN_RATE_OF_ALL,
-  MAX_RATED_SOURCES,
   UNKNOWN_RATE,
   UNKNOWN_RATE_OF_ALL,
 } from './limits.ts';
@@ -169,9 +168,9 @@ export interface Shard extends Identity {
   readonly sessions: Map<number, Session>;
   readonly byPeer: Map<string, Session>;
   readonly logins: Set<string>;
-  readonly loginBudget: Budget;
-  readonly attachBudget: Budget;
-  readonly unknownBudget: Budget;
+  readonly loginShares: Shares;
+  readonly attachShares: Shares;
+  readonly unknownShares: Shares;
   readonly reads: Map<number, PendingRead>;
   nextRead: number;
 }
@@ -200,9 +199,9 @@ export function makeShard(
     sessions: new Map(),
     byPeer: new Map(),
     logins: new Set(),
-    loginBudget: new Budget(LOGIN_RATE, LOGIN_RATE_OF_ALL, MAX_RATED_SOURCES),
-    attachBudget: new Budget(ATTACH_RATE, ATTACH_RATE_OF_ALL, MAX_RATED_SOURCES),
-    unknownBudget: new Budget(UNKNOWN_RATE, UNKNOWN_RATE_OF_ALL, MAX_RATED_SOURCES),
+    loginShares: new Shares(LOGIN_RATE, LOGIN_RATE_OF_ALL),
+    attachShares: new Shares(ATTACH_RATE, ATTACH_RATE_OF_ALL),
+    unknownShares: new Shares(UNKNOWN_RATE, UNKNOWN_RATE_OF_ALL),
     reads: new Map(),
     nextRead: 1,
   };

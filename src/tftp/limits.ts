@@ -36,7 +36,7 @@ export const CROWD = 1_024;
  * Transfers that begin: a room at once, then so many a second. Each costs about 70 µs of the thread that DHCP, HTTP and logins share, so a flood of requests
  * takes a fifth of it and no more. Above it a request gets silence, and the firmware asks again.
  */
-export const STARTS = { burst: 2_048, perSecond: 3_000, keys: 1 };
+export const STARTS = { burst: 2_048, perSecond: 3_000 };
 /** Of one address: twice what `UNHEARD` has answered. One sender takes a fiftieth of `STARTS`, however fast it asks; only who forges addresses takes all. */
 export const STARTS_OF_SOURCE = { burst: 128, perSecond: 64, keys: 16_384 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */

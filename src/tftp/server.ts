@@ -1,6 +1,6 @@
 /** The edge of TFTP: the port of requests. Who has a transfer is decided in `table.ts`, what it sends in `session.ts`. Read only. */
 import type { Socket } from 'node:dgram';
-import { Budget } from '../kit/budget.ts';
+import { Budget, Shares } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
@@ -80,9 +80,7 @@ class Server implements Tftp {
   readonly #ports: Ports;
   readonly #now: () => number;
   readonly #table = new Table({ all: MAX_TRANSFERS, source: MAX_TRANSFERS_PER_SOURCE, ports: PORTS });
-  readonly #starts = new Budget(STARTS);
-  /** By address. */
-  readonly #startsOfSource = new Budget(STARTS_OF_SOURCE);
+  readonly #starts = new Shares(STARTS_OF_SOURCE, STARTS);
   /** By address. */
   readonly #unheard = new Budget(UNHEARD);
   readonly #transfers = new Set<Transfer>();
@@ -168,9 +166,7 @@ class Server implements Tftp {
 
   /** The self-test always: no flood may silence it, and nobody on the network can have our address. */
   #mayStart({ address }: Source): boolean {
-    if (address === this.#options.address) return true;
-    // The source's first: what is beyond its share takes nothing from the others.
-    return this.#startsOfSource.spend(address, this.#now()) && this.#starts.spend('', this.#now());
+    return address === this.#options.address || this.#starts.spend(address, this.#now());
   }
 
   /** Whether a word goes to an address that may be forged. Behind what waits for silent neighbours nothing is put, so that it never grows. */

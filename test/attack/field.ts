@@ -92,8 +92,11 @@ export class Field {
 
 export const pick = <T>(all: readonly T[], number: number): T => all[number % all.length] as T;
 
-/** One that a client would have. */
-export const anyPort = (): number => randomInt(1_024, 65_536);
+/** Where Linux takes ports from that nobody chose: transfers of TFTP have theirs there, and our own sockets. */
+export const EPHEMERAL = { first: 32_768, beyond: 61_000 };
+
+/** One that a client would have, and that none of our own has: what comes back to it must not be taken for an answer. */
+export const anyPort = (): number => randomInt(1_024, EPHEMERAL.first);
 
 export const randomMac = (): string =>
   `52:54:99:${[0, 0, 0].map(() => randomInt(256).toString(16).padStart(2, '0')).join(':')}`;

@@ -5,11 +5,9 @@ import { encode as encodeDhcp } from '../../src/dhcp/packet.ts';
 import { encode as encodeTftp } from '../../src/tftp/packet.ts';
 import { aRequest } from '../builders/pxe.ts';
 import { SAMPLES } from '../contract/udp-edges.ts';
-import { anyPort, type Field, LINE_RATE, macBytes, pick, randomMac } from './field.ts';
+import { anyPort, EPHEMERAL, type Field, LINE_RATE, macBytes, pick, randomMac } from './field.ts';
 
 const UDP_PORTS = ['stream', 'control', 'dhcp', 'pxe', 'tftp'] as const;
-/** Where Linux takes ports from that nobody chose: transfers of TFTP have theirs there. */
-const EPHEMERAL = { first: 32_768, beyond: 61_000 };
 const MAX_PAYLOAD = 1_400;
 
 const udpPort = (field: Field, number: number): number => field.options.ports[pick(UDP_PORTS, number)];
