@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import type { Device } from '../farm/model.ts';
 import { deviceCommand } from './device.ts';
 import { formatDevices, parseDeviceFile } from './device-csv.ts';
@@ -191,16 +192,7 @@ test.each([
   { args: ['add', 'pc1', '--mac', '52:54:00:00:00:zz', '--collection', 'a'], says: 'mac "52:54:00:00:00:zz"' },
   { args: ['import', '/nowhere/machines.csv'], says: 'cannot read /nowhere/machines.csv' },
 ])('$args is refused before a database is looked for', async ({ args, says }) => {
-  const said = { err: '', failed: false };
-  const terminal = {
-    out: () => undefined,
-    err: (text: string) => {
-      said.err += text;
-    },
-    fail: () => {
-      said.failed = true;
-    },
-  };
+  const { said, terminal } = fakeTerminal();
   await deviceCommand(terminal).parseAsync(args, { from: 'user' });
-  expect(said).toEqual({ failed: true, err: expect.stringContaining(says) });
+  expect(said).toMatchObject({ failed: true, err: expect.stringContaining(says) });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { FakeKube } from '../../test/fakes/kube.ts';
+import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { fail, ok } from '../kit/result.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at } from '../kube/object.ts';
@@ -11,19 +12,9 @@ const DONE = { state: 'Overlapping', current: 2, request: 'r1', message: 'the ol
 const target = at(kinds.Farm, 'lab', 'main');
 
 async function run(kube: FakeKube, ...args: string[]) {
-  const said = { out: '', err: '', failed: false };
-  const terminal = {
-    out: (text: string) => {
-      said.out += text;
-    },
-    err: (text: string) => {
-      said.err += text;
-      if (text.includes('on the way')) void kube.client.patch(target, { status: { keys: DONE } });
-    },
-    fail: () => {
-      said.failed = true;
-    },
-  };
+  const { said, terminal } = fakeTerminal((text) => {
+    if (text.includes('on the way')) void kube.client.patch(target, { status: { keys: DONE } });
+  });
   await keysCommand(terminal, () => ok(kube.client)).parseAsync(['rotate', ...args], { from: 'user' });
   return said;
 }
@@ -95,20 +86,11 @@ test('where there is no Kubernetes API, the command says where to go', async () 
   const { KUBECONFIG, HOME } = process.env;
   process.env['KUBECONFIG'] = '';
   process.env['HOME'] = '/nowhere';
-  const said = { err: '', failed: false };
-  const terminal = {
-    out: () => undefined,
-    err: (text: string) => {
-      said.err += text;
-    },
-    fail: () => {
-      said.failed = true;
-    },
-  };
+  const { said, terminal } = fakeTerminal();
   try {
     await keysCommand(terminal).parseAsync(['rotate', '--farm', 'lab/main'], { from: 'user' });
   } finally {
     Object.assign(process.env, { HOME, ...(KUBECONFIG === undefined ? {} : { KUBECONFIG }) });
   }
-  expect(said).toEqual({ failed: true, err: expect.stringContaining('in the pod of the operator') });
+  expect(said).toMatchObject({ failed: true, err: expect.stringContaining('in the pod of the operator') });
 });

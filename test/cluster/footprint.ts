@@ -1,7 +1,7 @@
 /** What is on this machine that a cluster, a demo or a test could leave behind: listed before and after, and compared. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt } from './run.ts';
+import { attempt, until } from './run.ts';
 
 /** A section's lines, each naming one thing. */
 export type Footprint = ReadonlyMap<string, readonly string[]>;
@@ -9,8 +9,21 @@ export type Footprint = ReadonlyMap<string, readonly string[]>;
 export const takeFootprint = (): Footprint =>
   new Map(Object.entries(SECTIONS).map(([section, list]) => [section, list().sort()]));
 
+/** Processes that were killed are gone a moment later. */
+const GONE_MS = 20_000;
+
+/** What is there beyond `before`, or not any more, once what ends has ended. */
+export async function leftBehind(before: Footprint): Promise<readonly string[]> {
+  let left: string[] = [];
+  await until('nothing left', GONE_MS, () => {
+    left = difference(before, takeFootprint());
+    return left.length === 0;
+  }).catch(() => undefined);
+  return left;
+}
+
 /** One line for each thing that came (`+`) or went (`-`), with its section; empty when the machine is as it was. */
-export function difference(before: Footprint, after: Footprint): string[] {
+function difference(before: Footprint, after: Footprint): string[] {
   const lines = (section: string, sign: string, from: readonly string[], to: readonly string[]): string[] => {
     const rest = [...to];
     for (const line of from) {

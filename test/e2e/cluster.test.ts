@@ -17,7 +17,7 @@ import {
   stopCluster,
 } from '../cluster/cluster.ts';
 import { startDhcp } from '../cluster/dhcp.ts';
-import { difference, takeFootprint } from '../cluster/footprint.ts';
+import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { nodesOf } from '../cluster/plan.ts';
 import { runAsync, until } from '../cluster/run.ts';
 
@@ -165,13 +165,7 @@ test(
   async () => {
     await stopCluster(stateDirectory);
     await stopCluster(stateDirectory); // nothing there is fine
-    // Processes that were killed are gone a moment later.
-    let left: string[] = [];
-    await until('nothing left', 20_000, () => {
-      left = difference(before, takeFootprint());
-      return left.length === 0;
-    }).catch(() => undefined);
-    expect(left).toEqual([]);
+    expect(await leftBehind(before)).toEqual([]);
   },
   MINUTE,
 );

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { COUNTS_EVERY_MS } from '../../src/reconcile/quiet.ts';
 import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
-import { difference, takeFootprint } from '../cluster/footprint.ts';
+import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { type DemoFarm, OPERATOR_NAMESPACE } from '../demo/farm.ts';
 import type { OwnSite } from '../demo/site.ts';
@@ -305,12 +305,7 @@ test(
   async () => {
     await stopCluster(join(stateDirectory, 'cluster'));
     rmSync(stateDirectory, { recursive: true, force: true });
-    let left: string[] = [];
-    await until('nothing left', 20_000, () => {
-      left = difference(before, takeFootprint());
-      return left.length === 0;
-    }).catch(() => undefined);
-    expect(left).toEqual([]);
+    expect(await leftBehind(before)).toEqual([]);
   },
   MINUTE,
 );

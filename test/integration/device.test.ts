@@ -8,6 +8,7 @@ import { migrate } from '../../src/database/migrate.ts';
 import { deviceCommand } from '../../src/roles/device.ts';
 import { aFarm } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';
+import { fakeTerminal, type Said } from '../fakes/terminal.ts';
 import { type PostgresServer, startPostgres, startRedis } from '../setup/services.ts';
 
 let postgres: PostgresServer;
@@ -28,31 +29,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Ended {
-  readonly out: string;
-  readonly err: string;
-  readonly failed: boolean;
-}
-
-async function bootfarm(...words: string[]): Promise<Ended> {
-  const ended = { out: '', err: '', failed: false };
-  const command = deviceCommand({
-    out: (text) => {
-      ended.out += text;
-    },
-    err: (text) => {
-      ended.err += text;
-    },
-    fail: () => {
-      ended.failed = true;
-    },
-  });
+async function bootfarm(...words: string[]): Promise<Said> {
+  const { said, terminal } = fakeTerminal();
+  const command = deviceCommand(terminal);
   command.exitOverride();
   for (const each of command.commands) each.exitOverride();
   await command.parseAsync(words, { from: 'user' }).catch(() => {
-    ended.failed = true;
+    said.failed = true;
   });
-  return ended;
+  return said;
 }
 
 const device = (...words: string[]) => bootfarm('--database-uri-file', uriFile, ...words);

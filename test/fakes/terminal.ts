@@ -1,0 +1,26 @@
+/** A terminal that remembers what a command said, and whether it failed. */
+import type { Terminal } from '../../src/roles/terminal.ts';
+
+export interface Said {
+  out: string;
+  err: string;
+  failed: boolean;
+}
+
+/** `heard`: each text for standard error, as it comes. */
+export function fakeTerminal(heard: (text: string) => void = () => undefined): { said: Said; terminal: Terminal } {
+  const said = { out: '', err: '', failed: false };
+  const terminal: Terminal = {
+    out: (text) => {
+      said.out += text;
+    },
+    err: (text) => {
+      said.err += text;
+      heard(text);
+    },
+    fail: () => {
+      said.failed = true;
+    },
+  };
+  return { said, terminal };
+}
