@@ -189,6 +189,10 @@ const collections = listBy(
   }),
 );
 
+/** CEL. */
+const adds = (of: string): string =>
+  `(has(${of}.boot) && has(${of}.boot.unknownDevices) && ${of}.boot.unknownDevices == 'AutoAdd')`;
+
 const spec = object(
   'What you want.',
   {
@@ -268,6 +272,14 @@ const spec = object(
   rule(
     '!has(self.autoAdd) || (has(self.collections) && self.collections.exists(c, c.name == self.autoAdd.collection))',
     'autoAdd.collection is not in collections: add the collection, or correct the name',
+  ),
+  rule(
+    `has(self.autoAdd) || !${adds('self')}`,
+    'boot.unknownDevices adds machines, and nothing says to which collection: set autoAdd',
+  ),
+  rule(
+    `has(self.autoAdd) || !has(self.sites) || !self.sites.exists(s, ${adds('s')})`,
+    'a site adds machines, and nothing says to which collection: set autoAdd',
   ),
 );
 

@@ -87,6 +87,18 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { collections: [{ name: 'c' }], autoAdd: { collection: 'd' } },
   },
   {
+    at: 'Farm spec',
+    says: 'boot.unknownDevices adds machines',
+    good: { boot: { unknownDevices: 'AutoAdd' }, collections: [{ name: 'c' }], autoAdd: { collection: 'c' } },
+    bad: { boot: { unknownDevices: 'AutoAdd' } },
+  },
+  {
+    at: 'Farm spec',
+    says: 'a site adds machines',
+    good: { sites: [{ name: 'default', boot: { unknownDevices: 'Screen' } }] },
+    bad: { sites: [{ name: 'default', boot: { unknownDevices: 'AutoAdd' } }] },
+  },
+  {
     at: 'StreamingServer spec.autoscaling',
     says: 'minReplicas (2 where it is absent) is more than maxReplicas',
     good: { autoscaling: { maxReplicas: 2 } },
