@@ -72,7 +72,8 @@ test('a status of two Secrets is done when both are', () => {
   const wait = at(next, { is: 'Wait', for: ['node-b', 'node-c'] });
   expect(turnStatus('passwords', [at(one, { is: 'Rest' }), wait])).toEqual({
     state: 'Distributing',
-    message: 'passwords change when all have taken up the last step: waiting for node-b, node-c',
+    message:
+      'passwords change when all have taken up the last step, which kubelets hand on within two minutes: waiting for node-b, node-c',
   });
   expect(turnStatus('passwords', [at(former, { is: 'Drop' }), wait])).toMatchObject({ request: 'r1' });
 });

@@ -144,7 +144,7 @@ export function turnStatus(what: string, turns: readonly Turn[]): TurnStatus {
   const waits = [...new Set(turns.flatMap(({ step }) => (step.is === 'Wait' ? step.for : [])))];
   const message =
     waits.length > 0
-      ? `${what} change when all have taken up the last step: waiting for ${waits.join(', ')}`
+      ? `${what} change when all have taken up the last step, which kubelets hand on within two minutes: waiting for ${waits.join(', ')}`
       : `${what} change`;
   return { state: 'Distributing', ...head, message };
 }
