@@ -106,7 +106,10 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .addOption(new Option('-o, --output <format>', 'how').choices(['table', 'json']).default('table'))
     .action((options: { collection?: string; site?: string; output: string }) =>
       run(async (database) => {
+        const { collection, site } = options;
         const devices = must(await listDevices(database, options));
+        const where = `${collection ? ` of collection ${collection}` : ''}${site ? ` of site ${site}` : ''}`;
+        if (devices.length === 0) terminal.err(`the farm has no device${where}\n`);
         terminal.out(options.output === 'json' ? `${JSON.stringify(devices, undefined, 2)}\n` : table(devices));
       }),
     );
