@@ -246,9 +246,29 @@ export class DemoFarm<S extends Site = Site> {
   }
 
   /** Device and server of every session in the farm database, `pc0001 node-a`, sorted. */
-  async sessions(): Promise<readonly string[]> {
-    const query = "select device || ' ' || server from session where not ended order by device";
-    const psql = `psql -h /tmp -U postgres -d bootfarm -tAc "${query}"`;
+  sessions(): Promise<readonly string[]> {
+    return this.#query("select device || ' ' || server from session where not ended order by device");
+  }
+
+  /**
+   * Until every server's replica knows in which state the database is. It is told seconds later: what a database lost that was not told is taken for the
+   * last moments of a fail-over, not for a restore.
+   */
+  async settled(): Promise<void> {
+    const revisionAt = async (name: string): Promise<string> => {
+      const { metadata } = await this.serverPod(name);
+      const meta = ['redis-cli', '-s', '/run/bootfarm/redis.sock', 'hget', 'bootfarm:meta', 'revision'];
+      return (await this.kubectl('exec', metadata.name, '-c', 'server', '--', ...meta)).trim();
+    };
+    await until('the revision of the database at every server', MINUTE, async () => {
+      const [revision] = await this.#query('select revision from feed_cursor');
+      const servers = await this.streaming();
+      return (await Promise.all(servers.map(({ name }) => revisionAt(name)))).every((seen) => seen === revision);
+    });
+  }
+
+  async #query(sql: string): Promise<readonly string[]> {
+    const psql = `psql -h /tmp -U postgres -d bootfarm -tAc "${sql}"`;
     const text = await this.kubectl('exec', 'farm-database-0', '-c', 'postgres', '--', 'sh', '-c', psql);
     return text.split('\n').filter(Boolean);
   }

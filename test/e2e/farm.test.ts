@@ -248,6 +248,7 @@ test(
   async () => {
     await farm.addDevice(deviceName(5), macOf(5));
     await until('the device on every server', MINUTE, async () => (await farm.devices()).length === 5);
+    await farm.settled();
     const report = await readWhile(first.machine, 90, async () => {
       await farm.swapDatabase('today', 'yesterday');
       const { message = '' } = await farm.notReady('DatabaseBehind');
