@@ -51,13 +51,13 @@ export interface Machine {
  * Instructions that shuffle bytes are calls out of translated code, and what chooses its code by the processor chooses them: without, a boot over the
  * network took 16.5 s in place of 23.5, and authenticated reads were 310 a second in place of 195.
  */
-const EMULATED = '-avx,-avx2,-ssse3,-sse4.1,-sse4.2';
+const NOT_EMULATED = '-avx,-avx2,-ssse3,-sse4.1,-sse4.2';
 /**
  * A store into a page that code was translated from is slow, each one until the translations are gone, and the initramfs leaves many such pages.
  * Without erms the kernel clears a page with 512 stores in place of 4096, and a small cache of translations is thrown away as a whole before
  * long: a boot over the network took 25 s and takes 9.5 s, one from a local disk 6.5 s either way.
  */
-const EMULATOR = ['-accel', 'tcg,tb-size=64', '-cpu', `max,-erms,-fsrm,${EMULATED}`];
+const EMULATOR = ['-accel', 'tcg,tb-size=64', '-cpu', `max,-erms,-fsrm,${NOT_EMULATED}`];
 const OVMF = '/usr/share/OVMF';
 const LOOK_MS = 50;
 const CONSOLE_TAIL = 3_000;
