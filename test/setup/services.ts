@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { postgresArguments } from '../../src/database/config.ts';
-import { onChange } from '../../src/reconcile/farm/objects.ts';
+import { toldOnChange } from '../../src/reconcile/farm/objects.ts';
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 const READY_DEADLINE_MS = 20_000;
@@ -275,7 +275,7 @@ export async function servePostgres(
   const port = await freePort();
   const command = [`${POSTGRES_BIN}/postgres`, ...postgresArguments({ data, secrets, sockets: data })];
   const forTest = ['-p', String(port), '-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'];
-  const service = new Service([...identity, ...onChange('HUP', [...command, ...forTest], secrets)]);
+  const service = new Service([...identity, ...toldOnChange([...command, ...forTest], secrets)]);
   service.start();
   const ready = () => execFileSync(`${POSTGRES_BIN}/pg_isready`, ['-h', data, '-p', String(port)], { stdio: 'pipe' });
   await until('PostgreSQL answers', ready, READY_DEADLINE_MS).catch((cause) => {

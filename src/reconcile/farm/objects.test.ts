@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
-import { databaseSet, onChange, replicaSet } from './objects.ts';
+import { databaseSet, replicaSet, restartedOnChange } from './objects.ts';
 
 /** Words of a command as the kubelet hands them over: `$$` is how a single `$` is written, and `$(NAME)` of no variable stays. */
 const asTheKubeletReads = (word: string): string => word.replaceAll('$$', '$');
@@ -40,7 +40,7 @@ test('Redis is started again with its new Secret in the same container, and ends
   };
   turn('first');
   const program = ['/bin/sh', '-c', `echo $(readlink ${folder}/..data); exec sleep 60`];
-  const [shell = '', ...args] = onChange('TERM', program, folder, 0.1);
+  const [shell = '', ...args] = restartedOnChange(program, folder, 0.1);
   const container = spawn(shell, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const lines = createInterface({ input: container.stdout })[Symbol.asyncIterator]();
   try {
@@ -58,6 +58,6 @@ test('Redis is started again with its new Secret in the same container, and ends
 });
 
 test('a Redis that ends by itself ends its container, with its code', async () => {
-  const [shell = '', ...args] = onChange('TERM', ['/bin/sh', '-c', 'exit 7'], '/nowhere', 0.1);
+  const [shell = '', ...args] = restartedOnChange(['/bin/sh', '-c', 'exit 7'], '/nowhere', 0.1);
   expect(await once(spawn(shell, args, { stdio: 'ignore' }), 'exit')).toEqual([7, null]);
 });

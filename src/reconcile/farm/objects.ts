@@ -66,39 +66,58 @@ if [ ! -s ${DATA}/pg/PG_VERSION ]; then
   mv ${DATA}/pg.new ${DATA}/pg
 fi`;
 
+/** The kubelet writes a Secret anew by turning this link. */
+const stateOf = (secrets: string): string => `$(readlink ${secrets}/..data)`;
+const LOOK_SECONDS = 5;
+
+const inShell = (script: string, command: readonly string[]): readonly string[] => [
+  '/bin/sh',
+  '-c',
+  script,
+  'sh',
+  ...command,
+];
+
 /**
- * Runs a program and tells it when the kubelet has written its Secret anew, which it does by turning `..data`. HUP: PostgreSQL reads certificate and
- * pg_hba.conf again. TERM: Redis cannot, so it is ended and started again here, with its data: the kubelet would wait longer each time, and a change of
- * passwords or of the authority takes several. Of two dollar signs in a command the kubelet leaves one, so a shell reads its own number from /proc.
+ * Runs a program and tells it by HUP when its Secret was written anew: PostgreSQL reads certificate and pg_hba.conf again. Of two dollar signs in a command
+ * the kubelet leaves one, so a shell reads its own number from /proc.
  */
-export const onChange = (
-  signal: 'HUP' | 'TERM',
-  command: readonly string[],
-  secrets = SECRETS,
-  everySeconds = 5,
-): readonly string[] => {
-  const now = `$(readlink ${secrets}/..data)`;
-  const told = `read -r self rest </proc/self/stat
-seen=${now}
-while sleep ${everySeconds} && kill -0 "$self"; do
-  now=${now}
+export const toldOnChange = (command: readonly string[], secrets = SECRETS): readonly string[] =>
+  inShell(
+    `read -r self rest </proc/self/stat
+seen=${stateOf(secrets)}
+while sleep ${LOOK_SECONDS} && kill -0 "$self"; do
+  now=${stateOf(secrets)}
   if [ "$now" != "$seen" ]; then seen=$now; kill -HUP "$self"; fi
 done &
-exec "$@"`;
-  const startedAgain = `trap 'kill -TERM "$program"; wait "$program"; exit' TERM
+exec "$@"`,
+    command,
+  );
+
+/**
+ * Runs a program that cannot read its Secret again (Redis), and starts it anew when that was written: in the same container, because the kubelet would wait
+ * longer each time, and a change of passwords or of the authority takes several.
+ */
+export const restartedOnChange = (
+  command: readonly string[],
+  secrets = SECRETS,
+  lookSeconds = LOOK_SECONDS,
+): readonly string[] =>
+  inShell(
+    `trap 'kill -TERM "$program"; wait "$program"; exit' TERM
 while :; do
-  seen=${now}
+  seen=${stateOf(secrets)}
   "$@" &
   program=$!
-  while sleep ${everySeconds} && kill -0 "$program"; do
-    if [ "${now}" != "$seen" ]; then kill -TERM "$program"; break; fi
+  while sleep ${lookSeconds} && kill -0 "$program"; do
+    if [ "${stateOf(secrets)}" != "$seen" ]; then kill -TERM "$program"; break; fi
   done &
   wait "$program"
   code=$?
-  if [ "${now}" = "$seen" ]; then exit "$code"; fi
-done`;
-  return ['/bin/sh', '-c', signal === 'HUP' ? told : startedAgain, 'sh', ...command];
-};
+  if [ "${stateOf(secrets)}" = "$seen" ]; then exit "$code"; fi
+done`,
+    command,
+  );
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 
@@ -137,7 +156,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'postgres',
-        command: onChange('HUP', [
+        command: toldOnChange([
           `${POSTGRES_BIN}/postgres`,
           ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
         ]),
@@ -175,7 +194,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         image: used,
         securityContext: SECURITY,
         name: 'redis',
-        command: onChange('TERM', ['/usr/bin/redis-server', `${SECRETS}/redis.conf`]),
+        command: restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]),
         ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
         readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
         resources: embedded.resources ?? REPLICA_RESOURCES,
