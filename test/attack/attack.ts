@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { loadavg, setPriority, tmpdir } from 'node:os';
+import { getPriority, loadavg, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { openLan } from '../e2e/machine/lan.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
 import { ATTACKS } from './attacks.ts';
-import { type FieldOptions, niceness } from './field.ts';
+import { type FieldOptions, schedule } from './field.ts';
 import type { HonestOptions, HonestSeen } from './honest.ts';
 import {
   ATTACKERS,
@@ -128,7 +128,7 @@ type Begun = ReturnType<typeof begin>;
 function beginHonest(site: Site): Begun {
   const options: HonestOptions = { servers: SERVERS, ports: PORTS, devices: honestDevices, image: site.image };
   const honest = begin(HONEST.namespace, 'honest.ts', options);
-  setPriority(honest.child.pid ?? 0, niceness(HONEST_NICE));
+  setPriority(honest.child.pid ?? 0, Math.max(-20, getPriority() + HONEST_NICE));
   return honest;
 }
 
@@ -242,7 +242,7 @@ async function runPhase(phase: Phase, { site, honest, questions, boots }: Scene)
     }
     const [{ answers, lagMs }, asked] = [await take(), questions.take()];
     for (const { child } of attackers) {
-      setPriority(child.pid ?? 0, niceness(0)); // so that it hears this
+      schedule('other', child.pid); // so that it hears this
       child.stdin?.write('\n');
     }
     const sent = await Promise.all(

@@ -1,13 +1,10 @@
 /** One attacker, as a process in its namespace: all of its attacks at once, until a line comes on standard input. Prints how often each sent or asked, a second. */
-import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { ATTACKS } from './attacks.ts';
-import { Field, type FieldOptions, niceness } from './field.ts';
-
-const ATTACKER_NICE = 19;
+import { Field, type FieldOptions, schedule } from './field.ts';
 
 const options: FieldOptions = JSON.parse(process.argv[2] ?? '');
-setPriority(niceness(ATTACKER_NICE)); // its program is loaded by now
+schedule('idle', process.pid); // its program is loaded by now
 const began = performance.now();
 const fields = options.attacks.map((name, number) => ({ name, field: new Field(options, number) }));
 

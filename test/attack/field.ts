@@ -1,6 +1,7 @@
-/** What every attack has: where it stands, whom it attacks, packets from any address, and a pace. It runs in a namespace of its own, at nice 19. */
+/** What every attack has: where it stands, whom it attacks, packets from any address, and a pace. It runs in a namespace of its own. */
+
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { getPriority } from 'node:os';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { openRawUdp, type RawUdp } from '../contract/raw-udp.ts';
 
@@ -103,5 +104,10 @@ export const randomMac = (): string =>
 
 export const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 
-/** So much nicer than this run itself, which may be started at a priority of its own. */
-export const niceness = (more: number): number => Math.max(-20, Math.min(19, getPriority() + more));
+/**
+ * Which processor time all threads of a process get: `idle` is what nobody else wants at that moment, as one burns in the field who attacks from a
+ * machine of his own. Niceness is not enough: it is of one thread, so V8's went on beside the servers', and a thread that wakes waits for a nice one's slice.
+ */
+export function schedule(policy: 'idle' | 'other', pid: number | undefined): void {
+  if (pid !== undefined) execFileSync('chrt', ['--all-tasks', `--${policy}`, '--pid', '0', String(pid)]);
+}

@@ -20,7 +20,7 @@ const server = (more: Partial<ServerSeen> = {}): ServerSeen => ({
 });
 const phase = (more: Partial<PhaseSeen> = {}): PhaseSeen => ({
   ...{ name: 'rubbish', honest: { read: answers() }, servers: [server()], boots: [20], devicesAdded: 0 },
-  ...{ attackers: {}, clientLagMs: 1, ...more },
+  ...{ attackers: { rubbish: 900 }, clientLagMs: 1, ...more },
 });
 const baseline = phase({ name: 'baseline' });
 const missed = (seen: PhaseSeen): string[] =>
@@ -56,6 +56,16 @@ test.each<{ what: string; seen: Partial<PhaseSeen>; says: string[] }>([
     what: 'a listener that threw',
     seen: { servers: [server({ crashes: 1 })] },
     says: ['rubbish: node-a: listeners that threw: 1, bar ≤ 0'],
+  },
+  {
+    what: 'an attacker that got no processor',
+    seen: { attackers: { rubbish: 900, tftp: 0 } },
+    says: ['rubbish: attackers: packets or questions a second: 900, tftp none, bar each sends'],
+  },
+  {
+    what: 'attackers that could not say what they sent',
+    seen: { attackers: {} },
+    says: ['rubbish: attackers: packets or questions a second: 0, bar each sends'],
   },
   { what: 'memory at its bound', seen: { servers: [server({ rssMiB: 456 })] }, says: [] },
   {

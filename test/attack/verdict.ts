@@ -91,6 +91,7 @@ function judge(phase: PhaseSeen, baseline: PhaseSeen, { devices }: Bars): Row[] 
       most(`${server.name}: journal entries`, devices, server.journalEntries),
       most(`${server.name}: packets a second to the other server`, BETWEEN_PER_SECOND, server.toOtherPerSecond),
     ]),
+    ...(phase === baseline ? [] : [row('attackers: packets or questions a second', 'each sends', ...sentOf(phase))]),
     ...phase.boots
       .map((boot) => booted(boot, phase === baseline ? undefined : baseline.boots[0]))
       .map((one) => row(...one)),
@@ -114,6 +115,14 @@ function booted(boot: Boot, before: Boot | undefined): [string, string, string, 
     up ? `${boot} s` : boot,
     up && boot < bar,
   ];
+}
+
+/** They get what is left of the processors: one that gets nothing attacks nobody. */
+function sentOf({ attackers }: PhaseSeen): [string, boolean] {
+  const rates = Object.entries(attackers);
+  const silent = rates.filter(([, rate]) => rate === 0).map(([name]) => name);
+  const total = rates.reduce((sum, [, rate]) => sum + rate, 0);
+  return [[total, ...silent.map((name) => `${name} none`)].join(', '), total > 0 && silent.length === 0];
 }
 
 const rssOf = (phase: PhaseSeen, server: string): number =>
