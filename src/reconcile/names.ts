@@ -1,5 +1,6 @@
 /** Names and labels of what the operator makes. */
 import { createHash } from 'node:crypto';
+import type { KubeObject } from '../kube/object.ts';
 
 export const FARM_LABEL = 'bootfarm.io/farm';
 export const POOL_LABEL = 'bootfarm.io/pool';
@@ -11,8 +12,14 @@ export const HASH_ANNOTATION = 'bootfarm.io/settings';
 export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
 export const COMPONENT_LABEL = 'app.kubernetes.io/component';
 
+const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'bootfarm' };
+
+/** Ours, and not a person's object of the same name. */
+export const isManaged = ({ metadata }: KubeObject): boolean =>
+  Object.entries(MANAGED_BY).every(([label, value]) => metadata.labels?.[label] === value);
+
 export const labelsOf = (farm: string, component: string): Record<string, string> => ({
-  'app.kubernetes.io/managed-by': 'bootfarm',
+  ...MANAGED_BY,
   [COMPONENT_LABEL]: component,
   [FARM_LABEL]: farm,
 });
@@ -28,9 +35,12 @@ const MAX_NAME = 52;
 /** Of the Secret of a server: no pool and node together make the name of another Secret, of a farm or of a person. */
 export const serverSecretName = (server: string): string => `bootfarm-server-${server}`;
 
-/** Of the Deployment of one server: readable where it fits, and always different for different nodes. */
+/**
+ * Of the Deployment of one server: readable where it fits, and always different for different pools and nodes. Only a pool whose own name has no dash
+ * is told from the node by the first one.
+ */
 export function serverName(pool: string, node: string): string {
   const name = `${pool}-${node}`.replaceAll('.', '-');
-  if (name.length <= MAX_NAME && !node.includes('.')) return name;
+  if (name.length <= MAX_NAME && !/[-.]/.test(pool) && !node.includes('.')) return name;
   return `${name.slice(0, MAX_NAME - 9).replace(/-+$/, '')}-${createHash('sha256').update(`${pool}/${node}`).digest('hex').slice(0, 8)}`;
 }

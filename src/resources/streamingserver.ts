@@ -164,15 +164,18 @@ const spec = object(
       }),
     ),
     stateDirectory: optional(
-      path('Folder of the node for the replica, the journal and indexes. Immutable.', {
-        default: '/var/lib/bootfarm',
-        ...rules(
-          immutable(
-            'stateDirectory',
-            'servers keep their journals there; make a second pool with the new folder and delete this one',
+      path(
+        'Folder of the node for the replica, the journal and indexes, in a folder of each farm and pool. Immutable.',
+        {
+          default: '/var/lib/bootfarm',
+          ...rules(
+            immutable(
+              'stateDirectory',
+              'servers keep their journals there; make a second pool with the new folder and delete this one',
+            ),
           ),
-        ),
-      }),
+        },
+      ),
     ),
     resources: optional(resourceRequirements('What the container of a server asks for and may use.')),
     image: optional(

@@ -119,6 +119,7 @@ export class LoopbackFarm {
     return {
       name,
       farm: 'farm',
+      lineage: '00112233aabbccdd',
       site: 'default',
       pool: 'main',
       powerRating: 1,

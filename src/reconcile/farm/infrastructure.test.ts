@@ -18,6 +18,11 @@ const embedded = aFarm({ database: { embedded: {} } });
 const server = (name: string, ...keys: number[]): ServerView =>
   ({ name, reachable: true, message: '', status: { keys } as unknown as ServerStatus }) as ServerView;
 
+const contextOf = ({ client }: FakeKube): Context => {
+  const settings = { image: 'bootfarm:1', release: '1', allowedHostPaths: [], allowedImages: [] };
+  return { client, settings } as unknown as Context;
+};
+
 const look = async (
   kube: FakeKube,
   farm: Farm,
@@ -25,9 +30,7 @@ const look = async (
   takeUp?: Seen['takeUp'],
 ) => {
   const seen = { servers: servers === 'not asked' ? undefined : servers, takeUp };
-  const settings = { image: 'bootfarm:1', release: '1', allowedHostPaths: [], allowedImages: [] };
-  const context = { client: kube.client, settings } as unknown as Context;
-  const made = await ensureInfrastructure(context, farm, farm as unknown as KubeObject, seen, signal);
+  const made = await ensureInfrastructure(contextOf(kube), farm, farm as unknown as KubeObject, seen, signal);
   if (!made.ok) throw new Error(`${made.error.code}: ${made.error.message}`);
   return made.value;
 };
@@ -81,7 +84,10 @@ test('a new key goes its way from look to look, whoever leads', async () => {
   const kube = new FakeKube();
   await look(kube, embedded);
   const asked = aFarm({ database: { embedded: {} } }, { [ROTATE_KEYS_ANNOTATION]: 'now' });
-  const keys = () => Object.keys(held(kube, 'lab-keys')).sort();
+  const keys = () =>
+    Object.keys(held(kube, 'lab-keys'))
+      .filter((name) => name !== 'lineage')
+      .sort();
   expect((await look(kube, asked, 'not asked')).keys.isQuiet).toBe(false);
   expect(keys()).toEqual(['current', 'key-1']);
   await look(kube, asked, [server('a', 1), server('b', 1)]);
@@ -96,6 +102,44 @@ test('a new key goes its way from look to look, whoever leads', async () => {
   const settled = await look(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
   expect(settled.keys).toMatchObject({ state: 'Overlapping', current: 2, request: 'now', isQuiet: true });
   expect(keys()).toEqual(['current', 'key-1', 'key-2', 'request', 'retired-1']);
+});
+
+test('a lineage is of the Secret that holds the keys: it stays with them, and new keys have another', async () => {
+  const kube = new FakeKube();
+  const lineage = async () => (await look(kube, embedded)).inputs.lineage;
+  const first = await lineage();
+  expect(first).toMatch(/^[0-9a-f]{16}$/);
+  expect(await lineage()).toBe(first);
+  expect(held(kube, 'lab-keys')['lineage']).toBe(first);
+  const second = (await look(new FakeKube(), embedded)).inputs.lineage;
+  expect(second).toMatch(/^[0-9a-f]{16}$/);
+  expect(second).not.toBe(first);
+});
+
+test.each(['', 'none', '../../other', 'ABCDEF0123456789'])(
+  'keys with lineage %j get one, and stay',
+  async (written) => {
+    const kube = new FakeKube();
+    await look(kube, embedded);
+    const { 'key-1': key } = held(kube, 'lab-keys');
+    const data = { lineage: Buffer.from(written).toString('base64') };
+    await kube.client.patch(at(kinds.Secret, 'ns', 'lab-keys'), { data });
+    expect((await look(kube, embedded)).inputs.lineage).toMatch(/^[0-9a-f]{16}$/);
+    expect(held(kube, 'lab-keys')['key-1']).toBe(key);
+  },
+);
+
+test.each(['Service', 'StatefulSet'] as const)('a %s of that name which is a person’s is not taken', async (kind) => {
+  const kube = new FakeKube();
+  const spec = { theirs: true };
+  await kube.client.create(at(kinds[kind], 'ns', 'lab-database'), { metadata: { labels: { app: 'theirs' } }, spec });
+  const owner = embedded as unknown as KubeObject;
+  const made = await ensureInfrastructure(contextOf(kube), embedded, owner, {}, signal);
+  expect(made).toMatchObject({ ok: false, error: { code: 'ApplyRefused' } });
+  expect(made.ok || made.error.message).toContain(`${kind} lab-database in namespace ns is not bootfarm's`);
+  expect(kube.writes.filter((write) => write.startsWith('apply') && write.endsWith(`${kind} lab-database`))).toEqual(
+    [],
+  );
 });
 
 /** A farm whose database is a person's: nothing here asks it. */

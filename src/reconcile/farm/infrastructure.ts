@@ -66,7 +66,7 @@ export async function ensureInfrastructure(
   const ca = turnStatus('the authority and its certificates', [trusted.value.turn]);
   const isQuiet = keys.value.isQuiet && passwords.state === 'Settled' && ca.state === 'Settled';
   return ok({
-    inputs: { ...inputs, ...more, identity, authority, turns },
+    inputs: { ...inputs, ...more, identity, authority, turns, lineage: keys.value.lineage },
     keys: { ...keys.value, isQuiet, passwords, ca },
   });
 }

@@ -12,6 +12,9 @@ import {
   keyChange,
   keyState,
   keysStatus,
+  lineageChange,
+  lineageOf,
+  newKeys,
   planKeys,
   ROTATE_KEYS_ANNOTATION,
 } from './rotation.ts';
@@ -19,7 +22,7 @@ import type { ServerView } from './runtimes.ts';
 
 const KEY_BYTES = 32;
 
-export type Keys = KeysStatus & { readonly isQuiet: boolean };
+export type Keys = KeysStatus & { readonly isQuiet: boolean; readonly lineage: string };
 
 /**
  * One step. `servers` is undefined while they were not asked: then nothing follows from what they did not say. A Secret that a new Farm of the same
@@ -40,7 +43,7 @@ export async function keepKeys(
     keysName(name),
     labelsOf(name, 'secret'),
     (held) => {
-      if (Object.keys(held).length === 0) return { current: Buffer.from('1'), 'key-1': randomBytes(KEY_BYTES) };
+      if (Object.keys(held).length === 0) return { ...newKeys(randomBytes(KEY_BYTES)), ...lineageChange(held) };
       const state = keyState(held);
       const now = Date.now();
       const step: KeyStep =
@@ -53,7 +56,7 @@ export async function keepKeys(
               ...(request === undefined ? {} : { request }),
             });
       done = { state, step };
-      return keyChange(state, step, randomBytes(KEY_BYTES), now);
+      return { ...keyChange(state, step, randomBytes(KEY_BYTES), now), ...lineageChange(held) };
     },
     { signal },
   );
@@ -61,5 +64,5 @@ export async function keepKeys(
   const state = keyState(kept.value);
   const step = done?.step ?? { is: 'Rest' };
   const isQuiet = servers !== undefined && (step.is === 'Rest' || step.is === 'Keep');
-  return ok({ ...keysStatus(state, step), isQuiet });
+  return ok({ ...keysStatus(state, step), isQuiet, lineage: lineageOf(kept.value) ?? '' });
 }

@@ -1,6 +1,6 @@
 /** Services and StatefulSets of a Farm, applied when they differ. They go with it; its volumes and Secrets stay, for the next Farm of that name. */
 import { isIP } from 'node:net';
-import { ok, type Result } from '../../kit/result.ts';
+import { fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -9,7 +9,7 @@ import { controllerRef } from '../../kube/owner.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Subject } from '../certificates.ts';
 import type { Context } from '../context.ts';
-import { databaseName, replicaName } from '../names.ts';
+import { databaseName, isManaged, replicaName } from '../names.ts';
 import { serviceOf } from './objects.ts';
 
 export type Component = 'database' | 'replica';
@@ -37,6 +37,11 @@ export async function ensureObject(
   const target = at(kind, namespace, name);
   const live = await client.get(target, { signal });
   if (!live.ok && live.error.code !== 'NotFound') return live;
+  if (live.ok && !isManaged(live.value))
+    return fail(
+      'Refused',
+      `${kind.kind} ${name} in namespace ${namespace} is not bootfarm's, and a Farm of this name needs one of its own: remove it, or name the Farm otherwise`,
+    );
   const body = {
     ...desired,
     metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.Farm, owner)] },

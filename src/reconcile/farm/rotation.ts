@@ -6,6 +6,7 @@
  * current 1, key-1 ── request ──► + key-2 ── each server names 2 ──► current 2, retired-1: now ── 7 days, 1 hour ──► key-1 goes
  * ```
  */
+import { randomBytes } from 'node:crypto';
 import { TICKET_LIFE_SECONDS } from '../../farm/token.ts';
 import type { SecretChange, SecretData } from '../secrets.ts';
 import { isHurried } from './turn.ts';
@@ -67,8 +68,22 @@ const endOf = ({ retired }: KeyState, id: number): number => (retired.get(id) ??
 
 const CURRENT = 'current';
 const REQUEST = 'request';
+/** Never changes: by it what nodes keep is found by the farm whose keys these are, and by no other that bears its name. */
+const LINEAGE = 'lineage';
+const LINEAGE_BYTES = 8;
 const keyName = (id: number): string => `key-${id}`;
 const retiredName = (id: number): string => `retired-${id}`;
+
+/** A farm's first key. */
+export const newKeys = (key: Buffer): SecretData => ({ [CURRENT]: Buffer.from('1'), [keyName(1)]: key });
+
+/** In hexadecimal digits; undefined: these keys have none yet. What a person wrote there and is none counts for none. */
+export const lineageOf = (held: SecretData): string | undefined =>
+  /^[0-9a-f]{16}$/.exec(held[LINEAGE]?.toString().trim() ?? '')?.[0];
+
+/** What gives one to keys that have none. */
+export const lineageChange = (held: SecretData): SecretChange =>
+  lineageOf(held) === undefined ? { [LINEAGE]: Buffer.from(randomBytes(LINEAGE_BYTES).toString('hex')) } : {};
 
 /** Ids rise, so that the highest is the newest. */
 export function keyState(held: SecretData): KeyState {

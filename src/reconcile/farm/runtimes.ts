@@ -78,6 +78,8 @@ export interface Infrastructure {
   readonly identity: ControlIdentity;
   /** Signs the certificates of servers. */
   readonly authority: Authority;
+  /** Of the farm's keys (`rotation.ts`): part of the path of what its nodes keep. */
+  readonly lineage: string;
 }
 
 /** What the database says that statuses are made of. */

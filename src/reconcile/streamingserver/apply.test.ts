@@ -6,7 +6,7 @@ import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { forgetServers, wantedServer } from './apply.ts';
-import type { ServerPlan } from './objects.ts';
+import { deployment, type ServerPlan } from './objects.ts';
 
 const pool = (spec: Partial<StreamingServer['spec']> = {}): StreamingServer => ({
   apiVersion: 'bootfarm.io/v1alpha1',
@@ -18,6 +18,7 @@ const pool = (spec: Partial<StreamingServer['spec']> = {}): StreamingServer => (
 const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
   pool: pool(),
   farm: 'farm',
+  lineage: '00112233aabbccdd',
   site: 'default',
   node: 'node-a',
   image: 'bootfarm:1',
@@ -37,6 +38,7 @@ test('the same settings have the same digest', () => {
 /** Whatever restarts a server must be in the digest: what is not changes all servers of the pool at once. */
 test.each([
   { what: 'its configuration', more: { httpPort: 80 } },
+  { what: 'the lineage of its farm', more: { lineage: 'ffeeddcc00112233' } },
   { what: 'its image', more: { image: 'bootfarm:2' } },
   { what: 'the release of the operator', more: { release: '2' } },
   { what: 'its resources', more: { pool: pool({ resources: { requests: { cpu: '1' } } }) } },
@@ -46,6 +48,21 @@ test.each([
 ] satisfies readonly { what: string; more: Partial<ServerPlan> }[])('$what is in it', ({ more }) => {
   expect(settings(more)).not.toBe(settings());
 });
+
+test('a farm and the next one with a pool of the same name on the same node share no folder', () => {
+  const written = (lineage: string): readonly string[] => {
+    const { spec } = deployment(plan({ lineage }), '') as {
+      readonly spec: { readonly template: { readonly spec: { readonly volumes: readonly Volume[] } } };
+    };
+    return spec.template.spec.volumes.flatMap(({ hostPath }) => hostPath?.path ?? []);
+  };
+  const [gone, next] = [written('00112233aabbccdd'), written('ffeeddcc00112233')];
+  expect(gone).toHaveLength(2);
+  expect(gone.filter((path) => next.some((other) => `${path}/`.startsWith(`${other}/`)))).toEqual([]);
+});
+interface Volume {
+  readonly hostPath?: { readonly path: string };
+}
 
 test('whom a server believes is in it, and who signs: its follower reads both at its start alone', () => {
   const of = (trust: string): string =>

@@ -30,6 +30,8 @@ const RUN = '/run/bootfarm';
 export interface ServerPlan {
   readonly pool: StreamingServer;
   readonly farm: string;
+  /** Of the farm's keys. */
+  readonly lineage: string;
   readonly site: string;
   readonly node: string;
   readonly image: string;
@@ -42,7 +44,7 @@ export interface ServerPlan {
 export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain?.timeout ?? DEFAULT_DRAIN);
 
 /** The JSON that `bootfarm server --config` reads (`roles/server/config.ts`). */
-export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): object {
+export function serverConfig({ pool, farm, lineage, site, node, httpPort }: ServerPlan): object {
   const { spec, metadata } = pool;
   return {
     name: node,
@@ -55,7 +57,8 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
     limits: { ...DEFAULT_LIMITS, ...spec.limits },
     drainTimeoutSeconds: drainSeconds(pool),
     storeRoots: spec.storeRoots ?? [],
-    stateDirectory: stateFolder(pool),
+    lineage,
+    stateDirectory: stateFolder(pool, lineage),
     ports: portsOf(pool, httpPort),
     replicaSocket: `${RUN}/redis.sock`,
     databaseUriFile: DATABASE_URI_FILE,
@@ -67,14 +70,17 @@ export function serverConfig({ pool, farm, site, node, httpPort }: ServerPlan): 
 
 const stateDirectory = ({ spec }: StreamingServer): string => spec.stateDirectory ?? '/var/lib/bootfarm';
 
-/** Of this pool alone: pools of other farms, and a database, may lie beside it on the node. */
-const stateFolder = (pool: StreamingServer): string =>
-  `${stateDirectory(pool)}/${pool.metadata.namespace ?? 'default'}/${pool.metadata.name}`;
+/**
+ * Of this pool alone, and of the farm that has these keys: pools of other farms, and a database, may lie beside it on the node, and so does what a pool of
+ * this name kept for a farm that is gone. Nobody reads that.
+ */
+const stateFolder = (pool: StreamingServer, lineage: string): string =>
+  `${stateDirectory(pool)}/${pool.metadata.namespace ?? 'default'}/${pool.metadata.name}.${lineage}`;
 
-/** The folders of a node that its servers see. */
+/** The folders of a node that its servers see, whatever the lineage. */
 export const mountedFolders = (pool: StreamingServer): readonly string[] => [
   ...(pool.spec.storeRoots ?? []),
-  stateFolder(pool),
+  stateFolder(pool, ''),
 ];
 
 export const portsOf = ({ spec }: StreamingServer, http: number) => ({
@@ -125,7 +131,8 @@ const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } };
 const FOLLOWER_RESOURCES = { requests: { cpu: '20m', memory: '32Mi' } };
 
 export function deployment(plan: ServerPlan, settings: string): object {
-  const { pool, farm, node, image, httpPort } = plan;
+  const { pool, farm, lineage, node, image, httpPort } = plan;
+  const state = stateFolder(pool, lineage);
   const { spec, metadata } = pool;
   const name = serverName(metadata.name, node);
   const labels = selector(metadata.name, farm, name);
@@ -201,7 +208,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
                 config,
                 { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
                 run,
-                { name: 'state', mountPath: stateFolder(pool) },
+                { name: 'state', mountPath: state },
                 ...(spec.storeRoots ?? []).map((root, index) => ({
                   name: `root-${index}`,
                   mountPath: root,
@@ -224,10 +231,10 @@ export function deployment(plan: ServerPlan, settings: string): object {
             { name: 'config', secret: { secretName: serverSecretName(name), defaultMode: 0o400 } },
             { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
             { name: 'run', emptyDir: { medium: 'Memory' } },
-            { name: 'state', hostPath: { path: stateFolder(pool), type: 'DirectoryOrCreate' } },
+            { name: 'state', hostPath: { path: state, type: 'DirectoryOrCreate' } },
             {
               name: 'replica',
-              hostPath: { path: `${stateFolder(pool)}/replica`, type: 'DirectoryOrCreate' },
+              hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' },
             },
             // A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating.
             ...(spec.storeRoots ?? []).map((root, index) => ({

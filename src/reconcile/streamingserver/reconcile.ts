@@ -103,6 +103,7 @@ async function look(
       const plan: ServerPlan = {
         pool,
         farm: farmName,
+        lineage: runtime.inputs.lineage,
         site,
         node,
         image,

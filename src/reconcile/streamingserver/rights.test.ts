@@ -27,12 +27,12 @@ server env: UV_THREADPOOL_SIZE
 server reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
 server reads: Secret farm-keys at /etc/bootfarm/keys
 server reads: folder of the node /srv at /srv
-server writes: folder of the node /var/lib/bootfarm/lab/main at /var/lib/bootfarm/lab/main
+server writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd at /var/lib/bootfarm/lab/main.00112233aabbccdd
 server writes: memory at /run/bootfarm
 replica user: 0
 replica root file system: read-only
 replica reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
-replica writes: folder of the node /var/lib/bootfarm/lab/main/replica at /data
+replica writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/replica at /data
 replica writes: memory at /run/bootfarm
 secret: ca.crt
 secret: database-ca.crt
@@ -146,6 +146,7 @@ test('a server can do what the table says and nothing else', () => {
   const plan = {
     pool: aStreamingServer(),
     farm: 'farm',
+    lineage: '00112233aabbccdd',
     site: 'default',
     node: 'node-a',
     image: 'bootfarm:1',

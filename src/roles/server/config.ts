@@ -12,6 +12,8 @@ const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 export const ServerConfig = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 253 }),
   farm: Type.String({ minLength: 1 }),
+  /** Of the farm's keys: what is kept in the state directory is of this farm. */
+  lineage: Type.String({ pattern: '^[0-9a-f]{16}$' }),
   site: Type.String({ minLength: 1 }),
   pool: Type.String({ minLength: 1 }),
   /** At most one of these; none: the environment's NODE_ADDRESS. */

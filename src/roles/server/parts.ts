@@ -1,5 +1,5 @@
 /** What a server is made of before anything listens: its address, keys, database and journal, opened as its configuration says. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type Database } from '../../database/connection.ts';
 import { errorMessage } from '../../kit/errors.ts';
@@ -10,6 +10,7 @@ import type { Logger } from '../../telemetry/log.ts';
 import { chooseAddress, type NodeAddress, type ServerConfig } from './config.ts';
 import { type ServerIdentity, serverIdentity } from './identity.ts';
 import { Keys, readKeys } from './keys.ts';
+import { openStateDirectory } from './statedirectory.ts';
 
 export interface Parts {
   readonly config: ServerConfig;
@@ -29,7 +30,8 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
   if (!ring.ok) return ring;
   const uri = readText(config.databaseUriFile);
   if (!uri.ok) return uri;
-  mkdirSync(config.stateDirectory, { recursive: true });
+  const state = openStateDirectory(config.stateDirectory, config.lineage);
+  if (!state.ok) return state;
   const journal = await openJournal(join(config.stateDirectory, 'journal'));
   if (journal.dropped > 0) log.warn({ lines: journal.dropped }, 'journal: lines that were not whole were dropped');
   const replica = openReplica({ socketPath: config.replicaSocket });
