@@ -44,7 +44,11 @@ const schemaOf = (kind: AnyKind): object => ({
   },
 });
 
-/** Plain data, in the order that the file shows. */
+/** The API server drops an empty map of properties, and who compares what was written with what is there would see a change for ever. */
+const asRead = (key: string, value: unknown): unknown =>
+  key === 'properties' && Object.keys(value as object).length === 0 ? undefined : value;
+
+/** Plain data, in the order that the file shows and as the API server gives it back. */
 export function crdOf(kind: AnyKind): object {
   const crd = {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -84,5 +88,5 @@ export function crdOf(kind: AnyKind): object {
       ],
     },
   };
-  return JSON.parse(JSON.stringify(crd)) as object;
+  return JSON.parse(JSON.stringify(crd, asRead)) as object;
 }

@@ -1,11 +1,12 @@
 /** What the chart and the kustomize base install: Helm, kustomize and a real API server judge. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
+import { faults } from '../check/object-rules.ts';
 import { binary } from '../cluster/cluster.ts';
 import { until } from '../cluster/run.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
@@ -72,6 +73,29 @@ describe('the chart', () => {
     const cases = { 'replcas=2': 'replcas', 'logLevel=loud': 'logLevel', 'image.digest=sha256:12': 'digest' };
     for (const [value, name] of Object.entries(cases))
       expect(complaint('helm', ['template', 'bootfarm', chart, '--set', NAMED, '--set', value])).toContain(name);
+  });
+
+  test('a value that is null is none where that means something, and is asked for by its name elsewhere', async () => {
+    const values: object = parse(readFileSync(join(chart, 'values.yaml'), 'utf8'));
+    const paths = Object.entries(values).flatMap(([key, value]) => [
+      key,
+      ...(typeof value === 'object' && !Array.isArray(value)
+        ? Object.keys(value as object).map((inner) => `${key}.${inner}`)
+        : []),
+    ]);
+    expect(paths).toContain('image.tag');
+    const wrong = paths.filter((path) => {
+      const set = [`${path}=null`, ...(path.startsWith('crds') ? [] : ['crds.install=false'])];
+      const said = complaint('helm', [
+        'template',
+        'bootfarm',
+        chart,
+        ...[NAMED, ...set].flatMap((one) => ['--set', one]),
+      ]);
+      const asked = [`missing property '${path.split('.').at(-1)}'`, 'name the namespaces that hold farms'];
+      return said ? !asked.some((sentence) => said.includes(sentence)) : faults(template(...set)).length > 0;
+    });
+    expect(wrong).toEqual([]);
   });
 
   test('says what to name when no namespace is, and what all of them mean', () => {
