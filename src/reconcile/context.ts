@@ -48,7 +48,7 @@ export interface Context {
 }
 
 /** How often a resource is looked at again: what servers say comes by asking. */
-export const LOOK_UNSETTLED_MS = 1_000;
+export const LOOK_UNSETTLED_MS = 500;
 export const LOOK_SETTLED_MS = 3_000;
 
 /** The resources of a kind in a namespace that can be read; those that cannot have a status of their own that says so. */

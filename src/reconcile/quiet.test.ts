@@ -16,6 +16,14 @@ const judged = (status: 'True' | 'False', observedGeneration = 1): Status => ({
   state: 'A',
 });
 
+const rollsOut: Status = {
+  ...judged('False'),
+  conditions: [
+    ...(judged('False').conditions ?? []),
+    { type: 'Reconciling', status: 'True', reason: 'RollingOut', message: '', lastTransitionTime: '' },
+  ],
+};
+
 test('the first move of a count is told at once, the next ones not before 30 s, everything else at once', () => {
   const quiet = new Quiet();
   let written: Status | undefined;
@@ -37,6 +45,7 @@ test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'b
   { what: 'takes no verdict back at first', after: judged('False'), atMs: BEGINNING_MS - 1, told: 'before' },
   { what: 'does once it must know', after: judged('False'), atMs: BEGINNING_MS, told: 'after' },
   { what: 'tells at once what follows from another spec', after: judged('False', 2), atMs: 0, told: 'after' },
+  { what: 'tells at once that it rolls something out', after: rollsOut, atMs: 0, told: 'after' },
   { what: 'tells at once what is no verdict', after: { ...judged('True'), state: 'B' }, atMs: 0, told: 'after' },
   {
     what: 'tells at once of what had no status',

@@ -55,8 +55,9 @@ interface Judged {
 /** Of the conditions, those that tell of something bad when they are True. */
 const BAD: readonly string[] = ['Reconciling', 'Stalled', 'Degraded', 'RolloutPending'];
 
-/** Something good of the same spec is no longer said. */
+/** Something good of the same spec is no longer said, and not because this operator changes something: that it knows. */
 const takesBack = (after: Judged, before: Judged): boolean =>
+  !after.conditions?.some(({ type, reason }) => type === 'Reconciling' && reason === 'RollingOut') &&
   after.observedGeneration === before.observedGeneration &&
   (before.conditions ?? []).some(
     ({ type, status }) =>

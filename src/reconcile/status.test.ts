@@ -117,6 +117,16 @@ describe('a Farm', () => {
       ],
     },
     {
+      what: 'whose database takes up other settings is not Ready until it has',
+      given: found({ rolling: ['farm-database'] }),
+      is: [
+        'Ready=False RollingOut',
+        'Reconciling=True RollingOut',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
       what: 'whose database is another farm’s is Stalled, and the database is not its own',
       given: found({
         fault: { stalled: true, reason: 'DatabaseForeign', message: 'set spec.adopt to b@1' },
@@ -223,12 +233,15 @@ describe('a Farm', () => {
 });
 
 describe('a pool', () => {
+  const progress = (updated: readonly string[], more: Partial<PoolFindings['progress']> = {}) => ({
+    ...{ outdated: [], updated, starting: [], leaving: [], ...more },
+  });
   const pool = aStreamingServer({ spec: { replicas: 2 } });
   const found = (more: Partial<PoolFindings> = {}): PoolFindings => ({
     want: 2,
     lacking: 0,
     servers: [view('node-a'), view('node-b', { status: report({ name: 'node-b', address: '10.77.0.12' }) })],
-    updated: 2,
+    progress: progress(['node-a', 'node-b']),
     held: [],
     stuck: new Map(),
     ...more,
@@ -261,7 +274,7 @@ describe('a pool', () => {
     },
     {
       what: 'says that nodes lack',
-      given: found({ servers: [view('node-a')], lacking: 1, updated: 1 }),
+      given: found({ servers: [view('node-a')], lacking: 1, progress: progress(['node-a']) }),
       ready: 'False TooFewNodes',
       state: ['Streaming'],
     },
@@ -269,7 +282,7 @@ describe('a pool', () => {
       what: 'waits for a server that starts',
       given: found({
         servers: [view('node-a'), view('node-b', { reachable: false, status: undefined as never })],
-        updated: 2,
+        progress: progress(['node-a', 'node-b'], { starting: ['node-b'] }),
       }),
       ready: 'False ServersStarting',
       state: ['Streaming', 'Starting'],
@@ -292,14 +305,17 @@ describe('a pool', () => {
     },
     {
       what: 'says what a server waits for',
-      given: found({ updated: 1, held: [{ node: 'node-b', why: 'Rollout' }] }),
-      ready: 'False ServersStarting',
+      given: found({
+        progress: progress([], { outdated: ['node-a', 'node-b'] }),
+        held: [{ node: 'node-b', why: 'Rollout' }],
+      }),
+      ready: 'False RollingOut',
       state: ['Streaming', 'Streaming'],
-      says: '2 of 2 servers stream; node-b changes when the others serve',
+      says: '2 of 2 servers stream; node-a takes up other settings; node-b changes when the others serve',
     },
     {
       what: 'is Ready with settings that wait by its own wish',
-      given: found({ updated: 1, held: [{ node: 'node-b', why: 'OnDemand' }] }),
+      given: found({ progress: progress(['node-a']), held: [{ node: 'node-b', why: 'OnDemand' }] }),
       ready: 'True Settled',
       state: ['Streaming', 'Streaming'],
     },
@@ -307,7 +323,7 @@ describe('a pool', () => {
       what: 'says that a server goes, and when',
       given: found({
         want: 1,
-        updated: 1,
+        progress: progress(['node-a'], { leaving: ['node-b'] }),
         servers: [view('node-a'), view('node-b')],
         held: [{ node: 'node-b', why: 'Journal' }],
       }),
@@ -335,7 +351,7 @@ describe('a pool', () => {
 
   test('a rollout on demand is told', () => {
     const held = [{ node: 'node-b', why: 'OnDemand' }] as const;
-    const status = poolStatus(pool, found({ updated: 1, held }), NOW);
+    const status = poolStatus(pool, found({ progress: progress(['node-a']), held }), NOW);
     expect(says(status)).toContain('RolloutPending=True RolloutOnDemand');
     expect(message(status, 'RolloutPending')).toContain('node-b: another image or setting waits');
   });

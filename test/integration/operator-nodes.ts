@@ -64,6 +64,15 @@ export class Nodes {
     return [...this.#running.keys()].sort();
   }
 
+  /** Its container ends; gives what starts it again, as the kubelet would. */
+  async crash(node: string): Promise<() => void> {
+    const running = this.#running.get(node);
+    await running?.control.close();
+    return () => {
+      if (this.#running.get(node) === running) this.#running.delete(node);
+    };
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
@@ -75,6 +84,8 @@ export class Nodes {
     while (!signal.aborted) {
       const list = await this.#client.listAll(all(kinds.Deployment, this.#namespace), { signal });
       for (const deployment of list.ok ? list.value : []) await this.#look(deployment).catch(() => undefined);
+      const sets = await this.#client.listAll(all(kinds.StatefulSet, this.#namespace), { signal });
+      for (const set of sets.ok ? sets.value : []) await this.#roll(set);
       await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -99,6 +110,13 @@ export class Nodes {
     this.happened.push(`up ${node}`);
     const status = { observedGeneration: generation, replicas: 1, updatedReplicas: 1, readyReplicas: 1 };
     await this.#client.patch(target, { status }, { subresource: 'status' });
+  }
+
+  /** Whatever a StatefulSet asks for is so at once. */
+  async #roll({ metadata: { name, generation = 1 }, status }: KubeObject): Promise<void> {
+    if ((status as { readonly observedGeneration?: number } | undefined)?.observedGeneration === generation) return;
+    const patch = { status: { observedGeneration: generation, replicas: 1, readyReplicas: 1 } };
+    await this.#client.patch(at(kinds.StatefulSet, this.#namespace, name), patch, { subresource: 'status' });
   }
 
   /** From its Secret alone, as a pod has it. */

@@ -364,12 +364,17 @@ test(
   'a new setting reaches one server after the other',
   async () => {
     const seen = nodes.happened.length;
+    const ups = (): number => nodes.happened.slice(seen).filter((what) => what.startsWith('up')).length;
+    nodes.held = true;
     await patch(kinds.StreamingServer, 'main', { spec: { powerRating: 2 } });
-    await until(
-      'both started again',
-      () => nodes.happened.slice(seen).filter((what) => what.startsWith('up')).length === 2,
-      DEADLINE_MS,
-    );
+    const waited = waitForReady('streamingserver/main').then((atMs) => ({ atMs, ups: ups() }));
+    await until('one is down', async () => (await pool()).status?.readyReplicas === 1, DEADLINE_MS);
+    nodes.held = false;
+    await until('both started again', () => ups() === 2, DEADLINE_MS);
+    const upMs = performance.now();
+    const { atMs, ups: then } = await waited;
+    expect(then).toBe(2);
+    expect(atMs - upMs).toBeLessThan(2_000);
     const [first, second] = nodes.running;
     expect(nodes.happened.slice(seen)).toEqual([`down ${first}`, `up ${first}`, `down ${second}`, `up ${second}`]);
     await ready(kinds.StreamingServer, 'main');
@@ -396,6 +401,43 @@ test(
     expect(new Set(nodes.happened.slice(seen).filter((what) => what.startsWith('down'))).size).toBe(1);
   },
   3 * DEADLINE_MS,
+);
+
+/** When `kubectl wait` is content. */
+async function waitForReady(what: string): Promise<number> {
+  const wait = ['wait', '--for=condition=Ready', what, '--timeout=60s'];
+  const child = spawn(binary('kubectl'), ['--kubeconfig', api.kubeconfig, '-n', NAMESPACE, ...wait]);
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  return performance.now();
+}
+
+test(
+  'what changes no template, is ready at once; a server that starts again by itself takes nothing back',
+  async () => {
+    const told: string[] = [];
+    const note = async (): Promise<void> => {
+      const { status, metadata } = await pool();
+      const word =
+        status?.observedGeneration === metadata.generation ? condition({ ...{ status } }, 'Ready')?.status : '';
+      if (word && told.at(-1) !== word) told.push(word);
+    };
+    await patch(kinds.StreamingServer, 'main', { spec: { placement: { replaceAfter: '20m' } } });
+    await waitForReady('streamingserver/main');
+    const [first = ''] = nodes.running;
+    const start = await nodes.crash(first);
+    await until('it is told', async () => {
+      await note();
+      return condition(await pool(), 'Degraded')?.reason === 'ServerUnreachable';
+    });
+    start();
+    await until('it serves again', async () => {
+      await note();
+      return condition(await pool(), 'Degraded') === undefined;
+    });
+    expect(told).toEqual(['True']);
+  },
+  2 * DEADLINE_MS,
 );
 
 /** `bootfarm keys rotate`, as in the operator's pod. */

@@ -20,7 +20,7 @@ import { authorityName, databaseName, labelsOf } from '../names.ts';
 import { keepSecret, randomPassword, readSecret, type SecretData, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATABASE_NAME, DATABASE_OWNER, DATABASE_PORT, databaseSet } from './objects.ts';
-import { ensureObject, ensureService, type ServiceObject, subjectOf } from './owned.ts';
+import { ensureObject, ensureService, isRolling, type ServiceObject, subjectOf } from './owned.ts';
 import type { Infrastructure } from './runtimes.ts';
 import {
   type Asked,
@@ -36,6 +36,8 @@ import {
 interface DatabaseInputs
   extends Pick<Infrastructure, 'database' | 'serverUri' | 'serverLogins' | 'givenServerUri' | 'provenDatabase'> {
   readonly turn: SecretTurn & { readonly of: string };
+  /** StatefulSets that take up another template. */
+  readonly rolling: readonly string[];
 }
 
 /** The key of what servers were last told, in the Secret of the database: known again while the database is away. */
@@ -90,6 +92,7 @@ export async function databaseInputs(
     serverLogins,
     serverUri: withUser(database.uri, serverRole(DATABASE_NAME, role), password),
     turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
+    rolling: isRolling(set.value) ? [databaseName(name)] : [],
   });
 }
 
@@ -156,6 +159,7 @@ async function externalInputs(
     database: database.value,
     serverLogins,
     turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
+    rolling: [],
     ...(told === '' ? {} : { serverUri: told }),
     ...(given ? { givenServerUri: given.value.uri } : {}),
   });

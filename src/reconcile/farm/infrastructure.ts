@@ -36,13 +36,20 @@ export interface Seen {
 /** Of all that a farm keeps secret. */
 export type Secrets = Keys & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
 
+export interface Made {
+  readonly inputs: Infrastructure;
+  readonly keys: Secrets;
+  /** StatefulSets that take up another template. */
+  readonly rolling: readonly string[];
+}
+
 export async function ensureInfrastructure(
   context: Context,
   farm: Farm,
   object: KubeObject,
   { servers, takeUp }: Seen,
   signal: AbortSignal,
-): Promise<Result<{ readonly inputs: Infrastructure; readonly keys: Secrets }, InfrastructureFault>> {
+): Promise<Result<Made, InfrastructureFault>> {
   const { annotations = {} } = farm.metadata;
   const asked = (annotation: string, secret: keyof Infrastructure['turns']): Asked => ({
     request: annotations[annotation],
@@ -60,7 +67,10 @@ export async function ensureInfrastructure(
   const replica = await replicaInputs(context, farm, object, authority, ofReplica, signal);
   if (!replica.ok) return replica;
 
-  const [{ turn: first, ...inputs }, { turn: second, ...more }] = [database.value, replica.value];
+  const [{ turn: first, rolling, ...inputs }, { turn: second, rolling: others, ...more }] = [
+    database.value,
+    replica.value,
+  ];
   const turns = { ca: trusted.value.turn.of, database: first.of, replica: second.of };
   const passwords = turnStatus('the passwords', [first, second]);
   const ca = turnStatus('the authority and its certificates', [trusted.value.turn]);
@@ -68,6 +78,7 @@ export async function ensureInfrastructure(
   return ok({
     inputs: { ...inputs, ...more, identity, authority, turns, lineage: keys.value.lineage },
     keys: { ...keys.value, isQuiet, passwords, ca },
+    rolling: [...rolling, ...others],
   });
 }
 

@@ -18,6 +18,18 @@ interface Owned {
   readonly metadata: object;
 }
 
+interface SetStatus {
+  readonly observedGeneration?: number;
+  readonly currentRevision?: string;
+  readonly updateRevision?: string;
+}
+
+/** Of a StatefulSet: its controller has not brought about what is asked: a pod of an older template is left. A pod that starts again by itself is no rollout. */
+export function isRolling({ metadata, status }: KubeObject): boolean {
+  const { observedGeneration = 0, currentRevision, updateRevision } = (status ?? {}) as SetStatus;
+  return observedGeneration < (metadata.generation ?? 0) || currentRevision !== updateRevision;
+}
+
 export interface ServiceObject extends KubeObject {
   readonly spec?: { readonly clusterIP?: string };
 }

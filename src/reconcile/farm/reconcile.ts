@@ -101,7 +101,7 @@ async function look(
     known.checked.has(INFRASTRUCTURE, generation) &&
     !isRotating(farm, known.keys);
   const made = lately
-    ? ok({ inputs: known.inputs, keys: known.keys })
+    ? ok({ inputs: known.inputs, keys: known.keys, rolling: [] })
     : await ensureInfrastructure(context, farm, object, await see(context, farm, known), signal);
   if (!made.ok) {
     const { code, message } = made.error;
@@ -117,7 +117,8 @@ async function look(
   runtime.keys = made.value.keys;
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
-  if (projected.ok && !lately) runtime.checked.note(INFRASTRUCTURE, generation);
+  const { rolling } = made.value;
+  if (projected.ok && !lately && rolling.length === 0) runtime.checked.note(INFRASTRUCTURE, generation);
   if (!projected.ok && projected.error.code === 'Fenced') return retry('Fenced', projected.error.message);
   const fault = projected.ok
     ? refusedReplica(runtime, databaseSource)
@@ -133,6 +134,7 @@ async function look(
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
     ...stuckPods(context, farm),
+    rolling,
     ...(await knownDevices(runtime)),
   };
 }

@@ -10,12 +10,14 @@ import { labelsOf, replicaName } from '../names.ts';
 import { changed, keepSecret, randomPassword, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATA, REPLICA_PORT, replicaSet, SECRETS } from './objects.ts';
-import { ensureObject, ensureService, subjectOf } from './owned.ts';
+import { ensureObject, ensureService, isRolling, subjectOf } from './owned.ts';
 import type { Infrastructure } from './runtimes.ts';
 import { type Asked, acceptedOf, digestOf, type Maker, newestOf, type Turn, turn } from './turn.ts';
 
 export interface ReplicaInputs extends Pick<Infrastructure, 'redis' | 'primary' | 'provenRedis'> {
   readonly turn: Turn & { readonly of: string };
+  /** StatefulSets that take up another template. */
+  readonly rolling: readonly string[];
 }
 
 const PASSWORDS: Maker = {
@@ -74,6 +76,7 @@ export async function replicaInputs(
     redis: { url: url(textOf(secret.value, 'projector')), ca: trust },
     provenRedis: { url: url(newestOf(secret.value, 'projector')), ca: signer.cert },
     turn: { step, held: secret.value, of: digestOf(secret.value, PASSWORDS) },
+    rolling: isRolling(set.value) ? [replicaName(name)] : [],
     primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(secret.value, 'follower') },
   });
 }

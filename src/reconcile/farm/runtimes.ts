@@ -92,6 +92,8 @@ export interface FarmRows {
 }
 
 const POLL_MS = 1_000;
+/** While one that should be there does not answer: who waits for a rollout waits for this, too. */
+const POLL_SILENT_MS = 500;
 /** All looks of this time share one reading of the rows. */
 const ROWS_LIFE_MS = 1_000;
 /** What the operator made is looked at again this often, though nobody told of a change. */
@@ -346,7 +348,8 @@ export class FarmRuntime {
       const looked = await Promise.all((wanted ?? []).map((server) => this.#look(server)));
       this.#views = new Map(looked.map((view) => [view.name, view]));
       this.#asked ||= wanted !== undefined;
-      await delay(POLL_MS, undefined, { signal }).catch(() => {});
+      const isWhole = looked.every(({ reachable }) => reachable);
+      await delay(isWhole ? POLL_MS : POLL_SILENT_MS, undefined, { signal }).catch(() => {});
     }
   }
 

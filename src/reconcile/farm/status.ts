@@ -22,6 +22,8 @@ export interface FarmFindings {
   readonly keys?: KeysStatus & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
+  /** StatefulSets of the database and the replica that take up another template. */
+  readonly rolling?: readonly string[];
   readonly knownDevices?: number;
   /** What stops the farm before anything else. */
   readonly fault?: { readonly stalled: boolean; readonly reason: Reason; readonly message: string };
@@ -125,7 +127,7 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
 
 function verdict(
   farm: Farm,
-  { fault, database, servers, stuck }: FarmFindings,
+  { fault, database, servers, stuck, rolling = [] }: FarmFindings,
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) {
@@ -137,6 +139,11 @@ function verdict(
   const serving = `${ready} of ${servers.length} servers stream`;
   const reason = stuck === undefined ? 'DatabaseUnreachable' : 'PodFaulty';
   const away = database.reachable ? stuck : [database.fault.message, stuck].filter(Boolean).join('; ');
+  if (rolling.length > 0) {
+    const words = [`${rolling.map((name) => `StatefulSet ${name}`).join(', ')} takes up other settings`, away];
+    const message = words.filter(Boolean).join('; ');
+    return { verdict: { kind: 'reconciling', reason: stuck === undefined ? 'RollingOut' : 'PodFaulty', message } };
+  }
   if (!database.reachable && ready === 0) return { verdict: { kind: 'reconciling', reason, message: away ?? '' } };
   const degraded: Statement | undefined = away
     ? {

@@ -18,22 +18,26 @@ const node = { ready: true };
 const whole = { observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1 };
 
 test.each([
-  { what: 'one Ready pod of the newest template', status: whole, rolledOut: true, podReady: true },
+  { what: 'one Ready pod of the newest template', status: whole, updated: true, rolledOut: true, podReady: true },
   {
     what: 'a new template that its controller has not seen',
     status: { ...whole, observedGeneration: 1 },
-    rolledOut: false,
-    podReady: true,
+    ...{ updated: false, rolledOut: false, podReady: true },
   },
   {
     what: 'the old pod, still Ready',
     status: { ...whole, updatedReplicas: 0 },
-    rolledOut: false,
-    podReady: true,
+    ...{ updated: false, rolledOut: false, podReady: true },
   },
-  { what: 'no pod', status: { observedGeneration: 2 }, rolledOut: false, podReady: false },
-])('$what', ({ status, rolledOut, podReady }) => {
-  expect(serverFacts(deployment(status), undefined, 'x', node)).toMatchObject({ rolledOut, podReady, current: true });
+  {
+    what: 'a pod of the newest template that starts',
+    status: { ...whole, readyReplicas: 0 },
+    ...{ updated: true, rolledOut: false, podReady: false },
+  },
+  { what: 'no pod', status: { observedGeneration: 2 }, updated: true, rolledOut: false, podReady: false },
+])('$what', ({ status, updated, rolledOut, podReady }) => {
+  const facts = serverFacts(deployment(status), undefined, 'x', node);
+  expect(facts).toMatchObject({ updated, rolledOut, podReady, current: true });
 });
 
 test('what a server said is worth something only while it can be reached', () => {

@@ -54,11 +54,14 @@ export function serverFacts(
   const status = (deployment.status ?? {}) as DeploymentStatus;
   const said = view?.reachable ? view.status : undefined;
   const seen = (status.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+  const { replicas = 0, updatedReplicas = 0, readyReplicas = 0 } = status;
+  const updated = seen && replicas === updatedReplicas;
   return {
     node: nodeOf(deployment),
     current: settings !== undefined && metadata.annotations?.[HASH_ANNOTATION] === settings,
-    rolledOut: seen && status.replicas === 1 && status.updatedReplicas === 1 && status.readyReplicas === 1,
-    podReady: (status.readyReplicas ?? 0) > 0,
+    updated,
+    rolledOut: updated && replicas === 1 && readyReplicas === 1,
+    podReady: readyReplicas > 0,
     streaming: view !== undefined && isStreaming(view),
     devices: said?.devices ?? 0,
     journalEntries: said?.journalEntries ?? 0,

@@ -6,6 +6,7 @@ import { newServers, planServers, type ServerFacts } from './plan.ts';
 const good = (node: string, more: Partial<ServerFacts> = {}): ServerFacts => ({
   node,
   current: true,
+  updated: true,
   rolledOut: true,
   podReady: true,
   streaming: true,

@@ -5,7 +5,9 @@ export interface ServerFacts {
   readonly node: string;
   /** Its Deployment asks for the wanted settings. */
   readonly current: boolean;
-  /** Its Deployment's controller has made all of that true: one pod, of the newest template, Ready. */
+  /** Its Deployment's controller has seen what is asked, and no pod of an older template is left. */
+  readonly updated: boolean;
+  /** The same, and its one pod is Ready. */
   readonly rolledOut: boolean;
   /** A pod of it is Ready, of whatever template. */
   readonly podReady: boolean;
@@ -126,6 +128,35 @@ export function planServers(
     } else steps.push({ is: 'Hold', node, why: 'Replacement' });
   }
   return steps;
+}
+
+/** Where the pool stands on its way to what is wanted, as the Kubernetes API has it. What servers say of themselves is not in it. */
+export interface Progress {
+  /** Chosen servers that run, or may still run, other settings than the wanted ones, and not by the pool's own wish. */
+  readonly outdated: readonly string[];
+  /** Chosen servers that can run no other settings. */
+  readonly updated: readonly string[];
+  /** Of these, the ones whose pod is not Ready. */
+  readonly starting: readonly string[];
+  /** Servers that are to go and are not gone. One whose node is away holds nobody up: what is asked of it happens when the node is back. */
+  readonly leaving: readonly string[];
+}
+
+export function progressOf(
+  chosen: readonly string[],
+  there: readonly ServerFacts[],
+  policy: 'Automatic' | 'OnDemand',
+): Progress {
+  const named = (found: readonly ServerFacts[]): readonly string[] => found.map(({ node }) => node).sort();
+  const stays = ({ node, ending }: ServerFacts): boolean => chosen.includes(node) && !ending;
+  const isNew = ({ current, updated }: ServerFacts): boolean => current && updated;
+  const mayChange = ({ current }: ServerFacts): boolean => current || policy === 'Automatic';
+  return {
+    outdated: named(there.filter((server) => stays(server) && !isNew(server) && mayChange(server))),
+    updated: named(there.filter((server) => stays(server) && isNew(server))),
+    starting: named(there.filter((server) => stays(server) && isNew(server) && !server.rolledOut)),
+    leaving: named(there.filter((server) => !stays(server) && !server.nodeAway)),
+  };
 }
 
 /** Nothing of what they ran with before is left: no pod of an older template, and none that goes. */

@@ -11,12 +11,12 @@ import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod } from '../pods.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
-import { nodeOf, serverDeployments } from '../servers.ts';
+import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
 import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
-import { newServers, planServers } from './plan.ts';
+import { newServers, planServers, progressOf } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
 
 /** Beyond the drain of its servers. */
@@ -76,7 +76,8 @@ async function look(
   const want = pool.spec.replicas ?? 2;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
-  const nothing = { want, lacking: 0, servers: mine(), updated: 0, held: [], stuck: new Map() };
+  const progress = { outdated: [], updated: [], starting: [], leaving: [] };
+  const nothing = { want, lacking: 0, servers: mine(), progress, held: [], stuck: new Map() };
 
   const refused = refusal(context, pool);
   if (refused) return { ...nothing, fault: refused };
@@ -126,7 +127,8 @@ async function look(
     ),
   );
   runtime.tookUp(name, newServers(choice.nodes, there));
-  const steps = planServers(choice, there, pool.spec.rollout?.policy ?? 'Automatic');
+  const policy = pool.spec.rollout?.policy ?? 'Automatic';
+  const steps = planServers(choice, there, policy);
   for (const step of steps) {
     const server = wanted.get(step.node);
     const live = deployments.get(step.node);
@@ -136,11 +138,12 @@ async function look(
   }
   const kept = new Set([...choice.nodes, ...deployments.keys()]);
   await forgetServers(context, pool, kept, runtime, signal);
+  runtime.want(serversOfFarm(context, farm));
   return {
     want,
     lacking: choice.lacking,
     servers: mine(),
-    updated: there.filter(({ node, current }) => current && wanted.has(node)).length,
+    progress: progressOf(choice.nodes, there, policy),
     held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
     stuck: stuckServers(
       context,

@@ -1,18 +1,17 @@
 /** The status of a pool from what its servers say. Pure. */
 import type { ServerStatus as ReportedStatus } from '../../control/status.ts';
-import { type Claim, conditionsOf, type Statement, type Verdict } from '../../resources/conditions.ts';
+import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { POOL_LABEL } from '../names.ts';
-import type { HoldReason } from './plan.ts';
+import type { HoldReason, Progress } from './plan.ts';
 
 export interface PoolFindings {
   readonly want: number;
   readonly lacking: number;
   /** Servers whose Deployment is there. */
   readonly servers: readonly ServerView[];
-  /** Of those, the ones that run the wanted settings. */
-  readonly updated: number;
+  readonly progress: Progress;
   /** Servers that are left as they are for now. */
   readonly held: readonly { readonly node: string; readonly why: HoldReason }[];
   /** By node, why its server's pod does not start. */
@@ -61,12 +60,12 @@ export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: D
     observedGeneration: generation,
     conditions: conditionsOf(
       pool.status?.conditions ?? [],
-      { ...verdict(findings, servers, ready), claims: claims(pool, findings), generation },
+      { ...verdict(pool, findings, servers, ready), claims: claims(pool, findings), generation },
       now,
     ),
     replicas: findings.servers.length,
     readyReplicas: ready,
-    updatedReplicas: findings.updated,
+    updatedReplicas: findings.progress.updated.length,
     selector: `${POOL_LABEL}=${pool.metadata.name}`,
     devices: findings.servers.reduce((sum, { status }) => sum + (status?.devices ?? 0), 0),
     servers,
@@ -82,59 +81,70 @@ const HELD: Readonly<Record<HoldReason, string>> = {
 };
 
 function verdict(
-  { fault, want, lacking, servers: views, updated, held, stuck }: PoolFindings,
+  pool: StreamingServer,
+  { fault, want, lacking, servers: views, progress, held, stuck }: PoolFindings,
   servers: readonly ServerStatus[],
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
-  const serving = `${ready} of ${want} servers stream`;
-  const asAsked = held.filter(({ why }) => why === 'OnDemand').length;
+  const waits = held.filter(({ why }) => why !== 'OnDemand');
+  const { outdated, starting, leaving } = progress;
+  const changing = outdated.filter((node) => !waits.some((wait) => wait.node === node));
   const told = [
-    serving,
-    ...held.filter(({ why }) => why !== 'OnDemand').map(({ node, why }) => `${node} ${HELD[why]}`),
+    `${ready} of ${want} servers stream`,
+    ...changing.map((node) => `${node} takes up other settings`),
+    ...waits.map(({ node, why }) => `${node} ${HELD[why]}`),
   ].join('; ');
-  const refused = servers.filter(({ state }) => state === 'Refused');
-  const silent = servers.filter(({ state }) => state === 'Unreachable');
-  const bad = servers.filter(({ name, state }) => stuck.has(name) || state === 'Refused');
-  const faulty: Statement = {
-    reason: refused.length > 0 ? 'ServerFaulty' : 'PodFaulty',
-    message: bad.map(({ name, message }) => `${name}: ${message}`).join('; '),
-  };
-  const degraded: Statement | undefined =
-    bad.length > 0
-      ? faulty
-      : silent.length > 0
-        ? {
-            reason: 'ServerUnreachable',
-            message: silent.map(({ name, message }) => message || `${name} does not answer`).join('; '),
-          }
-        : lacking > 0
-          ? {
-              reason: 'TooFewNodes',
-              message: `${lacking} more nodes are wanted that match spec.placement and have no server yet`,
-            }
-          : undefined;
+  const degraded = degradedOf(servers, stuck, lacking);
   const more = degraded ? { degraded } : {};
-  const complete = ready >= want && views.length === want && updated + asAsked === want;
-  if (complete) return { verdict: { kind: 'ready', message: told }, ...more };
+  const reconciling = (reason: Reason, also?: string): { verdict: Verdict; degraded?: Statement } => ({
+    verdict: { kind: 'reconciling', reason, message: also === undefined ? told : `${told}; ${also}` },
+    ...more,
+  });
+  if (outdated.length === 0) {
+    const complete = [...starting, ...leaving].length + lacking === 0 && views.length === want && ready === want;
+    // What serves and was whole is not taken back for a server that ends or starts by itself: that is Degraded.
+    if (complete || (ready > 0 && wasReady(pool))) return { verdict: { kind: 'ready', message: told }, ...more };
+  }
+  if (degraded?.reason === 'ServerFaulty' || degraded?.reason === 'PodFaulty')
+    return reconciling(degraded.reason, degraded.message);
+  if (outdated.length > 0) return reconciling('RollingOut');
+  if (lacking > 0 && ready >= want - lacking) return reconciling('TooFewNodes', degraded?.message);
+  return reconciling(leaving.length > 0 && ready >= want ? 'ServersDraining' : 'ServersStarting');
+}
+
+/** As it was told last, of this spec. */
+const wasReady = ({ metadata, status }: StreamingServer): boolean =>
+  status?.conditions?.some(
+    ({ type, status: is, observedGeneration }) =>
+      type === 'Ready' && is === 'True' && observedGeneration === metadata.generation,
+  ) ?? false;
+
+/** What is worse than wanted, the worst first. */
+function degradedOf(
+  servers: readonly ServerStatus[],
+  stuck: PoolFindings['stuck'],
+  lacking: number,
+): Statement | undefined {
+  const refused = servers.filter(({ state }) => state === 'Refused');
+  const bad = servers.filter(({ name, state }) => stuck.has(name) || state === 'Refused');
   if (bad.length > 0)
     return {
-      verdict: { kind: 'reconciling', reason: faulty.reason, message: `${told}; ${faulty.message}` },
-      ...more,
+      reason: refused.length > 0 ? 'ServerFaulty' : 'PodFaulty',
+      message: bad.map(({ name, message }) => `${name}: ${message}`).join('; '),
     };
-  if (lacking > 0 && ready >= want - lacking)
+  const silent = servers.filter(({ state }) => state === 'Unreachable');
+  if (silent.length > 0)
     return {
-      verdict: { kind: 'reconciling', reason: 'TooFewNodes', message: `${told}; ${degraded?.message ?? ''}` },
-      ...more,
+      reason: 'ServerUnreachable',
+      message: silent.map(({ name, message }) => message || `${name} does not answer`).join('; '),
     };
-  return {
-    verdict: {
-      kind: 'reconciling',
-      reason: views.length > want ? 'ServersDraining' : 'ServersStarting',
-      message: told,
-    },
-    ...more,
-  };
+  if (lacking > 0)
+    return {
+      reason: 'TooFewNodes',
+      message: `${lacking} more nodes are wanted that match spec.placement and have no server yet`,
+    };
+  return undefined;
 }
 
 /** A server is over its share when it has more than this much above the average, and devices are enough to tell. */
