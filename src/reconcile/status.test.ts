@@ -55,6 +55,7 @@ const view = (name: string, more: Partial<ServerView> = {}): ServerView => ({
 describe('a Farm', () => {
   const found = (more: Partial<FarmFindings> = {}): FarmFindings => ({
     database: { reachable: true, since: 0 },
+    identity: { farm: 'a', adoptions: 0, revision: 0 },
     databaseSource: 'Secret farm-db, key uri',
     replica: { state: 'InSync', followers: 1, lastChange: 0, message: '' },
     servers: [view('node-a')],
@@ -187,7 +188,8 @@ describe('a Farm', () => {
   });
 
   test('with a refused password names the Secret and its key', () => {
-    const status = farmStatus(aFarm(), found({ database: away('AuthenticationFailed') }), NOW);
+    const farm = aFarm({ spec: { database: { external: { secretRef: { name: 'farm-db' } } } } });
+    const status = farmStatus(farm, found({ database: away('AuthenticationFailed') }), NOW);
     expect(message(status, 'DatabaseReachable')).toBe('the database said no: correct Secret farm-db, key uri');
     expect(status.database).toMatchObject({ state: 'Unreachable', offlineSince: '1970-01-01T00:00:00Z' });
   });

@@ -83,6 +83,8 @@ export const REASONS = {
   DatabaseUnreachable: 'DatabaseUnreachable',
   /** The farm database refused the user or password. */
   DatabaseRefused: 'DatabaseRefused',
+  /** The data of the embedded database was made with another password than its Secret has. The message says the ways back. */
+  DatabasePasswordLost: 'DatabasePasswordLost',
   /** The database is another farm's, or empty while the farm is known: nothing is written. The message says the two ways out. */
   DatabaseForeign: 'DatabaseForeign',
   /** The database of the farm was restored to the past, or lost its devices: nothing is written. The message says the two ways out. */

@@ -5,6 +5,7 @@ import type { ReplicaHealth } from '../../replica/projector.ts';
 import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
+import { lostPassword } from './lost.ts';
 import type { KeysStatus } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
 import type { TurnStatus } from './turn.ts';
@@ -44,7 +45,7 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
       before?.conditions ?? [],
       {
         ...verdict(farm, findings, ready.length),
-        claims: claims(findings, database, farm.spec.database.external !== undefined),
+        claims: claims(farm, findings, database),
         generation: farm.metadata.generation ?? 0,
       },
       now,
@@ -125,11 +126,8 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
   };
 }
 
-function verdict(
-  farm: Farm,
-  { fault, database, servers, stuck, rolling = [] }: FarmFindings,
-  ready: number,
-): { verdict: Verdict; degraded?: Statement } {
+function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: Verdict; degraded?: Statement } {
+  const { fault, database, identity, servers, stuck, rolling = [] } = findings;
   if (fault) {
     const { stalled, reason, message } = fault;
     if (stalled) return { verdict: { kind: 'stalled', reason, message } };
@@ -137,23 +135,41 @@ function verdict(
     return { verdict: { kind: 'reconciling', reason: stuck === undefined ? reason : 'PodFaulty', message: both } };
   }
   const serving = `${ready} of ${servers.length} servers stream`;
-  const reason = stuck === undefined ? 'DatabaseUnreachable' : 'PodFaulty';
-  const away = database.reachable ? stuck : [database.fault.message, stuck].filter(Boolean).join('; ');
-  if (rolling.length > 0) {
-    const words = [`${rolling.map((name) => `StatefulSet ${name}`).join(', ')} takes up other settings`, away];
+  const away = awayOf(farm, findings, database);
+  const isLost = away?.reason === 'DatabasePasswordLost';
+  const reason = isLost || stuck === undefined ? (away?.reason ?? 'PodFaulty') : 'PodFaulty';
+  const why = [away?.message, stuck].filter(Boolean).join('; ');
+  if (rolling.length > 0 && !isLost) {
+    const words = [`${rolling.map((name) => `StatefulSet ${name}`).join(', ')} takes up other settings`, why];
     const message = words.filter(Boolean).join('; ');
     return { verdict: { kind: 'reconciling', reason: stuck === undefined ? 'RollingOut' : 'PodFaulty', message } };
   }
-  if (!database.reachable && ready === 0) return { verdict: { kind: 'reconciling', reason, message: away ?? '' } };
-  const degraded: Statement | undefined = away
+  // Servers serve on from what they hold. A Farm that was never seen in its database since it was made holds nothing yet.
+  if (away && (ready === 0 || !identity))
+    return { verdict: { kind: isLost ? 'stalled' : 'reconciling', reason, message: why } };
+  const degraded: Statement | undefined = why
     ? {
         reason,
-        message: database.reachable ? away : `offline since ${time(database.since)}: ${away}; ${serving}`,
+        message: database.reachable ? why : `offline since ${time(database.since)}: ${why}; ${serving}`,
       }
     : farm.spec.suspend
       ? { reason: 'Suspended', message: 'spec.suspend is true: new logins are refused' }
       : undefined;
   return { verdict: { kind: 'ready', message: serving }, ...(degraded ? { degraded } : {}) };
+}
+
+/** Why the database is no use, and what helps. */
+function awayOf(farm: Farm, { databaseSource, fault }: FarmFindings, database: DatabaseState): Statement | undefined {
+  if (database.reachable) return undefined;
+  const { code, message } = database.fault;
+  if (isIdentityFault(fault)) return { reason: fault.reason, message };
+  const lost = lostPassword(farm, database);
+  if (lost) return { reason: 'DatabasePasswordLost', message: lost };
+  if (code === 'AuthenticationFailed')
+    return { reason: 'DatabaseRefused', message: `${message}: correct ${databaseSource}` };
+  const isExternal = farm.spec.database.external !== undefined;
+  const help = isExternal ? `${message}: make it answer there, or correct ${databaseSource}` : message;
+  return { reason: 'DatabaseUnreachable', message: help };
 }
 
 const REPLICA_REASONS = {
@@ -164,30 +180,18 @@ const REPLICA_REASONS = {
   Offline: 'DatabaseUnreachable',
 } as const satisfies Record<ReplicaHealth['state'], Reason>;
 
-function claims(
-  { databaseSource, excess, replica, fault }: FarmFindings,
-  database: DatabaseState,
-  isExternal: boolean,
-): Omit<Claim, 'observedGeneration'>[] {
+function claims(farm: Farm, findings: FarmFindings, database: DatabaseState): Omit<Claim, 'observedGeneration'>[] {
+  const { excess, replica, fault } = findings;
   const foreign = isIdentityFault(fault) ? fault.reason : undefined;
-  const refused = !database.reachable && database.fault.code === 'AuthenticationFailed';
+  const away = awayOf(farm, findings, database);
   return [
-    database.reachable
-      ? {
+    away
+      ? { type: 'DatabaseReachable', status: 'False', ...away }
+      : {
           type: 'DatabaseReachable',
           status: 'True',
           reason: 'DatabaseAnswers',
           message: ['the farm database answers', excess].filter(Boolean).join('; '),
-        }
-      : {
-          type: 'DatabaseReachable',
-          status: 'False',
-          reason: foreign ?? (refused ? 'DatabaseRefused' : 'DatabaseUnreachable'),
-          message: refused
-            ? `${database.fault.message}: correct ${databaseSource}`
-            : isExternal && !foreign
-              ? `${database.fault.message}: make it answer there, or correct ${databaseSource}`
-              : database.fault.message,
         },
     replica
       ? {
