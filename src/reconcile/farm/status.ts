@@ -146,7 +146,9 @@ function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: 
   }
   // Servers serve on from what they hold. A Farm that was never seen in its database since it was made holds nothing yet.
   if (away && (ready === 0 || !identity))
-    return { verdict: { kind: isLost ? 'stalled' : 'reconciling', reason, message: why } };
+    return {
+      verdict: isLost ? { kind: 'stalled', reason, message: why } : { kind: 'reconciling', reason, message: why },
+    };
   const degraded: Statement | undefined = why
     ? {
         reason,
