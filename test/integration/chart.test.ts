@@ -283,4 +283,18 @@ describe('on an API server', () => {
     apply({ ...(aStore({ metadata: { name: 'free', namespace: FARMS } }) as object), status: undefined });
     expect(kubectl('delete', 'stores.bootfarm.io/free')).toContain('deleted');
   });
+
+  test('a CRD goes when that is confirmed, and not by the way: all objects of it would go with it', () => {
+    const CRDS = ['farms', 'stores', 'streamingservers', 'vdisks'].map((plural) => `${plural}.bootfarm.io`);
+    const refusal = (...args: string[]): string => complaint('kubectl', ['--kubeconfig', api.kubeconfig, ...args]);
+    for (const name of CRDS)
+      expect(refusal('delete', 'crd', name)).toContain(
+        `go all ${name.split('.')[0]} of this cluster, and the machines that they serve are cut: confirm by kubectl annotate crd ${name} bootfarm.io/confirm-delete=yes`,
+      );
+    const all = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    expect(refusal('delete', '--raw', all)).toContain('confirm by kubectl annotate crd');
+    expect(kubectl('get', 'crd', ...CRDS, '--output=jsonpath={.items[*].metadata.deletionTimestamp}')).toBe('');
+    kubectl('annotate', 'crd', 'vdisks.bootfarm.io', 'bootfarm.io/confirm-delete=yes');
+    expect(kubectl('delete', 'crd', 'vdisks.bootfarm.io')).toContain('deleted');
+  });
 });
