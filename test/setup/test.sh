@@ -28,7 +28,7 @@ count() {
 
 run check npm run --silent check
 run 'C unit tests' make --silent -C target test
-run unit jest unit
+run unit jest unit --maxWorkers=2
 run integration jest integration --maxWorkers=2
 run e2e jest e2e --runInBand
 
