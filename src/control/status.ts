@@ -43,6 +43,8 @@ export interface ServerStatus {
   readonly farm?: Identity;
   readonly devices: number;
   readonly booting: number;
+  /** Of its devices, how many stream which vDisk; absent: it is of an earlier release. */
+  readonly uses?: readonly { readonly vdisk: string; readonly devices: number }[];
   readonly powerRating: number;
   readonly loadPercent: number;
   readonly journalEntries: number;

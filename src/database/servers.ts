@@ -22,12 +22,13 @@ export function registerServer(database: Database, server: Server): Answer<boole
   });
 }
 
-/** Takes a server out of the farm for good, with what it said of its copies. */
+/** Takes a server out of the farm for good, with what it said of its copies: nobody else would end its sessions. */
 export function unregisterServer(database: Database, name: string): Answer<void> {
   return database.run((db) =>
     transact(db, async (trx) => {
       await trx.deleteFrom('copy').where('server', '=', name).execute();
       await trx.deleteFrom('server').where('name', '=', name).execute();
+      await sql`update session set ended = true where server = ${name} and not ended`.execute(trx);
     }),
   );
 }
@@ -175,17 +176,24 @@ export function sessions(database: Database): Answer<readonly Session[]> {
   );
 }
 
-/** How many devices stream each vDisk. */
-export function sessionCounts(database: Database): Answer<ReadonlyMap<string, number>> {
-  return database.run(async (db) => {
-    const rows = await db
+export interface SessionCount {
+  readonly server: string;
+  readonly vdisk: string;
+  readonly devices: number;
+}
+
+/** How many devices stream each vDisk from each server. */
+export function sessionCounts(database: Database): Answer<readonly SessionCount[]> {
+  return database.run((db) =>
+    db
       .selectFrom('session')
-      .select(['vdisk', sql<number>`count(*)::int`.as('devices')])
+      .select(['server', 'vdisk', sql<number>`count(*)::int`.as('devices')])
       .where('ended', '=', false)
-      .groupBy('vdisk')
-      .execute();
-    return new Map(rows.map(({ vdisk, devices }) => [vdisk, devices]));
-  });
+      .groupBy(['server', 'vdisk'])
+      .orderBy('server')
+      .orderBy('vdisk')
+      .execute(),
+  );
 }
 
 export interface CopyRow {

@@ -14,6 +14,7 @@ import { type ParseFault, parse } from '../resources/parse.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { FarmRuntimes } from './farm/runtimes.ts';
 import type { Quiet } from './quiet.ts';
+import { inUse, type Use } from './uses.ts';
 
 export interface Settings {
   /** Of this operator: servers, databases and replicas run it where nothing else is said. */
@@ -77,6 +78,17 @@ export function resource<K extends KindName>(
 
 /** The servers of the farm were not asked yet: one that did not speak looks like one that is down. */
 export const isAsking = ({ runtimes }: Context, farm: string): boolean => runtimes.get(farm)?.asked === false;
+
+/** How many devices use a thing of a farm, after what was told last. Where no Farm is, nobody uses anything. */
+export async function devicesUsing(
+  { informers, runtimes }: Context,
+  farm: string,
+  told: number | undefined,
+  isOf: (use: Use) => boolean,
+): Promise<number> {
+  if (!informers.farms.get(farm)) return 0;
+  return inUse(await runtimes.get(farm)?.uses(), told ?? 0, isOf);
+}
 
 export const ofFarm =
   (farm: string) =>

@@ -24,7 +24,7 @@ const rollsOut: Status = {
   ],
 };
 
-test('the first move of a count is told at once, the next ones not before 30 s, everything else at once', () => {
+test('more devices are told at once, fewer not before 30 s since the last time, everything else at once', () => {
   const quiet = new Quiet();
   let written: Status | undefined;
   const look = (devices: number, state: string, nowMs: number): Status => {
@@ -32,13 +32,15 @@ test('the first move of a count is told at once, the next ones not before 30 s, 
     return written;
   };
   expect(look(0, 'A', 0)).toEqual({ devices: 0, state: 'A' });
-  expect(look(1, 'A', 1)).toEqual({ devices: 1, state: 'A' });
-  expect(look(2, 'A', 2)).toEqual({ devices: 1, state: 'A' });
-  expect(look(3, 'B', 3)).toEqual({ devices: 1, state: 'B' });
-  expect(look(4, 'B', COUNTS_EVERY_MS)).toEqual({ devices: 1, state: 'B' });
-  expect(look(5, 'B', COUNTS_EVERY_MS + 1)).toEqual({ devices: 5, state: 'B' });
+  expect(look(9, 'A', 1)).toEqual({ devices: 9, state: 'A' });
+  expect(look(8, 'A', 2)).toEqual({ devices: 8, state: 'A' });
+  expect(look(7, 'A', 3)).toEqual({ devices: 8, state: 'A' });
+  expect(look(9, 'A', 4)).toEqual({ devices: 9, state: 'A' });
+  expect(look(6, 'B', 5)).toEqual({ devices: 9, state: 'B' });
+  expect(look(5, 'B', COUNTS_EVERY_MS + 1)).toEqual({ devices: 9, state: 'B' });
+  expect(look(4, 'B', COUNTS_EVERY_MS + 2)).toEqual({ devices: 4, state: 'B' });
   quiet.forget('default/main');
-  expect(look(6, 'B', COUNTS_EVERY_MS + 2)).toEqual({ devices: 6, state: 'B' });
+  expect(look(3, 'B', COUNTS_EVERY_MS + 3)).toEqual({ devices: 3, state: 'B' });
 });
 
 test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'before' | 'after' }>([

@@ -1,5 +1,6 @@
 /**
- * What a status does not tell: counts move by themselves and are told at most each 30 s; and a leader that has just begun knows less than the one
+ * What a status does not tell: counts move by themselves and are told at most each 30 s, but for more devices, which the guard against deletion
+ * has to know of; and a leader that has just begun knows less than the one
  * before it, whose verdicts it takes back only after 10 s.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -30,6 +31,7 @@ export class Quiet {
     if (nowMs - this.#beganMs < BEGINNING_MS && takesBack(after, before)) return before;
     const still = keep(after, before);
     if (isDeepStrictEqual(still, after)) return after;
+    if (devicesOf(after) > devicesOf(before)) return after;
     const told = this.#toldMs.get(key);
     if (told !== undefined && nowMs - told < COUNTS_EVERY_MS) return still;
     this.#toldMs.set(key, nowMs);
@@ -47,9 +49,17 @@ export class Quiet {
   }
 }
 
+/** A number, but for a Farm, which tells its devices apart. */
+function devicesOf({ devices }: Judged): number {
+  if (typeof devices === 'number') return devices;
+  const { streaming = 0, booting = 0 } = devices ?? {};
+  return streaming + booting;
+}
+
 interface Judged {
   readonly observedGeneration?: number;
   readonly conditions?: readonly Condition[];
+  readonly devices?: number | { readonly streaming?: number; readonly booting?: number };
 }
 
 /** Of the conditions, those that tell of something bad when they are True. */

@@ -55,10 +55,12 @@ const view = (name: string, more: Partial<ServerView> = {}): ServerView => ({
 describe('a Farm', () => {
   const found = (more: Partial<FarmFindings> = {}): FarmFindings => ({
     database: { reachable: true, since: 0 },
-    identity: { farm: 'a', adoptions: 0, revision: 0 },
     databaseSource: 'Secret farm-db, key uri',
     replica: { state: 'InSync', followers: 1, lastChange: 0, message: '' },
     servers: [view('node-a')],
+    wanted: 1,
+    identity: { farm: 'a', adoptions: 0, revision: 0 },
+    devices: 0,
     ...more,
   });
   const away = (code: 'Unreachable' | 'AuthenticationFailed'): FarmFindings['database'] => ({
@@ -96,6 +98,41 @@ describe('a Farm', () => {
         'DatabaseReachable=False DatabaseUnreachable',
         'ReplicaInSync=False DatabaseUnreachable',
       ],
+    },
+    {
+      what: 'whose database was never reached is not Ready, whoever streams',
+      given: { ...found({ database: away('Unreachable') }), identity: undefined as never },
+      is: [
+        'Ready=False DatabaseUnreachable',
+        'Reconciling=True DatabaseUnreachable',
+        'DatabaseReachable=False DatabaseUnreachable',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
+      what: 'of which no server streams is not Ready',
+      given: found({ servers: [view('node-a', { reachable: false })] }),
+      is: [
+        'Ready=False ServersStarting',
+        'Reconciling=True ServersStarting',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
+      what: 'whose pool has made no server yet is not Ready',
+      given: found({ servers: [], wanted: 2 }),
+      is: [
+        'Ready=False ServersStarting',
+        'Reconciling=True ServersStarting',
+        'DatabaseReachable=True DatabaseAnswers',
+        'ReplicaInSync=True ReplicaCurrent',
+      ],
+    },
+    {
+      what: 'that is asked for no server is Ready: a pool of a later wave waits for it',
+      given: found({ servers: [], wanted: 0 }),
+      is: ['Ready=True Settled', 'DatabaseReachable=True DatabaseAnswers', 'ReplicaInSync=True ReplicaCurrent'],
     },
     {
       what: 'whose database cannot be started says why',
@@ -210,6 +247,18 @@ describe('a Farm', () => {
     expect(message(farmStatus(aFarm(), found(), NOW), 'DatabaseReachable')).toBe('the farm database answers');
   });
 
+  test('a device that boots is counted once', () => {
+    const servers = [view('node-a', { status: report({ devices: 3, booting: 1 }) })];
+    expect(farmStatus(aFarm(), found({ servers, devices: 3 }), NOW).devices).toMatchObject({
+      streaming: 2,
+      booting: 1,
+    });
+    expect(farmStatus(aFarm(), found({ servers, devices: 0 }), NOW).devices).toMatchObject({
+      streaming: 0,
+      booting: 0,
+    });
+  });
+
   test('whose servers disagree shows no hash of that site', () => {
     const status = farmStatus(
       aFarm(),
@@ -243,6 +292,7 @@ describe('a pool', () => {
     want: 2,
     lacking: 0,
     servers: [view('node-a'), view('node-b', { status: report({ name: 'node-b', address: '10.77.0.12' }) })],
+    devices: 0,
     progress: progress(['node-a', 'node-b']),
     held: [],
     stuck: new Map(),

@@ -353,10 +353,10 @@ const status = object('What is.', {
     object('Servers of the farm.', { ready: count('Those that stream.'), total: count('All that are wanted.') }),
   ),
   devices: optional(
-    object('Devices of the farm; written at most each 30 s.', {
+    object('Devices of the farm: each is counted once, while its session has not ended as far as it is known.', {
       known: count('Devices that the farm knows.'),
-      streaming: count('Devices that stream now.'),
-      booting: count('Devices that boot now.'),
+      streaming: count('Devices that stream, and have booted.'),
+      booting: count('Devices that stream since less than a minute.'),
     }),
   ),
 });

@@ -137,7 +137,7 @@ const spec = object(
 const status = object('What is.', {
   ...statusHead,
   accessible: optional(text('Servers that reach the store, of those that should, such as 2/2.', 16)),
-  devices: optional(count('Devices that stream vDisks of it.')),
+  devices: optional(count('Devices that stream vDisks of it: whose session has not ended, as far as it is known.')),
   servers: optional(
     listBy(
       'The store on each server.',

@@ -206,7 +206,7 @@ const status = object('What is.', {
   readyReplicas: optional(count('Servers that stream.')),
   updatedReplicas: optional(count('Servers that run the wanted image and settings.')),
   selector: optional(message('Label selector of the pods, for autoscalers.', 512)),
-  devices: optional(count('Devices that stream from this pool; written at most each 30 s.')),
+  devices: optional(count('Devices that stream from this pool: whose session has not ended, as far as it is known.')),
   servers: optional(
     listBy(
       'The servers.',

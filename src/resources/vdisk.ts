@@ -165,7 +165,7 @@ const status = object('What is.', {
   ...statusHead,
   bootVersion: optional(versionNumber('The version that Production devices boot.')),
   sizeBytes: optional(count('Size of the disk that devices see, bytes.')),
-  devices: optional(count('Devices that stream it; written at most each 30 s.')),
+  devices: optional(count('Devices that stream it: whose session has not ended, as far as it is known.')),
   upToDate: optional(
     text('Servers with a right copy of the boot version, of those that should have one, such as 2/2.', 16),
   ),

@@ -14,6 +14,7 @@ import {
   heartbeatAges,
   recordCopies,
   registerServer,
+  sessionCounts,
   sessions,
   unregisterServer,
   upsertSession,
@@ -206,6 +207,18 @@ describe('servers', () => {
     value(await unregisterServer(database, 'node-a'));
     expect(value(await copies(database))).toEqual([]);
     expect(value(await heartbeatAges(database)).size).toBe(0);
+  });
+
+  test('a server that is taken out leaves no session', async () => {
+    const session = aSession({ server: 'node-a' });
+    value(await upsertSession(database, session));
+    const { server, vdisk } = session;
+    expect(value(await sessionCounts(database))).toEqual([{ server, vdisk, devices: 1 }]);
+    value(await unregisterServer(database, 'node-b'));
+    expect(value(await sessions(database))).toEqual([session]);
+    value(await unregisterServer(database, 'node-a'));
+    expect([value(await sessions(database)), value(await sessionCounts(database))]).toEqual([[], []]);
+    value(await database.run((db) => sql`delete from session`.execute(db)));
   });
 
   test('of sessions the highest epoch wins, whatever the order; an ended one stays ended', async () => {

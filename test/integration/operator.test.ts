@@ -17,7 +17,7 @@ import { connect, type Database } from '../../src/database/connection.ts';
 import { addDevices } from '../../src/database/devices.ts';
 import { snapshot } from '../../src/database/project.ts';
 import { serverRole, withUser } from '../../src/database/roles.ts';
-import { registerServer } from '../../src/database/servers.ts';
+import { endSessionsExcept, registerServer, upsertSession } from '../../src/database/servers.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
@@ -322,19 +322,49 @@ async function silent(ms: number): Promise<void> {
 test('settled, it writes nothing at all', () => silent(SILENCE_MS), 6 * SILENCE_MS);
 
 test(
-  'counts of devices are told, and not each second',
+  'who uses a thing counts while its session has not ended: through a restart, and while nobody can be asked',
   async () => {
-    const told: number[] = [];
-    for (let devices = 1; devices <= 6; devices++) {
-      nodes.says = { ...nodes.says, devices };
-      await delay(700); // servers are asked each second
-      const now = (await pool()).status?.devices ?? 0;
-      if (told.at(-1) !== now) told.push(now);
+    const [node = ''] = nodes.running;
+    const epochs = { now: 0 };
+    const session = (name: string) => {
+      epochs.now++;
+      return {
+        ...{ device: name, server: node, vdisk: 'lab', version: 0, since: 1, protocol: 'stream' as const },
+        epoch: epochs.now,
+      };
+    };
+    const boot = async (name: string): Promise<void> => void value(await upsertSession(database, session(name)));
+    const told = async (): Promise<readonly number[]> => {
+      const [store, vdisk] = [await get<KubeObject>(kinds.Store, 'images'), await get<KubeObject>(kinds.VDisk, 'lab')];
+      const { streaming = 0, booting = 0 } = (await farm()).status?.devices ?? {};
+      const of = ({ status }: KubeObject) => (status as { devices: number }).devices;
+      return [streaming + booting, (await pool()).status?.devices ?? 0, of(store), of(vdisk)];
+    };
+    const all = (devices: number) => `${[devices, devices, devices, devices]}`;
+    await boot('pc1');
+    await until('one is told of', async () => `${await told()}` === all(1), 5_000);
+    await boot('pc2');
+    await until('more are told at once', async () => `${await told()}` === all(2), 5_000);
+    const seen = new Set<string>();
+    const watch = async (): Promise<void> => void seen.add(`${await told()}`);
+    const start = await nodes.crash(node);
+    await until('it does not answer', async () => {
+      await watch();
+      return condition(await farm(), 'Ready')?.status === 'False';
+    });
+    value(await endSessionsExcept(database, node, [])); // as a server does that starts again
+    start();
+    for (let looks = 0; looks < 5; looks++) {
+      await delay(1_000); // the looks of the operator
+      await watch();
     }
-    expect(told.length).toBeLessThanOrEqual(2);
-    nodes.says = { ...nodes.says, devices: 0 };
+    await boot('pc1');
+    expect([...seen]).toEqual([all(2)]);
+    await until('it falls when the other is not back', async () => `${await told()}` === all(1), DEADLINE_MS);
+    value(await endSessionsExcept(database, node, []));
+    await until('and when all have ended', async () => `${await told()}` === all(0), DEADLINE_MS);
   },
-  DEADLINE_MS,
+  3 * DEADLINE_MS,
 );
 
 test(

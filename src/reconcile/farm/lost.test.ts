@@ -16,7 +16,14 @@ const away = (code: 'Unreachable' | 'AuthenticationFailed'): FarmFindings['datab
   fault: { code, message: 'it said no' },
 });
 const judged = (farm: Farm, code: 'Unreachable' | 'AuthenticationFailed', more: Partial<FarmFindings>) => {
-  const findings = { database: away(code), databaseSource: 'Secret x', servers: [streaming], ...more };
+  const findings = {
+    database: away(code),
+    databaseSource: 'Secret x',
+    servers: [streaming],
+    wanted: 1,
+    devices: 0,
+    ...more,
+  };
   const { conditions = [] } = farmStatus(farm, findings, NOW);
   return Object.fromEntries(conditions.map(({ type, status, reason }) => [type, `${status} ${reason}`]));
 };

@@ -31,6 +31,7 @@ import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
+import { inUse } from '../uses.ts';
 import { SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
 import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
@@ -83,10 +84,13 @@ async function look(
     : `Secret ${databaseName(farm.metadata.name)}`;
   const known = context.runtimes.get(key);
   const identity = identityOf(farm);
+  const told = toldDevices(farm);
   const before: FarmFindings = {
     database: known?.database.state ?? databaseSince(farm),
     databaseSource,
     servers: known?.servers ?? [],
+    wanted: wantedServers(context, farm),
+    devices: inUse(await known?.uses(), told, () => true),
     ...(known?.replica ? { replica: known.replica } : {}),
     ...(identity ? { identity } : {}),
   };
@@ -130,12 +134,14 @@ async function look(
     databaseSource,
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
+    wanted: wantedServers(context, farm),
     ...(runtime.keys ? { keys: runtime.keys } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
     ...stuckPods(context, farm),
     rolling,
     ...(await knownDevices(runtime)),
+    devices: inUse(await runtime.uses(), told, () => true),
   };
 }
 
@@ -334,6 +340,15 @@ async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime
   runtime.checked.note(INFRASTRUCTURE, '');
   return patched.ok ? ok(undefined) : patched;
 }
+
+/** That pools ask for which stay. */
+const wantedServers = ({ informers }: Context, { metadata }: Farm): number =>
+  resources('StreamingServer', informers.pools, metadata.namespace ?? 'default')
+    .filter(ofFarm(metadata.name))
+    .filter((pool) => pool.metadata.deletionTimestamp === undefined)
+    .reduce((sum, { spec }) => sum + (spec.replicas ?? 2), 0);
+
+const toldDevices = ({ status }: Farm): number => (status?.devices?.streaming ?? 0) + (status?.devices?.booting ?? 0);
 
 async function knownDevices(runtime: FarmRuntime): Promise<{ knownDevices?: number }> {
   const last = counted.get(runtime);

@@ -22,6 +22,7 @@ import { type Projector, type ReplicaHealth, startProjector } from '../../replic
 import type { Logger } from '../../telemetry/log.ts';
 import type { Authority } from '../certificates.ts';
 import { Recent } from '../recent.ts';
+import { type Asked, look, type Use, type Uses } from '../uses.ts';
 import type { Secrets } from './infrastructure.ts';
 import { grantServers, type ServerPlace, whoLacks } from './takeup.ts';
 
@@ -87,8 +88,10 @@ export interface FarmRows {
   readonly servers: readonly { readonly name: string; readonly pool: string }[];
   /** Manifest digest of what is right, by vDisk and version. */
   readonly recorded: ReadonlyMap<string, ReadonlyMap<number, string>>;
-  /** Devices that stream, by vDisk. */
-  readonly streaming: ReadonlyMap<string, number>;
+  /** When they had been read. */
+  readonly atMs: number;
+  /** Sessions that have not ended. */
+  readonly uses: readonly Use[];
 }
 
 const POLL_MS = 1_000;
@@ -118,6 +121,11 @@ export class FarmRuntime {
   #wanted: readonly WantedServer[] | undefined;
   #asked = false;
   #views: ReadonlyMap<string, ServerView> = new Map();
+  /** When they began to be asked for these. */
+  #askedMs = 0;
+  #uses: Uses | undefined;
+  /** What they were made from. */
+  #sight: { readonly read: unknown; readonly asked: number } | undefined;
   #rows: { readonly atMs: number; readonly answer: Promise<FarmRows | undefined> } | undefined;
   #projector: { readonly farmId: string; readonly epoch: number; readonly projector: Projector } | undefined;
   #migrated: Promise<Fault | undefined> | undefined;
@@ -141,6 +149,8 @@ export class FarmRuntime {
       this.#wanted = before.#wanted;
       this.#views = before.#views;
       this.#asked = before.#asked;
+      this.#askedMs = before.#askedMs;
+      this.#uses = before.#uses;
     }
     this.inputs = inputs;
     this.database = database;
@@ -271,6 +281,18 @@ export class FarmRuntime {
     return this.#rows.answer;
   }
 
+  /** Who uses what, as far as it can be seen now. */
+  async uses(): Promise<Uses> {
+    const rows = await this.rows();
+    const [asked, read] = [this.#askedMs, this.#rows];
+    if (this.#uses && this.#sight?.read === read && this.#sight?.asked === asked) return this.#uses;
+    this.#sight = { read, asked };
+    const servers = new Map(this.servers.map((view) => [view.name, askedOf(view)]));
+    const sight = { atMs: performance.now(), askedMs: asked, servers };
+    this.#uses = look(this.#uses, rows ? { ...sight, rows } : sight);
+    return this.#uses;
+  }
+
   /** Undefined while the database is away, or not the farm's. */
   async countDevices(): Promise<number | undefined> {
     const counted = this.#refusal ? undefined : await countDevices(this.database);
@@ -279,15 +301,15 @@ export class FarmRuntime {
 
   async #readRows(): Promise<FarmRows | undefined> {
     if (this.#refusal) return undefined;
-    const [rows, streaming] = await Promise.all([snapshot(this.database), sessionCounts(this.database)]);
-    if (!rows.ok || !rows.value || !streaming.ok) return undefined;
+    const [rows, uses] = await Promise.all([snapshot(this.database), sessionCounts(this.database)]);
+    if (!rows.ok || !rows.value || !uses.ok) return undefined;
     const recorded = new Map<string, Map<number, string>>();
     for (const { vdisk, number, content } of rows.value.versions) {
       const versions = recorded.get(vdisk) ?? new Map<number, string>();
       if (content) versions.set(number, content.manifest);
       recorded.set(vdisk, versions);
     }
-    return { servers: rows.value.servers, recorded, streaming: streaming.value };
+    return { servers: rows.value.servers, recorded, atMs: performance.now(), uses: uses.value };
   }
 
   /** Keeps the replica at the state of this farm's database, for this leadership. */
@@ -345,8 +367,10 @@ export class FarmRuntime {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const wanted = this.#wanted;
+      const askedMs = performance.now();
       const looked = await Promise.all((wanted ?? []).map((server) => this.#look(server)));
       this.#views = new Map(looked.map((view) => [view.name, view]));
+      this.#askedMs = askedMs;
       this.#asked ||= wanted !== undefined;
       const isWhole = looked.every(({ reachable }) => reachable);
       await delay(isWhole ? POLL_MS : POLL_SILENT_MS, undefined, { signal }).catch(() => {});
@@ -360,6 +384,14 @@ export class FarmRuntime {
     if (answer.ok) return { ...server, status: answer.value, reachable: true, message: '' };
     return { ...server, ...(before ? { status: before } : {}), reachable: false, message: answer.error.message };
   }
+}
+
+/** Of an earlier release it is not known which vDisks its devices stream. */
+function askedOf({ name, reachable, status }: ServerView): Asked | undefined {
+  if (!reachable || !status) return undefined;
+  const { instance, state, journalEntries, devices, uses = [{ vdisk: '', devices }] } = status;
+  const streams = state !== 'Starting';
+  return { instance, streams, journalEntries, uses: uses.map((found) => ({ server: name, ...found })) };
 }
 
 /** All runtimes, by the farm's key. */

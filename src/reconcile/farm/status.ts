@@ -20,12 +20,16 @@ export interface FarmFindings {
   readonly excess?: string;
   readonly replica?: ReplicaHealth;
   readonly servers: readonly ServerView[];
+  /** How many servers its pools ask for. */
+  readonly wanted: number;
   readonly keys?: KeysStatus & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
   /** StatefulSets of the database and the replica that take up another template. */
   readonly rolling?: readonly string[];
   readonly knownDevices?: number;
+  /** Whose sessions have not ended. */
+  readonly devices: number;
   /** What stops the farm before anything else. */
   readonly fault?: { readonly stalled: boolean; readonly reason: Reason; readonly message: string };
 }
@@ -38,6 +42,7 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
   const { replica, servers, knownDevices, identity } = findings;
   const database = databaseOfFarm(findings, farm, now);
   const ready = servers.filter(streams);
+  const booting = Math.min(findings.devices, sum(ready.map(({ status }) => status?.booting ?? 0)));
   const before = farm.status;
   return {
     observedGeneration: farm.metadata.generation ?? 0,
@@ -75,11 +80,11 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
         ready.filter(({ site }) => site === name),
       ),
     ),
-    servers: { ready: ready.length, total: servers.length },
+    servers: { ready: ready.length, total: Math.max(findings.wanted, servers.length) },
     devices: {
       known: knownDevices ?? before?.devices?.known ?? 0,
-      streaming: sum(ready.map(({ status }) => status?.devices ?? 0)),
-      booting: sum(ready.map(({ status }) => status?.booting ?? 0)),
+      streaming: findings.devices - booting,
+      booting,
     },
   };
 }
@@ -127,14 +132,15 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
 }
 
 function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: Verdict; degraded?: Statement } {
-  const { fault, database, identity, servers, stuck, rolling = [] } = findings;
+  const { fault, database, identity, servers, wanted, stuck, rolling = [] } = findings;
   if (fault) {
     const { stalled, reason, message } = fault;
     if (stalled) return { verdict: { kind: 'stalled', reason, message } };
     const both = [message, stuck].filter(Boolean).join('; ');
     return { verdict: { kind: 'reconciling', reason: stuck === undefined ? reason : 'PodFaulty', message: both } };
   }
-  const serving = `${ready} of ${servers.length} servers stream`;
+  const total = Math.max(wanted, servers.length);
+  const serving = total === 0 ? 'no StreamingServer asks for servers' : `${ready} of ${total} servers stream`;
   const away = awayOf(farm, findings, database);
   const isLost = away?.reason === 'DatabasePasswordLost';
   const reason = isLost || stuck === undefined ? (away?.reason ?? 'PodFaulty') : 'PodFaulty';
@@ -149,6 +155,8 @@ function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: 
     return {
       verdict: isLost ? { kind: 'stalled', reason, message: why } : { kind: 'reconciling', reason, message: why },
     };
+  if (total > 0 && ready === 0)
+    return { verdict: { kind: 'reconciling', reason: 'ServersStarting', message: serving } };
   const degraded: Statement | undefined = why
     ? {
         reason,

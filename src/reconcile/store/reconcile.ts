@@ -4,7 +4,7 @@ import { offersStore } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, ofFarm, resources } from '../context.ts';
+import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { unsupported } from '../unsupported.ts';
@@ -27,14 +27,21 @@ export const storeChild: Child<'Store'> = {
 
 async function look(context: Context, store: Store): Promise<StoreFindings> {
   const { namespace = 'default', name: storeName } = store.metadata;
-  const nothing = { servers: [], devices: store.status?.devices ?? 0 };
+  const farmName = store.spec.farmRef.name;
+  const farmKey = keyFor(namespace, farmName);
+  const vdisks = new Set(
+    resources('VDisk', context.informers.vdisks, namespace)
+      .filter(ofFarm(farmName))
+      .filter(({ spec }) => spec.storeRef.name === storeName)
+      .map(({ metadata }) => metadata.name),
+  );
+  const devices = await devicesUsing(context, farmKey, store.status?.devices, ({ vdisk }) => vdisks.has(vdisk));
+  const nothing = { servers: [], devices };
   const row = storeRow(store);
   const later = unsupported('Store', store.spec) ?? (row ? undefined : 'spec.local is missing');
   if (later !== undefined || !row)
     return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later ?? '' } };
-  const farmName = store.spec.farmRef.name;
-  const farm = resources('Farm', context.informers.farms, namespace).find(({ metadata }) => metadata.name === farmName);
-  if (!farm)
+  if (!context.informers.farms.get(farmKey))
     return {
       ...nothing,
       fault: {
@@ -43,16 +50,9 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
         message: `Farm ${farmName}, which spec.farmRef names, is not in namespace ${namespace}`,
       },
     };
-  const runtime = context.runtimes.get(keyFor(namespace, farmName));
-  const rows = await runtime?.rows();
-  const vdisks = resources('VDisk', context.informers.vdisks, namespace)
-    .filter(ofFarm(farmName))
-    .filter(({ spec }) => spec.storeRef.name === storeName);
   return {
-    devices: rows
-      ? vdisks.reduce((sum, { metadata }) => sum + (rows.streaming.get(metadata.name) ?? 0), 0)
-      : nothing.devices,
-    servers: (runtime?.servers ?? [])
+    devices,
+    servers: (context.runtimes.get(farmKey)?.servers ?? [])
       .filter((server) => offersStore(row, server))
       .map(({ name, reachable, message, status }) => {
         const report = status?.stores.find((found) => found.name === storeName);

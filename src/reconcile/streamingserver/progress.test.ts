@@ -71,6 +71,7 @@ class Cluster {
     const findings = {
       want,
       lacking: 0,
+      devices: 0,
       servers: [...this.servers].filter(([, { ending }]) => !ending).map(([node, server]) => this.#view(node, server)),
       progress: progressOf(nodes, there, 'Automatic'),
       held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),

@@ -5,7 +5,15 @@ import { lookAgain, type Outcome, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { parse } from '../../resources/parse.ts';
 import type { Child } from '../child.ts';
-import { type Context, forbiddenImages, forbiddenPaths, LOOK_UNSETTLED_MS, overlaps, resources } from '../context.ts';
+import {
+  type Context,
+  devicesUsing,
+  forbiddenImages,
+  forbiddenPaths,
+  LOOK_UNSETTLED_MS,
+  overlaps,
+  resources,
+} from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod } from '../pods.ts';
@@ -76,8 +84,15 @@ async function look(
   const want = pool.spec.replicas ?? 2;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
+  const rows = await runtime?.rows();
+  const names = new Set(
+    [...mine(), ...(rows?.servers ?? []).filter((server) => server.pool === name)].map((server) => server.name),
+  );
+  const devices = await devicesUsing(context, keyFor(namespace, farmName), pool.status?.devices, ({ server }) =>
+    names.has(server),
+  );
   const progress = { outdated: [], updated: [], starting: [], leaving: [] };
-  const nothing = { want, lacking: 0, servers: mine(), progress, held: [], stuck: new Map() };
+  const nothing = { want, lacking: 0, servers: mine(), devices, progress, held: [], stuck: new Map() };
 
   const refused = refusal(context, pool);
   if (refused) return { ...nothing, fault: refused };
@@ -143,6 +158,7 @@ async function look(
     want,
     lacking: choice.lacking,
     servers: mine(),
+    devices,
     progress: progressOf(choice.nodes, there, policy),
     held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
     stuck: stuckServers(

@@ -11,6 +11,8 @@ export interface PoolFindings {
   readonly lacking: number;
   /** Servers whose Deployment is there. */
   readonly servers: readonly ServerView[];
+  /** That stream from any of them. */
+  readonly devices: number;
   readonly progress: Progress;
   /** Servers that are left as they are for now. */
   readonly held: readonly { readonly node: string; readonly why: HoldReason }[];
@@ -67,7 +69,7 @@ export function poolStatus(pool: StreamingServer, findings: PoolFindings, now: D
     readyReplicas: ready,
     updatedReplicas: findings.progress.updated.length,
     selector: `${POOL_LABEL}=${pool.metadata.name}`,
-    devices: findings.servers.reduce((sum, { status }) => sum + (status?.devices ?? 0), 0),
+    devices: findings.devices,
     servers,
   };
 }

@@ -4,7 +4,7 @@ import { offersStore } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, resources } from '../context.ts';
+import { type Context, devicesUsing, resources } from '../context.ts';
 import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
@@ -36,10 +36,11 @@ export const vdiskChild: Child<'VDisk'> = {
 async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undefined): Promise<VDiskFindings> {
   const { namespace = 'default', name } = vdisk.metadata;
   const { farmRef, storeRef } = vdisk.spec;
+  const farmKey = keyFor(namespace, farmRef.name);
   const nothing: VDiskFindings = {
     holders: [],
     recorded: new Map(),
-    devices: vdisk.status?.devices ?? 0,
+    devices: await devicesUsing(context, farmKey, vdisk.status?.devices, (use) => use.vdisk === name),
     nowSeconds: Math.floor(Date.now() / 1_000),
   };
   const store = resources('Store', context.informers.stores, namespace).find(
@@ -66,6 +67,15 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
     };
   const later = unsupported('VDisk', vdisk.spec);
   if (later) return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later } };
+  if (!context.informers.farms.get(farmKey))
+    return {
+      ...nothing,
+      fault: {
+        kind: 'reconciling',
+        reason: 'FarmMissing',
+        message: `Farm ${farmRef.name}, which spec.farmRef names, is not in namespace ${namespace}`,
+      },
+    };
   if (!runtime)
     return {
       ...nothing,
@@ -85,7 +95,6 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
       .filter((server) => offersStore(row, server))
       .map(({ name: server, reachable, status }) => ({ server, reachable, reports: status?.copies ?? [] })),
     recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),
-    devices: rows ? (rows.streaming.get(name) ?? 0) : nothing.devices,
   };
 }
 

@@ -24,7 +24,7 @@ import { Names } from './names.ts';
 import { openParts, type Parts } from './parts.ts';
 import { Refusals } from './refusals.ts';
 import { Registration } from './registration.ts';
-import { loadOf, SessionRows } from './sessions.ts';
+import { loadOf, SessionRows, usesOf } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
 import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
@@ -202,6 +202,7 @@ export class FarmServer {
       node,
       instance: this.#instance.toString('hex'),
       load: this.#load(),
+      uses: usesOf(this.#listeners.stream.value?.sessions() ?? []),
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,

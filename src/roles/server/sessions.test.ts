@@ -3,7 +3,7 @@ import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
 import type { ServerConfig } from './config.ts';
-import { loadOf, SessionRows } from './sessions.ts';
+import { loadOf, SessionRows, usesOf } from './sessions.ts';
 
 const NOW = 1_767_225_600_000;
 const config = { name: 'node-a', powerRating: 2, limits: { maxDevices: 3, maxBooting: 2 } } as ServerConfig;
@@ -37,6 +37,20 @@ test.each([
     manifests: ['ab'.repeat(8)],
     ...load,
   });
+});
+
+test('a device uses its vDisk once, from however many ports, and not where it stands by', () => {
+  const sessions = [
+    aSession({ device: 'pc1', vdisk: 'lab' }),
+    aSession({ device: 'pc1', vdisk: 'lab' }),
+    aSession({ device: 'pc2', vdisk: 'lab' }),
+    aSession({ device: 'pc3', vdisk: 'office' }),
+    aSession({ device: 'pc4', vdisk: 'office', role: 'standby' }),
+  ];
+  expect(usesOf(sessions)).toEqual([
+    { vdisk: 'lab', devices: 2 },
+    { vdisk: 'office', devices: 1 },
+  ]);
 });
 
 type Told = Pick<SessionEvent, 'type' | 'role' | 'at'> & { readonly session?: number };

@@ -1,5 +1,6 @@
 /** What the stream's sessions are to the farm: the load of this server, and the rows that say who streams what. */
 import type { PeerLoad } from '../../control/peer.ts';
+import type { ServerStatus } from '../../control/status.ts';
 import type { Session } from '../../farm/model.ts';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
@@ -33,6 +34,14 @@ export function loadOf(
     maxBooting: limits.maxBooting,
     manifests: copies.map(({ manifest }) => manifestPrefix(manifest)),
   };
+}
+
+/** How many devices stream which vDisk, each counted once. */
+export function usesOf(sessions: readonly SessionSnapshot[]): NonNullable<ServerStatus['uses']> {
+  const devices = new Map<string, Set<string>>();
+  for (const { role, vdisk, device } of sessions)
+    if (role === 'serve') devices.set(vdisk, (devices.get(vdisk) ?? new Set()).add(device));
+  return [...devices].map(([vdisk, served]) => ({ vdisk, devices: served.size }));
 }
 
 /** Devices that are served, however many sessions each has, with the oldest of these. */

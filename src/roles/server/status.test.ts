@@ -11,6 +11,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   node: { address: '10.77.0.11', prefixLength: 24, interface: 'eth0' },
   instance: '01'.repeat(8),
   load: aLoad(),
+  uses: [],
   streaming: true,
   snapshot: aSnapshot(),
   dataFault: undefined,

@@ -19,6 +19,7 @@ export interface StatusFacts {
   /** Random at each start, hex. */
   readonly instance: string;
   readonly load: PeerLoad;
+  readonly uses: NonNullable<ServerStatus['uses']>;
   readonly streaming: boolean;
   readonly snapshot: FarmSnapshot | undefined;
   /** Why the farm's data is not read; of interest only until it was read once. */
@@ -51,6 +52,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     ...(bootstrap ? { bootstrapHash: bootstrapHash(bootstrap) } : {}),
     devices: load.devices,
     booting: load.booting,
+    uses: facts.uses,
     powerRating: load.powerRating,
     loadPercent: load.loadPercent,
     journalEntries,
