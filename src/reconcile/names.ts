@@ -28,6 +28,7 @@ export const databaseName = (farm: string): string => `${farm}-database`;
 export const replicaName = (farm: string): string => `${farm}-replica`;
 export const keysName = (farm: string): string => `${farm}-keys`;
 export const authorityName = (farm: string): string => `${farm}-ca`;
+export const recoveryName = (farm: string): string => `${farm}-recovery`;
 export const operatorTlsName = (farm: string): string => `${farm}-operator-tls`;
 
 const MAX_NAME = 52;

@@ -334,6 +334,12 @@ const status = object('What is.', {
       message: optional(message('What it waits for.')),
       passwords: optional(turn('Passwords of the farm database and of the replica;', 'rotate-passwords')),
       ca: optional(turn('The authority of the farm and the certificates that it signs;', 'rotate-ca')),
+      recovery: optional(
+        object('The copy that is sealed for the key of bootfarm keys recovery. Absent: no such key was made.', {
+          key: optional(text('Id of the key that the newest copy is sealed for.', 64)),
+          message: optional(message('Why there is no copy.')),
+        }),
+      ),
     }),
   ),
   sites: optional(

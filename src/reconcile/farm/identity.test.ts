@@ -144,3 +144,33 @@ test('the message names both, what goes on meanwhile, and the two ways out', () 
       '(it is a@7, which was said of another case)',
   });
 });
+
+describe('a Farm that was given the keys of an earlier one', () => {
+  const predecessor = { farm: 'a', uid: 'other' };
+  const SUCCEEDS = { is: 'Ours', succeeds: true };
+  const third = { uid: 'third', name: 'lab/farm' };
+  test.each<[what: string, known: Partial<Known>, found: FoundDatabase, decision: object]>([
+    ['goes on with its database', {}, found({ owner: other }), SUCCEEDS],
+    ['and with one that was set free', {}, found(), SUCCEEDS],
+    ['and has it then, once', {}, found({ owner: me }), { is: 'Ours' }],
+    ['not with that of another farm', {}, found({ farm: 'b', owner: other }), { is: 'Refuse' }],
+    ['not with one that somebody else took over', {}, found({ owner: third }), { is: 'Refuse' }],
+    ['not once it was seen in a database', { status: A }, found({ owner: other }), { is: 'Refuse' }],
+    ['not with an empty one', {}, empty, { is: 'New' }],
+    [
+      'not with one that is behind what the replica holds',
+      { meta: { ...A, revision: 11 } },
+      found({ owner: other }),
+      { is: 'Refuse', reason: 'DatabaseBehind' },
+    ],
+    ['waits for who may remember a farm', { meta: 'Unread' }, found(), { is: 'Wait' }],
+    ['and for servers', { servers: 'Asking' }, found({ owner: other }), { is: 'Wait' }],
+  ])('%s', (_, more, database, decision) => {
+    expect(decideDatabase(known({ predecessor, ...more }), database)).toMatchObject(decision);
+  });
+
+  test('and no other Farm does', () => {
+    expect(decideDatabase(known(), found({ owner: other }))).toMatchObject({ is: 'Refuse' });
+    expect(decideDatabase(known(), found({ owner: me }))).toEqual({ is: 'Ours' });
+  });
+});

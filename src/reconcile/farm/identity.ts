@@ -14,6 +14,7 @@ import {
   judgeDatabase,
   reasonOf,
 } from '../../farm/identity.ts';
+import type { Predecessor } from './recovery.ts';
 
 export interface Known {
   /** `metadata.uid` of the Farm. */
@@ -26,11 +27,13 @@ export interface Known {
   readonly servers: readonly Identity[] | 'Asking';
   /** `spec.adopt` */
   readonly adopt?: string;
+  /** A person gave this Farm the keys of that one, by its recovery key. */
+  readonly predecessor?: Predecessor;
 }
 
 export type Decision =
-  /** It is this farm's. */
-  | { readonly is: 'Ours' }
+  /** It is this farm's. `succeeds`: the Farm that it belonged to is gone, and this one has its keys. */
+  | { readonly is: 'Ours'; readonly succeeds?: boolean }
   /** It is empty, and nobody remembers a farm. */
   | { readonly is: 'New' }
   /** A person said so. Its revision is above that of all that it replaces. */
@@ -48,8 +51,10 @@ export function decideDatabase(known: Known, found: FoundDatabase): Decision {
   if (holders.length === 0 && found.owner === undefined && isUnread(known)) return WAIT;
   const problem = problemOf(known, holders, found);
   if (problem === undefined) {
-    if (found.farm !== undefined) return { is: 'Ours' };
-    return isUnread(known) ? WAIT : { is: 'New' };
+    const succeeds = isSuccessor(known, found);
+    if (found.farm !== undefined && !succeeds) return { is: 'Ours' };
+    if (isUnread(known)) return WAIT;
+    return succeeds ? { is: 'Ours', succeeds } : { is: 'New' };
   }
   const farm = found.farm ?? holders[0]?.identity.farm;
   if (farm === undefined) return { is: 'Refuse', ...problem };
@@ -79,6 +84,17 @@ function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
   return servers.map((identity) => ({ name: 'the replica of a server', identity }));
 }
 
+/**
+ * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Who else took it over meanwhile is no
+ * predecessor.
+ */
+const isSuccessor = ({ status, predecessor, uid }: Known, { farm, owner }: FoundDatabase): boolean =>
+  status === undefined &&
+  predecessor !== undefined &&
+  predecessor.farm === farm &&
+  owner?.uid !== uid &&
+  (owner === undefined || owner.uid === predecessor.uid);
+
 interface Problem {
   readonly reason: IdentityReason;
   readonly message: string;
@@ -91,6 +107,7 @@ function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabas
       return { reason: reasonOf(kinship), message: describeKinship(kinship, name, identity, found) };
   }
   const foreign = (message: string): Problem => ({ reason: 'DatabaseForeign', message });
+  if (isSuccessor(known, found)) return undefined;
   if (found.owner && found.owner.uid !== known.uid)
     return foreign(
       `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}`,

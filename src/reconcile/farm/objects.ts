@@ -2,7 +2,8 @@
 import { postgresArguments } from '../../database/config.ts';
 import { serverRole } from '../../database/roles.ts';
 import type { FarmSpec } from '../../resources/kinds.ts';
-import { databaseName, labelsOf, replicaName } from '../names.ts';
+import { databaseName, labelsOf, recoveryName, replicaName } from '../names.ts';
+import { keptBeside } from './beside.ts';
 
 export const DATABASE_PORT = 5432;
 export const REPLICA_PORT = 6379;
@@ -11,6 +12,9 @@ const USER = 65_532;
 export const DATA = '/data';
 /** Where the Secret of the component is mounted. */
 export const SECRETS = '/secret';
+/** Where the recovery copies are mounted, and where they are kept beside the data. */
+export const COPIES = '/recovery';
+export const KEPT_COPIES = `${DATA}/recovery`;
 
 type Embedded = NonNullable<FarmSpec['database']['embedded']>;
 
@@ -156,10 +160,13 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'postgres',
-        command: toldOnChange([
-          `${POSTGRES_BIN}/postgres`,
-          ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
-        ]),
+        command: keptBeside(
+          toldOnChange([
+            `${POSTGRES_BIN}/postgres`,
+            ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
+          ]),
+          { from: COPIES, to: KEPT_COPIES },
+        ),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
         // TERM alone waits for every client to leave: servers do not, and it was killed after 30 s and had to recover.
         lifecycle: { preStop: { exec: { command: ['/bin/sh', '-c', 'kill -INT 1'] } } },
@@ -169,7 +176,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
           timeoutSeconds: 2,
         },
         resources: embedded.resources ?? DATABASE_RESOURCES,
-        volumeMounts: mounts,
+        volumeMounts: [...mounts, { name: 'recovery', mountPath: COPIES, readOnly: true }],
       },
     ],
     volumes: [
@@ -177,6 +184,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
         name: 'secret',
         secret: { secretName: name, defaultMode: 0o440, items: itemsOf('password', 'tls.crt', 'tls.key') },
       },
+      { name: 'recovery', secret: { secretName: recoveryName(farm), defaultMode: 0o440, optional: true } },
       { name: 'tmp', emptyDir: {} },
     ],
     terminationGracePeriodSeconds: 30,

@@ -35,6 +35,7 @@ import { inUse } from '../uses.ts';
 import { SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
 import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
+import { keepCopy, predecessorOf, RECOVERY_KEY_ANNOTATION, type RecoveryStatus } from './recovery.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
@@ -98,11 +99,11 @@ async function look(
   if (refused) return { ...before, fault: { stalled: true, ...refused } };
 
   // Found right lately, and the database takes what is written: not asked for again.
-  const generation = String(object.metadata.generation);
+  const what = `${object.metadata.generation} ${farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION] ?? ''}`;
   const lately =
     known?.database.state.reachable &&
     !known.refused &&
-    known.checked.has(INFRASTRUCTURE, generation) &&
+    known.checked.has(INFRASTRUCTURE, what) &&
     !isRotating(farm, known.keys);
   const made = lately
     ? ok({ inputs: known.inputs, keys: known.keys, rolling: [] })
@@ -122,12 +123,13 @@ async function look(
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
   const { rolling } = made.value;
-  if (projected.ok && !lately && rolling.length === 0) runtime.checked.note(INFRASTRUCTURE, generation);
+  if (projected.ok && !lately && rolling.length === 0) runtime.checked.note(INFRASTRUCTURE, what);
   if (!projected.ok && projected.error.code === 'Fenced') return retry('Fenced', projected.error.message);
   const fault = projected.ok
     ? refusedReplica(runtime, databaseSource)
     : await unprojected(context, farm, runtime, databaseSource, projected.error, signal);
   const now = projected.ok ? projected.value : identity;
+  const recovery = projected.ok && !lately ? await sealedCopy(context, farm, projected.value.farm, signal) : undefined;
   return {
     database: runtime.database.state,
     ...(now ? { identity: now } : {}),
@@ -136,6 +138,7 @@ async function look(
     servers: runtime.servers,
     wanted: wantedServers(context, farm),
     ...(runtime.keys ? { keys: runtime.keys } : {}),
+    ...(recovery ? { recovery } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
     ...stuckPods(context, farm),
@@ -146,6 +149,19 @@ async function look(
 }
 
 const INFRASTRUCTURE = 'infrastructure';
+
+/** Undefined: nothing new is known of it. */
+async function sealedCopy(
+  { client, log }: Context,
+  farm: Farm,
+  id: string,
+  signal: AbortSignal,
+): Promise<RecoveryStatus | undefined> {
+  const kept = await keepCopy(client, farm, id, signal);
+  if (kept.ok) return kept.value;
+  if (kept.error.code !== 'Conflict') log.warn({ farm: farm.metadata.name, ...kept.error }, 'recovery copy not kept');
+  return undefined;
+}
 
 /** Who has taken up what is looked at while something turns. */
 async function see(context: Context, { metadata }: Farm, known: FarmRuntime | undefined): Promise<Seen> {
@@ -254,8 +270,16 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const meta = await runtime.meta();
   const { adopt } = farm.spec;
   const status = identityOf(farm);
+  const predecessor = predecessorOf(farm);
   const decision = decideDatabase(
-    { uid, meta, servers: runtime.held(), ...(status ? { status } : {}), ...(adopt === undefined ? {} : { adopt }) },
+    {
+      uid,
+      meta,
+      servers: runtime.held(),
+      ...(status ? { status } : {}),
+      ...(adopt === undefined ? {} : { adopt }),
+      ...(predecessor ? { predecessor } : {}),
+    },
     found.value,
   );
   if (decision.is === 'Wait') return fail('NotAsked', decision.message);
@@ -268,7 +292,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const begin = {
     owner: { uid, name: keyFor(namespace, name) },
     floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
-    takeOver: decision.is === 'Adopt',
+    takeOver: decision.is === 'Adopt' || (decision.is === 'Ours' && !!decision.succeeds),
   };
   const led = await migrateAndLead(runtime, found.value.led, begin);
   if (!led.ok) {

@@ -6,6 +6,7 @@ import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } f
 import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
 import { lostPassword } from './lost.ts';
+import { RECOVERY_KEY_ANNOTATION, type RecoveryStatus } from './recovery.ts';
 import type { KeysStatus } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
 import type { TurnStatus } from './turn.ts';
@@ -23,6 +24,8 @@ export interface FarmFindings {
   /** How many servers its pools ask for. */
   readonly wanted: number;
   readonly keys?: KeysStatus & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
+  /** Absent: nothing new is known of the copy. */
+  readonly recovery?: RecoveryStatus;
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
   /** StatefulSets of the database and the replica that take up another template. */
@@ -73,7 +76,7 @@ export function farmStatus(farm: Farm, findings: FarmFindings, now: Date): NonNu
           },
         }
       : {}),
-    ...keysOf(findings, before),
+    ...keysOf(farm, findings),
     sites: siteNames(farm.spec).map((name) =>
       siteStatus(
         name,
@@ -112,10 +115,17 @@ const told = <State>({ state, request, message }: { state: State; request?: stri
 });
 
 /** Kept while they were not looked at. */
-function keysOf({ keys }: FarmFindings, before: Farm['status']): Pick<NonNullable<Farm['status']>, 'keys'> {
-  if (!keys) return before?.keys ? { keys: before.keys } : {};
+function keysOf(farm: Farm, findings: FarmFindings): Pick<NonNullable<Farm['status']>, 'keys'> {
+  const { keys: before } = farm.status ?? {};
+  const { keys } = findings;
+  if (!keys) return before ? { keys: before } : {};
   const { current, passwords, ca } = keys;
-  return { keys: { ...told(keys), current, passwords: told(passwords), ca: told(ca) } };
+  const recovery = farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION]
+    ? (findings.recovery ?? before?.recovery)
+    : undefined;
+  return {
+    keys: { ...told(keys), current, passwords: told(passwords), ca: told(ca), ...(recovery ? { recovery } : {}) },
+  };
 }
 
 function siteStatus(name: string, servers: readonly ServerView[]) {
@@ -151,10 +161,10 @@ function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: 
     return { verdict: { kind: 'reconciling', reason: stuck === undefined ? 'RollingOut' : 'PodFaulty', message } };
   }
   // Servers serve on from what they hold. A Farm that was never seen in its database since it was made holds nothing yet.
-  if (away && (ready === 0 || !identity))
-    return {
-      verdict: isLost ? { kind: 'stalled', reason, message: why } : { kind: 'reconciling', reason, message: why },
-    };
+  if (away && (ready === 0 || !identity)) {
+    const statement = { reason, message: why };
+    return { verdict: isLost ? { kind: 'stalled', ...statement } : { kind: 'reconciling', ...statement } };
+  }
   if (total > 0 && ready === 0)
     return { verdict: { kind: 'reconciling', reason: 'ServersStarting', message: serving } };
   const degraded: Statement | undefined = why
