@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image cluster cluster-down bench attack demo demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench attack demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,6 +19,9 @@ test: image ## all set-up and every test; says where the time went
 
 image: setup ## the image as .build/image.tar, what it is made of as .build/image.cdx.json
 	@test/setup/image.sh .build/image.tar
+
+release-file: setup ## everything of deploy/base in one file, .build/bootfarm.yaml, with IMAGE=repository:tag
+	@test/setup/release-file.sh .build/bootfarm.yaml $(IMAGE)
 
 clean: ## what was built in this checkout; the cache stays
 	rm -rf .build dist

@@ -10,6 +10,16 @@ const NAME = rule(
   'the name becomes a label and a part of host names: use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends',
 );
 
+/**
+ * For what holds farms: it stays when the operator is uninstalled, pruned, or deleted with its application. Each tool has its own word for
+ * that: Helm, Flux, Argo CD.
+ */
+export const KEPT: Readonly<Record<string, string>> = {
+  'helm.sh/resource-policy': 'keep',
+  'kustomize.toolkit.fluxcd.io/prune': 'disabled',
+  'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false',
+};
+
 const column = ({ name, type, path, description, priority }: Column): object => ({
   name,
   type,
@@ -53,7 +63,7 @@ export function crdOf(kind: AnyKind): object {
   const crd = {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${kind.plural}.${GROUP}` },
+    metadata: { name: `${kind.plural}.${GROUP}`, annotations: KEPT },
     spec: {
       group: GROUP,
       scope: 'Namespaced',

@@ -29,12 +29,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 
 const yaml = (object: unknown): string => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false });
 
-/** In templates, because Helm never updates what is in a chart's crds folder; kept at uninstall, because every farm would go with it. */
-function crdTemplate(crd: object): string {
-  const { metadata } = crd as { readonly metadata: object };
-  const kept = { ...crd, metadata: { ...metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } };
-  return `{{- if .Values.crds.install }}\n${HEADER}${yaml(kept)}{{- end }}\n`;
-}
+/** In templates, because Helm never updates what is in a chart's crds folder. */
+const crdTemplate = (crd: object): string => `{{- if .Values.crds.install }}\n${HEADER}${yaml(crd)}{{- end }}\n`;
 
 const leftovers = (files: ReadonlyMap<string, string>): string[] =>
   FOLDERS.filter((folder) => existsSync(join(root, folder)))

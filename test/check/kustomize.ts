@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { KEPT } from '../../src/resources/crd.ts';
 import { binary } from '../cluster/cluster.ts';
 
 const FOLDER = 'deploy/base';
@@ -27,7 +28,8 @@ export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): 
   }
   const namespaces = [
     namespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' }),
-    namespace(FARM_NAMESPACE, { 'bootfarm.io/farms': 'allowed', 'pod-security.kubernetes.io/enforce': 'privileged' }),
+    // With it would go the farms, and the passwords and keys of their data.
+    namespace(FARM_NAMESPACE, FARM_LABELS, KEPT),
   ];
   texts.set('namespace.yaml', namespaces.map((made) => `---\n${stringify(made)}`).join(''));
   const names = [...texts.keys()].sort();
@@ -36,10 +38,12 @@ export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): 
   return new Map([...files, [`${FOLDER}/kustomization.yaml`, HEADER + stringify(kustomization)]]);
 }
 
-const namespace = (name: string, labels: Readonly<Record<string, string>>): object => ({
+type Texts = Readonly<Record<string, string>>;
+const FARM_LABELS: Texts = { 'bootfarm.io/farms': 'allowed', 'pod-security.kubernetes.io/enforce': 'privileged' };
+const namespace = (name: string, labels: Texts, annotations?: Texts): object => ({
   apiVersion: 'v1',
   kind: 'Namespace',
-  metadata: { name, labels },
+  metadata: { name, labels, ...(annotations ? { annotations } : {}) },
 });
 
 function committed(root: string): ReadonlyMap<string, string> {
@@ -78,19 +82,13 @@ function render(helm: string, root: string, made: ReadonlyMap<string, string>): 
 }
 
 interface Rendered {
-  readonly metadata: { readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly metadata: { readonly labels?: Record<string, string> };
 }
 
 /** Without what is Helm's own. */
 function objectOf(section: string): string {
   const object: Rendered = parse(section);
-  const { labels, annotations, ...metadata } = object.metadata;
+  const { labels } = object.metadata;
   for (const key of ['app.kubernetes.io/managed-by', 'helm.sh/chart']) delete labels?.[key];
-  delete annotations?.['helm.sh/resource-policy'];
-  const left = (map: Record<string, string> | undefined): boolean => map !== undefined && Object.keys(map).length > 0;
-  const cleaned = {
-    ...object,
-    metadata: { ...metadata, ...(left(labels) ? { labels } : {}), ...(left(annotations) ? { annotations } : {}) },
-  };
-  return `---\n${stringify(cleaned, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  return `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`;
 }

@@ -22,7 +22,11 @@ async function leaveCluster(): Promise<void> {
   await runAsync('kubectl', 'delete', 'namespace', OPERATOR_NAMESPACE, '--ignore-not-found');
   for (const resource of resources)
     if (attempt('kubectl', 'get', resource, '--all-namespaces', '-o', 'name') === '')
-      attempt('kubectl', 'delete', 'crd', resource);
+      for (const act of [
+        ['annotate', 'crd', resource, 'bootfarm.io/confirm-delete=yes'],
+        ['delete', 'crd', resource],
+      ])
+        attempt('kubectl', ...act);
   await removeHelpers([...DISK_FILES.map((name) => join(STORE_FOLDER, name)), '/var/lib/bootfarm']);
   rmSync(STATE, { recursive: true, force: true });
 }

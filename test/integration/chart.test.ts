@@ -15,6 +15,15 @@ const FARMS = 'bootfarm-farms';
 const root = join(import.meta.dirname, '../..');
 const chart = join(root, 'charts/bootfarm');
 
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function releaseFile(...image: string[]): string {
+  const file = join(folder, 'release.yaml');
+  execFileSync(join(root, 'test/setup/release-file.sh'), [file, ...image], { stdio: 'pipe' });
+  return file;
+}
+
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
@@ -105,10 +114,7 @@ describe('the chart', () => {
     expect(render(NAMED, 'allNamespaces=true')).toContain('say one of them');
   });
 
-  test('keeps the CRDs when it is uninstalled', () => {
-    const crds = template().filter(({ kind }) => kind === 'CustomResourceDefinition');
-    expect(crds).toHaveLength(4);
-    for (const { metadata } of crds) expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+  test('leaves the CRDs out when it is told to', () => {
     expect(ids(template('crds.install=false'))).not.toContain('CustomResourceDefinition/farms.bootfarm.io');
   });
 
@@ -146,15 +152,46 @@ describe('the chart', () => {
     expect(text('farmPriorityClass.create=false')).not.toContain('riority');
     expect(text('farmPriorityClass.create=false', 'farmPriorityClass.name=high')).toContain('--priority-class=high');
   });
+});
 
-  test('the kustomize base is the same objects and the namespace', () => {
-    const base = objects(call('kubectl', ['kustomize', join(root, 'deploy/base')]));
-    expect(ids(base)).toEqual([...ids(template()), 'Namespace/bootfarm', 'Namespace/bootfarm-farms'].sort());
+/** By each of these bootfarm comes to a cluster. */
+const INSTALLS: Readonly<Record<string, () => readonly Installed[]>> = {
+  'the chart': template,
+  'the kustomize base': () => objects(call('kubectl', ['kustomize', join(root, 'deploy/base')])),
+  'the release file': () => objects(readFileSync(releaseFile(), 'utf8')),
+};
+describe.each(Object.entries(INSTALLS))('%s', (name, install) => {
+  const namespaces = name === 'the chart' ? [] : ['Namespace/bootfarm', 'Namespace/bootfarm-farms'];
+
+  test('is the same objects, and the namespaces where it can make them', () => {
+    expect(ids(install())).toEqual([...ids(template()), ...namespaces].sort());
+  });
+
+  test('keeps what holds farms when Helm, Flux or Argo CD take the rest away', () => {
+    const kept = install().filter(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy'] === 'keep');
+    const crds = ['farms', 'stores', 'streamingservers', 'vdisks'].map(
+      (plural) => `CustomResourceDefinition/${plural}.bootfarm.io`,
+    );
+    expect(ids(kept)).toEqual([...crds, ...namespaces.slice(1)]);
+    for (const { metadata } of kept)
+      expect(metadata.annotations).toEqual({
+        'helm.sh/resource-policy': 'keep',
+        'kustomize.toolkit.fluxcd.io/prune': 'disabled',
+        'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false',
+      });
   });
 });
 
+test('the release file runs the image that it is made with', () => {
+  const text = readFileSync(releaseFile('registry.example/bootfarm:1.2'), 'utf8');
+  expect(text.match(/.*registry.example.*/g)).toEqual([
+    '        - --image=registry.example/bootfarm:1.2',
+    '        image: registry.example/bootfarm:1.2',
+  ]);
+  expect(text).not.toContain('bootfarm.local');
+});
+
 describe('on an API server', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
   let api: ApiServer;
   const kubectl = (...args: string[]): string =>
     call('kubectl', ['--kubeconfig', api.kubeconfig, '-n', FARMS, ...args]);
@@ -162,14 +199,11 @@ describe('on an API server', () => {
     call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '-f', '-', ...args], JSON.stringify(object));
 
   beforeAll(async () => {
-    api = await startApiServer(folder);
-    call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '--server-side', '-k', join(root, 'deploy/base')]);
+    api = await startApiServer(join(folder, 'api'));
+    call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '--server-side', '-f', releaseFile()]);
     kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
   }, 90_000);
-  afterAll(async () => {
-    await api.stop();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => api.stop());
 
   test('a restricted namespace takes the pod of the operator without a warning', () => {
     const deployment = objects(call('kubectl', ['kustomize', join(root, 'deploy/base')])).find(

@@ -108,6 +108,8 @@ test('the status says what was seen last, as long as the Farm has a recovery key
     database: { reachable: true, since: 0 },
     databaseSource: '',
     servers: [],
+    wanted: 0,
+    devices: 0,
     keys: { state: 'Settled', current: 1, passwords: turned, ca: turned },
   };
   const now = new Date('2026-11-23T12:00:00Z');
