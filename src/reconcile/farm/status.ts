@@ -135,6 +135,14 @@ function verdict(
   { fault, database, identity, servers, wanted, stuck, rolling = [] }: FarmFindings,
   ready: number,
 ): { verdict: Verdict; degraded?: Statement } {
+  if (farm.metadata.deletionTimestamp)
+    return {
+      verdict: {
+        kind: 'reconciling',
+        reason: 'Deleting',
+        message: 'it is being deleted: its volumes, folders and Secrets stay for the next Farm of this name',
+      },
+    };
   if (fault) {
     const { stalled, reason, message } = fault;
     if (stalled) return { verdict: { kind: 'stalled', reason, message } };
