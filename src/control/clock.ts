@@ -21,7 +21,7 @@ export function clockFault(server: string, skews: readonly Skew[]): ServerFault 
   return {
     code: 'ClockSkew',
     advisory: true,
-    message: `the clock of server ${server} is ${seconds(Math.abs(ahead))} s ${ahead > 0 ? 'behind' : 'ahead of'} the median of its peers (${peers.join(', ')}${more}), more than ${MAX_SKEW_MS / 1_000} s: let NTP set the clock of that node${skews.length === 1 ? ', or of the other, whichever is wrong' : ''}`,
+    message: `the clock of server ${server} is at least ${seconds(Math.abs(ahead))} s ${ahead > 0 ? 'behind' : 'ahead of'} the median of its peers (${peers.join(', ')}${more}): let NTP set the clock of that node${skews.length === 1 ? ', or of the other, whichever is wrong' : ''}`,
   };
 }
 
@@ -31,4 +31,6 @@ function median(values: readonly number[]): number | undefined {
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }
 
-const seconds = (ms: number): string => (ms / 1_000).toFixed(1);
+/** In steps: a clock that drifts would else say something new each second, and with it the status of the pool. */
+const STEPS = [0, 1, 5, 10, 30, 60, 300, 1_800, 3_600, 86_400];
+const seconds = (ms: number): number => Math.sign(ms) * (STEPS.findLast((step) => step <= Math.abs(ms) / 1_000) ?? 0);

@@ -5,7 +5,8 @@ import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
 import type { InformerView } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../kube/outcome.ts';
+import { lookAgain, type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
+import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
 import type { ResourceByName } from '../resources/kinds.ts';
 import {
@@ -36,8 +37,8 @@ export interface Child<K extends ChildKind> {
   deletionWaitsMs(child: ResourceByName<K>): number;
   look(context: Context, child: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
   readonly keep: KeepCounts<Status<K>>;
-  /** What goes before its row does; the row stays until this is settled. */
-  takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<Outcome>;
+  /** What goes before its row does: what is left of it, in words; nothing is: undefined. */
+  takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** On resources whose rows must go with them. */
@@ -71,7 +72,7 @@ export async function reconcileChild<K extends ChildKind>(
     maxWaitMs: child.deletionWaitsMs(parsed.value),
     signal,
     reconcile: (live) => lookAt(context, child, parsed.value, live, signal),
-    cleanUp: () => removeRow(context, child, parsed.value, signal),
+    cleanUp: (live) => removeRow(context, child, parsed.value, live, signal),
     onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
   });
 }
@@ -100,17 +101,46 @@ async function lookAt<K extends ChildKind>(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
+/** Where no Farm is, nothing has to be taken down in order: Kubernetes ends the servers with their pool, and no row is left. */
 async function removeRow<K extends ChildKind>(
   context: Context,
-  { table, takeDown }: Child<K>,
+  child: Child<K>,
   resource: ResourceByName<K>,
+  object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const left = (await takeDown?.(context, resource, signal)) ?? settled;
-  if (left.is !== 'Settled') return left;
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
-  const runtime = context.runtimes.get(farm);
-  if (!runtime) return context.informers.farms.get(farm) ? retry('FarmNotReady', 'its Farm is being made') : settled;
-  const removed = await remove(runtime.writes, table, resource.metadata.name);
-  return removed.ok ? settled : retry(removed.error.code, removed.error.message);
+  if (!context.informers.farms.get(farm)) return settled;
+  const left = (await child.takeDown?.(context, resource, signal)) ?? (await forget(context, child, resource, farm));
+  if (left === undefined) return settled;
+  await tellDeleting(context, child, resource, object, left, signal);
+  return lookAgain(LOOK_UNSETTLED_MS);
+}
+
+/** What is in the way of its row's going. */
+async function forget<K extends ChildKind>(
+  { runtimes }: Context,
+  { table }: Child<K>,
+  { metadata }: ResourceByName<K>,
+  farm: string,
+): Promise<string | undefined> {
+  const runtime = runtimes.get(farm);
+  if (!runtime) return 'its Farm does not run yet: see its conditions';
+  const removed = await remove(runtime.writes, table, metadata.name);
+  return removed.ok ? undefined : `the farm database does not forget it: ${removed.error.message}`;
+}
+
+async function tellDeleting<K extends ChildKind>(
+  { client }: Context,
+  { kind }: Child<K>,
+  { metadata, status }: ResourceByName<K>,
+  object: KubeObject,
+  left: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const generation = object.metadata.generation ?? 0;
+  const verdict = { kind: 'reconciling', reason: 'Deleting', message: `it is being deleted: ${left}` } as const;
+  const conditions = conditionsOf(status?.conditions ?? [], { verdict, generation }, new Date());
+  const told = fitStatus(kind, { ...status, observedGeneration: generation, conditions } as Status<K>);
+  await applyStatusChanged(client, at(kinds[kind], metadata.namespace, metadata.name), told, object, { signal });
 }

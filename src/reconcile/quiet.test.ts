@@ -63,6 +63,16 @@ test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'b
   expect(look(1_000 + atMs)).toBe(told === 'before' ? before : after);
 });
 
+test('a fault is news once, and again after it was gone or was another one', () => {
+  const quiet = new Quiet();
+  const away = { code: 'Unreachable', message: 'no answer' };
+  const refused = { code: 'Refused', message: 'no' };
+  const said = [away, away, refused, away, undefined, away].map((fault) => quiet.isNews('Farm a/b led', fault));
+  expect(said).toEqual([true, false, true, true, false, true]);
+  quiet.forget('Farm a/b');
+  expect(quiet.isNews('Farm a/b led', away)).toBe(true);
+});
+
 test('one that leads again begins again', () => {
   const quiet = new Quiet();
   const look = (nowMs: number): Status =>

@@ -15,6 +15,7 @@ export type KeepCounts<S> = (after: S, before: S) => S;
 
 export class Quiet {
   readonly #toldMs = new Map<string, number>();
+  readonly #faults = new Map<string, string>();
   /** The first look of this leader. */
   #beganMs: number | undefined;
 
@@ -38,13 +39,24 @@ export class Quiet {
     return after;
   }
 
+  /** Whether this is another fault of `key` than the last time; undefined: there is none. A log says what changes. */
+  isNews(key: string, fault: { readonly code: string; readonly message: string } | undefined): boolean {
+    const said = fault && `${fault.code} ${fault.message}`;
+    const before = this.#faults.get(key);
+    if (said === undefined) this.#faults.delete(key);
+    else this.#faults.set(key, said);
+    return said !== undefined && said !== before;
+  }
+
   forget(key: string): void {
     this.#toldMs.delete(key);
+    for (const fault of this.#faults.keys()) if (fault.startsWith(`${key} `)) this.#faults.delete(fault);
   }
 
   /** Another copy leads. */
   rest(): void {
     this.#toldMs.clear();
+    this.#faults.clear();
     this.#beganMs = undefined;
   }
 }

@@ -247,6 +247,13 @@ describe('a Farm', () => {
     expect(message(farmStatus(aFarm(), found(), NOW), 'DatabaseReachable')).toBe('the farm database answers');
   });
 
+  test('that is being deleted is not Ready', () => {
+    const farm = aFarm({ metadata: { name: 'farm', deletionTimestamp: '2026-11-23T12:00:00Z' } });
+    expect(says(farmStatus(farm, found(), NOW))).toEqual(
+      expect.arrayContaining(['Ready=False Deleting', 'Reconciling=True Deleting']),
+    );
+  });
+
   test('a device that boots is counted once', () => {
     const servers = [view('node-a', { status: report({ devices: 3, booting: 1 }) })];
     expect(farmStatus(aFarm(), found({ servers, devices: 3 }), NOW).devices).toMatchObject({
@@ -310,6 +317,23 @@ describe('a pool', () => {
       ready: 'False ServerFaulty',
       state: ['Streaming', 'Refused'],
       says: '1 of 2 servers stream; node-b: UDP port 69 is taken',
+    },
+    {
+      what: 'does not take a server for faulty whose data is not there yet',
+      given: found({
+        servers: [
+          view('node-a'),
+          view('node-b', {
+            status: report({
+              state: 'Starting',
+              faults: [{ code: 'NotLoaded', message: 'the replica holds no farm yet' }],
+            }),
+          }),
+        ],
+      }),
+      ready: 'False ServersStarting',
+      state: ['Streaming', 'Starting'],
+      says: '1 of 2 servers stream; node-b: the replica holds no farm yet',
     },
     {
       what: 'keeps a server that has only something to tell',
@@ -452,16 +476,20 @@ describe('a Store', () => {
   });
 
   test('free space moves in steps, so that a settled store is silent', () => {
-    const free = (bytes: number, told?: number) => {
+    const free = (bytes: number, told?: number, total = 64) => {
       const { report, ...server } = at('Accessible');
       const store = aStore(
         told === undefined ? {} : { status: { servers: [{ name: 'node-a', state: 'Accessible', freeBytes: told }] } },
       );
-      const servers = [{ ...server, report: { ...report, freeBytes: bytes * GIB } }];
+      const servers = [{ ...server, report: { ...report, freeBytes: bytes * GIB, totalBytes: total * GIB } }];
       return (storeStatus(store, { servers, devices: 0 }, NOW).servers?.[0]?.freeBytes ?? 0) / GIB;
     };
     expect(free(3.7)).toBe(3);
     expect([free(4.0, 3 * GIB), free(2.9, 3 * GIB), free(4.1, 3 * GIB), free(1.9, 3 * GIB)]).toEqual([3, 3, 4, 1]);
+    const large = (bytes: number, told?: number) => free(bytes, told, 500);
+    expect([large(123.7), large(119, 120 * GIB), large(114.9, 120 * GIB), large(125.1, 120 * GIB)]).toEqual([
+      120, 120, 110, 125,
+    ]);
   });
 });
 

@@ -160,19 +160,22 @@ void session_listed(struct session *s, const struct packet *p, int64_t now) {
     take_list(s, now);
 }
 
-/* The server that this device would rather have as its stand-by than the others, of those that may be asked now. */
+/* Of those that may be asked now, the server that this device would rather have as its stand-by than the others. One that drains comes last: it may
+ * have been restarted since, and no list says so when it is the list of before. */
 static int next_standby(const struct session *s, int64_t now) {
     int best = NONE;
+    bool best_drains = false;
     uint64_t best_weight = 0;
     for (int i = 0; i < LINKS; i++) {
         const struct link *l = &s->links[i];
         if (l->server.family == 0 || i == s->current || l->state != AWAY || now < l->next_us) continue;
-        if (l->server.state == STATE_DRAINING) continue;
+        const bool drains = l->server.state == STATE_DRAINING;
         const uint64_t weight = server_weight(s->identity->device, &l->server);
-        if (best == NONE || weight > best_weight) {
-            best = i;
-            best_weight = weight;
-        }
+        const bool better = drains == best_drains ? weight > best_weight : best_drains;
+        if (best != NONE && !better) continue;
+        best = i;
+        best_drains = drains;
+        best_weight = weight;
     }
     return best;
 }

@@ -412,6 +412,64 @@ static void a_move_attaches_there_first(void) {
     CHECK(identity.counters.moves == 1 && identity.counters.failovers == 0, "which is no failover");
 }
 
+/* It sends its device away, ends and is back after `away_ms`. With `told`, lists of the others say so meanwhile. */
+static void roll(int index, int64_t away_ms, bool told) {
+    const uint32_t version = list_version;
+    uint8_t out[56];
+    if (server_of(s->current) == index) {
+        answer_header(out, sizeof out, &servers[index], MOVE, ++servers[index].number);
+        sign(out, sizeof out, servers[index].keys.server_tag);
+        arrive(index, out, sizeof out, TRIP_US);
+    }
+    servers[index].entry.state = STATE_DRAINING;
+    if (told) list_version = version + 1;
+    pass(MS(20));
+    servers[index].dead = true;
+    servers[index].session = 0;
+    servers[index].entry.state = UNREACHABLE;
+    if (told) list_version = version + 2;
+    pass(MS(away_ms));
+    servers[index].dead = false;
+    servers[index].entry.state = STREAMING;
+    list_version = version; /* a hash of what all say: the list of before */
+}
+
+static void a_rolling_change_leaves_two_servers(void) {
+    static const struct { int farm; int64_t away_ms; bool told; } CASES[] = {
+        {2, 300, false}, {2, 3000, false}, {2, 3000, true}, {2, 40000, true}, {3, 300, false}, {3, 3000, true}, {3, 40000, true}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        begin(AUTHENTICATED);
+        if (CASES[i].farm == 2) {
+            listed[2] = false;
+            servers[2].dead = true;
+            list_version = 2;
+            pass(MS(14000));
+        }
+        for (int index = 0; index < CASES[i].farm; index++) {
+            roll(index, CASES[i].away_ms, CASES[i].told);
+            pass(MS(13000)); /* two of its longest pauses, and a ping */
+            CHECK(s->current != NONE && s->standby != NONE && s->links[s->standby].state == UP, "case %zu: a stand-by after server %d", i, index);
+        }
+        CHECK(read_ms(0, 4096, 100) >= 0, "case %zu: and it reads", i);
+    }
+}
+
+static void a_server_that_drains_is_the_last_choice(void) {
+    begin(AUTHENTICATED);
+    const int serving = server_of(s->current), standby = server_of(s->standby), third = 3 - serving - standby;
+    servers[third].entry.state = STATE_DRAINING;
+    servers[standby].entry.state = STREAMING;
+    list_version = 2;
+    pass(MS(7000));
+    servers[standby].dead = true;
+    pass(MS(6000));
+    CHECK(server_of(s->standby) == third, "the one that drains, when no other is there");
+    servers[standby].dead = false;
+    servers[third].dead = true;
+    pass(MS(14000));
+    CHECK(server_of(s->standby) == standby && s->links[s->standby].state == UP, "the other again");
+}
+
 static void bad_answers_are_dropped_and_counted(enum mode wanted) {
     static const struct { enum trouble trouble; enum drop drop; } CASES[] = {
         {WRONG_SESSION, DROP_SESSION}, {SHORT_SEGMENT, DROP_SIZE}, {WRONG_OFFSET, DROP_SIZE}, {TWICE, DROP_DUPLICATE}, {STRANGER, DROP_STRANGER},
@@ -704,6 +762,8 @@ int main(void) {
     if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
     srandom(SEED);
     it_has_a_stand_by_from_the_start();
+    a_rolling_change_leaves_two_servers();
+    a_server_that_drains_is_the_last_choice();
     for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
         a_silent_server_is_left(wanted);
         bad_answers_are_dropped_and_counted(wanted);

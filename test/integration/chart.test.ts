@@ -128,10 +128,18 @@ describe('the chart', () => {
     }
   });
 
-  test('gives rights in the namespaces that are named, in its own one a Lease, and in the cluster nodes to read', () => {
+  test('gives rights in the namespaces that are named, in its own one a Lease, and in the cluster nodes to read and finalizers', () => {
     const list = withValues('farmNamespaces={lab,annex}');
     const wide = list.filter(({ kind }) => kind === 'ClusterRole');
-    expect(rulesOf(wide)).toEqual([{ apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] }]);
+    expect(rulesOf(wide)).toEqual([
+      { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: ['bootfarm.io'], resources: ['farms'], verbs: ['get', 'list', 'watch'] },
+      {
+        apiGroups: ['bootfarm.io'],
+        resources: ['stores', 'vdisks', 'streamingservers'],
+        verbs: ['get', 'list', 'watch', 'patch'],
+      },
+    ]);
     const roles = list.filter(({ kind }) => kind === 'Role' || kind === 'RoleBinding');
     expect(roles.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`).sort()).toEqual([
       'Role annex/bootfarm',

@@ -264,7 +264,12 @@ function refusal(
 /** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
 async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
   const { name, namespace = 'default', uid = '' } = farm.metadata;
-  const { informers, log } = context;
+  const { informers, log, quiet } = context;
+  const key = keyFor(namespace, name);
+  const warn = (what: string, answer: Result<unknown, Fault>, message: string): void => {
+    const fault = answer.ok ? undefined : answer.error;
+    if (quiet.isNews(`Farm ${key} ${what}`, fault)) log.warn({ farm: key, ...fault }, message);
+  };
   const found = await runtime.database.run(readIdentity);
   if (!found.ok) return found;
   const meta = await runtime.meta();
@@ -295,16 +300,14 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     takeOver: decision.is === 'Adopt' || (decision.is === 'Ours' && !!decision.succeeds),
   };
   const led = await migrateAndLead(runtime, found.value.led, begin);
+  warn('led', led, 'database not migrated, or not led');
   if (!led.ok) {
     await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
-    log.warn({ farm: name, ...led.error }, 'database not migrated, or not led');
     return led;
   }
   const told = await tellServers(context, farm, runtime);
-  if (!told.ok) {
-    log.warn({ farm: name, ...told.error }, 'servers have no access to the database');
-    return told;
-  }
+  warn('told', told, 'servers have no access to the database');
+  if (!told.ok) return told;
   /** The row of one that is being deleted is its finalizer's matter. */
   const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: InformerView) =>
     resources(kind, informer, namespace)
@@ -322,10 +325,8 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     }),
     adoption,
   );
-  if (!projected.ok) {
-    log.warn({ farm: name, ...projected.error }, 'farm not projected');
-    return projected;
-  }
+  warn('projected', projected, 'farm not projected');
+  if (!projected.ok) return projected;
   const { farmId, adoptions } = projected.value;
   runtime.project(farmId, led.value);
   return ok({ farm: farmId, adoptions, revision: 0 });

@@ -18,12 +18,22 @@ export const storeChild: Child<'Store'> = {
   table: 'store',
   informer: ({ stores }) => stores,
   deletionWaitsMs: () => DELETION_WAITS_MS,
-  keep: keepDevices,
+  keep: keepCounts,
   look: async (context, store, object) => ({
     status: storeStatus(store, await look(context, store), new Date()),
     tell: (status) => tell(context, object, store, status),
   }),
 };
+
+type StoreStatus = ReturnType<typeof storeStatus>;
+
+function keepCounts(after: StoreStatus, before: StoreStatus): StoreStatus {
+  const servers = after.servers?.map((server) => {
+    const freeBytes = before.servers?.find(({ name }) => name === server.name)?.freeBytes;
+    return freeBytes === undefined || server.freeBytes === undefined ? server : { ...server, freeBytes };
+  });
+  return { ...keepDevices(after, before), ...(servers ? { servers } : {}) };
+}
 
 async function look(context: Context, store: Store): Promise<StoreFindings> {
   const { namespace = 'default', name: storeName } = store.metadata;
@@ -61,7 +71,7 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
   };
 }
 
-function tell({ record }: Context, object: KubeObject, store: Store, status: ReturnType<typeof storeStatus>): void {
+function tell({ record }: Context, object: KubeObject, store: Store, status: StoreStatus): void {
   for (const server of status.servers ?? []) {
     const before = store.status?.servers?.find(({ name }) => name === server.name);
     if (server.state === 'Missing' && before?.message !== server.message)

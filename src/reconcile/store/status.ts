@@ -19,12 +19,13 @@ export interface StoreFindings {
   readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
 }
 
-/** Free space is told in steps, and again when it has moved by more than one, so that a settled store is silent. */
-const STEP_BYTES = 2 ** 30;
+/** Free space is told in steps of 1 % of the disk, and again when it has moved by more than one, so that a settled store is silent. */
+const LEAST_STEP_BYTES = 2 ** 30;
 
-function freeBytes(now: number, told: number | undefined): number {
-  if (told !== undefined && Math.abs(now - told) <= STEP_BYTES) return told;
-  return Math.floor(now / STEP_BYTES) * STEP_BYTES;
+function freeBytes({ freeBytes: now, totalBytes }: StoreReport, told: number | undefined): number {
+  const step = Math.max(LEAST_STEP_BYTES, Math.floor(totalBytes / 100));
+  if (told !== undefined && Math.abs(now - told) <= step) return told;
+  return Math.floor(now / step) * step;
 }
 
 const accessible = ({ reachable, report }: StoreOnServer): boolean =>
@@ -58,7 +59,7 @@ export function storeStatus(
       ...(server.report
         ? {
             freeBytes: freeBytes(
-              server.report.freeBytes,
+              server.report,
               store.status?.servers?.find(({ name }) => name === server.name)?.freeBytes,
             ),
             totalBytes: server.report.totalBytes,

@@ -86,6 +86,7 @@ describe('forgetServers', () => {
   async function forget(
     rows: readonly { readonly name: string; readonly pool: string }[],
     kept: readonly string[] = [],
+    told: readonly string[] = [],
   ) {
     const asked: string[] = [];
     const gone: string[] = [];
@@ -101,7 +102,7 @@ describe('forgetServers', () => {
     const runtime = { rows: async () => ({ servers: rows }), writes: database };
     const done = await forgetServers(
       { client } as unknown as Context,
-      aStreamingServer(),
+      aStreamingServer({ status: { servers: told.map((name) => ({ name, state: 'Starting' as const })) } }),
       new Set(kept),
       runtime as unknown as FarmRuntime,
       new AbortController().signal,
@@ -130,6 +131,18 @@ describe('forgetServers', () => {
     { what: 'rows of another pool are not ours', rows: [row('node-a', 'other')], gone: [], unregistered: 0 },
   ])('$what', async ({ rows, kept, gone, unregistered }) => {
     expect(await forget(rows, kept)).toMatchObject({ done: true, gone, unregistered });
+  });
+
+  test.each([
+    { what: 'never ran, so it has no row', rows: [], told: ['node-a'] },
+    { what: 'is on a node that another pool has now', rows: [row('node-a', 'other')], told: ['node-a'] },
+  ])('the Secret of a server goes that $what', async ({ rows, told }) => {
+    expect(await forget(rows, [], told)).toMatchObject({
+      done: true,
+      gone: ['bootfarm-server-main-node-a'],
+      unregistered: 0,
+    });
+    expect(await forget(rows, told, told)).toMatchObject({ done: true, gone: [] });
   });
 
   test.each(['../farm-keys', '', 'a/b', 'A', '-a', 'a'.repeat(254)])(

@@ -1,9 +1,10 @@
 /** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
 import { unregisterServer } from '../../database/servers.ts';
 import { withRootFile } from '../../database/tls.ts';
+import type { Fault, Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
-import { at, type KubeObject } from '../../kube/object.ts';
+import { at, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { controllerRef } from '../../kube/owner.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
@@ -70,7 +71,7 @@ export async function applyServer(
     metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.StreamingServer, owner)] },
   };
   const applied = await applyChanged(context.client, at(kinds.Deployment, namespace, name), body, live, { signal });
-  if (!applied.ok) context.log.warn({ server: plan.node, ...applied.error }, 'server not applied');
+  warn(context, plan, 'applied', applied, 'server not applied');
 }
 
 /** A server that keeps its settings for now: its certificate is still renewed in time. */
@@ -84,22 +85,21 @@ export const renewServer = (
 
 /** Without `files`, those that it holds stay. */
 async function ensureSecret(
-  { client, log }: Context,
+  context: Context,
   plan: ServerPlan,
   owner: KubeObject,
   files: Readonly<Record<string, string>> | undefined,
   { inputs: { authority }, checked }: FarmRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { client } = context;
   const { namespace = 'default', name: pool } = plan.pool.metadata;
   const name = serverSecretName(serverName(pool, plan.node));
   const asked = JSON.stringify(files ?? null);
   if (checked.has(name, asked)) return true;
   const found = await readSecret(client, namespace, name, { signal });
-  if (!found.ok) {
-    log.warn({ server: plan.node, ...found.error }, 'server secret not read');
-    return false;
-  }
+  warn(context, plan, 'secret read', found, 'server secret not read');
+  if (!found.ok) return false;
   const held = Object.fromEntries(Object.entries(found.value ?? {}).map(([key, bytes]) => [key, bytes.toString()]));
   const subject = { names: [plan.node], use: 'server' } as const;
   const due = isDue(held['tls.crt'] ?? '', authority.signer.cert, subject, Date.now());
@@ -120,8 +120,21 @@ async function ensureSecret(
     ownerReferences: [controllerRef(kinds.StreamingServer, owner)],
   };
   const applied = await client.apply(at(kinds.Secret, namespace, name), { metadata, type: 'Opaque', data }, { signal });
-  if (!applied.ok) log.warn({ server: plan.node, ...applied.error }, 'server secret not applied');
+  warn(context, plan, 'secret applied', applied, 'server secret not applied');
   return applied.ok;
+}
+
+function warn(
+  { quiet, log }: Context,
+  { pool: { metadata }, node }: ServerPlan,
+  what: string,
+  answer: Result<unknown, Fault>,
+  message: string,
+): void {
+  const fault = answer.ok ? undefined : answer.error;
+  const pool = keyFor(metadata.namespace, metadata.name);
+  if (quiet.isNews(`StreamingServer ${pool} ${node} ${what}`, fault))
+    log.warn({ pool, server: node, ...fault }, message);
 }
 
 /** SIGTERM drains it; its Deployment stays, being deleted, until its pod is gone. */
@@ -138,28 +151,44 @@ export async function removeServer(
 
 /**
  * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write
- * these rows, so a row only says where to look: a Secret goes when its owner is this pool.
+ * these rows, so a row only says where to look: a Secret goes when its owner is this pool. One that never ran, or whose node another pool has now,
+ * has no row of this pool, and is in its status.
  */
 export async function forgetServers(
   { client }: Context,
-  { metadata: { name: pool, namespace, uid } }: StreamingServer,
+  { metadata: { name: pool, namespace, uid }, status }: StreamingServer,
   kept: ReadonlySet<string>,
   runtime: FarmRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
   const rows = await runtime.rows();
   const gone = rows?.servers.filter((server) => server.pool === pool && !kept.has(server.name));
+  const told = (status?.servers ?? []).filter(
+    ({ name }) => !kept.has(name) && !gone?.some((server) => server.name === name),
+  );
+  for (const { name } of told) if (!(await forgetSecret(client, pool, name, namespace, uid, signal))) return false;
   for (const { name } of gone?.slice(0, MAX_FORGOTTEN) ?? []) {
-    const target = at(kinds.Secret, namespace, serverSecretName(serverName(pool, name)));
-    const found = isNodeName(name) ? await client.get(target, { signal }) : undefined;
-    if (found && !found.ok && found.error.code !== 'NotFound') return false;
-    if (found?.ok && isOwnedBy(found.value, uid)) {
-      const secret = await client.delete(target, { signal });
-      if (!secret.ok && secret.error.code !== 'NotFound') return false;
-    }
+    if (!(await forgetSecret(client, pool, name, namespace, uid, signal))) return false;
     if (!(await unregisterServer(runtime.writes, name)).ok) return false;
   }
   return gone !== undefined && gone.length <= MAX_FORGOTTEN;
+}
+
+async function forgetSecret(
+  client: Context['client'],
+  pool: string,
+  server: string,
+  namespace: string | undefined,
+  owner: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!isNodeName(server)) return true;
+  const target = at(kinds.Secret, namespace, serverSecretName(serverName(pool, server)));
+  const found = await client.get(target, { signal });
+  if (!found.ok) return found.error.code === 'NotFound';
+  if (!isOwnedBy(found.value, owner)) return true;
+  const removed = await client.delete(target, { signal });
+  return removed.ok || removed.error.code === 'NotFound';
 }
 
 /** Rows that one look forgets: whoever writes thousands of them holds nobody up. */

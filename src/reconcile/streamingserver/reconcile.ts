@@ -1,19 +1,10 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
 import type { InformerView } from '../../kube/informers.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
-import { lookAgain, type Outcome, retry, settled } from '../../kube/outcome.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { parse } from '../../resources/parse.ts';
 import type { Child } from '../child.ts';
-import {
-  type Context,
-  devicesUsing,
-  forbiddenImages,
-  forbiddenPaths,
-  LOOK_UNSETTLED_MS,
-  overlaps,
-  resources,
-} from '../context.ts';
+import { type Context, devicesUsing, forbiddenImages, forbiddenPaths, overlaps, resources } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod } from '../pods.ts';
@@ -47,14 +38,14 @@ export const poolChild: Child<'StreamingServer'> = {
 };
 
 /** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
-async function takeDown(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<Outcome> {
+async function takeDown(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<string | undefined> {
   const { namespace = 'default', name } = pool.metadata;
   const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
   for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
-  if (there.length > 0) return lookAgain(LOOK_UNSETTLED_MS);
+  if (there.length > 0) return `servers end: ${there.map(nodeOf).sort().join(', ')}`;
   const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
-  if (!runtime || (await forgetServers(context, pool, new Set(), runtime, signal))) return settled;
-  return retry('DatabaseUnreachable', 'the rows of its servers could not be removed');
+  if (!runtime || (await forgetServers(context, pool, new Set(), runtime, signal))) return undefined;
+  return 'the farm database does not forget its servers';
 }
 
 function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {

@@ -25,7 +25,9 @@ export interface PoolFindings {
 type PoolStatus = NonNullable<StreamingServer['status']>;
 type ServerStatus = NonNullable<PoolStatus['servers']>[number];
 
-const isRefused = (status: Pick<ReportedStatus, 'faults'>): boolean => status.faults.some(({ advisory }) => !advisory);
+/** A server whose data is not there yet starts; what else it serves not with is a fault. */
+const isRefused = ({ faults, state }: Pick<ReportedStatus, 'faults' | 'state'>): boolean =>
+  faults.some(({ advisory, code }) => !advisory && !(state === 'Starting' && code === 'NotLoaded'));
 
 export const isStreaming = ({ reachable, status }: ServerView): boolean =>
   reachable && status?.state === 'Streaming' && !isRefused(status);
@@ -96,6 +98,7 @@ function verdict(
     `${ready} of ${want} servers stream`,
     ...changing.map((node) => `${node} takes up other settings`),
     ...waits.map(({ node, why }) => `${node} ${HELD[why]}`),
+    ...servers.flatMap(({ name, state, message }) => (state === 'Starting' && message ? [`${name}: ${message}`] : [])),
   ].join('; ');
   const degraded = degradedOf(servers, stuck, lacking);
   const more = degraded ? { degraded } : {};
