@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
 import { OPERATOR_NAME } from './caller.ts';
 import { type ControlClient, controlClient } from './client.ts';
+import { wordsOf } from './stranger.ts';
 
 const status = {
   name: 'node-a',
@@ -58,6 +59,34 @@ test.each([
 
 test('a server of another name is no answer', async () => {
   expect(await ask('node-b')).toMatchObject({ ok: false, error: { code: 'ServerUnreachable' } });
+});
+
+test('the server of another farm is named, though nothing that it says is believed', async () => {
+  const authority = await makeAuthority('annex/farm', Date.now());
+  const certificate = await makeCertificate(authority, { names: ['node-a'], use: 'server' }, Date.now());
+  const other = createServer(certificate, (_, response) => response.end(JSON.stringify(status))).listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  closing.push(() => other.close().closeAllConnections());
+  const at = other.address();
+  const asked = await client.status({ name: 'node-a', address: '127.0.0.1', port: (at as { port: number }).port });
+  expect(asked).toMatchObject({
+    ok: false,
+    error: {
+      code: 'ServerUnreachable',
+      message: expect.stringMatching(
+        /^server node-a at 127.0.0.1:\d+: what answers there is node-a of Farm annex\/farm: /,
+      ),
+    },
+  });
+});
+
+test.each([
+  { issuer: 'bootfarm lab/farm', subject: 'node-a', words: 'what answers there is node-a of Farm lab/farm' },
+  { issuer: 'Some CA', subject: undefined, words: 'what answers there is named nothing, by Some CA' },
+  { issuer: 'a\u0007\n', subject: 'b', words: 'what answers there is named b, by a??' },
+  { issuer: undefined, subject: ['x', 'y'], words: undefined },
+])('$issuer and $subject: $words', ({ issuer, subject, words }) => {
+  expect(wordsOf(issuer, subject)).toBe(words);
 });
 
 test('an answer that comes a byte at a time is given up after 5 s', async () => {

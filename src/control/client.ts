@@ -3,6 +3,7 @@ import { Agent, request } from 'undici';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { isServerStatus, type ServerStatus } from './status.ts';
+import { isUnproven, whoAnswers } from './stranger.ts';
 
 export interface ControlIdentity {
   /** PEM. */
@@ -29,6 +30,8 @@ const MAX_STATUS_BYTES = 4 << 20;
 const TIMEOUT_MS = 2_000;
 /** The whole answer: one that comes a byte at a time is none, and the operator has other servers to ask. */
 const TOTAL_MS = 5_000;
+/** A stranger is asked who it is no more often. */
+const STRANGER_EVERY_MS = 30_000;
 
 export function controlClient(identity: ControlIdentity): ControlClient {
   const agents = new Map<string, Agent>();
@@ -42,6 +45,16 @@ export function controlClient(identity: ControlIdentity): ControlClient {
     });
     agents.set(name, made);
     return made;
+  };
+  const strangers = new Map<string, { readonly atMs: number; readonly words: string | undefined }>();
+  const stranger = async (name: string, host: string, port: number): Promise<string> => {
+    const key = `${name} ${host} ${port}`;
+    const known = strangers.get(key);
+    const now = performance.now();
+    const isFresh = known !== undefined && now - known.atMs < STRANGER_EVERY_MS;
+    const found = isFresh ? known : { atMs: now, words: await whoAnswers(host, port, name) };
+    strangers.set(key, found);
+    return found.words === undefined ? '' : `${found.words}: `;
   };
   return {
     async status({ name, address, port }) {
@@ -61,7 +74,8 @@ export function controlClient(identity: ControlIdentity): ControlClient {
               `server ${name} at ${host}:${port} answered ${answer.statusCode} without a status`,
             );
       } catch (error) {
-        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${errorMessage(error)}`);
+        const who = isUnproven(error) ? await stranger(name, address, port) : '';
+        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${who}${errorMessage(error)}`);
       }
     },
     async close() {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { podFault, refusedPod } from './pods.ts';
+import { podFault, refusedPod, withHolder } from './pods.ts';
 
 const waiting = (reason: string, more: object = {}) => ({
   containerStatuses: [{ name: 'server', image: 'nothing:1', state: { waiting: { reason, ...more } } }],
@@ -61,4 +61,25 @@ test('a pod that may not be made', () => {
   const conditions = [{ type: 'ReplicaFailure', status: 'True', message: 'violates PodSecurity' }];
   expect(refusedPod({ metadata: { name: 'x' }, status: { conditions } })).toBe('violates PodSecurity');
   expect(refusedPod({ metadata: { name: 'x' }, status: {} })).toBeUndefined();
+});
+
+test.each([
+  {
+    what: 'with a server of another farm',
+    fault: "0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
+    holder: 'Farm annex/farm',
+    says: 'the server of Farm annex/farm on node-a has them',
+  },
+  {
+    what: 'with nobody that is seen',
+    fault: "1 node(s) didn't have free ports",
+    holder: undefined,
+    says: 'free ports',
+  },
+  { what: 'with another fault', fault: 'Insufficient memory', holder: 'Farm annex/farm', says: 'Insufficient memory' },
+])('a node $what: $says', ({ fault, holder, says }) => {
+  const told = withHolder(fault, 'node-a', holder);
+  expect(told.startsWith(fault)).toBe(true);
+  expect(told).toContain(says);
+  expect(told.includes('annex')).toBe(holder !== undefined && fault.includes('ports'));
 });

@@ -47,6 +47,15 @@ function containerFault({ name, image, state, lastState }: ContainerStatus): str
   return `container ${name} ends again and again (${why ?? 'Error'}, exit code ${exitCode ?? 'unknown'}): kubectl logs --previous tells why`;
 }
 
+/** The scheduler's words. */
+const PORTS_TAKEN = /didn't have free ports/;
+
+/** The same, with who has the ports where another farm has a server on the node. */
+export const withHolder = (fault: string, node: string, holder: string | undefined): string =>
+  holder !== undefined && PORTS_TAKEN.test(fault)
+    ? `${fault}: the server of ${holder} on ${node} has them: keep the pools apart by spec.placement.nodeSelector`
+    : fault;
+
 interface Conditioned {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
 }

@@ -22,6 +22,19 @@ export const serverDeployments = (
     .filter((deployment) => nodeOf(deployment) !== '')
     .filter(({ metadata }) => pool === undefined || metadata.labels?.[POOL_LABEL] === pool);
 
+/** Servers of other farms, as far as this operator sees them: by node, whose. */
+export const strangersOn = ({ informers }: Context, namespace: string, farm: string): ReadonlyMap<string, string> =>
+  new Map(
+    informers.deployments
+      .list()
+      .filter((deployment) => nodeOf(deployment) !== '')
+      .filter(({ metadata }) => metadata.namespace !== namespace || metadata.labels?.[FARM_LABEL] !== farm)
+      .map((deployment) => [
+        nodeOf(deployment),
+        `Farm ${deployment.metadata.namespace}/${deployment.metadata.labels?.[FARM_LABEL] ?? ''}`,
+      ]),
+  );
+
 /**
  * Pools that choose a node at the same moment cannot know of each other, and a node has room for one server of a farm: who made its Deployment
  * first has it. By node.

@@ -28,6 +28,7 @@ export interface ServerStatus {
   readonly state: string;
   readonly bootstrapHash?: string;
   readonly devices?: number;
+  readonly message?: string;
 }
 export interface PoolStatus extends Status {
   readonly observedGeneration?: number;

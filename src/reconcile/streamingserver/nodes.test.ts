@@ -19,6 +19,7 @@ test.each<{
   placed?: Placed[];
   nodes?: NodeFacts[];
   taken?: string[];
+  crowded?: string[];
   chosen: string[];
   lacking?: number;
 }>([
@@ -28,6 +29,9 @@ test.each<{
   { what: 'scale-in to none', want: 0, placed: [on('a')], chosen: [] },
   { what: 'too few nodes', want: 4, chosen: ['a', 'b', 'c'], lacking: 1 },
   { what: 'a node of another pool is taken', want: 3, taken: ['b'], chosen: ['a', 'c'], lacking: 1 },
+  { what: 'a node with a server of another farm comes last', want: 1, crowded: ['a', 'b'], chosen: ['c'] },
+  { what: 'and is taken when there is no other', want: 3, crowded: ['a', 'b'], chosen: ['a', 'b', 'c'] },
+  { what: 'what is there stays beside it, too', want: 1, placed: [on('a')], crowded: ['a'], chosen: ['a'] },
   {
     what: 'a cordoned node keeps its server',
     want: 1,
@@ -68,8 +72,11 @@ test.each<{
     chosen: ['b'],
   },
   { what: 'a node that is gone is replaced', want: 1, placed: [on('x')], chosen: ['a'] },
-])('$what', ({ want, placed = [], nodes = three, taken = [], chosen, lacking = 0 }) => {
-  expect(chooseNodes(want, {}, placed, nodes, new Set(taken), 100, 100)).toEqual({ nodes: chosen, lacking });
+])('$what', ({ want, placed = [], nodes = three, taken = [], crowded = [], chosen, lacking = 0 }) => {
+  expect(chooseNodes(want, {}, placed, nodes, { taken: new Set(taken), crowded: new Set(crowded) }, 100, 100)).toEqual({
+    nodes: chosen,
+    lacking,
+  });
 });
 
 test.each([

@@ -55,14 +55,15 @@ export function fits(
 
 /**
  * Keeps what is there while its node fits and is not dead for longer than `replaceAfterMs`; scales in where the fewest devices are;
- * scales out to Ready, schedulable nodes that have no server of the farm yet (`taken`), by name.
+ * scales out to Ready, schedulable nodes that have no server of the farm yet (`taken`), by name, those with a server of another farm (`crowded`)
+ * last: no two servers have room for their ports on one.
  */
 export function chooseNodes(
   want: number,
   placement: Placement,
   placed: readonly Placed[],
   nodes: readonly NodeFacts[],
-  taken: ReadonlySet<string>,
+  { taken, crowded }: { readonly taken: ReadonlySet<string>; readonly crowded: ReadonlySet<string> },
   replaceAfterMs: number,
   now: number,
 ): NodeChoice {
@@ -81,7 +82,7 @@ export function chooseNodes(
     .filter((node) => node.ready && !node.unschedulable && fits(placement, node))
     .filter(({ name }) => !kept.includes(name) && !taken.has(name))
     .map(({ name }) => name)
-    .sort();
+    .sort((a, b) => Number(crowded.has(a)) - Number(crowded.has(b)) || (a < b ? -1 : 1));
   // A victim of this scale-in is no candidate of it: it is not in `free` only when it is still placed and unwanted.
   const added = free.slice(0, Math.max(0, want - kept.length));
   const chosen = [...kept, ...added].sort();

@@ -5,7 +5,7 @@ import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { HASH_ANNOTATION, POOL_LABEL } from '../names.ts';
-import { holders, nodeOf, serverDeployments } from '../servers.ts';
+import { holders, nodeOf, serverDeployments, strangersOn } from '../servers.ts';
 import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
 import type { ServerFacts } from './plan.ts';
 import { isStreaming } from './status.ts';
@@ -101,5 +101,6 @@ export function observeNodes(
     }));
   const taken = new Set(all.filter(({ metadata }) => metadata.labels?.[POOL_LABEL] !== name).map(nodeOf));
   const replaceAfter = secondsOf(pool.spec.placement?.replaceAfter ?? DEFAULT_REPLACE_AFTER) * 1_000;
-  return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, taken, replaceAfter, Date.now());
+  const crowded = new Set(strangersOn(context, namespace, pool.spec.farmRef.name).keys());
+  return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, { taken, crowded }, replaceAfter, Date.now());
 }

@@ -7,10 +7,10 @@ import type { Child } from '../child.ts';
 import { type Context, devicesUsing, forbiddenImages, forbiddenPaths, overlaps, resources } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
-import { podFault, podsOf, refusedPod } from '../pods.ts';
+import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
-import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
+import { nodeOf, serverDeployments, serversOfFarm, strangersOn } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
 import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
 import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
@@ -163,16 +163,18 @@ async function look(
 
 /** By node, why its server does not start. Beside a pod that is Ready, one that failed is only history. */
 function stuckServers(
-  { informers }: Context,
+  context: Context,
   namespace: string,
   farm: string,
   deployments: readonly KubeObject[],
 ): ReadonlyMap<string, string> {
+  const strangers = strangersOn(context, namespace, farm);
   return new Map(
     deployments.flatMap((found) => {
-      const pods = podsOf(informers, namespace, farm, INSTANCE_LABEL, found.metadata.name);
+      const pods = podsOf(context.informers, namespace, farm, INSTANCE_LABEL, found.metadata.name);
       const fault = refusedPod(found) ?? pods.map(podFault).find((told) => told !== undefined);
-      return fault === undefined ? [] : [[nodeOf(found), fault] as const];
+      const node = nodeOf(found);
+      return fault === undefined ? [] : [[node, withHolder(fault, node, strangers.get(node))] as const];
     }),
   );
 }
