@@ -49,9 +49,12 @@ export class Informer<T extends KubeObject = KubeObject> {
   readonly #handlers = new Set<Handler<T>>();
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<boolean>();
+  readonly #answered = Promise.withResolvers<boolean>();
   #isSynced = false;
   #run: Promise<void> | undefined;
   #relistAtMs = 0;
+  /** The fault that was told last. */
+  #said: string | undefined;
 
   constructor(options: InformerOptions) {
     this.#options = options;
@@ -66,6 +69,16 @@ export class Informer<T extends KubeObject = KubeObject> {
 
   get isSynced(): boolean {
     return this.#isSynced;
+  }
+
+  /** True once the API has given everything, or has said that it gives nothing to this account; false when the informer was closed before. */
+  get answered(): Promise<boolean> {
+    return this.#answered.promise;
+  }
+
+  /** Absent = all namespaces. */
+  get namespace(): string | undefined {
+    return this.#options.namespace;
   }
 
   get(key: Key): T | undefined {
@@ -90,6 +103,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#synced.resolve(false);
+    this.#answered.resolve(false);
     await this.#run;
   }
 
@@ -105,7 +119,10 @@ export class Informer<T extends KubeObject = KubeObject> {
         if (this.#stop.signal.aborted) return;
         const next: WatcherStep<T> = step(state, input);
         if (next.change) this.#learn(next.change);
-        if (next.health === 'healthy') failures = 0;
+        if (next.health === 'healthy') {
+          failures = 0;
+          this.#said = undefined;
+        }
         failed = next.health === 'failed';
         state = next.state;
         last = input;
@@ -187,6 +204,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     if (this.#isSynced) this.#options.onList?.(deltas.length);
     this.#isSynced = true;
     this.#synced.resolve(true);
+    this.#answered.resolve(true);
   }
 
   #tell(handler: Handler<T>, delta: Delta<T>): void {
@@ -199,7 +217,11 @@ export class Informer<T extends KubeObject = KubeObject> {
 
   #report(state: WatcherState<T>, fault: ApiFault | undefined): void {
     const fields = { kind: this.kind.kind, next: state.is === 'Start' ? 'list' : 'resume', ...fault };
-    this.#options.logger.warn(fields, 'the watch was interrupted');
+    // The same fault again and again is one line.
+    const said = `${fault?.code} ${fault?.message}`;
+    if (said !== this.#said) this.#options.logger.warn(fields, 'the watch was interrupted');
+    this.#said = said;
+    if (fault?.code === 'Forbidden') this.#answered.resolve(true);
   }
 }
 

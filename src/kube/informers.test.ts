@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { FakeInformer } from '../../test/fakes/informer.ts';
-import { type InformerView, joinInformers } from './informers.ts';
+import type { Informer } from './informer.ts';
+import { joinInformers } from './informers.ts';
 import type { KubeObject } from './object.ts';
 
 const object = (namespace: string, name: string): KubeObject => ({
@@ -8,17 +9,17 @@ const object = (namespace: string, name: string): KubeObject => ({
   kind: 'ConfigMap',
   metadata: { namespace, name, uid: `${namespace}/${name}`, resourceVersion: '1' },
 });
-const view = (informer: FakeInformer): InformerView => informer as unknown as InformerView;
+const view = (informer: FakeInformer): Informer => informer as unknown as Informer;
 
 describe('informers of two namespaces, as one', () => {
-  const [a, b] = [new FakeInformer(), new FakeInformer()];
+  const [a, b] = [new FakeInformer(undefined, 'a'), new FakeInformer(undefined, 'b')];
   const both = joinInformers([view(a), view(b)]);
 
   test('is synced when all are', async () => {
     a.learn({ is: 'Snapshot', objects: [object('a', 'one')] });
-    expect(both.isSynced).toBe(false);
+    expect([both.isSynced, both.isSyncedIn('a'), both.isSyncedIn('b')]).toEqual([false, true, false]);
     b.learn({ is: 'Snapshot', objects: [object('b', 'one')] });
-    expect(both.isSynced).toBe(true);
+    expect([both.isSynced, both.isSyncedIn('b')]).toEqual([true, true]);
     expect(await both.synced).toBe(true);
   });
 
@@ -36,8 +37,11 @@ describe('informers of two namespaces, as one', () => {
     expect([a.handlers, b.handlers]).toEqual([0, 0]);
   });
 
-  test('one alone is itself', () => {
-    const one = view(a);
-    expect(joinInformers([one])).toBe(one);
+  test('one of all namespaces is synced in each', () => {
+    const all = new FakeInformer();
+    const one = joinInformers([view(all)]);
+    expect(one.isSyncedIn('a')).toBe(false);
+    all.learn({ is: 'Snapshot', objects: [] });
+    expect(one.isSyncedIn('a')).toBe(true);
   });
 });

@@ -8,11 +8,13 @@ import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
 import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
+import { GROUP } from '../resources/kind.ts';
 import type { ResourceByName } from '../resources/kinds.ts';
 import {
   type Context,
   type Informers,
   isAsking,
+  isSeen,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   resource,
@@ -39,6 +41,8 @@ export interface Child<K extends ChildKind> {
   readonly keep: KeepCounts<Status<K>>;
   /** What goes before its row does: what is left of it, in words; nothing is: undefined. */
   takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
+  /** Lets go of what runs for it, so that it runs on without it: whether that is done. */
+  orphan?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<boolean>;
 }
 
 /** On resources whose rows must go with them. */
@@ -85,6 +89,7 @@ async function lookAt<K extends ChildKind>(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace, name } = resource.metadata;
+  if (!isSeen(context, namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
   if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
   const found = await child.look(context, resource, object, signal);
   const status = context.quiet.status<Status<K>>(
@@ -101,6 +106,17 @@ async function lookAt<K extends ChildKind>(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
+/** All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. */
+async function goesWithKind<K extends ChildKind>(
+  { client }: Context,
+  { kind }: Child<K>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const name = `${kinds[kind].plural}.${GROUP}`;
+  const found = await client.get(at(kinds.CustomResourceDefinition, undefined, name), { signal });
+  return found.ok && found.value.metadata.deletionTimestamp !== undefined;
+}
+
 /** Where no Farm is, nothing has to be taken down in order: Kubernetes ends the servers with their pool, and no row is left. */
 async function removeRow<K extends ChildKind>(
   context: Context,
@@ -109,8 +125,13 @@ async function removeRow<K extends ChildKind>(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  if (await goesWithKind(context, child, signal))
+    return !child.orphan || (await child.orphan(context, resource, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
+  const namespace = resource.metadata.namespace ?? 'default';
+  if (!context.informers.farms.isSyncedIn(namespace)) return lookAgain(LOOK_UNSETTLED_MS);
   if (!context.informers.farms.get(farm)) return settled;
+  if (!isSeen(context, namespace)) return lookAgain(LOOK_UNSETTLED_MS);
   const left = (await child.takeDown?.(context, resource, signal)) ?? (await forget(context, child, resource, farm));
   if (left === undefined) return settled;
   await tellDeleting(context, child, resource, object, left, signal);

@@ -4,7 +4,7 @@ import type { Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
 import type { RecordEvent } from '../kube/events.ts';
-import type { InformerView } from '../kube/informers.ts';
+import type { InformerView, JoinedInformers } from '../kube/informers.ts';
 import type { KubeObject, Target } from '../kube/object.ts';
 import { type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
 import { conditionsOf } from '../resources/conditions.ts';
@@ -29,13 +29,13 @@ export interface Settings {
 }
 
 export interface Informers {
-  readonly farms: InformerView;
-  readonly stores: InformerView;
-  readonly vdisks: InformerView;
-  readonly pools: InformerView;
+  readonly farms: JoinedInformers;
+  readonly stores: JoinedInformers;
+  readonly vdisks: JoinedInformers;
+  readonly pools: JoinedInformers;
   readonly nodes: InformerView;
-  readonly deployments: InformerView;
-  readonly pods: InformerView;
+  readonly deployments: JoinedInformers;
+  readonly pods: JoinedInformers;
 }
 
 export interface Context {
@@ -75,6 +75,12 @@ export function resource<K extends KindName>(
   const object = informer.get(key);
   return object && { object, parsed: parse(kind, object) };
 }
+
+/** All of this namespace is known. Its Role may be gone while its resources are seen. */
+export const isSeen = ({ informers }: Context, namespace: string): boolean => {
+  const { nodes, ...joined } = informers;
+  return nodes.isSynced && Object.values(joined).every((informer) => informer.isSyncedIn(namespace));
+};
 
 /** The servers of the farm were not asked yet: one that did not speak looks like one that is down. */
 export const isAsking = ({ runtimes }: Context, farm: string): boolean => runtimes.get(farm)?.asked === false;

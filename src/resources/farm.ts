@@ -378,6 +378,12 @@ export const FarmKind = defineKind({
     { name: 'Servers', type: 'integer', path: '.status.servers.ready', description: 'Servers that stream' },
     { name: 'Streaming', type: 'integer', path: '.status.devices.streaming', description: 'Devices that stream' },
     {
+      name: 'Booting',
+      type: 'integer',
+      path: '.status.devices.booting',
+      description: 'Devices that stream since less than a minute',
+    },
+    {
       name: 'Database',
       type: 'string',
       path: '.status.database.state',

@@ -6,13 +6,16 @@ import type { Change } from '../../src/kube/watcher.ts';
 /** An informer without an API: the test says what it learns. */
 export class FakeInformer {
   readonly kind: Kind;
+  readonly namespace: string | undefined;
   readonly synced = Promise.resolve(true);
+  readonly answered = Promise.resolve(true);
   isSynced = false;
   readonly #cache = new Cache();
   readonly #handlers = new Set<(delta: Delta) => void>();
 
-  constructor(kind: Kind = kinds.ConfigMap) {
+  constructor(kind: Kind = kinds.ConfigMap, namespace?: string) {
     this.kind = kind;
+    this.namespace = namespace;
   }
 
   learn(change: Change): void {

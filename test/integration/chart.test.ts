@@ -133,6 +133,12 @@ describe('the chart', () => {
     const wide = list.filter(({ kind }) => kind === 'ClusterRole');
     expect(rulesOf(wide)).toEqual([
       { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
+      {
+        apiGroups: ['apiextensions.k8s.io'],
+        resources: ['customresourcedefinitions'],
+        resourceNames: ['stores.bootfarm.io', 'vdisks.bootfarm.io', 'streamingservers.bootfarm.io'],
+        verbs: ['get'],
+      },
       { apiGroups: ['bootfarm.io'], resources: ['farms'], verbs: ['get', 'list', 'watch'] },
       {
         apiGroups: ['bootfarm.io'],

@@ -47,14 +47,14 @@ const devices = (what: string, said: unknown): string =>
   kubectl(['patch', what, '--subresource=status', '--type=merge', '-p', JSON.stringify({ status: { devices: said } })]);
 const used = { known: 1, streaming: 1, booting: 0 };
 
-/** As its pod has it: by a token of its account. */
+/** As its pod has it: by a token of its account. One of the namespaces that it is to look after is gone, with its rights there. */
 function startOperator(): ChildProcess {
   const token = kubectl(['create', 'token', 'bootfarm', '--namespace=bootfarm']).trim();
   const config = parse(readFileSync(api.kubeconfig, 'utf8'));
   config.users = [{ name: 'admin', user: { token } }];
   const kubeconfig = join(directory, 'operator.kubeconfig');
   writeFileSync(kubeconfig, JSON.stringify(config));
-  const args = ['operator', '--image', 'bootfarm.local/bootfarm:dev', '--namespaces', NAMESPACE];
+  const args = ['operator', '--image', 'bootfarm.local/bootfarm:dev', '--namespaces', `annex,${NAMESPACE}`];
   const more = ['--lease-namespace', 'bootfarm', '--metrics-port', '0'];
   const log = openSync(join(directory, 'operator.log'), 'a');
   return spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, 'src/main.ts', ...args, ...more], {
@@ -139,7 +139,7 @@ beforeEach(async () => {
 }, 2 * DEADLINE_MS);
 
 test(
-  'a namespace whose farm is in use is refused, with all that is in it; confirmed, it ends, though its Role went first',
+  'a namespace whose farm is in use is refused, with all that is in it; confirmed, it ends, though its Role went while the operator was away',
   async () => {
     for (const what of KINDS) devices(what, 1);
     devices('farm/farm', used);
@@ -153,12 +153,17 @@ test(
     );
     for (const what of ['farm/farm', ...KINDS]) expect(refusal('delete', what)).toContain('is used by 1 devices');
     expect(refusal('delete', 'namespace', 'default', '--dry-run=server')).not.toContain('Farm');
+    const crd = 'crd/vdisks.bootfarm.io';
+    await until('the policy in force', () => refusal('delete', crd, '--dry-run=server') !== '', DEADLINE_MS);
+    expect(refusal('delete', crd)).toMatch(/go all vdisks of this cluster.*confirm by kubectl annotate crd vdisks.bootfarm.io/);
     const finalizer = ['--type=merge', '-p', '{"metadata":{"finalizers":["bootfarm.io/rows"]}}'];
     const as = ['--as=system:serviceaccount:bootfarm:bootfarm', '--namespace=other'];
     expect(refusal('patch', 'store/images', ...finalizer, ...as)).toContain('in its farmNamespaces alone');
     kubectl(['annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes']);
+    await end(operator);
     kubectl(['delete', 'role,rolebinding', '--all']);
     kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
+    operator = startOperator();
     await until('it is gone', () => isGone(`namespace/${NAMESPACE}`), DEADLINE_MS);
   },
   3 * DEADLINE_MS,
@@ -210,4 +215,34 @@ test(
     await until('it is gone', () => isGone('streamingserver/main'), 5_000);
   },
   4 * DEADLINE_MS,
+);
+
+test(
+  'when its kind goes, a server stays, with what its pod mounts: nobody said that it should go',
+  async () => {
+    const pool = JSON.parse(kubectl(['get', 'streamingserver/main', '-o', 'json'])) as { metadata: { uid: string } };
+    const owner = { apiVersion: 'bootfarm.io/v1alpha1', kind: 'StreamingServer', name: 'main', uid: pool.metadata.uid };
+    const owned = (name: string, more: object = {}) => ({
+      metadata: { name, namespace: NAMESPACE, ownerReferences: [{ ...owner, controller: true }], ...more },
+    });
+    const labels = { 'bootfarm.io/farm': 'farm', 'bootfarm.io/pool': 'main' };
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'server', image: 'none' }] } };
+    apply(
+      { apiVersion: 'v1', kind: 'ConfigMap', ...owned('judged') },
+      { apiVersion: 'v1', kind: 'Secret', ...owned('bootfarm-server-main-node-a') },
+      {
+        ...{ apiVersion: 'apps/v1', kind: 'Deployment', spec: { selector: { matchLabels: labels }, template } },
+        ...owned('main-node-a', { labels, annotations: { 'bootfarm.io/node': 'node-a' } }),
+      },
+    );
+    kubectl(['annotate', '-f', join(root, 'crds'), 'bootfarm.io/confirm-delete=yes']);
+    kubectl(['delete', '-f', join(root, 'crds'), '--timeout=60s']);
+    await until('the garbage collector has come by', () => isGone('configmap/judged'), DEADLINE_MS);
+    for (const what of ['deployment/main-node-a', 'secret/bootfarm-server-main-node-a'])
+      expect([what, kubectl(['get', what, '-o', 'jsonpath={.metadata.ownerReferences}'])]).toEqual([what, '']);
+    kubectl(['apply', '--server-side', '-f', join(root, 'crds')]);
+    kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+    kubectl(['delete', 'deployment/main-node-a', 'secret/bootfarm-server-main-node-a']);
+  },
+  3 * DEADLINE_MS,
 );

@@ -17,6 +17,7 @@ import {
   forbiddenImages,
   forbiddenPaths,
   isAsking,
+  isSeen,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
   ofFarm,
@@ -52,6 +53,7 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   }
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const { object, parsed } = found;
+  if (!isSeen(context, partsOf(key).namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
   if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
   const farm = parsed.value;
   const findings = await look(context, key, farm, object, signal);

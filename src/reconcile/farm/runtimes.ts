@@ -287,7 +287,7 @@ export class FarmRuntime {
     const [asked, read] = [this.#askedMs, this.#rows];
     if (this.#uses && this.#sight?.read === read && this.#sight?.asked === asked) return this.#uses;
     this.#sight = { read, asked };
-    const servers = new Map(this.servers.map((view) => [view.name, askedOf(view)]));
+    const servers = new Map(this.servers.filter(mayServe(rows)).map((view) => [view.name, askedOf(view)]));
     const sight = { atMs: performance.now(), askedMs: asked, servers };
     this.#uses = look(this.#uses, rows ? { ...sight, rows } : sight);
     return this.#uses;
@@ -385,6 +385,12 @@ export class FarmRuntime {
     return { ...server, ...(before ? { status: before } : {}), reachable: false, message: answer.error.message };
   }
 }
+
+/** One that never answered and never registered, never ran: nobody waits for its word. */
+const mayServe =
+  (rows: FarmRows | undefined) =>
+  ({ name, status }: ServerView): boolean =>
+    status !== undefined || !rows || rows.servers.some((server) => server.name === name);
 
 /** Of an earlier release it is not known which vDisks its devices stream. */
 function askedOf({ name, reachable, status }: ServerView): Asked | undefined {

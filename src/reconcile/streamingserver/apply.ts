@@ -149,6 +149,19 @@ export async function removeServer(
     log.warn({ deployment: metadata.name, ...removed.error }, 'server not removed');
 }
 
+/** Its Deployment and its Secret, which its pod mounts, stay when their pool goes. */
+export async function orphanServer(
+  { client }: Context,
+  { metadata: { name, namespace } }: KubeObject,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const own = [at(kinds.Secret, namespace, serverSecretName(name)), at(kinds.Deployment, namespace, name)];
+  const patched = await Promise.all(
+    own.map((target) => client.patch(target, { metadata: { ownerReferences: null } }, { signal })),
+  );
+  return patched.every((answer) => answer.ok || answer.error.code === 'NotFound');
+}
+
 /**
  * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write
  * these rows, so a row only says where to look: a Secret goes when its owner is this pool. One that never ran, or whose node another pool has now,

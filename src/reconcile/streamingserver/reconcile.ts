@@ -12,7 +12,15 @@ import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments, serversOfFarm, strangersOn } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
-import { applyServer, forgetServers, removeServer, renewServer, type WantedServer, wantedServer } from './apply.ts';
+import {
+  applyServer,
+  forgetServers,
+  orphanServer,
+  removeServer,
+  renewServer,
+  type WantedServer,
+  wantedServer,
+} from './apply.ts';
 import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
 import { newServers, planServers, progressOf } from './plan.ts';
@@ -35,6 +43,7 @@ export const poolChild: Child<'StreamingServer'> = {
     };
   },
   takeDown,
+  orphan,
 };
 
 /** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
@@ -46,6 +55,14 @@ async function takeDown(context: Context, pool: StreamingServer, signal: AbortSi
   const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
   if (!runtime || (await forgetServers(context, pool, new Set(), runtime, signal))) return undefined;
   return 'the farm database does not forget its servers';
+}
+
+/** Nobody owns them: the next pool of this name applies them again, with what they have, and owns them. */
+async function orphan(context: Context, { metadata, spec }: StreamingServer, signal: AbortSignal): Promise<boolean> {
+  const { namespace = 'default', name } = metadata;
+  const servers = serverDeployments(context, namespace, spec.farmRef.name, name);
+  const letGo = servers.map((found) => orphanServer(context, found, signal));
+  return (await Promise.all(letGo)).every(Boolean);
 }
 
 function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {

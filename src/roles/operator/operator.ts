@@ -1,6 +1,6 @@
 /** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
 import { eventRecorder, type RecordEvent } from '../../kube/events.ts';
-import { type InformerView, joinInformers } from '../../kube/informers.ts';
+import { type JoinedInformers, joinInformers } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { type Key, type Kind, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { EngineOperator, type OperatorOptions } from '../../kube/operator.ts';
@@ -50,10 +50,10 @@ export class BootfarmOperator extends EngineOperator {
 
   protected override async init(): Promise<void> {
     const { namespaces, settings } = this.#options;
-    const watched = (kind: Kind, labelSelector?: string): InformerView => {
+    const watched = (kind: Kind, labelSelector?: string): JoinedInformers => {
       const selection = labelSelector === undefined ? {} : { labelSelector };
       const [first, ...others] = namespaces.map((namespace) => this.informer(kind, { ...selection, namespace }));
-      return first ? joinInformers([first, ...others]) : this.informer(kind, selection);
+      return joinInformers(first ? [first, ...others] : [this.informer(kind, selection)]);
     };
     const informers: Informers = {
       farms: watched(kinds.Farm),
