@@ -66,8 +66,16 @@ client() {
   make --silent -C target
 }
 
+gitops() {
+  [ -x "$build/gitops/judge" ] || rm -f "$build/gitops.stamp"
+  stamped gitops.stamp test/gitops/build.sh test/gitops/judge test/gitops/*/go.mod -- test/gitops/build.sh judge
+}
+
 step 'Debian packages' packages
 step 'npm packages' npm_packages
 step 'TypeScript' compile
 step 'C client' client
-[ "${CLUSTER:-}" = existing ] || step 'cluster binaries' test/cluster/build.sh
+if [ "${CLUSTER:-}" != existing ]; then
+  step 'cluster binaries' test/cluster/build.sh
+  step 'judges of GitOps' gitops
+fi
