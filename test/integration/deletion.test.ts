@@ -155,7 +155,9 @@ test(
     expect(refusal('delete', 'namespace', 'default', '--dry-run=server')).not.toContain('Farm');
     const crd = 'crd/vdisks.bootfarm.io';
     await until('the policy in force', () => refusal('delete', crd, '--dry-run=server') !== '', DEADLINE_MS);
-    expect(refusal('delete', crd)).toMatch(/go all vdisks of this cluster.*confirm by kubectl annotate crd vdisks.bootfarm.io/);
+    expect(refusal('delete', crd)).toMatch(
+      /go all vdisks of this cluster.*confirm by kubectl annotate crd vdisks.bootfarm.io/,
+    );
     const finalizer = ['--type=merge', '-p', '{"metadata":{"finalizers":["bootfarm.io/rows"]}}'];
     const as = ['--as=system:serviceaccount:bootfarm:bootfarm', '--namespace=other'];
     expect(refusal('patch', 'store/images', ...finalizer, ...as)).toContain('in its farmNamespaces alone');

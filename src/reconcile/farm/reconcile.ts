@@ -291,6 +291,10 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   );
   if (decision.is === 'Wait') return fail('NotAsked', decision.message);
   if (decision.is === 'Refuse') {
+    const refused: Fault = { code: decision.reason, message: decision.message };
+    const servers = runtime.held();
+    if (quiet.isNews(`Farm ${key} whose`, refused))
+      log.warn({ farm: key, ...refused, meta, servers }, 'database refused');
     runtime.refuse({ code: decision.reason, message: decision.message });
     return fail(decision.reason, decision.message);
   }
