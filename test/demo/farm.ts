@@ -157,11 +157,20 @@ export class DemoFarm<S extends Site = Site> {
     return found.name;
   }
 
+  async #pods(): Promise<readonly Pod[]> {
+    const text = await this.kubectl('get', 'pods', '-l', 'app.kubernetes.io/component=server', '-o', 'json');
+    return (JSON.parse(text) as { readonly items: readonly Pod[] }).items;
+  }
+
+  /** Of all servers; one that goes is there until it is gone. */
+  async serverPods(): Promise<readonly { readonly name: string; readonly ready: boolean }[]> {
+    return (await this.#pods()).map(({ metadata: { name }, status: { containerStatuses = [] } }) => {
+      return { name, ready: containerStatuses.length > 0 && containerStatuses.every(({ ready }) => ready) };
+    });
+  }
+
   async serverPod(node: string): Promise<Pod> {
-    const list: { readonly items: readonly Pod[] } = JSON.parse(
-      await this.kubectl('get', 'pods', '-l', 'app.kubernetes.io/component=server', '-o', 'json'),
-    );
-    const pod = list.items.find(({ spec }) => spec.nodeName === node);
+    const pod = (await this.#pods()).find(({ spec }) => spec.nodeName === node);
     if (!pod) throw new Error(`no server is on ${node}`);
     return pod;
   }

@@ -211,12 +211,26 @@ export async function sessionsOf(farm: DemoFarm, machines: readonly Booted[]): P
   return sessions;
 }
 
-/** A setting that servers take up by a new start: they drain and start one after the other. */
-export async function rollOut(farm: DemoFarm): Promise<void> {
+export interface Rollout {
+  /** Each server's one pod is of the new template and Ready, at the moment when `kubectl wait` came back. */
+  readonly isDone: boolean;
+  /** From the first moment when that was seen to be so until `kubectl wait` came back. */
+  readonly lateMs: number;
+}
+
+/** A setting that servers take up by a new start: they drain and start one after the other. `kubectl wait` begins with it, as a pipeline does. */
+export async function rollOut(farm: DemoFarm): Promise<Rollout> {
+  const before = await farm.serverPods();
+  const isDone = async (): Promise<boolean> => {
+    const pods = await farm.serverPods();
+    return (
+      pods.length === before.length &&
+      pods.every(({ ready, name }) => ready && before.every((old) => old.name !== name))
+    );
+  };
   await farm.kubectl('patch', 'bfs/main', '--type=merge', '--patch', '{"spec":{"powerRating":2}}');
-  const { metadata } = JSON.parse(await farm.kubectl('get', 'bfs/main', '-o', 'json'));
-  await until('both servers run the new setting', 3 * MINUTE, async () => {
-    const { observedGeneration, updatedReplicas, readyReplicas } = await farm.status<PoolStatus>('bfs/main');
-    return observedGeneration === metadata.generation && updatedReplicas === 2 && readyReplicas === 2;
-  });
+  const seen = until('both servers run the new setting', 3 * MINUTE, isDone).then(() => performance.now());
+  await farm.kubectl('wait', 'bfs/main', '--for=condition=Ready', '--timeout=180s');
+  const backMs = performance.now();
+  return { isDone: await isDone(), lateMs: Math.round(backMs - (await seen)) };
 }

@@ -1,0 +1,100 @@
+/** What GitOps does to a farm in its life: deleted by the way, deleted on purpose, followed by another of that name, made again. `test/e2e/farm.test.ts` asserts it. */
+import { execFileSync } from 'node:child_process';
+import { inNode } from '../cluster/cluster.ts';
+import { run, runAsync, until } from '../cluster/run.ts';
+import { type DemoFarm, NAMESPACE, type PoolStatus, RESOURCES } from './farm.ts';
+import type { OwnSite } from './site.ts';
+
+const MINUTE = 60_000;
+/** What a machine asks when it boots: DHCP, PXE, TFTP. */
+const BOOT_PORTS = [67, 4011, 69] as const;
+const HTTP_PORT = 8069;
+
+/** What kubectl complains of; '' where it does as it is told. */
+export async function refusal(farm: DemoFarm, ...args: string[]): Promise<string> {
+  try {
+    await farm.kubectl(...args);
+    return '';
+  } catch (error) {
+    return String((error as { readonly stderr?: unknown }).stderr);
+  }
+}
+
+const apply = ({ site }: DemoFarm, objects: readonly object[]): void => {
+  const [kubectl, ...args] = site.kubectl;
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+  execFileSync(kubectl, [...args, '-n', NAMESPACE, 'apply', '-f', '-'], {
+    input,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+};
+
+/** The four resources, and it is confirmed that machines use them. Their Secrets and the folders of the nodes stay. */
+export async function deleteFarm(farm: DemoFarm): Promise<void> {
+  for (const resource of RESOURCES)
+    await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes', '--overwrite');
+  await farm.kubectl('delete', ...RESOURCES, '--timeout=120s');
+  await noServers(farm);
+}
+
+const noServers = (farm: DemoFarm): Promise<unknown> =>
+  until('every server gone', 2 * MINUTE, async () => {
+    const pods = await farm.kubectl('get', 'pods', '-l', 'app.kubernetes.io/component=server', '-o', 'name');
+    return pods.trim() === '';
+  });
+
+/** A farm of another name, whose database no node takes, with a pool of the same name on the same nodes. */
+export function otherFarm(farm: DemoFarm): void {
+  const apiVersion = 'bootfarm.io/v1alpha1';
+  const nowhere = { nodeSelector: { 'kubernetes.io/hostname': 'nowhere' } };
+  const embedded = (folder: string) => ({
+    embedded: { storage: { hostPath: `/var/lib/bootfarm/${folder}` }, ...nowhere },
+  });
+  apply(farm, [
+    {
+      ...{ apiVersion, kind: 'Farm', metadata: { name: 'other' } },
+      spec: { database: embedded('other-database'), replica: embedded('other-replica') },
+    },
+    {
+      ...{ apiVersion, kind: 'StreamingServer', metadata: { name: 'main' } },
+      spec: { farmRef: { name: 'other' }, replicas: 2, storeRoots: ['/srv'], drain: { timeout: '5s' } },
+    },
+  ]);
+}
+
+/** The nodes where a process listens to what a machine asks when it boots. */
+export function nodesThatBoot({ site: { cluster } }: DemoFarm<OwnSite>, nodes: readonly string[]): readonly string[] {
+  const listens = (node: string, kind: 'udp' | 'tcp', port: number): boolean => {
+    const [command, ...enter] = inNode(cluster, node);
+    return (
+      run(command, ...enter, 'ss', '--no-header', '--listening', `--${kind}`, '--numeric', `sport = :${port}`) !== ''
+    );
+  };
+  return nodes.filter(
+    (node) => listens(node, 'tcp', HTTP_PORT) || BOOT_PORTS.some((port) => listens(node, 'udp', port)),
+  );
+}
+
+/** The nodes of two servers that run, and say that they hold no farm. */
+export async function emptyServers(farm: DemoFarm): Promise<readonly string[]> {
+  let servers: PoolStatus['servers'] = [];
+  await until('two servers that hold no farm yet', 2 * MINUTE, async () => {
+    servers = (await farm.status<PoolStatus>('bfs/main')).servers ?? [];
+    return servers.length === 2 && servers.every(({ message }) => message?.includes('holds no farm yet'));
+  }).catch((error: unknown) => {
+    throw new Error(`the servers say ${JSON.stringify(servers)}`, { cause: error });
+  });
+  return servers.map(({ name }) => name);
+}
+
+export async function deleteOther(farm: DemoFarm): Promise<void> {
+  await farm.kubectl('delete', 'bfs/main', 'farm/other', '--timeout=120s');
+  await noServers(farm);
+}
+
+/** With the Secrets in it, and it is confirmed. Argo CD does this when the Namespace is part of the application that is deleted. */
+export async function deleteNamespace({ site }: DemoFarm): Promise<void> {
+  const [kubectl, ...args] = site.kubectl;
+  await runAsync(kubectl, ...args, 'annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes');
+  await runAsync(kubectl, ...args, 'delete', 'namespace', NAMESPACE, '--timeout=120s');
+}
