@@ -63,6 +63,7 @@ describe('the texts of a key', () => {
     });
     expect(code(findPrivateKey(`${MADE.privateText} ${makeRecoveryKey().privateText}`))).toBe('KeyInvalid');
     expect(code(findPrivateKey(sealed))).toBe('KeyMissing');
+    expect(code(findPrivateKey(MADE.privateText + sealed))).toBe('ok'); // a file without its last line feed
   });
 });
 

@@ -36,11 +36,13 @@ const PRIVATE = 'bootfarm-recovery-private-1:';
 const PUBLIC = 'bootfarm-recovery-public-1:';
 const PURPOSE = 'recovery copy';
 const SUM_BYTES = 4;
+/** Of a key, behind its prefix: what follows may be a line of dashes. */
+const TEXT_CHARACTERS = ((BOX_KEY_BYTES + SUM_BYTES) * 4) / 3;
 
 const BEGIN = '-----BEGIN BOOTFARM RECOVERY COPY-----';
 const END = '-----END BOOTFARM RECOVERY COPY-----';
 const COPIES = new RegExp(`${BEGIN}([A-Za-z0-9+/=\\s]*)${END}`, 'g');
-const PRIVATES = new RegExp(`${PRIVATE}[A-Za-z0-9_-]*`, 'g');
+const PRIVATES = new RegExp(`${PRIVATE}[A-Za-z0-9_-]{0,${TEXT_CHARACTERS}}`, 'g');
 const LINE = /.{1,64}/g;
 
 const sumOf = (text: string, bytes: Uint8Array): Buffer =>

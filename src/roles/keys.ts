@@ -1,16 +1,18 @@
-/** `bootfarm keys rotate`: asks the operator for new keys, passwords or certificates, by an annotation that GitOps may write as well, and tells how it goes. */
+/** `bootfarm keys …`: `rotate` is here. It asks the operator for new keys, passwords or certificates, by an annotation that GitOps may write as well, and tells how it goes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Fault, Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
-import { all, at, type KubeObject } from '../kube/object.ts';
+import { at } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
 import { isHurried, NOW, ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../reconcile/farm/turn.ts';
 import type { Farm } from '../resources/kinds.ts';
-import { parse } from '../resources/parse.ts';
 import { apiOfProcess } from './api.ts';
-import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { farmOf, Refusal, readFarm, withClient } from './farm-of.ts';
+import { recoverCommand } from './keys-recover.ts';
+import { recoveryCommand } from './keys-recovery.ts';
+import { type Input, inputOfProcess, type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Flags {
   readonly farm?: string;
@@ -53,12 +55,10 @@ const AUTHORITY: What = {
   done: () => 'all show certificates of the new authority; the old one is believed by nobody',
 };
 
-/** Ends the command with a message; not a bug. */
-class Refusal extends Error {}
-
 export function keysCommand(
   terminal: Terminal = terminalOfProcess,
   connect: () => Result<Client, Fault> = apiOfProcess,
+  input: Input = inputOfProcess,
 ): Command {
   const command = new Command('keys').description('keys of a farm').configureOutput({
     writeOut: terminal.out,
@@ -93,19 +93,8 @@ A text that ends with ${NOW}, which is --now, waits for nobody and ends what is 
 the new one it does without: key, no boot or ticket of the old one is taken; password, it does without the database and the replica's primary,
 and keeps what it has; authority, the operator cannot ask it, and it does without both.`,
     )
-    .action(async (flags: Flags) => {
-      const client = connect();
-      try {
-        if (!client.ok) throw new Refusal(client.error.message);
-        await rotate(client.value, flags, terminal);
-      } catch (thrown) {
-        if (!(thrown instanceof Refusal)) throw thrown;
-        terminal.err(`error: ${thrown.message}\n`);
-        terminal.fail();
-      } finally {
-        if (client.ok) await client.value.close();
-      }
-    });
+    .action((flags: Flags) => withClient(connect, terminal, (client) => rotate(client, flags, terminal)));
+  command.addCommand(recoveryCommand(terminal, connect)).addCommand(recoverCommand(terminal, connect, input));
   return command;
 }
 
@@ -147,30 +136,4 @@ async function rotate(client: Client, flags: Flags, terminal: Terminal): Promise
       );
     await delay(POLL_MS);
   }
-}
-
-async function farmOf(client: Client, named: string | undefined): Promise<[namespace: string, name: string]> {
-  const [namespace, name, ...more] = named?.split('/') ?? [];
-  if (namespace && name && more.length === 0) return [namespace, name];
-  if (named !== undefined) throw new Refusal(`--farm ${named}: write it as NAMESPACE/NAME`);
-  const found = await client.listAll<KubeObject>(all(kinds.Farm));
-  if (!found.ok)
-    throw new Refusal(
-      found.error.code === 'Forbidden'
-        ? 'say which farm by --farm NAMESPACE/NAME: who asks may not list the farms of every namespace'
-        : found.error.message,
-    );
-  const farms = found.value.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
-  const [only = '', ...others] = farms;
-  if (only === '' || others.length > 0)
-    throw new Refusal(`say which farm by --farm NAMESPACE/NAME: ${farms.join(', ') || 'there is none'}`);
-  return only.split('/') as [string, string];
-}
-
-async function readFarm(client: Client, target: ReturnType<typeof at>): Promise<Farm> {
-  const found = await client.get<KubeObject>(target);
-  if (!found.ok) throw new Refusal(found.error.message);
-  const parsed = parse('Farm', found.value);
-  if (!parsed.ok) throw new Refusal(parsed.error.message);
-  return parsed.value;
 }

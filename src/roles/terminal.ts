@@ -1,4 +1,8 @@
-/** Where the words of a command go. */
+/** Where the words of a command go, and come from. */
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 /** A failed command ends with 1. */
 export interface Terminal {
@@ -13,4 +17,33 @@ export const terminalOfProcess: Terminal = {
   fail: () => {
     process.exitCode = 1;
   },
+};
+
+export interface Input {
+  /** A person types. */
+  readonly isTyped: boolean;
+  /** All of standard input. */
+  readAll(): Promise<string>;
+  /** A line that is not shown. */
+  ask(question: string): Promise<string>;
+  file(path: string): Promise<string>;
+}
+
+export const inputOfProcess: Input = {
+  get isTyped() {
+    return process.stdin.isTTY === true;
+  },
+  readAll: () => text(process.stdin),
+  async ask(question) {
+    process.stderr.write(question);
+    const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const lines = createInterface({ input: process.stdin, output, terminal: true });
+    try {
+      return await lines.question('');
+    } finally {
+      lines.close();
+      process.stderr.write('\n');
+    }
+  },
+  file: (path) => readFile(path, 'utf8'),
 };

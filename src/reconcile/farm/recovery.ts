@@ -31,9 +31,9 @@ export const copyFile = (id: string): string => `${id}.sealed`;
 export const isCopyFile = (name: string): boolean => name.endsWith('.sealed');
 
 /** Certificates are made again; those of the moment stay. */
-const MADE_AGAIN = ['tls.crt', 'tls.key'];
+export const isLasting = (name: string): boolean => name !== 'tls.crt' && name !== 'tls.key';
 const lasting = (held: SecretData): CopiedSecret =>
-  Object.fromEntries(Object.entries(encodeData(held)).filter(([name]) => !MADE_AGAIN.includes(name)));
+  Object.fromEntries(Object.entries(encodeData(held)).filter(([name]) => isLasting(name)));
 
 /** Of the Farm's status. */
 export interface RecoveryStatus {

@@ -1,0 +1,206 @@
+/**
+ * A farm that is made again over the data of an earlier one, on a real API server, PostgreSQL and Redis: its Secrets are gone, its database takes no
+ * password, and the recovery key with the copy beside the data gives them back. The processes of the pods are run here as their objects say.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
+import { type Client, createClient } from '../../src/kube/client.ts';
+import { kinds } from '../../src/kube/kinds.ts';
+import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
+import { decodeData } from '../../src/reconcile/secrets.ts';
+import type { Farm } from '../../src/resources/kinds.ts';
+import { binary } from '../cluster/cluster.ts';
+import { mountSecret } from '../fakes/mount.ts';
+import { until } from '../setup/services.ts';
+import { type ApiServer, startApiServer } from './api-server.ts';
+
+const NAMESPACE = 'lab';
+const DEADLINE_MS = 60_000;
+const root = join(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-recovery-'));
+const [uid = '', gid = ''] = ['-u', '-g'].map((flag) =>
+  execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }).trim(),
+);
+const asPostgres = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--pdeathsig', 'KILL'];
+
+let api: ApiServer;
+let client: Client;
+const running: ChildProcess[] = [];
+
+const value = <T>(answer: { ok: true; value: T } | { ok: false; error: { message: string } }): T => {
+  if (!answer.ok) throw new Error(answer.error.message);
+  return answer.value;
+};
+const of = (kind: Kind, name: string) => at(kind, NAMESPACE, name);
+const get = async <T extends KubeObject>(kind: Kind, name: string): Promise<T> =>
+  value(await client.get<T>(of(kind, name)));
+const farm = async (): Promise<Farm> => (await get(kinds.Farm, 'farm')) as unknown as Farm;
+const there = <T extends KubeObject>(kind: Kind, name: string): Promise<T> =>
+  until(`${kind.kind} ${name}`, () => get<T>(kind, name), DEADLINE_MS);
+const condition = ({ status }: Farm, type: string) => status?.conditions?.find((found) => found.type === type);
+const ready = () => until('Ready', async () => condition(await farm(), 'Ready')?.status === 'True', DEADLINE_MS);
+
+function run(command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { stdio: 'ignore', env, cwd: root });
+  running.push(child);
+  return child;
+}
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
+const startOperator = (): ChildProcess => {
+  const names = ['--namespaces', NAMESPACE, '--lease-namespace', NAMESPACE];
+  const args = ['operator', '--image', 'bootfarm:dev', '--allowed-host-paths', '/', ...names, '--metrics-port', '0'];
+  const env = { ...process.env, KUBECONFIG: api.kubeconfig, POD_NAME: 'operator-0' };
+  return run(['setpriv', '--pdeathsig', 'KILL', process.execPath, 'src/main.ts', ...args], env);
+};
+
+/** `bootfarm keys …`, as in the operator's pod. */
+async function keys(args: readonly string[], fed = ''): Promise<{ code: number | null; out: string; err: string }> {
+  const env = { ...process.env, KUBECONFIG: api.kubeconfig };
+  const child = spawn(process.execPath, ['src/main.ts', 'keys', ...args, '--farm', `${NAMESPACE}/farm`], {
+    env,
+    cwd: root,
+  });
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    said.out += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    said.err += chunk;
+  });
+  child.stdin.end(fed);
+  const [code] = await once(child, 'close');
+  return { code, ...said };
+}
+
+type Service = KubeObject & { readonly spec: { readonly clusterIP: string } };
+/** As the kubelet does, from what the API has now; one that is not there is an empty folder. */
+async function mount(name: string, where: string): Promise<void> {
+  const secret = await client.get<KubeObject>(of(kinds.Secret, name));
+  mountSecret(join(folder, where), secret.ok ? decodeData(secret.value) : {}, Number(gid));
+}
+
+/** The primary of the replica, at its Service's address, which is on the loopback interface. */
+async function startReplica(): Promise<ChildProcess> {
+  const { spec } = await there<Service>(kinds.Service, 'farm-replica');
+  await there(kinds.Secret, 'farm-replica');
+  await mount('farm-replica', 'replica-secret');
+  const [data, secrets] = [mkdtempSync(join(folder, 'replica-')), join(folder, 'replica-secret')];
+  const config = readFileSync(join(secrets, 'redis.conf'), 'utf8').replaceAll('"/data"', `"${data}"`);
+  writeFileSync(join(data, 'redis.conf'), `${config.replaceAll('"/secret/', `"${secrets}/`)}bind ${spec.clusterIP}\n`);
+  return run(['setpriv', '--pdeathsig', 'KILL', 'redis-server', join(data, 'redis.conf')]);
+}
+
+type Set = KubeObject & { spec: { template: { spec: { containers: { command: string[] }[] } } } };
+/** The pod of the database: its folders are the test's, and it listens at its Service's address. */
+async function startDatabase(): Promise<ChildProcess> {
+  const set = await there<Set>(kinds.StatefulSet, 'farm-database');
+  const { spec } = await get<Service>(kinds.Service, 'farm-database');
+  await mount('farm-database', 'secret');
+  await mount('farm-recovery', 'recovery');
+  const here = (text: string): string =>
+    text
+      .replaceAll('/recovery/*', `${folder}/recovery/*`)
+      .replaceAll('/data', `${folder}/data`)
+      .replaceAll('/secret', `${folder}/secret`);
+  const env = { PATH: '/usr/lib/postgresql/15/bin:/usr/bin:/bin' };
+  const [program = '', ...words] = asPostgres;
+  execFileSync(program, [...words, 'sh', '-c', here(INIT_DATABASE)], { cwd: folder, env, stdio: 'pipe' });
+  const [container] = set.spec.template.spec.containers;
+  const command = (container?.command ?? []).map(here).map((word) => word.replace(/=\/tmp$/, `=${folder}/data`));
+  return run([...asPostgres, ...command, '-c', `listen_addresses=${spec.clusterIP}`, '-c', 'fsync=off'], env);
+}
+const copies = (): string[] => readdirSync(join(folder, 'data/recovery')).filter((name) => name.endsWith('.sealed'));
+
+const makeFarm = async (): Promise<void> => {
+  const hostPath = join(folder, 'data');
+  const spec = { database: { embedded: { storage: { hostPath } } } };
+  value(await client.create(of(kinds.Farm, 'farm'), { spec }));
+};
+
+beforeAll(async () => {
+  chmodSync(folder, 0o755);
+  mkdirSync(join(folder, 'data'));
+  execFileSync('chown', [`${uid}:${gid}`, join(folder, 'data')]);
+  api = await startApiServer(join(folder, 'api'), '127.97.0.0/16');
+  const config = new KubeConfig();
+  config.loadFromFile(api.kubeconfig);
+  client = createClient(config);
+  const kubectl = (...args: string[]) => execFileSync(binary('kubectl'), ['--kubeconfig', api.kubeconfig, ...args]);
+  kubectl('apply', '--server-side', '-f', join(root, 'crds'));
+  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  value(await client.create(at(kinds.Namespace, undefined, NAMESPACE), {}));
+}, 2 * DEADLINE_MS);
+
+afterAll(async () => {
+  for (const child of running.reverse()) await end(child, 'SIGKILL');
+  await client?.close();
+  await api?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test(
+  'a farm made again over its old data is not Ready, says how, and is that farm again by its recovery key',
+  async () => {
+    const operator = startOperator();
+    await makeFarm();
+    const [database, replica] = await Promise.all([startDatabase(), startReplica()]);
+    await ready();
+    const first = await farm();
+    const { farmID: id = '' } = first.status?.database ?? {};
+
+    const made = await keys(['recovery']);
+    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^bootfarm-recovery-private-1:/) });
+    await mount('farm-recovery', 'recovery');
+    await until('the copy is beside the data', () => copies().join() === `${id}.sealed`, DEADLINE_MS);
+
+    // All goes as with its namespace: the operator first, which cannot set the database free.
+    await end(operator, 'SIGTERM');
+    const names = ['farm-keys', 'farm-database', 'farm-replica', 'farm-ca', 'farm-operator-tls', 'farm-recovery'];
+    for (const name of names) value(await client.delete(of(kinds.Secret, name)));
+    for (const kind of [kinds.StatefulSet, kinds.Service])
+      for (const name of ['farm-database', 'farm-replica']) value(await client.delete(of(kind, name)));
+    value(await client.delete(of(kinds.Farm, 'farm')));
+    for (const child of [database, replica]) await end(child, 'SIGKILL');
+    rmSync(join(folder, 'data/pg/postmaster.pid'), { force: true });
+
+    await makeFarm();
+    startOperator();
+    await Promise.all([startDatabase(), startReplica()]);
+    await until(
+      'it says that its password is lost',
+      async () => condition(await farm(), 'Stalled')?.reason === 'DatabasePasswordLost',
+      DEADLINE_MS,
+    );
+    const lost = await farm();
+    expect(condition(lost, 'Ready')).toMatchObject({ status: 'False', reason: 'DatabasePasswordLost' });
+    expect(condition(lost, 'Ready')?.message).toContain(`folder ${folder}/data was made with another password`);
+    expect(lost.status?.database?.farmID).toBeUndefined();
+    expect(copies()).toEqual([`${id}.sealed`]);
+
+    const copy = readFileSync(join(folder, 'data/recovery', `${id}.sealed`), 'utf8');
+    const done = await keys(['recover', '-o', 'json'], made.out + copy);
+    expect(done).toMatchObject({ code: 0, err: expect.stringContaining('The database is used again') });
+    expect(JSON.parse(done.out)).toMatchObject({ farm: 'lab/farm', id });
+    await ready();
+    const now = await farm();
+    expect(now.status?.database?.farmID).toBe(id);
+    expect([lost.metadata.uid, first.metadata.uid]).toEqual([
+      now.metadata.uid,
+      expect.not.stringMatching(`^${now.metadata.uid}$`),
+    ]);
+    await until('a copy of the Farm that is now', () => get(kinds.Secret, 'farm-recovery'), DEADLINE_MS);
+  },
+  4 * DEADLINE_MS,
+);
