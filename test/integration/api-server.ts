@@ -162,7 +162,7 @@ async function ready(directory: string, port: number): Promise<void> {
   throw new Error(`the API server was not ready in 60 s: see ${directory}/kube-apiserver.log`);
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer().listen(0, '127.0.0.1');

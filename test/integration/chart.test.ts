@@ -215,7 +215,9 @@ describe('on an API server', () => {
   beforeAll(async () => {
     api = await startApiServer(join(folder, 'api'));
     call('kubectl', ['--kubeconfig', api.kubeconfig, 'apply', '--server-side', '-f', releaseFile()]);
-    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
+    await until('the CRDs served', 30_000, () =>
+      kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'),
+    );
   }, 90_000);
   afterAll(() => api.stop());
 

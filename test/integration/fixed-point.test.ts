@@ -65,7 +65,9 @@ test('the base: CRDs, rights, policies, the operator', () => {
 
 test('the samples', async () => {
   const samples = join(root, 'deploy/samples');
-  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
+  await until('the CRDs served', 30_000, () =>
+    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'),
+  );
   kubectl('apply', '-f', join(samples, 'namespace.yaml'));
   const policy = 'validatingadmissionpolicybindings.admissionregistration.k8s.io';
   kubectl('delete', policy, 'bootfarm-namespaces');

@@ -14,7 +14,7 @@ import { conditionsOf, type Verdict } from '../../src/resources/conditions.ts';
 import { KINDS, type KindName } from '../../src/resources/kinds.ts';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
 import { binary } from '../cluster/cluster.ts';
-import { run } from '../cluster/run.ts';
+import { run, until } from '../cluster/run.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -173,7 +173,9 @@ describe('an API server with the CRDs of Argo CD and Flux', () => {
   beforeAll(async () => {
     api = await startApiServer(join(folder, 'api'));
     kubectl('create', '--filename', join(root, '.build/gitops/crds'));
-    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await until('the CRDs served', 30_000, () =>
+      kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
+    );
     for (const name of ['argocd', 'flux-system']) kubectl('create', 'namespace', name);
   }, 90_000);
   afterAll(() => api.stop());
