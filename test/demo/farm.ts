@@ -184,10 +184,19 @@ export class DemoFarm<S extends Site = Site> {
   }
 
   /** `bootfarm device`, in the operator's pod: its service account may read the Secret of the farm's database. */
-  async device(...args: string[]): Promise<string> {
-    const [kubectl, ...before] = this.site.kubectl;
-    const exec = [...before, '-n', OPERATOR_NAMESPACE, 'exec', 'deploy/bootfarm', '--', 'bootfarm', 'device'];
-    return runAsync(kubectl, ...exec, '--farm', `${NAMESPACE}/farm`, ...args);
+  device(...args: string[]): Promise<string> {
+    return runAsync(...this.inOperator('device', ...args));
+  }
+
+  /** `bootfarm keys`, there too. */
+  keys(...args: string[]): Promise<string> {
+    return runAsync(...this.inOperator('keys', ...args));
+  }
+
+  /** The command line of a command of bootfarm for this farm, in the operator's pod. */
+  inOperator(...command: string[]): [string, ...string[]] {
+    const exec = ['-n', OPERATOR_NAMESPACE, 'exec', '-i', 'deploy/bootfarm', '--', 'bootfarm'];
+    return [...this.site.kubectl, ...exec, ...command, '--farm', `${NAMESPACE}/farm`];
   }
 
   async addDevice(name: string, mac: string): Promise<void> {

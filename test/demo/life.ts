@@ -98,3 +98,10 @@ export async function deleteNamespace({ site }: DemoFarm): Promise<void> {
   await runAsync(kubectl, ...args, 'annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes');
   await runAsync(kubectl, ...args, 'delete', 'namespace', NAMESPACE, '--timeout=120s');
 }
+
+/** Key and copy, one after the other, as docs/recovery.md says it. */
+export async function recover(farm: DemoFarm, key: string): Promise<void> {
+  const copy = await farm.kubectl('exec', 'sts/farm-database', '--', 'sh', '-c', 'cat /data/recovery/*.sealed');
+  const [program, ...args] = farm.inOperator('keys', 'recover');
+  farm.say(execFileSync(program, args, { encoding: 'utf8', input: `${key}${copy}` }).trim());
+}

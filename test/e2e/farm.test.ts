@@ -20,6 +20,7 @@ import {
   emptyServers,
   nodesThatBoot,
   otherFarm,
+  recover,
   refusal,
 } from '../demo/life.ts';
 import type { OwnSite } from '../demo/site.ts';
@@ -65,6 +66,7 @@ let farm: DemoFarm<OwnSite>;
 let first: Booted;
 let second: Booted;
 let fourth: Booted;
+let recoveryKey: string;
 
 function unharmed({ reads, wrong, failed, perSecond }: ReadReport): void {
   expect({ wrong, failed }).toEqual({ wrong: 0, failed: 0 });
@@ -108,7 +110,14 @@ afterAll(async () => {
   rmSync(stateDirectory, { recursive: true, force: true });
 }, MINUTE);
 
-test('the operator is installed, and a farm with one server is Ready', () => openFarm(farm), 8 * MINUTE);
+test(
+  'the operator is installed, and a farm with one server is Ready; its recovery key is put away',
+  async () => {
+    await openFarm(farm);
+    recoveryKey = await farm.keys('recovery');
+  },
+  8 * MINUTE,
+);
 
 test(
   'a second server joins by kubectl scale: the same bootstrap, and an UpToDate copy on both',
@@ -346,7 +355,7 @@ test(
 );
 
 test(
-  'made again it goes on with its data; with its namespace its Secrets go, and then the Farm says what its data lacks',
+  'made again it goes on with its data; with its namespace its Secrets go, the Farm says what its data lacks, and its recovery key gives it back',
   async () => {
     await farm.install();
     await farm.waitReady();
@@ -356,8 +365,11 @@ test(
     const { message } = await farm.notReady('DatabasePasswordLost');
     expect(message).toMatch(/made with another password than Secret farm-database has.*bootfarm keys recover/);
     expect(nodesThatBoot(farm, farm.site.cluster.nodes)).toEqual([]);
+    await recover(farm, recoveryKey);
+    await farm.waitReady(['farm/farm', 'bfs/main']);
+    expect(await farm.device('list')).toContain(deviceName(1));
   },
-  6 * MINUTE,
+  8 * MINUTE,
 );
 
 test(
