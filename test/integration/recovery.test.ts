@@ -9,14 +9,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
+import { ok } from '../../src/kit/result.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
+import { RECOVERY_KEY_ANNOTATION } from '../../src/reconcile/farm/recovery.ts';
 import { decodeData } from '../../src/reconcile/secrets.ts';
 import type { Farm } from '../../src/resources/kinds.ts';
+import { keysCommand } from '../../src/roles/keys.ts';
 import { binary } from '../cluster/cluster.ts';
 import { mountSecret } from '../fakes/mount.ts';
+import { fakeTerminal, type Said } from '../fakes/terminal.ts';
 import { until } from '../setup/services.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
@@ -65,23 +69,19 @@ const startOperator = (): ChildProcess => {
   return run(['setpriv', '--pdeathsig', 'KILL', process.execPath, 'src/main.ts', ...args], env);
 };
 
-/** `bootfarm keys …`, as in the operator's pod. */
-async function keys(args: readonly string[], fed = ''): Promise<{ code: number | null; out: string; err: string }> {
-  const env = { ...process.env, KUBECONFIG: api.kubeconfig };
-  const child = spawn(process.execPath, ['src/main.ts', 'keys', ...args, '--farm', `${NAMESPACE}/farm`], {
-    env,
-    cwd: root,
-  });
-  const said = { out: '', err: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
-    said.out += chunk;
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    said.err += chunk;
-  });
-  child.stdin.end(fed);
-  const [code] = await once(child, 'close');
-  return { code, ...said };
+/** `bootfarm keys …`, with `fed` in standard input. */
+async function keys(args: readonly string[], fed = ''): Promise<Said> {
+  const { said, terminal } = fakeTerminal();
+  const unused = async () => '';
+  const input = { isTyped: false, readAll: async () => fed, ask: unused, file: unused };
+  const command = keysCommand(terminal, () => ok(createClient(kubeConfig())), input);
+  await command.parseAsync([...args, '--farm', `${NAMESPACE}/farm`], { from: 'user' });
+  return said;
+}
+function kubeConfig(): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(api.kubeconfig);
+  return config;
 }
 
 type Service = KubeObject & { readonly spec: { readonly clusterIP: string } };
@@ -123,10 +123,10 @@ async function startDatabase(): Promise<ChildProcess> {
 }
 const copies = (): string[] => readdirSync(join(folder, 'data/recovery')).filter((name) => name.endsWith('.sealed'));
 
-const makeFarm = async (): Promise<void> => {
+const makeFarm = async (annotations: Readonly<Record<string, string>> = {}): Promise<void> => {
   const hostPath = join(folder, 'data');
   const spec = { database: { embedded: { storage: { hostPath } } } };
-  value(await client.create(of(kinds.Farm, 'farm'), { spec }));
+  value(await client.create(of(kinds.Farm, 'farm'), { metadata: { annotations }, spec }));
 };
 
 beforeAll(async () => {
@@ -134,9 +134,7 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'data'));
   execFileSync('chown', [`${uid}:${gid}`, join(folder, 'data')]);
   api = await startApiServer(join(folder, 'api'), '127.97.0.0/16');
-  const config = new KubeConfig();
-  config.loadFromFile(api.kubeconfig);
-  client = createClient(config);
+  client = createClient(kubeConfig());
   const kubectl = (...args: string[]) => execFileSync(binary('kubectl'), ['--kubeconfig', api.kubeconfig, ...args]);
   kubectl('apply', '--server-side', '-f', join(root, 'crds'));
   kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
@@ -161,7 +159,8 @@ test(
     const { farmID: id = '' } = first.status?.database ?? {};
 
     const made = await keys(['recovery']);
-    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^bootfarm-recovery-private-1:/) });
+    expect(made).toMatchObject({ failed: false, out: expect.stringMatching(/^bootfarm-recovery-private-1:/) });
+    const annotation = (await farm()).metadata.annotations?.[RECOVERY_KEY_ANNOTATION];
     await mount('farm-recovery', 'recovery');
     await until('the copy is beside the data', () => copies().join() === `${id}.sealed`, DEADLINE_MS);
 
@@ -175,7 +174,7 @@ test(
     for (const child of [database, replica]) await end(child, 'SIGKILL');
     rmSync(join(folder, 'data/pg/postmaster.pid'), { force: true });
 
-    await makeFarm();
+    await makeFarm({ [RECOVERY_KEY_ANNOTATION]: annotation ?? '' }); // as git has it
     startOperator();
     await Promise.all([startDatabase(), startReplica()]);
     await until(
@@ -187,11 +186,11 @@ test(
     expect(condition(lost, 'Ready')).toMatchObject({ status: 'False', reason: 'DatabasePasswordLost' });
     expect(condition(lost, 'Ready')?.message).toContain(`folder ${folder}/data was made with another password`);
     expect(lost.status?.database?.farmID).toBeUndefined();
-    expect(copies()).toEqual([`${id}.sealed`]);
+    expect([copies(), (await client.get(of(kinds.Secret, 'farm-recovery'))).ok]).toEqual([[`${id}.sealed`], false]);
 
     const copy = readFileSync(join(folder, 'data/recovery', `${id}.sealed`), 'utf8');
     const done = await keys(['recover', '-o', 'json'], made.out + copy);
-    expect(done).toMatchObject({ code: 0, err: expect.stringContaining('The database is used again') });
+    expect(done).toMatchObject({ failed: false, err: expect.stringContaining('The database is used again') });
     expect(JSON.parse(done.out)).toMatchObject({ farm: 'lab/farm', id });
     await ready();
     const now = await farm();
