@@ -1,4 +1,4 @@
-/** What is said of an embedded database that takes not the password of its Secret: the data outlived the Secret that it was made with. Pure. */
+/** What is said of an embedded database that does not take the password of its Secret: the data outlived the Secret that it was made with. Pure. */
 import type { DatabaseState } from '../../database/connection.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { databaseName, keysName } from '../names.ts';
