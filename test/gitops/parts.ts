@@ -232,7 +232,7 @@ export async function startFlux(api: ApiServer, folder: string): Promise<Control
     `--storage-adv-addr=${address}`,
   ];
   start('source-controller', built('source-controller'), [...common, ...where], env);
-  start('kustomize-controller', built('kustomize-controller'), common, env);
+  start('kustomize-controller', built('kustomize-controller'), [...common, '--requeue-dependency=2s'], env);
   start('helm-controller', built('helm-controller'), common, env);
   return { stop };
 }
