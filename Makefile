@@ -1,9 +1,10 @@
 # The two commands of the README are `make demo` and `make test`; `make` alone lists all.
 SHELL := /bin/bash
-export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# Where Go's own installer puts it comes last.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench attack demo demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench attack test-gitops demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,6 +38,10 @@ bench: setup ## every figure beside its peer, one JSON line each
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts
+
+test-gitops: setup ## a farm under the real Argo CD and Flux, built once in about 25 minutes; not a part of `make test`
+	@test/gitops/build.sh controllers
+	@npm run --silent test -- --selectProjects gitops --runInBand
 
 demo: $(if $(IMAGE),setup,image) ## a farm on a cluster of its own: machines boot, a server is killed, the database goes; left running
 	@node test/demo/demo.ts

@@ -15,5 +15,6 @@ export default {
     project('unit', ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/{attack,check,fuzz}/**/*.test.ts']),
     project('integration', ['<rootDir>/test/integration/**/*.test.ts']),
     project('e2e', ['<rootDir>/test/e2e/**/*.test.ts']),
+    project('gitops', ['<rootDir>/test/gitops/**/*.test.ts']),
   ],
 };
