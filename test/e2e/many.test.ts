@@ -22,6 +22,8 @@ const MAC = '52:54:00:00:00:01';
 /** All of them begin at once on two cores. */
 const START_MS = 180_000;
 const BOOT_MS = 120_000;
+/** Beside 21 servers that start, the kernel may measure the processor's own clock many times too slow, and give up on ACPI: seen once. */
+const KERNEL = COMMAND_LINE.replace('tsc=reliable', 'tsc=unstable');
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-many-'));
 const names = Array.from({ length: SERVERS }, (_, index) => `node-${index + 1}`);
@@ -77,7 +79,7 @@ test('a machine boots, and knows as many of them as it holds', async () => {
     direct: {
       kernel: join(images, 'lab.vmlinuz'),
       initrd: join(images, 'lab.initrd'),
-      commandLine: `boot=bootfarm ${COMMAND_LINE}`,
+      commandLine: `boot=bootfarm ${KERNEL}`,
       config,
     },
   });
