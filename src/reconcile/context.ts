@@ -146,3 +146,11 @@ export async function tellUnreadable(
   const written = await applyStatusChanged(client, target, fitStatus('Farm', status), object, { signal });
   return written.ok ? settled : outcomeOf(written.error);
 }
+
+/** Of what belongs to a farm that is not there. */
+export const farmMissing = (farm: string, namespace: string) =>
+  ({
+    kind: 'reconciling',
+    reason: 'FarmMissing',
+    message: `Farm ${farm}, which spec.farmRef names, is not in namespace ${namespace}`,
+  }) as const;

@@ -1,7 +1,7 @@
 /** What GitOps does to a farm in its life: deleted by the way, deleted on purpose, followed by another of that name, made again. `test/e2e/farm.test.ts` asserts it. */
 import { execFileSync } from 'node:child_process';
 import { inNode } from '../cluster/cluster.ts';
-import { run, runAsync, until } from '../cluster/run.ts';
+import { run, until } from '../cluster/run.ts';
 import { type DemoFarm, NAMESPACE, type PoolStatus, RESOURCES } from './farm.ts';
 import type { OwnSite } from './site.ts';
 
@@ -93,10 +93,9 @@ export async function deleteOther(farm: DemoFarm): Promise<void> {
 }
 
 /** With the Secrets in it, and it is confirmed. Argo CD does this when the Namespace is part of the application that is deleted. */
-export async function deleteNamespace({ site }: DemoFarm): Promise<void> {
-  const [kubectl, ...args] = site.kubectl;
-  await runAsync(kubectl, ...args, 'annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes');
-  await runAsync(kubectl, ...args, 'delete', 'namespace', NAMESPACE, '--timeout=120s');
+export async function deleteNamespace(farm: DemoFarm): Promise<void> {
+  await farm.kubectl('annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes');
+  await farm.kubectl('delete', 'namespace', NAMESPACE, '--timeout=120s');
 }
 
 /** Key and copy, one after the other, as docs/recovery.md says it. */

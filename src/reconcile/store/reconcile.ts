@@ -4,7 +4,7 @@ import { offersStore } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
+import { type Context, devicesUsing, farmMissing, ofFarm, resources } from '../context.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { unsupported } from '../unsupported.ts';
@@ -51,15 +51,7 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
   const later = unsupported('Store', store.spec) ?? (row ? undefined : 'spec.local is missing');
   if (later !== undefined || !row)
     return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later ?? '' } };
-  if (!context.informers.farms.get(farmKey))
-    return {
-      ...nothing,
-      fault: {
-        kind: 'reconciling',
-        reason: 'FarmMissing',
-        message: `Farm ${farmName}, which spec.farmRef names, is not in namespace ${namespace}`,
-      },
-    };
+  if (!context.informers.farms.get(farmKey)) return { ...nothing, fault: farmMissing(farmName, namespace) };
   return {
     devices,
     servers: (context.runtimes.get(farmKey)?.servers ?? [])

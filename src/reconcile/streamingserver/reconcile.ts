@@ -4,7 +4,15 @@ import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { parse } from '../../resources/parse.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, forbiddenImages, forbiddenPaths, overlaps, resources } from '../context.ts';
+import {
+  type Context,
+  devicesUsing,
+  farmMissing,
+  forbiddenImages,
+  forbiddenPaths,
+  overlaps,
+  resources,
+} from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';
@@ -104,11 +112,7 @@ async function look(
 
   const refused = refusal(context, pool);
   if (refused) return { ...nothing, fault: refused };
-  if (!farm)
-    return {
-      ...nothing,
-      fault: waiting('FarmMissing', `Farm ${farmName}, which spec.farmRef names, is not in namespace ${namespace}`),
-    };
+  if (!farm) return { ...nothing, fault: farmMissing(farmName, namespace) };
   const site = siteOf(farm.spec, pool.spec.site);
   if (site === undefined)
     return {

@@ -4,7 +4,7 @@ import { offersStore } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, resources } from '../context.ts';
+import { type Context, devicesUsing, farmMissing, resources } from '../context.ts';
 import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
@@ -67,15 +67,7 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
     };
   const later = unsupported('VDisk', vdisk.spec);
   if (later) return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later } };
-  if (!context.informers.farms.get(farmKey))
-    return {
-      ...nothing,
-      fault: {
-        kind: 'reconciling',
-        reason: 'FarmMissing',
-        message: `Farm ${farmRef.name}, which spec.farmRef names, is not in namespace ${namespace}`,
-      },
-    };
+  if (!context.informers.farms.get(farmKey)) return { ...nothing, fault: farmMissing(farmRef.name, namespace) };
   if (!runtime)
     return {
       ...nothing,

@@ -2,13 +2,14 @@
  * Is the database behind the uri this server's farm's? Its own follower knows; while that holds nothing, the mark that an earlier process left in
  * the state directory. A server that knows nothing takes the first. What fails is taken for away: neither read nor written, and the journal is kept.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DatabaseOptions } from '../../database/connection.ts';
 import { readIdentity } from '../../database/identity.ts';
-import { describeKinship, type Identity, judgeDatabase, reasonOf } from '../../farm/identity.ts';
+import { describeKinship, type Identity, identityMark, judgeDatabase, reasonOf } from '../../farm/identity.ts';
 import type { FarmReplica } from '../../replica/reader.ts';
 import type { Logger } from '../../telemetry/log.ts';
+import { writeMark } from './statedirectory.ts';
 
 export interface ServerIdentity {
   readonly prove: NonNullable<DatabaseOptions['prove']>;
@@ -28,7 +29,7 @@ export function serverIdentity(
     if (marked?.farm === identity.farm && marked.adoptions === identity.adoptions) return;
     marked = identity;
     try {
-      writeMark(path, identity);
+      writeMark(path, identityMark(identity));
     } catch (error) {
       log.warn({ path, error }, 'the mark of this farm was not written'); // its follower knows, too
     }
@@ -65,10 +66,4 @@ function readMark(path: string): Identity | undefined {
   } catch {
     return undefined;
   }
-}
-
-function writeMark(path: string, { farm, adoptions }: Identity): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.partial`, `${farm}@${adoptions}\n`);
-  renameSync(`${path}.partial`, path);
 }

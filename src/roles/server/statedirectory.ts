@@ -1,6 +1,6 @@
 /** The folder of a node that a server keeps its journal, digests and marks in, and its follower its data. It is of one farm, and says so. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 
@@ -14,7 +14,6 @@ export function openStateDirectory(
 ): Result<void, Fault<'StateForeign' | 'StateUnusable'>> {
   const mark = join(path, 'lineage');
   try {
-    mkdirSync(path, { recursive: true });
     const found = readMark(mark);
     if (found === lineage) return ok(undefined);
     if (found !== undefined)
@@ -22,8 +21,7 @@ export function openStateDirectory(
         'StateForeign',
         `${path} was kept by servers of a farm with lineage ${found}, and this farm has ${lineage}: move that folder away, this server begins with an empty one`,
       );
-    writeFileSync(`${mark}.partial`, `${lineage}\n`);
-    renameSync(`${mark}.partial`, mark);
+    writeMark(mark, lineage);
     return ok(undefined);
   } catch (error) {
     return fail('StateUnusable', `${path}: ${errorMessage(error)}`);
@@ -38,4 +36,11 @@ function readMark(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** One line, whole or not at all. */
+export function writeMark(path: string, line: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.partial`, `${line}\n`);
+  renameSync(`${path}.partial`, path);
 }
