@@ -24,10 +24,7 @@ const KEY_BYTES = 32;
 
 export type Keys = KeysStatus & { readonly isQuiet: boolean; readonly lineage: string };
 
-/**
- * One step. `servers` is undefined while they were not asked: then nothing follows from what they did not say. A Secret that a new Farm of the same
- * name adopts keeps its keys.
- */
+/** One step. `servers` is undefined while they were not asked. A Secret that a new Farm of the same name adopts keeps its keys. */
 export async function keepKeys(
   { client }: Context,
   farm: Farm,
@@ -46,15 +43,12 @@ export async function keepKeys(
       if (Object.keys(held).length === 0) return { ...newKeys(randomBytes(KEY_BYTES)), ...lineageChange(held) };
       const state = keyState(held);
       const now = Date.now();
-      const step: KeyStep =
-        servers === undefined
-          ? { is: 'Rest' }
-          : planKeys({
-              state,
-              servers: servers.map(({ name, status }) => ({ name, ...(status?.keys ? { keys: status.keys } : {}) })),
-              now,
-              ...(request === undefined ? {} : { request }),
-            });
+      const step = planKeys({
+        state,
+        servers: servers?.map(({ name, status }) => ({ name, ...(status?.keys ? { keys: status.keys } : {}) })),
+        now,
+        ...(request === undefined ? {} : { request }),
+      });
       done = { state, step };
       return { ...keyChange(state, step, randomBytes(KEY_BYTES), now), ...lineageChange(held) };
     },
@@ -63,6 +57,6 @@ export async function keepKeys(
   if (!kept.ok) return kept;
   const state = keyState(kept.value);
   const step = done?.step ?? { is: 'Rest' };
-  const isQuiet = servers !== undefined && (step.is === 'Rest' || step.is === 'Keep');
+  const isQuiet = step.is === 'Rest' || step.is === 'Keep';
   return ok({ ...keysStatus(state, step), isQuiet, lineage: lineageOf(kept.value) ?? '' });
 }

@@ -32,6 +32,18 @@ test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts
   { what: 'all have it', held: added, facts: { servers: [a(1, 2), b(1, 2)] }, step: { is: 'Switch', id: 2 } },
   { what: 'a farm without servers', held: added, step: { is: 'Switch', id: 2 } },
   {
+    what: 'a leader that has asked nobody yet switches to none',
+    held: added,
+    facts: { request: 'r1', servers: undefined },
+    step: { is: 'Wait', id: 2, servers: [] },
+  },
+  {
+    what: 'nor does it take back that the old one overlaps',
+    held: switched,
+    facts: { request: 'r1', servers: undefined },
+    step: { is: 'Keep', until: NOW + KEY_OVERLAP_MS },
+  },
+  {
     what: 'another request meanwhile waits for the first',
     held: added,
     facts: { request: 'r2', servers: [a(1)] },
@@ -57,6 +69,12 @@ test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts
     facts: { request: 'r2/now', servers: [a(1)] },
     step: { is: 'Switch', id: 2 },
   },
+  {
+    what: 'at once: nor asked',
+    held: added,
+    facts: { request: 'r2/now', servers: undefined },
+    step: { is: 'Switch', id: 2 },
+  },
   { what: 'at once: the old one goes', held: switched, facts: { request: 'r2/now' }, step: { is: 'Drop', ids: [1] } },
   {
     what: 'at once: and once',
@@ -75,7 +93,7 @@ test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts
 
 /** A farm whose leaders come, go and crash between any two steps, and whose servers take up the Secret when they like. */
 const EVENT = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('look' as const), crash: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ is: fc.constant('look' as const), crash: fc.boolean(), asked: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ is: fc.constant('take' as const), server: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ is: fc.constant('ask' as const), server: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ is: fc.constant('time' as const), hours: fc.integer({ min: 1, max: 60 }) }) },
@@ -92,8 +110,8 @@ test('whatever the order: what one server seals every other opens, and for a tic
     const said: (readonly number[])[] = rings.map(({ ids }) => ids);
     /** When a key sealed last. */
     const sealed = new Map<number, number>();
-    const look = (): KeyStep => {
-      const servers = said.map((keys, index) => ({ name: `s${index}`, keys }));
+    const look = (asked = true): KeyStep => {
+      const servers = asked ? said.map((keys, index) => ({ name: `s${index}`, keys })) : undefined;
       const state = keyState(held);
       const step = planKeys({ state, servers, now, ...(request === undefined ? {} : { request }) });
       return step;
@@ -123,7 +141,7 @@ test('whatever the order: what one server seals every other opens, and for a tic
     };
     for (const event of events) {
       if (event.is === 'look') {
-        const step = look();
+        const step = look(event.asked);
         if (!event.crash) apply(step);
       }
       if (event.is === 'take') rings[event.server] = keyState(held);

@@ -31,15 +31,15 @@ export interface KeyFacts {
   readonly state: KeyState;
   /** What the Farm's annotation says. */
   readonly request?: string;
-  /** Every server that should be there; without `keys`, it has not said which it has. */
-  readonly servers: readonly { readonly name: string; readonly keys?: readonly number[] }[];
+  /** Every server that should be there; without `keys`, it has not said which it has. Undefined: none was asked yet, so that no key is switched to. */
+  readonly servers: readonly { readonly name: string; readonly keys?: readonly number[] }[] | undefined;
   readonly now: number;
 }
 
 export type KeyStep =
   | { readonly is: 'Rest' }
   | { readonly is: 'Add'; readonly id: number; readonly request: string }
-  /** Until these servers name the new key. */
+  /** Until these servers name the new key; nobody: it is not known yet who does. */
   | { readonly is: 'Wait'; readonly id: number; readonly servers: readonly string[] }
   | { readonly is: 'Switch'; readonly id: number }
   /** These are old, and nobody wrote since when. */
@@ -57,8 +57,10 @@ export function planKeys({ state, request, servers, now }: KeyFacts): KeyStep {
   if (ended.length > 0) return { is: 'Drop', ids: ended };
   const next = ids.find((id) => id > current);
   if (next !== undefined) {
-    const lacking = servers.filter(({ keys }) => !keys?.includes(next)).map(({ name }) => name);
-    return lacking.length > 0 && !hurried ? { is: 'Wait', id: next, servers: lacking } : { is: 'Switch', id: next };
+    const lacking = servers?.filter(({ keys }) => !keys?.includes(next)).map(({ name }) => name);
+    return lacking?.length === 0 || hurried
+      ? { is: 'Switch', id: next }
+      : { is: 'Wait', id: next, servers: lacking ?? [] };
   }
   if (request !== undefined && request !== '' && request !== taken) return { is: 'Add', id: current + 1, request };
   return old.length > 0 ? { is: 'Keep', until: Math.max(...old.map((id) => endOf(state, id))) } : { is: 'Rest' };
@@ -147,7 +149,7 @@ export function keysStatus({ current, taken }: KeyState, step: KeyStep): KeysSta
       return { state: 'Overlapping', ...head, message };
     }
     case 'Wait': {
-      const message = `key ${step.id} is used when every server has it: waiting for ${step.servers.join(', ')}`;
+      const message = `key ${step.id} is used when every server has it: waiting for ${step.servers.join(', ') || 'what they say'}`;
       return { state: 'Distributing', ...head, message };
     }
     default:
