@@ -91,7 +91,7 @@ export async function lead(database: Database, { owner, floor, takeOver }: Lead)
 }
 
 /** The Farm was deleted: its database is there for the next one. */
-export function release(database: Database, { uid }: Owner): Answer<void> {
+export function release(database: Database, uid: string): Answer<void> {
   return database.run(async (db) => {
     await db.updateTable('leader').set({ farm_uid: null, farm_name: null }).where('farm_uid', '=', uid).execute();
   });

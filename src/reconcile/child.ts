@@ -6,9 +6,7 @@ import type { InformerView } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
-import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
-import { GROUP } from '../resources/kind.ts';
 import type { ResourceByName } from '../resources/kinds.ts';
 import {
   type Context,
@@ -20,6 +18,7 @@ import {
   resource,
   tellUnreadable,
 } from './context.ts';
+import { goesWithKind, tellDeleting } from './deletion.ts';
 import type { KeepCounts } from './quiet.ts';
 
 export type ChildKind = 'Store' | 'VDisk' | 'StreamingServer';
@@ -106,17 +105,6 @@ async function lookAt<K extends ChildKind>(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
-/** All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. */
-async function goesWithKind<K extends ChildKind>(
-  { client }: Context,
-  { kind }: Child<K>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const name = `${kinds[kind].plural}.${GROUP}`;
-  const found = await client.get(at(kinds.CustomResourceDefinition, undefined, name), { signal });
-  return found.ok && found.value.metadata.deletionTimestamp !== undefined;
-}
-
 /** Where no Farm is, nothing has to be taken down in order: Kubernetes ends the servers with their pool, and no row is left. */
 async function removeRow<K extends ChildKind>(
   context: Context,
@@ -125,7 +113,7 @@ async function removeRow<K extends ChildKind>(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (await goesWithKind(context, child, signal))
+  if (await goesWithKind(context.client, child.kind, signal))
     return !child.orphan || (await child.orphan(context, resource, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const namespace = resource.metadata.namespace ?? 'default';
@@ -134,7 +122,7 @@ async function removeRow<K extends ChildKind>(
   if (!isSeen(context, namespace)) return lookAgain(LOOK_UNSETTLED_MS);
   const left = (await child.takeDown?.(context, resource, signal)) ?? (await forget(context, child, resource, farm));
   if (left === undefined) return settled;
-  await tellDeleting(context, child, resource, object, left, signal);
+  await tellDeleting(context, child.kind, resource, object, left, signal);
   return lookAgain(LOOK_UNSETTLED_MS);
 }
 
@@ -149,19 +137,4 @@ async function forget<K extends ChildKind>(
   if (!runtime) return 'its Farm does not run yet: see its conditions';
   const removed = await remove(runtime.writes, table, metadata.name);
   return removed.ok ? undefined : `the farm database does not forget it: ${removed.error.message}`;
-}
-
-async function tellDeleting<K extends ChildKind>(
-  { client }: Context,
-  { kind }: Child<K>,
-  { metadata, status }: ResourceByName<K>,
-  object: KubeObject,
-  left: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const generation = object.metadata.generation ?? 0;
-  const verdict = { kind: 'reconciling', reason: 'Deleting', message: `it is being deleted: ${left}` } as const;
-  const conditions = conditionsOf(status?.conditions ?? [], { verdict, generation }, new Date());
-  const told = fitStatus(kind, { ...status, observedGeneration: generation, conditions } as Status<K>);
-  await applyStatusChanged(client, at(kinds[kind], metadata.namespace, metadata.name), told, object, { signal });
 }

@@ -247,13 +247,6 @@ describe('a Farm', () => {
     expect(message(farmStatus(aFarm(), found(), NOW), 'DatabaseReachable')).toBe('the farm database answers');
   });
 
-  test('that is being deleted is not Ready', () => {
-    const farm = aFarm({ metadata: { name: 'farm', deletionTimestamp: '2026-11-23T12:00:00Z' } });
-    expect(says(farmStatus(farm, found(), NOW))).toEqual(
-      expect.arrayContaining(['Ready=False Deleting', 'Reconciling=True Deleting']),
-    );
-  });
-
   test('a device that boots is counted once', () => {
     const servers = [view('node-a', { status: report({ devices: 3, booting: 1 }) })];
     expect(farmStatus(aFarm(), found({ servers, devices: 3 }), NOW).devices).toMatchObject({

@@ -116,6 +116,12 @@ export async function loadImage(cluster: Cluster, archive: string): Promise<void
     await runAsync(...inNode(cluster, node.name), ...ctr(cluster, node), 'images', 'import', resolve(archive));
 }
 
+/** The same image under another name on every node, as a release would bring it. */
+export async function tagImage(cluster: Cluster, image: string, as: string): Promise<void> {
+  for (const node of nodesOf(cluster))
+    await runAsync(...inNode(cluster, node.name), ...ctr(cluster, node), 'images', 'tag', '--force', image, as);
+}
+
 /**
  * A signal to `kubelet`, `containerd` or `kube-proxy` of a node: a stopped kubelet starts no container again, and after SIGCONT it does.
  */

@@ -1,7 +1,8 @@
 /** The farm of the demo on a cluster: what is asked of it and what is done to it. The story is in `steps.ts`. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import { runAsync, until } from '../cluster/run.ts';
 import type { Site } from './site.ts';
 
@@ -46,7 +47,7 @@ export interface FarmStatus extends Status {
 }
 interface Pod {
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
-  readonly spec: { readonly nodeName?: string };
+  readonly spec: { readonly nodeName?: string; readonly containers: readonly { readonly image: string }[] };
   readonly status: {
     readonly containerStatuses?: readonly {
       readonly name: string;
@@ -64,20 +65,36 @@ export const RESOURCES = ['farm/farm', 'stores.bootfarm.io/local', 'vd/lab', 'bf
 /** The node of the samples that holds the data of the database and of the replica. */
 const SAMPLE_NODE = 'node-c';
 /** Of the samples. */
-const DATABASE_FOLDER = '/var/lib/bootfarm/database';
+const DATA_FOLDER = '/var/lib/bootfarm';
+
+/** The operator by Helm, with a Role in each of these namespaces; again: an upgrade. */
+export async function installOperator(
+  { helm: [helm, ...before], image }: Site,
+  namespaces: readonly string[],
+): Promise<void> {
+  const [, repository = '', tag = ''] = /^(.+):([^:/]+)$/.exec(image) ?? [];
+  await runAsync(
+    ...[helm, ...before, 'upgrade', '--install', 'bootfarm', join(root, 'charts/bootfarm')],
+    ...['--namespace', OPERATOR_NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'],
+    ...['--set', `image.repository=${repository}`, '--set', `image.tag=${tag}`],
+    ...['--set', `farmNamespaces={${namespaces.join()}}`],
+  );
+}
 
 export class DemoFarm<S extends Site = Site> {
   readonly site: S;
   readonly say: Say;
+  readonly namespace: string;
 
-  constructor(site: S, say: Say) {
+  constructor(site: S, say: Say, namespace = NAMESPACE) {
     this.site = site;
     this.say = say;
+    this.namespace = namespace;
   }
 
   kubectl(...args: string[]): Promise<string> {
     const [program, ...before] = this.site.kubectl;
-    return runAsync(program, ...before, '-n', NAMESPACE, ...args);
+    return runAsync(program, ...before, '-n', this.namespace, ...args);
   }
 
   async status<T extends Status>(resource: string): Promise<T> {
@@ -90,22 +107,34 @@ export class DemoFarm<S extends Site = Site> {
     return this.site.placeFiles(folder, DISK_FILES, STORE_FOLDER);
   }
 
-  /** The namespace of the farm, the operator with a Role in it, by Helm, and the samples. */
+  /** The namespace of the farm, the operator with a Role in it, and the samples. */
   async install(): Promise<void> {
-    await this.kubectl('apply', '-f', join(root, 'deploy/samples/namespace.yaml'));
-    const [, repository = '', tag = ''] = /^(.+):([^:/]+)$/.exec(this.site.image) ?? [];
-    const [helm, ...before] = this.site.helm;
-    await runAsync(
-      ...[helm, ...before, 'upgrade', '--install', 'bootfarm', join(root, 'charts/bootfarm')],
-      ...['--namespace', OPERATOR_NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'],
-      ...['--set', `image.repository=${repository}`, '--set', `image.tag=${tag}`],
-      ...['--set', `farmNamespaces={${NAMESPACE}}`],
-    );
+    await this.makeNamespace();
+    await installOperator(this.site, [this.namespace]);
+    await this.make();
+  }
+
+  /** That of deploy/samples, which says that it may hold farms. */
+  makeNamespace(): Promise<void> {
+    return this.#apply(readFileSync(join(root, 'deploy/samples/namespace.yaml'), 'utf8'));
+  }
+
+  /** The samples, one after the other in this order. Farms of two namespaces have folders of their own for their data. */
+  async make(order: readonly string[] = ['Farm', 'Store', 'VDisk', 'StreamingServer'], replicas = 1): Promise<void> {
     const [kubectl, ...args] = this.site.kubectl;
     const samples = await runAsync(kubectl, ...args, 'kustomize', join(root, 'deploy/samples'));
-    const node = this.site.nodes.at(-1)?.name ?? SAMPLE_NODE;
+    const text = samples
+      .replaceAll(SAMPLE_NODE, this.site.nodes.at(-1)?.name ?? SAMPLE_NODE)
+      .replace('replicas: 1', `replicas: ${replicas}`)
+      .replaceAll(`${DATA_FOLDER}/`, this.namespace === NAMESPACE ? '$&' : `$&${this.namespace}-`);
+    const byKind = new Map(parseAllDocuments(text).map((document) => [document.get('kind'), String(document)]));
+    for (const kind of order) await this.#apply(byKind.get(kind) ?? '');
+  }
+
+  async #apply(text: string): Promise<void> {
+    const [kubectl, ...args] = this.site.kubectl;
     execFileSync(kubectl, [...args, 'apply', '-f', '-'], {
-      input: samples.replaceAll(SAMPLE_NODE, node),
+      input: text.replaceAll(NAMESPACE, this.namespace),
       stdio: ['pipe', 'ignore', 'inherit'],
     });
   }
@@ -163,10 +192,13 @@ export class DemoFarm<S extends Site = Site> {
   }
 
   /** Of all servers; one that goes is there until it is gone. */
-  async serverPods(): Promise<readonly { readonly name: string; readonly ready: boolean }[]> {
-    return (await this.#pods()).map(({ metadata: { name }, status: { containerStatuses = [] } }) => {
-      return { name, ready: containerStatuses.length > 0 && containerStatuses.every(({ ready }) => ready) };
-    });
+  async serverPods(): Promise<readonly { readonly name: string; readonly ready: boolean; readonly image?: string }[]> {
+    return (await this.#pods()).map(
+      ({ metadata: { name }, spec: { containers }, status: { containerStatuses = [] } }) => {
+        const ready = containerStatuses.length > 0 && containerStatuses.every(({ ready }) => ready);
+        return { name, ready, ...(containers[0] ? { image: containers[0].image } : {}) };
+      },
+    );
   }
 
   async serverPod(node: string): Promise<Pod> {
@@ -196,7 +228,7 @@ export class DemoFarm<S extends Site = Site> {
   /** The command line of a command of bootfarm for this farm, in the operator's pod. */
   inOperator(...command: string[]): [string, ...string[]] {
     const exec = ['-n', OPERATOR_NAMESPACE, 'exec', '-i', 'deploy/bootfarm', '--', 'bootfarm'];
-    return [...this.site.kubectl, ...exec, ...command, '--farm', `${NAMESPACE}/farm`];
+    return [...this.site.kubectl, ...exec, ...command, '--farm', `${this.namespace}/farm`];
   }
 
   async addDevice(name: string, mac: string): Promise<void> {
@@ -240,7 +272,7 @@ export class DemoFarm<S extends Site = Site> {
   /** The folder of the samples, where it lies on this machine. */
   databaseFolder(): string {
     if (!this.site.nodePath) throw new Error("the nodes of this cluster are not this machine's");
-    return this.site.nodePath(this.site.nodes.at(-1)?.name ?? SAMPLE_NODE, DATABASE_FOLDER);
+    return this.site.nodePath(this.site.nodes.at(-1)?.name ?? SAMPLE_NODE, `${DATA_FOLDER}/database`);
   }
 
   /** Condition Ready, once it is False for that reason. */

@@ -1,9 +1,11 @@
-/** What GitOps does to a farm in its life: deleted by the way, deleted on purpose, followed by another of that name, made again. `test/e2e/farm.test.ts` asserts it. */
+/** What GitOps does to a farm in its life: deleted by the way, deleted on purpose, followed by another of that name, made again. `test/e2e/life.test.ts` asserts it. */
 import { execFileSync } from 'node:child_process';
-import { inNode } from '../cluster/cluster.ts';
-import { run, until } from '../cluster/run.ts';
-import { type DemoFarm, NAMESPACE, type PoolStatus, RESOURCES } from './farm.ts';
+import { inLan, inNode } from '../cluster/cluster.ts';
+import { attempt, run, runAsync, until } from '../cluster/run.ts';
+import type { Machine } from '../e2e/machine/machine.ts';
+import { type DemoFarm, OPERATOR_NAMESPACE, type PoolStatus, RESOURCES } from './farm.ts';
 import type { OwnSite } from './site.ts';
+import type { ReadReport } from './steps.ts';
 
 const MINUTE = 60_000;
 /** What a machine asks when it boots: DHCP, PXE, TFTP. */
@@ -20,10 +22,10 @@ export async function refusal(farm: DemoFarm, ...args: string[]): Promise<string
   }
 }
 
-const apply = ({ site }: DemoFarm, objects: readonly object[]): void => {
+const apply = ({ site, namespace }: DemoFarm, objects: readonly object[]): void => {
   const [kubectl, ...args] = site.kubectl;
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
-  execFileSync(kubectl, [...args, '-n', NAMESPACE, 'apply', '-f', '-'], {
+  execFileSync(kubectl, [...args, '-n', namespace, 'apply', '-f', '-'], {
     input,
     stdio: ['pipe', 'ignore', 'inherit'],
   });
@@ -31,10 +33,33 @@ const apply = ({ site }: DemoFarm, objects: readonly object[]): void => {
 
 /** The four resources, and it is confirmed that machines use them. Their Secrets and the folders of the nodes stay. */
 export async function deleteFarm(farm: DemoFarm): Promise<void> {
+  await askToDelete(farm);
+  await deleted(farm);
+}
+
+/** Asked for; whether the operator is there to do it or not. */
+export async function askToDelete(farm: DemoFarm): Promise<void> {
   for (const resource of RESOURCES)
     await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes', '--overwrite');
-  await farm.kubectl('delete', ...RESOURCES, '--timeout=120s');
+  await farm.kubectl('delete', ...RESOURCES, '--wait=false');
+}
+
+export async function deleted(farm: DemoFarm): Promise<void> {
+  await until('the four resources gone', 2 * MINUTE, async () => {
+    const kinds = RESOURCES.map((resource) => resource.split('/')[0]).join();
+    return (await farm.kubectl('get', kinds, '-o', 'name')) === '';
+  });
   await noServers(farm);
+}
+
+/** The operator goes while something happens, and returns. */
+export async function withoutOperator({ site }: DemoFarm, meanwhile: () => Promise<void>): Promise<void> {
+  const [kubectl, ...args] = site.kubectl;
+  const operator = (...words: string[]) => runAsync(kubectl, ...args, '-n', OPERATOR_NAMESPACE, ...words);
+  await operator('scale', 'deployment/bootfarm', '--replicas=0');
+  await operator('wait', 'pod', '-l', 'app.kubernetes.io/name=bootfarm', '--for=delete', '--timeout=90s');
+  await meanwhile();
+  await operator('scale', 'deployment/bootfarm', '--replicas=2');
 }
 
 const noServers = (farm: DemoFarm): Promise<unknown> =>
@@ -75,6 +100,55 @@ export function nodesThatBoot({ site: { cluster } }: DemoFarm<OwnSite>, nodes: r
   );
 }
 
+/** The nodes whose servers tell this machine how it boots; the others say nothing. */
+export function nodesThatKnow({ site: { cluster, nodes } }: DemoFarm<OwnSite>, mac: string): readonly string[] {
+  const [command, ...enter] = inLan(cluster);
+  const curl = [...enter, 'curl', '--silent', '--fail', '--max-time', '5'];
+  const script = (address: string) => attempt(command, ...curl, `http://${address}:${HTTP_PORT}/boot?mac=${mac}`);
+  return nodes.filter(({ address }) => script(address)?.startsWith('#!ipxe')).map(({ name }) => name);
+}
+
+/** Machines read and check blocks, again and again, until `meanwhile` is done; the figures of each. */
+export async function readThrough(
+  machines: readonly Machine[],
+  meanwhile: () => Promise<void>,
+): Promise<readonly ReadReport[]> {
+  let isDone = false;
+  const readers = machines.map(async (machine) => {
+    const reports: ReadReport[] = [];
+    while (!isDone || reports.length === 0) reports.push(await machine.ask<ReadReport>('read 100 3', MINUTE));
+    const sum = (of: (report: ReadReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+    return {
+      reads: sum(({ reads }) => reads),
+      wrong: sum(({ wrong }) => wrong),
+      failed: sum(({ failed }) => failed),
+      perSecond: Math.min(...reports.map(({ perSecond }) => perSecond)),
+      longestStallMs: Math.max(...reports.map(({ longestStallMs }) => longestStallMs)),
+    };
+  });
+  const happened = meanwhile().finally(() => {
+    isDone = true;
+  });
+  const [reports] = await Promise.all([Promise.all(readers), happened]);
+  return reports;
+}
+
+/** Each server's pod runs this image and is Ready. */
+export const runImage = (farm: DemoFarm, image: string): Promise<unknown> =>
+  until(`every server of ${farm.namespace} runs ${image}`, 4 * MINUTE, async () => {
+    const pods = await farm.serverPods();
+    return pods.length > 0 && pods.every((pod) => pod.ready && pod.image === image);
+  });
+
+/** The definitions go, confirmed, and with them every farm of the cluster as an object. */
+export async function deleteDefinitions(farm: DemoFarm): Promise<void> {
+  const names = (await farm.kubectl('get', 'crd', '-o', 'name'))
+    .split('\n')
+    .filter((name) => /bootfarm\.io$/.test(name));
+  for (const name of names) await farm.kubectl('annotate', name, 'bootfarm.io/confirm-delete=yes');
+  await farm.kubectl('delete', ...names, '--timeout=120s');
+}
+
 /** The nodes of two servers that run, and say that they hold no farm. */
 export async function emptyServers(farm: DemoFarm): Promise<readonly string[]> {
   let servers: PoolStatus['servers'] = [];
@@ -94,8 +168,8 @@ export async function deleteOther(farm: DemoFarm): Promise<void> {
 
 /** With the Secrets in it, and it is confirmed. Argo CD does this when the Namespace is part of the application that is deleted. */
 export async function deleteNamespace(farm: DemoFarm): Promise<void> {
-  await farm.kubectl('annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes');
-  await farm.kubectl('delete', 'namespace', NAMESPACE, '--timeout=120s');
+  await farm.kubectl('annotate', 'namespace', farm.namespace, 'bootfarm.io/confirm-delete=yes');
+  await farm.kubectl('delete', 'namespace', farm.namespace, '--timeout=120s');
 }
 
 /** Key and copy, one after the other, as docs/recovery.md says it. */

@@ -358,21 +358,30 @@ describe('Flux', () => {
     3 * MINUTE,
   );
 
+  // kustomize-controller has forgotten then what it could not prune (its issue 1664, mended in 2026): docs/gitops.md says the way, which is taken here.
   test(
-    'a vDisk that devices use is not pruned until they have ended',
+    'a vDisk that devices use is not pruned; when they have ended its file is put back and taken away once more',
     async () => {
       cluster.say('vdisks/lab', serves, { devices: 2 });
-      const without = parse(samples[`farms/${FARM}/kustomization.yaml`] ?? '');
+      const folder = `farms/${FARM}`;
+      const listed = samples[`${folder}/kustomization.yaml`] ?? '';
+      const without = parse(listed);
       without.resources = without.resources.filter((name: string) => name !== 'vdisk.yaml');
-      site.commit({
-        [`farms/${FARM}/vdisk.yaml`]: undefined,
-        [`farms/${FARM}/kustomization.yaml`]: stringify(without),
-      });
+      const take = () =>
+        site.commit({ [`${folder}/vdisk.yaml`]: undefined, [`${folder}/kustomization.yaml`]: stringify(without) });
+      take();
       fetchNow();
       await becomes(`kustomization/farm-${FARM}`, 'False', 'VDisk lab is used by 2 devices');
       expect(cluster.get('vd/lab', FARM)?.kind).toBe('VDisk');
       cluster.say('vdisks/lab', serves, { devices: 0 });
-      lookNow(`kustomization/farm-${FARM}`);
+      site.commit({
+        [`${folder}/vdisk.yaml`]: samples[`${folder}/vdisk.yaml`],
+        [`${folder}/kustomization.yaml`]: listed,
+      });
+      fetchNow();
+      await becomes(`kustomization/farm-${FARM}`, 'True');
+      take();
+      fetchNow();
       await until('the vDisk pruned', 2 * MINUTE, () => cluster.get('vd/lab', FARM) === undefined);
     },
     5 * MINUTE,

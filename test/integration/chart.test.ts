@@ -136,13 +136,12 @@ describe('the chart', () => {
       {
         apiGroups: ['apiextensions.k8s.io'],
         resources: ['customresourcedefinitions'],
-        resourceNames: ['stores.bootfarm.io', 'vdisks.bootfarm.io', 'streamingservers.bootfarm.io'],
+        resourceNames: ['farms', 'stores', 'vdisks', 'streamingservers'].map((plural) => `${plural}.bootfarm.io`),
         verbs: ['get'],
       },
-      { apiGroups: ['bootfarm.io'], resources: ['farms'], verbs: ['get', 'list', 'watch'] },
       {
         apiGroups: ['bootfarm.io'],
-        resources: ['stores', 'vdisks', 'streamingservers'],
+        resources: ['farms', 'stores', 'vdisks', 'streamingservers'],
         verbs: ['get', 'list', 'watch', 'patch'],
       },
     ]);
@@ -269,7 +268,7 @@ describe('on an API server', () => {
       ['get', 'secrets'],
       ['create', 'deployments'],
       ['list', 'pods'],
-      ['patch', 'farms/status'],
+      ['patch', 'farms', '--subresource=status'], // `farms/status` would be a Farm of that name
     ]) {
       expect([what, may(FARMS, ...what)]).toEqual([what, true]);
       expect([what, may('kube-system', ...what)]).toEqual([what, false]);

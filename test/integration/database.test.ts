@@ -500,9 +500,9 @@ describe('leading', () => {
     });
     value(await lead(database, { ...begin('two'), takeOver: true }));
     expect(value(await database.run(readIdentity)).owner).toEqual({ uid: 'two', name: 'lab/two' });
-    value(await release(database, { uid: 'one', name: '' }));
+    value(await release(database, 'one'));
     expect(await lead(database, begin('one'))).toMatchObject({ error: { code: 'Conflict' } });
-    value(await release(database, { uid: 'two', name: '' }));
+    value(await release(database, 'two'));
     value(await lead(database, begin('one')));
   });
 

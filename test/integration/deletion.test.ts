@@ -220,12 +220,21 @@ test(
 );
 
 test(
-  'when its kind goes, a server stays, with what its pod mounts: nobody said that it should go',
+  'when its kind goes, a server stays with what its pod mounts, and a database with its address: nobody said that they should go',
   async () => {
-    const pool = JSON.parse(kubectl(['get', 'streamingserver/main', '-o', 'json'])) as { metadata: { uid: string } };
-    const owner = { apiVersion: 'bootfarm.io/v1alpha1', kind: 'StreamingServer', name: 'main', uid: pool.metadata.uid };
-    const owned = (name: string, more: object = {}) => ({
-      metadata: { name, namespace: NAMESPACE, ownerReferences: [{ ...owner, controller: true }], ...more },
+    const uid = (what: string) => kubectl(['get', what, '-o', 'jsonpath={.metadata.uid}']);
+    const by = (kind: string, name: string) => ({
+      ...{
+        apiVersion: 'bootfarm.io/v1alpha1',
+        kind,
+        name,
+        uid: uid(`${kind.toLowerCase()}/${name}`),
+        controller: true,
+      },
+    });
+    const [pool, farm] = [by('StreamingServer', 'main'), by('Farm', 'farm')];
+    const owned = (name: string, more: object = {}, owner: object = pool) => ({
+      metadata: { name, namespace: NAMESPACE, ownerReferences: [owner], ...more },
     });
     const labels = { 'bootfarm.io/farm': 'farm', 'bootfarm.io/pool': 'main' };
     const template = { metadata: { labels }, spec: { containers: [{ name: 'server', image: 'none' }] } };
@@ -236,15 +245,22 @@ test(
         ...{ apiVersion: 'apps/v1', kind: 'Deployment', spec: { selector: { matchLabels: labels }, template } },
         ...owned('main-node-a', { labels, annotations: { 'bootfarm.io/node': 'node-a' } }),
       },
+      { apiVersion: 'v1', kind: 'Service', ...owned('farm-database', {}, farm), spec: { ports: [{ port: 5432 }] } },
+      {
+        ...{ apiVersion: 'apps/v1', kind: 'StatefulSet', ...owned('farm-database', {}, farm) },
+        spec: { serviceName: 'farm-database', selector: { matchLabels: labels }, template },
+      },
     );
     kubectl(['annotate', '-f', join(root, 'crds'), 'bootfarm.io/confirm-delete=yes']);
     kubectl(['delete', '-f', join(root, 'crds'), '--timeout=60s']);
     await until('the garbage collector has come by', () => isGone('configmap/judged'), DEADLINE_MS);
-    for (const what of ['deployment/main-node-a', 'secret/bootfarm-server-main-node-a'])
+    const stay = ['deployment/main-node-a', 'secret/bootfarm-server-main-node-a'];
+    stay.push('service/farm-database', 'statefulset/farm-database');
+    for (const what of stay)
       expect([what, kubectl(['get', what, '-o', 'jsonpath={.metadata.ownerReferences}'])]).toEqual([what, '']);
     kubectl(['apply', '--server-side', '-f', join(root, 'crds')]);
     kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
-    kubectl(['delete', 'deployment/main-node-a', 'secret/bootfarm-server-main-node-a']);
+    kubectl(['delete', ...stay]);
   },
   3 * DEADLINE_MS,
 );

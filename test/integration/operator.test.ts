@@ -800,6 +800,21 @@ test(
   3 * DEADLINE_MS,
 );
 
+test(
+  'a Farm that is deleted while no operator is there goes when one comes; the next of its name takes its database up, and nobody is asked',
+  async () => {
+    const { spec } = await farm();
+    const id = (await farm()).status?.database?.farmID;
+    await end(operator, 'SIGKILL');
+    value(await client.delete(of(kinds.Farm, 'farm')));
+    await nextLeads();
+    await until('it is gone', async () => !(await client.get(of(kinds.Farm, 'farm'))).ok, DEADLINE_MS);
+    await make(kinds.Farm, 'farm', { spec: { database: spec.database } });
+    await until('its database is taken up', async () => (await farm()).status?.database?.farmID === id, DEADLINE_MS);
+  },
+  2 * DEADLINE_MS,
+);
+
 test('no password is in the log or in a status', async () => {
   const said = log + JSON.stringify(await farm());
   const replica = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'farm-replica');

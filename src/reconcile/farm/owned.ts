@@ -5,7 +5,7 @@ import { applyChanged } from '../../kube/apply.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../kube/object.ts';
-import { controllerRef } from '../../kube/owner.ts';
+import { controllerRef, orphan } from '../../kube/owner.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Subject } from '../certificates.ts';
 import type { Context } from '../context.ts';
@@ -76,6 +76,16 @@ export async function ensureService(
   const applied = await ensureObject(context, kinds.Service, namespace, owner, service, desired, signal);
   if (!applied.ok) return applied;
   return ok((applied.value as ServiceObject).spec?.clusterIP ?? service);
+}
+
+/** Services and StatefulSets stay when the Farm goes: the next one of its name applies them again, with the addresses that servers were told. */
+export async function orphanOwned({ client }: Context, { metadata }: Farm, signal: AbortSignal): Promise<boolean> {
+  const { name, namespace = 'default' } = metadata;
+  const own = [databaseName(name), replicaName(name)].flatMap((child) => [
+    at(kinds.Service, namespace, child),
+    at(kinds.StatefulSet, namespace, child),
+  ]);
+  return orphan(client, own, signal);
 }
 
 /** What its certificate names: the address that servers are told, and the names that people use. */

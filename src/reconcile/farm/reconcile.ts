@@ -6,6 +6,7 @@ import { project } from '../../database/project.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
+import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
 import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
@@ -25,6 +26,7 @@ import {
   resources,
   tellUnreadable,
 } from '../context.ts';
+import { goesWithKind, tellDeleting } from '../deletion.ts';
 import { COMPONENT_LABEL, databaseName, POOL_LABEL } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
 import { projectionOf } from '../projection.ts';
@@ -36,9 +38,15 @@ import { inUse } from '../uses.ts';
 import { SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
 import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
+import { orphanOwned } from './owned.ts';
 import { keepCopy, predecessorOf, RECOVERY_KEY_ANNOTATION, type RecoveryStatus } from './recovery.ts';
 import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
+
+/** Until what runs for it is let go, or its database is free for the next Farm of its name. */
+const FINALIZER = 'bootfarm.io/database';
+/** A database that answers is free within this, ms; one that does not keeps nobody waiting, not its namespace, either. */
+const DELETION_WAITS_MS = 10_000;
 
 /** Known devices are counted this often. */
 const COUNT_EVERY_MS = 30_000;
@@ -48,14 +56,38 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const found = resource('Farm', context.informers.farms, key);
   if (!found) {
     context.quiet.forget(`Farm ${key}`);
-    await context.runtimes.end(key, true);
+    await context.runtimes.end(key);
     return settled;
   }
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
+  const { client } = context;
   const { object, parsed } = found;
+  if (!parsed.ok) {
+    if (object.metadata.deletionTimestamp) await setFinalizer(client, target, object, FINALIZER, false, { signal });
+    return tellUnreadable(context, target, object, parsed.error, signal);
+  }
+  return withFinalizer({
+    client,
+    target,
+    object,
+    finalizer: FINALIZER,
+    maxWaitMs: DELETION_WAITS_MS,
+    signal,
+    reconcile: (live) => lookAt(context, key, parsed.value, live, signal),
+    cleanUp: (live) => takeLeave(context, key, parsed.value, live, signal),
+    onGiveUp: () => context.log.warn({ farm: key }, 'deleted, and its database is not free for the next of its name'),
+  });
+}
+
+async function lookAt(
+  context: Context,
+  key: string,
+  farm: Farm,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
   if (!isSeen(context, partsOf(key).namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
-  if (!parsed.ok) return tellUnreadable(context, target, object, parsed.error, signal);
-  const farm = parsed.value;
+  const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const findings = await look(context, key, farm, object, signal);
   if ('is' in findings) return findings;
   if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
@@ -65,6 +97,37 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+}
+
+/** Services and StatefulSets go with their Farm, volumes, folders and Secrets stay; where all Farms go, and nobody said that this one should, all stays. */
+async function takeLeave(
+  context: Context,
+  key: string,
+  farm: Farm,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (await goesWithKind(context.client, 'Farm', signal))
+    return (await orphanOwned(context, farm, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
+  await tellDeleting(context, 'Farm', farm, object, left, signal);
+  if (farm.status?.database?.farmID === undefined) return settled; // it never had one
+  const runtime = context.runtimes.get(key) ?? (await runtimeFor(context, key, farm, object, signal));
+  const released = await runtime?.release(farm.metadata.uid ?? '');
+  return released?.ok ? settled : lookAgain(LOOK_UNSETTLED_MS);
+}
+
+/** Of a Farm that was deleted while no operator was there. */
+async function runtimeFor(
+  context: Context,
+  key: string,
+  farm: Farm,
+  object: KubeObject,
+  signal: AbortSignal,
+): Promise<FarmRuntime | undefined> {
+  const made = await ensureInfrastructure(context, farm, object, {}, signal);
+  const runtime = made.ok ? await context.runtimes.ensure(key, made.value.inputs) : undefined;
+  return runtime && 'code' in runtime ? undefined : runtime;
 }
 
 const UNKNOWN_DATABASE = {

@@ -9,7 +9,7 @@ import type { ServerStatus } from '../../control/status.ts';
 import { type Answer, connect, type Database, type DatabaseAccess } from '../../database/connection.ts';
 import { countDevices } from '../../database/devices.ts';
 import type { DatabaseFault } from '../../database/fault.ts';
-import { fencedBy, type Lead, lead, type Owner, release } from '../../database/identity.ts';
+import { fencedBy, type Lead, lead, release } from '../../database/identity.ts';
 import { migrate } from '../../database/migrate.ts';
 import { snapshot } from '../../database/project.ts';
 import type { ServerAccess, Turn } from '../../database/roles.ts';
@@ -136,7 +136,6 @@ export class FarmRuntime {
   #excess: string | undefined;
   /** Of this leadership; absent: it has not begun. */
   #epoch: number | undefined;
-  #owner: Owner | undefined;
   /** The highest that this operator had here: another database begins above it, too. */
   #floor = 0;
   #fenced: { readonly by: number; readonly untilMs: number } | undefined;
@@ -187,7 +186,6 @@ export class FarmRuntime {
     if (!led.ok) return led;
     this.#epoch = led.value;
     this.#floor = led.value;
-    this.#owner = request.owner;
     return led;
   }
 
@@ -333,9 +331,9 @@ export class FarmRuntime {
     return this.#refusal?.replica ?? this.#projector?.projector.health;
   }
 
-  /** The Farm was deleted: its database is free for the next one of its name. */
-  async release(): Promise<void> {
-    if (this.#owner && !this.#refusal) await release(this.database, this.#owner);
+  /** The Farm of this uid is deleted: its database is free for the next one of its name. One that is another Farm's stays that. */
+  release(uid: string): Answer<void> {
+    return release(this.database, uid);
   }
 
   /** The servers to ask from now on. */
@@ -425,10 +423,9 @@ export class FarmRuntimes {
     return made;
   }
 
-  async end(key: string, deleted = false): Promise<void> {
+  async end(key: string): Promise<void> {
     const known = this.#byKey.get(key);
     this.#byKey.delete(key);
-    if (deleted) await known?.release();
     await known?.close();
   }
 

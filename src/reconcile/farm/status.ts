@@ -143,14 +143,6 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
 
 function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: Verdict; degraded?: Statement } {
   const { fault, database, identity, servers, wanted, stuck, rolling = [] } = findings;
-  if (farm.metadata.deletionTimestamp)
-    return {
-      verdict: {
-        kind: 'reconciling',
-        reason: 'Deleting',
-        message: 'it is being deleted: its volumes, folders and Secrets stay for the next Farm of this name',
-      },
-    };
   if (fault) {
     const { stalled, reason, message } = fault;
     if (stalled) return { verdict: { kind: 'stalled', reason, message } };

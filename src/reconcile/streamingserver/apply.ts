@@ -5,7 +5,7 @@ import type { Fault, Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor } from '../../kube/object.ts';
-import { controllerRef } from '../../kube/owner.ts';
+import { controllerRef, orphan } from '../../kube/owner.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { isDue, makeCertificate } from '../certificates.ts';
@@ -150,17 +150,12 @@ export async function removeServer(
 }
 
 /** Its Deployment and its Secret, which its pod mounts, stay when their pool goes. */
-export async function orphanServer(
+export const orphanServer = (
   { client }: Context,
   { metadata: { name, namespace } }: KubeObject,
   signal: AbortSignal,
-): Promise<boolean> {
-  const own = [at(kinds.Secret, namespace, serverSecretName(name)), at(kinds.Deployment, namespace, name)];
-  const patched = await Promise.all(
-    own.map((target) => client.patch(target, { metadata: { ownerReferences: null } }, { signal })),
-  );
-  return patched.every((answer) => answer.ok || answer.error.code === 'NotFound');
-}
+): Promise<boolean> =>
+  orphan(client, [at(kinds.Secret, namespace, serverSecretName(name)), at(kinds.Deployment, namespace, name)], signal);
 
 /**
  * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write

@@ -1,0 +1,34 @@
+/** What all deletions have in common: whether a resource goes because its whole kind does, and what is said of one that waits. */
+import { applyStatusChanged } from '../kube/apply.ts';
+import type { Client } from '../kube/client.ts';
+import { kinds } from '../kube/kinds.ts';
+import { at, type KubeObject } from '../kube/object.ts';
+import { conditionsOf } from '../resources/conditions.ts';
+import { fitStatus } from '../resources/fit.ts';
+import { GROUP } from '../resources/kind.ts';
+import type { KindName, ResourceByName } from '../resources/kinds.ts';
+import type { Context } from './context.ts';
+
+/** All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. */
+export async function goesWithKind(client: Client, kind: KindName, signal: AbortSignal): Promise<boolean> {
+  const name = `${kinds[kind].plural}.${GROUP}`;
+  const found = await client.get(at(kinds.CustomResourceDefinition, undefined, name), { signal });
+  return found.ok && found.value.metadata.deletionTimestamp !== undefined;
+}
+
+/** `left`: what its deletion waits for, or what it leaves. */
+export async function tellDeleting<K extends KindName>(
+  { client }: Context,
+  kind: K,
+  { metadata, status }: ResourceByName<K>,
+  object: KubeObject,
+  left: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const generation = object.metadata.generation ?? 0;
+  const verdict = { kind: 'reconciling', reason: 'Deleting', message: `it is being deleted: ${left}` } as const;
+  const conditions = conditionsOf(status?.conditions ?? [], { verdict, generation }, new Date());
+  const told = { ...status, observedGeneration: generation, conditions } as NonNullable<ResourceByName<K>['status']>;
+  const target = at(kinds[kind], metadata.namespace, metadata.name);
+  await applyStatusChanged(client, target, fitStatus(kind, told), object, { signal });
+}
