@@ -35,6 +35,3 @@ export const RELAYS = 64;
  * make us a reflector; known ones are as many as the farm has.
  */
 export const ANSWERS_TO_UNKNOWN = { burst: 1_000, perSecond: 100, keys: RELAYS + 2 };
-
-/** The server asks itself; on one machine an answer takes microseconds. */
-export const SELF_TEST_MS = 2_000;

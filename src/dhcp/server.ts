@@ -1,14 +1,15 @@
 /** The edge of ProxyDHCP: sockets and the clock. What is answered is decided in `session.ts` and `answer.ts`. */
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import type { Bootstrap } from '../farm/bootstrap.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
+import { askSelf } from '../net/selftest.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import type { Door, Machine, Verdict } from './answer.ts';
-import { MAX_PACKET_BYTES, SELF_TEST_MS } from './limits.ts';
+import { MAX_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
 import { decode, encode, messageType, type Packet } from './packet.ts';
 import { type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
@@ -106,31 +107,24 @@ class Server implements ProxyDhcp {
     const xid = randomBytes(4).readUInt32BE(0);
     const request = encode(probe(xid, address), MAX_PACKET_BYTES);
     if (!request.ok) return fail('NoAnswer', request.error.message);
-    const socket = createSocket('udp4');
-    const answered = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => answered.resolve(false), SELF_TEST_MS);
-    let port = 0;
-    try {
-      socket.on('error', () => answered.resolve(false));
-      socket.on('message', (bytes) => {
-        const packet = decode(bytes);
-        if (packet.ok && packet.value.xid === xid && messageType(packet.value) === 'ACK') answered.resolve(true);
-      });
-      socket.bind({ address, port: 0 }, () => {
-        port = socket.address().port;
+    let asking = 0;
+    const why = await askSelf({
+      address,
+      port: this.ports.pxe,
+      packet: request.value,
+      onPort: (port) => {
+        asking = port;
         this.#probes.add(port);
-        socket.send(request.value, this.ports.pxe, address);
-      });
-      if (await answered.promise) return ok(undefined);
-      return fail(
-        'NoAnswer',
-        `ProxyDHCP on ${address}:${this.ports.pxe} gave itself no answer within ${SELF_TEST_MS} ms`,
-      );
-    } finally {
-      clearTimeout(timer);
-      this.#probes.delete(port);
-      socket.close();
-    }
+      },
+      judge: (bytes) => {
+        const packet = decode(bytes);
+        return packet.ok && packet.value.xid === xid && messageType(packet.value) === 'ACK' ? '' : undefined;
+      },
+    });
+    this.#probes.delete(asking);
+    return why === ''
+      ? ok(undefined)
+      : fail('NoAnswer', `ProxyDHCP on ${address}:${this.ports.pxe}, asked by itself: ${why}`);
   }
 
   close(): Promise<void> {

@@ -3,14 +3,13 @@
  * (session.ts); here on the main thread are logins, reads that have to wait, the list of sessions, and the drain.
  */
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
 import type { VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import { askSelf } from '../net/selftest.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import { type Counters, sumCounters } from './counters.ts';
@@ -66,9 +65,8 @@ export interface SessionSnapshot extends SessionInfo {
 
 export type StreamFault = TransportFault;
 
-/** How often `ring` is read, and how long the self test waits. */
+/** How often `ring` is read. */
 const RING_EVERY_MS = 1_000;
-const SELF_TEST_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
 
 export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
@@ -247,29 +245,22 @@ export class StreamServer {
     this.#bye('Drained');
   }
 
-  /** A real HELLO through the socket, answered by a COOKIE within a second. */
+  /** A real HELLO through the socket, answered by a COOKIE. */
   async selfTest(): Promise<Result<void, Fault<'NoAnswer'>>> {
     const { address } = this.#options;
-    const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
     const nonce = randomBytes(16);
-    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-    const answered = await new Promise<boolean>((resolve) => {
-      const deadline = setTimeout(() => resolve(false), SELF_TEST_MS);
-      socket.on('error', () => resolve(false));
-      socket.on('message', (bytes) => {
+    const why = await askSelf({
+      address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address,
+      port: this.port,
+      packet: encode({ type: 'HELLO', session: 0, number: 0, nonce }),
+      judge(bytes) {
         const answer = decode(bytes);
-        if (!answer.ok || answer.value.type !== 'COOKIE' || !nonce.equals(answer.value.nonce)) return;
-        clearTimeout(deadline);
-        resolve(true);
-      });
-      socket.send(encode({ type: 'HELLO', session: 0, number: 0, nonce }), this.port, host);
+        return answer.ok && answer.value.type === 'COOKIE' && nonce.equals(answer.value.nonce) ? '' : undefined;
+      },
     });
-    socket.close();
-    if (answered) return ok(undefined);
-    return fail(
-      'NoAnswer',
-      `the stream server on ${address} port ${this.port} did not answer a HELLO within ${SELF_TEST_MS} ms`,
-    );
+    return why === ''
+      ? ok(undefined)
+      : fail('NoAnswer', `the stream server on ${address} port ${this.port}, asked by itself: ${why}`);
   }
 
   /** Says BYE to whoever is attached, and ends sockets and threads. Idempotent. */

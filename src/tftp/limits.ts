@@ -61,7 +61,3 @@ export const MAX_REQUEST_BYTES = 512;
 
 /** Netascii is converted in memory: scripts and menus, not images. */
 export const MAX_NETASCII_BYTES = 1_048_576;
-
-export const SELF_TEST_MS = 2_000;
-/** It asks again, as firmware does: in a flood the kernel drops requests. */
-export const SELF_TEST_RETRY_MS = 100;
