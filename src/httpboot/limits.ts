@@ -13,6 +13,11 @@ export const CONNECTIONS: EdgeLimits = {
   /** Each costs the main thread up to a millisecond: one source gets a fifth of it, and a room of machines its five questions each. */
   questions: { burst: 2_000, perSecond: 200, keys: 4_096 },
 };
+/**
+ * Scripts for machines that boot nothing here: those that the farm does not know, and all while its data is away. Made-up MACs cost nothing, and what
+ * their answers take is taken from the machines of the farm. Who is beyond finds its connection closed, and asks again after 5 s: so a room of 500.
+ */
+export const ANSWERS_TO_NOBODY = { burst: 1_000, perSecond: 100, keys: 1 };
 /** Nobody has to send us anything. */
 export const MAX_BODY_BYTES = 1_024;
 /** Ours are below 200 characters. */

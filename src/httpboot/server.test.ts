@@ -10,12 +10,14 @@ import { decideBoot } from '../farm/boot.ts';
 import type { Boot } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
 import { silentLogger } from '../telemetry/log.ts';
+import { ANSWERS_TO_NOBODY } from './limits.ts';
 import { type HttpBoot, type HttpBootEvent, type Machine, startHttpBoot } from './server.ts';
 
 let folder = '';
 let server: HttpBoot;
 let snapshot = aSnapshot();
 let away = false;
+let nowMs = 0;
 const events: HttpBootEvent[] = [];
 const known = aDevice();
 const KNOWN = 'mac=52:54:00:00:00:01';
@@ -43,6 +45,7 @@ beforeAll(async () => {
     file: (_vdisk, _version, name) => join(folder, name),
     onEvent: (event) => events.push(event),
     log: silentLogger,
+    now: () => nowMs,
   });
   if (!started.ok) throw new Error(started.error.message);
   server = started.value;
@@ -121,6 +124,24 @@ test('where the site says Ignore an unknown machine gets not one word, and every
   expect(events.map(({ kind }) => kind)).toEqual(['silent', 'silent', 'silent', 'silent']);
   expect((await get('/boot')).status).toBe(200);
   expect((await get(`/boot?${KNOWN}`)).status).toBe(200);
+});
+
+test('more unknown machines than a room has find the connection closed, and everybody else gets what is his', async () => {
+  snapshot = site('Screen');
+  nowMs = 60_000; // what the tests before this one spent is back
+  const answers = async (count: number): Promise<number> => {
+    let told = 0;
+    for (let asked = 0; asked < count; asked += 50) {
+      const some = Array.from({ length: 50 }, () => get(`/boot?${UNKNOWN}`).catch(() => undefined));
+      told += (await Promise.all(some)).filter((answer) => answer?.status === 200).length;
+    }
+    return told;
+  };
+  expect(await answers(ANSWERS_TO_NOBODY.burst + 200)).toBe(ANSWERS_TO_NOBODY.burst);
+  nowMs += 1_000;
+  expect(await answers(ANSWERS_TO_NOBODY.perSecond + 50)).toBe(ANSWERS_TO_NOBODY.perSecond);
+  nowMs += 60_000;
+  expect((await get(`/boot?${KNOWN}`)).text).toContain('kernel ');
 });
 
 test('a URL that is too long is 414, with both numbers', async () => {

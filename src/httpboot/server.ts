@@ -4,6 +4,7 @@ import { parseMac, parseUuid } from '../farm/address.ts';
 import type { BootDecision } from '../farm/boot.ts';
 import { type AskedFile, mayFetch } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
+import { Budget } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { BACKLOG, httpServer } from '../net/server.ts';
@@ -12,7 +13,7 @@ import { paced } from '../telemetry/paced.ts';
 import { bootConfig, CONFIG_PATH } from './config.ts';
 import { cpio } from './cpio.ts';
 import { sendFile } from './file.ts';
-import { CONNECTIONS, MAX_BODY_BYTES, MAX_URL_CHARACTERS } from './limits.ts';
+import { ANSWERS_TO_NOBODY, CONNECTIONS, MAX_BODY_BYTES, MAX_URL_CHARACTERS } from './limits.ts';
 import { deviceScript, entryScript, localDiskScript, messageScript, unknownMessage } from './script.ts';
 
 export interface Machine {
@@ -41,12 +42,14 @@ export interface HttpBootOptions {
   readonly file: (vdisk: string, version: number, name: string) => string | undefined;
   readonly onEvent: (event: HttpBootEvent) => void;
   readonly log: Logger;
+  /** Milliseconds, never going back. */
+  readonly now?: () => number;
 }
 
 export type HttpBootEvent =
   | { readonly kind: 'script'; readonly mac: string; readonly answer: BootDecision['kind'] | 'unavailable' }
   | { readonly kind: 'config'; readonly mac: string }
-  /** A machine that the farm does not know, where the site says Ignore: the connection ended without a word. */
+  /** A machine that the farm does not know, where the site says Ignore, or beyond what is spent on such: the connection ended without a word. */
   | { readonly kind: 'silent'; readonly mac: string }
   | { readonly kind: 'file'; readonly name: string; readonly bytes: number };
 
@@ -94,7 +97,8 @@ function makeApp(options: HttpBootOptions): FastifyInstance {
     if (characters <= MAX_URL_CHARACTERS) return;
     await reply.code(414).send(`the URL has ${characters} characters, more than ${MAX_URL_CHARACTERS}\n`);
   });
-  app.get('/boot', (request, reply) => sendScript(options, request, reply));
+  const nobodys = new Budget(ANSWERS_TO_NOBODY);
+  app.get('/boot', (request, reply) => sendScript(options, nobodys, request, reply));
   app.get('/boot/config', (request, reply) => sendConfig(options, request, reply, (text) => text));
   app.get('/boot/config.cpio', (request, reply) =>
     sendConfig(options, request, reply, (text) => cpio(CONFIG_PATH, Buffer.from(text))),
@@ -105,13 +109,16 @@ function makeApp(options: HttpBootOptions): FastifyInstance {
   return app;
 }
 
-async function sendScript(options: HttpBootOptions, request: FastifyRequest, reply: FastifyReply) {
+async function sendScript(options: HttpBootOptions, nobodys: Budget, request: FastifyRequest, reply: FastifyReply) {
   const machine = machineOf(request);
   const servers = options.servers();
   reply.type('text/plain; charset=utf-8');
   if (!machine) return reply.send(entryScript(servers));
   const decided = await options.decide(machine);
+  const isOurs = decided.ok && decided.value.kind !== 'unknown';
   if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
+  if (!isOurs && !nobodys.spend('', (options.now ?? (() => performance.now()))()))
+    return silence(options, machine, reply);
   options.onEvent({ kind: 'script', mac: machine.mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
   const { mac } = machine;
   return reply.send(
