@@ -99,7 +99,10 @@ async function lookAt(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
-/** Services and StatefulSets go with their Farm, volumes, folders and Secrets stay; where all Farms go, and nobody said that this one should, all stays. */
+/**
+ * Its database is free for the next Farm of its name. Services and StatefulSets go with it, volumes, folders and Secrets stay; where all Farms go, and
+ * nobody said that this one should, all stays.
+ */
 async function takeLeave(
   context: Context,
   key: string,
@@ -107,8 +110,8 @@ async function takeLeave(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (await goesWithKind(context.client, 'Farm', signal))
-    return (await orphanOwned(context, farm, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  if ((await goesWithKind(context.client, 'Farm', signal)) && !(await orphanOwned(context, farm, signal)))
+    return lookAgain(LOOK_UNSETTLED_MS);
   const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
   await tellDeleting(context, 'Farm', farm, object, left, signal);
   if (farm.status?.database?.farmID === undefined) return settled; // it never had one
