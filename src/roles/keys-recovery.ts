@@ -6,7 +6,7 @@ import type { Fault, Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at } from '../kube/object.ts';
-import { isCopyFile, RECOVERY_KEY_ANNOTATION } from '../reconcile/farm/recovery.ts';
+import { isCopyFile, RECOVERY_KEY_ANNOTATION, recoveryKeyOf } from '../reconcile/farm/recovery.ts';
 import { recoveryName } from '../reconcile/names.ts';
 import { readSecret } from '../reconcile/secrets.ts';
 import { farmOf, must, Refusal, readFarm, withClient } from './farm-of.ts';
@@ -40,7 +40,8 @@ an embedded database keeps the sealed text beside the data, in /data/recovery. O
 bootfarm keeps it nowhere. bootfarm keys recover takes both, and gives a farm that was made again its keys back.
 
   kubectl exec -n bootfarm deploy/bootfarm -- bootfarm keys recovery --farm lab/main >recovery.key     and put it into your vault
-The public half is the Farm's annotation ${RECOVERY_KEY_ANNOTATION}. Like the sealed text, it may stand in git.`,
+The public half is the Farm's annotation ${RECOVERY_KEY_ANNOTATION}. Like the sealed text, it may stand in git; where it does not, the Secret
+remembers it. The annotation with an empty text ends it.`,
     )
     .action((flags: Flags) =>
       withClient(connect, terminal, (client) =>
@@ -54,8 +55,9 @@ async function makeKey(client: Client, { farm: named, ...flags }: Flags, termina
   const [namespace, name] = await farmOf(client, named);
   const target = at(kinds.Farm, namespace, name);
   const farm = `${namespace}/${name}`;
-  const { metadata } = await readFarm(client, target);
-  const before = metadata.annotations?.[RECOVERY_KEY_ANNOTATION];
+  const found = await readFarm(client, target);
+  const { metadata } = found;
+  const before = must(await recoveryKeyOf(client, found));
   if (before && !flags.replace) {
     const known = parsePublicKey(before);
     throw new Refusal(

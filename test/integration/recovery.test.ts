@@ -187,6 +187,7 @@ test(
     for (const name of names) value(await client.delete(of(kinds.Secret, name)));
     for (const kind of [kinds.StatefulSet, kinds.Service])
       for (const name of SETS) value(await client.delete(of(kind, name)));
+    value(await client.patch(of(kinds.Farm, 'farm'), { metadata: { finalizers: null } })); // after its 10 s
     value(await client.delete(of(kinds.Farm, 'farm')));
     for (const child of [database, replica]) await end(child, 'SIGKILL');
     rmSync(join(folder, 'data/pg/postmaster.pid'), { force: true });

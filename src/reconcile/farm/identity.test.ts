@@ -9,7 +9,13 @@ const B: Identity = { farm: 'b', adoptions: 4, revision: 0 };
 const me = { uid: 'me', name: 'lab/farm' };
 const other = { uid: 'other', name: 'lab/second' };
 
-const known = (more: Partial<Known> = {}): Known => ({ uid: 'me', meta: undefined, servers: [], ...more });
+const known = (more: Partial<Known> = {}): Known => ({
+  uid: 'me',
+  name: 'lab/this',
+  meta: undefined,
+  servers: [],
+  ...more,
+});
 const found = (more: Partial<FoundDatabase> = {}): FoundDatabase => ({
   farm: 'a',
   adoptions: 0,
@@ -155,6 +161,12 @@ describe('a Farm that was given the keys of an earlier one', () => {
     ['and has it then, once', {}, found({ owner: me }), { is: 'Ours' }],
     ['not with that of another farm', {}, found({ farm: 'b', owner: other }), { is: 'Refuse' }],
     ['not with one that somebody else took over', {}, found({ owner: third }), { is: 'Refuse' }],
+    [
+      'but with one of its own name that was made after the copy',
+      { name: third.name },
+      found({ owner: third }),
+      SUCCEEDS,
+    ],
     ['not once it was seen in a database', { status: A }, found({ owner: other }), { is: 'Refuse' }],
     ['not with an empty one', {}, empty, { is: 'New' }],
     [

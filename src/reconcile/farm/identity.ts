@@ -19,6 +19,8 @@ import type { Predecessor } from './recovery.ts';
 export interface Known {
   /** `metadata.uid` of the Farm. */
   readonly uid: string;
+  /** `namespace/name` */
+  readonly name: string;
   /** What its status says. */
   readonly status?: Identity;
   /** META of the primary; `Unread`: it does not answer, or needs no reading because the projector writes it. */
@@ -86,14 +88,14 @@ function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
 
 /**
  * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Who else took it over meanwhile is no
- * predecessor.
+ * predecessor; a Farm of this very name is: it was made after the copy, and is gone, or this one would not be there.
  */
-const isSuccessor = ({ status, predecessor, uid }: Known, { farm, owner }: FoundDatabase): boolean =>
+const isSuccessor = ({ status, predecessor, uid, name }: Known, { farm, owner }: FoundDatabase): boolean =>
   status === undefined &&
   predecessor !== undefined &&
   predecessor.farm === farm &&
   owner?.uid !== uid &&
-  (owner === undefined || owner.uid === predecessor.uid);
+  (owner === undefined || owner.uid === predecessor.uid || owner.name === name);
 
 interface Problem {
   readonly reason: IdentityReason;

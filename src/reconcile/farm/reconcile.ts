@@ -224,7 +224,7 @@ async function sealedCopy(
   farm: Farm,
   id: string,
   signal: AbortSignal,
-): Promise<RecoveryStatus | undefined> {
+): Promise<RecoveryStatus | 'None' | undefined> {
   const kept = await keepCopy(client, farm, id, signal);
   if (kept.ok) return kept.value;
   if (kept.error.code !== 'Conflict') log.warn({ farm: farm.metadata.name, ...kept.error }, 'recovery copy not kept');
@@ -347,6 +347,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const decision = decideDatabase(
     {
       uid,
+      name: key,
       meta,
       servers: runtime.held(),
       ...(status ? { status } : {}),

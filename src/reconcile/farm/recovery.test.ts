@@ -77,7 +77,7 @@ test.each<{ what: string; change: (kube: FakeKube) => unknown; id?: string; key?
   const before = held(kube)['a.sealed'];
   await change(kube);
   await keepCopy(kube.client, farmWith({ [RECOVERY_KEY_ANNOTATION]: key.publicText }), id, signal);
-  expect(Object.keys(held(kube)).sort()).toEqual([`${id}.sealed`, 'content']);
+  expect(Object.keys(held(kube)).sort()).toEqual([`${id}.sealed`, 'content', 'recipient']);
   expect(held(kube)[`${id}.sealed`]).not.toBe(before);
   expect(opened(kube, `${id}.sealed`, key)).toMatchObject({ value: [{ id }] });
 });
@@ -85,9 +85,22 @@ test.each<{ what: string; change: (kube: FakeKube) => unknown; id?: string; key?
 test('without a recovery key nothing is written, and one that is none is named', async () => {
   const kube = await aKube();
   const made = kube.writes.length;
-  expect(await keepCopy(kube.client, farmWith({}), 'a', signal)).toEqual({ ok: true, value: undefined });
+  expect(await keepCopy(kube.client, farmWith({}), 'a', signal)).toEqual({ ok: true, value: 'None' });
   expect(await keepCopy(kube.client, farmWith({ [RECOVERY_KEY_ANNOTATION]: 'x' }), 'a', signal)).toMatchObject({
     value: { message: expect.stringMatching(/^annotation bootfarm.io\/recovery-key: it is no public key/) },
+  });
+  expect(kube.writes.slice(made)).toEqual([]);
+});
+
+test('a Farm that is made again without its annotation goes on with its recovery key, until it says that it has none', async () => {
+  const kube = await aKube();
+  await keepCopy(kube.client, farm, 'a', signal);
+  const again = aFarm({ metadata: { uid: 'v' } });
+  expect(await keepCopy(kube.client, again, 'a', signal)).toEqual({ ok: true, value: { key: MADE.id } });
+  expect(opened(kube)).toMatchObject({ value: [{ uid: 'v' }] });
+  const made = kube.writes.length;
+  expect(await keepCopy(kube.client, farmWith({ [RECOVERY_KEY_ANNOTATION]: '' }), 'a', signal)).toMatchObject({
+    value: 'None',
   });
   expect(kube.writes.slice(made)).toEqual([]);
 });
@@ -116,5 +129,6 @@ test('the status says what was seen last, as long as the Farm has a recovery key
   const status = farmStatus(farm, { ...findings, recovery: { key: 'k' } }, now);
   expect(status.keys?.recovery).toEqual({ key: 'k' });
   expect(farmStatus({ ...farm, status }, findings, now).keys?.recovery).toEqual({ key: 'k' });
-  expect(farmStatus({ ...farmWith({}), status }, findings, now).keys).not.toHaveProperty('recovery');
+  const none = farmStatus({ ...farm, status }, { ...findings, recovery: 'None' }, now);
+  expect(none.keys).not.toHaveProperty('recovery');
 });

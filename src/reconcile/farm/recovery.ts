@@ -12,20 +12,21 @@ import {
   sealCopy,
 } from '../../farm/recovery.ts';
 import { ok, type Result } from '../../kit/result.ts';
-import type { Client } from '../../kube/client.ts';
+import type { CallOptions, Client } from '../../kube/client.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { key } from '../../kube/object.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { databaseName, keysName, labelsOf, recoveryName } from '../names.ts';
-import { encodeData, keepSecret, readSecret, type SecretChange, type SecretData } from '../secrets.ts';
+import { encodeData, keepSecret, readSecret, type SecretChange, type SecretData, textOf } from '../secrets.ts';
 
-/** On the Farm: the public key. It is no secret, and may stand in git. */
+/** On the Farm: the public key. It is no secret, and may stand in git. Where it is not, the key that was used last is; empty, none is. */
 export const RECOVERY_KEY_ANNOTATION = 'bootfarm.io/recovery-key';
 /** On the Farm: whose keys a person gave it (`predecessorText`). */
 export const RECOVERED_ANNOTATION = 'bootfarm.io/recovered';
 
-/** A key of the Secret: the digest of what was sealed last. */
+/** Keys of the Secret: the digest of what was sealed last, and the public key that it was sealed for. */
 const CONTENT = 'content';
+const RECIPIENT = 'recipient';
 /** And the copy, by the farm's identity in its database. */
 export const copyFile = (id: string): string => `${id}.sealed`;
 export const isCopyFile = (name: string): boolean => name.endsWith('.sealed');
@@ -44,18 +45,19 @@ export interface RecoveryStatus {
 
 /**
  * To be called only after the database was found to be the farm's, by the very Secrets that are sealed: new ones that it does not take must not replace the
- * copy of those that it does. Undefined: no copy is wanted.
+ * copy of those that it does. `None`: no copy is wanted.
  */
 export async function keepCopy(
   client: Client,
   farm: Farm,
   id: string,
   signal: AbortSignal,
-): Promise<Result<RecoveryStatus | undefined, ApiFault>> {
-  const { name, namespace = 'default', uid = '', annotations = {} } = farm.metadata;
-  const text = annotations[RECOVERY_KEY_ANNOTATION] ?? '';
-  if (text === '') return ok(undefined);
-  const recipient = parsePublicKey(text);
+): Promise<Result<RecoveryStatus | 'None', ApiFault>> {
+  const { name, namespace = 'default', uid = '' } = farm.metadata;
+  const text = await recoveryKeyOf(client, farm, { signal });
+  if (!text.ok) return text;
+  if (text.value === '') return ok('None');
+  const recipient = parsePublicKey(text.value);
   if (!recipient.ok) return ok({ message: `annotation ${RECOVERY_KEY_ANNOTATION}: ${recipient.error.message}` });
   const keys = await readSecret(client, namespace, keysName(name), { signal });
   if (!keys.ok) return keys;
@@ -65,9 +67,25 @@ export async function keepCopy(
   const secrets = { keys: lasting(keys.value), database: lasting(database.value) };
   const copy = { farm: key(namespace, name), id, uid, secrets };
   const labels = labelsOf(name, 'secret');
-  const want = (held: SecretData): SecretChange => copyChange(held, copy, recipient.value, new Date());
+  const want = (held: SecretData): SecretChange => ({
+    ...copyChange(held, copy, recipient.value, new Date()),
+    [RECIPIENT]: Buffer.from(text.value),
+  });
   const kept = await keepSecret(client, namespace, recoveryName(name), labels, want, { signal });
   return kept.ok ? ok({ key: recipient.value.id }) : kept;
+}
+
+/** '' where there is none. A Farm that is made again from a git that does not have it goes on with the one that its Secret names. */
+export async function recoveryKeyOf(
+  client: Client,
+  { metadata }: Pick<Farm, 'metadata'>,
+  options?: CallOptions,
+): Promise<Result<string, ApiFault>> {
+  const { name, namespace = 'default', annotations = {} } = metadata;
+  const said = annotations[RECOVERY_KEY_ANNOTATION];
+  if (said !== undefined) return ok(said);
+  const held = await readSecret(client, namespace, recoveryName(name), options);
+  return held.ok ? ok(textOf(held.value ?? {}, RECIPIENT)) : held;
 }
 
 /** Sealing gives another text each time: it is done when what is sealed is another. */

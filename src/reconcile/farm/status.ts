@@ -6,7 +6,7 @@ import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } f
 import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
 import { lostPassword } from './lost.ts';
-import { RECOVERY_KEY_ANNOTATION, type RecoveryStatus } from './recovery.ts';
+import type { RecoveryStatus } from './recovery.ts';
 import type { KeysStatus } from './rotation.ts';
 import type { ServerView } from './runtimes.ts';
 import type { TurnStatus } from './turn.ts';
@@ -25,7 +25,7 @@ export interface FarmFindings {
   readonly wanted: number;
   readonly keys?: KeysStatus & { readonly passwords: TurnStatus; readonly ca: TurnStatus };
   /** Absent: nothing new is known of the copy. */
-  readonly recovery?: RecoveryStatus;
+  readonly recovery?: RecoveryStatus | 'None';
   /** Why a pod of the embedded database or replica does not start. */
   readonly stuck?: string;
   /** StatefulSets of the database and the replica that take up another template. */
@@ -120,11 +120,15 @@ function keysOf(farm: Farm, findings: FarmFindings): Pick<NonNullable<Farm['stat
   const { keys } = findings;
   if (!keys) return before ? { keys: before } : {};
   const { current, passwords, ca } = keys;
-  const recovery = farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION]
-    ? (findings.recovery ?? before?.recovery)
-    : undefined;
+  const recovery = findings.recovery ?? before?.recovery;
   return {
-    keys: { ...told(keys), current, passwords: told(passwords), ca: told(ca), ...(recovery ? { recovery } : {}) },
+    keys: {
+      ...told(keys),
+      current,
+      passwords: told(passwords),
+      ca: told(ca),
+      ...(recovery && recovery !== 'None' ? { recovery } : {}),
+    },
   };
 }
 
