@@ -1,9 +1,16 @@
 /** Texts of redis.conf for the primary and for the follower beside each server, and of the primary's users. Checked against Redis 7.0. */
 import { createHash } from 'node:crypto';
 
-/** The user that followers replicate as, and the one of the projector. */
+/** The user that followers replicate as, the one of the projector, and who reads at a follower's socket. */
 export const FOLLOWER_USER = 'follower';
 export const PROJECTOR_USER = 'projector';
+export const READER_USER = 'reader';
+
+/**
+ * Redis loads its own file as the default user, and skips each transaction in it that this user may not do (7.0: NOPERM in the log, and it goes on):
+ * all that came since the file was written anew would be gone at the next start. So this user may do everything, and nobody can be it.
+ */
+const LOADER = 'user default off resetpass ~* &* +@all';
 
 /**
  * The primary is a projection: losing it costs a rebuild. It begins as a replica of nothing, which takes writes and turns followers away
@@ -47,7 +54,7 @@ export function primaryUsers(passwords: {
   readonly follower: readonly string[];
 }): string {
   return lines([
-    'user default off resetpass resetkeys resetchannels -@all',
+    LOADER,
     `user ${PROJECTOR_USER} on ${digests(passwords.projector)} resetkeys ~bootfarm:* resetchannels -@all ${PROJECTOR_RIGHTS}`,
     `user ${FOLLOWER_USER} on ${digests(passwords.follower)} resetkeys resetchannels -@all ${FOLLOWER_RIGHTS}`,
   ]);
@@ -85,7 +92,8 @@ export function followerConfig(options: {
     'replica-ignore-disk-write-errors yes', // a full disk of the node must not stop it from following
     'repl-diskless-load swapdb', // the old data stays until the new has arrived whole
     'stop-writes-on-bgsave-error no',
-    'user default on nopass resetkeys ~bootfarm:* resetchannels -@all +@read +@transaction +ping +info',
+    LOADER,
+    `user ${READER_USER} on nopass resetkeys ~bootfarm:* resetchannels -@all +@read +@transaction +ping +info`,
   ]);
 }
 

@@ -1,6 +1,7 @@
 /** Connections to Redis, and what goes wrong with them as named faults. */
 import { type ChainableCommander, Redis } from 'ioredis';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { READER_USER } from './config.ts';
 import { kindKey, META, type Meta, parseMeta } from './layout.ts';
 
 export type RedisFault = Fault<
@@ -48,6 +49,9 @@ export interface RedisAccess {
 /** Host and port, or socket path, without the secret. */
 export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
+/** At a follower's socket: who reaches it may read, whatever the password. */
+export const READER = { username: READER_USER, password: READER_USER } as const;
+
 /**
  * One connection that is never made again behind our back: WATCH holds for this connection only, so after a loss nothing of the old
  * state may be taken for granted. The caller connects anew.
@@ -55,6 +59,7 @@ export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new UR
 export async function openOnce({ url, ca }: RedisAccess): RedisAnswer<Redis> {
   const redis = new Redis(url, {
     ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(URL.canParse(url) ? {} : READER),
     lazyConnect: true,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,

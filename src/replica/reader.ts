@@ -9,7 +9,7 @@ import { type KnownDevice, knownDevice } from '../farm/refusal.ts';
 import { gathered } from '../kit/gathered.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { kindKey, META, parseMeta, SCHEMA } from './layout.ts';
-import { asked, type RedisFault, redisFault } from './link.ts';
+import { asked, READER, type RedisFault, redisFault } from './link.ts';
 
 export interface FarmReplica extends FarmData {
   /** When a leader last confirmed that this is the state of the database, Unix milliseconds: what `offline.maxAge` is judged by. */
@@ -53,6 +53,7 @@ class FollowerReader implements FarmReplica {
     this.#pollMs = pollMs;
     this.#redis = new Redis({
       path: socketPath,
+      ...READER,
       retryStrategy: (attempt) => Math.min(RECONNECT_MAX_MS, 20 * attempt),
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,

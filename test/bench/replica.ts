@@ -6,6 +6,7 @@ import { migrate } from '../../src/database/migrate.ts';
 import { applySessions } from '../../src/database/servers.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import { kindKey } from '../../src/replica/layout.ts';
+import { READER } from '../../src/replica/link.ts';
 import { startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
@@ -34,7 +35,7 @@ export const run: Run = async function* () {
     epoch: 1,
     log: silentLogger,
   });
-  const reader = new Redis({ path: replica.follower.socketPath });
+  const reader = new Redis({ path: replica.follower.socketPath, ...READER });
   try {
     await until('a follower follows', () => projector.health.followers === 1, 30_000);
     const rows = Math.round((CHANGES_PER_SECOND * TICK_MS) / 1_000);

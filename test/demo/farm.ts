@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { READER_USER } from '../../src/replica/config.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import type { Site } from './site.ts';
 
@@ -308,7 +309,8 @@ export class DemoFarm<S extends Site = Site> {
   async settled(): Promise<void> {
     const revisionAt = async (name: string): Promise<string> => {
       const { metadata } = await this.serverPod(name);
-      const meta = ['redis-cli', '-s', '/run/bootfarm/redis.sock', 'hget', 'bootfarm:meta', 'revision'];
+      const user = ['--user', READER_USER, '--pass', READER_USER, '--no-auth-warning'];
+      const meta = ['redis-cli', '-s', '/run/bootfarm/redis.sock', ...user, 'hget', 'bootfarm:meta', 'revision'];
       return (await this.kubectl('exec', metadata.name, '-c', 'server', '--', ...meta)).trim();
     };
     await until('the revision of the database at every server', MINUTE, async () => {

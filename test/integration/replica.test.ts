@@ -17,6 +17,7 @@ import type { Server } from '../../src/farm/model.ts';
 import { type Fault, fail, type Result } from '../../src/kit/result.ts';
 import { openJournal } from '../../src/replica/journal.ts';
 import { kindKey, META } from '../../src/replica/layout.ts';
+import { READER } from '../../src/replica/link.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
 import { sessionWriter } from '../../src/replica/sessions.ts';
@@ -101,7 +102,7 @@ class Scene {
 
   /** Do the follower and the database hold the same, entry for entry? */
   async equal(): Promise<boolean> {
-    const redis = new Redis({ path: this.follower.socketPath, retryStrategy: () => null });
+    const redis = new Redis({ path: this.follower.socketPath, ...READER, retryStrategy: () => null });
     redis.on('error', () => {});
     try {
       for (const kind of KINDS) {
@@ -398,7 +399,13 @@ describe('a primary that is lost', () => {
     await inSync(scene, projector);
   });
 
-  test('a follower that is killed comes back from its own disk, with primary and projector gone', async () => {
+  test('a follower that is killed comes back from its own disk with the last change, with primary and projector gone', async () => {
+    value(await addDevices(scene.database, [aDevice({ name: 'last', macs: ['52:54:00:00:00:98'] })], command));
+    await until(
+      'the follower has the last device',
+      async () => value(await scene.replica.deviceByName('last')),
+      15_000,
+    );
     await projector.close();
     await scene.primary.kill();
     await scene.follower.kill();
@@ -406,7 +413,14 @@ describe('a primary that is lost', () => {
     await scene.follower.start();
     const snapshot = await until('it answers', async () => value(await scene.replica.snapshot()));
     expect(sorted(snapshot).vdisks).toEqual(aFarm().vdisks);
+    expect(await scene.equal()).toBe(true);
+  });
+
+  test('a primary that is killed comes back as what it was: META outlives its process', async () => {
     await scene.primary.start();
+    const held = () =>
+      scene.atPrimary(async (redis) => [await redis.hget(META, 'farm'), await redis.hlen(kindKey('device'))]);
+    expect(await held()).toEqual([scene.farmId, 3]);
   });
 });
 

@@ -16,7 +16,7 @@ import { withRootFile } from '../../src/database/tls.ts';
 import { type KeyPair, makeAuthority, makeCertificate, type Subject } from '../../src/reconcile/certificates.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
 import { FOLLOWER_USER, PROJECTOR_USER } from '../../src/replica/config.ts';
-import { openOnce } from '../../src/replica/link.ts';
+import { openOnce, READER } from '../../src/replica/link.ts';
 import { must } from '../fakes/farm.ts';
 import { mountSecret } from '../fakes/mount.ts';
 import { type ReplicaServers, startReplica } from '../fakes/replica.ts';
@@ -166,7 +166,7 @@ describe('the primary of the replica', () => {
       .map((user) => user.replace(/ #[0-9a-f]{64}/, '').split(' '));
     // Redis gives the commands in the order of a hash.
     expect(rights.map(([, name, ...words]) => [name, ...words.sort()].join(' ')).sort()).toEqual([
-      'default -@all off resetchannels',
+      'default &* +@all off ~*', // nobody can be it: see config.ts
       'follower +ping +psync +replconf -@all on resetchannels',
       'projector +@transaction +hdel +hgetall +hlen +hset +info +ping +rename +replicaof|no +scan +unlink -@all -discard on resetchannels ~bootfarm:*',
     ]);
@@ -200,7 +200,7 @@ describe('the primary of the replica', () => {
   );
 
   test('the follower’s own socket is for reading alone', async () => {
-    const redis = new Redis({ path: replica.follower.socketPath });
+    const redis = new Redis({ path: replica.follower.socketPath, ...READER });
     expect(await redis.hgetall('bootfarm:meta')).toEqual({});
     for (const command of [
       ['HSET', 'bootfarm:meta', 'a', '1'],
@@ -218,7 +218,7 @@ describe('the primary of the replica', () => {
       replica.followerConfig({ folder, socketPath: socket }).replace(`${secrets}/ca.crt`, `${secrets}/foreign.crt`);
     writeFileSync(join(secrets, 'foreign.crt'), foreign.cert);
     const follower = await startRedis(config);
-    const redis = new Redis({ path: follower.socketPath });
+    const redis = new Redis({ path: follower.socketPath, ...READER });
     await until('it has tried', async () => /certificate verify failed/.test(follower.output));
     expect(await redis.info('replication')).toContain('master_link_status:down');
     redis.disconnect();

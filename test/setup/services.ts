@@ -286,7 +286,8 @@ export async function servePostgres(
 
 /** `config` makes the text of redis.conf for a data folder and a socket, both of which it must use. */
 export async function startRedis(
-  config = (data: string, socket: string) => `port 0\ndir ${data}\nunixsocket ${socket}\n`,
+  config = (data: string, socket: string) =>
+    `port 0\ndir ${data}\nunixsocket ${socket}\nuser reader on nopass ~* &* +@all\n`,
 ): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-redis-'));
   const data = join(folder, 'data');
