@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench attack test-gitops demo demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench attack life test-gitops demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +38,9 @@ bench: setup ## every figure beside its peer, one JSON line each
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts
+
+life: image ## two farms made, changed, deleted and made again while their machines read, with Helm's upgrade and five quiet minutes
+	@QUIET_SECONDS=300 npm run --silent test -- test/e2e/life.test.ts --selectProjects e2e --runInBand
 
 test-gitops: setup ## a farm under the real Argo CD and Flux, built once in about 25 minutes; not a part of `make test`
 	@test/gitops/build.sh controllers

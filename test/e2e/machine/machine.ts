@@ -110,7 +110,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
 }
 
 function argumentsOf(options: MachineOptions, tap: string, consolePath: string, agentPath: string): string[] {
-  const { mac, memoryMiB = 512, firmware = 'bios', direct, disk, name } = options;
+  const { mac, memoryMiB = 256, firmware = 'bios', direct, disk, name } = options;
   return [
     ...['-name', name, '-machine', 'pc,graphics=off', ...EMULATOR, '-m', String(memoryMiB), '-smp', '1'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
