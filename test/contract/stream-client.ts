@@ -76,6 +76,8 @@ export class Refused extends Error {
 export class StreamClient {
   readonly #socket: Socket;
   readonly #listeners = new Set<(received: Received) => void>();
+  /** Nonces of `cookie`. */
+  readonly #asked = new Set<string>();
   /** Answers that nobody waited for, and what came before them, in order. */
   readonly received: Received[] = [];
 
@@ -145,8 +147,14 @@ export class StreamClient {
     throw new Error(`no answer from ${to.host} port ${to.port} after ${tries} tries`);
   }
 
+  /** A COOKIE for `cookie`: it asks again where the processor is busy, so that a second one may come late. */
+  isOwnCookie({ packet }: { readonly packet: Packet }): boolean {
+    return packet.type === 'COOKIE' && this.#asked.has(Buffer.from(packet.nonce).toString('hex'));
+  }
+
   async cookie(to: Peer): Promise<Uint8Array> {
     const nonce = randomBytes(16);
+    this.#asked.add(nonce.toString('hex'));
     const hello = encode({ type: 'HELLO', session: 0, number: 0, nonce });
     const answer = await this.ask(
       () => hello,

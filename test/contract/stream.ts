@@ -135,7 +135,8 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     const before = client.received.length;
     for (const packet of packets) client.send(packet, at);
     await client.cookie(at);
-    return client.received.slice(before, -1).map(({ packet }) => packet);
+    const others = client.received.slice(before).filter((received) => !client.isOwnCookie(received));
+    return others.map(({ packet }) => packet);
   }
 
   const pattern = (): Disk => patternDisk({ sizeBytes: SIZE });
