@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { anObject } from '../../test/builders/kube.ts';
+import { fail, ok } from '../kit/result.ts';
+import type { Client } from './client.ts';
 import { kinds } from './kinds.ts';
-import { controllerRef, labelled, ownedBy } from './owner.ts';
+import { at } from './object.ts';
+import { controllerRef, labelled, orphan, ownedBy } from './owner.ts';
 
 const farm = anObject({ name: 'main', uid: 'uid-main' });
 const ref = controllerRef(kinds.Farm, farm);
@@ -25,4 +28,24 @@ test('an owner without a uid was never read', () => {
 test('a label names an owner where there is no reference', () => {
   expect(labelled('bootfarm.io/farm')(anObject({ labels: { 'bootfarm.io/farm': 'main' } }))).toEqual(['lab/main']);
   expect(labelled('bootfarm.io/farm')(anObject())).toEqual([]);
+});
+
+test.each([
+  { owners: [ref], left: null },
+  { owners: [{ ...ref, uid: 'of another' }, ref], left: [{ ...ref, uid: 'of another' }] },
+  { owners: [{ ...ref, uid: 'of another' }], left: 'untouched' },
+  { owners: [], left: 'untouched' },
+  { owners: undefined, left: 'untouched' },
+])('of $owners an owner that goes leaves $left', async ({ owners, left }) => {
+  let written: unknown = 'untouched';
+  const client = {
+    get: async () => (owners ? ok(anObject({ ownerReferences: owners })) : fail('NotFound', 'gone')),
+    patch: async (_: unknown, body: { metadata: { ownerReferences: unknown } }) => {
+      written = body.metadata.ownerReferences;
+      return ok({});
+    },
+  } as unknown as Client;
+  const target = at(kinds.Service, 'lab', 'main-database');
+  expect(await orphan(client, 'uid-main', [target], new AbortController().signal)).toBe(true);
+  expect(written).toEqual(left);
 });

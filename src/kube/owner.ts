@@ -8,12 +8,24 @@ export function controllerRef(kind: Kind, owner: KubeObject): OwnerReference {
   return { apiVersion: kind.apiVersion, kind: kind.kind, name, uid, controller: true, blockOwnerDeletion: true };
 }
 
-/** Nobody owns these any more: they stay when their owner goes. Whether that is so of all of them. */
-export async function orphan(client: Client, targets: readonly Target[], signal: AbortSignal): Promise<boolean> {
-  const patched = await Promise.all(
-    targets.map((target) => client.patch(target, { metadata: { ownerReferences: null } }, { signal })),
-  );
-  return patched.every((answer) => answer.ok || answer.error.code === 'NotFound');
+/** These are the owner's no more: they stay when it goes. What is somebody else's stays that. Whether that is so of all of them. */
+export async function orphan(
+  client: Client,
+  owner: string | undefined,
+  targets: readonly Target[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isLetGo = async (target: Target): Promise<boolean> => {
+    const found = await client.get(target, { signal });
+    if (!found.ok) return found.error.code === 'NotFound';
+    const { ownerReferences = [], uid } = found.value.metadata;
+    const others = ownerReferences.filter((reference) => reference.uid !== owner);
+    if (others.length === ownerReferences.length) return true;
+    const metadata = { uid, ownerReferences: others.length > 0 ? others : null };
+    const patched = await client.patch(target, { metadata }, { signal });
+    return patched.ok || patched.error.code === 'NotFound';
+  };
+  return (await Promise.all(targets.map(isLetGo))).every((done) => done);
 }
 
 /** For a controller's sources: the owner of a child, when its controller is of this kind (in any version of the group). */

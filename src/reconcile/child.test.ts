@@ -29,6 +29,8 @@ interface Situation {
   readonly sinceMs?: number;
   /** Its CRD is being deleted. */
   readonly kindGoes?: boolean;
+  /** What the API says when it is asked for its CRD. */
+  readonly kindFault?: 'Forbidden' | 'ServerError';
 }
 
 /** One look; then `gone`, or what its status says. */
@@ -40,6 +42,7 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
     deployments = [],
     sinceMs = 1_000,
     kindGoes = false,
+    kindFault,
   } = situation;
   const { child, object } = KINDS[kind];
   const metadata = {
@@ -74,7 +77,12 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
   const runtime = { rows: async () => (answer.ok ? { servers: [] } : undefined), writes: { run: async () => answer } };
   const context = {
     client: {
-      get: async () => ok({ metadata: kindGoes ? { deletionTimestamp: '2026-11-23T12:00:00Z' } : {} }),
+      get: async ({ kind: asked }: Target) => {
+        if (asked !== 'CustomResourceDefinition')
+          return ok({ metadata: { ownerReferences: [{ uid: object.metadata.uid }] } });
+        if (kindFault) return fail(kindFault, 'it may not, or the API is busy');
+        return ok({ metadata: kindGoes ? { deletionTimestamp: '2026-11-23T12:00:00Z' } : {} });
+      },
       patch: async (
         { name = '' }: Target,
         {
@@ -161,6 +169,13 @@ const cases: readonly { what: string; given: Situation; ends: Partial<Record<Chi
       ends: { StreamingServer: 'gone bootfarm-server-it-a it-a' },
       others: 'gone',
     },
+    {
+      what: 'the API does not say whether its kind goes',
+      given: { kindFault: 'ServerError', deployments: ['a'] },
+      ends: {},
+      others: 'nothing',
+    },
+    { what: 'an earlier Role may not ask that', given: { kindFault: 'Forbidden' }, ends: {}, others: 'gone' },
     {
       what: 'its Farm never ran',
       given: { database: 'NeverThere' },

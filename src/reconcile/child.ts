@@ -64,7 +64,10 @@ export async function reconcileChild<K extends ChildKind>(
   const target = at(kinds[kind], namespace, name);
   const { object, parsed } = found;
   if (!parsed.ok) {
-    if (object.metadata.deletionTimestamp) await setFinalizer(client, target, object, FINALIZER, false, { signal });
+    if (object.metadata.deletionTimestamp) {
+      const left = await setFinalizer(client, target, object, FINALIZER, false, { signal });
+      return left.ok ? settled : outcomeOf(left.error);
+    }
     return tellUnreadable(context, target, object, parsed.error, signal);
   }
   return withFinalizer({
@@ -113,7 +116,9 @@ async function removeRow<K extends ChildKind>(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (await goesWithKind(context.client, child.kind, signal))
+  const whole = await goesWithKind(context.client, child.kind, signal);
+  if (!whole.ok) return outcomeOf(whole.error);
+  if (whole.value)
     return !child.orphan || (await child.orphan(context, resource, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const namespace = resource.metadata.namespace ?? 'default';

@@ -1,6 +1,8 @@
 /** What all deletions have in common: whether a resource goes because its whole kind does, and what is said of one that waits. */
+import { ok, type Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
+import type { ApiFault } from '../kube/fault.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject } from '../kube/object.ts';
 import { conditionsOf } from '../resources/conditions.ts';
@@ -9,11 +11,20 @@ import { GROUP } from '../resources/kind.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
 import type { Context } from './context.ts';
 
-/** All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. */
-export async function goesWithKind(client: Client, kind: KindName, signal: AbortSignal): Promise<boolean> {
+/**
+ * All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. An operator
+ * that may not ask (the Role of an earlier release) takes it for a deletion of this one; an API that does not answer says neither.
+ */
+export async function goesWithKind(
+  client: Client,
+  kind: KindName,
+  signal: AbortSignal,
+): Promise<Result<boolean, ApiFault>> {
   const name = `${kinds[kind].plural}.${GROUP}`;
   const found = await client.get(at(kinds.CustomResourceDefinition, undefined, name), { signal });
-  return found.ok && found.value.metadata.deletionTimestamp !== undefined;
+  if (found.ok) return ok(found.value.metadata.deletionTimestamp !== undefined);
+  if (found.error.code === 'NotFound') return ok(true);
+  return found.error.code === 'Forbidden' ? ok(false) : found;
 }
 
 /** `left`: what its deletion waits for, or what it leaves. */

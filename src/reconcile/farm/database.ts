@@ -174,7 +174,7 @@ export const trustOf = (authority: SecretData): string =>
 const embeddedUri = (password: string, address: string): string =>
   `postgresql://${DATABASE_OWNER}:${password}@${address}:${DATABASE_PORT}/${DATABASE_NAME}`;
 
-/** As the owner of a farm's database, for a command that a person gives: nothing is made. */
+/** As the owner of a farm's database, for a command that a person gives, and for a Farm that goes: nothing is made. */
 export async function ownerAccess(
   client: Client,
   farm: Farm,
@@ -191,8 +191,9 @@ export async function ownerAccess(
   if (!service.ok && service.error.code !== 'NotFound') return faultOf(service.error);
   if (!secret.value || !authority.value || !service.ok)
     return fail('SecretMissing', `Farm ${namespace}/${name} has no database yet: see its conditions`);
-  const uri = embeddedUri(textOf(secret.value, 'password'), service.value.spec?.clusterIP ?? databaseName(name));
-  return ok({ uri, ca: trustOf(authority.value) });
+  const host = service.value.spec?.clusterIP ?? databaseName(name);
+  const ca = trustOf(authority.value);
+  return ok(await ownerOf(secret.value, (password) => ({ uri: embeddedUri(password, host), ca })));
 }
 
 /** The uri, and the `ca.crt` beside it where a person put one. */

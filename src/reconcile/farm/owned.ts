@@ -79,13 +79,17 @@ export async function ensureService(
 }
 
 /** Services and StatefulSets stay when the Farm goes: the next one of its name applies them again, with the addresses that servers were told. */
-export async function orphanOwned({ client }: Context, { metadata }: Farm, signal: AbortSignal): Promise<boolean> {
-  const { name, namespace = 'default' } = metadata;
+export async function orphanOwned(
+  { client }: Context,
+  { metadata }: KubeObject,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { name, namespace = 'default', uid } = metadata;
   const own = [databaseName(name), replicaName(name)].flatMap((child) => [
     at(kinds.Service, namespace, child),
     at(kinds.StatefulSet, namespace, child),
   ]);
-  return orphan(client, own, signal);
+  return orphan(client, uid, own, signal);
 }
 
 /** What its certificate names: the address that servers are told, and the names that people use. */

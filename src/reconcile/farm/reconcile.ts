@@ -1,12 +1,13 @@
 /** One look at a Farm: what it stands on, its rows in the database, its replica, its servers; then its status. */
 
 import { sql } from 'kysely';
-import { type Lead, readIdentity } from '../../database/identity.ts';
+import { connect } from '../../database/connection.ts';
+import { type Lead, readIdentity, release } from '../../database/identity.ts';
 import { project } from '../../database/project.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
-import { setFinalizer, withFinalizer } from '../../kube/finalizer.ts';
+import { withFinalizer } from '../../kube/finalizer.ts';
 import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
@@ -35,7 +36,7 @@ import { encodeData } from '../secrets.ts';
 import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
 import { unsupported } from '../unsupported.ts';
 import { inUse } from '../uses.ts';
-import { SERVER_URI_KEY } from './database.ts';
+import { ownerAccess, SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
 import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
 import { orphanOwned } from './owned.ts';
@@ -62,20 +63,21 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const { client } = context;
   const { object, parsed } = found;
+  const held = { client, target, object, finalizer: FINALIZER, maxWaitMs: DELETION_WAITS_MS, signal };
+  const onGiveUp = () =>
+    context.log.warn({ farm: key }, 'deleted, and its database is not free for the next of its name');
   if (!parsed.ok) {
-    if (object.metadata.deletionTimestamp) await setFinalizer(client, target, object, FINALIZER, false, { signal });
-    return tellUnreadable(context, target, object, parsed.error, signal);
+    const { error } = parsed;
+    if (!object.metadata.deletionTimestamp) return tellUnreadable(context, target, object, error, signal);
+    // Which database was its own is not known.
+    const [reconcile, cleanUp] = [async () => settled, async () => (await letGo(context, object, signal)) ?? settled];
+    return withFinalizer({ ...held, reconcile, cleanUp, onGiveUp });
   }
   return withFinalizer({
-    client,
-    target,
-    object,
-    finalizer: FINALIZER,
-    maxWaitMs: DELETION_WAITS_MS,
-    signal,
+    ...held,
     reconcile: (live) => lookAt(context, key, parsed.value, live, signal),
     cleanUp: (live) => takeLeave(context, key, parsed.value, live, signal),
-    onGiveUp: () => context.log.warn({ farm: key }, 'deleted, and its database is not free for the next of its name'),
+    onGiveUp,
   });
 }
 
@@ -110,27 +112,37 @@ async function takeLeave(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if ((await goesWithKind(context.client, 'Farm', signal)) && !(await orphanOwned(context, farm, signal)))
-    return lookAgain(LOOK_UNSETTLED_MS);
+  const waits = await letGo(context, object, signal);
+  if (waits) return waits;
   const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
   await tellDeleting(context, 'Farm', farm, object, left, signal);
-  if (farm.status?.database?.farmID === undefined) return settled; // it never had one
-  const runtime = context.runtimes.get(key) ?? (await runtimeFor(context, key, farm, object, signal));
-  const released = await runtime?.release(farm.metadata.uid ?? '');
-  return released?.ok ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  const released = await free(context, key, farm, signal);
+  // One that no status names may be led all the same: it is asked once, and nobody waits for it.
+  return released || farm.status?.database?.farmID === undefined ? settled : lookAgain(LOOK_UNSETTLED_MS);
 }
 
-/** Of a Farm that was deleted while no operator was there. */
-async function runtimeFor(
-  context: Context,
-  key: string,
-  farm: Farm,
-  object: KubeObject,
-  signal: AbortSignal,
-): Promise<FarmRuntime | undefined> {
-  const made = await ensureInfrastructure(context, farm, object, {}, signal);
-  const runtime = made.ok ? await context.runtimes.ensure(key, made.value.inputs) : undefined;
-  return runtime && 'code' in runtime ? undefined : runtime;
+/** Where all Farms go, what runs for it is its own no more. Undefined: that is so, or it goes alone. */
+async function letGo(context: Context, object: KubeObject, signal: AbortSignal): Promise<Outcome | undefined> {
+  const whole = await goesWithKind(context.client, 'Farm', signal);
+  if (!whole.ok) return outcomeOf(whole.error);
+  return whole.value && !(await orphanOwned(context, object, signal)) ? lookAgain(LOOK_UNSETTLED_MS) : undefined;
+}
+
+/** Also of a Farm that was deleted while no operator was there, and that is refused by now: nothing is made for it any more. */
+async function free({ client, runtimes }: Context, key: string, farm: Farm, signal: AbortSignal): Promise<boolean> {
+  const uid = farm.metadata.uid ?? '';
+  const runtime = runtimes.get(key);
+  if (runtime) return (await runtime.release(uid)).ok;
+  const access = await ownerAccess(client, farm, signal);
+  const database = access.ok
+    ? connect({ ...access.value, maxConnections: 1, applicationName: 'bootfarm operator' })
+    : access;
+  if (!database.ok) return false;
+  try {
+    return (await release(database.value, uid)).ok;
+  } finally {
+    await database.value.close();
+  }
 }
 
 const UNKNOWN_DATABASE = {

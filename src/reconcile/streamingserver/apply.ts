@@ -152,10 +152,16 @@ export async function removeServer(
 /** Its Deployment and its Secret, which its pod mounts, stay when their pool goes. */
 export const orphanServer = (
   { client }: Context,
+  pool: string | undefined,
   { metadata: { name, namespace } }: KubeObject,
   signal: AbortSignal,
 ): Promise<boolean> =>
-  orphan(client, [at(kinds.Secret, namespace, serverSecretName(name)), at(kinds.Deployment, namespace, name)], signal);
+  orphan(
+    client,
+    pool,
+    [at(kinds.Secret, namespace, serverSecretName(name)), at(kinds.Deployment, namespace, name)],
+    signal,
+  );
 
 /**
  * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write

@@ -67,9 +67,9 @@ async function takeDown(context: Context, pool: StreamingServer, signal: AbortSi
 
 /** Nobody owns them: the next pool of this name applies them again, with what they have, and owns them. */
 async function orphan(context: Context, { metadata, spec }: StreamingServer, signal: AbortSignal): Promise<boolean> {
-  const { namespace = 'default', name } = metadata;
+  const { namespace = 'default', name, uid } = metadata;
   const servers = serverDeployments(context, namespace, spec.farmRef.name, name);
-  const letGo = servers.map((found) => orphanServer(context, found, signal));
+  const letGo = servers.map((found) => orphanServer(context, uid, found, signal));
   return (await Promise.all(letGo)).every(Boolean);
 }
 

@@ -1,0 +1,295 @@
+/** How a Farm goes: with another leader, refused by then, never filled, with its definition, beside what is a person's. Real API server, garbage collector, PostgreSQL, Redis. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
+import pg from 'pg';
+import { type Client, createClient } from '../../src/kube/client.ts';
+import { kinds } from '../../src/kube/kinds.ts';
+import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import type { Farm } from '../../src/resources/kinds.ts';
+import { binary } from '../cluster/cluster.ts';
+import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type ApiServer, startApiServer } from './api-server.ts';
+
+const NS = 'lab';
+const DEADLINE_MS = 30_000;
+const root = join(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'bootfarm-farm-deletion-'));
+let api: ApiServer;
+let client: Client;
+let postgres: PostgresServer;
+let operator: ChildProcess | undefined;
+const running: ChildProcess[] = [];
+
+const value = <T>(answer: { ok: true; value: T } | { ok: false; error: { message: string } }): T => {
+  if (!answer.ok) throw new Error(answer.error.message);
+  return answer.value;
+};
+const of = (kind: Kind, name: string) => at(kind, NS, name);
+const get = async <T extends KubeObject>(kind: Kind, name: string): Promise<T> =>
+  value(await client.get<T>(of(kind, name)));
+const farm = async (name: string): Promise<Farm> => (await get(kinds.Farm, name)) as unknown as Farm;
+const isThere = async (kind: Kind, name: string): Promise<boolean> => (await client.get(of(kind, name))).ok;
+const condition = ({ status }: Farm, type: string) => status?.conditions?.find((found) => found.type === type);
+const kubectl = (...args: string[]): string =>
+  execFileSync(binary('kubectl'), ['--kubeconfig', api.kubeconfig, '-n', NS, ...args], { encoding: 'utf8' });
+
+function run(command: readonly string[], env: NodeJS.ProcessEnv = process.env, log = 'other.log'): ChildProcess {
+  const [program = '', ...args] = command;
+  const out = openSync(join(folder, log), 'a');
+  const child = spawn(program, args, { stdio: ['ignore', out, out], env, cwd: root });
+  running.push(child);
+  return child;
+}
+async function end(child: ChildProcess | undefined, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
+/** SIGTERM: its lease is given back. */
+const startOperator = (pod = 'operator-0'): ChildProcess => {
+  const names = ['--namespaces', NS, '--lease-namespace', 'default'];
+  const args = ['operator', '--image', 'bootfarm:dev', ...names, '--metrics-port', '0'];
+  const env = { ...process.env, KUBECONFIG: api.kubeconfig, POD_NAME: pod };
+  return run(['setpriv', '--pdeathsig', 'KILL', process.execPath, 'src/main.ts', ...args], env, `${pod}.log`);
+};
+
+const primaries = new Map<string, ChildProcess>();
+/** Of the Farm that is there now: its Service is that Farm's, and the certificate names its address. */
+async function startPrimary(name: string): Promise<void> {
+  await end(primaries.get(name));
+  const found = await until(
+    'Service and certificate of the replica',
+    async (): Promise<{ clusterIP: string; data: Record<string, string> } | undefined> => {
+      const service = await get<KubeObject & { spec: { clusterIP: string } }>(kinds.Service, `${name}-replica`);
+      const secret = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, `${name}-replica`);
+      const { uid } = (await farm(name)).metadata;
+      const { clusterIP } = service.spec;
+      const certificate = new X509Certificate(Buffer.from(secret.data['tls.crt'] ?? '', 'base64'));
+      const isOwn = service.metadata.ownerReferences?.some((owner) => owner.uid === uid);
+      const isNamed = certificate.subjectAltName?.split(', ').includes(`IP Address:${clusterIP}`);
+      return isOwn && isNamed ? { clusterIP, data: secret.data } : undefined;
+    },
+    DEADLINE_MS,
+  );
+  const data = join(folder, `redis-${name}`); // as a hostPath keeps it
+  const secrets = join(data, 'secrets');
+  mkdirSync(secrets, { recursive: true });
+  for (const [file, bytes] of Object.entries(found.data)) writeFileSync(join(secrets, file), bytes, 'base64');
+  const config = readFileSync(join(secrets, 'redis.conf'), 'utf8')
+    .replaceAll('"/data"', `"${data}"`)
+    .replaceAll('"/secret/', `"${secrets}/`);
+  writeFileSync(join(data, 'redis.conf'), `${config}bind ${found.clusterIP}\n`);
+  primaries.set(name, run(['setpriv', '--pdeathsig', 'KILL', 'redis-server', join(data, 'redis.conf')]));
+}
+const uris = new Map<string, string>();
+const external = (name: string) => ({ database: { external: { secretRef: { name: `${name}-db` } } } });
+async function roll(name: string): Promise<void> {
+  for (const set of [`${name}-database`, `${name}-replica`]) {
+    const found = await client.get(of(kinds.StatefulSet, set));
+    if (!found.ok) continue;
+    const status = { observedGeneration: found.value.metadata.generation, replicas: 1, readyReplicas: 1 };
+    await client.patch(of(kinds.StatefulSet, set), { status }, { subresource: 'status' });
+  }
+}
+const makeFarm = async (name: string, spec: object = external(name), metadata: object = {}): Promise<void> => {
+  value(await client.create(of(kinds.Farm, name), { metadata, spec }));
+};
+const ready = (name: string) =>
+  until(
+    `${name} Ready`,
+    async () => {
+      await roll(name);
+      const found = await farm(name);
+      if (condition(found, 'Ready')?.status !== 'True') throw new Error(condition(found, 'Ready')?.message);
+      return found;
+    },
+    DEADLINE_MS,
+  );
+async function database(name: string): Promise<void> {
+  const uri = await postgres.createDatabase(name);
+  uris.set(name, uri);
+  value(await client.create(of(kinds.Secret, `${name}-db`), { data: { uri: Buffer.from(uri).toString('base64') } }));
+}
+/** A Farm that is Ready, on an external database and its own replica. */
+async function readyFarm(name: string): Promise<Farm> {
+  await database(name);
+  await makeFarm(name);
+  await startPrimary(name);
+  return ready(name);
+}
+async function owner(name: string): Promise<string | null> {
+  const db = new pg.Client({ connectionString: uris.get(name) });
+  await db.connect();
+  try {
+    return (await db.query('select farm_uid from leader')).rows[0]?.farm_uid ?? null;
+  } finally {
+    await db.end();
+  }
+}
+const gone = (name: string, ms = 20_000) => until(`${name} gone`, async () => !(await isThere(kinds.Farm, name)), ms);
+const reason = async (name: string) => {
+  const found = condition(await farm(name), 'Ready');
+  return `${found?.reason}: ${found?.message}`;
+};
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  api = await startApiServer(join(folder, 'api'), '127.99.0.0/16');
+  const config = new KubeConfig();
+  config.loadFromFile(api.kubeconfig);
+  client = createClient(config);
+  kubectl('apply', '--server-side', '-f', join(root, 'crds'));
+  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  value(await client.create(at(kinds.Namespace, undefined, NS), {}));
+  const more = ['--leader-elect=false', '--secure-port=0', '--controllers=namespace,garbage-collector-controller'];
+  run(['setpriv', '--pdeathsig', 'KILL', binary('kube-controller-manager'), '--kubeconfig', api.kubeconfig, ...more]);
+}, 2 * DEADLINE_MS);
+beforeEach(() => {
+  if (!operator || operator.exitCode !== null || operator.signalCode !== null) operator = startOperator();
+});
+afterAll(async () => {
+  for (const child of running.reverse()) await end(child);
+  await client?.close();
+  await api?.stop();
+  await postgres?.close();
+  if (process.env['KEEP']) console.log(folder);
+  else rmSync(folder, { recursive: true, force: true });
+});
+
+test(
+  'refused host path and image are made by nobody, also of a Farm that is deleted while another leads',
+  async () => {
+    await readyFarm('path');
+    value(
+      await client.patch(of(kinds.Farm, 'path'), {
+        metadata: { finalizers: ['bootfarm.io/database', 'example.com/hold'] },
+        spec: { replica: { embedded: { image: 'evil.example/root', storage: { hostPath: '/etc/kubernetes' } } } },
+      }),
+    );
+    await until('refused', async () => (await reason('path')).startsWith('NotAllowed'), DEADLINE_MS);
+    await end(operator, 'SIGTERM');
+    value(await client.delete(of(kinds.Farm, 'path')));
+    operator = startOperator();
+    await until(
+      'let go',
+      async () => !(await farm('path')).metadata.finalizers?.includes('bootfarm.io/database'),
+      DEADLINE_MS,
+    );
+    const set = await client.get(of(kinds.StatefulSet, 'path-replica'));
+    value(await client.patch(of(kinds.Farm, 'path'), { metadata: { finalizers: null } }));
+    expect(JSON.stringify(set)).not.toMatch(/evil.example|etc.kubernetes/);
+  },
+  4 * DEADLINE_MS,
+);
+
+test(
+  'a Farm that led its database and never had rows frees it',
+  async () => {
+    await database('led');
+    const other = await postgres.createDatabase('ledother');
+    value(
+      await client.create(of(kinds.Secret, 'led-server'), { data: { uri: Buffer.from(other).toString('base64') } }),
+    );
+    const spec = { database: { external: { secretRef: { name: 'led-db' }, serverSecretRef: { name: 'led-server' } } } };
+    await makeFarm('led', spec);
+    await startPrimary('led');
+    await until('refused', async () => (await reason('led')).includes('names database'), DEADLINE_MS);
+    const first = await farm('led');
+    expect([first.status?.database?.farmID, await owner('led')]).toEqual([undefined, first.metadata.uid]);
+    value(await client.delete(of(kinds.Farm, 'led')));
+    await gone('led');
+    const left = await owner('led');
+    await makeFarm('led');
+    await startPrimary('led');
+    await ready('led').catch((error) => {
+      throw new Error(`owner left: ${left}; ${error.cause?.message}`);
+    });
+  },
+  4 * DEADLINE_MS,
+);
+
+test(
+  'a leader that was paused takes nothing back of a database that was freed',
+  async () => {
+    await readyFarm('pause');
+    operator?.kill('SIGSTOP');
+    const second = startOperator('operator-1');
+    value(await client.delete(of(kinds.Farm, 'pause')));
+    await gone('pause', DEADLINE_MS);
+    expect(await owner('pause')).toBe(null);
+    operator?.kill('SIGCONT');
+    await delay(5_000); // what it still has in hand
+    expect(await owner('pause')).toBe(null);
+    await makeFarm('pause');
+    await startPrimary('pause');
+    await ready('pause');
+    await end(operator, 'SIGKILL');
+    operator = second;
+  },
+  4 * DEADLINE_MS,
+);
+
+test(
+  "the CRD of farms goes while the operator is away: what runs stays, and what is a person's keeps its owner",
+  async () => {
+    const first = await readyFarm('kind');
+    const person = value(
+      await client.create<KubeObject>(
+        of({ ...kinds.Secret, kind: 'ConfigMap', plural: 'configmaps' } as Kind, 'person'),
+        {},
+      ),
+    );
+    const ref = { apiVersion: 'v1', kind: 'ConfigMap', name: 'person', uid: person.metadata.uid };
+    value(
+      await client.create(of(kinds.Service, 'kind-database'), {
+        metadata: { ownerReferences: [ref] },
+        spec: { ports: [{ port: 1 }] },
+      }),
+    );
+    const set = await get(kinds.StatefulSet, 'kind-replica');
+    await end(operator, 'SIGTERM');
+    kubectl('delete', 'crd', 'farms.bootfarm.io', '--wait=false');
+    await delay(1_000);
+    operator = startOperator();
+    await until(
+      'gone',
+      () => {
+        try {
+          kubectl('get', 'crd', 'farms.bootfarm.io');
+          return false;
+        } catch {
+          return true;
+        }
+      },
+      DEADLINE_MS,
+    );
+    await delay(4_000); // the garbage collector looks
+    const refs = async (kind: Kind, what: string) =>
+      (await get(kind, what)).metadata.ownerReferences?.map((ref) => ref.kind);
+    const left = {
+      set: await refs(kinds.StatefulSet, 'kind-replica'),
+      person: await refs(kinds.Service, 'kind-database'),
+    };
+    kubectl('apply', '--server-side', '-f', join(root, 'crds'));
+    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+    await delay(5_000); // and once more, with the definition there
+    const now = await client.get(of(kinds.StatefulSet, 'kind-replica'));
+    expect({ ...left, uid: now.ok && now.value.metadata.uid }).toEqual({
+      set: undefined,
+      person: ['ConfigMap'],
+      uid: set.metadata.uid,
+    });
+    await makeFarm('kind');
+    const second = await ready('kind');
+    expect(second.status?.database?.farmID).toBe(first.status?.database?.farmID);
+  },
+  4 * DEADLINE_MS,
+);
