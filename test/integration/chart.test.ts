@@ -338,7 +338,7 @@ describe('on an API server', () => {
     const refusal = (...args: string[]): string => complaint('kubectl', ['--kubeconfig', api.kubeconfig, ...args]);
     for (const name of CRDS)
       expect(refusal('delete', 'crd', name)).toContain(
-        `go all ${name.split('.')[0]} of this cluster, and the machines that they serve are cut: confirm by kubectl annotate crd ${name} bootfarm.io/confirm-delete=yes`,
+        `go all ${name.split('.')[0]} of this cluster, used or not, and nobody looks after what they serve: confirm by kubectl annotate crd ${name} bootfarm.io/confirm-delete=yes`,
       );
     const all = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
     expect(refusal('delete', '--raw', all)).toContain('confirm by kubectl annotate crd');
