@@ -185,7 +185,7 @@ describe.each(Object.entries(INSTALLS))('%s', (name, install) => {
     const crds = ['farms', 'stores', 'streamingservers', 'vdisks'].map(
       (plural) => `CustomResourceDefinition/${plural}.bootfarm.io`,
     );
-    expect(ids(kept)).toEqual([...crds, ...namespaces.slice(1)]);
+    expect(ids(kept)).toEqual([...crds, ...namespaces.slice(1), 'PriorityClass/bootfarm-farm']);
     for (const { metadata } of kept)
       expect(metadata.annotations).toEqual({
         'helm.sh/resource-policy': 'keep',
