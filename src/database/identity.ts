@@ -16,6 +16,8 @@ export interface FoundDatabase extends DatabaseIdentity {
   /** It has the table of leaders: `lead` and a fence are possible before the next migration. */
   readonly led: boolean;
   readonly owner?: Owner;
+  /** `namespace/name` of the Farm that it belonged to until that was deleted. */
+  readonly freedBy?: string;
 }
 
 interface IdentityRow {
@@ -42,7 +44,7 @@ export async function readIdentity(db: Kysely<Tables>): Promise<FoundDatabase> {
   const [row] = rows;
   if (!row) return nothing;
   const { revision = 0, adoptions = 0, replaces = [], stepped_at } = row.cursor;
-  const owner = tables[0].led ? await readOwner(db) : undefined;
+  const belongs = tables[0].led ? await readOwner(db) : {};
   return {
     revision,
     adoptions,
@@ -51,13 +53,14 @@ export async function readIdentity(db: Kysely<Tables>): Promise<FoundDatabase> {
     led: tables[0].led,
     ...(row.farm === null ? {} : { farm: row.farm }),
     ...(stepped_at === undefined ? {} : { steppedAt: Date.parse(stepped_at) }),
-    ...(owner ? { owner } : {}),
+    ...belongs,
   };
 }
 
-async function readOwner(db: Kysely<Tables>): Promise<Owner | undefined> {
+async function readOwner(db: Kysely<Tables>): Promise<Pick<FoundDatabase, 'owner' | 'freedBy'>> {
   const row = await db.selectFrom('leader').select(['farm_uid', 'farm_name']).executeTakeFirst();
-  return row?.farm_uid ? { uid: row.farm_uid, name: row.farm_name ?? '' } : undefined;
+  if (row?.farm_uid) return { owner: { uid: row.farm_uid, name: row.farm_name ?? '' } };
+  return row?.farm_name ? { freedBy: row.farm_name } : {};
 }
 
 export interface Lead {
@@ -90,10 +93,10 @@ export async function lead(database: Database, { owner, floor, takeOver }: Lead)
   return done.ok ? done.value : done;
 }
 
-/** The Farm was deleted: its database is there for the next one. */
+/** The Farm was deleted: its database is there for the next one, of whose name it keeps the memory. */
 export function release(database: Database, uid: string): Answer<void> {
   return database.run(async (db) => {
-    await db.updateTable('leader').set({ farm_uid: null, farm_name: null }).where('farm_uid', '=', uid).execute();
+    await db.updateTable('leader').set({ farm_uid: null }).where('farm_uid', '=', uid).execute();
   });
 }
 

@@ -503,6 +503,8 @@ describe('leading', () => {
     value(await release(database, 'one'));
     expect(await lead(database, begin('one'))).toMatchObject({ error: { code: 'Conflict' } });
     value(await release(database, 'two'));
+    const freed = value(await database.run(readIdentity));
+    expect([freed.owner, freed.freedBy]).toEqual([undefined, 'lab/two']);
     value(await lead(database, begin('one')));
   });
 

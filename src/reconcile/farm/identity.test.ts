@@ -181,6 +181,27 @@ describe('a Farm that was given the keys of an earlier one', () => {
     expect(decideDatabase(known({ predecessor, ...more }), database)).toMatchObject(decision);
   });
 
+  test.each<[what: string, more: Partial<Known>, database: FoundDatabase, decision: object]>([
+    [
+      'one that a Farm of this name freed is its own, though nobody remembers',
+      {},
+      found({ freedBy: 'lab/this' }),
+      SUCCEEDS,
+    ],
+    ['once those who may remember were heard', { meta: 'Unread' }, found({ freedBy: 'lab/this' }), { is: 'Wait' }],
+    ['but not what somebody took over since', {}, found({ freedBy: 'lab/this', owner: third }), { is: 'Refuse' }],
+    ['nor what another Farm freed', {}, found({ freedBy: 'lab/second' }), { is: 'Refuse' }],
+    [
+      'nor one that is behind its replica',
+      { meta: { ...A, revision: 11 } },
+      found({ freedBy: 'lab/this' }),
+      { is: 'Refuse', reason: 'DatabaseBehind' },
+    ],
+    ['and an empty one is new', {}, { ...found({ freedBy: 'lab/this' }), farm: undefined } as never, { is: 'New' }],
+  ])('without keys: %s', (_, more, database, decision) => {
+    expect(decideDatabase(known(more), database)).toMatchObject(decision);
+  });
+
   test('and no other Farm does', () => {
     expect(decideDatabase(known(), found({ owner: other }))).toMatchObject({ is: 'Refuse' });
     expect(decideDatabase(known(), found({ owner: me }))).toEqual({ is: 'Ours' });

@@ -87,15 +87,15 @@ function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
 }
 
 /**
- * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Who else took it over meanwhile is no
- * predecessor; a Farm of this very name is: it was made after the copy, and is gone, or this one would not be there.
+ * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Of the Farm before it, which is deleted,
+ * this one has the name, and the database is free; or it has the keys. Who else took the database over meanwhile is no predecessor; a Farm of this very name is:
+ * it was made after the copy, and is gone, or this one would not be there.
  */
-const isSuccessor = ({ status, predecessor, uid, name }: Known, { farm, owner }: FoundDatabase): boolean =>
-  status === undefined &&
-  predecessor !== undefined &&
-  predecessor.farm === farm &&
-  owner?.uid !== uid &&
-  (owner === undefined || owner.uid === predecessor.uid || owner.name === name);
+function isSuccessor({ status, predecessor, uid, name }: Known, { farm, owner, freedBy }: FoundDatabase): boolean {
+  if (status !== undefined || farm === undefined || owner?.uid === uid) return false;
+  if (!owner && freedBy === name) return true;
+  return predecessor?.farm === farm && (!owner || owner.uid === predecessor.uid || owner.name === name);
+}
 
 interface Problem {
   readonly reason: IdentityReason;
