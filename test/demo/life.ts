@@ -2,10 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { inLan, inNode } from '../cluster/cluster.ts';
 import { attempt, run, runAsync, until } from '../cluster/run.ts';
-import type { Machine } from '../e2e/machine/machine.ts';
 import { type DemoFarm, OPERATOR_NAMESPACE, type PoolStatus, RESOURCES } from './farm.ts';
 import type { OwnSite } from './site.ts';
-import type { ReadReport } from './steps.ts';
 
 const MINUTE = 60_000;
 /** What a machine asks when it boots: DHCP, PXE, TFTP. */
@@ -106,31 +104,6 @@ export function nodesThatKnow({ site: { cluster, nodes } }: DemoFarm<OwnSite>, m
   const curl = [...enter, 'curl', '--silent', '--fail', '--max-time', '5'];
   const script = (address: string) => attempt(command, ...curl, `http://${address}:${HTTP_PORT}/boot?mac=${mac}`);
   return nodes.filter(({ address }) => script(address)?.startsWith('#!ipxe')).map(({ name }) => name);
-}
-
-/** Machines read and check blocks, again and again, until `meanwhile` is done; the figures of each. */
-export async function readThrough(
-  machines: readonly Machine[],
-  meanwhile: () => Promise<void>,
-): Promise<readonly ReadReport[]> {
-  let isDone = false;
-  const readers = machines.map(async (machine) => {
-    const reports: ReadReport[] = [];
-    while (!isDone || reports.length === 0) reports.push(await machine.ask<ReadReport>('read 100 3', MINUTE));
-    const sum = (of: (report: ReadReport) => number) => reports.reduce((total, report) => total + of(report), 0);
-    return {
-      reads: sum(({ reads }) => reads),
-      wrong: sum(({ wrong }) => wrong),
-      failed: sum(({ failed }) => failed),
-      perSecond: Math.min(...reports.map(({ perSecond }) => perSecond)),
-      longestStallMs: Math.max(...reports.map(({ longestStallMs }) => longestStallMs)),
-    };
-  });
-  const happened = meanwhile().finally(() => {
-    isDone = true;
-  });
-  const [reports] = await Promise.all([Promise.all(readers), happened]);
-  return reports;
 }
 
 /** Each server's pod runs this image and is Ready. */

@@ -138,6 +138,31 @@ export async function readWhile(
   return report;
 }
 
+/** Machines read and check blocks, again and again, until `meanwhile` is done; the figures of each. */
+export async function readThrough<const M extends readonly Machine[]>(
+  machines: M,
+  meanwhile: () => Promise<void>,
+): Promise<{ readonly [At in keyof M]: ReadReport }> {
+  let isDone = false;
+  const readers = machines.map(async (machine) => {
+    const reports: ReadReport[] = [];
+    while (!isDone || reports.length === 0) reports.push(await machine.ask<ReadReport>('read 100 3', MINUTE));
+    const sum = (of: (report: ReadReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+    return {
+      reads: sum(({ reads }) => reads),
+      wrong: sum(({ wrong }) => wrong),
+      failed: sum(({ failed }) => failed),
+      perSecond: sum(({ perSecond }) => perSecond) / reports.length,
+      longestStallMs: Math.max(...reports.map(({ longestStallMs }) => longestStallMs)),
+    };
+  });
+  const happened = meanwhile().finally(() => {
+    isDone = true;
+  });
+  const [reports] = await Promise.all([Promise.all(readers), happened]);
+  return reports as { readonly [At in keyof M]: ReadReport };
+}
+
 export interface Killed {
   readonly killed: string;
   readonly report: ReadReport;

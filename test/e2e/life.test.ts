@@ -21,7 +21,6 @@ import {
   nodesThatBoot,
   nodesThatKnow,
   otherFarm,
-  readThrough,
   recover,
   refusal,
   runImage,
@@ -35,6 +34,7 @@ import {
   macOf,
   prepare,
   type ReadReport,
+  readThrough,
   secondServer,
   withStandby,
 } from '../demo/steps.ts';
@@ -46,7 +46,7 @@ const CUT_MS = 5_000;
 /** The bar for an upgrade and a rollback. */
 const ROLLOUT_STALL_MS = 400;
 const NEXT_IMAGE = OWN_IMAGE.replace(/:.*/, ':next');
-/** `make life` says how long; without, what takes minutes and is no way of a farm's end is left out. */
+/** `make life` says how long; without, what takes minutes and is no way of a farm's end is left out: `make test` has 40 of them. */
 const { QUIET_SECONDS } = process.env;
 const QUIET_MS = Number(QUIET_SECONDS ?? 0) * 1_000;
 const long = QUIET_SECONDS === undefined ? test.skip : test;
@@ -252,7 +252,7 @@ test(
   6 * MINUTE,
 );
 
-test(
+long(
   'made again the other first, on other nodes: both have their data, and each machine boots from its own',
   async () => {
     await annex.make(FORWARD, 2);
