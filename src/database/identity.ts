@@ -93,7 +93,7 @@ export async function lead(database: Database, { owner, floor, takeOver }: Lead)
   return done.ok ? done.value : done;
 }
 
-/** The Farm was deleted: its database is there for the next one, of whose name it keeps the memory. */
+/** The Farm of this uid is deleted: its database is free for the next one of its name, which it remembers. One that is another Farm's stays that. */
 export function release(database: Database, uid: string): Answer<void> {
   return database.run(async (db) => {
     await db.updateTable('leader').set({ farm_uid: null }).where('farm_uid', '=', uid).execute();

@@ -117,8 +117,7 @@ async function sendScript(options: HttpBootOptions, nobodys: Budget, request: Fa
   const decided = await options.decide(machine);
   const isOurs = decided.ok && decided.value.kind !== 'unknown';
   if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
-  if (!isOurs && !nobodys.spend('', (options.now ?? (() => performance.now()))()))
-    return silence(options, machine, reply);
+  if (!isOurs && !nobodys.spend('', options.now?.() ?? performance.now())) return silence(options, machine, reply);
   options.onEvent({ kind: 'script', mac: machine.mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
   const { mac } = machine;
   return reply.send(

@@ -240,7 +240,8 @@ test(
   'both gone, another farm with a pool of the same name on the same nodes finds nothing of them: not one packet to their machines',
   async () => {
     for (const { machine } of [ofMain, ofAnnex]) await machine.kill();
-    const nodes = await nodesOf(main);
+    const { nodes } = main.site.cluster;
+    expect(nodesThatBoot(main, nodes)).toEqual(nodes);
     await Promise.all([deleteFarm(main), deleteFarm(annex)]);
     otherFarm(main);
     const empty = await emptyServers(main);

@@ -132,7 +132,7 @@ async function letGo(context: Context, object: KubeObject, signal: AbortSignal):
 async function free({ client, runtimes }: Context, key: string, farm: Farm, signal: AbortSignal): Promise<boolean> {
   const uid = farm.metadata.uid ?? '';
   const runtime = runtimes.get(key);
-  if (runtime) return (await runtime.release(uid)).ok;
+  if (runtime) return (await release(runtime.database, uid)).ok;
   const access = await ownerAccess(client, farm, signal);
   const database = access.ok
     ? connect({ ...access.value, maxConnections: 1, applicationName: 'bootfarm operator' })

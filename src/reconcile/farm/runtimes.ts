@@ -9,7 +9,7 @@ import type { ServerStatus } from '../../control/status.ts';
 import { type Answer, connect, type Database, type DatabaseAccess } from '../../database/connection.ts';
 import { countDevices } from '../../database/devices.ts';
 import type { DatabaseFault } from '../../database/fault.ts';
-import { fencedBy, type Lead, lead, release } from '../../database/identity.ts';
+import { fencedBy, type Lead, lead } from '../../database/identity.ts';
 import { migrate } from '../../database/migrate.ts';
 import { snapshot } from '../../database/project.ts';
 import type { ServerAccess, Turn } from '../../database/roles.ts';
@@ -329,11 +329,6 @@ export class FarmRuntime {
 
   get replica(): ReplicaHealth | undefined {
     return this.#refusal?.replica ?? this.#projector?.projector.health;
-  }
-
-  /** The Farm of this uid is deleted: its database is free for the next one of its name. One that is another Farm's stays that. */
-  release(uid: string): Answer<void> {
-    return release(this.database, uid);
   }
 
   /** The servers to ask from now on. */
