@@ -101,10 +101,8 @@ class Scene {
   }
 
   /** Do the follower and the database hold the same, entry for entry? */
-  async equal(): Promise<boolean> {
-    const redis = new Redis({ path: this.follower.socketPath, ...READER, retryStrategy: () => null });
-    redis.on('error', () => {});
-    try {
+  equal(): Promise<boolean> {
+    return this.#atFollower(async (redis) => {
       for (const kind of KINDS) {
         const page = value(await this.database.run((db) => readPage(db, kind, '', 100_000)));
         const wanted = Object.fromEntries(page.map(({ key, json }) => [key, json]));
@@ -112,9 +110,25 @@ class Scene {
         if (JSON.stringify(sortKeys(wanted)) !== JSON.stringify(sortKeys(held))) return false;
       }
       return true;
+    });
+  }
+
+  async #atFollower<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = new Redis({ path: this.follower.socketPath, ...READER, retryStrategy: () => null });
+    redis.on('error', () => {});
+    try {
+      return await work(redis);
     } finally {
       redis.disconnect();
     }
+  }
+
+  /** Redis writes its file each second, and waits up to 2 s for a sync that is slow. */
+  async written(): Promise<void> {
+    const atFollower = () => this.#atFollower((redis) => redis.info('persistence'));
+    const atPrimary = () => this.atPrimary((redis) => redis.info('persistence'));
+    for (const info of [atPrimary, atFollower])
+      await until('all is in the file', async () => /^aof_buffer_length:0\r$/m.test(await info()));
   }
 
   async close(): Promise<void> {
@@ -377,7 +391,8 @@ describe('a primary that is lost', () => {
     await until('the follower is counted', () => projector.health.followers === 1);
     await scene.primary.kill();
     await until('Stale is said', () => projector.health.state === 'Stale');
-    expect(value(await scene.replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
+    const device = () => scene.replica.deviceByMac('52:54:00:00:00:01');
+    expect(await until('it answers', async () => value(await device()))).toEqual(aDevice());
     expect(value(await scene.replica.checkedAt())).toBeGreaterThan(Date.now() - 60_000);
   });
 
@@ -407,6 +422,7 @@ describe('a primary that is lost', () => {
       15_000,
     );
     await projector.close();
+    await scene.written();
     await scene.primary.kill();
     await scene.follower.kill();
     expect(await scene.replica.snapshot()).toMatchObject({ ok: false, error: { code: 'Unreachable' } });
