@@ -1,6 +1,6 @@
 /**
- * What the replica holds, by kind and key, each as one statement that makes the farm model's JSON from the rows. The projector, and
- * reads that go to the database itself, use these and no others: a field is mapped in one place.
+ * What the replica holds, by kind and key, each as one statement that gives the farm model's JSON: the documents of the resources as they are, the
+ * rest from its columns. The projector, and reads that go to the database itself, use these and no others.
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { FarmSnapshot } from '../farm/model.ts';
@@ -22,18 +22,13 @@ export const isKind = (text: string): text is Kind => (KINDS as readonly string[
 
 /** Each gives `key text, value jsonb`; nulls stand for absent fields. */
 const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
-  farm: sql`select one::text as key, jsonb_build_object('id', id, 'name', name, 'mode', mode, 'offline', offline,
-    'autoAdd', auto_add, 'suspend', suspend) as value from farm`,
-  site: sql`select name as key, jsonb_build_object('name', name, 'boot', boot) as value from site`,
-  collection: sql`select name as key, jsonb_build_object('name', name, 'site', site, 'vdisk', vdisk, 'class', class,
-    'template', template) as value from collection`,
-  store: sql`select name as key, jsonb_build_object('name', name, 'site', site, 'pools', pools, 'servers', servers,
-    'local', local) as value from store`,
-  vdisk: sql`select name as key, jsonb_build_object('name', name, 'store', store, 'fileName', file_name, 'enabled', enabled,
-    'loadBalancing', load_balancing, 'overlayMiB', overlay_mib, 'bootVersion', boot_version,
-    'commandLine', command_line) as value from vdisk`,
-  version: sql`select vdisk || '/' || number as key, jsonb_build_object('vdisk', vdisk, 'number', number, 'access', access,
-    'releaseAt', release_at, 'content', content) as value from vdisk_version where listed`,
+  farm: sql`select one::text as key, doc || jsonb_build_object('id', id) as value from farm`,
+  site: sql`select name as key, doc as value from site`,
+  collection: sql`select name as key, doc as value from collection`,
+  store: sql`select name as key, doc as value from store`,
+  vdisk: sql`select name as key, doc as value from vdisk`,
+  version: sql`select vdisk || '/' || number as key, doc || jsonb_build_object('content', content) as value
+    from vdisk_version where listed`,
   server: sql`select name as key, jsonb_build_object('name', name, 'site', site, 'pool', pool, 'address', address,
     'ports', ports, 'powerRating', power_rating) as value from server`,
   device: sql`select name as key, jsonb_build_object('name', name,

@@ -4,12 +4,7 @@ import type { Collection, Farm, FarmSnapshot, Site, Store, VDisk, Version } from
 import { fail } from '../kit/result.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import { readSnapshot } from './kinds.ts';
-import type { Row, Tables } from './tables.ts';
-
-export interface Pool {
-  readonly name: string;
-  readonly site: string;
-}
+import type { Pool, Tables } from './tables.ts';
 
 /** All resources of one farm. */
 export interface Projection {
@@ -32,8 +27,16 @@ export interface Projected {
   readonly orphaned: readonly { readonly kind: ProjectedKind; readonly name: string }[];
 }
 
+/** What each table has beside its documents: what SQL joins or checks; all of it stands in the document, too. */
+const COLUMNS = {
+  site: ['name'],
+  collection: ['name', 'site'],
+  store: ['name'],
+  server_pool: ['name'],
+  vdisk: ['name'],
+  vdisk_version: ['vdisk', 'number'],
+} as const satisfies { readonly [Table in Projectable]: readonly (keyof Tables[Table]['doc'])[] };
 type Projectable = ProjectedKind | 'vdisk_version';
-type Written<T extends Projectable> = Omit<Row<T>, 'orphaned' | 'listed' | 'content'>;
 
 /** A person said that the farm goes on from this database, in place of what `replaces` names (`farm/identity.ts`). */
 export interface Adoption {
@@ -52,31 +55,11 @@ export function project(database: Database, projection: Projection, adoption?: A
     transact(db, async (trx) => {
       if (adoption) await adopt(trx, adoption);
       const farmId = await writeFarm(trx, projection.farm, adoption?.farm);
-      await write(
-        trx,
-        'site',
-        ['name', 'boot'],
-        projection.sites.map(({ name, boot }) => ({ name, boot })),
-      );
-      await write(
-        trx,
-        'collection',
-        ['name', 'site', 'vdisk', 'class', 'template'],
-        projection.collections.map(collectionRow),
-      );
-      await write(trx, 'store', ['name', 'site', 'pools', 'servers', 'local'], projection.stores.map(storeRow));
-      await write(
-        trx,
-        'server_pool',
-        ['name', 'site'],
-        projection.pools.map(({ name, site }) => ({ name, site })),
-      );
-      await write(
-        trx,
-        'vdisk',
-        ['name', 'store', 'file_name', 'enabled', 'load_balancing', 'overlay_mib', 'boot_version', 'command_line'],
-        projection.vdisks.map(vdiskRow),
-      );
+      await write(trx, 'site', projection.sites);
+      await write(trx, 'collection', projection.collections);
+      await write(trx, 'store', projection.stores);
+      await write(trx, 'server_pool', projection.pools);
+      await write(trx, 'vdisk', projection.vdisks);
       await writeVersions(trx, projection);
       const orphaned = [
         ...(await markOrphans(trx, 'site', projection.sites)),
@@ -127,23 +110,14 @@ async function adopt(trx: Kysely<Tables>, { adoptions, replaces, revision }: Ado
   await trx.updateTable('feed_cursor').set({ adoptions, replaces, revision, token: '' }).execute();
 }
 
-async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm'], id?: string): Promise<string> {
-  const row = {
-    name: farm.name,
-    mode: farm.mode,
-    offline: farm.offline,
-    auto_add: farm.autoAdd ?? null,
-    suspend: farm.suspend,
-  };
+async function writeFarm(trx: Kysely<Tables>, doc: Projection['farm'], id?: string): Promise<string> {
   const found = await trx.selectFrom('farm').select('id').forUpdate().executeTakeFirst();
   if (!found) {
-    const values = id === undefined ? row : { ...row, id };
+    const values = id === undefined ? { doc } : { doc, id };
     return (await trx.insertInto('farm').values(values).returning('id').executeTakeFirstOrThrow()).id;
   }
-  await sql`update farm set name = new.name, mode = new.mode, offline = new.offline, auto_add = new.auto_add, suspend = new.suspend
-    from jsonb_populate_record(null::farm, ${JSON.stringify(row)}::jsonb) as new
-    where (farm.name, farm.mode, farm.offline, farm.auto_add, farm.suspend)
-      is distinct from (new.name, new.mode, new.offline, nullif(new.auto_add, 'null'), new.suspend)`.execute(trx);
+  const json = JSON.stringify(doc);
+  await sql`update farm set doc = ${json}::jsonb where doc is distinct from ${json}::jsonb`.execute(trx);
   return found.id;
 }
 
@@ -151,26 +125,24 @@ async function writeFarm(trx: Kysely<Tables>, farm: Projection['farm'], id?: str
 async function write<T extends Projectable>(
   trx: Kysely<Tables>,
   table: T,
-  columns: readonly (keyof Written<T> & string)[],
-  rows: readonly Written<T>[],
+  docs: readonly Tables[T]['doc'][],
 ): Promise<void> {
-  const own = table === 'vdisk_version' ? 'listed' : 'orphaned';
-  const keys = table === 'vdisk_version' ? ['vdisk', 'number'] : ['name'];
+  const [own, keys] = table === 'vdisk_version' ? ['listed', ['vdisk', 'number']] : ['orphaned', ['name']];
   const served = sql.lit(own === 'listed');
-  const list = (prefix: string) => sql.join(columns.map((column) => sql.ref(`${prefix}.${column}`)));
+  const list = (names: readonly string[]) => sql.join(names.map((name) => sql.ref(name)));
+  const columns = [...COLUMNS[table], 'doc', own];
   await sql`
-    insert into ${sql.table(table)} (${sql.join(columns.map((column) => sql.ref(column)))}, ${sql.ref(own)})
-    select ${list('new')}, ${served} from jsonb_populate_recordset(null::${sql.table(table)}, ${JSON.stringify(rows)}::jsonb) as new
-    on conflict (${sql.join(keys.map((key) => sql.ref(key)))}) do update
-      set ${sql.join([...columns, own].map((column) => sql`${sql.ref(column)} = ${sql.ref(`excluded.${column}`)}`))}
-      where (${list(table)}, ${sql.ref(`${table}.${own}`)}) is distinct from (${list('excluded')}, ${served})`.execute(
-    trx,
-  );
+    insert into ${sql.table(table)} (${list(columns)})
+    select ${list(COLUMNS[table].map((column) => `key.${column}`))}, given.doc, ${served}
+    from jsonb_array_elements(${JSON.stringify(docs)}::jsonb) as given (doc), jsonb_populate_record(null::${sql.table(table)}, given.doc) as key
+    on conflict (${list(keys)}) do update
+      set ${sql.join(columns.map((column) => sql`${sql.ref(column)} = ${sql.ref(`excluded.${column}`)}`))}
+      where (${list([`${table}.doc`, `${table}.${own}`])}) is distinct from (excluded.doc, ${served})`.execute(trx);
 }
 
 /** A version that its VDisk names no more is not served; those of a VDisk that is merely absent stay as they are. */
 async function writeVersions(trx: Kysely<Tables>, { vdisks, versions }: Projection): Promise<void> {
-  await write(trx, 'vdisk_version', ['vdisk', 'number', 'access', 'release_at'], versions.map(versionRow));
+  await write(trx, 'vdisk_version', versions);
   await sql`update vdisk_version set listed = false
     where listed and vdisk = any(${vdisks.map(({ name }) => name)})
       and vdisk || '/' || number <> all(${versions.map((version) => `${version.vdisk}/${version.number}`)})`.execute(
@@ -190,37 +162,3 @@ async function markOrphans(
   }>`select name from ${sql.table(kind)} where orphaned order by name`.execute(trx);
   return rows.map(({ name }) => ({ kind, name }));
 }
-
-const collectionRow = (collection: Collection): Written<'collection'> => ({
-  name: collection.name,
-  site: collection.site,
-  vdisk: collection.vdisk ?? null,
-  class: collection.class,
-  template: collection.template,
-});
-
-const storeRow = (store: Store): Written<'store'> => ({
-  name: store.name,
-  site: store.site ?? null,
-  pools: store.pools,
-  servers: store.servers,
-  local: store.local,
-});
-
-const vdiskRow = (vdisk: VDisk): Written<'vdisk'> => ({
-  name: vdisk.name,
-  store: vdisk.store,
-  file_name: vdisk.fileName,
-  enabled: vdisk.enabled,
-  load_balancing: vdisk.loadBalancing,
-  overlay_mib: vdisk.overlayMiB,
-  boot_version: vdisk.bootVersion ?? null,
-  command_line: vdisk.commandLine,
-});
-
-const versionRow = (version: Omit<Version, 'content'>): Written<'vdisk_version'> => ({
-  vdisk: version.vdisk,
-  number: version.number,
-  access: version.access,
-  release_at: version.releaseAt ?? null,
-});

@@ -1,53 +1,36 @@
-/** The tables as Kysely sees them: one interface a table, columns as `migrations/` makes them. */
-import type { Generated, Insertable, Selectable } from 'kysely';
-import type { Access, Boot, CopyState, Farm, LoadBalancing, Server, Session, Store, Version } from '../farm/model.ts';
+/** The tables as Kysely sees them: one interface a table, columns as `migrations/` makes them. `doc` is an entry of the farm model. */
+import type { Generated } from 'kysely';
+import type {
+  Access,
+  Collection,
+  CopyState,
+  Farm,
+  Server,
+  Session,
+  Site,
+  Store,
+  VDisk,
+  Version,
+} from '../farm/model.ts';
 
 type Strings = Readonly<Record<string, string>>;
 
+export interface Pool {
+  readonly name: string;
+  readonly site: string;
+}
+
 export interface Tables {
-  farm: {
-    id: Generated<string>;
-    one: Generated<boolean>;
-    name: string;
-    mode: Farm['mode'];
-    offline: Farm['offline'];
-    auto_add: Farm['autoAdd'] | null;
-    suspend: boolean;
-  };
-  site: { name: string; boot: Boot; orphaned: Generated<boolean> };
-  collection: {
-    name: string;
-    site: string;
-    vdisk: string | null;
-    class: Access;
-    template: Strings;
-    orphaned: Generated<boolean>;
-  };
-  store: {
-    name: string;
-    site: string | null;
-    pools: readonly string[];
-    servers: readonly string[];
-    local: Store['local'];
-    orphaned: Generated<boolean>;
-  };
-  server_pool: { name: string; site: string; orphaned: Generated<boolean> };
-  vdisk: {
-    name: string;
-    store: string;
-    file_name: string;
-    enabled: boolean;
-    load_balancing: LoadBalancing;
-    overlay_mib: number;
-    boot_version: number | null;
-    command_line: string;
-    orphaned: Generated<boolean>;
-  };
+  farm: { id: Generated<string>; one: Generated<boolean>; doc: Omit<Farm, 'id'> };
+  site: { name: string; doc: Site; orphaned: Generated<boolean> };
+  collection: { name: string; site: string; doc: Collection; orphaned: Generated<boolean> };
+  store: { name: string; doc: Store; orphaned: Generated<boolean> };
+  server_pool: { name: string; doc: Pool; orphaned: Generated<boolean> };
+  vdisk: { name: string; doc: VDisk; orphaned: Generated<boolean> };
   vdisk_version: {
     vdisk: string;
     number: number;
-    access: Access;
-    release_at: number | null;
+    doc: Omit<Version, 'content'>;
     content: NonNullable<Version['content']> | null;
     listed: Generated<boolean>;
   };
@@ -116,6 +99,3 @@ export interface Tables {
 }
 
 export type AuditSource = 'resource' | 'command' | 'api' | 'auto-add' | 'offline';
-
-export type Row<T extends keyof Tables> = Selectable<Tables[T]>;
-export type NewRow<T extends keyof Tables> = Insertable<Tables[T]>;

@@ -46,6 +46,19 @@ function nameOf(value: unknown): string | undefined {
   return typeof vdisk === 'string' ? `${vdisk.slice(0, SHOWN_CHARACTERS)}/${String(number)}` : undefined;
 }
 
+/** Of all that is stored as an object. */
+export const SCHEMAS = {
+  farm: Farm,
+  site: Site,
+  collection: Collection,
+  store: Store,
+  vdisk: VDisk,
+  version: Version,
+  server: Server,
+  device: Device,
+  session: Session,
+} as const;
+
 export const parseDevice: Parse<Device> = parser('device', Device);
 export const parseSession: Parse<Session> = parser('session', Session);
 

@@ -19,7 +19,7 @@ import { type Entry, isKind, KINDS, type Kind, readEntries, readPage, SMALL_KIND
 import type { Tables } from '../database/tables.ts';
 import { describeKinship, type IdentityReason, judgeDatabase, reasonOf } from '../farm/identity.ts';
 import type { Result } from '../kit/result.ts';
-import { kindKey, META, type Meta, NEXT_PATTERN, nextKey, SCHEMA } from './layout.ts';
+import { kindKey, META, type Meta, NEXT_PATTERN, nextKey, SCHEMA, SHAPE } from './layout.ts';
 import { asked, fenced, metaOf, type RedisFault } from './link.ts';
 
 export interface Leader {
@@ -124,6 +124,7 @@ export function rebuild(database: Database, redis: Redis, leader: Leader): StepR
             adoptions: cursor.adoptions,
             revision: cursor.revision,
             schema: SCHEMA,
+            shape: SHAPE,
             token,
             epoch: leader.epoch,
             snapshot: token,
@@ -255,6 +256,7 @@ async function write(
       meta !== undefined &&
       meta.farm === leader.farmId &&
       meta.schema === SCHEMA &&
+      meta.shape === SHAPE &&
       meta.token === token &&
       meta.epoch <= leader.epoch,
     fill,

@@ -16,7 +16,7 @@ import { endSession, registerServer, unregisterServer, upsertSession } from '../
 import type { Server } from '../../src/farm/model.ts';
 import { type Fault, fail, type Result } from '../../src/kit/result.ts';
 import { openJournal } from '../../src/replica/journal.ts';
-import { kindKey, META } from '../../src/replica/layout.ts';
+import { kindKey, META, SHAPE } from '../../src/replica/layout.ts';
 import { READER } from '../../src/replica/link.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
@@ -239,7 +239,7 @@ describe('the feed', () => {
         await Promise.all([
           ...changes.map(apply),
           rollBack('delete from device'),
-          rollBack('update collection set vdisk = null'),
+          rollBack(`update collection set doc = doc - 'vdisk'`),
         ]);
         await inSync(scene, projector);
       }),
@@ -288,6 +288,7 @@ describe('the feed', () => {
   test.each([
     ['emptied', (redis: Redis) => redis.flushall()],
     ['of another schema', (redis: Redis) => redis.hset(META, 'schema', 99)],
+    ['of another shape', (redis: Redis) => redis.hset(META, 'shape', 'other')],
     ['at another token', (redis: Redis) => redis.hset(META, 'token', 'another')],
     ['full of something else', (redis: Redis) => redis.multi().flushall().set(kindKey('device'), 'text').exec()],
   ])('a primary that is %s is built anew while the projector runs', async (_, spoil) => {
@@ -296,7 +297,10 @@ describe('the feed', () => {
     await scene.atPrimary<unknown>(spoil);
     await until(
       'rebuilt',
-      async () => (await scene.atPrimary((redis) => redis.hget(META, 'schema'))) === '1' && scene.equal(),
+      async () =>
+        (await scene.atPrimary((redis) => redis.hget(META, 'schema'))) === '1' &&
+        (await scene.atPrimary((redis) => redis.hget(META, 'shape'))) === SHAPE &&
+        scene.equal(),
     );
     await projector.close();
   });

@@ -164,7 +164,7 @@ describe('the role of the servers', () => {
     ['change a device', `update device set enabled = false`],
     ['give a device another MAC', `update device_mac set mac = '52:54:00:00:00:99'`],
     ['say what is right of a version', `update vdisk_version set content = null`],
-    ['change the farm', `update farm set suspend = true`],
+    ['change the farm', `update farm set doc = '{}'`],
     ['make a collection', `insert into collection select * from collection`],
     ['remove a server', `delete from server`],
     ['remove a session', `delete from session`],

@@ -116,7 +116,7 @@ test('nothing overtakes the journal, and what stands in the way of its replay on
 
 test('what was journaled for another farm is not written into this one', async () => {
   const farm = randomUUID();
-  await run(`insert into farm (id, name, mode, offline, suspend) values ('${farm}', 'farm', 'Trusted', '{}', false)`);
+  await run(`insert into farm (id, doc) values ('${farm}', '{}')`);
   const before = await openJournal(path);
   const change = (device: string) => ({ device, epoch: 5, session: aSession({ device, epoch: 5 }), ended: false });
   must(await before.append([change('theirs')], randomUUID()));

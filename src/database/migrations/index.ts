@@ -3,6 +3,7 @@ import { sql as farm } from './0001-farm.ts';
 import { sql as identity } from './0002-identity.ts';
 import { sql as removed } from './0003-removed.ts';
 import { sql as rights } from './0004-rights.ts';
+import { sql as documents } from './0005-documents.ts';
 
 export interface Migration {
   readonly number: number;
@@ -15,4 +16,5 @@ export const migrations: readonly Migration[] = [
   { number: 2, name: 'identity', sql: identity },
   { number: 3, name: 'removed', sql: removed },
   { number: 4, name: 'rights', sql: rights },
+  { number: 5, name: 'documents', sql: documents },
 ];
