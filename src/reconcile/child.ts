@@ -91,7 +91,7 @@ async function lookAt<K extends ChildKind>(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace, name } = resource.metadata;
-  if (!isSeen(context, namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
+  if (!isSeen(context, namespace)) return lookAgain(LOOK_SETTLED_MS);
   if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
   const found = await child.look(context, resource, object, signal);
   const status = context.quiet.status<Status<K>>(
@@ -121,7 +121,7 @@ async function removeRow<K extends ChildKind>(
   if (whole.value)
     return !child.orphan || (await child.orphan(context, resource, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
-  const namespace = resource.metadata.namespace ?? 'default';
+  const namespace = resource.metadata.namespace;
   if (!context.informers.farms.isSyncedIn(namespace)) return lookAgain(LOOK_UNSETTLED_MS);
   if (!context.informers.farms.get(farm)) return settled;
   if (!isSeen(context, namespace)) return lookAgain(LOOK_UNSETTLED_MS);

@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { ofFarm, resources } from './context.ts';
 import type { WantedServer } from './farm/runtimes.ts';
 import { FARM_LABEL, NODE_ANNOTATION, POOL_LABEL } from './names.ts';
-import { DEFAULT_PORTS, siteOf } from './projection.ts';
+import { siteOf } from './projection.ts';
 
 export const nodeOf = ({ metadata }: KubeObject): string => metadata.annotations?.[NODE_ANNOTATION] ?? '';
 
@@ -59,7 +59,7 @@ export function addressOfNode({ informers }: Context, name: string): string {
 
 /** By name. */
 export function serversOfFarm(context: Context, farm: Farm): readonly WantedServer[] {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const pools = new Map<string, StreamingServer>(
     resources('StreamingServer', context.informers.pools, namespace)
       .filter(ofFarm(name))
@@ -78,7 +78,7 @@ export function serversOfFarm(context: Context, farm: Farm): readonly WantedServ
         pool: pool.metadata.name,
         site,
         address: addressOfNode(context, node),
-        controlPort: pool.spec.ports?.control ?? DEFAULT_PORTS.control,
+        controlPort: pool.spec.ports.control,
       },
     ];
   });

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import type { Access } from '../farm/model.ts';
 import {
+  defaulted,
   dnsName,
   flag,
   immutable,
@@ -37,7 +38,7 @@ export const secretKeyRef = (description: string) =>
   Type.Object(
     {
       name: dnsName('Name of the Secret, in the same namespace.'),
-      key: optional(pattern('Key in the Secret. Default: uri.', 253, '^[-._a-zA-Z0-9]+$')),
+      key: defaulted(pattern('Key in the Secret.', 253, '^[-._a-zA-Z0-9]+$'), 'uri'),
     },
     { description, 'x-kubernetes-map-type': 'atomic' },
   );

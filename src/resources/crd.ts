@@ -1,7 +1,7 @@
 /** The CustomResourceDefinition of a kind: the schema as it is, in the frame that the API server wants. */
 import type { TSchema } from 'typebox';
 import { type Column, GROUP, type KindDefinition, VERSION } from './kind.ts';
-import { DNS_LABEL, rule } from './schema.ts';
+import { DNS_LABEL, rule, WRITTEN } from './schema.ts';
 
 export type AnyKind = KindDefinition<string, TSchema, TSchema>;
 
@@ -50,13 +50,23 @@ const schemaOf = (kind: AnyKind): object => ({
     kind: { type: 'string', description: `${kind.kind}.` },
     metadata: { type: 'object', properties: { name: { type: 'string', maxLength: 63 } } },
     spec: kind.spec,
-    status: { ...kind.status, default: { observedGeneration: -1 } },
+    status: { ...kind.status, default: { observedGeneration: -1 }, [WRITTEN]: true },
   },
 });
 
-/** The API server drops an empty map of properties, and who compares what was written with what is there would see a change for ever. */
-const asRead = (key: string, value: unknown): unknown =>
-  key === 'properties' && Object.keys(value as object).length === 0 ? undefined : value;
+/**
+ * What is there by default may be left out, and the API server fills in only what is `WRITTEN`. It drops an empty map of properties, and who compares
+ * what was written with what is there would see a change for ever.
+ */
+function asRead(this: object, key: string, value: unknown): unknown {
+  if (key === 'default') return WRITTEN in this ? value : undefined;
+  if (key === WRITTEN) return undefined;
+  if (key === 'properties') return Object.keys(value as object).length === 0 ? undefined : value;
+  if (key !== 'required' || !Array.isArray(value) || !('properties' in this)) return value;
+  const fields = this.properties as Readonly<Record<string, object>>;
+  const needed = value.filter((name) => !('default' in (fields[name] ?? {})));
+  return needed.length === 0 ? undefined : needed;
+}
 
 /** Plain data, in the order that the file shows and as the API server gives it back. */
 export function crdOf(kind: AnyKind): object {

@@ -1,5 +1,6 @@
 /** Farm: everything under one farm database. */
-import type { UnknownDevices } from '../farm/model.ts';
+import type { TSchema } from 'typebox';
+import { AUTO_ADD, type UnknownDevices } from '../farm/model.ts';
 import {
   ACCESSES,
   image,
@@ -10,13 +11,16 @@ import {
   statusHead,
   tolerations,
 } from './common.ts';
+import { DEFAULT_PORTS } from './defaults.ts';
 import { defineKind } from './kind.ts';
 import {
   count,
+  defaulted,
   dnsName,
   duration,
   exactlyOne,
   flag,
+  group,
   integer,
   label,
   listBy,
@@ -26,6 +30,7 @@ import {
   object,
   oneOf,
   optional,
+  overriding,
   path,
   pattern,
   port,
@@ -47,20 +52,20 @@ export const UNKNOWN_DEVICES = [
 ] as const satisfies readonly UnknownDevices[];
 export const REPLICA_STATES = ['InSync', 'Lagging', 'Stale', 'Rebuilding', 'Offline'] as const;
 
-/** A PostgreSQL or Redis that the operator makes. */
-const embedded = (what: string, size: string) =>
-  object(`${what} that the operator makes and keeps in this namespace.`, {
-    storage: optional(
-      object('Its volume.', {
-        size: optional(quantity(`Size of the volume. Default: ${size}.`)),
-        storageClassName: optional(dnsName('Storage class of the volume. Absent: the default class of the cluster.')),
-        hostPath: optional(
-          path(
-            'Folder of the node instead of a volume, for clusters that make none: pin it to that node by nodeSelector. Must match the allow-list of the operator.',
-          ),
-        ),
-      }),
+const volume = (size: string) => ({
+  size: defaulted(quantity('Size of the volume.'), size),
+  storageClassName: optional(dnsName('Storage class of the volume. Absent: the default class of the cluster.')),
+  hostPath: optional(
+    path(
+      'Folder of the node instead of a volume, for clusters that make none: pin it to that node by nodeSelector. Must match the allow-list of the operator.',
     ),
+  ),
+});
+
+/** A PostgreSQL or Redis that the operator makes. */
+const embedded = <Storage extends TSchema>(what: string, storage: Storage) =>
+  object(`${what} that the operator makes and keeps in this namespace.`, {
+    storage,
     image: optional(
       image('Image of its container; must match the allow-list of the operator. Absent: the one of this release.'),
     ),
@@ -73,7 +78,7 @@ const embedded = (what: string, size: string) =>
 const database = object(
   'The farm database, PostgreSQL 14 or newer: exactly one of embedded and external. The choice is immutable.',
   {
-    embedded: optional(embedded('A PostgreSQL', '8Gi')),
+    embedded: optional(embedded('A PostgreSQL', group('Its volume.', volume('8Gi')))),
     external: optional(
       object('A PostgreSQL that you run.', {
         secretRef: secretKeyRef(
@@ -97,7 +102,9 @@ const database = object(
 const replica = object(
   'The replica: the Redis copy of the farm database that servers read. Absent: embedded. It may change: a new one is filled from the database.',
   {
-    embedded: optional(embedded('A Redis', '1Gi')),
+    embedded: optional(
+      embedded('A Redis', optional(object('Its volume. Absent: none, it is filled from the database.', volume('1Gi')))),
+    ),
     external: optional(
       object('A Redis that you run.', {
         secretRef: secretKeyRef(
@@ -112,57 +119,51 @@ const replica = object(
   ),
 );
 
-const boot = (description: string) =>
-  object(description, {
-    loginServers: optional(
-      listOf(
-        'Where devices log in. Empty: every Ready server of the site.',
-        32,
-        object('A login server.', {
-          host: text('IP address or host name.'),
-          port: optional(port('UDP port of the stream. Default: 6910.')),
-        }),
-      ),
-    ),
-    unknownDevices: optional(
-      oneOf(
-        'What a machine gets that the farm does not know. Ignore (default): not one packet. Screen: its MAC address and how to add it. AutoAdd: it becomes a device of autoAdd.collection, once its firmware was heard by ProxyDHCP or TFTP. LocalDisk: it boots from its own disk.',
-        UNKNOWN_DEVICES,
-      ),
-    ),
-    noServer: optional(
-      object('What a device does when no server answers.', {
-        action: optional(oneOf('Wait (default), Reboot or LocalDisk.', ['Wait', 'Reboot', 'LocalDisk'])),
-        after: optional(duration('After how long without any server. Default: 10m.')),
+/** Each with what it is where the farm does not say. */
+const bootFields = {
+  loginServers: defaulted(
+    listOf(
+      'Where devices log in. Empty: every Ready server of the site.',
+      32,
+      object('A login server.', {
+        host: text('IP address or host name.'),
+        port: defaulted(port('UDP port of the stream.'), DEFAULT_PORTS.stream),
       }),
     ),
-    verbose: optional(flag('Show each step of the boot on the screen of the device. Default: false.')),
-    proxyDHCP: optional(
-      object('Answers beside the DHCP server of the site (UDP 67 and 4011); never an address.', {
-        enabled: optional(flag('Default: true.')),
-      }),
+    [],
+  ),
+  unknownDevices: defaulted(
+    oneOf(
+      'What a machine gets that the farm does not know. Ignore (default): not one packet. Screen: its MAC address and how to add it. AutoAdd: it becomes a device of autoAdd.collection, once its firmware was heard by ProxyDHCP or TFTP. LocalDisk: it boots from its own disk.',
+      UNKNOWN_DEVICES,
     ),
-    tftp: optional(object('TFTP (UDP 69).', { enabled: optional(flag('Default: true.')) })),
-    http: optional(
-      object(
-        'HTTP boot (TCP).',
-        {
-          enabled: optional(flag('Default: true.')),
-          port: optional(port('TCP port. Default: 8069.')),
-        },
-        rule(
-          '!has(self.port) || !(self.port in [6911, 6912])',
-          'port 6911 is the control port of a server and 6912 its telemetry port: choose another port for http',
-        ),
-      ),
+    'Ignore',
+  ),
+  noServer: group('What a device does when no server answers.', {
+    action: defaulted(oneOf('Wait (default), Reboot or LocalDisk.', ['Wait', 'Reboot', 'LocalDisk']), 'Wait'),
+    after: defaulted(duration('After how long without any server.'), '10m'),
+  }),
+  verbose: defaulted(flag('Show each step of the boot on the screen of the device.'), false),
+  proxyDHCP: group('Answers beside the DHCP server of the site (UDP 67 and 4011); never an address.', {
+    enabled: defaulted(flag(''), true),
+  }),
+  tftp: group('TFTP (UDP 69).', { enabled: defaulted(flag(''), true) }),
+  http: group(
+    'HTTP boot (TCP).',
+    {
+      enabled: defaulted(flag(''), true),
+      port: defaulted(port('TCP port.'), DEFAULT_PORTS.http),
+    },
+    rule(
+      `!has(self.port) || !(self.port in [${DEFAULT_PORTS.control}, ${DEFAULT_PORTS.telemetry}])`,
+      `port ${DEFAULT_PORTS.control} is the control port of a server and ${DEFAULT_PORTS.telemetry} its telemetry port: choose another port for http`,
     ),
-    bootFiles: optional(
-      object('The first boot file, by the architecture of the device.', {
-        bios: optional(text('For BIOS. Default: undionly.kpxe.', MAX_BOOT_FILE)),
-        efi64: optional(text('For 64-bit UEFI. Default: snponly.efi.', MAX_BOOT_FILE)),
-      }),
-    ),
-  });
+  ),
+  bootFiles: group('The first boot file, by the architecture of the device.', {
+    bios: defaulted(text('For BIOS.', MAX_BOOT_FILE), 'undionly.kpxe'),
+    efi64: defaulted(text('For 64-bit UEFI.', MAX_BOOT_FILE), 'snponly.efi'),
+  }),
+};
 
 const sites = listBy(
   'Sites: servers that can stand in for each other. Empty: one site named default.',
@@ -170,7 +171,7 @@ const sites = listBy(
   64,
   object('A site.', {
     name: label('Name of the site: a DNS label, unique in the farm.'),
-    boot: optional(boot('What differs from the boot of the farm at this site.')),
+    boot: optional(object('What differs from the boot of the farm at this site.', overriding(bootFields))),
   }),
 );
 
@@ -182,9 +183,10 @@ const collections = listBy(
     name: label('Name of the collection: a DNS label, unique in the farm.'),
     site: optional(label('Site of its devices. May be left out while the farm has one site.')),
     vdisk: optional(label('Name of the VDisk that its devices boot.')),
-    class: optional(oneOf('Which versions its devices may boot. Default: Production.', ACCESSES)),
-    template: optional(
+    class: defaulted(oneOf('Which versions its devices may boot.', ACCESSES), 'Production'),
+    template: defaulted(
       mapOf('Properties that each of its devices starts with.', 64, message('Value of the property.', 1024)),
+      {},
     ),
   }),
 );
@@ -204,36 +206,36 @@ const spec = object(
       ),
     ),
     database,
-    replica: optional(replica),
-    offline: optional(
-      object('Offline database support: what servers do while the farm database is away.', {
-        enabled: optional(
-          flag(
-            'Whether devices may log in while the database is away. Running devices go on in any case. Default: true.',
-          ),
-        ),
-        maxAge: optional(duration('The oldest replica that may still boot devices. Default: 720h.')),
-      }),
+    replica: defaulted(replica, { embedded: {} }),
+    offline: group('Offline database support: what servers do while the farm database is away.', {
+      enabled: defaulted(
+        flag('Whether devices may log in while the database is away. Running devices go on in any case.'),
+        true,
+      ),
+      maxAge: defaulted(duration('The oldest replica that may still boot devices.'), '720h'),
+    }),
+    sites: defaulted(sites, []),
+    boot: group(
+      'The bootstrap: what every device is told before it streams. One for all servers of a site.',
+      bootFields,
     ),
-    sites: optional(sites),
-    boot: optional(boot('The bootstrap: what every device is told before it streams. One for all servers of a site.')),
-    collections: optional(collections),
+    collections: defaulted(collections, []),
     autoAdd: optional(
       object('How a machine that the farm does not know becomes a device, where boot.unknownDevices is AutoAdd.', {
         collection: label('The collection that it joins.'),
-        namePrefix: optional(pattern('Start of its name. Default: pc.', 48, '^[a-z0-9]([-a-z0-9]*)$')),
-        digits: optional(
-          integer('Digits of the number behind it: one more than the highest there is. Default: 4.', 1, 9),
-        ),
-        maxDevices: optional(
+        namePrefix: defaulted(pattern('Start of its name.', 48, '^[a-z0-9]([-a-z0-9]*)$'), 'pc'),
+        digits: defaulted(integer('Digits of the number behind it: one more than the highest there is.', 1, 9), 4),
+        maxDevices: defaulted(
           integer(
-            'At most so many devices of the farm are added so: those with the property source=auto-add. Default: 1000.',
+            'At most so many devices of the farm are added so: those with the property source=auto-add.',
             0,
             50_000,
           ),
+          AUTO_ADD.maxDevices,
         ),
-        maxPerMinute: optional(
-          integer('At most so many are added by one server in a minute; others wait. Default: 10.', 1, 1_000),
+        maxPerMinute: defaulted(
+          integer('At most so many are added by one server in a minute; others wait.', 1, 1_000),
+          AUTO_ADD.maxPerMinute,
         ),
       }),
     ),
@@ -249,17 +251,16 @@ const spec = object(
         ),
       }),
     ),
-    security: optional(
-      object('Security of the farm.', {
-        stream: optional(
-          oneOf(
-            'How answers of the stream are protected. Trusted: for an isolated boot network. Authenticated (default): each answer carries a tag. Encrypted: each answer is sealed; not supported in this release.',
-            ['Trusted', 'Authenticated', 'Encrypted'],
-          ),
+    security: group('Security of the farm.', {
+      stream: defaulted(
+        oneOf(
+          'How answers of the stream are protected. Trusted: for an isolated boot network. Authenticated (default): each answer carries a tag. Encrypted: each answer is sealed; not supported in this release.',
+          ['Trusted', 'Authenticated', 'Encrypted'],
         ),
-      }),
-    ),
-    suspend: optional(flag('Refuse new logins; running devices go on. Default: false.')),
+        'Authenticated',
+      ),
+    }),
+    suspend: defaulted(flag('Refuse new logins; running devices go on.'), false),
   },
   rule(
     '!has(self.collections) || (has(self.sites) && self.sites.size() > 1 ? self.collections.all(c, has(c.site)) : true)',

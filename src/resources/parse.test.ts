@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import type { TSchema } from 'typebox';
+import { Value } from 'typebox/value';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/resources.ts';
+import { API_VERSION } from './kind.ts';
 import { KINDS, type KindName } from './kinds.ts';
 import { parse } from './parse.ts';
 
@@ -14,6 +17,50 @@ test('fields that this release does not know are let through', () => {
   const farm = { ...aFarm(), spec: { ...aFarm().spec, later: { field: 1 } } };
   expect(parse('Farm', farm)).toMatchObject({ ok: true, value: { spec: { later: { field: 1 } } } });
 });
+
+test('what a spec leaves out is filled in, the overrides of a site alone are not; what was given is not touched', () => {
+  const given = {
+    ...{ apiVersion: API_VERSION, kind: 'Farm', metadata: { name: 'farm', namespace: 'lab' } },
+    spec: {
+      database: { external: { secretRef: { name: 'db' } } },
+      sites: [{ name: 'paris', boot: { noServer: { after: '1m' } } }],
+      autoAdd: { collection: 'new', digits: 2 },
+    },
+  };
+  const before = structuredClone(given);
+  const parsed = parse('Farm', given);
+  if (!parsed.ok) throw new Error(parsed.error.message);
+  expect(parsed.value.spec).toMatchObject({
+    database: { external: { secretRef: { name: 'db', key: 'uri' } } },
+    replica: { embedded: {} },
+    boot: { noServer: { action: 'Wait', after: '10m' }, http: { enabled: true, port: 8069 } },
+    collections: [],
+    autoAdd: { digits: 2, namePrefix: 'pc', maxDevices: 1_000 },
+    suspend: false,
+  });
+  expect(parsed.value.spec.sites).toEqual([{ name: 'paris', boot: { noServer: { action: 'Wait', after: '1m' } } }]);
+  expect(given).toEqual(before);
+});
+
+test.each(kinds)('each default of a %s is a value that its field takes, and stands in its description', (kind) => {
+  for (const [path, field] of fieldsOf(KINDS[kind].spec, 'spec')) {
+    if (!('default' in field)) continue;
+    const { description = '' } = field as { readonly description?: string };
+    expect([path, Value.Check(field, Value.Default(field, undefined))]).toEqual([path, true]);
+    if (typeof field.default !== 'object')
+      expect([path, description]).toEqual([path, expect.stringMatching(/Default: |\(default\)/)]);
+  }
+});
+
+function* fieldsOf(
+  schema: TSchema,
+  path: string,
+): Generator<readonly [path: string, field: TSchema & { default?: unknown }]> {
+  const { properties, items } = schema as { readonly properties?: Record<string, TSchema>; readonly items?: TSchema };
+  yield [path, schema];
+  for (const [name, field] of Object.entries(properties ?? {})) yield* fieldsOf(field, `${path}.${name}`);
+  if (items) yield* fieldsOf(items, `${path}[]`);
+}
 
 describe('faults name the object, the path, the value and the limit', () => {
   const farm = (spec: object) => ({ ...aFarm(), spec: { ...aFarm().spec, ...spec } });

@@ -4,6 +4,7 @@
  */
 import { type TSchema, Type } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
+import { Value } from 'typebox/value';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { conditionList } from './common.ts';
 import type { Condition } from './conditions.ts';
@@ -49,24 +50,26 @@ const record = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 
 /**
- * The object itself, typed; nothing is copied or filled in. Status is this operator's own word: one that does not fit (another release
- * wrote it) is no fault, only its conditions are kept, for their transition times.
+ * The object, typed, with what its spec leaves out filled in: inside, a field is optional only where its absence says something. Status is this
+ * operator's own word: one that does not fit (another release wrote it) is no fault, only its conditions are kept, for their transition times.
  */
 export function parse<Name extends KindName>(name: Name, object: unknown): Result<ResourceByName<Name>, ParseFault> {
-  const { apiVersion, kind, metadata, status } = record(object);
+  const { apiVersion, kind, metadata, spec, status } = record(object);
   if (apiVersion !== API_VERSION || kind !== name)
     return wrong('WrongKind', '', `${String(apiVersion)} ${String(kind)} is not ${API_VERSION} ${name}`);
   const checks = checksOf(name);
-  if (!checks.object.Check(object)) {
-    const [first] = checks.object.Errors(object);
+  const filled = spec === undefined ? {} : { spec: Value.Default(KINDS[name].spec, Value.Clone(spec)) };
+  const whole = { ...record(object), ...filled };
+  if (!checks.object.Check(whole)) {
+    const [first] = checks.object.Errors(whole);
     const path = dotted(first?.instancePath ?? '');
-    const value = valueAt(object, first?.instancePath ?? '');
+    const value = valueAt(whole, first?.instancePath ?? '');
     const is = typeof value === 'object' ? ' ' : ` is ${String(JSON.stringify(value)).slice(0, 100)}: `;
     const { namespace, name: called } = record(metadata);
     const what = `${name} ${String(namespace)}/${String(called)}: ${path || 'it'}`;
     return wrong('InvalidResource', path, `${what}${is}${limitOf(first)}`);
   }
-  const typed = { ...(object as object), status: checks.status.Check(status) ? status : rescued(status) };
+  const typed = { ...whole, status: checks.status.Check(status) ? status : rescued(status) };
   return ok(typed as unknown as ResourceByName<Name>);
 }
 

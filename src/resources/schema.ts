@@ -3,7 +3,7 @@
  * CRD says (structural OpenAPI v3) and what `parse.ts` checks. Everything has a description and a bound: the API server estimates the
  * cost of each CEL rule from the bounds.
  */
-import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox';
+import { type Static, type TOptional, type TSchema, type TSchemaOptions, Type } from 'typebox';
 
 /** A rule between fields. The message says what to do; it is the rule's name in tests and in what a user reads. */
 export interface Rule {
@@ -103,6 +103,46 @@ export const object = <Properties extends Record<string, TSchema>>(
 ) => Type.Object(properties, { description, ...(list.length > 0 ? rules(...list) : {}) });
 
 export const optional = Type.Optional;
+
+/** Marks a default that the API server writes into the object: what scale and rules between old and new read. */
+export const WRITTEN = 'x-written';
+
+/**
+ * A field that may be left out, and what it is then: in its description, and in what `parse.ts` gives. The CRD does not say it, so what people keep in
+ * git and what is in the cluster are the same.
+ */
+export const defaulted = <Schema extends TSchema>(schema: Schema, value: Static<Schema>): Schema => {
+  const { description = '' } = schema as { readonly description?: string };
+  const told =
+    typeof value === 'object' || description.includes('(default)') ? '' : ` Default: ${String(value) || 'empty'}.`;
+  return changed(schema, { default: value, description: `${description}${told}`.trim() });
+};
+
+/** An object that may be left out because each of its fields may. */
+export const group = <Properties extends Record<string, TSchema>>(
+  description: string,
+  properties: Properties,
+  ...list: readonly Rule[]
+) => defaulted(object(description, properties, ...list), {} as never);
+
+/** The same fields where each may be left out, and stands for what another place says then. */
+export const overriding = <Properties extends Record<string, TSchema>>(
+  properties: Properties,
+): { [Name in keyof Properties]: TOptional<Properties[Name]> } => {
+  const own = Object.entries(properties).map(([name, field]) => {
+    return [name, Type.Optional(changed(field, {}, 'default'))];
+  });
+  return Object.fromEntries(own);
+};
+
+/** TypeBox marks its schemas by properties that a spread does not see. */
+function changed<Schema extends TSchema>(schema: Schema, more: object, without?: string): Schema {
+  const all = { ...Object.getOwnPropertyDescriptors(schema), ...Object.getOwnPropertyDescriptors(more) };
+  return Object.defineProperties(
+    {},
+    Object.fromEntries(Object.entries(all).filter(([name]) => name !== without)),
+  ) as Schema;
+}
 
 /** Exactly one of these fields, as a CEL expression. */
 export const exactlyOne = (...fields: readonly string[]): string =>

@@ -3,10 +3,12 @@ import { farmRef, readOnly, secretRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
   count,
+  defaulted,
   dnsName,
   duration,
   exactlyOne,
   flag,
+  group,
   integer,
   label,
   listBy,
@@ -31,7 +33,7 @@ const lun = integer('Number of the LUN.', 0, 16_383);
 
 const local = object('A folder on each server, below one of its storeRoots. Copies are compared by content.', {
   path: path('Absolute path of the folder.'),
-  nodes: optional(
+  nodes: defaulted(
     listBy(
       'Nodes where the folder lies elsewhere.',
       ['name'],
@@ -41,6 +43,7 @@ const local = object('A folder on each server, below one of its storeRoots. Copi
         path: path('Absolute path of the folder on this node.'),
       }),
     ),
+    [],
   ),
 });
 
@@ -92,12 +95,10 @@ const spec = object(
   {
     farmRef,
     site: optional(label('The site whose servers offer the store. Absent: the whole farm.')),
-    servers: optional(
-      object('Which servers of the site offer the store. Absent: all.', {
-        pools: optional(setOf('All servers of these pools.', 64, label('Name of a StreamingServer.'))),
-        names: optional(setOf('These servers.', 256, dnsName('Name of a server.'))),
-      }),
-    ),
+    servers: group('Which servers of the site offer the store. Absent: all.', {
+      pools: defaulted(setOf('All servers of these pools.', 64, label('Name of a StreamingServer.')), []),
+      names: defaulted(setOf('These servers.', 256, dnsName('Name of a server.')), []),
+    }),
     local: optional(local),
     nfs: optional(nfs),
     persistentVolumeClaim: optional(persistentVolumeClaim),

@@ -9,12 +9,15 @@ import {
   statusHead,
   tolerations,
 } from './common.ts';
+import { DEFAULT_PORTS } from './defaults.ts';
 import { defineKind } from './kind.ts';
 import {
   count,
+  defaulted,
   dnsName,
   duration,
   exactlyOne,
+  group,
   immutable,
   integer,
   label,
@@ -33,6 +36,7 @@ import {
   setOf,
   sha256,
   text,
+  WRITTEN,
 } from './schema.ts';
 
 export const SERVER_STATES = ['Starting', 'Streaming', 'Draining', 'Unreachable', 'Refused'] as const;
@@ -61,13 +65,11 @@ const autoscaling = object(
   ),
 );
 
-const placement = object('Which nodes servers run on.', {
+const placement = group('Which nodes servers run on.', {
   nodeSelector: optional(nodeSelector),
-  tolerations: optional(tolerations),
+  tolerations: defaulted(tolerations, []),
   priorityClassName: optional(priorityClassName),
-  replaceAfter: optional(
-    duration('How long a node must be dead before its server is placed on another node. Default: 10m.'),
-  ),
+  replaceAfter: defaulted(duration('How long a node must be dead before its server is placed on another node.'), '10m'),
 });
 
 const network = object(
@@ -89,16 +91,16 @@ const network = object(
   ),
 );
 
-const ports = object(
+const ports = group(
   'Ports on the node, beside those that PXE prescribes (UDP 67, 69, 4011) and http of the Farm.',
   {
-    stream: optional(port('UDP port of the stream, peers included. Default: 6910.')),
-    control: optional(port('TCP port for the operator and other servers. Default: 6911.')),
-    telemetry: optional(port('TCP port for metrics and probes. Default: 6912.')),
+    stream: defaulted(port('UDP port of the stream, peers included.'), DEFAULT_PORTS.stream),
+    control: defaulted(port('TCP port for the operator and other servers.'), DEFAULT_PORTS.control),
+    telemetry: defaulted(port('TCP port for metrics and probes.'), DEFAULT_PORTS.telemetry),
   },
   rule(
-    '(has(self.control) ? self.control : 6911) != (has(self.telemetry) ? self.telemetry : 6912)',
-    'control (6911 where it is absent) and telemetry (6912) need different TCP ports: change one of them',
+    `(has(self.control) ? self.control : ${DEFAULT_PORTS.control}) != (has(self.telemetry) ? self.telemetry : ${DEFAULT_PORTS.telemetry})`,
+    `control (${DEFAULT_PORTS.control} where it is absent) and telemetry (${DEFAULT_PORTS.telemetry}) need different TCP ports: change one of them`,
   ),
   rule(
     '!has(self.stream) || !(self.stream in [67, 69, 4011])',
@@ -106,15 +108,17 @@ const ports = object(
   ),
 );
 
-const limits = object(
+const MAX_DEVICES = 4_000;
+
+const limits = group(
   'The most that one server takes. A login beyond it is answered with when to come back.',
   {
-    maxDevices: optional(integer('Devices that stream at once. Default: 4000.', 1, 100_000)),
-    maxBooting: optional(integer('Devices that boot at once. Default: 500.', 1, 100_000)),
+    maxDevices: defaulted(integer('Devices that stream at once.', 1, 100_000), MAX_DEVICES),
+    maxBooting: defaulted(integer('Devices that boot at once.', 1, 100_000), 500),
   },
   rule(
-    '!has(self.maxBooting) || self.maxBooting <= (has(self.maxDevices) ? self.maxDevices : 4000)',
-    'maxBooting is more than maxDevices (4000 where it is absent): lower maxBooting or raise maxDevices',
+    `!has(self.maxBooting) || self.maxBooting <= (has(self.maxDevices) ? self.maxDevices : ${MAX_DEVICES})`,
+    `maxBooting is more than maxDevices (${MAX_DEVICES} where it is absent): lower maxBooting or raise maxDevices`,
   ),
 );
 
@@ -123,30 +127,30 @@ const spec = object(
   {
     farmRef,
     site: optional(label('Site that the servers serve. May be left out while the farm has one site.')),
-    replicas: optional(integer('Number of servers. Default: 2.', 0, 256, { default: 2 })),
+    replicas: defaulted(integer('Number of servers.', 0, 256, { [WRITTEN]: true }), 2),
     autoscaling: optional(autoscaling),
-    placement: optional(placement),
+    placement,
     network: optional(network),
-    ports: optional(ports),
-    storeRoots: optional(
+    ports,
+    storeRoots: defaulted(
       setOf(
         'Folders of the node, mounted into each server once; local stores live below them. The operator allows only those on its list.',
         16,
         path('Absolute path.'),
       ),
+      [],
     ),
-    rollout: optional(
-      object('How a new image or setting reaches the servers: one by one, each drained before.', {
-        policy: optional(
-          oneOf(
-            'Automatic (default), or OnDemand: servers that live keep what they run until this is Automatic again.',
-            ['Automatic', 'OnDemand'],
-          ),
-        ),
-      }),
-    ),
-    powerRating: optional(powerRating('How much a server can do compared with others. Default: 1.')),
-    nodes: optional(
+    rollout: group('How a new image or setting reaches the servers: one by one, each drained before.', {
+      policy: defaulted(
+        oneOf('Automatic (default), or OnDemand: servers that live keep what they run until this is Automatic again.', [
+          'Automatic',
+          'OnDemand',
+        ]),
+        'Automatic',
+      ),
+    }),
+    powerRating: defaulted(powerRating('How much a server can do compared with others.'), 1),
+    nodes: defaulted(
       listBy(
         'Settings for single nodes.',
         ['name'],
@@ -156,18 +160,17 @@ const spec = object(
           powerRating: optional(powerRating('Power rating of the server on this node.')),
         }),
       ),
+      [],
     ),
-    limits: optional(limits),
-    drain: optional(
-      object('What a server does before it ends.', {
-        timeout: optional(duration('How long it waits for its devices to move. Default: 120s.')),
-      }),
-    ),
-    stateDirectory: optional(
+    limits,
+    drain: group('What a server does before it ends.', {
+      timeout: defaulted(duration('How long it waits for its devices to move.'), '120s'),
+    }),
+    stateDirectory: defaulted(
       path(
         'Folder of the node for the replica, the journal and indexes, in a folder of each farm and pool. Immutable.',
         {
-          default: '/var/lib/bootfarm',
+          [WRITTEN]: true,
           ...rules(
             immutable(
               'stateDirectory',
@@ -176,23 +179,23 @@ const spec = object(
           ),
         },
       ),
+      '/var/lib/bootfarm',
     ),
     resources: optional(resourceRequirements('What the container of a server asks for and may use.')),
     image: optional(
       image('Image of the servers; must match the allow-list of the operator. Absent: the image of the operator.'),
     ),
-    imagePullPolicy: optional(
-      oneOf('When the image is pulled. Default: IfNotPresent.', ['Always', 'IfNotPresent', 'Never']),
-    ),
-    imagePullSecrets: optional(
+    imagePullPolicy: defaulted(oneOf('When the image is pulled.', ['Always', 'IfNotPresent', 'Never']), 'IfNotPresent'),
+    imagePullSecrets: defaulted(
       listBy(
         'Secrets for the registry.',
         ['name'],
         16,
         secretRef('A Secret of the type kubernetes.io/dockerconfigjson.'),
       ),
+      [],
     ),
-    logLevel: optional(oneOf('What the servers log. Default: info.', ['debug', 'info', 'warn', 'error'])),
+    logLevel: defaulted(oneOf('What the servers log.', ['debug', 'info', 'warn', 'error']), 'info'),
   },
   rule(
     "!has(self.storeRoots) || !has(self.stateDirectory) || self.storeRoots.all(r, !(self.stateDirectory + '/').startsWith(r + '/') && !(r + '/').startsWith(self.stateDirectory + '/'))",

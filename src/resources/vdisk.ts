@@ -6,9 +6,11 @@ import { ACCESSES, farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
   count,
+  defaulted,
   dnsName,
   exactlyOne,
   flag,
+  group,
   immutable,
   integer,
   label,
@@ -41,18 +43,19 @@ export const COPY_STATES = [
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);
 
-const loadBalancing = object(
+const loadBalancing = group(
   'How devices are spread over servers.',
   {
     algorithm: optional(
       oneOf('LeastBusy (default): the server with the fewest devices for its power rating.', ['LeastBusy']),
     ),
     server: optional(dnsName('Name of the one server that serves this vDisk. Pinned: there is no failover.')),
-    subnetAffinity: optional(
+    subnetAffinity: defaulted(
       oneOf(
         'Whether a device prefers a server of its own subnet. None (default), BestEffort, or Fixed: or is refused.',
         ['None', 'BestEffort', 'Fixed'],
       ),
+      'None',
     ),
     rebalance: optional(
       object('Moves running devices from busy servers to idle ones.', {
@@ -130,28 +133,28 @@ const spec = object(
         }),
       }),
     ),
-    enabled: optional(flag('Whether devices may boot it. Default: true.')),
-    minCopies: optional(integer('Servers that must have a right copy before the VDisk is Ready. Default: 1.', 1, 256)),
-    loadBalancing: optional(loadBalancing),
-    writeCache: optional(
-      object('Where the writes of a device go.', {
-        type: optional(
-          oneOf('DeviceRAM (default), DeviceDisk, DeviceRAMWithOverflow (to the disk of the device) or Server.', [
-            'DeviceRAM',
-            'DeviceDisk',
-            'DeviceRAMWithOverflow',
-            'Server',
-          ]),
-        ),
-        sizeMiB: optional(integer('Most memory or disk that it takes, MiB. Default: 512.', 16, 16_777_216)),
-      }),
-    ),
+    enabled: defaulted(flag('Whether devices may boot it.'), true),
+    minCopies: defaulted(integer('Servers that must have a right copy before the VDisk is Ready.', 1, 256), 1),
+    loadBalancing,
+    writeCache: group('Where the writes of a device go.', {
+      type: defaulted(
+        oneOf('DeviceRAM (default), DeviceDisk, DeviceRAMWithOverflow (to the disk of the device) or Server.', [
+          'DeviceRAM',
+          'DeviceDisk',
+          'DeviceRAMWithOverflow',
+          'Server',
+        ]),
+        'DeviceRAM',
+      ),
+      sizeMiB: defaulted(integer('Most memory or disk that it takes, MiB.', 16, 16_777_216), 512),
+    }),
     bootVersion: optional(
       versionNumber('The version that Production devices boot. Absent: the newest released Production version.'),
     ),
-    versions: optional(versions),
-    deletionPolicy: optional(
+    versions: defaulted(versions, []),
+    deletionPolicy: defaulted(
       oneOf('Whether deleting this VDisk deletes its files. Retain (default) or Delete.', ['Retain', 'Delete']),
+      'Retain',
     ),
     os: optional(os),
   },

@@ -1,69 +1,46 @@
 /** Builders of resources as the API gives them: small and valid; a test says what it is about. */
 import { API_VERSION, type ResourceMeta } from '../../src/resources/kind.ts';
-import type { Farm, Store, StreamingServer, VDisk } from '../../src/resources/kinds.ts';
+import type { Farm, KindName, ResourceByName, Store, StreamingServer, VDisk } from '../../src/resources/kinds.ts';
+import { parse } from '../../src/resources/parse.ts';
 
-interface Parts<Spec, Status> {
+/** As people write it: what has a default may be left out. */
+export type Written<T> = T extends readonly (infer Item)[]
+  ? readonly Written<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]?: Written<T[Key]> }
+    : T;
+
+interface Parts<Kind extends KindName> {
   readonly metadata?: Partial<ResourceMeta>;
-  readonly spec?: Partial<Spec>;
-  readonly status?: Status;
+  readonly spec?: Written<ResourceByName<Kind>['spec']>;
+  readonly status?: ResourceByName<Kind>['status'];
 }
-
-const meta = (name: string, more: Partial<ResourceMeta> | undefined): ResourceMeta => ({
-  name,
-  namespace: 'lab',
-  uid: `uid-${more?.name ?? name}`,
-  generation: 1,
-  ...more,
-});
 
 const neverLookedAt = { observedGeneration: -1 };
 
+/** As the operator reads it: with what it leaves out filled in. */
+function read<Kind extends KindName>(kind: Kind, name: string, { metadata, spec, status }: Parts<Kind>, own: object) {
+  const meta = { name, namespace: 'lab', uid: `uid-${metadata?.name ?? name}`, generation: 1, ...metadata };
+  const parsed = parse(kind, { apiVersion: API_VERSION, kind, metadata: meta, spec: { ...own, ...spec } });
+  if (!parsed.ok) throw new Error(parsed.error.message);
+  return { ...parsed.value, status: status ?? neverLookedAt };
+}
+
 /** `farm`, with everything embedded, one site and one collection that boots `lab`. */
-export const aFarm = ({ metadata, spec, status }: Parts<Farm['spec'], Farm['status']> = {}): Farm => ({
-  apiVersion: API_VERSION,
-  kind: 'Farm',
-  metadata: meta('farm', metadata),
-  spec: {
+export const aFarm = (parts: Parts<'Farm'> = {}): Farm =>
+  read('Farm', 'farm', parts, {
     database: { embedded: {} },
     collections: [{ name: 'room-101', vdisk: 'lab', class: 'Production' }],
-    ...spec,
-  },
-  status: status ?? neverLookedAt,
-});
+  });
 
 /** `main`, two servers. */
-export const aStreamingServer = ({
-  metadata,
-  spec,
-  status,
-}: Parts<StreamingServer['spec'], StreamingServer['status']> = {}): StreamingServer => ({
-  apiVersion: API_VERSION,
-  kind: 'StreamingServer',
-  metadata: meta('main', metadata),
-  spec: {
-    farmRef: { name: 'farm' },
-    replicas: 2,
-    storeRoots: ['/srv'],
-    stateDirectory: '/var/lib/bootfarm',
-    ...spec,
-  },
-  status: status ?? neverLookedAt,
-});
+export const aStreamingServer = (parts: Parts<'StreamingServer'> = {}): StreamingServer =>
+  read('StreamingServer', 'main', parts, { farmRef: { name: 'farm' }, replicas: 2, storeRoots: ['/srv'] });
 
 /** `images`, local in /srv/vdisks. */
-export const aStore = ({ metadata, spec, status }: Parts<Store['spec'], Store['status']> = {}): Store => ({
-  apiVersion: API_VERSION,
-  kind: 'Store',
-  metadata: meta('images', metadata),
-  spec: { farmRef: { name: 'farm' }, local: { path: '/srv/vdisks' }, ...spec },
-  status: status ?? neverLookedAt,
-});
+export const aStore = (parts: Parts<'Store'> = {}): Store =>
+  read('Store', 'images', parts, { farmRef: { name: 'farm' }, local: { path: '/srv/vdisks' } });
 
 /** `lab` in `images`, files called lab. */
-export const aVDisk = ({ metadata, spec, status }: Parts<VDisk['spec'], VDisk['status']> = {}): VDisk => ({
-  apiVersion: API_VERSION,
-  kind: 'VDisk',
-  metadata: meta('lab', metadata),
-  spec: { farmRef: { name: 'farm' }, storeRef: { name: 'images' }, fileName: 'lab', ...spec },
-  status: status ?? neverLookedAt,
-});
+export const aVDisk = (parts: Parts<'VDisk'> = {}): VDisk =>
+  read('VDisk', 'lab', parts, { farmRef: { name: 'farm' }, storeRef: { name: 'images' }, fileName: 'lab' });

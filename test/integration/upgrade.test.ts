@@ -26,18 +26,14 @@ const FIELD: readonly Edit[] = [
   [
     'src/resources/vdisk.ts',
     '    os: optional(os),\n',
-    "    os: optional(os),\n    splash: optional(text('Shown while it boots.')),\n",
+    "    os: optional(os),\n    splash: defaulted(message('Shown while it boots.', 64), ''),\n",
   ],
   [
     'src/farm/model.ts',
     '  enabled: Type.Boolean(),\n  loadBalancing',
     "  enabled: Type.Boolean(),\n  splash: Type.String({ default: '' }),\n  loadBalancing",
   ],
-  [
-    'src/reconcile/projection.ts',
-    '  enabled: spec.enabled ?? true,\n',
-    "  enabled: spec.enabled ?? true,\n  splash: spec.splash ?? '',\n",
-  ],
+  ['src/reconcile/projection.ts', '  enabled: spec.enabled,\n', '  enabled: spec.enabled,\n  splash: spec.splash,\n'],
 ];
 /** A column with a default is no change of a row: no trigger tells of it. */
 const COLUMN: readonly Edit[] = [

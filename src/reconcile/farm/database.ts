@@ -54,7 +54,7 @@ export async function databaseInputs(
   const { embedded, external } = farm.spec.database;
   if (external) return externalInputs(context, farm, external, asked, signal);
   const { client, settings } = context;
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const address = await ensureService(context, farm, owner, 'database', signal);
   if (!address.ok) return faultOf(address.error);
   const subject = subjectOf(farm, 'database', address.value);
@@ -136,7 +136,7 @@ async function externalInputs(
   asked: Asked,
   signal: AbortSignal,
 ): Promise<Result<DatabaseInputs, InfrastructureFault>> {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const maker: Maker = { names: ['server', 'role'], overlapping: ['server', 'role'], make: nextLogin };
   let step: SecretTurn['step'] = { is: 'Rest' };
   const want = async (held: SecretData) => {
@@ -180,7 +180,7 @@ export async function ownerAccess(
   farm: Farm,
   signal: AbortSignal,
 ): Promise<Result<DatabaseAccess, InfrastructureFault>> {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const { external } = farm.spec.database;
   if (external) return referenced(client, namespace, 'secretRef', external.secretRef, signal);
   const secret = await readSecret(client, namespace, databaseName(name), { signal });

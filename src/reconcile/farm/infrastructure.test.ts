@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { expect, test } from '@jest/globals';
+import { aFarm, type Written } from '../../../test/builders/resources.ts';
 import { FakeKube } from '../../../test/fakes/kube.ts';
 import type { ServerStatus } from '../../control/status.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -12,9 +13,9 @@ import type { ServerView } from './runtimes.ts';
 import { ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from './turn.ts';
 
 const { signal } = new AbortController();
-const aFarm = (spec: object, annotations: Record<string, string> = {}): Farm =>
-  ({ metadata: { name: 'lab', namespace: 'ns', uid: '1', annotations }, spec }) as unknown as Farm;
-const embedded = aFarm({ database: { embedded: {} } });
+const farmOf = (spec: Written<Farm['spec']>, annotations: Record<string, string> = {}): Farm =>
+  aFarm({ metadata: { name: 'lab', namespace: 'ns', uid: '1', annotations }, spec });
+const embedded = farmOf({ database: { embedded: {} } });
 const server = (name: string, ...keys: number[]): ServerView =>
   ({ name, reachable: true, message: '', status: { keys } as unknown as ServerStatus }) as ServerView;
 
@@ -68,7 +69,7 @@ test('both have certificates of the farm’s authority for their addresses, and 
 
 test('ca.crt beside the uri of an external database is whom it is believed by; without one the uri alone speaks', async () => {
   const kube = new FakeKube();
-  const farm = aFarm({ database: { external: { secretRef: { name: 'db' } } } });
+  const farm = farmOf({ database: { external: { secretRef: { name: 'db' } } } });
   const uri = 'postgresql://me@db.example/farm?sslmode=verify-full';
   const data = (files: Record<string, string>) => ({
     data: Object.fromEntries(Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
@@ -83,7 +84,7 @@ test('ca.crt beside the uri of an external database is whom it is believed by; w
 test('a new key goes its way from look to look, whoever leads', async () => {
   const kube = new FakeKube();
   await look(kube, embedded);
-  const asked = aFarm({ database: { embedded: {} } }, { [ROTATE_KEYS_ANNOTATION]: 'now' });
+  const asked = farmOf({ database: { embedded: {} } }, { [ROTATE_KEYS_ANNOTATION]: 'now' });
   const keys = () =>
     Object.keys(held(kube, 'lab-keys'))
       .filter((name) => name !== 'lineage')
@@ -149,7 +150,7 @@ async function anExternal(request: Record<string, string>): Promise<[FakeKube, F
   const uri = Buffer.from('postgresql://me@db.example/farm').toString('base64');
   await kube.client.create(at(kinds.Secret, 'ns', 'db'), { data: { uri } });
   const farm = (annotations: Record<string, string>): Farm =>
-    aFarm({ database: { external: { secretRef: { name: 'db' } } } }, annotations);
+    farmOf({ database: { external: { secretRef: { name: 'db' } } } }, annotations);
   await look(kube, farm({}));
   const told = `postgresql://farm_server:${held(kube, 'lab-database')['server']}@db.example/farm`;
   const target = at(kinds.Secret, 'ns', 'lab-database');
@@ -200,7 +201,7 @@ test('new passwords are accepted beside the old ones, used when that is so every
 test('a new authority is believed by all before it signs, and the old one until all certificates are anew', async () => {
   const kube = new FakeKube();
   const { inputs: old } = await look(kube, embedded);
-  const farm = aFarm({ database: { embedded: {} } }, { [ROTATE_CA_ANNOTATION]: 'r1' });
+  const farm = farmOf({ database: { embedded: {} } }, { [ROTATE_CA_ANNOTATION]: 'r1' });
   const signers = () =>
     ['lab-database', 'lab-replica', 'lab-operator-tls'].map((name) => {
       const given = new X509Certificate(held(kube, name)['tls.crt'] ?? '');

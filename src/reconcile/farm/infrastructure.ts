@@ -96,7 +96,7 @@ async function ensureAuthority(
     InfrastructureFault
   >
 > {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const labels = labelsOf(name, 'secret');
   const maker: Maker = {
     ...AUTHORITY,

@@ -31,7 +31,7 @@ export async function keepKeys(
   servers: readonly ServerView[] | undefined,
   signal: AbortSignal,
 ): Promise<Result<Keys, ApiFault>> {
-  const { name, namespace = 'default', annotations = {} } = farm.metadata;
+  const { name, namespace, annotations = {} } = farm.metadata;
   const request = annotations[ROTATE_KEYS_ANNOTATION];
   let done: { readonly state: ReturnType<typeof keyState>; readonly step: KeyStep } | undefined;
   const kept = await keepSecret(

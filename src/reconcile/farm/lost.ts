@@ -7,7 +7,7 @@ import { databaseName, keysName } from '../names.ts';
 export function lostPassword({ metadata, spec }: Farm, database: DatabaseState): string | undefined {
   const { embedded } = spec.database;
   if (!embedded || database.reachable || database.fault.code !== 'AuthenticationFailed') return undefined;
-  const { name, namespace = 'default' } = metadata;
+  const { name, namespace } = metadata;
   const { hostPath } = embedded.storage ?? {};
   const pod = `${databaseName(name)}-0`;
   const [where, emptied] = hostPath

@@ -14,7 +14,7 @@ test.each([
   ['database', databaseSet],
   ['replica', replicaSet],
 ])('what the pod of a %s runs is what is written', (_, make) => {
-  const set = make({ farm: 'farm', image: 'i', embedded: { storage: { hostPath: '/srv' } } }) as {
+  const set = make({ farm: 'farm', image: 'i', embedded: { storage: { size: '1Gi', hostPath: '/srv' } } }) as {
     spec: { template: { spec: Record<'initContainers' | 'containers', { command: string[] }[]> } };
   };
   const { initContainers, containers } = set.spec.template.spec;
@@ -24,7 +24,7 @@ test.each([
 });
 
 test('a database that is ended sends its clients away: by TERM alone it waits for them until it is killed', () => {
-  const set = databaseSet({ farm: 'farm', image: 'i', embedded: {} }) as {
+  const set = databaseSet({ farm: 'farm', image: 'i', embedded: { storage: { size: '8Gi' } } }) as {
     spec: { template: { spec: { containers: object[] } } };
   };
   expect(set.spec.template.spec.containers).toEqual([

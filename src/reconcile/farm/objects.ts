@@ -16,7 +16,7 @@ export const SECRETS = '/secret';
 export const COPIES = '/recovery';
 export const KEPT_COPIES = `${DATA}/recovery`;
 
-type Embedded = NonNullable<FarmSpec['database']['embedded']>;
+type Embedded = NonNullable<FarmSpec['database']['embedded'] | FarmSpec['replica']['embedded']>;
 
 const SECURITY = {
   allowPrivilegeEscalation: false,
@@ -257,7 +257,7 @@ function statefulSet(
   const folder = storage?.hostPath
     ? { hostPath: { path: storage.hostPath, type: 'DirectoryOrCreate' } }
     : { emptyDir: {} };
-  const claimed = storage?.hostPath === undefined && (component === 'database' || storage !== undefined);
+  const claimed = storage?.hostPath === undefined ? storage : undefined;
   return {
     metadata: { labels },
     spec: {
@@ -282,8 +282,8 @@ function statefulSet(
                 metadata: { name: 'data' },
                 spec: {
                   accessModes: ['ReadWriteOnce'],
-                  ...(storage?.storageClassName ? { storageClassName: storage.storageClassName } : {}),
-                  resources: { requests: { storage: storage?.size ?? (component === 'database' ? '8Gi' : '1Gi') } },
+                  ...(claimed.storageClassName ? { storageClassName: claimed.storageClassName } : {}),
+                  resources: { requests: { storage: claimed.size } },
                 },
               },
             ],

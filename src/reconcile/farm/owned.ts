@@ -70,7 +70,7 @@ export async function ensureService(
   component: Component,
   signal: AbortSignal,
 ): Promise<Result<string, ApiFault>> {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const service = nameOf(name, component);
   const desired = serviceOf(name, component) as Owned;
   const applied = await ensureObject(context, kinds.Service, namespace, owner, service, desired, signal);
@@ -84,7 +84,7 @@ export async function orphanOwned(
   { metadata }: KubeObject,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { name, namespace = 'default', uid } = metadata;
+  const { name, namespace, uid } = metadata;
   const own = [databaseName(name), replicaName(name)].flatMap((child) => [
     at(kinds.Service, namespace, child),
     at(kinds.StatefulSet, namespace, child),
@@ -94,7 +94,7 @@ export async function orphanOwned(
 
 /** What its certificate names: the address that servers are told, and the names that people use. */
 export function subjectOf(farm: Farm, component: Component, address: string): Subject {
-  const { name, namespace = 'default' } = farm.metadata;
+  const { name, namespace } = farm.metadata;
   const service = nameOf(name, component);
   return {
     names: [service, `${service}.${namespace}`, `${service}.${namespace}.svc`],

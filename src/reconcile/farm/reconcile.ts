@@ -161,7 +161,7 @@ async function look(
 ): Promise<FarmFindings | Outcome> {
   const source = farm.spec.database.external?.secretRef;
   const databaseSource = source
-    ? `Secret ${source.name}, key ${source.key ?? 'uri'}`
+    ? `Secret ${source.name}, key ${source.key}`
     : `Secret ${databaseName(farm.metadata.name)}`;
   const known = context.runtimes.get(key);
   const identity = identityOf(farm);
@@ -248,7 +248,7 @@ async function see(context: Context, { metadata }: Farm, known: FarmRuntime | un
   if (!known) return {};
   const servers = known.asked ? known.servers : undefined;
   if (!known.keys || known.keys.isQuiet) return { servers };
-  const { name, namespace = 'default' } = metadata;
+  const { name, namespace } = metadata;
   const there = serverDeployments(context, namespace, name).map((found) => ({
     pool: found.metadata.labels?.[POOL_LABEL] ?? '',
     node: nodeOf(found),
@@ -257,7 +257,7 @@ async function see(context: Context, { metadata }: Farm, known: FarmRuntime | un
 }
 
 function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string } {
-  const { name, namespace = 'default' } = metadata;
+  const { name, namespace } = metadata;
   const faults = ['database', 'replica']
     .flatMap((component) => podsOf(informers, namespace, name, COMPONENT_LABEL, component))
     .flatMap((pod) => podFault(pod) ?? []);
@@ -343,7 +343,7 @@ function refusal(
 
 /** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
 async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
-  const { name, namespace = 'default', uid = '' } = farm.metadata;
+  const { name, namespace, uid = '' } = farm.metadata;
   const { informers, log, quiet } = context;
   const key = keyFor(namespace, name);
   const warn = (what: string, answer: Result<unknown, Fault>, message: string): void => {
@@ -453,10 +453,10 @@ async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime
 
 /** That pools ask for which stay. */
 const wantedServers = ({ informers }: Context, { metadata }: Farm): number =>
-  resources('StreamingServer', informers.pools, metadata.namespace ?? 'default')
+  resources('StreamingServer', informers.pools, metadata.namespace)
     .filter(ofFarm(metadata.name))
     .filter((pool) => pool.metadata.deletionTimestamp === undefined)
-    .reduce((sum, { spec }) => sum + (spec.replicas ?? 2), 0);
+    .reduce((sum, { spec }) => sum + spec.replicas, 0);
 
 const toldDevices = ({ status }: Farm): number => (status?.devices?.streaming ?? 0) + (status?.devices?.booting ?? 0);
 

@@ -53,7 +53,7 @@ export async function keepCopy(
   id: string,
   signal: AbortSignal,
 ): Promise<Result<RecoveryStatus | 'None', ApiFault>> {
-  const { name, namespace = 'default', uid = '' } = farm.metadata;
+  const { name, namespace, uid = '' } = farm.metadata;
   const text = await recoveryKeyOf(client, farm, { signal });
   if (!text.ok) return text;
   if (text.value === '') return ok('None');
@@ -81,7 +81,7 @@ export async function recoveryKeyOf(
   { metadata }: Pick<Farm, 'metadata'>,
   options?: CallOptions,
 ): Promise<Result<string, ApiFault>> {
-  const { name, namespace = 'default', annotations = {} } = metadata;
+  const { name, namespace, annotations = {} } = metadata;
   const said = annotations[RECOVERY_KEY_ANNOTATION];
   if (said !== undefined) return ok(said);
   const held = await readSecret(client, namespace, recoveryName(name), options);

@@ -34,8 +34,8 @@ export async function replicaInputs(
   asked: Asked,
   signal: AbortSignal,
 ): Promise<Result<ReplicaInputs, InfrastructureFault>> {
-  const { name, namespace = 'default' } = farm.metadata;
-  const { embedded = {} } = farm.spec.replica ?? {};
+  const { name, namespace } = farm.metadata;
+  const { embedded = {} } = farm.spec.replica;
   const address = await ensureService(context, farm, owner, 'replica', signal);
   if (!address.ok) return faultOf(address.error);
   const subject = subjectOf(farm, 'replica', address.value);

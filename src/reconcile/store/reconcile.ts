@@ -36,7 +36,7 @@ function keepCounts(after: StoreStatus, before: StoreStatus): StoreStatus {
 }
 
 async function look(context: Context, store: Store): Promise<StoreFindings> {
-  const { namespace = 'default', name: storeName } = store.metadata;
+  const { namespace, name: storeName } = store.metadata;
   const farmName = store.spec.farmRef.name;
   const farmKey = keyFor(namespace, farmName);
   const vdisks = new Set(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { aStreamingServer } from '../../../test/builders/resources.ts';
+import { aStreamingServer, type Written } from '../../../test/builders/resources.ts';
 import { fail, ok } from '../../kit/result.ts';
 import type { Target } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
@@ -8,13 +8,8 @@ import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { forgetServers, wantedServer } from './apply.ts';
 import { deployment, type ServerPlan } from './objects.ts';
 
-const pool = (spec: Partial<StreamingServer['spec']> = {}): StreamingServer => ({
-  apiVersion: 'bootfarm.io/v1alpha1',
-  kind: 'StreamingServer',
-  metadata: { name: 'main', namespace: 'farm' },
-  spec: { farmRef: { name: 'farm' }, ...spec },
-  status: {},
-});
+const pool = (spec: Written<StreamingServer['spec']> = {}): StreamingServer =>
+  aStreamingServer({ metadata: { namespace: 'farm' }, spec: { storeRoots: [], ...spec } });
 const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
   pool: pool(),
   farm: 'farm',
@@ -32,7 +27,7 @@ const settings = (more: Partial<ServerPlan> = {}): string =>
   wantedServer(plan(more), 'postgres://farm', inputs).settings;
 
 test('the same settings have the same digest', () => {
-  expect(settings({ pool: pool({ replicas: 2 }) })).toBe(settings());
+  expect(settings({ pool: pool({ replicas: 5 }) })).toBe(settings());
 });
 
 /** Whatever restarts a server must be in the digest: what is not changes all servers of the pool at once. */

@@ -62,7 +62,7 @@ export async function applyServer(
   runtime: FarmRuntime,
   signal: AbortSignal,
 ): Promise<void> {
-  const { namespace = 'default', name: pool } = plan.pool.metadata;
+  const { namespace, name: pool } = plan.pool.metadata;
   const name = serverName(pool, plan.node);
   if (!(await ensureSecret(context, plan, owner, files, runtime, signal))) return;
   const desired = deployment(plan, settings) as { metadata: object };
@@ -93,7 +93,7 @@ async function ensureSecret(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { client } = context;
-  const { namespace = 'default', name: pool } = plan.pool.metadata;
+  const { namespace, name: pool } = plan.pool.metadata;
   const name = serverSecretName(serverName(pool, plan.node));
   const asked = JSON.stringify(files ?? null);
   if (checked.has(name, asked)) return true;

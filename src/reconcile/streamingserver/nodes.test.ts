@@ -73,7 +73,17 @@ test.each<{
   },
   { what: 'a node that is gone is replaced', want: 1, placed: [on('x')], chosen: ['a'] },
 ])('$what', ({ want, placed = [], nodes = three, taken = [], crowded = [], chosen, lacking = 0 }) => {
-  expect(chooseNodes(want, {}, placed, nodes, { taken: new Set(taken), crowded: new Set(crowded) }, 100, 100)).toEqual({
+  expect(
+    chooseNodes(
+      want,
+      { tolerations: [] },
+      placed,
+      nodes,
+      { taken: new Set(taken), crowded: new Set(crowded) },
+      100,
+      100,
+    ),
+  ).toEqual({
     nodes: chosen,
     lacking,
   });
@@ -108,5 +118,5 @@ test.each([
     is: true,
   },
 ])('a server may be on a node with $what: $is', ({ placement, given, is }) => {
-  expect(fits(placement, given)).toBe(is);
+  expect(fits({ tolerations: [], ...placement }, given)).toBe(is);
 });

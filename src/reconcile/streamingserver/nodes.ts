@@ -24,8 +24,8 @@ export interface NodeChoice {
   readonly lacking: number;
 }
 
-type Placement = NonNullable<StreamingServer['spec']['placement']>;
-type Toleration = NonNullable<Placement['tolerations']>[number];
+type Placement = Pick<StreamingServer['spec']['placement'], 'nodeSelector' | 'tolerations'>;
+type Toleration = Placement['tolerations'][number];
 
 const tolerates = (tolerations: readonly Toleration[], taint: NodeFacts['taints'][number]): boolean =>
   tolerations.some(
@@ -40,11 +40,7 @@ const SCHEDULING: readonly string[] = ['NoSchedule', 'NoExecute'];
 const RUNNING: readonly string[] = ['NoExecute'];
 
 /** May a server be here, as far as taints of these effects say? A node that is only NotReady keeps its own: that is the matter of replaceAfter. */
-export function fits(
-  { nodeSelector = {}, tolerations = [] }: Placement,
-  node: NodeFacts,
-  effects = SCHEDULING,
-): boolean {
+export function fits({ nodeSelector = {}, tolerations }: Placement, node: NodeFacts, effects = SCHEDULING): boolean {
   const own = (taint: NodeFacts['taints'][number]): boolean =>
     taint.key === 'node.kubernetes.io/not-ready' || taint.key === 'node.kubernetes.io/unreachable';
   return (

@@ -12,14 +12,11 @@ import {
   serverName,
   serverSecretName,
 } from '../names.ts';
-import { DEFAULT_PORTS } from '../projection.ts';
 
-const DEFAULT_DRAIN = '120s';
 /** Beyond the drain: BYE, the journal, the end of the process. */
 const GRACE_BEYOND_DRAIN_SECONDS = 15;
 /** Node's own four would all wait with one store that hangs, and with them the files of every other. */
 const FILE_THREADS = 16;
-const DEFAULT_LIMITS = { maxDevices: 4_000, maxBooting: 500 };
 const CONFIG = '/etc/bootfarm';
 /** Where the server's Secret is mounted. */
 export const SERVER_SECRETS = `${CONFIG}/server`;
@@ -41,7 +38,7 @@ export interface ServerPlan {
   readonly priorityClassName?: string;
 }
 
-export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain?.timeout ?? DEFAULT_DRAIN);
+export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain.timeout);
 
 /** The JSON that `bootfarm server --config` reads (`roles/server/config.ts`). */
 export function serverConfig({ pool, farm, lineage, site, node, httpPort }: ServerPlan): object {
@@ -53,10 +50,10 @@ export function serverConfig({ pool, farm, lineage, site, node, httpPort }: Serv
     pool: metadata.name,
     ...(spec.network?.interface === undefined ? {} : { interface: spec.network.interface }),
     ...(spec.network?.cidrs === undefined ? {} : { cidrs: spec.network.cidrs }),
-    powerRating: spec.nodes?.find(({ name }) => name === node)?.powerRating ?? spec.powerRating ?? 1,
-    limits: { ...DEFAULT_LIMITS, ...spec.limits },
+    powerRating: spec.nodes.find(({ name }) => name === node)?.powerRating ?? spec.powerRating,
+    limits: spec.limits,
     drainTimeoutSeconds: drainSeconds(pool),
-    storeRoots: spec.storeRoots ?? [],
+    storeRoots: spec.storeRoots,
     lineage,
     stateDirectory: stateFolder(pool, lineage),
     ports: portsOf(pool, httpPort),
@@ -64,30 +61,28 @@ export function serverConfig({ pool, farm, lineage, site, node, httpPort }: Serv
     databaseUriFile: DATABASE_URI_FILE,
     keysDirectory: `${CONFIG}/keys`,
     tlsDirectory: SERVER_SECRETS,
-    ...(spec.logLevel === undefined ? {} : { logLevel: spec.logLevel }),
+    logLevel: spec.logLevel,
   };
 }
-
-const stateDirectory = ({ spec }: StreamingServer): string => spec.stateDirectory ?? '/var/lib/bootfarm';
 
 /**
  * Of this pool alone, and of the farm that has these keys: pools of other farms, and a database, may lie beside it on the node, and so does what a pool of
  * this name kept for a farm that is gone. Nobody reads that.
  */
 const stateFolder = (pool: StreamingServer, lineage: string): string =>
-  `${stateDirectory(pool)}/${pool.metadata.namespace ?? 'default'}/${pool.metadata.name}.${lineage}`;
+  `${pool.spec.stateDirectory}/${pool.metadata.namespace}/${pool.metadata.name}.${lineage}`;
 
 /** The folders of a node that its servers see, whatever the lineage. */
 export const mountedFolders = (pool: StreamingServer): readonly string[] => [
-  ...(pool.spec.storeRoots ?? []),
+  ...pool.spec.storeRoots,
   stateFolder(pool, ''),
 ];
 
 export const portsOf = ({ spec }: StreamingServer, http: number) => ({
-  stream: spec.ports?.stream ?? DEFAULT_PORTS.stream,
+  stream: spec.ports.stream,
   http,
-  control: spec.ports?.control ?? DEFAULT_PORTS.control,
-  telemetry: spec.ports?.telemetry ?? DEFAULT_PORTS.telemetry,
+  control: spec.ports.control,
+  telemetry: spec.ports.telemetry,
   dhcp: 67,
   pxe: 4011,
   tftp: 69,
@@ -137,9 +132,9 @@ export function deployment(plan: ServerPlan, settings: string): object {
   const name = serverName(metadata.name, node);
   const labels = selector(metadata.name, farm, name);
   const used = spec.image ?? image;
-  const priority = spec.placement?.priorityClassName ?? plan.priorityClassName;
+  const priority = spec.placement.priorityClassName ?? plan.priorityClassName;
   const ports = portsOf(pool, httpPort);
-  const pullPolicy = { imagePullPolicy: spec.imagePullPolicy ?? 'IfNotPresent' };
+  const pullPolicy = { imagePullPolicy: spec.imagePullPolicy };
   const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP') => ({
     name: label,
     containerPort: port,
@@ -167,7 +162,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
           enableServiceLinks: false,
           nodeSelector: { 'kubernetes.io/hostname': node },
           tolerations: [
-            ...(spec.placement?.tolerations ?? []),
+            ...spec.placement.tolerations,
             { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
             { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
           ],
@@ -187,7 +182,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
                 // For people who run `bootfarm device list` in here, and to say where they may do more.
                 { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
                 { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
-                { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace ?? 'default'}/${farm}` },
+                { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace}/${farm}` },
                 { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
               ],
               ports: [
@@ -209,7 +204,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
                 { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
                 run,
                 { name: 'state', mountPath: state },
-                ...(spec.storeRoots ?? []).map((root, index) => ({
+                ...spec.storeRoots.map((root, index) => ({
                   name: `root-${index}`,
                   mountPath: root,
                   readOnly: true,
@@ -237,7 +232,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
               hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' },
             },
             // A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating.
-            ...(spec.storeRoots ?? []).map((root, index) => ({
+            ...spec.storeRoots.map((root, index) => ({
               name: `root-${index}`,
               hostPath: { path: root, type: 'DirectoryOrCreate' },
             })),

@@ -10,8 +10,6 @@ import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
 import type { ServerFacts } from './plan.ts';
 import { isStreaming } from './status.ts';
 
-const DEFAULT_REPLACE_AFTER = '10m';
-
 interface NodeObject extends KubeObject {
   readonly spec?: { readonly taints?: NodeFacts['taints']; readonly unschedulable?: boolean };
   readonly status?: {
@@ -91,7 +89,7 @@ export function observeNodes(
   nodes: readonly NodeFacts[],
   want: number,
 ): NodeChoice {
-  const { namespace = 'default', name } = pool.metadata;
+  const { namespace, name } = pool.metadata;
   const all = serverDeployments(context, namespace, pool.spec.farmRef.name);
   const placed = [...holders(all).values()]
     .filter(({ metadata }) => metadata.labels?.[POOL_LABEL] === name)
@@ -100,7 +98,7 @@ export function observeNodes(
       devices: servers.find((server) => server.name === nodeOf(found))?.status?.devices ?? 0,
     }));
   const taken = new Set(all.filter(({ metadata }) => metadata.labels?.[POOL_LABEL] !== name).map(nodeOf));
-  const replaceAfter = secondsOf(pool.spec.placement?.replaceAfter ?? DEFAULT_REPLACE_AFTER) * 1_000;
+  const replaceAfter = secondsOf(pool.spec.placement.replaceAfter) * 1_000;
   const crowded = new Set(strangersOn(context, namespace, pool.spec.farmRef.name).keys());
-  return chooseNodes(want, pool.spec.placement ?? {}, placed, nodes, { taken, crowded }, replaceAfter, Date.now());
+  return chooseNodes(want, pool.spec.placement, placed, nodes, { taken, crowded }, replaceAfter, Date.now());
 }

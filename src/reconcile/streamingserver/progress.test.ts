@@ -134,7 +134,7 @@ test.each<{ what: string; does: (cluster: Cluster) => void; seen: string[]; reas
   },
   {
     what: 'a field of no template',
-    does: (cluster) => cluster.patch({ placement: { replaceAfter: '20m' } }, false),
+    does: (cluster) => cluster.patch({ placement: { tolerations: [], replaceAfter: '20m' } }, false),
     seen: ['Current'],
   },
   {

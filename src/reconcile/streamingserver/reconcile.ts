@@ -56,7 +56,7 @@ export const poolChild: Child<'StreamingServer'> = {
 
 /** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
 async function takeDown(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<string | undefined> {
-  const { namespace = 'default', name } = pool.metadata;
+  const { namespace, name } = pool.metadata;
   const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
   for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
   if (there.length > 0) return `servers end: ${there.map(nodeOf).sort().join(', ')}`;
@@ -67,7 +67,7 @@ async function takeDown(context: Context, pool: StreamingServer, signal: AbortSi
 
 /** Nobody owns them: the next pool of this name applies them again, with what they have, and owns them. */
 async function orphan(context: Context, { metadata, spec }: StreamingServer, signal: AbortSignal): Promise<boolean> {
-  const { namespace = 'default', name, uid } = metadata;
+  const { namespace, name, uid } = metadata;
   const servers = serverDeployments(context, namespace, spec.farmRef.name, name);
   const letGo = servers.map((found) => orphanServer(context, uid, found, signal));
   return (await Promise.all(letGo)).every(Boolean);
@@ -94,10 +94,10 @@ async function look(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<PoolFindings> {
-  const { namespace = 'default', name } = pool.metadata;
+  const { namespace, name } = pool.metadata;
   const farmName = pool.spec.farmRef.name;
   const farm = resources('Farm', context.informers.farms, namespace).find((found) => found.metadata.name === farmName);
-  const want = pool.spec.replicas ?? 2;
+  const want = pool.spec.replicas;
   const runtime = context.runtimes.get(keyFor(namespace, farmName));
   const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
   const rows = await runtime?.rows();
@@ -154,7 +154,7 @@ async function look(
     ),
   );
   runtime.tookUp(name, newServers(choice.nodes, there));
-  const policy = pool.spec.rollout?.policy ?? 'Automatic';
+  const policy = pool.spec.rollout.policy;
   const steps = planServers(choice, there, policy);
   for (const step of steps) {
     const server = wanted.get(step.node);
@@ -212,7 +212,7 @@ function refusal({ settings, informers }: Context, pool: StreamingServer): Fault
   const later = unsupported('StreamingServer', pool.spec);
   if (later) return stalled('NotSupported', later);
   const { spec } = pool;
-  const paths = forbiddenPaths(settings, [...(spec.storeRoots ?? []), spec.stateDirectory ?? '/var/lib/bootfarm']);
+  const paths = forbiddenPaths(settings, [...spec.storeRoots, spec.stateDirectory]);
   if (paths.length > 0)
     return stalled(
       'NotAllowed',

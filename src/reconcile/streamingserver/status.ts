@@ -167,7 +167,7 @@ function claims(pool: StreamingServer, { servers, want, held }: PoolFindings): O
     ({ devices, power: own }) =>
       devices >= UNEVEN.devices && devices > (total * own * (1 + UNEVEN.percent / 100)) / power + 1,
   );
-  const limit = pool.spec.limits?.maxDevices ?? 4_000;
+  const limit = pool.spec.limits.maxDevices;
   const room = Math.max(0, live.length - 1) * limit;
   const suffices = live.length > 1 && total <= room;
   const waiting = held.filter(({ why }) => why === 'OnDemand').map(({ node }) => node);

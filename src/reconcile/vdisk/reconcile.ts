@@ -34,7 +34,7 @@ export const vdiskChild: Child<'VDisk'> = {
 };
 
 async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undefined): Promise<VDiskFindings> {
-  const { namespace = 'default', name } = vdisk.metadata;
+  const { namespace, name } = vdisk.metadata;
   const { farmRef, storeRef } = vdisk.spec;
   const farmKey = keyFor(namespace, farmRef.name);
   const nothing: VDiskFindings = {

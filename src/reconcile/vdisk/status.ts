@@ -165,13 +165,13 @@ function verdict(
     };
   const wrong = worst(boots.copies);
   const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
-  if (right >= (spec.minCopies ?? 1))
+  if (right >= spec.minCopies)
     return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
   return {
     verdict: {
       kind: 'reconciling',
       reason: wrong?.reason ?? 'TooFewCopies',
-      message: `${told}, ${spec.minCopies ?? 1} are wanted${wrong ? `; ${wrong.message}` : ''}`,
+      message: `${told}, ${spec.minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
     },
   };
 }
