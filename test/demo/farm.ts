@@ -58,6 +58,16 @@ interface Pod {
   };
 }
 
+interface Written {
+  readonly resourceVersion: string;
+  readonly status?: unknown;
+}
+interface KubeObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+  readonly status?: unknown;
+}
+
 export type Say = (line: string) => void;
 
 /** The four resources of deploy/samples, as kubectl names them. */
@@ -172,11 +182,16 @@ export class DemoFarm<S extends Site = Site> {
     return (servers ?? []).filter(({ state }) => state === 'Streaming');
   }
 
-  /** Every object of the farm with its version, a line each. */
-  versions(): Promise<string> {
-    const line = '{range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}';
+  /** Every object of the farm as it was written last, by kind and name. */
+  async written(): Promise<Readonly<Record<string, Written>>> {
     const kinds = 'farms,stores.bootfarm.io,vdisks,streamingservers,secrets,services,deployments,statefulsets,events';
-    return this.kubectl('get', kinds, '-o', `jsonpath=${line}`);
+    const { items } = JSON.parse(await this.kubectl('get', kinds, '-o', 'json')) as { readonly items: KubeObject[] };
+    return Object.fromEntries(
+      items.map(({ kind, metadata: { name, resourceVersion }, status }) => [
+        `${kind} ${name}`,
+        { resourceVersion, status },
+      ]),
+    );
   }
 
   /** The name of the node whose address this is, with or without a port. */

@@ -7,6 +7,7 @@ import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
@@ -77,9 +78,9 @@ async function sha256(path: string): Promise<string> {
 }
 
 async function unwritten(): Promise<boolean> {
-  const before = await farm.versions();
+  const before = await farm.written();
   await delay(SILENCE_MS); // what its tests are about
-  return (await farm.versions()) === before;
+  return isDeepStrictEqual(await farm.written(), before);
 }
 
 /** Both servers' containers are killed, and stay down until the kubelets are let go on. */
