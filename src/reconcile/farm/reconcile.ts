@@ -333,7 +333,7 @@ function refusal(
     };
   const later = unsupported('Farm', spec);
   if (later) return { reason: 'NotSupported', message: later };
-  if (spec.security?.stream === 'Encrypted')
+  if (spec.security.stream === 'Encrypted')
     return {
       reason: 'NotSupported',
       message: 'spec.security.stream Encrypted is not supported in this release: use Authenticated',

@@ -1,6 +1,8 @@
 /** One look at a VDisk: what servers hold of it; records what is right where nobody had said it; then its status. */
+import type { Database } from '../../database/connection.ts';
 import { setVersionContent } from '../../database/project.ts';
 import { offersStore } from '../../farm/files.ts';
+import { ok } from '../../kit/result.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
@@ -9,7 +11,7 @@ import type { FarmRuntime } from '../farm/runtimes.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { unsupported } from '../unsupported.ts';
-import { judge, type VDiskFindings, vdiskStatus } from './status.ts';
+import { judge, type VDiskFindings, type VersionJudged, vdiskStatus } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
@@ -24,14 +26,29 @@ export const vdiskChild: Child<'VDisk'> = {
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
     const findings = await look(context, vdisk, runtime);
     const versions = judge(vdisk, findings);
-    for (const { number, content } of versions)
-      if (runtime && content && !findings.fault) await setVersionContent(runtime.writes, name, number, content);
+    const fault = findings.fault ?? (runtime && (await stateContent(runtime.writes, name, versions)));
     return {
-      status: vdiskStatus(vdisk, findings, versions, new Date()),
+      status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
       tell: (status) => tell(context, object, vdisk, status),
     };
   },
 };
+
+/** What the database does not know is served by nobody, so a VDisk is not Ready before it is written. */
+export async function stateContent(
+  writes: Database,
+  vdisk: string,
+  versions: readonly Pick<VersionJudged, 'number' | 'content'>[],
+): Promise<VDiskFindings['fault']> {
+  for (const { number, content } of versions) {
+    const stated = content ? await setVersionContent(writes, vdisk, number, content) : ok(true);
+    if (stated.ok && stated.value) continue;
+    const why = stated.ok ? 'the farm database has no such version yet' : stated.error.message;
+    const message = `what is right of version ${number} is not recorded: ${why}`;
+    return { kind: 'reconciling', reason: 'FarmNotReady', message };
+  }
+  return undefined;
+}
 
 async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undefined): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;

@@ -41,7 +41,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       ...holder,
       report: holder.reports.find((found) => found.vdisk === vdisk.metadata.name && found.version === version.number),
     }));
-    const stated = vdisk.spec.versions?.find(({ number }) => number === version.number)?.sha256;
+    const stated = vdisk.spec.versions.find(({ number }) => number === version.number)?.sha256;
     const shown = reports.flatMap(({ reachable, report }) =>
       reachable && report?.state === 'Present' && report.manifest ? [report] : [],
     );
