@@ -16,7 +16,7 @@ import type { Infrastructure } from '../../src/reconcile/farm/runtimes.ts';
 import { whoLacks } from '../../src/reconcile/farm/takeup.ts';
 import { ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../../src/reconcile/farm/turn.ts';
 import { decodeData } from '../../src/reconcile/secrets.ts';
-import type { Farm } from '../../src/resources/kinds.ts';
+import { aFarm } from '../builders/resources.ts';
 import { must } from '../fakes/farm.ts';
 import { FakeKube } from '../fakes/kube.ts';
 import { mountSecret } from '../fakes/mount.ts';
@@ -42,14 +42,16 @@ const mount = (): void => {
   mountSecret(join(folder, 'secret'), { password, 'tls.crt': cert, 'tls.key': key }, gid);
 };
 const look = async (annotations: Record<string, string>, takeUp?: Seen['takeUp'], client = kube.client) => {
-  const farm = {
-    metadata: { name: 'lab', namespace: 'ns', uid: '1', annotations },
-    spec: { database: { embedded: {} } },
-  };
+  const farm = aFarm({ metadata: { name: 'lab', namespace: 'ns', uid: '1', annotations } });
   const settings = { image: 'bootfarm:1', release: '1', allowedHostPaths: [], allowedImages: [] };
   const context = { client, settings } as unknown as Context;
-  const [parsed, object] = [farm as unknown as Farm, farm as unknown as KubeObject];
-  return ensureInfrastructure(context, parsed, object, { servers: [], takeUp }, new AbortController().signal);
+  return ensureInfrastructure(
+    context,
+    farm,
+    farm as unknown as KubeObject,
+    { servers: [], takeUp },
+    new AbortController().signal,
+  );
 };
 const seen = ({ turns }: Infrastructure): Seen['takeUp'] => ({ of: turns, lacking: [] });
 const tried = async (access: DatabaseAccess): Promise<string> => {
