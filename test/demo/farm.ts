@@ -45,6 +45,7 @@ export interface VDiskStatus extends Status {
 export interface FarmStatus extends Status {
   readonly database?: { readonly state?: string; readonly offlineSince?: string; readonly message?: string };
   readonly replica?: { readonly state?: string };
+  readonly devices?: { readonly booting?: number; readonly streaming?: number };
 }
 interface Pod {
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };

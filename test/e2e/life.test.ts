@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stopCluster, tagImage } from '../cluster/cluster.ts';
 import { runAsync, until } from '../cluster/run.ts';
-import { DemoFarm, installOperator, OPERATOR_NAMESPACE, RESOURCES } from '../demo/farm.ts';
+import { DemoFarm, type FarmStatus, installOperator, OPERATOR_NAMESPACE, RESOURCES } from '../demo/farm.ts';
 import {
   askToDelete,
   deleteDefinitions,
@@ -121,6 +121,11 @@ long(
   `${QUIET_MS / 1_000} quiet seconds with machines: nothing of the two farms is written`,
   async () => {
     const written = async () => ({ main: await main.written(), annex: await annex.written() });
+    for (const farm of [main, annex])
+      await until('its machine is no longer counted as one that boots', 2 * MINUTE, async () => {
+        const { devices } = await farm.status<FarmStatus>('farm/farm');
+        return devices?.streaming === 1 && devices.booting === 0;
+      });
     let before = await written();
     await until('a while without a write', 4 * MINUTE, async () => {
       const earlier = before;
@@ -131,7 +136,7 @@ long(
     await delay(QUIET_MS); // what the test is about
     expect(await written()).toEqual(before);
   },
-  5 * MINUTE + QUIET_MS,
+  7 * MINUTE + QUIET_MS,
 );
 
 test('in use, nothing of a farm is deleted by the way, not the namespace that it would go with, nor a definition', async () => {
