@@ -2,10 +2,11 @@
 import { hostname } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { engineMetrics } from '../kube/metrics.ts';
 import { startTelemetry } from '../telemetry/health.ts';
 import { createLogger, type LogLevel } from '../telemetry/log.ts';
+import { processMetrics, RELEASE } from '../telemetry/process.ts';
+import { resourceMetrics } from './operator/metrics.ts';
 import { BootfarmOperator } from './operator/operator.ts';
 
 interface Flags {
@@ -40,7 +41,7 @@ export function operatorCommand(): Command {
     .description('run the operator: makes the farms of a cluster what their resources say')
     .option('--namespaces <names>', 'watch these namespaces alone, comma-separated; absent: all', list, [])
     .requiredOption('--image <reference>', 'image of servers, databases and replicas', env['BOOTFARM_IMAGE'])
-    .option('--release <name>', 'release that servers tell', env['BOOTFARM_RELEASE'] ?? 'dev')
+    .option('--release <name>', 'release that servers tell', RELEASE)
     .option('--allowed-host-paths <paths>', 'folders of a node that resources may name, comma-separated', list, [
       '/srv',
       '/var/lib/bootfarm',
@@ -61,8 +62,7 @@ export function operatorCommand(): Command {
 
 async function run(flags: Flags): Promise<void> {
   const log = createLogger(flags.logLevel, { role: 'operator' });
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = processMetrics('operator');
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
   const identity = process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`;
@@ -70,6 +70,7 @@ async function run(flags: Flags): Promise<void> {
     kubeConfig,
     logger: log,
     metrics: engineMetrics(registry),
+    resourceMetrics: resourceMetrics(registry),
     ...(flags.leaderElect ? { lease: { namespace: flags.leaseNamespace, name: 'bootfarm-operator', identity } } : {}),
     namespaces: [...new Set(flags.namespaces)],
     instance: identity,

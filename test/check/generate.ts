@@ -6,6 +6,7 @@ import { crdOf } from '../../src/resources/crd.ts';
 import { GROUP } from '../../src/resources/kind.ts';
 import { KINDS } from '../../src/resources/kinds.ts';
 import { kustomizeBase } from './kustomize.ts';
+import { metricsDocument } from './metrics.ts';
 import { notice } from './notice.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -23,6 +24,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     files.set(`charts/bootfarm/templates/crds/${kind.plural}.yaml`, crdTemplate(crd));
   }
   for (const [path, text] of kustomizeBase(root, files)) files.set(path, text);
+  files.set('docs/metrics.md', metricsDocument());
   files.set('NOTICE', notice(readFileSync(join(root, 'package-lock.json'), 'utf8')));
   return files;
 }

@@ -153,7 +153,7 @@ test('a device of the farm is told what it boots, logs in, and reads right block
   ] as const)
     expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
   await until('it is counted', async () => (await a.metric('bootfarm_server_devices')) === 1);
-  expect(await a.metric('bootfarm_stream_total{counter="reads"}')).toBeGreaterThanOrEqual(3);
+  expect(await a.metric('bootfarm_stream_reads_total')).toBeGreaterThanOrEqual(3);
   expect(await a.status()).toMatchObject({ devices: 1, booting: 1, loadPercent: 1 });
   await until('its session is a row', async () => must(await sessions(farm.database))[0]?.server === 'node-a');
 });

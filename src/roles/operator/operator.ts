@@ -14,6 +14,7 @@ import { Quiet } from '../../reconcile/quiet.ts';
 import { storeChild } from '../../reconcile/store/reconcile.ts';
 import { poolChild } from '../../reconcile/streamingserver/reconcile.ts';
 import { vdiskChild } from '../../reconcile/vdisk/reconcile.ts';
+import type { ResourceMetrics } from './metrics.ts';
 
 export interface BootfarmOperatorOptions extends OperatorOptions {
   /** Empty: every namespace. */
@@ -21,6 +22,7 @@ export interface BootfarmOperatorOptions extends OperatorOptions {
   /** Who speaks in Events: the pod's name. */
   readonly instance: string;
   readonly settings: Settings;
+  readonly resourceMetrics?: ResourceMetrics;
 }
 
 /** The farm that a resource names, in its own namespace. */
@@ -73,6 +75,7 @@ export class BootfarmOperator extends EngineOperator {
       record: this.#record,
       log: this.log,
     };
+    this.#options.resourceMetrics?.watch(informers);
     const children = [informers.stores, informers.vdisks, informers.pools];
     // No look begins before all is there that it may read: what is not there yet looks like what is gone.
     const read = Object.values(informers).map((informer) => ({ informer, keysOf: () => [] }));

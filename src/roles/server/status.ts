@@ -7,11 +7,10 @@ import type { FarmDataFault } from '../../farm/data.ts';
 import type { Identity } from '../../farm/identity.ts';
 import type { FarmSnapshot } from '../../farm/model.ts';
 import type { Fault } from '../../kit/result.ts';
+import { RELEASE } from '../../telemetry/process.ts';
 import { bootFileNames } from './bootfiles.ts';
 import type { NodeAddress, ServerConfig } from './config.ts';
 import type { Listeners } from './listeners.ts';
-
-const RELEASE = process.env['BOOTFARM_RELEASE'] ?? 'dev';
 
 export interface StatusFacts {
   readonly config: ServerConfig;

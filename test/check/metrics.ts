@@ -1,0 +1,54 @@
+/** `docs/metrics.md`, made from the metrics that each role registers. */
+import type { Registry } from 'prom-client';
+import { engineMetrics } from '../../src/kube/metrics.ts';
+import { resourceMetrics } from '../../src/roles/operator/metrics.ts';
+import { serverMetrics } from '../../src/roles/server/metrics.ts';
+import { processMetrics } from '../../src/telemetry/process.ts';
+
+interface Registered {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+}
+
+const none = () => 0;
+
+function ofServer(): Registry {
+  const numbers = { stream: () => undefined, servedCopies: none, journalEntries: none, databaseReachable: () => false };
+  return serverMetrics({ ...numbers, load: () => ({ devices: 0, booting: 0, loadPercent: 0 }) }).registry;
+}
+
+function ofOperator(): Registry {
+  const registry = processMetrics('operator');
+  resourceMetrics(registry);
+  engineMetrics(registry);
+  return registry;
+}
+
+const isOwn = ({ name }: Registered): boolean => !/^(process|nodejs)_/.test(name);
+
+const table = (registry: Registry): string => {
+  const rows = (registry.getMetricsAsArray() as unknown as readonly Registered[]).filter(isOwn);
+  return [
+    '| metric | type | labels | what it is |',
+    '| --- | --- | --- | --- |',
+    ...rows.map(({ name, type, labelNames, help }) => `| \`${name}\` | ${type} | ${labelNames.join(', ')} | ${help} |`),
+  ].join('\n');
+};
+
+export const metricsDocument = (): string => `# Metrics
+
+Made by \`npm run generate\` from what each role registers. Both are on port 6912 of a server (\`spec.ports.telemetry\`) and 8080 of the operator, at \`/metrics\`, beside Node's own
+(\`process_…\`, \`nodejs_…\`).
+
+## A server
+
+${table(ofServer())}
+
+## The operator
+
+Names of the engine are those of controller-runtime and client-go, so that dashboards made for them fit. Every copy of the operator tells of the resources: take \`max by (namespace, name)\`.
+
+${table(ofOperator())}
+`;
