@@ -18,7 +18,7 @@ export function importsOf(text: string): string[] {
 
 /** Reads the rows of the table `| folder | may import |`, however wide its columns. */
 export function parseArrows(readme: string): Arrows {
-  const rows = [...readme.matchAll(/^\| *([a-z]+) *\| *([a-z ]*?) *\|$/gm)];
+  const rows = [...readme.matchAll(/^\| *(?!folder )([a-z]+) *\| *([a-z ]*?) *\|$/gm)];
   return new Map(rows.map(([, folder = '', targets = '']) => [folder, new Set(targets.split(' ').filter(Boolean))]));
 }
 

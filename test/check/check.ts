@@ -1,11 +1,12 @@
 /**
- * `npm run check`: types, Biome, import arrows, generated files. Each step runs though another failed, so that one run shows all.
+ * `npm run check`: types, Biome, import arrows, READMEs, generated files. Each step runs though another failed, so that one run shows all.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { parseArrows, readSources, violations } from './arrows.ts';
 import { generated } from './generate.ts';
+import { readFolders, readmeFaults, unusedArrows } from './tidy.ts';
 
 const root = join(import.meta.dirname, '../..');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
@@ -22,7 +23,18 @@ function run(command: string, args: readonly string[]): Promise<string> {
 
 async function arrows(): Promise<string> {
   const readme = readFileSync(join(root, 'src/README.md'), 'utf8');
-  return violations(readSources(join(root, 'src')), parseArrows(readme)).join('\n');
+  const [files, table] = [readSources(join(root, 'src')), parseArrows(readme)];
+  return [...violations(files, table), ...unusedArrows(files, table)].join('\n');
+}
+
+async function readmes(): Promise<string> {
+  const files = ['src', 'test', 'target'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }),
+  );
+  const known = new Set(files.map((file) => basename(file)));
+  return readFolders(join(root, 'src'))
+    .flatMap((folder) => readmeFaults(folder, known))
+    .join('\n');
 }
 
 /** Each step gives the text of what is wrong, empty when nothing is. */
@@ -30,6 +42,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
+  readmes,
   generated: async () => generated().join('\n'),
 };
 
