@@ -40,6 +40,7 @@ attack: setup ## ten minutes of floods, loops, slow readers and replays against 
 	@node test/attack/attack.ts
 
 life: image ## two farms made, changed, deleted and made again while their machines read, with Helm's upgrade and five quiet minutes
+	@QUIET_SECONDS=300 npm run --silent test -- test/integration/farm-deletion.test.ts --selectProjects integration -t '24 orders'
 	@QUIET_SECONDS=300 npm run --silent test -- test/e2e/life.test.ts --selectProjects e2e --runInBand
 
 test-gitops: setup ## a farm under the real Argo CD and Flux, built once in about 25 minutes; not a part of `make test`

@@ -12,7 +12,7 @@ import pg from 'pg';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
-import type { Farm } from '../../src/resources/kinds.ts';
+import type { Farm, KindName } from '../../src/resources/kinds.ts';
 import { binary } from '../cluster/cluster.ts';
 import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
@@ -293,3 +293,86 @@ test(
   },
   4 * DEADLINE_MS,
 );
+
+/** Of one farm, by the name of all its parts. */
+const PARTS: Readonly<Record<KindName, (name: string) => object>> = {
+  Farm: (name) => ({ ...external(name), collections: [{ name: 'room', vdisk: name }] }),
+  Store: (name) => ({ farmRef: { name }, local: { path: '/srv/vdisks' } }),
+  VDisk: (name) => ({ farmRef: { name }, storeRef: { name }, fileName: 'lab' }),
+  StreamingServer: (name) => ({
+    ...{ farmRef: { name }, replicas: 1, placement: { nodeSelector: { of: name } }, drain: { timeout: '1s' } },
+  }),
+};
+const permutations = <T>(all: readonly T[]): T[][] =>
+  all.length === 0
+    ? [[]]
+    : all.flatMap((one) => permutations(all.filter((other) => other !== one)).map((rest) => [one, ...rest]));
+const orders = permutations(Object.keys(PARTS) as KindName[]).map((order, number) => ({
+  order,
+  name: `order${number}`,
+}));
+
+/** What servers read of it, without its name. */
+async function rowsOf(name: string): Promise<string> {
+  const db = new pg.Client({ connectionString: uris.get(name) });
+  await db.connect();
+  try {
+    const tables = ['farm', 'site', 'collection', 'store', 'server_pool', 'vdisk', 'vdisk_version'];
+    const all = tables
+      .map((table) => `(select '${table}' as kind, doc::text from ${table} order by 2)`)
+      .join(' union all ');
+    return JSON.stringify((await db.query(all)).rows).replaceAll(name, 'NAME');
+  } finally {
+    await db.end();
+  }
+}
+
+/** `make life`: beside other suites a minute of two processors is not to be had. */
+const long = process.env['QUIET_SECONDS'] === undefined ? test.skip : test;
+long(
+  'made in each of the 24 orders that there are, and deleted in each, farms come to the same, and nothing of them is left',
+  async () => {
+    expect(orders).toHaveLength(24);
+    const seen = new Set<string>();
+    // A PostgreSQL takes 100 connections, and the operator has some for each farm.
+    for (let at = 0; at < orders.length; at += 6)
+      for (const rows of await Promise.all(orders.slice(at, at + 6).map(madeAndDeleted))) seen.add(rows);
+    expect(seen.size).toBe(1);
+  },
+  12 * DEADLINE_MS,
+);
+
+async function madeAndDeleted({ name, order }: (typeof orders)[number]): Promise<string> {
+  await database(name);
+  const node = at(kinds.Node, undefined, `node-${name}`);
+  value(await client.create(node, { metadata: { labels: { of: name } }, spec: {} }));
+  const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+  value(await client.patch(node, { status }, { subresource: 'status' }));
+  for (const kind of order) {
+    value(await client.create(of(kinds[kind], name), { spec: PARTS[kind](name) }));
+    const isSeen = async () =>
+      (await get<KubeObject & { status?: { observedGeneration?: number } }>(kinds[kind], name)).status
+        ?.observedGeneration === 1;
+    await until(`${kind} ${name} was looked at`, isSeen, DEADLINE_MS);
+  }
+  await startPrimary(name);
+  const whole = async () => {
+    await roll(name);
+    const rows = await rowsOf(name);
+    const server = await isThere(kinds.Deployment, `${name}-node-${name}`);
+    return server && rows.includes('"vdisk_version"') && rows.includes('"server_pool"') ? rows : undefined;
+  };
+  const made = await until(`${name} is whole`, whole, 2 * DEADLINE_MS);
+  for (const kind of order) {
+    value(await client.delete(of(kinds[kind], name)));
+    await until(`${kind} ${name} is gone`, async () => !(await isThere(kinds[kind], name)), 2 * DEADLINE_MS);
+  }
+  const left = async () => [
+    await isThere(kinds.Deployment, `${name}-node-${name}`),
+    await isThere(kinds.StatefulSet, `${name}-replica`),
+    await isThere(kinds.Service, `${name}-replica`),
+  ];
+  await until(`nothing of ${name} runs`, async () => !(await left()).includes(true), DEADLINE_MS);
+  expect([name, await owner(name)]).toEqual([name, null]);
+  return made;
+}
