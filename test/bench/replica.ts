@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { connect } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { project } from '../../src/database/project.ts';
 import { applySessions } from '../../src/database/servers.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import { kindKey } from '../../src/replica/layout.ts';
@@ -11,7 +12,7 @@ import { startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession } from '../builders/rows.ts';
-import { loadDatabase } from '../fakes/database.ts';
+import { loadDatabase, projectionOf } from '../fakes/database.ts';
 import { startReplica } from '../fakes/replica.ts';
 import { startPostgres, until } from '../setup/services.ts';
 import { figure, type Run } from './figure.ts';
@@ -28,10 +29,11 @@ export const run: Run = async function* () {
   const database = value(connect({ uri: postgres.uri }));
   value(await migrate(postgres.uri));
   await loadDatabase(database, { snapshot: aFarm(), devices: [aDevice()], sessions: [] });
+  const { farmId } = value(await project(database, projectionOf(aFarm())));
   const projector = startProjector({
     database,
     redis: replica.redis,
-    farmId: 'bench',
+    farmId,
     epoch: 1,
     log: silentLogger,
   });
