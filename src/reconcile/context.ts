@@ -52,6 +52,15 @@ export interface Context {
 export const LOOK_UNSETTLED_MS = 500;
 export const LOOK_SETTLED_MS = 3_000;
 
+const known = new WeakMap<KubeObject, Result<unknown, ParseFault>>();
+
+/** Once an object: one of the caches never changes, and a Farm with 50 collections takes 0.2 ms of a look at each of its VDisks. */
+export function parsedOf<K extends KindName>(kind: K, object: KubeObject): Result<ResourceByName<K>, ParseFault> {
+  const found = known.get(object) ?? parse(kind, object);
+  known.set(object, found);
+  return found as Result<ResourceByName<K>, ParseFault>;
+}
+
 /** The resources of a kind in a namespace that can be read; those that cannot have a status of their own that says so. */
 export function resources<K extends KindName>(
   kind: K,
@@ -62,7 +71,7 @@ export function resources<K extends KindName>(
     .list()
     .filter(({ metadata }) => metadata.namespace === namespace)
     .flatMap((object) => {
-      const parsed = parse(kind, object);
+      const parsed = parsedOf(kind, object);
       return parsed.ok ? [parsed.value] : [];
     });
 }
@@ -73,7 +82,7 @@ export function resource<K extends KindName>(
   key: string,
 ): { readonly object: KubeObject; readonly parsed: Result<ResourceByName<K>, ParseFault> } | undefined {
   const object = informer.get(key);
-  return object && { object, parsed: parse(kind, object) };
+  return object && { object, parsed: parsedOf(kind, object) };
 }
 
 /** All of this namespace is known. Its Role may be gone while its resources are seen. */

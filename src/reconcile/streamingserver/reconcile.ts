@@ -2,7 +2,6 @@
 import type { InformerView } from '../../kube/informers.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { parse } from '../../resources/parse.ts';
 import type { Child } from '../child.ts';
 import {
   type Context,
@@ -11,6 +10,7 @@ import {
   forbiddenImages,
   forbiddenPaths,
   overlaps,
+  parsedOf,
   resources,
 } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
@@ -203,7 +203,7 @@ function stuckServers(
 /** Folders of nodes that hold the data of databases and replicas. */
 const databaseFolders = (farms: InformerView): readonly string[] =>
   farms.list().flatMap((object) => {
-    const parsed = parse('Farm', object);
+    const parsed = parsedOf('Farm', object);
     const { database, replica } = parsed.ok ? parsed.value.spec : { database: {}, replica: {} };
     return [database.embedded, replica?.embedded].flatMap((embedded) => embedded?.storage?.hostPath ?? []);
   });

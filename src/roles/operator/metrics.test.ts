@@ -7,7 +7,7 @@ import { resourceMetrics } from './metrics.ts';
 const ready = (status: 'True' | 'False') => [
   { type: 'Ready', status, reason: 'Settled', message: '', lastTransitionTime: '2026-11-28T00:00:00Z' },
 ];
-const view = (...objects: unknown[]) => ({ list: () => objects as readonly KubeObject[] });
+const view = (...objects: unknown[]) => ({ list: () => objects as KubeObject[] });
 const told = async (registry: Registry): Promise<string[]> => (await registry.metrics()).match(/^bootfarm_.*$/gm) ?? [];
 
 test('resources are told as their status is, and one that is gone takes its series along', async () => {

@@ -3,8 +3,10 @@
  * the same, so a sum over copies counts twice.
  */
 import { Gauge, type Registry } from 'prom-client';
+import type { InformerView } from '../../kube/informers.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { parse } from '../../resources/parse.ts';
+import { parsedOf } from '../../reconcile/context.ts';
+import type { Condition } from '../../resources/conditions.ts';
 
 export interface ResourceViews {
   readonly farms: View;
@@ -12,9 +14,7 @@ export interface ResourceViews {
   readonly vdisks: View;
   readonly pools: View;
 }
-interface View {
-  list(): readonly KubeObject[];
-}
+type View = Pick<InformerView, 'list'>;
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -59,21 +59,17 @@ const readiness = ({ farms, stores, vdisks, pools }: ResourceViews): Sample[] =>
       const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
       return { labels: { kind: object.kind ?? '', ...placeOf(object) }, value: Number(isReady) };
     });
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-}
 
 const devices = ({ farms }: ResourceViews): Sample[] =>
   farms.list().flatMap((object) => {
-    const farm = parse('Farm', object);
+    const farm = parsedOf('Farm', object);
     const counts = Object.entries((farm.ok && farm.value.status.devices) || {});
     return counts.map(([state, value]) => ({ labels: { ...placeOf(object), state }, value }));
   });
 
 const copies = ({ vdisks }: ResourceViews): Sample[] =>
   vdisks.list().flatMap((object) => {
-    const vdisk = parse('VDisk', object);
+    const vdisk = parsedOf('VDisk', object);
     const counts = new Map<string, number>();
     for (const { state } of (vdisk.ok && vdisk.value.status.copies) || [])
       counts.set(state, (counts.get(state) ?? 0) + 1);
