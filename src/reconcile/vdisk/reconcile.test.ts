@@ -4,9 +4,11 @@ import { fail, ok } from '../../kit/result.ts';
 import { stateContent } from './reconcile.ts';
 
 const content = { manifest: 'a'.repeat(64), files: [] };
+let asked = 0;
 const answers = (...all: readonly ('written' | 'no such version' | 'away')[]): Database => {
   let at = 0;
   const run = async () => {
+    asked++;
     const answer = all[at++];
     return answer === 'away' ? fail('Unreachable', 'database db: no answer') : ok(answer === 'written');
   };
@@ -28,7 +30,22 @@ test.each([
     versions: [{ number: 1, content }],
     says: 'what is right of version 1 is not recorded: the farm database has no such version yet',
   },
-])('a VDisk is Ready when what is right is in the database: $what', async ({ database, versions, says }) => {
-  const fault = await stateContent(database, 'lab', versions);
-  expect(fault).toEqual(says && { kind: 'reconciling', reason: 'FarmNotReady', message: says });
-});
+  {
+    what: 'one cannot be written, and the next is all the same',
+    database: answers('no such version', 'written'),
+    versions: [
+      { number: 1, content },
+      { number: 2, content },
+    ],
+    says: 'what is right of version 1 is not recorded: the farm database has no such version yet',
+    asked: 2,
+  },
+])(
+  'a VDisk is Ready when what is right is in the database: $what',
+  async ({ database, versions, says, asked: times }) => {
+    asked = 0;
+    const fault = await stateContent(database, 'lab', versions);
+    expect(fault).toEqual(says && { kind: 'reconciling', reason: 'FarmNotReady', message: says });
+    if (times !== undefined) expect(asked).toBe(times);
+  },
+);

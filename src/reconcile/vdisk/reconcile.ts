@@ -40,14 +40,15 @@ export async function stateContent(
   vdisk: string,
   versions: readonly Pick<VersionJudged, 'number' | 'content'>[],
 ): Promise<VDiskFindings['fault']> {
+  let fault: VDiskFindings['fault'];
   for (const { number, content } of versions) {
     const stated = content ? await setVersionContent(writes, vdisk, number, content) : ok(true);
     if (stated.ok && stated.value) continue;
     const why = stated.ok ? 'the farm database has no such version yet' : stated.error.message;
     const message = `what is right of version ${number} is not recorded: ${why}`;
-    return { kind: 'reconciling', reason: 'FarmNotReady', message };
+    fault ??= { kind: 'reconciling', reason: 'FarmNotReady', message };
   }
-  return undefined;
+  return fault;
 }
 
 async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undefined): Promise<VDiskFindings> {
