@@ -16,14 +16,29 @@ export type Parse<T> = (text: string) => Result<T, EntryFault>;
 /** How much of an entry its fault shows. */
 const SHOWN_CHARACTERS = 60;
 
-function parser<T extends TSchema>(kind: string, schema: T): Parse<Static<T>> {
+/** Of all that is stored as an object. */
+export const SCHEMAS = {
+  farm: Farm,
+  site: Site,
+  collection: Collection,
+  store: Store,
+  vdisk: VDisk,
+  version: Version,
+  server: Server,
+  device: Device,
+  session: Session,
+} as const;
+
+function parser<Kind extends keyof typeof SCHEMAS>(kind: Kind): Parse<Static<(typeof SCHEMAS)[Kind]>> {
+  type Entry = Static<(typeof SCHEMAS)[Kind]>;
+  const schema: TSchema = SCHEMAS[kind];
   let checks: Validator | undefined;
   return (text) => {
     checks ??= Compile(schema); // on first use: an operator reads none of them
     const value = parseJson(text);
-    if (checks.Check(value)) return ok(value as Static<T>);
+    if (checks.Check(value)) return ok(value as Entry);
     const whole = Value.Default(schema, value); // only now: of thousands of entries none lacks a field
-    if (checks.Check(whole)) return ok(whole as Static<T>);
+    if (checks.Check(whole)) return ok(whole as Entry);
     const [first] = checks.Errors(whole);
     const where = first ? `${first.instancePath} ${first.message}`.trim() : 'is not what it must be';
     return fail('EntryInvalid', `${kind} ${nameOf(whole) ?? text.slice(0, SHOWN_CHARACTERS)}: ${where}`);
@@ -46,30 +61,17 @@ function nameOf(value: unknown): string | undefined {
   return typeof vdisk === 'string' ? `${vdisk.slice(0, SHOWN_CHARACTERS)}/${String(number)}` : undefined;
 }
 
-/** Of all that is stored as an object. */
-export const SCHEMAS = {
-  farm: Farm,
-  site: Site,
-  collection: Collection,
-  store: Store,
-  vdisk: VDisk,
-  version: Version,
-  server: Server,
-  device: Device,
-  session: Session,
-} as const;
+export const parseDevice: Parse<Device> = parser('device');
+export const parseSession: Parse<Session> = parser('session');
 
-export const parseDevice: Parse<Device> = parser('device', Device);
-export const parseSession: Parse<Session> = parser('session', Session);
-
-const parseFarm: Parse<Farm> = parser('farm', Farm);
+const parseFarm: Parse<Farm> = parser('farm');
 const SMALL = {
-  site: parser('site', Site),
-  collection: parser('collection', Collection),
-  store: parser('store', Store),
-  vdisk: parser('vdisk', VDisk),
-  version: parser('version', Version),
-  server: parser('server', Server),
+  site: parser('site'),
+  collection: parser('collection'),
+  store: parser('store'),
+  vdisk: parser('vdisk'),
+  version: parser('version'),
+  server: parser('server'),
 } as const;
 
 /** The name that an entry of the kinds `mac` and `uuid` points at. */
