@@ -213,15 +213,15 @@ test(
     expect(performance.now() - beganMs).toBeGreaterThan(50_000);
     kubectl(['delete', 'streamingserver/main', '--wait=false']);
     await until('it is told', () => reason('streamingserver/main') === 'Deleting', DEADLINE_MS);
-    const finalizers = (op: string, value?: string) =>
+    const patchFinalizers = (op: string, value?: string) =>
       kubectl([
         ...['patch', 'farm/farm', '--type=json'],
         ...['-p', JSON.stringify([{ op, path: `/metadata/finalizers${value ? '/-' : ''}`, value }])],
       ]);
-    finalizers('add', 'example.com/hold');
+    patchFinalizers('add', 'example.com/hold');
     kubectl(['delete', 'farm/farm', '--wait=false']);
     await until('it is told', () => reason('farm/farm') === 'Deleting', DEADLINE_MS);
-    finalizers('remove');
+    patchFinalizers('remove');
     await until('they are gone', () => isGone('streamingserver/main'), 5_000);
   },
   4 * DEADLINE_MS,
