@@ -16,6 +16,8 @@ export interface FoundDatabase extends DatabaseIdentity {
   /** It has the table of leaders: `lead` and a fence are possible before the next migration. */
   readonly led: boolean;
   readonly owner?: Owner;
+  /** `metadata.uid` of the Secret with the owner's keys, which outlives it. */
+  readonly keys?: string;
   /** `namespace/name` of the Farm that it belonged to until that was deleted. */
   readonly freedBy?: string;
 }
@@ -57,9 +59,11 @@ export async function readIdentity(db: Kysely<Tables>): Promise<FoundDatabase> {
   };
 }
 
-async function readOwner(db: Kysely<Tables>): Promise<Pick<FoundDatabase, 'owner' | 'freedBy'>> {
-  const row = await db.selectFrom('leader').select(['farm_uid', 'farm_name']).executeTakeFirst();
-  if (row?.farm_uid) return { owner: { uid: row.farm_uid, name: row.farm_name ?? '' } };
+/** All columns that there are: an earlier release has no `keys_uid`. */
+async function readOwner(db: Kysely<Tables>): Promise<Pick<FoundDatabase, 'owner' | 'keys' | 'freedBy'>> {
+  const row = await db.selectFrom('leader').selectAll().executeTakeFirst();
+  const keys = row?.keys_uid ? { keys: row.keys_uid } : {};
+  if (row?.farm_uid) return { owner: { uid: row.farm_uid, name: row.farm_name ?? '' }, ...keys };
   return row?.farm_name ? { freedBy: row.farm_name } : {};
 }
 
@@ -91,6 +95,13 @@ export async function lead(database: Database, { owner, floor, takeOver }: Lead)
     }),
   );
   return done.ok ? done.value : done;
+}
+
+/** By what the next Farm of its name is known to come after it, though nobody could set the database free. */
+export function recordKeys(database: Database, keys: string): Answer<void> {
+  return database.run(async (db) => {
+    await db.updateTable('leader').set({ keys_uid: keys }).execute();
+  });
 }
 
 /** The Farm of this uid is deleted: its database is free for the next one of its name, which it remembers. One that is another Farm's stays that. */

@@ -95,7 +95,13 @@ export interface Tables {
     replaces: Generated<readonly string[]>;
     stepped_at: Generated<Date>;
   };
-  leader: { one: Generated<boolean>; epoch: number; farm_uid: string | null; farm_name: string | null };
+  leader: {
+    one: Generated<boolean>;
+    epoch: number;
+    farm_uid: string | null;
+    farm_name: string | null;
+    keys_uid: string | null;
+  };
 }
 
 export type AuditSource = 'resource' | 'command' | 'api' | 'auto-add' | 'offline';

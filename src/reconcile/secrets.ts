@@ -61,6 +61,11 @@ export type SecretChange = Readonly<Record<string, Buffer | undefined>>;
 export const changed = (held: SecretData, change: SecretChange): SecretData =>
   Object.fromEntries(Object.entries({ ...held, ...change }).filter(isThere));
 
+export interface KeptSecret {
+  readonly uid: string;
+  readonly data: SecretData;
+}
+
 /**
  * Brought to what `want` makes of what it holds; keys that `want` does not name stay. Nothing is written when nothing differs. Who wrote it
  * meanwhile is not overwritten: the answer is a `Conflict`, and the next look starts from what is there then.
@@ -72,23 +77,27 @@ export async function keepSecret(
   labels: Readonly<Record<string, string>>,
   want: (held: SecretData) => Promise<SecretChange> | SecretChange,
   options?: CallOptions,
-): Promise<Result<SecretData, ApiFault>> {
+): Promise<Result<KeptSecret, ApiFault>> {
   const target = at(kinds.Secret, namespace, name);
   const found = await client.get<KubeObject>(target, options);
   if (!found.ok && found.error.code !== 'NotFound') return found;
   const held = found.ok ? decodeData(found.value) : {};
   const change = Object.entries(await want(held)).filter(([key, bytes]) => !isSame(held[key], bytes));
-  if (change.length === 0) return ok(held);
+  if (found.ok && change.length === 0) return ok({ uid: found.value.metadata.uid ?? '', data: held });
   const kept = changed(held, Object.fromEntries(change));
   const data = Object.fromEntries(change.map(([key, bytes]) => [key, bytes?.toString('base64') ?? null]));
   const written = found.ok
-    ? await client.patch(target, { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data }, options)
+    ? await client.patch<KubeObject>(
+        target,
+        { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data },
+        options,
+      )
     : await client.create<KubeObject>(
         target,
         { metadata: { labels }, type: 'Opaque', data: encodeData(kept) },
         options,
       );
-  return written.ok ? ok(kept) : written;
+  return written.ok ? ok({ uid: written.value.metadata.uid ?? '', data: kept }) : written;
 }
 
 const isSame = (a: Buffer | undefined, b: Buffer | undefined): boolean => (a && b ? a.equals(b) : a === b);

@@ -35,11 +35,11 @@ export async function deleteFarm(farm: DemoFarm): Promise<void> {
   await deleted(farm);
 }
 
-/** Asked for; whether the operator is there to do it or not. */
-export async function askToDelete(farm: DemoFarm): Promise<void> {
+/** Asked for; whether the operator is there to do it or not. In the foreground, as Argo CD prunes, the garbage collector takes what belongs to them first. */
+export async function askToDelete(farm: DemoFarm, cascade = 'background'): Promise<void> {
   for (const resource of RESOURCES)
     await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes', '--overwrite');
-  await farm.kubectl('delete', ...RESOURCES, '--wait=false');
+  await farm.kubectl('delete', ...RESOURCES, '--wait=false', `--cascade=${cascade}`);
 }
 
 export async function deleted(farm: DemoFarm): Promise<void> {

@@ -208,7 +208,7 @@ test(
   'deleted while the operator is away, a farm goes when it returns; made again, its machine goes on where it was; the other reads on',
   async () => {
     const reports = await readThrough([ofMain.machine], async () => {
-      await withoutOperator(annex, () => askToDelete(annex));
+      await withoutOperator(annex, () => askToDelete(annex, 'foreground'));
       await deleted(annex);
       await annex.make(['VDisk', 'StreamingServer', 'Farm', 'Store']);
       await annex.waitReady();

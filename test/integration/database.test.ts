@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { connect, type Database, type DatabaseState } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, enrolDevice, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
-import { fencedBy, lead, readIdentity, release } from '../../src/database/identity.ts';
+import { fencedBy, lead, readIdentity, recordKeys, release } from '../../src/database/identity.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { migrations } from '../../src/database/migrations/index.ts';
 import { type Projection, project, remove, setVersionContent, snapshot } from '../../src/database/project.ts';
@@ -502,6 +502,9 @@ describe('leading', () => {
     expect(value(await database.run(readIdentity)).owner).toEqual({ uid: 'two', name: 'lab/two' });
     value(await release(database, 'one'));
     expect(await lead(database, begin('one'))).toMatchObject({ error: { code: 'Conflict' } });
+    value(await recordKeys(fencedBy(database, 2), 'secret'));
+    expect(value(await database.run(readIdentity))).toMatchObject({ owner: { uid: 'two' }, keys: 'secret' });
+    expect(await recordKeys(fencedBy(database, 1), 'late')).toMatchObject({ error: { code: 'Fenced' } });
     value(await release(database, 'two'));
     const freed = value(await database.run(readIdentity));
     expect([freed.owner, freed.freedBy]).toEqual([undefined, 'lab/two']);

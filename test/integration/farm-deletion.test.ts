@@ -294,6 +294,51 @@ test(
   4 * DEADLINE_MS,
 );
 
+/** As somebody does it who has no operator any more: nobody sets its database free. */
+async function removeByHand(name: string): Promise<void> {
+  value(await client.patch(of(kinds.Farm, name), { metadata: { finalizers: null } }));
+  value(await client.delete(of(kinds.Farm, name)));
+  await gone(name);
+}
+
+test(
+  'whose database nobody set free is made again and goes on, by the Secret that stayed; a copy of that Secret proves nothing',
+  async () => {
+    const first = await readyFarm('hand');
+    await end(operator, 'SIGTERM');
+    await removeByHand('hand');
+    await makeFarm('hand');
+    await removeByHand('hand'); // this one led nothing
+    await makeFarm('hand');
+    operator = startOperator();
+    await startPrimary('hand');
+    const second = await ready('hand');
+    expect([second.status?.database?.farmID, await owner('hand')]).toEqual([
+      first.status?.database?.farmID,
+      second.metadata.uid,
+    ]);
+    await end(operator, 'SIGTERM');
+    await removeByHand('hand');
+    const keys = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'hand-keys');
+    value(await client.delete(of(kinds.Secret, 'hand-keys')));
+    const { labels } = keys.metadata;
+    value(await client.create(of(kinds.Secret, 'hand-keys'), { metadata: { labels }, data: keys.data }));
+    await makeFarm('hand');
+    operator = startOperator();
+    await startPrimary('hand');
+    const refused = await until(
+      'refused',
+      async () => (/^DatabaseForeign: .*/.exec(await reason('hand')) ?? [])[0],
+      DEADLINE_MS,
+    );
+    expect(refused).toContain(`belongs to Farm ${NS}/hand (uid ${second.metadata.uid})`);
+    const adopt = /set spec\.adopt to (\S+)/.exec(refused)?.[1];
+    value(await client.patch(of(kinds.Farm, 'hand'), { spec: { adopt } }));
+    expect((await ready('hand')).status?.database?.farmID).toBe(first.status?.database?.farmID);
+  },
+  6 * DEADLINE_MS,
+);
+
 /** Of one farm, by the name of all its parts. */
 const PARTS: Readonly<Record<KindName, (name: string) => object>> = {
   Farm: (name) => ({ ...external(name), collections: [{ name: 'room', vdisk: name }] }),

@@ -96,7 +96,7 @@ test('what the release before the documents left in database and replica is read
     await redis.hset(key, fields as object);
   const { farm: farmId = '' } = await redis.hgetall(META);
 
-  expect(value(await migrate(old.uri))).toEqual(['documents']);
+  expect(value(await migrate(old.uri))).toEqual(['documents', 'keys']);
   const farm = { ...aFarm(), farm: { ...aFarm().farm, id: farmId } };
   expect(sorted(value(await snapshot(old.database)) as FarmSnapshot)).toEqual(sorted(farm));
 

@@ -4,6 +4,7 @@ import { sql as identity } from './0002-identity.ts';
 import { sql as removed } from './0003-removed.ts';
 import { sql as rights } from './0004-rights.ts';
 import { sql as documents } from './0005-documents.ts';
+import { sql as keys } from './0006-keys.ts';
 
 export interface Migration {
   readonly number: number;
@@ -17,4 +18,5 @@ export const migrations: readonly Migration[] = [
   { number: 3, name: 'removed', sql: removed },
   { number: 4, name: 'rights', sql: rights },
   { number: 5, name: 'documents', sql: documents },
+  { number: 6, name: 'keys', sql: keys },
 ];

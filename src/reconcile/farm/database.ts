@@ -78,20 +78,21 @@ export async function databaseInputs(
   const labels = labelsOf(name, 'database');
   const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
   if (!secret.ok) return faultOf(secret.error);
+  const { data: kept } = secret.value;
   const desired = databaseSet({ ...settings, farm: name, embedded: embedded ?? {} }) as {
     readonly metadata: object;
   };
   const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, databaseName(name), desired, signal);
   if (!set.ok) return faultOf(set.error);
-  const database = await ownerOf(secret.value, access);
-  const serverLogins = loginsOf(secret.value);
+  const database = await ownerOf(kept, access);
+  const serverLogins = loginsOf(kept);
   const { turn: role, password } = serverLogins.current;
   return ok({
     database,
     provenDatabase: { uri: database.uri, ca: authority.signer.cert },
     serverLogins,
     serverUri: withUser(database.uri, serverRole(DATABASE_NAME, role), password),
-    turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
+    turn: { step, held: kept, of: digestOf(kept, maker) },
     rolling: isRolling(set.value) ? [databaseName(name)] : [],
   });
 }
@@ -148,17 +149,18 @@ async function externalInputs(
   const labels = labelsOf(name, 'database');
   const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
   if (!secret.ok) return faultOf(secret.error);
+  const { data: kept } = secret.value;
   const database = await referenced(client, namespace, 'secretRef', secretRef, signal);
   if (!database.ok) return database;
   const given = serverSecretRef && (await referenced(client, namespace, 'serverSecretRef', serverSecretRef, signal));
   if (given && !given.ok) return given;
-  const serverLogins = loginsOf(secret.value);
+  const serverLogins = loginsOf(kept);
   const { turn: role, password } = serverLogins.current;
-  const told = given?.value.uri ?? withTurn(textOf(secret.value, SERVER_URI_KEY), role, password);
+  const told = given?.value.uri ?? withTurn(textOf(kept, SERVER_URI_KEY), role, password);
   return ok({
     database: database.value,
     serverLogins,
-    turn: { step, held: secret.value, of: digestOf(secret.value, maker) },
+    turn: { step, held: kept, of: digestOf(kept, maker) },
     rolling: [],
     ...(told === '' ? {} : { serverUri: told }),
     ...(given ? { givenServerUri: given.value.uri } : {}),

@@ -12,6 +12,7 @@ const other = { uid: 'other', name: 'lab/second' };
 const known = (more: Partial<Known> = {}): Known => ({
   uid: 'me',
   name: 'lab/this',
+  keys: 'secret',
   meta: undefined,
   servers: [],
   ...more,
@@ -199,6 +200,41 @@ describe('a Farm that was given the keys of an earlier one', () => {
     ],
     ['and an empty one is new', {}, { ...found({ freedBy: 'lab/this' }), farm: undefined } as never, { is: 'New' }],
   ])('without keys: %s', (_, more, database, decision) => {
+    expect(decideDatabase(known(more), database)).toMatchObject(decision);
+  });
+
+  const before = { uid: 'before', name: 'lab/this' };
+  test.each<[what: string, more: Partial<Known>, database: FoundDatabase, decision: object]>([
+    ['one of its name whose Secret it has is gone', {}, found({ owner: before, keys: 'secret' }), SUCCEEDS],
+    [
+      'once those who may remember were heard',
+      { meta: 'Unread' },
+      found({ owner: before, keys: 'secret' }),
+      { is: 'Wait' },
+    ],
+    [
+      'also before it had rows',
+      {},
+      { ...empty, led: true, owner: before, keys: 'secret' },
+      { is: 'New', succeeds: true },
+    ],
+    ['not of one of another cluster', {}, found({ owner: before, keys: 'its own' }), { is: 'Refuse' }],
+    ['nor of an earlier release, which tells of no Secret', {}, found({ owner: before }), { is: 'Refuse' }],
+    ['nor of another name', {}, found({ owner: other, keys: 'secret' }), { is: 'Refuse' }],
+    ['nor once it was seen in a database', { status: A }, found({ owner: before, keys: 'secret' }), { is: 'Refuse' }],
+    [
+      'nor behind its replica',
+      { meta: { ...A, revision: 11 } },
+      found({ owner: before, keys: 'secret' }),
+      { is: 'Refuse', reason: 'DatabaseBehind' },
+    ],
+    [
+      'nor beside the replica of another farm',
+      { meta: B },
+      found({ owner: before, keys: 'secret' }),
+      { is: 'Refuse', reason: 'DatabaseForeign' },
+    ],
+  ])('that nobody could set free: %s', (_, more, database, decision) => {
     expect(decideDatabase(known(more), database)).toMatchObject(decision);
   });
 

@@ -21,6 +21,8 @@ export interface Known {
   readonly uid: string;
   /** `namespace/name` */
   readonly name: string;
+  /** `metadata.uid` of the Secret with its keys. */
+  readonly keys: string;
   /** What its status says. */
   readonly status?: Identity;
   /** META of the primary; `Unread`: it does not answer, or needs no reading because the projector writes it. */
@@ -34,10 +36,10 @@ export interface Known {
 }
 
 export type Decision =
-  /** It is this farm's. `succeeds`: the Farm that it belonged to is gone, and this one has its keys. */
+  /** It is this farm's. `succeeds`: the Farm that it belonged to is gone, and this one comes after it. */
   | { readonly is: 'Ours'; readonly succeeds?: boolean }
-  /** It is empty, and nobody remembers a farm. */
-  | { readonly is: 'New' }
+  /** It is empty, and nobody remembers a farm. `succeeds`: the Farm that led it is gone before it had rows. */
+  | { readonly is: 'New'; readonly succeeds?: boolean }
   /** A person said so. Its revision is above that of all that it replaces. */
   | { readonly is: 'Adopt'; readonly adoption: Adoption }
   | { readonly is: 'Wait'; readonly message: string }
@@ -56,7 +58,7 @@ export function decideDatabase(known: Known, found: FoundDatabase): Decision {
     const succeeds = isSuccessor(known, found);
     if (found.farm !== undefined && !succeeds) return { is: 'Ours' };
     if (isUnread(known)) return WAIT;
-    return succeeds ? { is: 'Ours', succeeds } : { is: 'New' };
+    return { is: found.farm === undefined ? 'New' : 'Ours', ...(succeeds ? { succeeds } : {}) };
   }
   const farm = found.farm ?? holders[0]?.identity.farm;
   if (farm === undefined) return { is: 'Refuse', ...problem };
@@ -88,11 +90,15 @@ function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
 
 /**
  * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Of the Farm before it, which is deleted,
- * this one has the name, and the database is free; or it has the keys. Who else took the database over meanwhile is no predecessor; a Farm of this very name is:
- * it was made after the copy, and is gone, or this one would not be there.
+ * this one has the name, and the database is free; or the name and the very Secret (another cluster may have a Farm of this name, and a copy of the Secret,
+ * which has another uid); or it was given the keys. Who else took the database over meanwhile is no predecessor; a Farm of this very name is: it was made
+ * after the copy, and is gone, or this one would not be there.
  */
-function isSuccessor({ status, predecessor, uid, name }: Known, { farm, owner, freedBy }: FoundDatabase): boolean {
-  if (status !== undefined || farm === undefined || owner?.uid === uid) return false;
+function isSuccessor(known: Known, { farm, owner, keys, freedBy }: FoundDatabase): boolean {
+  const { status, predecessor, uid, name } = known;
+  if (status !== undefined || owner?.uid === uid) return false;
+  if (owner?.name === name && keys === known.keys) return true;
+  if (farm === undefined) return false;
   if (!owner && freedBy === name) return true;
   return predecessor?.farm === farm && (!owner || owner.uid === predecessor.uid || owner.name === name);
 }
@@ -109,13 +115,13 @@ function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabas
       return { reason: reasonOf(kinship), message: describeKinship(kinship, name, identity, found) };
   }
   const foreign = (message: string): Problem => ({ reason: 'DatabaseForeign', message });
-  if (isSuccessor(known, found)) return undefined;
-  if (found.owner && found.owner.uid !== known.uid)
+  const succeeds = isSuccessor(known, found);
+  if (found.owner && found.owner.uid !== known.uid && !succeeds)
     return foreign(
       `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}`,
     );
   if (holders.length > 0) return undefined;
-  if (found.farm !== undefined && !found.owner)
+  if (found.farm !== undefined && !found.owner && !succeeds)
     return foreign(`the database is that of farm ${found.farm}, and nothing says that this Farm is that farm`);
   if (found.farm === undefined && known.adopt !== undefined)
     return foreign(

@@ -76,7 +76,7 @@ export async function ensureInfrastructure(
   const ca = turnStatus('the authority and its certificates', [trusted.value.turn]);
   const isQuiet = keys.value.isQuiet && passwords.state === 'Settled' && ca.state === 'Settled';
   return ok({
-    inputs: { ...inputs, ...more, identity, authority, turns, lineage: keys.value.lineage },
+    inputs: { ...inputs, ...more, identity, authority, turns, lineage: keys.value.lineage, keysUid: keys.value.uid },
     keys: { ...keys.value, isQuiet, passwords, ca },
     rolling: [...rolling, ...others],
   });
@@ -111,14 +111,16 @@ async function ensureAuthority(
   };
   const ca = await keepSecret(client, namespace, authorityName(name), labels, want, { signal });
   if (!ca.ok) return faultOf(ca.error);
-  const signer = { cert: textOf(ca.value, 'tls.crt'), key: textOf(ca.value, 'tls.key') };
-  const authority: Authority = { signer, trust: trustOf(ca.value) };
+  const { data: held } = ca.value;
+  const signer = { cert: textOf(held, 'tls.crt'), key: textOf(held, 'tls.key') };
+  const authority: Authority = { signer, trust: trustOf(held) };
   const operator = { names: [OPERATOR_NAME], use: 'client' } as const;
   const certificate = (held: SecretData) => certificateFiles(held, signer, operator, Date.now());
   const tls = await keepSecret(client, namespace, operatorTlsName(name), labels, certificate, { signal });
   if (!tls.ok) return faultOf(tls.error);
-  const identity = { ca: authority.trust, cert: textOf(tls.value, 'tls.crt'), key: textOf(tls.value, 'tls.key') };
-  return ok({ authority, identity, turn: { step, held: ca.value, of: digestOf(ca.value, maker) } });
+  const { data: pair } = tls.value;
+  const identity = { ca: authority.trust, cert: textOf(pair, 'tls.crt'), key: textOf(pair, 'tls.key') };
+  return ok({ authority, identity, turn: { step, held, of: digestOf(held, maker) } });
 }
 
 /** A step is under way, or asked for. */

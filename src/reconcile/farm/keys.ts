@@ -22,7 +22,12 @@ import type { ServerView } from './runtimes.ts';
 
 const KEY_BYTES = 32;
 
-export type Keys = KeysStatus & { readonly isQuiet: boolean; readonly lineage: string };
+export interface Keys extends KeysStatus {
+  readonly isQuiet: boolean;
+  readonly lineage: string;
+  /** Of the Secret. */
+  readonly uid: string;
+}
 
 /** One step. `servers` is undefined while they were not asked. A Secret that a new Farm of the same name adopts keeps its keys. */
 export async function keepKeys(
@@ -55,8 +60,9 @@ export async function keepKeys(
     { signal },
   );
   if (!kept.ok) return kept;
-  const state = keyState(kept.value);
+  const { uid, data } = kept.value;
+  const state = keyState(data);
   const step = done?.step ?? { is: 'Rest' };
   const isQuiet = step.is === 'Rest' || step.is === 'Keep';
-  return ok({ ...keysStatus(state, step), isQuiet, lineage: lineageOf(kept.value) ?? '' });
+  return ok({ ...keysStatus(state, step), isQuiet, lineage: lineageOf(data) ?? '', uid });
 }

@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import { connect } from '../../database/connection.ts';
-import { type Lead, readIdentity, release } from '../../database/identity.ts';
+import { type Lead, readIdentity, recordKeys, release } from '../../database/identity.ts';
 import { project } from '../../database/project.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
@@ -360,6 +360,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     {
       uid,
       name: key,
+      keys: runtime.inputs.keysUid,
       meta,
       servers: runtime.held(),
       ...(status ? { status } : {}),
@@ -382,13 +383,17 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const begin = {
     owner: { uid, name: keyFor(namespace, name) },
     floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
-    takeOver: decision.is === 'Adopt' || (decision.is === 'Ours' && !!decision.succeeds),
+    takeOver: decision.is === 'Adopt' || !!decision.succeeds,
   };
   const led = await migrateAndLead(runtime, found.value.led, begin);
   warn('led', led, 'database not migrated, or not led');
   if (!led.ok) {
     await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
     return led;
+  }
+  if (found.value.keys !== runtime.inputs.keysUid) {
+    const recorded = await recordKeys(runtime.writes, runtime.inputs.keysUid);
+    if (!recorded.ok) return recorded;
   }
   const told = await tellServers(context, farm, runtime);
   warn('told', told, 'servers have no access to the database');

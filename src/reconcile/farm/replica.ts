@@ -68,15 +68,16 @@ export async function replicaInputs(
     { signal },
   );
   if (!secret.ok) return faultOf(secret.error);
+  const { data: held } = secret.value;
   const desired = replicaSet({ ...context.settings, farm: name, embedded }) as { readonly metadata: object };
   const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, replicaName(name), desired, signal);
   if (!set.ok) return faultOf(set.error);
   const url = (password: string) => `redis://${PROJECTOR_USER}:${password}@${address.value}:${REPLICA_PORT}`;
   return ok({
-    redis: { url: url(textOf(secret.value, 'projector')), ca: trust },
-    provenRedis: { url: url(newestOf(secret.value, 'projector')), ca: signer.cert },
-    turn: { step, held: secret.value, of: digestOf(secret.value, PASSWORDS) },
+    redis: { url: url(textOf(held, 'projector')), ca: trust },
+    provenRedis: { url: url(newestOf(held, 'projector')), ca: signer.cert },
+    turn: { step, held, of: digestOf(held, PASSWORDS) },
     rolling: isRolling(set.value) ? [replicaName(name)] : [],
-    primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(secret.value, 'follower') },
+    primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(held, 'follower') },
   });
 }

@@ -81,6 +81,8 @@ export interface Infrastructure {
   readonly authority: Authority;
   /** Of the farm's keys (`rotation.ts`): part of the path of what its nodes keep. */
   readonly lineage: string;
+  /** `metadata.uid` of their Secret. */
+  readonly keysUid: string;
 }
 
 /** What the database says that statuses are made of. */
