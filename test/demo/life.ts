@@ -30,13 +30,16 @@ const apply = ({ site, namespace }: DemoFarm, objects: readonly object[]): void 
 };
 
 /** The four resources, and it is confirmed that machines use them. Their Secrets and the folders of the nodes stay. */
-export async function deleteFarm(farm: DemoFarm): Promise<void> {
-  await askToDelete(farm);
+export async function deleteFarm(farm: DemoFarm, cascade?: Cascade): Promise<void> {
+  await askToDelete(farm, cascade);
   await deleted(farm);
 }
 
-/** Asked for; whether the operator is there to do it or not. In the foreground, as Argo CD prunes, the garbage collector takes what belongs to them first. */
-export async function askToDelete(farm: DemoFarm, cascade = 'background'): Promise<void> {
+/** In the foreground, as Argo CD prunes, the garbage collector takes what belongs to a resource first. */
+export type Cascade = 'background' | 'foreground';
+
+/** Asked for; whether the operator is there to do it or not. */
+export async function askToDelete(farm: DemoFarm, cascade: Cascade = 'background'): Promise<void> {
   for (const resource of RESOURCES)
     await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes', '--overwrite');
   await farm.kubectl('delete', ...RESOURCES, '--wait=false', `--cascade=${cascade}`);

@@ -248,7 +248,7 @@ test(
     for (const { machine } of [ofMain, ofAnnex]) await machine.kill();
     const { nodes } = main.site.cluster;
     expect(nodesThatBoot(main, nodes)).toEqual(nodes);
-    await Promise.all([deleteFarm(main), deleteFarm(annex)]);
+    await Promise.all([deleteFarm(main), deleteFarm(annex, 'foreground')]);
     otherFarm(main);
     const empty = await emptyServers(main);
     expect(nodesThatBoot(main, nodes)).toEqual([]);
