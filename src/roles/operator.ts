@@ -1,11 +1,11 @@
 /** `bootfarm operator`: makes the farms of a cluster what their resources say. */
 import { hostname } from 'node:os';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { engineMetrics } from '../kube/metrics.ts';
 import { startTelemetry } from '../telemetry/health.ts';
 import { createLogger, type LogLevel } from '../telemetry/log.ts';
 import { processMetrics, RELEASE } from '../telemetry/process.ts';
+import { kubeConfigOfProcess } from './api.ts';
 import { resourceMetrics } from './operator/metrics.ts';
 import { BootfarmOperator } from './operator/operator.ts';
 
@@ -60,14 +60,19 @@ export function operatorCommand(): Command {
     .action((flags: Flags) => run(flags));
 }
 
+function refuse(message: string): void {
+  process.stderr.write(`bootfarm operator: ${message}\n`);
+  process.exitCode = 1;
+}
+
 async function run(flags: Flags): Promise<void> {
+  const kubeConfig = kubeConfigOfProcess();
+  if (!kubeConfig.ok) return refuse(kubeConfig.error.message);
   const log = createLogger(flags.logLevel, { role: 'operator' });
   const registry = processMetrics('operator');
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
   const identity = process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`;
   const operator = new BootfarmOperator({
-    kubeConfig,
+    kubeConfig: kubeConfig.value,
     logger: log,
     metrics: engineMetrics(registry),
     resourceMetrics: resourceMetrics(registry),
@@ -90,11 +95,7 @@ async function run(flags: Flags): Promise<void> {
     ready: () => (synced ? [] : ['the caches of the Kubernetes API are not filled yet']),
     log,
   });
-  if (!telemetry.ok) {
-    process.stderr.write(`bootfarm operator: ${telemetry.error.message}\n`);
-    process.exitCode = 1;
-    return;
-  }
+  if (!telemetry.ok) return refuse(telemetry.error.message);
   const leave = (): void => {
     void operator.close().then(() => process.exit(0));
   };
