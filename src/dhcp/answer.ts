@@ -4,6 +4,7 @@
  */
 import { authority, type Bootstrap } from '../farm/bootstrap.ts';
 import type { UnknownDevices } from '../farm/model.ts';
+import { ipv4Bytes } from '../kit/address.ts';
 import { never } from '../kit/result.ts';
 import {
   ARCHITECTURE_BIOS,
@@ -15,7 +16,6 @@ import {
   USE_FILE_OF_OFFER,
 } from './options.ts';
 import {
-  addressData,
   architecture,
   broadcasts,
   type DhcpOption,
@@ -87,7 +87,7 @@ export function question(
   if (!text(option(packet, 'vendorClass'))?.startsWith(VENDOR_CLASS)) return { silence: 'NotPXEClient' };
   const serverId = option(packet, 'serverId');
   // On 67 a REQUEST takes up one server's offer and is broadcast: it is ours only when it names us (RFC 2131 section 4.3.2).
-  if (type === 'REQUEST' && door === 'dhcp' && !(serverId && addressData(address)?.equals(serverId)))
+  if (type === 'REQUEST' && door === 'dhcp' && !(serverId && ipv4Bytes(address)?.equals(serverId)))
     return { silence: 'ForAnotherServer' };
   const machineMac = mac(packet);
   if (!machineMac) return { silence: 'NoMac' };
@@ -142,7 +142,7 @@ function bootFile(kind: number, { boot }: Bootstrap): string | undefined {
 /** OFFER to a DISCOVER, ACK to a REQUEST; it never gives an address and is never a NAK. */
 export function answerPacket(request: Packet, boot: Boot, self: Self): Packet {
   const name = boot.kind === 'file' ? boot.file : boot.kind === 'script' ? boot.url : '';
-  const address = addressData(self.address) ?? Buffer.alloc(4);
+  const address = ipv4Bytes(self.address) ?? Buffer.alloc(4);
   const type = messageType(request) === 'DISCOVER' ? MESSAGE_TYPES.OFFER : MESSAGE_TYPES.ACK;
   const of = (code: number, data: string | Uint8Array): DhcpOption => ({
     code,

@@ -3,6 +3,7 @@
  * or a named fault, for any bytes. Options keep their order, known or not, so that what a relay added survives.
  */
 import { parseUuid } from '../farm/address.ts';
+import { ipv4Bytes, ipv4Text } from '../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { MIN_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
@@ -86,10 +87,10 @@ export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
     xid: wire.readUInt32BE(4),
     secs: wire.readUInt16BE(8),
     flags: wire.readUInt16BE(10),
-    ciaddr: addressText(wire, 12),
-    yiaddr: addressText(wire, 16),
-    siaddr: addressText(wire, 20),
-    giaddr: addressText(wire, 24),
+    ciaddr: ipv4Text(wire, 12),
+    yiaddr: ipv4Text(wire, 16),
+    siaddr: ipv4Text(wire, 20),
+    giaddr: ipv4Text(wire, 24),
     chaddr: Uint8Array.from(wire.subarray(28, 28 + hlen)),
     sname: (overload & OVERLOAD.sname) === 0 ? fieldText(wire, SNAME) : '',
     file: (overload & OVERLOAD.file) === 0 ? fieldText(wire, FILE) : '',
@@ -116,7 +117,7 @@ export function encode(packet: Packet, maxBytes: number): Result<Uint8Array, Enc
   wire.writeUInt16BE(packet.secs, 8);
   wire.writeUInt16BE(packet.flags, 10);
   for (const [index, text] of [packet.ciaddr, packet.yiaddr, packet.siaddr, packet.giaddr].entries()) {
-    const address = addressData(text);
+    const address = ipv4Bytes(text);
     if (!address) return fail('BadAddress', `${text} is no IPv4 address`);
     wire.set(address, 12 + 4 * index);
   }
@@ -242,16 +243,6 @@ export function userClass(packet: Packet): string | undefined {
   const prefixed = first > 0 && first < 0x20 && first < data.length;
   return text(prefixed ? data.subarray(1, 1 + first) : data);
 }
-
-export function addressData(address: string): Buffer | undefined {
-  const parts = address.split('.');
-  const bytes = parts.map(Number);
-  return bytes.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part)) && bytes.every((byte) => byte <= 255)
-    ? Buffer.from(bytes)
-    : undefined;
-}
-
-export const addressText = (data: Uint8Array, at = 0): string => [...data.subarray(at, at + 4)].join('.');
 
 function fieldText(wire: Buffer, { offset, bytes }: { readonly offset: number; readonly bytes: number }): string {
   const value = wire.subarray(offset, offset + bytes);

@@ -1,6 +1,7 @@
 /** A packet as lines of text: for golden captures, logs and people. */
+import { ipv4Text } from '../kit/address.ts';
 import { OPTIONS, type ValueKind } from './options.ts';
-import { addressText, broadcasts, type DhcpOption, decodeOptions, messageType, type Packet } from './packet.ts';
+import { broadcasts, type DhcpOption, decodeOptions, messageType, type Packet } from './packet.ts';
 
 const FACTS = new Map<number, { name: string; kind: ValueKind }>(
   Object.entries(OPTIONS).map(([name, { code, kind }]) => [code, { name, kind }]),
@@ -23,7 +24,7 @@ function value({ code, data }: DhcpOption): string {
   switch (FACTS.get(code)?.kind) {
     case 'address':
       return data.length > 0 && data.length % 4 === 0
-        ? Array.from({ length: data.length / 4 }, (_, index) => addressText(data, 4 * index)).join(' ')
+        ? Array.from({ length: data.length / 4 }, (_, index) => ipv4Text(data, 4 * index)).join(' ')
         : hex(data);
     case 'text':
       return JSON.stringify(Buffer.from(data).toString('latin1'));

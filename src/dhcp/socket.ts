@@ -5,8 +5,8 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import koffi from 'koffi';
+import { ipv4Bytes } from '../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { addressData } from './packet.ts';
 
 export type BindFault = Fault<'PortTaken' | 'BindFailed'>;
 
@@ -68,7 +68,7 @@ function openOn(device: string, address: string, port: number): Result<number, B
   const where = Buffer.alloc(16);
   where.writeUInt8(AF_INET, 0);
   where.writeUInt16BE(port, 2);
-  where.set(addressData(address) ?? [], 4);
+  where.set(ipv4Bytes(address) ?? [], 4);
   const text = Buffer.from(`${device}\0`);
   const done =
     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, text, text.length) === 0 && bind(fd, where, where.length) === 0;

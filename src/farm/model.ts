@@ -6,7 +6,7 @@
  * a default; fields of a later one are let through. Optional means that absence says something.
  */
 import { type Static, Type } from 'typebox';
-import { addressBytes } from './address.ts';
+import { addressBytes } from '../kit/address.ts';
 
 /** What is read is never changed. */
 type Read<T> = T extends readonly (infer Item)[]

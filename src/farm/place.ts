@@ -1,6 +1,6 @@
 /** Placement: which server of the site streams to a device. Design §8. Pure, and not in terms of UDP: its answer can become any protocol's redirect. */
 import { createHash } from 'node:crypto';
-import { sameSubnet } from './address.ts';
+import { sameSubnet } from '../kit/address.ts';
 import type { LoadBalancing } from './model.ts';
 
 /** A server of the site as the placing server sees it: itself, or a peer by its last ping. */

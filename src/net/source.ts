@@ -1,5 +1,6 @@
 /** Who may have sent a packet that wants an answer: the address and port that it came from, or that it names. Pure; reasons in README.md. */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { broadcastOf, kindOf, unmapped } from '../kit/address.ts';
 
 export const BAD_SOURCES = ['PortZero', 'NotUnicast', 'Own', 'Loopback'] as const;
 export type BadSource = (typeof BAD_SOURCES)[number];
@@ -40,37 +41,10 @@ export function ownOf(address: string, ports: readonly number[], interfaces: Int
 /** Undefined: it may be answered. `unspecified`: 0.0.0.0 may be, as DHCP's machines have no address yet. */
 export function badSource({ address, port }: Source, own: Own, unspecified = false): BadSource | undefined {
   if (port === 0) return 'PortZero';
-  const plain = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
+  const plain = unmapped(address);
   const kind = kindOf(plain);
   if (kind === 'unspecified') return unspecified ? undefined : 'NotUnicast';
   if (kind === 'many' || own.broadcasts.includes(plain)) return 'NotUnicast';
   if (kind === 'loopback' && !own.loopback) return 'Loopback';
   return own.ports.includes(port) && own.addresses.includes(plain) ? 'Own' : undefined;
-}
-
-/** An IPv4 sender as a socket of both families names it. */
-const MAPPED = '::ffff:';
-
-function kindOf(address: string): 'one' | 'loopback' | 'unspecified' | 'many' {
-  if (address === '0.0.0.0' || address === '::') return 'unspecified';
-  if (address.includes(':')) {
-    if (address === '::1') return 'loopback';
-    return /^ff/i.test(address) ? 'many' : 'one';
-  }
-  const first = Number.parseInt(address, 10);
-  if (first === 127) return 'loopback';
-  // 0.0.0.0/8 names no machine (RFC 1122 3.2.1.3), 224 and above is multicast, reserved and the limited broadcast.
-  return first >= 1 && first < 224 ? 'one' : 'many';
-}
-
-/** A network of 31 or 32 bits has none (RFC 3021), nor has IPv6. */
-function broadcastOf(address: string, netmask: string): string | undefined {
-  if (address.includes(':')) return undefined;
-  const mask = netmask.split('.').map(Number);
-  const [last = 255] = mask.slice(-1);
-  if (last >= 254) return undefined;
-  return address
-    .split('.')
-    .map((byte, index) => Number(byte) | (~(mask[index] ?? 255) & 255))
-    .join('.');
 }

@@ -1,6 +1,6 @@
 /** Cookies: what proves that a sender gets what is sent to its address. A MAC over address and time; the server stores nothing. */
 import { timingSafeEqual } from 'node:crypto';
-import { addressBytes } from '../farm/address.ts';
+import { addressBytes } from '../kit/address.ts';
 import { COOKIE_SLOT_SECONDS } from './limits.ts';
 import type { Sip } from './siphash.ts';
 

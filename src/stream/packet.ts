@@ -2,7 +2,7 @@
  * The codec of every message, after the byte tables in README.md. Everything is big-endian. `decode` is total: a packet or a named fault, for
  * any bytes. Tags are not judged here: `decode` leaves them in place, `encode` leaves 16 zero bytes for `sign` (keys.ts).
  */
-import { addressBytes } from '../farm/address.ts';
+import { addressBytes, ipv4Text } from '../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import {
   MAX_READ_BYTES,
@@ -208,7 +208,7 @@ class Fields {
     const family = this.u8(at);
     this.check(family === 4 || family === 6 || (familyZero && family === 0), `address family ${family} is not known`);
     const address = this.#bytes.subarray(at + 4, at + ENTRY_BYTES);
-    const host = family === 4 ? address.subarray(0, 4).join('.') : family === 6 ? ipv6Text(address) : '';
+    const host = family === 4 ? ipv4Text(address) : family === 6 ? ipv6Text(address) : '';
     return { host, state: this.named(STATES, 'server state', this.u8(at + 1)), port: this.u16(at + 2) };
   }
   entries(at: number, count: number): ServerEntry[] {

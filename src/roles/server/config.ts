@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { type Static, Type } from 'typebox';
 import { Errors, Value } from 'typebox/value';
-import { sameSubnet } from '../../farm/address.ts';
+import { sameSubnet } from '../../kit/address.ts';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 

@@ -4,6 +4,7 @@
  * little-endian. Numbers of constants are those of x86-64 and arm64.
  */
 import koffi from 'koffi';
+import { ipv4Bytes } from '../../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { Sip } from '../siphash.ts';
 
@@ -192,9 +193,11 @@ export function socketMemory(c: Libc, fd: number): SocketMemory {
 
 /** `sockaddr_in`, 16 bytes. */
 export function socketAddress(host: string, port: number): Buffer {
+  const address = ipv4Bytes(host);
+  if (!address) throw new Error(`socket address: ${host} is no IPv4 address`);
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
-  bytes.set(host.split('.').map(Number), 4);
+  bytes.set(address, 4);
   return bytes;
 }
