@@ -4,9 +4,10 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIPv4 } from 'node:net';
 import type { Endpoint } from '../farm/model.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { hear } from '../net/hear.ts';
+import { type ListenFault, listenUdp } from '../net/listen.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { paced } from '../telemetry/paced.ts';
@@ -49,8 +50,12 @@ export interface PeersOptions {
 export const peerKey = (key: Uint8Array): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), 'bootfarm peer 1', 32));
 
-export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'PortTaken'>>> {
-  const socket = createSocket('udp4');
+export async function startPeers(options: PeersOptions): Promise<Result<Peers, ListenFault>> {
+  const { address, port } = options;
+  const instead = 'choose another ports.control of the StreamingServer';
+  const opened = await listenUdp(createSocket('udp4'), { protocol: 'UDP', address, port, instead });
+  if (!opened.ok) return opened;
+  const socket = opened.value;
   const known = new Map<string, Peer>();
   let tokens: readonly OwnToken[] = [];
   let counter = 0n;
@@ -58,7 +63,6 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
   let self = '';
   /** Nobody else is listened to: a look at an address costs a hundredth of a tag. */
   let sources: ReadonlySet<string> = new Set();
-  let timer: NodeJS.Timeout | undefined;
   let keys = new Map<Uint8Array, Uint8Array>();
 
   const derived = (key: Uint8Array): Uint8Array => {
@@ -100,39 +104,28 @@ export function startPeers(options: PeersOptions): Promise<Result<Peers, Fault<'
     }
   };
 
-  return new Promise((resolve) => {
-    socket.once('error', (error) => {
-      socket.close();
-      resolve(fail('PortTaken', `peer pings cannot use UDP ${options.address}:${options.port}: ${error.message}`));
-    });
-    socket.bind(options.port, options.address, () => {
-      socket.removeAllListeners('error');
-      const failed = paced((fields, message) => options.log.warn(fields, message), 'peer socket failed');
-      socket.on('error', (error) => failed({ error: error.message }));
-      hear(socket, { own: ownOf(options.address, [options.port]), onBadSource: options.onBadSource }, take);
-      timer = setInterval(tick, PING_INTERVAL_MS);
-      resolve(
-        ok({
-          alive: (name) => {
-            const peer = known.get(name);
-            return isAlive(peer, performance.now()) ? peer?.proven?.load : undefined;
-          },
-          clockFault: () => {
-            const now = performance.now();
-            const skews = [...known].flatMap(([name, peer]) =>
-              peer.proven && isAlive(peer, now) ? [{ name, skewMs: peer.proven.skewMs }] : [],
-            );
-            return clockFault(self, skews);
-          },
-          close: () => {
-            if (timer === undefined) return;
-            clearInterval(timer);
-            timer = undefined;
-            socket.close();
-          },
-        }),
+  const failed = paced((fields, message) => options.log.warn(fields, message), 'peer socket failed');
+  socket.on('error', (error) => failed({ error: error.message }));
+  hear(socket, { own: ownOf(address, [port]), onBadSource: options.onBadSource }, take);
+  let timer: NodeJS.Timeout | undefined = setInterval(tick, PING_INTERVAL_MS);
+  return ok({
+    alive: (name) => {
+      const peer = known.get(name);
+      return isAlive(peer, performance.now()) ? peer?.proven?.load : undefined;
+    },
+    clockFault: () => {
+      const now = performance.now();
+      const skews = [...known].flatMap(([name, peer]) =>
+        peer.proven && isAlive(peer, now) ? [{ name, skewMs: peer.proven.skewMs }] : [],
       );
-    });
+      return clockFault(self, skews);
+    },
+    close: () => {
+      if (timer === undefined) return;
+      clearInterval(timer);
+      timer = undefined;
+      socket.close();
+    },
   });
 }
 

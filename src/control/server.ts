@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { fastify } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
 import { isOperator, OPERATOR_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
@@ -36,7 +37,7 @@ export async function startControl(options: {
   /** tls.crt, tls.key and ca.crt; read again each 30 s, so that a rotated certificate needs no restart. */
   readonly tlsDirectory: string;
   readonly status: () => ServerStatus;
-}): Promise<Result<ControlServer, Fault<'PortTaken' | 'CertificateInvalid'>>> {
+}): Promise<Result<ControlServer, ListenFault | Fault<'CertificateInvalid'>>> {
   const read = () => {
     const file = (name: string): string => readFileSync(join(options.tlsDirectory, name), 'utf8');
     return { cert: file('tls.crt'), key: file('tls.key'), ca: file('ca.crt') };
@@ -68,11 +69,14 @@ export async function startControl(options: {
     return reply.code(403).send({ code: 'CallerRefused', message });
   });
   app.get('/v1/status', () => options.status());
-  try {
-    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
-  } catch (error) {
+  const { address: host, port } = options;
+  const instead = 'choose another ports.control of the StreamingServer';
+  const listening = await listen({ protocol: 'TCP', address: host, port, instead }, () =>
+    app.listen({ host, port, backlog: BACKLOG }),
+  );
+  if (!listening.ok) {
     await app.close();
-    return fail('PortTaken', `control cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`);
+    return listening;
   }
   const timer = setInterval(() => {
     try {
@@ -86,7 +90,7 @@ export async function startControl(options: {
   }, CERTIFICATES_READ_MS);
   const address = app.server.address();
   return ok({
-    port: typeof address === 'object' && address ? address.port : options.port,
+    port: typeof address === 'object' && address ? address.port : port,
     close: () => {
       clearInterval(timer);
       return app.close();

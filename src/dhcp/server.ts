@@ -5,6 +5,7 @@ import type { Bootstrap } from '../farm/bootstrap.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
+import type { ListenFault } from '../net/listen.ts';
 import { askSelf } from '../net/selftest.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
@@ -13,7 +14,7 @@ import { MAX_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
 import { decode, encode, messageType, type Packet } from './packet.ts';
 import { type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
-import { type BindFault, openSocket } from './socket.ts';
+import { openSocket } from './socket.ts';
 
 export interface ProxyDhcpOptions {
   /** IPv4 address of this server on its boot network. */
@@ -48,7 +49,7 @@ export interface ProxyDhcp {
 
 const BROADCAST = '255.255.255.255';
 
-export async function startProxyDhcp(options: ProxyDhcpOptions): Promise<Result<ProxyDhcp, BindFault>> {
+export async function startProxyDhcp(options: ProxyDhcpOptions): Promise<Result<ProxyDhcp, ListenFault>> {
   const { address, interface: device, ports } = options;
   // Two sockets on 67. The one with the address hears relays and sends: Linux puts a limited broadcast on the interface that has the source
   // address. The one with the broadcast address hears machines, and must be tied to the interface, or it hears those of every network.

@@ -4,11 +4,11 @@
  * lets every process do this; before, CAP_NET_RAW. IPv4; numbers are those of Linux on x86-64 and arm64.
  */
 import { createSocket, type Socket } from 'node:dgram';
+import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { ipv4Bytes } from '../kit/address.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-
-export type BindFault = Fault<'PortTaken' | 'BindFailed'>;
+import { ok, type Result } from '../kit/result.ts';
+import { type ListenFault, listenFault, listenUdp, type Place } from '../net/listen.ts';
 
 const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0o2000000 | 0o4000;
@@ -40,31 +40,24 @@ export async function openSocket(
   address: string,
   port: number,
   device: string | undefined,
-): Promise<Result<Socket, BindFault>> {
+): Promise<Result<Socket, ListenFault>> {
+  const place: Place = {
+    ...{ protocol: 'UDP', address, port, device },
+    instead: 'set boot.proxyDHCP.enabled of the Farm to false',
+  };
   const opened = device === undefined ? ok(undefined) : openOn(device, address, port);
-  if (!opened.ok) return opened;
-  const fd = opened.value;
-  const socket = createSocket({ type: 'udp4' });
-  return new Promise((resolve) => {
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      socket.close();
-      resolve(bindFault(address, port, device, error.code ?? error.message));
-    });
-    socket.bind(fd === undefined ? { address, port, exclusive: true } : { fd, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      socket.setBroadcast(true);
-      resolve(ok(socket));
-    });
-  });
+  if (!opened.ok) return { ok: false, error: await listenFault(place, opened.error) };
+  const bound = await listenUdp(createSocket({ type: 'udp4' }), place, opened.value);
+  if (bound.ok) bound.value.setBroadcast(true);
+  return bound;
 }
 
-/** A bound descriptor. */
-function openOn(device: string, address: string, port: number): Result<number, BindFault> {
+/** A bound descriptor, or the name of the error. */
+function openOn(device: string, address: string, port: number): Result<number, string> {
   const { socket, setsockopt, bind, close } = c();
-  const name = (errno: number): string =>
-    Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+  const failed = (): Result<never, string> => ({ ok: false, error: getSystemErrorName(-koffi.errno()) });
   const fd = socket(AF_INET, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0);
-  if (fd < 0) return bindFault(address, port, device, name(koffi.errno()));
+  if (fd < 0) return failed();
   const where = Buffer.alloc(16);
   where.writeUInt8(AF_INET, 0);
   where.writeUInt16BE(port, 2);
@@ -73,23 +66,7 @@ function openOn(device: string, address: string, port: number): Result<number, B
   const done =
     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, text, text.length) === 0 && bind(fd, where, where.length) === 0;
   if (done) return ok(fd);
-  const code = name(koffi.errno());
+  const fault = failed();
   close(fd);
-  return bindFault(address, port, device, code);
-}
-
-function bindFault(address: string, port: number, device: string | undefined, code: string): Result<never, BindFault> {
-  const place = `UDP port ${port} of ${address}${device ? ` on ${device}` : ''}`;
-  if (code === 'EADDRINUSE')
-    return fail(
-      'PortTaken',
-      `${place} is taken by another process of this node: stop the other DHCP or PXE service (ss -ulpn 'sport = :${port}' names it), or set boot.proxyDHCP.enabled of the Farm to false; it is tried again by itself`,
-    );
-  const hint =
-    code === 'EACCES' || code === 'EPERM'
-      ? 'the server needs the capability NET_BIND_SERVICE'
-      : code === 'EADDRNOTAVAIL' || code === 'ENODEV'
-        ? 'this node has no such address or interface: see network of the StreamingServer'
-        : 'see the error';
-  return fail('BindFailed', `${place} cannot be bound: ${code}; ${hint}`);
+  return fault;
 }

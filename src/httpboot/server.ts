@@ -6,7 +6,8 @@ import { type AskedFile, mayFetch } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
 import { Budget } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
+import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, httpServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { paced } from '../telemetry/paced.ts';
@@ -58,20 +59,20 @@ export interface HttpBoot {
   close(): Promise<void>;
 }
 
-export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, Fault<'PortTaken'>>> {
+export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, ListenFault>> {
   const app = makeApp(options);
-  try {
-    await app.listen({ host: options.address, port: options.port, backlog: BACKLOG });
-  } catch (error) {
+  const { address: host, port } = options;
+  const instead = 'choose another boot.http.port of the Farm';
+  const listening = await listen({ protocol: 'TCP', address: host, port, instead }, () =>
+    app.listen({ host, port, backlog: BACKLOG }),
+  );
+  if (!listening.ok) {
     await app.close();
-    return fail(
-      'PortTaken',
-      `HTTP boot cannot listen on TCP ${options.address}:${options.port}: ${errorMessage(error)}`,
-    );
+    return listening;
   }
   const address = app.server.address();
   return ok({
-    port: typeof address === 'object' && address ? address.port : options.port,
+    port: typeof address === 'object' && address ? address.port : port,
     close: () => app.close(),
   });
 }

@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { errorMessage } from '../kit/errors.ts';
-import { ok, type Result } from '../kit/result.ts';
+import { ok } from '../kit/result.ts';
+import { listenUdp } from '../net/listen.ts';
 import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
@@ -17,12 +18,11 @@ import { type Effect, makeShard, type PendingRead, type Session, type Shard } fr
 import { siphash } from './siphash.ts';
 import {
   type BufferFault,
-  bindFault,
   bufferFault,
   type OpenTransport,
+  placeOf,
   type Transport,
   type TransportEdge,
-  type TransportFault,
 } from './transport.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
@@ -32,13 +32,13 @@ const WAIT_AFTER_MS = 5;
 const BUFFER_BYTES = 4 << 20;
 
 export const openDgram: OpenTransport = async (options, edge) => {
-  const { address, port } = options;
+  const { address } = options;
   const socket = createSocket({
     type: isIPv6(address) ? 'udp6' : 'udp4',
     recvBufferSize: BUFFER_BYTES,
     sendBufferSize: BUFFER_BYTES,
   });
-  const bound = await bind(socket, address, port);
+  const bound = await listenUdp(socket, placeOf(options));
   if (!bound.ok) return bound;
   const counters = makeCounters();
   const own = ownOf(address, [socket.address().port]);
@@ -46,19 +46,6 @@ export const openDgram: OpenTransport = async (options, edge) => {
   const shard = makeShard(options, options.settings, around);
   return ok(new DgramTransport(socket, shard, edge));
 };
-
-function bind(socket: Socket, address: string, port: number): Promise<Result<void, TransportFault>> {
-  return new Promise((resolve) => {
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      socket.close();
-      resolve({ ok: false, error: bindFault(address, port, error.code ?? error.message) });
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      resolve(ok(undefined));
-    });
-  });
-}
 
 class DgramTransport implements Transport {
   readonly kind = 'plain';

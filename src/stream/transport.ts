@@ -1,5 +1,6 @@
 /** What a socket half is to the server: the port between server.ts and its two implementations, dgram.ts and native/. */
 import type { Fault, Result } from '../kit/result.ts';
+import type { ListenFault, Place } from '../net/listen.ts';
 import type { Identity, Order, PendingLogin, PendingRead, SessionEvent, Settings } from './shard.ts';
 
 export interface TransportOptions extends Identity {
@@ -37,7 +38,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-export type TransportFault = Fault<'AddressInUse' | 'AddressNotAvailable' | 'SocketFailed' | 'NativeUnavailable'>;
+export type TransportFault = ListenFault | Fault<'NativeUnavailable'>;
 export type OpenTransport = (
   options: TransportOptions,
   edge: TransportEdge,
@@ -61,12 +62,7 @@ export function bufferFault(
   return { code: 'BufferTooSmall', message };
 }
 
-/** The fault of a bind that failed with `code`, naming the address, the port and the way out. */
-export function bindFault(address: string, port: number, code: string): TransportFault {
-  const where = `UDP port ${port} of ${address}`;
-  if (code === 'EADDRINUSE')
-    return { code: 'AddressInUse', message: `${where} is taken by another program: stop it, or choose another port` };
-  if (code === 'EADDRNOTAVAIL')
-    return { code: 'AddressNotAvailable', message: `${where} cannot be used: no interface has that address` };
-  return { code: 'SocketFailed', message: `${where} cannot be opened: ${code}` };
-}
+export const placeOf = ({ address, port }: Pick<TransportOptions, 'address' | 'port'>): Place => ({
+  ...{ protocol: 'UDP', address, port },
+  instead: 'choose another ports.stream of the StreamingServer',
+});

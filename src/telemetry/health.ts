@@ -2,8 +2,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { errorMessage } from '../kit/errors.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
 import { shared } from '../kit/shared.ts';
+import type { ListenFault } from '../net/listen.ts';
 import { MAIN_PATIENCE_MS, WORKER_HEAP_MIB } from './limits.ts';
 import type { Logger } from './log.ts';
 import { LOOK_MS, type Thread } from './turns.ts';
@@ -32,7 +33,7 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 /** A worker that died: a moment, so that one which cannot live costs little. */
 const RESTART_MS = 1_000;
 
-export async function startTelemetry(options: TelemetryOptions): Promise<Result<TelemetryServer, Fault<'PortTaken'>>> {
+export async function startTelemetry(options: TelemetryOptions): Promise<Result<TelemetryServer, ListenFault>> {
   const { host, registry, log } = options;
   const cells = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
   const main: Thread = { name: 'the main thread', patienceMs: MAIN_PATIENCE_MS, cells, at: 0 };
@@ -46,7 +47,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Result<
   let closed = false;
   const tell = (message: FromMain): void => worker?.postMessage(message);
 
-  const start = (port: number): Promise<Result<number, Fault<'PortTaken'>>> =>
+  const start = (port: number): Promise<Result<number, ListenFault>> =>
     new Promise((resolve) => {
       const started = new Worker(WORKER, {
         workerData: { host, port } satisfies WorkerSettings,
@@ -63,14 +64,14 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Result<
           resolve(ok(message.port));
         } else {
           void started.terminate();
-          resolve(fail('PortTaken', `telemetry cannot listen on ${host}:${port}: ${message.message}`));
+          resolve({ ok: false, error: message.fault });
         }
       });
       started.on('error', (error) => log.error({ error: errorMessage(error) }, 'telemetry thread failed'));
       started.once('exit', () => {
         if (worker !== started) return;
         worker = undefined;
-        resolve(fail('PortTaken', `telemetry cannot listen on ${host}:${port}: its thread ended`));
+        resolve(fail('ListenFailed', `telemetry cannot listen on ${host}:${port}: its thread ended`));
         if (!closed && timer) setTimeout(() => void (closed || start(bound)), RESTART_MS).unref();
       });
     });

@@ -2,10 +2,11 @@
  * The thread that owns the telemetry port. `/healthz` it answers by itself, from the threads' cells: the main thread, however busy, is not asked.
  * `/readyz` and `/metrics` it asks of the main thread, once for all who ask, with a deadline.
  */
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { errorMessage } from '../kit/errors.ts';
 import { shared } from '../kit/shared.ts';
+import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, httpServer } from '../net/server.ts';
 import { CONNECTIONS, METRICS_DEADLINE_MS, METRICS_FRESH_MS, READY_DEADLINE_MS, READY_FRESH_MS } from './limits.ts';
 import { isStuck, LOOK_MS, looked, type Thread, type Turn } from './turns.ts';
@@ -27,12 +28,12 @@ export type FromMain =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer };
 export type ToMain =
   | { readonly kind: 'listening'; readonly port: number }
-  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'failed'; readonly fault: ListenFault }
   | { readonly kind: 'ask'; readonly id: number; readonly subject: Subject };
 
 const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
 
-function serve(main: MessagePort, { host, port }: WorkerSettings): void {
+async function serve(main: MessagePort, { host, port }: WorkerSettings): Promise<void> {
   const tell = (message: ToMain): void => main.postMessage(message);
   let threads: readonly Thread[] = [];
   let turns: readonly (Turn | undefined)[] = [];
@@ -78,11 +79,16 @@ function serve(main: MessagePort, { host, port }: WorkerSettings): void {
     const { status, type, body } = path ? await path() : plain(404, `there are ${Object.keys(paths).join(', ')}\n`);
     response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body);
   }, CONNECTIONS);
-  server.once('error', (error) => tell({ kind: 'failed', message: errorMessage(error) }));
-  server.listen(port, host, BACKLOG, () => {
-    const address = server.address();
-    tell({ kind: 'listening', port: typeof address === 'object' && address ? address.port : port });
+  const listening = await listen({ protocol: 'TCP', address: host, port, instead: INSTEAD }, async () => {
+    server.listen(port, host, BACKLOG);
+    await once(server, 'listening');
   });
+  if (!listening.ok) return tell({ kind: 'failed', fault: listening.error });
+  const address = server.address();
+  tell({ kind: 'listening', port: typeof address === 'object' && address ? address.port : port });
 }
 
-if (parentPort) serve(parentPort, workerData);
+/** An operator and a server have one. */
+const INSTEAD = 'choose another port for telemetry';
+
+if (parentPort) await serve(parentPort, workerData);

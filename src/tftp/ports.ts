@@ -1,11 +1,9 @@
 /** The sockets of TFTP: the port of requests, and a few ports that all transfers share. */
 import { createSocket, type Socket } from 'node:dgram';
-import { errorCode } from '../kit/errors.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
+import { type ListenFault, listenUdp } from '../net/listen.ts';
 import type { Source } from '../net/source.ts';
 import { PORTS, SEND_BUFFER_BYTES } from './limits.ts';
-
-export type BindFault = Fault<'PortTaken' | 'BindFailed'>;
 
 const sent = (): void => {}; // what is lost is asked for again
 
@@ -22,7 +20,7 @@ export class Ports {
   }
 
   /** `port`: that of requests. */
-  static async open(address: string, port: number): Promise<Result<Ports, BindFault>> {
+  static async open(address: string, port: number): Promise<Result<Ports, ListenFault>> {
     const bound: Socket[] = [];
     for (const wanted of [port, ...Array<number>(PORTS).fill(0)]) {
       const socket = await bind(address, wanted);
@@ -34,7 +32,7 @@ export class Ports {
     }
     const [requests, ...transfers] = bound;
     for (const socket of transfers) socket.setSendBufferSize(SEND_BUFFER_BYTES); // the kernel gives what it may, without a word
-    return requests ? ok(new Ports(requests, transfers)) : fail('BindFailed', 'no socket');
+    return requests ? ok(new Ports(requests, transfers)) : fail('ListenFailed', 'no socket');
   }
 
   get all(): readonly Socket[] {
@@ -49,26 +47,9 @@ export class Ports {
 export const send = (socket: Socket, bytes: Uint8Array, { address, port }: Source): void =>
   socket.send(bytes, port, address, sent);
 
-function bind(address: string, port: number): Promise<Result<Socket, BindFault>> {
+function bind(address: string, port: number): Promise<Result<Socket, ListenFault>> {
   // Addresses here are numbers: Node's own look-up of each costs a turn of the event loop a packet.
   const socket = createSocket({ type: 'udp4', lookup: (host, _, found) => found(null, host, 4) });
-  return new Promise((resolve) => {
-    socket.once('error', (error) => {
-      socket.close();
-      resolve(bindFault(address, port, errorCode(error)));
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      resolve(ok(socket));
-    });
-  });
-}
-
-function bindFault(address: string, port: number, code: string): Result<never, BindFault> {
-  if (code === 'EADDRINUSE')
-    return fail(
-      'PortTaken',
-      `UDP port ${port} of ${address} is taken by another process of this node: stop the other TFTP service (ss -ulpn 'sport = :${port}' names it), or set boot.tftp.enabled of the Farm to false; it is tried again by itself`,
-    );
-  return fail('BindFailed', `UDP port ${port} of ${address} cannot be bound: ${code}`);
+  const instead = 'set boot.tftp.enabled of the Farm to false';
+  return listenUdp(socket, { protocol: 'UDP', address, port, instead });
 }

@@ -4,6 +4,7 @@ import { Budget, Shares } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
+import type { ListenFault } from '../net/listen.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
 import { paced } from '../telemetry/paced.ts';
 import {
@@ -19,7 +20,7 @@ import {
 } from './limits.ts';
 import { netascii } from './netascii.ts';
 import { decode, type ErrorName, type ReadRequest } from './packet.ts';
-import { type BindFault, Ports, send } from './ports.ts';
+import { Ports, send } from './ports.ts';
 import { ask } from './selftest.ts';
 import { type Place, Table } from './table.ts';
 import { type Ending, errorBytes, type TftpFile, Transfer } from './transfer.ts';
@@ -69,7 +70,7 @@ export interface Tftp {
   close(): Promise<void>;
 }
 
-export async function startTftp(options: TftpOptions): Promise<Result<Tftp, BindFault>> {
+export async function startTftp(options: TftpOptions): Promise<Result<Tftp, ListenFault>> {
   const ports = await Ports.open(options.address, options.port);
   return ports.ok ? ok(new Server(options, ports.value)) : ports;
 }

@@ -4,16 +4,10 @@ import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
+import { listenFault } from '../../net/listen.ts';
 import { ownOf } from '../../net/source.ts';
 import { makeCounters } from '../counters.ts';
-import {
-  bindFault,
-  bufferFault,
-  type OpenTransport,
-  type Report,
-  type Transport,
-  type TransportFault,
-} from '../transport.ts';
+import { bufferFault, type OpenTransport, placeOf, type Report, type Transport } from '../transport.ts';
 import {
   AF_INET,
   EVENTFD_FLAGS,
@@ -51,7 +45,7 @@ export const openNative: OpenTransport = async (options, edge) => {
   const { address, port, threads: many, settings, ...identity } = options;
   if (!isIPv4(address)) return fail('NativeUnavailable', `native sockets are IPv4 for now: ${address}`);
   const sockets = openSockets(loaded.value, address, port, many);
-  if (!sockets.ok) return sockets;
+  if (!sockets.ok) return { ok: false, error: await listenFault(placeOf(options), sockets.error) };
   const fds = sockets.value;
 
   const bound = boundPort(loaded.value, fds[0] ?? -1);
@@ -126,9 +120,9 @@ const online = (worker: Worker): Promise<void> => new Promise((resolve) => worke
 
 /**
  * One socket a thread. A first one without SO_REUSEPORT tells whether the port is free: with it, the kernel would let a second server of the same
- * user share the port, and halve the devices of both. With one thread that first socket is the socket.
+ * user share the port, and halve the devices of both. With one thread that first socket is the socket. The error is the kernel's name of it.
  */
-function openSockets(c: Libc, address: string, port: number, many: number): Result<number[], TransportFault> {
+function openSockets(c: Libc, address: string, port: number, many: number): Result<number[], string> {
   const alone = openSocket(c, address, port, false);
   if (!alone.ok || many === 1) return alone.ok ? ok([alone.value]) : alone;
   const taken = boundPort(c, alone.value);
@@ -145,16 +139,16 @@ function openSockets(c: Libc, address: string, port: number, many: number): Resu
   return ok(sockets);
 }
 
-function openSocket(c: Libc, address: string, port: number, shared: boolean): Result<number, TransportFault> {
+function openSocket(c: Libc, address: string, port: number, shared: boolean): Result<number, string> {
   const fd = c.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
-  if (fd < 0) return fail('SocketFailed', `no UDP socket: ${getSystemErrorName(-c.errno())}`);
+  if (fd < 0) return { ok: false, error: getSystemErrorName(-c.errno()) };
   setOption(c, fd, SO_RCVBUF, BUFFER_BYTES);
   setOption(c, fd, SO_SNDBUF, BUFFER_BYTES);
   if (shared) setOption(c, fd, SO_REUSEPORT, 1);
   if (c.bind(fd, socketAddress(address, port), 16) === 0) return ok(fd);
-  const code = getSystemErrorName(-c.errno());
+  const error = getSystemErrorName(-c.errno());
   closeSync(fd);
-  return { ok: false, error: bindFault(address, port, code) };
+  return { ok: false, error };
 }
 
 function setOption(c: Libc, fd: number, name: number, value: number): void {
