@@ -1,5 +1,6 @@
 /** Devices: what people and servers add, list and remove. Each change leaves a line in `audit`. */
 import { type Kysely, sql } from 'kysely';
+import { stringify } from 'safe-stable-stringify';
 import type { Device } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Answer, Database } from './connection.ts';
@@ -77,16 +78,8 @@ export const describeDevice = (device: Device): string =>
     ...(device.enabled ? [] : ['disabled']),
   ].join(', ');
 
-const canonical = (device: Device): string =>
-  JSON.stringify([
-    device.name,
-    device.macs,
-    device.uuid,
-    device.collection,
-    device.class,
-    device.enabled,
-    Object.entries(device.properties).sort(),
-  ]);
+const canonical = ({ name, macs, uuid, collection, class: access, enabled, properties }: Device): string =>
+  stringify([name, macs, uuid, collection, access, enabled, properties]);
 
 /** All that `judgeDevice` has to know about these devices. */
 export const neighboursOf = (database: Database, devices: readonly Device[]): Answer<Neighbours> =>

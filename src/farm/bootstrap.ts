@@ -1,5 +1,6 @@
 /** The bootstrap: what a device is told before it streams. One a site, computed by each server from the replica alone, so that all give the same. */
 import { createHash } from 'node:crypto';
+import { stringify } from 'safe-stable-stringify';
 import type { Boot, Endpoint, FarmSnapshot } from './model.ts';
 
 export interface Bootstrap {
@@ -31,15 +32,6 @@ export function bootstrapOf(snapshot: FarmSnapshot, site: string): Bootstrap | u
 
 /** SHA-256, 64 hex digits, over the bootstrap with its keys in order. */
 export const bootstrapHash = (bootstrap: Bootstrap): string =>
-  createHash('sha256').update(canonical(bootstrap)).digest('hex');
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value)
-    .filter(([, item]) => item !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`;
-}
+  createHash('sha256').update(stringify(bootstrap)).digest('hex');
 
 export const authority = ({ host, port }: Endpoint): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;

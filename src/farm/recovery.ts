@@ -5,6 +5,7 @@
  * is told from a wrong key. A copy is an armoured text (as RFC 7468 has it), found in whatever surrounds it.
  */
 import { createHash } from 'node:crypto';
+import { stringify } from 'safe-stable-stringify';
 import { BOX_KEY_BYTES, fillBox, isBoxKey, keyIdOf, makePrivateKey, openBox, publicKeyOf } from '../kit/box.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
@@ -94,9 +95,8 @@ export const publicTextOf = ({ bytes }: RecoveryKey): string => makeRecoveryKey(
 
 /** Tells one content from every other. What it is of is random keys: it says nothing about them. */
 export function contentDigest({ farm, id, uid, secrets }: Omit<RecoveryCopy, 'sealedAt'>, key: RecoveryKey): string {
-  const sorted = Object.entries(secrets).map(([name, data]) => [name, Object.entries(data).sort()]);
   return createHash('sha256')
-    .update(JSON.stringify([key.id, farm, id, uid, sorted]))
+    .update(stringify([key.id, farm, id, uid, secrets]))
     .digest('hex');
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { stringify } from 'safe-stable-stringify';
 import { ok, type Result } from '../kit/result.ts';
 import type { CallOptions, Client } from './client.ts';
 import type { ApiFault } from './fault.ts';
@@ -50,10 +51,7 @@ export async function applyStatusChanged(
 /** What was asked for, as the wire would carry it, with its own digest as an annotation. */
 function withDigest(desired: object): object {
   const body = asJson(desired) as { readonly metadata?: { readonly annotations?: object } };
-  const digest = createHash('sha256')
-    .update(JSON.stringify(sorted(body)))
-    .digest('hex')
-    .slice(0, 32);
+  const digest = createHash('sha256').update(stringify(body)).digest('hex').slice(0, 32);
   const annotations = { ...body.metadata?.annotations, [appliedAnnotation]: digest };
   return { ...body, metadata: { ...body.metadata, annotations } };
 }
@@ -77,11 +75,3 @@ export function covers(live: unknown, desired: unknown): boolean {
 }
 
 const asJson = (value: object): unknown => JSON.parse(JSON.stringify(value));
-
-/** The same value whatever the order in which its fields were written. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([field, inner]) => [field, sorted(inner)] as const);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
-}

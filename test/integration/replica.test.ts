@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
+import { stringify } from 'safe-stable-stringify';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, removeDevice } from '../../src/database/devices.ts';
@@ -107,7 +108,7 @@ class Scene {
         const page = value(await this.database.run((db) => readPage(db, kind, '', 100_000)));
         const wanted = Object.fromEntries(page.map(({ key, json }) => [key, json]));
         const held = await redis.hgetall(kindKey(kind));
-        if (JSON.stringify(sortKeys(wanted)) !== JSON.stringify(sortKeys(held))) return false;
+        if (stringify(wanted) !== stringify(held)) return false;
       }
       return true;
     });
@@ -139,9 +140,6 @@ class Scene {
     await this.#servers.close();
   }
 }
-
-const sortKeys = (all: Record<string, string>): [string, string][] =>
-  Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
 
 const inSync = (scene: Scene, projector: Projector): Promise<boolean> =>
   until('the follower holds what the database holds', async () => projector.health.state === 'InSync' && scene.equal());

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
+import { stringify } from 'safe-stable-stringify';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { addDevices } from '../../src/database/devices.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -123,7 +124,7 @@ async function answersOf(
     const { snapshot: said, ...one } = JSON.parse(line);
     if (!said.ok) throw new Error(line);
     const [[{ splash, ...vdisk }], [{ rack, ...server }]] = [said.value.vdisks, said.value.servers];
-    rest.add(stable({ ...one, snapshot: { ...said.value, vdisks: [vdisk], servers: [server] } }));
+    rest.add(String(stringify({ ...one, snapshot: { ...said.value, vdisks: [vdisk], servers: [server] } })));
     later.push([splash, rack]);
   }
   return { later, rest };
@@ -170,9 +171,3 @@ function value<T>(result: Result<T, Fault>): T {
   if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
   return result.value;
 }
-
-/** JSON with sorted keys: jsonb keeps an order of its own. */
-const stable = (all: unknown): string =>
-  JSON.stringify(all, (_, one) =>
-    one && typeof one === 'object' && !Array.isArray(one) ? Object.fromEntries(Object.entries(one).sort()) : one,
-  );
