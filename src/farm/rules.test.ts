@@ -66,6 +66,7 @@ describe('versionFor', () => {
   test.each([
     { vdisk: { ...lab, bootVersion: 7 }, versions: [version(0)], says: 'no version 7' },
     { vdisk: lab, versions: [version(0, { access: 'Test' })], says: '0 is Test' },
+    { vdisk: lab, versions: [version(0, { releaseAt: 101 })], says: '0 is Production later' },
     { vdisk: lab, versions: [], says: 'it has none' },
   ])('none: $says', ({ vdisk, versions, says }) => {
     const choice = versionFor(vdisk, versions, 'Production', 100);

@@ -45,7 +45,7 @@ function loadBalancingOf({ loadBalancing: { server, subnetAffinity } }: VDisk['s
   return server === undefined ? { algorithm: 'LeastBusy', subnetAffinity } : { server };
 }
 
-const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
+export const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
   name: metadata.name,
   store: spec.storeRef.name,
   fileName: spec.fileName,

@@ -1,7 +1,8 @@
 /** What people read: the status of each kind, from what was found. Tables over the four pure functions. */
 import { describe, expect, test } from '@jest/globals';
-import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/resources.ts';
+import { aFarm, aStore, aStreamingServer, aVDisk, type Written } from '../../test/builders/resources.ts';
 import type { CopyReport, ServerStatus } from '../control/status.ts';
+import type { VDisk } from '../resources/kinds.ts';
 import type { ServerView } from './farm/runtimes.ts';
 import { type FarmFindings, farmStatus } from './farm/status.ts';
 import { storeStatus } from './store/status.ts';
@@ -586,5 +587,40 @@ describe('a VDisk', () => {
     expect(judged?.copies.map(({ state }) => state)).toEqual(['Copying', 'Copying']);
     const [away] = judge(vdisk, found([on('node-a'), { ...other, reachable: false }], []));
     expect(away?.content).toMatchObject({ manifest: A });
+  });
+
+  const later = '1970-01-01T00:00:01Z';
+  const version = (number: number, more: { releaseAt?: string } = {}) => ({
+    ...{ number, access: 'Production' as const },
+    ...more,
+  });
+  test.each<{ what: string; spec: Written<VDisk['spec']>; boots?: number; says: string }>([
+    {
+      what: 'the newest that is released',
+      spec: { versions: [version(0), version(1), version(2, { releaseAt: later })] },
+      boots: 1,
+      says: '0 of 0 copies of version 1 are right',
+    },
+    {
+      what: 'the one that bootVersion names',
+      spec: { bootVersion: 0, versions: [version(0), version(1)] },
+      boots: 0,
+      says: '0 of 0 copies of version 0 are right',
+    },
+    {
+      what: 'none before its time',
+      spec: { versions: [version(0, { releaseAt: later })] },
+      says: 'no version that a Production device may boot: 0 is Production later: promote one in spec.versions',
+    },
+    {
+      what: 'none that bootVersion names and is not there',
+      spec: { bootVersion: 7, versions: [version(0)] },
+      says: 'has no version 7, which its bootVersion names: promote one in spec.versions',
+    },
+  ])('boots $what', ({ spec, boots, says: text }) => {
+    const given = aVDisk({ spec });
+    const status = vdiskStatus(given, found([]), judge(given, found([])), NOW);
+    expect(status.bootVersion).toBe(boots);
+    expect(message(status, 'Ready')).toContain(text);
   });
 });

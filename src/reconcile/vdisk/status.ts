@@ -2,10 +2,11 @@
 
 import type { CopyReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
-import type { VersionFile } from '../../farm/model.ts';
+import type { Version, VersionFile } from '../../farm/model.ts';
+import { type VersionChoice, versionFor } from '../../farm/version.ts';
 import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { versionsOf } from '../projection.ts';
+import { vdiskRow, versionsOf } from '../projection.ts';
 
 export interface CopyHolder {
   readonly server: string;
@@ -24,10 +25,7 @@ export interface VDiskFindings {
   readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
 }
 
-export interface VersionJudged {
-  readonly number: number;
-  readonly access: 'Maintenance' | 'Test' | 'Production';
-  readonly releaseAt?: number;
+export interface VersionJudged extends Omit<Version, 'content'> {
   readonly right?: string;
   /** The right files, when some server shows them and the database has not recorded them yet. */
   readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
@@ -57,9 +55,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const { right, conflict } = undecided ? { conflict: found.conflict } : found;
     const example = shown.find(({ manifest }) => manifest === right);
     return {
-      number: version.number,
-      access: version.access,
-      ...(version.releaseAt === undefined ? {} : { releaseAt: version.releaseAt }),
+      ...version,
       ...(right === undefined ? {} : { right }),
       ...(example && right !== undefined && recorded.get(version.number) !== right
         ? { content: { manifest: right, files: example.files } }
@@ -89,7 +85,8 @@ export function vdiskStatus(
   now: Date,
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
-  const boots = bootVersion(vdisk, versions, findings.nowSeconds);
+  const choice = versionFor(vdiskRow(vdisk), versions, 'Production', findings.nowSeconds);
+  const boots = choice.kind === 'version' ? choice.version : undefined;
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
   const shown = all.filter((copy) => copy.version === boots?.number || !isRight(copy)).slice(0, 512);
@@ -97,7 +94,7 @@ export function vdiskStatus(
     observedGeneration: generation,
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
-      { ...verdict(vdisk, findings, boots, right), claims: [replicated(all)], generation },
+      { ...verdict(vdisk, findings, choice, right), claims: [replicated(all)], generation },
       now,
     ),
     ...(boots ? { bootVersion: boots.number, upToDate: `${right}/${boots.copies.length}` } : {}),
@@ -125,17 +122,6 @@ export function vdiskStatus(
   };
 }
 
-function bootVersion(
-  { spec }: VDisk,
-  versions: readonly VersionJudged[],
-  nowSeconds: number,
-): VersionJudged | undefined {
-  if (spec.bootVersion !== undefined) return versions.find(({ number }) => number === spec.bootVersion);
-  return versions
-    .filter(({ access, releaseAt = 0 }) => access === 'Production' && releaseAt <= nowSeconds)
-    .sort((a, b) => b.number - a.number)[0];
-}
-
 /** What a person is told of when no copy is right, the worst first. */
 const WORST: readonly { readonly state: CopyVerdict['state']; readonly reason: Reason }[] = [
   { state: 'Conflict', reason: 'CopiesConflict' },
@@ -147,22 +133,19 @@ const WORST: readonly { readonly state: CopyVerdict['state']; readonly reason: R
 ];
 
 function verdict(
-  { metadata, spec }: VDisk,
+  { spec }: VDisk,
   { fault }: VDiskFindings,
-  boots: VersionJudged | undefined,
+  choice: VersionChoice<VersionJudged>,
   right: number,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
   if (spec.enabled === false)
     return { verdict: { kind: 'ready', reason: 'Disabled', message: 'spec.enabled is false: no device may boot it' } };
-  if (!boots)
+  if (choice.kind === 'none')
     return {
-      verdict: {
-        kind: 'stalled',
-        reason: 'NoVersion',
-        message: `VDisk ${metadata.name} has no released version with access Production: promote one in spec.versions`,
-      },
+      verdict: { kind: 'stalled', reason: 'NoVersion', message: `${choice.message}: promote one in spec.versions` },
     };
+  const boots = choice.version;
   const wrong = worst(boots.copies);
   const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
   if (right >= spec.minCopies)
