@@ -288,14 +288,10 @@ class QueuedSessionWriter implements SessionWriter {
       return { ...change, claim };
     });
     const written = await applySessions(database, changes);
-    const ended =
-      written.ok &&
-      (await endSessionsExcept(
-        database,
-        server,
-        sessions.map(({ device }) => device),
-      ));
-    if (!written.ok || (ended && !ended.ok)) {
+    const devices = sessions.map(({ device }) => device);
+    const ended = written.ok ? await endSessionsExcept(database, server, devices) : written;
+    if (!written.ok || !ended.ok) {
+      log.warn({ fault: ended.ok ? undefined : ended.error, sessions: sessions.length }, 'sessions not told again');
       this.#tellDue = true;
       return this.#retryLater();
     }

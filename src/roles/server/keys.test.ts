@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from '@jest/globals';
-import { readKeys } from './keys.ts';
+import { afterAll, expect, jest, test } from '@jest/globals';
+import type { Logger } from '../../telemetry/log.ts';
+import { Keys, readKeys } from './keys.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-keys-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,4 +33,23 @@ test.each([
 ])('$what is named', ({ given, says }) => {
   const read = readKeys(given ? files(given) : join(folder, 'nowhere'));
   expect(read).toMatchObject({ ok: false, error: { code: 'KeysInvalid', message: expect.stringContaining(says) } });
+});
+
+test('a folder that breaks keeps the last good ring, and is said once until it is whole', () => {
+  jest.useFakeTimers();
+  const own = files({ current: '1', 'key-1': key });
+  const read = readKeys(own);
+  if (!read.ok) throw new Error(read.error.message);
+  const said: string[] = [];
+  const log = { warn: ({ fault }: { fault: string }) => said.push(fault) } as unknown as Logger;
+  const keys = new Keys(own, read.value, log);
+  const turn = (current: string): void => {
+    writeFileSync(join(own, 'current'), current);
+    jest.advanceTimersByTime(20_000);
+  };
+  for (const current of ['7', '1', '7']) turn(current);
+  keys.close();
+  jest.useRealTimers();
+  expect(keys.ring().current).toBe(1);
+  expect(said).toEqual([expect.stringContaining('no key-7'), expect.stringContaining('no key-7')]);
 });

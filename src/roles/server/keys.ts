@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { KeyRing } from '../../kit/seal.ts';
+import type { Logger } from '../../telemetry/log.ts';
 
 const KEY_BYTES = 32;
 
@@ -26,16 +27,20 @@ export function readKeys(directory: string): Result<KeyRing, Fault<'KeysInvalid'
   }
 }
 
-/** Keeps the ring in step with the folder: the kubelet swaps its files when the Secret changes. A broken folder keeps the last good ring. */
+/** Keeps the ring in step with the folder: the kubelet swaps its files when the Secret changes. A broken folder keeps the last good ring, and is said once. */
 export class Keys {
   #ring: KeyRing;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(directory: string, first: KeyRing, everyMs = 10_000) {
+  constructor(directory: string, first: KeyRing, log: Logger, everyMs = 10_000) {
     this.#ring = first;
+    let said: string | undefined;
     this.#timer = setInterval(() => {
       const read = readKeys(directory);
       if (read.ok && !same(read.value, this.#ring)) this.#ring = read.value;
+      const fault = read.ok ? undefined : read.error.message;
+      if (fault !== undefined && fault !== said) log.warn({ fault }, 'keys not read again');
+      said = fault;
     }, everyMs);
     this.#timer.unref();
   }

@@ -42,7 +42,7 @@ export async function openParts(config: ServerConfig, log: Logger): Promise<Resu
     await replica.close(); // or the process would not end
     return fail(database.error.code, `${config.databaseUriFile}: ${database.error.message}`);
   }
-  const keys = new Keys(config.keysDirectory, ring.value);
+  const keys = new Keys(config.keysDirectory, ring.value, log);
   return ok({
     config,
     node: node.value,

@@ -3,6 +3,7 @@
 import type { Database } from '../../database/connection.ts';
 import { registerServer } from '../../database/servers.ts';
 import type { Server } from '../../farm/model.ts';
+import type { Fault } from '../../kit/result.ts';
 import type { Logger } from '../../telemetry/log.ts';
 
 /** Nothing hangs on it: liveness comes from the pings of peers. A row that did not change tells nobody. */
@@ -16,6 +17,8 @@ export class Registration {
   readonly #timer: NodeJS.Timeout;
   readonly #stop: () => void;
   #turning = false;
+  /** Of the fault that was told last. */
+  #said: Fault['code'] | undefined;
 
   /** `onAdded`: the database did not know this server, so it knows nothing of what else it was told. */
   constructor(database: Database, server: Server, onAdded: () => void, log: Logger) {
@@ -43,6 +46,13 @@ export class Registration {
       this.#log.info({ server: this.#server.name }, 'server registered');
       this.#onAdded();
     }
+    this.#say(added.ok ? undefined : added.error);
     this.#turning = false;
+  }
+
+  #say(fault: Fault | undefined): void {
+    if (fault && fault.code !== this.#said)
+      this.#log.warn({ server: this.#server.name, fault }, 'server not registered');
+    this.#said = fault?.code;
   }
 }
