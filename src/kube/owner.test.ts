@@ -3,7 +3,7 @@ import { anObject } from '../../test/builders/kube.ts';
 import { fail, ok } from '../kit/result.ts';
 import type { Client } from './client.ts';
 import { kinds } from './kinds.ts';
-import { at } from './object.ts';
+import { at, type Target } from './object.ts';
 import { controllerRef, labelled, orphan, ownedBy } from './owner.ts';
 
 const farm = anObject({ name: 'main', uid: 'uid-main' });
@@ -46,6 +46,16 @@ test.each([
     },
   } as unknown as Client;
   const target = at(kinds.Service, 'lab', 'main-database');
-  expect(await orphan(client, 'uid-main', [target], new AbortController().signal)).toBe(true);
+  expect(await orphan(client, 'uid-main', [target], new AbortController().signal)).toEqual(ok(undefined));
   expect(written).toEqual(left);
+});
+
+test('what cannot be let go is said', async () => {
+  const targets = ['a', 'b', 'c'].map((name) => at(kinds.Service, 'lab', name));
+  const client = {
+    get: async ({ name }: Target) => (name === 'b' ? fail('TimedOut', 'no answer') : fail('NotFound', 'gone')),
+  } as unknown as Client;
+  expect(await orphan(client, 'uid-main', targets, new AbortController().signal)).toEqual(
+    fail('TimedOut', 'no answer'),
+  );
 });

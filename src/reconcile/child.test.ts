@@ -154,7 +154,9 @@ const cases: readonly { what: string; given: Situation; ends: Partial<Record<Chi
     {
       what: 'the database is away',
       given: { database: 'Away' },
-      ends: { StreamingServer: 'it is being deleted: the farm database does not forget its servers' },
+      ends: {
+        StreamingServer: 'it is being deleted: the farm database does not forget its servers: it does not answer',
+      },
       others: 'it is being deleted: the farm database does not forget it: no answer',
     },
     {

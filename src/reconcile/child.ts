@@ -1,6 +1,8 @@
 /** The way of a look at a resource that belongs to a farm and has rows in its database: held by a finalizer, looked at, told. */
 import { type ProjectedKind, remove } from '../database/project.ts';
+import type { Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
+import type { ApiFault } from '../kube/fault.ts';
 import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
 import type { InformerView } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
@@ -40,8 +42,8 @@ export interface Child<K extends ChildKind> {
   readonly keep: KeepCounts<Status<K>>;
   /** What goes before its row does: what is left of it, in words; nothing is: undefined. */
   takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
-  /** Lets go of what runs for it, so that it runs on without it: whether that is done. */
-  orphan?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<boolean>;
+  /** Lets go of what runs for it, so that it runs on without it. */
+  orphan?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<Result<void, ApiFault>>;
 }
 
 /** On resources whose rows must go with them. */
@@ -118,8 +120,10 @@ async function removeRow<K extends ChildKind>(
 ): Promise<Outcome> {
   const whole = await goesWithKind(context.client, child.kind, signal);
   if (!whole.ok) return outcomeOf(whole.error);
-  if (whole.value)
-    return !child.orphan || (await child.orphan(context, resource, signal)) ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  if (whole.value) {
+    const letGo = await child.orphan?.(context, resource, signal);
+    return !letGo || letGo.ok ? settled : outcomeOf(letGo.error);
+  }
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const namespace = resource.metadata.namespace;
   if (!context.informers.farms.isSyncedIn(namespace)) return lookAgain(LOOK_UNSETTLED_MS);

@@ -1,6 +1,6 @@
 /** What every reconciler works with. */
 
-import type { Result } from '../kit/result.ts';
+import type { Fault, Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
 import type { RecordEvent } from '../kube/events.ts';
@@ -109,6 +109,19 @@ export const ofFarm =
   (farm: string) =>
   ({ spec }: { readonly spec: { readonly farmRef: { readonly name: string } } }): boolean =>
     spec.farmRef.name === farm;
+
+/** Work on a resource that failed is said in the log when its fault is another one than the last time. `of`: kind and key of the resource. */
+export function logFault(
+  { quiet, log }: Context,
+  of: string,
+  what: string,
+  answer: Result<unknown, Fault>,
+  message: string,
+  fields: object = { of },
+): void {
+  const fault = answer.ok ? undefined : answer.error;
+  if (quiet.isNews(`${of} ${what}`, fault)) log.warn({ ...fields, ...fault }, message);
+}
 
 /** The paths among these that no allowed folder holds. */
 export const forbiddenPaths = ({ allowedHostPaths }: Settings, paths: readonly string[]): readonly string[] =>

@@ -4,12 +4,12 @@ import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
 import type { ApiFault } from '../kube/fault.ts';
 import { kinds } from '../kube/kinds.ts';
-import { at, type KubeObject } from '../kube/object.ts';
+import { at, type KubeObject, key as keyFor } from '../kube/object.ts';
 import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
 import { GROUP } from '../resources/kind.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
-import type { Context } from './context.ts';
+import { type Context, logFault } from './context.ts';
 
 /**
  * All resources of its kind go, and nobody said that this one should: its rows and what runs for it stay, for the next one of its name. An operator
@@ -27,9 +27,9 @@ export async function goesWithKind(
   return found.error.code === 'Forbidden' ? ok(false) : found;
 }
 
-/** `left`: what its deletion waits for, or what it leaves. */
+/** `left`: what its deletion waits for, or what it leaves. The deletion goes on though nobody can be told; one that is gone needs no telling. */
 export async function tellDeleting<K extends KindName>(
-  { client }: Context,
+  context: Context,
   kind: K,
   { metadata, status }: ResourceByName<K>,
   object: KubeObject,
@@ -41,5 +41,7 @@ export async function tellDeleting<K extends KindName>(
   const conditions = conditionsOf(status?.conditions ?? [], { verdict, generation }, new Date());
   const told = { ...status, observedGeneration: generation, conditions } as NonNullable<ResourceByName<K>['status']>;
   const target = at(kinds[kind], metadata.namespace, metadata.name);
-  await applyStatusChanged(client, target, fitStatus(kind, told), object, { signal });
+  const written = await applyStatusChanged(context.client, target, fitStatus(kind, told), object, { signal });
+  if (!written.ok && written.error.code === 'NotFound') return;
+  logFault(context, `${kind} ${keyFor(metadata.namespace, metadata.name)}`, 'deleting', written, 'deletion not told');
 }

@@ -83,7 +83,7 @@ export async function orphanOwned(
   { client }: Context,
   { metadata }: KubeObject,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Result<void, ApiFault>> {
   const { name, namespace, uid } = metadata;
   const own = [databaseName(name), replicaName(name)].flatMap((child) => [
     at(kinds.Service, namespace, child),

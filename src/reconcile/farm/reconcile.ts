@@ -22,6 +22,7 @@ import {
   isSeen,
   LOOK_SETTLED_MS,
   LOOK_UNSETTLED_MS,
+  logFault,
   ofFarm,
   resource,
   resources,
@@ -117,29 +118,36 @@ async function takeLeave(
   const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
   await tellDeleting(context, 'Farm', farm, object, left, signal);
   const released = await free(context, key, farm, signal);
+  logFault(context, `Farm ${key}`, 'free', released, 'database not set free', { farm: key });
   // One that no status names may be led all the same: it is asked once, and nobody waits for it.
-  return released || farm.status?.database?.farmID === undefined ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  return released.ok || farm.status?.database?.farmID === undefined ? settled : lookAgain(LOOK_UNSETTLED_MS);
 }
 
 /** Where all Farms go, what runs for it is its own no more. Undefined: that is so, or it goes alone. */
 async function letGo(context: Context, object: KubeObject, signal: AbortSignal): Promise<Outcome | undefined> {
   const whole = await goesWithKind(context.client, 'Farm', signal);
   if (!whole.ok) return outcomeOf(whole.error);
-  return whole.value && !(await orphanOwned(context, object, signal)) ? lookAgain(LOOK_UNSETTLED_MS) : undefined;
+  const done = whole.value ? await orphanOwned(context, object, signal) : ok(undefined);
+  return done.ok ? undefined : outcomeOf(done.error);
 }
 
 /** Also of a Farm that was deleted while no operator was there, and that is refused by now: nothing is made for it any more. */
-async function free({ client, runtimes }: Context, key: string, farm: Farm, signal: AbortSignal): Promise<boolean> {
+async function free(
+  { client, runtimes }: Context,
+  key: string,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<unknown, Fault>> {
   const uid = farm.metadata.uid ?? '';
   const runtime = runtimes.get(key);
-  if (runtime) return (await release(runtime.database, uid)).ok;
+  if (runtime) return release(runtime.database, uid);
   const access = await ownerAccess(client, farm, signal);
   const database = access.ok
     ? connect({ ...access.value, maxConnections: 1, applicationName: 'bootfarm operator' })
     : access;
-  if (!database.ok) return false;
+  if (!database.ok) return database;
   try {
-    return (await release(database.value, uid)).ok;
+    return await release(database.value, uid);
   } finally {
     await database.value.close();
   }
@@ -344,12 +352,10 @@ function refusal(
 /** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
 async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
   const { name, namespace, uid = '' } = farm.metadata;
-  const { informers, log, quiet } = context;
+  const { informers, log } = context;
   const key = keyFor(namespace, name);
-  const warn = (what: string, answer: Result<unknown, Fault>, message: string): void => {
-    const fault = answer.ok ? undefined : answer.error;
-    if (quiet.isNews(`Farm ${key} ${what}`, fault)) log.warn({ farm: key, ...fault }, message);
-  };
+  const warn = (what: string, answer: Result<unknown, Fault>, message: string, more: object = {}): void =>
+    logFault(context, `Farm ${key}`, what, answer, message, { farm: key, ...more });
   const found = await runtime.database.run(readIdentity);
   if (!found.ok) return found;
   const meta = await runtime.meta();
@@ -371,12 +377,10 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   );
   if (decision.is === 'Wait') return fail('NotAsked', decision.message);
   if (decision.is === 'Refuse') {
-    const refused: Fault = { code: decision.reason, message: decision.message };
-    const servers = runtime.held();
-    if (quiet.isNews(`Farm ${key} whose`, refused))
-      log.warn({ farm: key, ...refused, meta, servers }, 'database refused');
+    const refused = fail(decision.reason, decision.message);
+    warn('whose', refused, 'database refused', { meta, servers: runtime.held() });
     runtime.refuse({ code: decision.reason, message: decision.message });
-    return fail(decision.reason, decision.message);
+    return refused;
   }
   runtime.accept();
   if (!found.value.led) runtime.begin();

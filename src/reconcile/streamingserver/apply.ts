@@ -1,15 +1,16 @@
 /** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
 import { unregisterServer } from '../../database/servers.ts';
 import { withRootFile } from '../../database/tls.ts';
-import type { Fault, Result } from '../../kit/result.ts';
+import { type Fault, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
+import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { controllerRef, orphan } from '../../kube/owner.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { isDue, makeCertificate } from '../certificates.ts';
-import type { Context } from '../context.ts';
+import { type Context, logFault } from '../context.ts';
 import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
@@ -125,28 +126,23 @@ async function ensureSecret(
 }
 
 function warn(
-  { quiet, log }: Context,
+  context: Context,
   { pool: { metadata }, node }: ServerPlan,
   what: string,
   answer: Result<unknown, Fault>,
   message: string,
 ): void {
-  const fault = answer.ok ? undefined : answer.error;
   const pool = keyFor(metadata.namespace, metadata.name);
-  if (quiet.isNews(`StreamingServer ${pool} ${node} ${what}`, fault))
-    log.warn({ pool, server: node, ...fault }, message);
+  logFault(context, `StreamingServer ${pool}`, `${node} ${what}`, answer, message, { pool, server: node });
 }
 
 /** SIGTERM drains it; its Deployment stays, being deleted, until its pod is gone. */
-export async function removeServer(
-  { client, log }: Context,
-  { metadata }: KubeObject,
-  signal: AbortSignal,
-): Promise<void> {
+export async function removeServer(context: Context, { metadata }: KubeObject, signal: AbortSignal): Promise<void> {
   const target = at(kinds.Deployment, metadata.namespace, metadata.name);
-  const removed = await client.delete(target, { propagationPolicy: 'Foreground', signal });
-  if (!removed.ok && removed.error.code !== 'NotFound')
-    log.warn({ deployment: metadata.name, ...removed.error }, 'server not removed');
+  const removed = await context.client.delete(target, { propagationPolicy: 'Foreground', signal });
+  if (!removed.ok && removed.error.code === 'NotFound') return;
+  const [deployment, pool] = [metadata.name, keyFor(metadata.namespace, metadata.labels?.[POOL_LABEL] ?? '')];
+  logFault(context, `StreamingServer ${pool}`, `${deployment} removed`, removed, 'server not removed', { deployment });
 }
 
 /** Its Deployment and its Secret, which its pod mounts, stay when their pool goes. */
@@ -155,7 +151,7 @@ export const orphanServer = (
   pool: string | undefined,
   { metadata: { name, namespace } }: KubeObject,
   signal: AbortSignal,
-): Promise<boolean> =>
+): Promise<Result<void, ApiFault>> =>
   orphan(
     client,
     pool,
@@ -166,7 +162,7 @@ export const orphanServer = (
 /**
  * The rows and Secrets of servers of this pool that are neither there nor wanted. Those of a database that is away go later. Servers write
  * these rows, so a row only says where to look: a Secret goes when its owner is this pool. One that never ran, or whose node another pool has now,
- * has no row of this pool, and is in its status.
+ * has no row of this pool, and is in its status. What is left of them, in words; nothing is: undefined.
  */
 export async function forgetServers(
   { client }: Context,
@@ -174,19 +170,32 @@ export async function forgetServers(
   kept: ReadonlySet<string>,
   runtime: FarmRuntime,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const rows = await runtime.rows();
   const gone = rows?.servers.filter((server) => server.pool === pool && !kept.has(server.name));
   const told = (status?.servers ?? []).filter(
     ({ name }) => !kept.has(name) && !gone?.some((server) => server.name === name),
   );
-  for (const { name } of told) if (!(await forgetSecret(client, pool, name, namespace, uid, signal))) return false;
-  for (const { name } of gone?.slice(0, MAX_FORGOTTEN) ?? []) {
-    if (!(await forgetSecret(client, pool, name, namespace, uid, signal))) return false;
-    if (!(await unregisterServer(runtime.writes, name)).ok) return false;
+  const forgetSecretOf = async (name: string): Promise<string | undefined> => {
+    const forgotten = await forgetSecret(client, pool, name, namespace, uid, signal);
+    if (forgotten.ok || forgotten.error.code === 'NotFound') return undefined;
+    return `the Secret of server ${name} is not removed: ${forgotten.error.message}`;
+  };
+  for (const { name } of told) {
+    const left = await forgetSecretOf(name);
+    if (left !== undefined) return left;
   }
-  return gone !== undefined && gone.length <= MAX_FORGOTTEN;
+  for (const { name } of gone?.slice(0, MAX_FORGOTTEN) ?? []) {
+    const left = await forgetSecretOf(name);
+    if (left !== undefined) return left;
+    const unregistered = await unregisterServer(runtime.writes, name);
+    if (!unregistered.ok) return `${NOT_FORGOTTEN} ${name}: ${unregistered.error.message}`;
+  }
+  if (!gone) return `${NOT_FORGOTTEN}: it does not answer`;
+  return gone.length > MAX_FORGOTTEN ? `${NOT_FORGOTTEN} yet: they are many` : undefined;
 }
+
+const NOT_FORGOTTEN = 'the farm database does not forget its servers';
 
 async function forgetSecret(
   client: Context['client'],
@@ -195,14 +204,12 @@ async function forgetSecret(
   namespace: string | undefined,
   owner: string | undefined,
   signal: AbortSignal,
-): Promise<boolean> {
-  if (!isNodeName(server)) return true;
+): Promise<Result<void, ApiFault>> {
+  if (!isNodeName(server)) return ok(undefined);
   const target = at(kinds.Secret, namespace, serverSecretName(serverName(pool, server)));
   const found = await client.get(target, { signal });
-  if (!found.ok) return found.error.code === 'NotFound';
-  if (!isOwnedBy(found.value, owner)) return true;
-  const removed = await client.delete(target, { signal });
-  return removed.ok || removed.error.code === 'NotFound';
+  if (!found.ok) return found;
+  return isOwnedBy(found.value, owner) ? client.delete(target, { signal }) : ok(undefined);
 }
 
 /** Rows that one look forgets: whoever writes thousands of them holds nobody up. */

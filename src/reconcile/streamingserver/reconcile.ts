@@ -1,4 +1,6 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
+import { fail, ok, type Result } from '../../kit/result.ts';
+import type { ApiFault } from '../../kube/fault.ts';
 import type { InformerView } from '../../kube/informers.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
@@ -9,6 +11,7 @@ import {
   farmMissing,
   forbiddenImages,
   forbiddenPaths,
+  logFault,
   overlaps,
   parsedOf,
   resources,
@@ -61,16 +64,19 @@ async function takeDown(context: Context, pool: StreamingServer, signal: AbortSi
   for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
   if (there.length > 0) return `servers end: ${there.map(nodeOf).sort().join(', ')}`;
   const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
-  if (!runtime || (await forgetServers(context, pool, new Set(), runtime, signal))) return undefined;
-  return 'the farm database does not forget its servers';
+  return runtime && forgetServers(context, pool, new Set(), runtime, signal);
 }
 
 /** Nobody owns them: the next pool of this name applies them again, with what they have, and owns them. */
-async function orphan(context: Context, { metadata, spec }: StreamingServer, signal: AbortSignal): Promise<boolean> {
+async function orphan(
+  context: Context,
+  { metadata, spec }: StreamingServer,
+  signal: AbortSignal,
+): Promise<Result<void, ApiFault>> {
   const { namespace, name, uid } = metadata;
   const servers = serverDeployments(context, namespace, spec.farmRef.name, name);
   const letGo = servers.map((found) => orphanServer(context, uid, found, signal));
-  return (await Promise.all(letGo)).every(Boolean);
+  return (await Promise.all(letGo)).find(({ ok: isDone }) => !isDone) ?? ok(undefined);
 }
 
 function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
@@ -164,7 +170,10 @@ async function look(
     if (step.is === 'Remove' && live) await removeServer(context, live, signal);
   }
   const kept = new Set([...choice.nodes, ...deployments.keys()]);
-  await forgetServers(context, pool, kept, runtime, signal);
+  const left = await forgetServers(context, pool, kept, runtime, signal);
+  const forgotten = left === undefined ? ok(undefined) : fail('NotForgotten', left);
+  const poolKey = keyFor(namespace, name);
+  logFault(context, `StreamingServer ${poolKey}`, 'forgotten', forgotten, 'servers not forgotten', { pool: poolKey });
   runtime.want(serversOfFarm(context, farm));
   return {
     want,
