@@ -61,15 +61,15 @@ export function parsedOf<K extends KindName>(kind: K, object: KubeObject): Resul
   return found as Result<ResourceByName<K>, ParseFault>;
 }
 
-/** The resources of a kind in a namespace that can be read; those that cannot have a status of their own that says so. */
+/** The resources of a kind in a namespace, or in all, that can be read; those that cannot have a status of their own that says so. */
 export function resources<K extends KindName>(
   kind: K,
   informer: InformerView,
-  namespace: string,
+  namespace?: string,
 ): readonly ResourceByName<K>[] {
   return informer
     .list()
-    .filter(({ metadata }) => metadata.namespace === namespace)
+    .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
     .flatMap((object) => {
       const parsed = parsedOf(kind, object);
       return parsed.ok ? [parsed.value] : [];
@@ -123,36 +123,6 @@ export function logFault(
   if (quiet.isNews(`${of} ${what}`, fault)) log.warn({ ...fields, ...fault }, message);
 }
 
-/** The paths among these that no allowed folder holds. */
-export const forbiddenPaths = ({ allowedHostPaths }: Settings, paths: readonly string[]): readonly string[] =>
-  paths.filter(
-    (path) =>
-      !allowedHostPaths.some((folder) => path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`)),
-  );
-
-/** Pairs of which one lies in the other, or is it. */
-export const overlaps = (
-  paths: readonly string[],
-  folders: readonly string[],
-): readonly (readonly [string, string])[] =>
-  paths.flatMap((path) =>
-    folders
-      .filter((folder) => `${path}/`.startsWith(`${folder}/`) || `${folder}/`.startsWith(`${path}/`))
-      .map((folder) => [path, folder] as const),
-  );
-
-export const forbiddenImages = (
-  { image, allowedImages }: Settings,
-  images: readonly (string | undefined)[],
-): readonly string[] =>
-  images.filter(
-    (named) => named !== undefined && named !== image && !allowedImages.some((start) => isBelow(named, start)),
-  ) as string[];
-
-/** A prefix ends where a part of a name ends: `reg.example/team` allows no `reg.example/teamwork`. */
-const isBelow = (image: string, start: string): boolean =>
-  image.startsWith(start) && (/[/:@]$/.test(start) || /^([/:@]|$)/.test(image.slice(start.length)));
-
 /** An object that the schema of this release refuses: its status says why, and only a change of it can help. */
 export async function tellUnreadable(
   { client }: Context,
@@ -168,11 +138,3 @@ export async function tellUnreadable(
   const written = await applyStatusChanged(client, target, fitStatus('Farm', status), object, { signal });
   return written.ok ? settled : outcomeOf(written.error);
 }
-
-/** Of what belongs to a farm that is not there. */
-export const farmMissing = (farm: string, namespace: string) =>
-  ({
-    kind: 'reconciling',
-    reason: 'FarmMissing',
-    message: `Farm ${farm}, which spec.farmRef names, is not in namespace ${namespace}`,
-  }) as const;

@@ -168,7 +168,7 @@ describe('a Farm', () => {
     {
       what: 'whose database is another farm’s is Stalled, and the database is not its own',
       given: found({
-        fault: { stalled: true, reason: 'DatabaseForeign', message: 'set spec.adopt to b@1' },
+        fault: { kind: 'stalled', reason: 'DatabaseForeign', message: 'set spec.adopt to b@1' },
         replica: { state: 'Stale', followers: 1, lastChange: 0, message: 'set spec.adopt to b@1' },
       }),
       is: [
@@ -181,7 +181,7 @@ describe('a Farm', () => {
     {
       what: 'that waits for a replica which cannot be started says why',
       given: found({
-        fault: { stalled: false, reason: 'ReplicaUnreachable', message: 'nothing is written before' },
+        fault: { kind: 'reconciling', reason: 'ReplicaUnreachable', message: 'nothing is written before' },
         stuck: 'pod farm-replica-0: no node takes it',
       }),
       is: [
@@ -193,7 +193,7 @@ describe('a Farm', () => {
     },
     {
       what: 'that only a change of spec can help is Stalled',
-      given: found({ fault: { stalled: true, reason: 'NotSupported', message: 'use Authenticated' } }),
+      given: found({ fault: { kind: 'stalled', reason: 'NotSupported', message: 'use Authenticated' } }),
       is: [
         'Ready=False NotSupported',
         'Stalled=True NotSupported',
@@ -207,7 +207,7 @@ describe('a Farm', () => {
 
   test('whose database is not its own keeps its identity, and says since when', () => {
     const identity = { farm: 'a', adoptions: 2, revision: 0 };
-    const fault = { stalled: true, reason: 'DatabaseBehind', message: 'restored to the past' } as const;
+    const fault = { kind: 'stalled', reason: 'DatabaseBehind', message: 'restored to the past' } as const;
     const first = farmStatus(aFarm(), found({ identity, fault }), NOW);
     const wanted = {
       farmID: 'a',

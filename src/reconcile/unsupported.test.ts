@@ -72,12 +72,18 @@ test.each(crds)('what is refused of a $kind is in its schema', ({ kind, schema }
 test.each<{ kind: KindName; spec: object; says: string | undefined }>([
   { kind: 'Farm', spec: {}, says: undefined },
   { kind: 'Farm', spec: { versions: { maxChain: 3 } }, says: 'spec.versions is not supported in this release: leave' },
+  { kind: 'Farm', spec: { security: { stream: 'Trusted' } }, says: undefined },
+  {
+    kind: 'Farm',
+    spec: { security: { stream: 'Encrypted' } },
+    says: 'spec.security.stream Encrypted is not supported',
+  },
   { kind: 'Store', spec: { replication: { mode: 'Report' } }, says: undefined },
-  { kind: 'Store', spec: { replication: { mode: 'Auto' } }, says: 'spec.replication.mode is not supported' },
+  { kind: 'Store', spec: { replication: { mode: 'Auto' } }, says: 'spec.replication.mode Auto is not supported' },
   { kind: 'Store', spec: { iscsi: {} }, says: 'spec.iscsi is not supported in this release: use spec.local' },
   { kind: 'VDisk', spec: { writeCache: { type: 'DeviceRAM', sizeMiB: 64 } }, says: undefined },
-  { kind: 'VDisk', spec: { writeCache: { type: 'Server' } }, says: 'spec.writeCache.type is not supported' },
-  { kind: 'VDisk', spec: { deletionPolicy: 'Delete' }, says: 'spec.deletionPolicy is not supported' },
+  { kind: 'VDisk', spec: { writeCache: { type: 'Server' } }, says: 'spec.writeCache.type Server is not supported' },
+  { kind: 'VDisk', spec: { deletionPolicy: 'Delete' }, says: 'spec.deletionPolicy Delete is not supported' },
   { kind: 'StreamingServer', spec: { autoscaling: { maxReplicas: 4 } }, says: 'spec.autoscaling is not supported' },
 ])('$kind $spec: $says', ({ kind, spec, says }) => {
   const message = unsupported(kind, spec);

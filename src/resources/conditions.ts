@@ -214,6 +214,9 @@ export type Verdict =
   | { readonly kind: 'reconciling'; readonly reason: Reason; readonly message: string }
   | { readonly kind: 'stalled'; readonly reason: Reason; readonly message: string };
 
+/** Why a resource is not served: until work is done, or until its spec is another. */
+export type Hindrance = Extract<Verdict, { readonly kind: 'reconciling' | 'stalled' }>;
+
 export interface Statement {
   readonly reason: Reason;
   readonly message: string;

@@ -16,8 +16,6 @@ import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
   type Context,
-  forbiddenImages,
-  forbiddenPaths,
   isAsking,
   isSeen,
   LOOK_SETTLED_MS,
@@ -31,11 +29,11 @@ import {
 import { goesWithKind, tellDeleting } from '../deletion.ts';
 import { COMPONENT_LABEL, databaseName, POOL_LABEL } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
+import { preconditions } from '../preconditions.ts';
 import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
-import { unsupported } from '../unsupported.ts';
 import { inUse } from '../uses.ts';
 import { ownerAccess, SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
@@ -183,8 +181,8 @@ async function look(
     ...(known?.replica ? { replica: known.replica } : {}),
     ...(identity ? { identity } : {}),
   };
-  const refused = refusal(context, farm);
-  if (refused) return { ...before, fault: { stalled: true, ...refused } };
+  const asked = preconditions('Farm', { resource: farm, settings: context.settings });
+  if (!asked.ok) return { ...before, fault: asked.error };
 
   // Found right lately, and the database takes what is written: not asked for again.
   const what = `${object.metadata.generation} ${farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION] ?? ''}`;
@@ -199,13 +197,13 @@ async function look(
   if (!made.ok) {
     const { code, message } = made.error;
     if (code === 'Unanswered') return retry(code, message);
-    return { ...before, fault: { stalled: false, reason: code, message } };
+    return { ...before, fault: { kind: 'reconciling', reason: code, message } };
   }
   const runtime = await context.runtimes.ensure(key, made.value.inputs);
   if ('code' in runtime)
     return {
       ...before,
-      fault: { stalled: false, reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
+      fault: { kind: 'reconciling', reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
   runtime.keys = made.value.keys;
   runtime.want(serversOfFarm(context, farm));
@@ -275,7 +273,7 @@ function stuckPods({ informers }: Context, { metadata }: Farm): { stuck?: string
 /** The projector looks for itself: it may have found what was not so a moment ago. */
 function refusedReplica({ replica }: FarmRuntime, source: string): FarmFindings['fault'] {
   if (!replica?.refused) return undefined;
-  return { stalled: true, reason: replica.refused, message: `${source}: ${replica.message}` };
+  return { kind: 'stalled', reason: replica.refused, message: `${source}: ${replica.message}` };
 }
 
 /** Why a farm has no rows, or none are written; `error` is what a database that answers has against them. */
@@ -289,9 +287,9 @@ async function unprojected(
 ): Promise<FarmFindings['fault']> {
   const message = `${source}: ${error.message}`;
   if (error.code === 'DatabaseForeign' || error.code === 'DatabaseBehind')
-    return { stalled: true, reason: error.code, message };
-  if (error.code === 'NotAsked') return { stalled: false, reason: 'ReplicaUnreachable', message: error.message };
-  if (runtime.database.state.reachable) return { stalled: false, reason: 'DatabaseRefuses', message };
+    return { kind: 'stalled', reason: error.code, message };
+  if (error.code === 'NotAsked') return { kind: 'reconciling', reason: 'ReplicaUnreachable', message: error.message };
+  if (runtime.database.state.reachable) return { kind: 'reconciling', reason: 'DatabaseRefuses', message };
   const { name, namespace } = farm.metadata;
   const { embedded } = farm.spec.database;
   if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return undefined;
@@ -302,7 +300,7 @@ async function unprojected(
   );
   if (!found.ok || found.value.status?.phase !== 'Pending') return undefined;
   return {
-    stalled: false,
+    kind: 'reconciling',
     reason: 'VolumePending',
     message:
       `PersistentVolumeClaim ${claim} of the farm database is Pending: name a StorageClass of this cluster in ` +
@@ -315,39 +313,6 @@ const databaseSince = (farm: Farm): FarmFindings['database'] => {
   const since = Date.parse(farm.status?.database?.offlineSince ?? '');
   return { ...UNKNOWN_DATABASE, since: Number.isNaN(since) ? Math.floor(Date.now() / 1_000) * 1_000 : since };
 };
-
-function refusal(
-  { settings }: Context,
-  { spec }: Farm,
-): { reason: 'NotAllowed' | 'NotSupported'; message: string } | undefined {
-  const embedded = [spec.database.embedded, spec.replica?.embedded].filter((found) => found !== undefined);
-  const paths = forbiddenPaths(
-    settings,
-    embedded.flatMap(({ storage }) => storage?.hostPath ?? []),
-  );
-  if (paths.length > 0)
-    return {
-      reason: 'NotAllowed',
-      message: `host path ${paths.join(', ')} is not on the operator's list: ${settings.allowedHostPaths.join(', ') || 'it is empty'}`,
-    };
-  const images = forbiddenImages(
-    settings,
-    embedded.map(({ image }) => image),
-  );
-  if (images.length > 0)
-    return {
-      reason: 'NotAllowed',
-      message: `image ${images.join(', ')} is not on the operator's list: ${settings.allowedImages.join(', ') || 'it is empty'}`,
-    };
-  const later = unsupported('Farm', spec);
-  if (later) return { reason: 'NotSupported', message: later };
-  if (spec.security.stream === 'Encrypted')
-    return {
-      reason: 'NotSupported',
-      message: 'spec.security.stream Encrypted is not supported in this release: use Authenticated',
-    };
-  return undefined;
-}
 
 /** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
 async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {

@@ -2,7 +2,14 @@
 import type { DatabaseState } from '../../database/connection.ts';
 import type { Identity, IdentityReason } from '../../farm/identity.ts';
 import type { ReplicaHealth } from '../../replica/projector.ts';
-import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
+import {
+  type Claim,
+  conditionsOf,
+  type Hindrance,
+  type Reason,
+  type Statement,
+  type Verdict,
+} from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { siteNames } from '../projection.ts';
 import { lostPassword } from './lost.ts';
@@ -34,7 +41,7 @@ export interface FarmFindings {
   /** Whose sessions have not ended. */
   readonly devices: number;
   /** What stops the farm before anything else. */
-  readonly fault?: { readonly stalled: boolean; readonly reason: Reason; readonly message: string };
+  readonly fault?: Hindrance;
 }
 
 const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
@@ -103,9 +110,7 @@ function databaseOfFarm({ database, fault }: FarmFindings, { status }: Farm, now
   };
 }
 
-const isIdentityFault = (
-  fault: FarmFindings['fault'],
-): fault is { stalled: boolean; reason: IdentityReason; message: string } =>
+const isIdentityFault = (fault: FarmFindings['fault']): fault is Hindrance & { readonly reason: IdentityReason } =>
   fault?.reason === 'DatabaseForeign' || fault?.reason === 'DatabaseBehind';
 
 const told = <State>({ state, request, message }: { state: State; request?: string; message?: string }) => ({
@@ -148,8 +153,8 @@ function siteStatus(name: string, servers: readonly ServerView[]) {
 function verdict(farm: Farm, findings: FarmFindings, ready: number): { verdict: Verdict; degraded?: Statement } {
   const { fault, database, identity, servers, wanted, stuck, rolling = [] } = findings;
   if (fault) {
-    const { stalled, reason, message } = fault;
-    if (stalled) return { verdict: { kind: 'stalled', reason, message } };
+    if (fault.kind === 'stalled') return { verdict: fault };
+    const { reason, message } = fault;
     const both = [message, stuck].filter(Boolean).join('; ');
     return { verdict: { kind: 'reconciling', reason: stuck === undefined ? reason : 'PodFaulty', message: both } };
   }

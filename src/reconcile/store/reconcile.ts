@@ -4,10 +4,10 @@ import { offersStore } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, farmMissing, ofFarm, resources } from '../context.ts';
+import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
+import { preconditions } from '../preconditions.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
-import { unsupported } from '../unsupported.ts';
 import { type StoreFindings, storeStatus } from './status.ts';
 
 /** First the VDisks that name it go. */
@@ -47,11 +47,13 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
   );
   const devices = await devicesUsing(context, farmKey, store.status?.devices, ({ vdisk }) => vdisks.has(vdisk));
   const nothing = { servers: [], devices };
-  const row = storeRow(store);
-  const later = unsupported('Store', store.spec) ?? (row ? undefined : 'spec.local is missing');
-  if (later !== undefined || !row)
-    return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later ?? '' } };
-  if (!context.informers.farms.get(farmKey)) return { ...nothing, fault: farmMissing(farmName, namespace) };
+  const asked = preconditions('Store', {
+    resource: store,
+    row: storeRow(store),
+    farm: context.informers.farms.get(farmKey),
+  });
+  if (!asked.ok) return { ...nothing, fault: asked.error };
+  const { row } = asked.value;
   return {
     devices,
     servers: (context.runtimes.get(farmKey)?.servers ?? [])

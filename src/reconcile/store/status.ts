@@ -1,6 +1,6 @@
 /** The status of a Store from what its servers say. Pure. */
 import type { StoreReport } from '../../control/status.ts';
-import { type Claim, conditionsOf, type Statement, type Verdict } from '../../resources/conditions.ts';
+import { type Claim, conditionsOf, type Hindrance, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Store } from '../../resources/kinds.ts';
 
 export interface StoreOnServer {
@@ -16,7 +16,7 @@ export interface StoreFindings {
   readonly servers: readonly StoreOnServer[];
   /** Devices that stream vDisks of it. */
   readonly devices: number;
-  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+  readonly fault?: Hindrance;
 }
 
 /** Free space is told in steps of 1 % of the disk, and again when it has moved by more than one, so that a settled store is silent. */

@@ -1,28 +1,17 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ApiFault } from '../../kube/fault.ts';
-import type { InformerView } from '../../kube/informers.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import {
-  type Context,
-  devicesUsing,
-  farmMissing,
-  forbiddenImages,
-  forbiddenPaths,
-  logFault,
-  overlaps,
-  parsedOf,
-  resources,
-} from '../context.ts';
+import { type Context, devicesUsing, logFault, resources } from '../context.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { INSTANCE_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';
+import { dataFolders, preconditions } from '../preconditions.ts';
 import { bootOfSite, siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { nodeOf, serverDeployments, serversOfFarm, strangersOn } from '../servers.ts';
-import { unsupported } from '../unsupported.ts';
 import {
   applyServer,
   forgetServers,
@@ -32,7 +21,7 @@ import {
   type WantedServer,
   wantedServer,
 } from './apply.ts';
-import { drainSeconds, mountedFolders, type ServerPlan } from './objects.ts';
+import { drainSeconds, type ServerPlan } from './objects.ts';
 import { nodesByName, observeNodes, serverFacts } from './observe.ts';
 import { newServers, planServers, progressOf } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
@@ -90,10 +79,6 @@ function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
   return { ...keepDevices(after, before), conditions, ...(servers ? { servers } : {}) };
 }
 
-type Fault = NonNullable<PoolFindings['fault']>;
-const stalled = (reason: Fault['reason'], message: string): Fault => ({ kind: 'stalled', reason, message });
-const waiting = (reason: Fault['reason'], message: string): Fault => ({ kind: 'reconciling', reason, message });
-
 async function look(
   context: Context,
   pool: StreamingServer,
@@ -102,11 +87,13 @@ async function look(
 ): Promise<PoolFindings> {
   const { namespace, name } = pool.metadata;
   const farmName = pool.spec.farmRef.name;
-  const farm = resources('Farm', context.informers.farms, namespace).find((found) => found.metadata.name === farmName);
+  const found = resources('Farm', context.informers.farms, namespace).find(
+    ({ metadata }) => metadata.name === farmName,
+  );
   const want = pool.spec.replicas;
-  const runtime = context.runtimes.get(keyFor(namespace, farmName));
-  const mine = (): readonly ServerView[] => (runtime?.servers ?? []).filter((server) => server.pool === name);
-  const rows = await runtime?.rows();
+  const known = context.runtimes.get(keyFor(namespace, farmName));
+  const mine = (): readonly ServerView[] => (known?.servers ?? []).filter((server) => server.pool === name);
+  const rows = await known?.rows();
   const names = new Set(
     [...mine(), ...(rows?.servers ?? []).filter((server) => server.pool === name)].map((server) => server.name),
   );
@@ -116,19 +103,17 @@ async function look(
   const progress = { outdated: [], updated: [], starting: [], leaving: [] };
   const nothing = { want, lacking: 0, servers: mine(), devices, progress, held: [], stuck: new Map() };
 
-  const refused = refusal(context, pool);
-  if (refused) return { ...nothing, fault: refused };
-  if (!farm) return { ...nothing, fault: farmMissing(farmName, namespace) };
-  const site = siteOf(farm.spec, pool.spec.site);
-  if (site === undefined)
-    return {
-      ...nothing,
-      fault: stalled('SiteUnknown', `Farm ${farmName} has no site ${pool.spec.site ?? '(say which: it has several)'}`),
-    };
-  const serverUri = runtime?.inputs.serverUri;
-  if (!runtime || serverUri === undefined)
-    return { ...nothing, fault: waiting('FarmNotReady', `Farm ${farmName} is being made: see its conditions`) };
-
+  const asked = preconditions('StreamingServer', {
+    resource: pool,
+    settings: context.settings,
+    databaseFolders: resources('Farm', context.informers.farms).flatMap(dataFolders),
+    farm: found,
+    site: found && siteOf(found.spec, pool.spec.site),
+    runtime: known,
+    serverUri: known?.inputs.serverUri,
+  });
+  if (!asked.ok) return { ...nothing, fault: asked.error };
+  const { farm, site, runtime, serverUri } = asked.value;
   const { image, release, priorityClassName } = context.settings;
   const nodes = nodesByName(context);
   const choice = observeNodes(context, pool, mine(), [...nodes.values()], want);
@@ -207,39 +192,6 @@ function stuckServers(
       return fault === undefined ? [] : [[node, withHolder(fault, node, strangers.get(node))] as const];
     }),
   );
-}
-
-/** Folders of nodes that hold the data of databases and replicas. */
-const databaseFolders = (farms: InformerView): readonly string[] =>
-  farms.list().flatMap((object) => {
-    const parsed = parsedOf('Farm', object);
-    const { database, replica } = parsed.ok ? parsed.value.spec : { database: {}, replica: {} };
-    return [database.embedded, replica?.embedded].flatMap((embedded) => embedded?.storage?.hostPath ?? []);
-  });
-
-function refusal({ settings, informers }: Context, pool: StreamingServer): Fault | undefined {
-  const later = unsupported('StreamingServer', pool.spec);
-  if (later) return stalled('NotSupported', later);
-  const { spec } = pool;
-  const paths = forbiddenPaths(settings, [...spec.storeRoots, spec.stateDirectory]);
-  if (paths.length > 0)
-    return stalled(
-      'NotAllowed',
-      `host path ${paths.join(', ')} is not on the operator's list: ${settings.allowedHostPaths.join(', ') || 'it is empty'}`,
-    );
-  const [shared] = overlaps(mountedFolders(pool), databaseFolders(informers.farms));
-  if (shared)
-    return stalled(
-      'NotAllowed',
-      `its servers would see ${shared[0]}, and a Farm keeps its database in ${shared[1]}: name in spec.storeRoots the folders of the vDisks alone`,
-    );
-  const images = forbiddenImages(settings, [spec.image]);
-  if (images.length > 0)
-    return stalled(
-      'NotAllowed',
-      `image ${images.join(', ')} is not on the operator's list: ${settings.allowedImages.join(', ') || 'it is empty'}`,
-    );
-  return undefined;
 }
 
 type PoolStatus = ReturnType<typeof poolStatus>;

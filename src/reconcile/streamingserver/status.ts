@@ -1,6 +1,13 @@
 /** The status of a pool from what its servers say. Pure. */
 import type { ServerStatus as ReportedStatus } from '../../control/status.ts';
-import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
+import {
+  type Claim,
+  conditionsOf,
+  type Hindrance,
+  type Reason,
+  type Statement,
+  type Verdict,
+} from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { POOL_LABEL } from '../names.ts';
@@ -19,7 +26,7 @@ export interface PoolFindings {
   /** By node, why its server's pod does not start. */
   readonly stuck: ReadonlyMap<string, string>;
   /** What stops the pool before anything else. */
-  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+  readonly fault?: Hindrance;
 }
 
 type PoolStatus = NonNullable<StreamingServer['status']>;

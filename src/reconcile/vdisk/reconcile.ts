@@ -6,11 +6,10 @@ import { ok } from '../../kit/result.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, farmMissing, resources } from '../context.ts';
-import type { FarmRuntime } from '../farm/runtimes.ts';
+import { type Context, devicesUsing, resources } from '../context.ts';
+import { preconditions } from '../preconditions.ts';
 import { storeRow } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
-import { unsupported } from '../unsupported.ts';
 import { judge, type VDiskFindings, type VersionJudged, vdiskStatus } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
@@ -24,7 +23,7 @@ export const vdiskChild: Child<'VDisk'> = {
   look: async (context, vdisk, object) => {
     const { namespace, name } = vdisk.metadata;
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
-    const findings = await look(context, vdisk, runtime);
+    const findings = await look(context, vdisk);
     const versions = judge(vdisk, findings);
     const fault = findings.fault ?? (runtime && (await stateContent(runtime.writes, name, versions)));
     return {
@@ -51,7 +50,7 @@ export async function stateContent(
   return fault;
 }
 
-async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undefined): Promise<VDiskFindings> {
+async function look(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;
   const { farmRef, storeRef } = vdisk.spec;
   const farmKey = keyFor(namespace, farmRef.name);
@@ -64,37 +63,15 @@ async function look(context: Context, vdisk: VDisk, runtime: FarmRuntime | undef
   const store = resources('Store', context.informers.stores, namespace).find(
     ({ metadata }) => metadata.name === storeRef.name,
   );
-  const row = store && storeRow(store);
-  if (!store)
-    return {
-      ...nothing,
-      fault: {
-        kind: 'reconciling',
-        reason: 'StoreMissing',
-        message: `Store ${storeRef.name}, which spec.storeRef names, is not in namespace ${namespace}`,
-      },
-    };
-  if (!row)
-    return {
-      ...nothing,
-      fault: {
-        kind: 'reconciling',
-        reason: 'StoreNotReady',
-        message: `Store ${storeRef.name} is not supported in this release: see its conditions`,
-      },
-    };
-  const later = unsupported('VDisk', vdisk.spec);
-  if (later) return { ...nothing, fault: { kind: 'stalled', reason: 'NotSupported', message: later } };
-  if (!context.informers.farms.get(farmKey)) return { ...nothing, fault: farmMissing(farmRef.name, namespace) };
-  if (!runtime)
-    return {
-      ...nothing,
-      fault: {
-        kind: 'reconciling',
-        reason: 'FarmNotReady',
-        message: `Farm ${farmRef.name} is being made: see its conditions`,
-      },
-    };
+  const asked = preconditions('VDisk', {
+    resource: vdisk,
+    store,
+    row: store && storeRow(store),
+    farm: context.informers.farms.get(farmKey),
+    runtime: context.runtimes.get(farmKey),
+  });
+  if (!asked.ok) return { ...nothing, fault: asked.error };
+  const { row, runtime } = asked.value;
   const rows = await runtime.rows();
   const told = (vdisk.status?.versions ?? []).flatMap(({ number, sha256 }) =>
     sha256 ? [[number, sha256] as const] : [],

@@ -4,7 +4,14 @@ import type { CopyReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
 import type { Version, VersionFile } from '../../farm/model.ts';
 import { type VersionChoice, versionFor } from '../../farm/version.ts';
-import { type Claim, conditionsOf, type Reason, type Statement, type Verdict } from '../../resources/conditions.ts';
+import {
+  type Claim,
+  conditionsOf,
+  type Hindrance,
+  type Reason,
+  type Statement,
+  type Verdict,
+} from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { vdiskRow, versionsOf } from '../projection.ts';
 
@@ -22,7 +29,7 @@ export interface VDiskFindings {
   readonly recorded: ReadonlyMap<number, string>;
   readonly devices: number;
   readonly nowSeconds: number;
-  readonly fault?: Extract<Verdict, { kind: 'stalled' | 'reconciling' }>;
+  readonly fault?: Hindrance;
 }
 
 export interface VersionJudged extends Omit<Version, 'content'> {
