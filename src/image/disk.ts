@@ -25,8 +25,11 @@ export interface Disk {
   readonly blockSize: 512 | 4096;
   /** Exactly `length` bytes from `offset`, in a Buffer that is the caller's; any alignment. Never rejects: what goes wrong is a fault. */
   read(offset: number, length: number): Promise<Result<Buffer, ReadFault>>;
-  /** In order of `offset`, covering what it can of the range; what is missing has to be read by `read`. Absent: nothing lies plain. */
-  extents?(offset: number, length: number): readonly Extent[];
+  /**
+   * In order of `offset`, covering what it can of the range; what is missing has to be read by `read`. One by one, because there may be more than
+   * who asks has room for. Absent: nothing lies plain.
+   */
+  extents?(offset: number, length: number): Iterable<Extent>;
   /** Idempotent. Reads after it are faults. */
   close(): Promise<void>;
 }

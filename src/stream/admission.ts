@@ -10,10 +10,10 @@ import {
   drop,
   type Effect,
   event,
-  type KnownDisk,
   leave,
   peerKey,
   refKey,
+  type ServedDisk,
   type Session,
   type Shard,
   tally,
@@ -109,7 +109,12 @@ const refusedDevice = (device: string): Reason => [
 ];
 
 /** The disk of a session that this server takes, or why not, in order. Nothing here is about pace: a device that lost its server is never made to wait. */
-function admit(shard: Shard, packet: Attach, ticket: Ticket, previous: Session | undefined): Result<KnownDisk, Reason> {
+function admit(
+  shard: Shard,
+  packet: Attach,
+  ticket: Ticket,
+  previous: Session | undefined,
+): Result<ServedDisk, Reason> {
   const disk = shard.disks.get(refKey(ticket));
   const name = `${ticket.vdisk} version ${ticket.version}`;
   const no = (...error: Reason) => ({ ok: false, error }) as const;
@@ -132,7 +137,7 @@ function open(
   shard: Shard,
   packet: Attach,
   ticket: Ticket,
-  disk: KnownDisk,
+  disk: ServedDisk,
   sessionKey: Buffer,
   peer: Peer,
   nowMs: number,

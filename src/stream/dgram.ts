@@ -88,7 +88,7 @@ class DgramTransport implements Transport {
   order: Transport['order'] = (_, order) => {
     if (this.#closed) return;
     this.#perform(obey(this.#shard, order, performance.now()));
-    if (order.kind === 'settings') this.#edge.report(0, { kind: 'applied', id: order.id });
+    if ('id' in order) this.#edge.report(0, { kind: 'applied', id: order.id });
   };
 
   #perform(effects: readonly Effect[]): void {

@@ -75,6 +75,12 @@ export const UNKNOWN_RATE = { perSecond: 128, burst: 256, keys: RATED_SOURCES };
 /** All of them together: a crowd of restarted sessions is told quickly, a flood is not answered. */
 export const UNKNOWN_RATE_OF_ALL = { perSecond: 2_000, burst: 2_000 };
 
+/**
+ * The extents of one disk, 32 bytes each, in the memory that all threads share: 2,097,152 of them, which is 4 TiB in blocks of 2 MiB, or 64 TiB in those of
+ * 32 MiB. What a disk has beyond it is read through the main thread.
+ */
+export const MAX_EXTENT_TABLE_BYTES = 64 << 20;
+
 export const MOVE_EVERY_MS = 250;
 
 /** How often a thread looks at its timers. */

@@ -14,11 +14,13 @@ import type { Logger } from '../telemetry/log.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import { type Counters, sumCounters } from './counters.ts';
 import { openDgram } from './dgram.ts';
-import { MAX_DEVICE_SESSIONS, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
+import { extentTable } from './extents.ts';
+import { MAX_DEVICE_SESSIONS, MAX_EXTENT_TABLE_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
 import {
+  type Order,
   type PendingLogin,
   type PendingRead,
   refKey,
@@ -80,12 +82,19 @@ interface Live extends SessionSnapshot {
   readonly session: number;
 }
 
+interface Held {
+  readonly disk: Disk;
+  /** As threads were told of it. */
+  readonly served: ServedDisk;
+}
+
 export class StreamServer {
   readonly #options: StreamServerOptions;
   readonly #live = new Map<string, Live>();
   /** Keys of `#live` by device, oldest first. */
   readonly #byDevice = new Map<string, Set<string>>();
-  readonly #disks = new Map<string, { readonly id: number; readonly disk: Disk; readonly ref: VersionRef }>();
+  /** By `refKey`. */
+  readonly #disks = new Map<string, Held>();
   readonly #byId = new Map<number, Disk>();
   readonly #applied = new Map<number, { left: number; readonly done: () => void }>();
   readonly #login: LoginPort;
@@ -106,7 +115,6 @@ export class StreamServer {
     this.#readFailed = paced(error, 'stream: read failed');
     this.#settings = {
       ring: ring(),
-      disks: [],
       servers: [],
       listVersion: 0,
       state: 'Streaming',
@@ -161,32 +169,40 @@ export class StreamServer {
     return this.#transport?.port ?? this.#options.port;
   }
 
-  /** Replaces the table of disks. Resolves when no thread reads a disk that is no longer in it. */
+  /** Replaces the table of disks; threads are told of what changed alone. Resolves when none of them reads a disk that is no longer in it. */
   async setDisks(entries: readonly DiskEntry[]): Promise<void> {
-    const kept = new Set(entries.map(refKey));
-    for (const [key, { id }] of this.#disks) if (!kept.has(key)) this.#forget(key, id);
-    for (const entry of entries) this.#remember(entry);
-    const disks = [...this.#disks.values()].map(({ id, disk, ref }): ServedDisk => {
-      const extents = disk.extents?.(0, disk.sizeBytes) ?? [];
-      return { id, ref, sizeBytes: disk.sizeBytes, extents };
-    });
-    await this.#set({ disks });
+    const wanted = new Map(entries.map((entry) => [refKey(entry), entry]));
+    const gone = [...this.#disks.keys()].filter((key) => !wanted.has(key));
+    const changed = [...wanted].filter(([key, { disk }]) => this.#disks.get(key)?.disk !== disk);
+    // A disk that throws when it is asked for its extents has changed nothing.
+    const held = changed.map(([key, entry]): Held => ({ disk: entry.disk, served: this.#served(key, entry) }));
+    for (const key of gone) this.#forget(key);
+    for (const each of held) this.#remember(each);
+    await this.#tell((id) => ({ kind: 'disks', served: held.map(({ served }) => served), gone, id }));
   }
 
-  #forget(key: string, id: number): void {
+  #served(key: string, { disk, vdisk, version, manifest }: DiskEntry): ServedDisk {
+    const { sizeBytes } = disk;
+    const extents = extentTable(disk.extents?.(0, sizeBytes) ?? []);
+    if (!extents.whole)
+      this.#options.log.warn(
+        { vdisk, version, bytes: MAX_EXTENT_TABLE_BYTES },
+        'stream: the image lies in more pieces than the table of extents holds: beyond them it is read slowly. Convert it with a larger block',
+      );
+    return { id: this.#nextDisk++, key, ref: { vdisk, version, manifest }, sizeBytes, extents };
+  }
+
+  /** In place of the one before under its key: another Disk of the same version has another id. */
+  #remember(held: Held): void {
+    this.#forget(held.served.key);
+    this.#disks.set(held.served.key, held);
+    this.#byId.set(held.served.id, held.disk);
+  }
+
+  #forget(key: string): void {
+    const held = this.#disks.get(key);
+    if (held) this.#byId.delete(held.served.id);
     this.#disks.delete(key);
-    this.#byId.delete(id);
-  }
-
-  /** The same Disk keeps its id; another Disk of the same version gets a new one. */
-  #remember({ disk, vdisk, version, manifest }: DiskEntry): void {
-    const ref = { vdisk, version, manifest };
-    const known = this.#disks.get(refKey(ref));
-    if (known?.disk === disk) return;
-    if (known) this.#forget(refKey(ref), known.id);
-    const id = this.#nextDisk++;
-    this.#disks.set(refKey(ref), { id, disk, ref });
-    this.#byId.set(id, disk);
   }
 
   /** The servers of the site, as LIST says them; `listVersion` grows with each change. */
@@ -286,14 +302,19 @@ export class StreamServer {
   }
 
   #set(changed: Partial<Settings>): Promise<void> {
-    const transport = this.#transport;
     this.#settings = { ...this.#settings, ...changed };
+    return this.#tell((id) => ({ kind: 'settings', settings: changed, id }));
+  }
+
+  /** Resolves when the order holds in every thread. */
+  #tell(orderOf: (id: number) => Order): Promise<void> {
+    const transport = this.#transport;
     if (!transport) return Promise.resolve();
     const id = this.#nextOrder++;
+    const order = orderOf(id);
     return new Promise((done) => {
       this.#applied.set(id, { left: transport.threads, done });
-      for (let thread = 0; thread < transport.threads; thread++)
-        transport.order(thread, { kind: 'settings', settings: changed, id });
+      for (let thread = 0; thread < transport.threads; thread++) transport.order(thread, order);
     });
   }
 

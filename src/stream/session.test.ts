@@ -6,6 +6,7 @@ import type { KeyRing } from '../kit/seal.ts';
 import { ownOf } from '../net/source.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
+import { extentTable } from './extents.ts';
 import { attachKey, sign, trafficKeys } from './keys.ts';
 import {
   MAX_PENDING_LOGINS,
@@ -18,7 +19,7 @@ import {
 } from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
 import { obey, receive, tick } from './session.ts';
-import { type Effect, makeShard, type Shard } from './shard.ts';
+import { type Effect, makeShard, refKey, type ServedDisk, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
@@ -28,7 +29,7 @@ const WALL = 1_800_000_000_000;
 const PEER: Peer = { host: '10.0.0.9', port: 1_000 };
 
 function aShard(): Shard {
-  return makeShard(
+  const shard = makeShard(
     {
       site: 'paris',
       mode: 'Trusted',
@@ -38,7 +39,6 @@ function aShard(): Shard {
     },
     {
       ring: RING,
-      disks: [{ id: 1, ref: REF, sizeBytes: 1 << 20, extents: [] }],
       servers: [],
       listVersion: 1,
       state: 'Streaming',
@@ -47,7 +47,17 @@ function aShard(): Shard {
     },
     { sip: siphash, random: randomBytes, counters: makeCounters(), wallMs: () => WALL, own: ownOf('10.0.0.1', [6910]) },
   );
+  obey(shard, { kind: 'disks', served: [aDisk()], gone: [], id: 1 }, 0);
+  return shard;
 }
+
+const aDisk = (ref = REF, id = 1): ServedDisk => ({
+  id,
+  key: refKey(ref),
+  ref,
+  sizeBytes: 1 << 20,
+  extents: extentTable([]),
+});
 
 function aTicket(expires = WALL / 1000 + 1): Uint8Array {
   const key = SESSION_KEY.toString('base64');

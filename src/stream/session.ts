@@ -14,7 +14,6 @@ import { MAX_PENDING_READS, MAX_SESSION_READS, MOVE_EVERY_MS, ROLE_EVERY_MS, SIL
 import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role, TAG_BYTES } from './packet.ts';
 import {
   answer,
-  diskTable,
   drop,
   type Effect,
   event,
@@ -169,10 +168,13 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
   switch (order.kind) {
     case 'settings':
       shard.settings = { ...shard.settings, ...order.settings };
-      if (order.settings.disks) shard.disks = diskTable(order.settings.disks);
       if (order.settings.refused)
         for (const session of shard.sessions.values())
           session.refused = order.settings.refused.has(claimOf({ ...session, vdisk: session.ref.vdisk }));
+      return [];
+    case 'disks':
+      for (const key of order.gone) shard.disks.delete(key);
+      for (const disk of order.served) shard.disks.set(disk.key, disk);
       return [];
     case 'loginDone':
       shard.logins.delete(order.key);

@@ -1,11 +1,11 @@
 /** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
 import type { BootToken, VersionRef } from '../farm/token.ts';
-import type { Extent } from '../image/disk.ts';
 import { Shares } from '../kit/budget.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Own } from '../net/source.ts';
 import type { Peer } from './cookie.ts';
 import { type Counter, count, type DropReason } from './counters.ts';
+import type { ExtentTable } from './extents.ts';
 import { sign, type TrafficKeys } from './keys.ts';
 import {
   ATTACH_RATE,
@@ -30,16 +30,17 @@ import type { ReplayWindow } from './window.ts';
 /** A disk as a thread knows it; the main thread holds the Disk itself under the same id. */
 export interface ServedDisk {
   readonly id: number;
+  /** `refKey` of `ref`, which all its sessions share. */
+  readonly key: string;
   readonly ref: VersionRef;
   readonly sizeBytes: number;
-  /** What native code may read by itself; in order of offset. */
-  readonly extents: readonly Extent[];
+  /** What native code may read by itself. */
+  readonly extents: ExtentTable;
 }
 
 /** What the main thread tells a thread, at its start and whenever it changes. */
 export interface Settings {
   readonly ring: KeyRing;
-  readonly disks: readonly ServedDisk[];
   readonly servers: readonly ServerEntry[];
   readonly listVersion: number;
   readonly state: ServerState;
@@ -148,6 +149,13 @@ export interface PendingLogin {
 export type Order =
   /** Only what changed. */
   | { readonly kind: 'settings'; readonly settings: Partial<Settings>; readonly id: number }
+  /** Only what changed: disks that are new, or others than before under their key; keys of disks that went. A thread begins with none. */
+  | {
+      readonly kind: 'disks';
+      readonly served: readonly ServedDisk[];
+      readonly gone: readonly string[];
+      readonly id: number;
+    }
   | { readonly kind: 'loginDone'; readonly key: string; readonly bytes: Uint8Array | undefined; readonly to: Peer }
   | { readonly kind: 'readDone'; readonly read: number; readonly bytes: Uint8Array | undefined }
   | { readonly kind: 'move'; readonly session: number; readonly server: ServerEntry; readonly withinMs: number }
@@ -164,7 +172,8 @@ export interface Shard extends Identity {
   readonly random: (bytes: number) => Buffer;
   readonly counters: Float64Array;
   settings: Settings;
-  disks: ReadonlyMap<string, KnownDisk>;
+  /** By `key`. */
+  readonly disks: Map<string, ServedDisk>;
   readonly sessions: Map<number, Session>;
   readonly byPeer: Map<string, Session>;
   readonly logins: Set<string>;
@@ -178,14 +187,6 @@ export interface Shard extends Identity {
 export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
 export const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
 
-/** With its `refKey`, which all its sessions share. */
-export interface KnownDisk extends ServedDisk {
-  readonly key: string;
-}
-
-export const diskTable = (disks: readonly ServedDisk[]): ReadonlyMap<string, KnownDisk> =>
-  new Map(disks.map((disk) => ({ ...disk, key: refKey(disk.ref) })).map((disk) => [disk.key, disk]));
-
 export function makeShard(
   identity: Identity,
   settings: Settings,
@@ -195,7 +196,7 @@ export function makeShard(
     ...identity,
     ...edge,
     settings,
-    disks: diskTable(settings.disks),
+    disks: new Map(),
     sessions: new Map(),
     byPeer: new Map(),
     logins: new Set(),

@@ -15,7 +15,7 @@ export type Report =
   | { readonly kind: 'login'; readonly login: PendingLogin }
   | { readonly kind: 'read'; readonly read: PendingRead }
   | { readonly kind: 'session'; readonly event: SessionEvent }
-  /** The settings of that order hold, and no older extent is read any more. */
+  /** What that order says holds, and no extent of a disk that it took away is read any more. */
   | { readonly kind: 'applied'; readonly id: number }
   /** A packet met a bug: it was dropped, and nothing else. */
   | { readonly kind: 'fault'; readonly message: string };

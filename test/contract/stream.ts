@@ -3,6 +3,7 @@
  * threads could break runs again: many sessions at a time, and the end.
  */
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -703,6 +704,59 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       ] as const)
         await expect(session.read(offset, length)).rejects.toThrow('ReadFailed');
       expect(patternMismatch(await session.read(end - 4_096, 4_096), end - 4_096)).toBeUndefined();
+    });
+
+    test('a disk that lies in scattered pieces of a file, and partly in none, reads as it was written', async () => {
+      const [pieceBytes, pieces] = [16_384, SIZE / 16_384];
+      const placeOf = (piece: number): number => ((piece * 11) % pieces) * pieceBytes;
+      const { path } = await aFile();
+      const scattered = Buffer.alloc(SIZE);
+      for (let piece = 0; piece < pieces; piece++)
+        patternBytes(piece * pieceBytes, pieceBytes).copy(scattered, placeOf(piece));
+      writeFileSync(path, scattered);
+      const file = await open(path);
+      closers.push(() => file.close());
+      const disk: Disk = {
+        ...pattern(),
+        *extents() {
+          for (let piece = 0; piece < pieces; piece++)
+            if (piece % 5 !== 0)
+              yield { offset: piece * pieceBytes, length: pieceBytes, fd: file.fd, fileOffset: placeOf(piece) };
+        },
+      };
+      const session = await attached(await serve(disk));
+      for (let offset = 0; offset < SIZE; offset += pieceBytes / 2)
+        for (const length of [512, pieceBytes, 2 * pieceBytes].filter((bytes) => bytes <= SIZE - offset))
+          expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
+    });
+
+    test('a disk is asked for its extents once, and read on while others come and go', async () => {
+      const { disk } = await aFile();
+      let asked = 0;
+      const counted: Disk = {
+        ...pattern(),
+        extents: (offset, length) => {
+          asked++;
+          return disk.extents?.(offset, length) ?? [];
+        },
+      };
+      const served = await serve(counted);
+      const session = await attached(served);
+      const entry = { ...REF, disk: counted };
+      const other = { ...REF, version: 4, disk: pattern() };
+      for (const entries of [[entry, other], [entry, { ...other, disk: pattern() }], [entry]]) {
+        await served.server.setDisks(entries);
+        expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
+      }
+      expect(asked).toBe(1);
+    });
+
+    test('another disk of the same version is read in its place', async () => {
+      const served = await serve((await aFile()).disk);
+      const session = await attached(served);
+      await session.read(0, 512);
+      await served.server.setDisks([{ ...REF, disk: patternDisk({ sizeBytes: SIZE, seed: 7 }) }]);
+      expect(patternMismatch(await session.read(0, 512), 0, 7)).toBeUndefined();
     });
 
     test('a disk taken away is Revoked for who reads it, until it is back', async () => {

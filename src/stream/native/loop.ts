@@ -12,6 +12,7 @@ import { errorMessage } from '../../kit/errors.ts';
 import type { Own } from '../../net/source.ts';
 import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
+import { FD, rowOf, SHIFT } from '../extents.ts';
 import { TICK_MS } from '../limits.ts';
 import { PROTOCOL_VERSION, TYPES } from '../packet.ts';
 import { obey, readable, receive, startRead, takeRole, tick, wait, waitFor } from '../session.ts';
@@ -263,16 +264,16 @@ export class Loop {
   }
 
   /** Gives the next answer its data when all of it is in the page cache. If not: a miss, or a file that was cut; the main thread finds out. */
-  #cached(disk: ServedDisk, offset: number, length: number): boolean {
-    const extent = extentOf(disk, offset, length);
-    if (!extent || this.#blocking.has(disk.id)) return false;
-    const fileOffset = extent.fileOffset + (offset - extent.offset);
-    const { fd } = extent;
+  #cached({ id, extents: { rows } }: ServedDisk, offset: number, length: number): boolean {
+    const row = rowOf(rows, offset, length);
+    if (row < 0 || this.#blocking.has(id)) return false;
+    const fileOffset = offset + (rows[row + SHIFT] ?? 0);
+    const fd = rows[row + FD] ?? -1;
     const answer = this.#answers.next;
     const mapAt = this.#mappings.of(fd, fileOffset + length);
     if (mapAt !== 0) return answer.map(mapAt, fd, fileOffset, length);
     const read = answer.read(fd, fileOffset, length, RWF_NOWAIT);
-    if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(disk.id);
+    if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(id);
     if (read === length && this.#options.identity.mode === 'Trusted') this.#mappings.add(fd);
     return read === length;
   }
@@ -285,16 +286,15 @@ export class Loop {
       const order: LoopOrder = received.message;
       if (order.kind === 'stop') this.#stopped = true;
       else this.#perform(obey(this.#shard, order, now));
-      if (order.kind !== 'settings') continue;
-      if (order.settings.disks) this.#unmap();
-      this.#report({ kind: 'applied', id: order.id });
+      if (order.kind === 'disks') this.#unmap();
+      if ('id' in order) this.#report({ kind: 'applied', id: order.id });
     }
   }
 
   /** Files of disks that were taken away. */
   #unmap(): void {
     const disks = [...this.#shard.disks.values()];
-    this.#mappings.keep(new Set(disks.flatMap(({ extents }) => extents.map(({ fd }) => fd))));
+    this.#mappings.keep(new Set(disks.flatMap(({ extents }) => extents.fds)));
   }
 
   #report(report: Report): void {
@@ -366,16 +366,4 @@ export class Loop {
     count(counters, sent < 0 ? 'dropSendFailed' : 'packetsOut');
     if (sent > 0) count(counters, 'bytesOut', sent);
   }
-}
-
-/** The extent that holds all of the range: by halves, in a list that is in order of offset. */
-function extentOf({ extents }: ServedDisk, offset: number, length: number): ServedDisk['extents'][number] | undefined {
-  let [low, high] = [0, extents.length - 1];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((extents[middle]?.offset ?? 0) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  const extent = extents[low];
-  return extent && extent.offset <= offset && length <= extent.length - (offset - extent.offset) ? extent : undefined;
 }
