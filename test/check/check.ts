@@ -2,11 +2,13 @@
  * `npm run check`: types, Biome, import arrows, READMEs, generated files. Each step runs though another failed, so that one run shows all.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArrows, readSources, violations } from './arrows.ts';
 import { generated } from './generate.ts';
-import { readFolders, readmeFaults, unusedArrows } from './tidy.ts';
+import { pathFaults, readFolders, readmeFaults, unusedArrows } from './tidy.ts';
+
+const DOCUMENTED = ['src', 'test', 'target', 'docs', 'deploy', 'charts'];
 
 const root = join(import.meta.dirname, '../..');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
@@ -32,9 +34,19 @@ async function readmes(): Promise<string> {
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }),
   );
   const known = new Set(files.map((file) => basename(file)));
-  return readFolders(join(root, 'src'))
-    .flatMap((folder) => readmeFaults(folder, known))
-    .join('\n');
+  const ofFolders = readFolders(join(root, 'src')).flatMap((folder) => readmeFaults(folder, known));
+  const ofPaths = documents().flatMap((path) =>
+    pathFaults(path, readFileSync(join(root, path), 'utf8'), (named) => existsSync(join(root, named))),
+  );
+  return [...ofFolders, ...ofPaths].join('\n');
+}
+
+/** Texts of the project, from its root. */
+function documents(): string[] {
+  const below = DOCUMENTED.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+  );
+  return [...readdirSync(root), ...below].filter((file) => file.endsWith('.md'));
 }
 
 /** Each step gives the text of what is wrong, empty when nothing is. */

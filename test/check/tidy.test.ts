@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parseArrows } from './arrows.ts';
-import { readmeFaults, unusedArrows } from './tidy.ts';
+import { pathFaults, readmeFaults, unusedArrows } from './tidy.ts';
 
 const known = new Set(['packet.ts', 'place.ts']);
 
@@ -21,6 +21,14 @@ test.each([
   },
 ])('a README: $what', ({ readme, entries, faults }) => {
   expect(readmeFaults({ path: 'tftp', readme, entries }, known)).toEqual(faults);
+});
+
+test('a document names paths that are there, from the root or beside it', () => {
+  const text = '`src/kit/`, `test/lan.ts`, `src/KIND/KIND.ts`, src/gone.ts, `src/gone.ts`, `docs/a b`';
+  const there = new Set(['src/kit/', 'target/test/lan.ts']);
+  expect(pathFaults('target/README.md', text, (path) => there.has(path))).toEqual([
+    'target/README.md names src/gone.ts, which is nowhere',
+  ]);
 });
 
 test('an arrow that nothing goes along is named', () => {

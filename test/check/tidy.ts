@@ -23,6 +23,18 @@ export function readmeFaults({ path, readme, entries }: Folder, known: ReadonlyS
   ];
 }
 
+const TOP = /`((?:src|test|docs|charts|crds|deploy|target)\/[\w./-]*[\w/])`/g;
+/** Stands for a name: `src/resources/KIND.ts`. */
+const PLACEHOLDER = /\/[A-Z]+(?:\/|\.ts|$)/;
+
+/** Paths in backquotes that lead nowhere, from the root or from the document's own folder. */
+export function pathFaults(document: string, text: string, exists: (path: string) => boolean): string[] {
+  return [...text.matchAll(TOP)]
+    .map(([, path = '']) => path)
+    .filter((path) => !PLACEHOLDER.test(path) && !exists(path) && !exists(join(dirname(document), path)))
+    .map((path) => `${document} names ${path}, which is nowhere`);
+}
+
 /** Arrows of the table that nothing goes along. */
 export function unusedArrows(files: readonly SourceFile[], arrows: Arrows): string[] {
   const used = new Set(
