@@ -12,7 +12,7 @@ import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
 import { TICK_MS } from './limits.ts';
-import { DATA_HEADER_BYTES, encode } from './packet.ts';
+import { encode } from './packet.ts';
 import { obey, receive, tick, wait } from './session.ts';
 import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
@@ -24,6 +24,7 @@ import {
   type Transport,
   type TransportEdge,
 } from './transport.ts';
+import { DATA_HEADER_BYTES } from './wire.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
 const WAIT_AFTER_MS = 5;

@@ -9,8 +9,9 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { DATA_TAGGED_BYTES, TAG_BYTES, writeU64 } from './packet.ts';
+import { writeU64 } from './fields.ts';
 import type { Sip } from './siphash.ts';
+import { DATA_TAGGED_BYTES, TAG_BYTES } from './wire.ts';
 
 const NO_SALT = new Uint8Array(0);
 

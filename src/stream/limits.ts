@@ -15,6 +15,8 @@ export const MAX_TEXT_BYTES = 200;
 
 /** Below it, headers are more than a ninth of the traffic, and an answer of 64 KiB would be more than 128 packets. */
 export const MIN_SEGMENT_BYTES = 512;
+/** Segment sizes are multiples of it: a client keeps a bit for so many bytes. */
+export const SEGMENT_GRAIN_BYTES = 64;
 /** 65,507 (what a UDP datagram holds) less the DATA header, cut to a multiple of 64. */
 export const MAX_SEGMENT_BYTES = 65_408;
 /** Ethernet: 1,500 less IPv4, UDP and DATA headers, cut to a multiple of 64. */

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decode, encode, type Packet, type ServerEntry, TYPES } from './packet.ts';
+import { decode, encode, type Packet, type ServerEntry } from './packet.ts';
+import { TYPES } from './wire.ts';
 
 const bytes = (length: number, from = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => (from + index) % 256);
 const V4: ServerEntry = { host: '10.0.0.11', port: 6910, state: 'Streaming' };

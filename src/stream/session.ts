@@ -11,7 +11,7 @@ import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
 import { MAX_PENDING_READS, MAX_SESSION_READS, MOVE_EVERY_MS, ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
-import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role, TAG_BYTES } from './packet.ts';
+import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role } from './packet.ts';
 import {
   answer,
   drop,
@@ -25,6 +25,7 @@ import {
   type Shard,
   tally,
 } from './shard.ts';
+import { TAG_BYTES } from './wire.ts';
 
 /** One packet. `bytes` may be overwritten after the call: nothing keeps a view of it. */
 export function receive(shard: Shard, bytes: Buffer, from: Peer, nowMs: number): Effect[] {

@@ -19,7 +19,6 @@ import {
 } from '../../src/stream/keys.ts';
 import {
   type Attached,
-  DATA_HEADER_BYTES,
   type Data,
   decode,
   encode,
@@ -28,9 +27,9 @@ import {
   type PacketName,
   type Role,
   type ServerEntry,
-  TAG_BYTES,
 } from '../../src/stream/packet.ts';
 import { siphash } from '../../src/stream/siphash.ts';
+import { DATA_HEADER_BYTES, TAG_BYTES } from '../../src/stream/wire.ts';
 
 export const TRY_MS = 200;
 const TRIES = 25;

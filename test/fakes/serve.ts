@@ -16,8 +16,9 @@ import type { Disk } from '../../src/image/disk.ts';
 import { openRaw } from '../../src/image/raw/raw.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
 import type { LoginAnswer } from '../../src/stream/login.ts';
-import { REFUSALS, type Refusal, type ServerEntry } from '../../src/stream/packet.ts';
+import type { Refusal, ServerEntry } from '../../src/stream/packet.ts';
 import { startStreamServer } from '../../src/stream/server.ts';
+import { REFUSALS } from '../../src/stream/wire.ts';
 
 const { values } = parseArgs({
   options: {

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import { sealBootToken } from '../../src/farm/token.ts';
 import { patternDisk, patternMismatch } from '../../src/image/pattern/pattern.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
-import { decode, encode, TYPES } from '../../src/stream/packet.ts';
+import { decode, encode } from '../../src/stream/packet.ts';
 import { type StreamServer, startStreamServer } from '../../src/stream/server.ts';
+import { TYPES } from '../../src/stream/wire.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { attachPacket, StreamClient } from '../contract/stream-client.ts';
 

@@ -11,10 +11,11 @@
  * between the headers. In mode Authenticated the tag wants 40 bytes of the header right before the data, so the data is in the slab.
  */
 import { count, counterAt } from '../counters.ts';
+import { writeU64 } from '../fields.ts';
 import { KEY_AT } from '../keys.ts';
 import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
-import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES, writeU64 } from '../packet.ts';
 import type { Session } from '../shard.ts';
+import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import {
   alignedSlab,
   EAGAIN,

@@ -14,7 +14,6 @@ import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { FD, rowOf, SHIFT } from '../extents.ts';
 import { TICK_MS } from '../limits.ts';
-import { PROTOCOL_VERSION, TYPES } from '../packet.ts';
 import { obey, readable, receive, startRead, takeRole, tick, wait, waitFor } from '../session.ts';
 import {
   type Effect,
@@ -27,6 +26,7 @@ import {
   type Shard,
 } from '../shard.ts';
 import type { Report } from '../transport.ts';
+import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
 import {

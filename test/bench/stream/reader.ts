@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { writeU64 } from '../../../src/stream/fields.ts';
 import {
   answerTag,
   attachKey,
@@ -27,7 +28,8 @@ import {
   socketAddress,
   UDP_GRO,
 } from '../../../src/stream/native/libc.ts';
-import { DATA_HEADER_BYTES, decode, encode, type Packet, TYPES, writeU64 } from '../../../src/stream/packet.ts';
+import { decode, encode, type Packet } from '../../../src/stream/packet.ts';
+import { DATA_HEADER_BYTES, TYPES } from '../../../src/stream/wire.ts';
 
 export interface ReaderTask {
   readonly protocol: 'stream' | 'nbd';
