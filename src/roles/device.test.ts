@@ -97,6 +97,17 @@ describe('a file of devices', () => {
     ]);
   });
 
+  test('a stray quote costs its own line', () => {
+    const { good, bad } = file(
+      'name,mac,collection\n"a,52:54:00:00:00:01,x\nb,52:54:00:00:00:02,x\nc,"52:54:00:00:00:03"y,x\nd,52:54:00:00:00:04,"x"',
+    );
+    expect(good.map(({ line }) => line)).toEqual([3, 5]);
+    expect(bad).toMatchObject([
+      { line: 2, column: 'name', value: '"a' },
+      { line: 4, column: 'mac', value: '"52:54:00:00:00:03"y' },
+    ]);
+  });
+
   test.each([
     ['', /line 1 lacks name, mac, collection/],
     ['pc1,52:54:00:00:00:01,room', /lacks name, mac, collection/],
