@@ -83,6 +83,15 @@ test('a range is 206, beyond the end 416', async () => {
   expect((await get(`/boot/file/lab/0/lab.vmlinuz?${KNOWN}`, { range: 'bytes=300000-' })).status).toBe(416);
 });
 
+test.each(['"v1"', 'W/"v1"', 'Sun, 29 Nov 2026 00:00:00 GMT'])(
+  'a range if it is still %s is answered whole',
+  async (is) => {
+    const path = `/boot/file/lab/0/lab.vmlinuz?${KNOWN}`;
+    const { status, headers } = await get(path, { range: 'bytes=5-9', 'if-range': is });
+    expect([status, headers['content-length'], headers['content-range']]).toEqual([200, '300000', undefined]);
+  },
+);
+
 test.each([
   `/boot/file/lab/0/lab.raw?${KNOWN}`,
   `/boot/file/lab/0/..%2flab.raw?${KNOWN}`,
