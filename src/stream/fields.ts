@@ -2,7 +2,7 @@
  * The kinds of field that messages are made of. Each says what it takes of the wire (`rows`), and reads and writes itself there. Everything is
  * big-endian.
  */
-import { addressBytes } from '../kit/address.ts';
+import { addressBytes, ipv4Text } from '../kit/address.ts';
 
 export const ENTRY_BYTES = 20;
 
@@ -189,7 +189,7 @@ function readEntry(reader: Reader, at: number, families: readonly number[]): Ser
   const family = bytes.readUInt8(at);
   reader.check(families.includes(family), `has address family ${family}, which is not known`);
   const address = bytes.subarray(at + 4, at + ENTRY_BYTES);
-  const host = family === 4 ? address.subarray(0, 4).join('.') : family === 6 ? ipv6Text(address) : '';
+  const host = family === 4 ? ipv4Text(address) : family === 6 ? ipv6Text(address) : '';
   return { host, state: reader.named(STATES, bytes.readUInt8(at + 1)), port: bytes.readUInt16BE(at + 2) };
 }
 
