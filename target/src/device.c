@@ -66,7 +66,7 @@ static void refuse(struct device *d, uint64_t handle) {
 /* The device is read-only and the kernel knows its size, so that only a bug is refused here, and never because of a server. */
 static bool servable(const struct device *d, const struct block_request *r) {
     const uint64_t size = d->session->identity->disk_bytes;
-    return r->type == NBD_READ && r->length > 0 && r->length % 512 == 0 && r->offset % 512 == 0 && r->offset <= size &&
+    return r->type == NBD_READ && r->length > 0 && r->length % SECTOR_BYTES == 0 && r->offset % SECTOR_BYTES == 0 && r->offset <= size &&
            r->length <= size - r->offset;
 }
 

@@ -7,6 +7,7 @@
 struct traffic_keys {
     uint8_t client_tag[16], server_tag[16], server_data[32], client_data[32];
 };
+_Static_assert(sizeof(struct traffic_keys) == 16 + 16 + 32 + 32, "it is filled as one piece");
 
 /* HKDF-SHA256 of RFC 5869; out_bytes at most 255 × 32. */
 void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes,

@@ -107,7 +107,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
         drop(s, DROP_TAG);
         return;
     }
-    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != TRUSTED && p->mode != AUTHENTICATED) || p->suite != 1 ||
+    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != MODE_TRUSTED && p->mode != MODE_AUTHENTICATED) || p->suite != SUITE ||
         p->segment_bytes > s->segment_bytes) {
         drop(s, DROP_SIZE);
         return;
@@ -140,15 +140,15 @@ static void refused(struct session *s, int index, const struct packet *p, const 
     struct link *l = &s->links[index];
     if (!session_refusal_signed(s, bytes, n)) {
         drop(s, DROP_TAG);
-        l->hinted |= p->code == TICKET_INVALID && l->state == ATTACHING;
+        l->hinted |= p->code == REFUSAL_TICKET_INVALID && l->state == ATTACHING;
         return;
     }
     int64_t pause = PROBE_MAX_US;
-    if (p->code == UNKNOWN_DEVICE) pause <<= l->fails < 4 ? l->fails : 4;
+    if (p->code == REFUSAL_UNKNOWN_DEVICE) pause <<= l->fails < 4 ? l->fails : 4;
     session_refusal(s, &l->server, p);
     session_leave(s, index, NULL, session_retry(p, pause < RETRY_MAX_US ? pause : RETRY_MAX_US), now);
-    if (p->code == TICKET_INVALID) session_ticket_refused(s, true, now);
-    if (p->code == UNKNOWN_DEVICE) session_refused(s, now);
+    if (p->code == REFUSAL_TICKET_INVALID) session_ticket_refused(s, true, now);
+    if (p->code == REFUSAL_UNKNOWN_DEVICE) session_refused(s, now);
 }
 
 static void handshake(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
@@ -230,9 +230,9 @@ static void receive(struct session *s, int index, const struct packet *p, const 
     case WAIT:
         reads_wait(s, index, p, now);
         break;
-    case READ_ERROR:
-        session_leave(s, index, p->code == REVOKED ? "may not serve this machine any longer" : "cannot read its copy", PROBE_MAX_US, now);
-        if (p->code == REVOKED) session_refused(s, now);
+    case ERROR:
+        session_leave(s, index, p->code == ERROR_REVOKED ? "may not serve this machine any longer" : "cannot read its copy", PROBE_MAX_US, now);
+        if (p->code == ERROR_REVOKED) session_refused(s, now);
         break;
     case PONG:
         pong(s, index, p, now);

@@ -4,7 +4,45 @@
 
 #include "bytes.h"
 
-enum { VERSION = 1 };
+/* Whatever the table of the wire becomes, what is held here has to hold it. */
+#define SAME(a, b) _Static_assert((size_t)(a) == (size_t)(b), #a " is " #b)
+SAME(AT_TYPE, 0);
+SAME(AT_VERSION, 1);
+SAME(AT_NUMBER + 8, HEADER_BYTES);
+SAME(AT_COOKIE_NONCE, HEADER_BYTES); /* packet_parse finds every nonce there */
+SAME(AT_TICKET_NONCE, HEADER_BYTES);
+SAME(AT_REDIRECT_NONCE, HEADER_BYTES);
+SAME(AT_REFUSE_NONCE, HEADER_BYTES);
+SAME(AT_ATTACHED_NONCE, HEADER_BYTES);
+SAME(BYTES_COOKIE_NONCE, NONCE_BYTES);
+SAME(BYTES_TICKET_NONCE, NONCE_BYTES);
+SAME(BYTES_REDIRECT_NONCE, NONCE_BYTES);
+SAME(BYTES_REFUSE_NONCE, NONCE_BYTES);
+SAME(BYTES_ATTACH_NONCE, NONCE_BYTES);
+SAME(BYTES_ATTACHED_NONCE, NONCE_BYTES);
+SAME(BYTES_ATTACHED_SERVER_NONCE, NONCE_BYTES);
+SAME(BYTES_COOKIE_COOKIE, COOKIE_BYTES);
+SAME(BYTES_ATTACH_COOKIE, COOKIE_BYTES);
+SAME(BYTES_TICKET_SHARE, SHARE_BYTES);
+SAME(BYTES_REDIRECT_SERVER, ENTRY_BYTES);
+SAME(ENTRY_BYTES, 4 + sizeof((struct entry){0}.address));
+SAME(BYTES_DATA_ANSWER_TAG, TAG_BYTES);
+SAME(BYTES_UNKNOWN_ECHO, TAG_BYTES);
+SAME(AT_DATA_ANSWER_TAG, DATA_SIGNED_BYTES);
+SAME(BYTES_TICKET_SIZE_BYTES, 8);
+SAME(BYTES_ATTACHED_SIZE_BYTES, 8);
+SAME(BYTES_ATTACHED_INSTANCE, 8);
+SAME(BYTES_READ_OFFSET, 8);
+SAME(BYTES_READ_LENGTH, 4);
+SAME(BYTES_READ_FLAGS, 4);
+SAME(BYTES_DATA_REQUEST, 8);
+SAME(BYTES_DATA_OFFSET, 8);
+SAME(BYTES_DATA_LENGTH, 4);
+SAME(BYTES_DATA_POSITION, 4);
+SAME(BYTES_ATTACH_MAX_SEGMENT_BYTES, 2);
+SAME(BYTES_ATTACHED_SEGMENT_BYTES, 2);
+_Static_assert(SIZE_LOGIN + MAX_TOKEN_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "LOGIN has room");
+_Static_assert(SIZE_TICKET + MAX_TOKEN_BYTES + MAX_SERVERS * (int)ENTRY_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "TICKET has room");
 
 struct entry entry_parse(const uint8_t *bytes) {
     struct entry entry = {.family = bytes[0], .state = bytes[1], .port = get16(bytes + 2)};
@@ -13,80 +51,80 @@ struct entry entry_parse(const uint8_t *bytes) {
 }
 
 static bool parse_ticket(const uint8_t *b, size_t n, struct packet *p) {
-    if (n < 88 + TAG_BYTES) return false;
-    p->share = b + 32;
-    p->disk_bytes = get64(b + 64);
-    p->block_bytes = get32(b + 72);
-    p->mode = b[76];
-    p->suite = b[77];
-    p->ticket_bytes = get16(b + 78);
-    p->list_version = get32(b + 80);
-    p->entries = get16(b + 84);
+    if (n < SIZE_TICKET + TAG_BYTES) return false;
+    p->share = b + AT_TICKET_SHARE;
+    p->disk_bytes = get64(b + AT_TICKET_SIZE_BYTES);
+    p->block_bytes = get32(b + AT_TICKET_BLOCK_SIZE);
+    p->mode = b[AT_TICKET_MODE];
+    p->suite = b[AT_TICKET_SUITE];
+    p->ticket_bytes = get16(b + AT_TICKET_TICKET_BYTES);
+    p->list_version = get32(b + AT_TICKET_LIST_VERSION);
+    p->entries = get16(b + AT_TICKET_COUNT);
     if (p->ticket_bytes == 0 || p->ticket_bytes > MAX_TOKEN_BYTES) return false;
     if (p->entries == 0 || p->entries > MAX_SERVERS) return false;
-    if (n != 88u + p->ticket_bytes + (size_t)p->entries * ENTRY_BYTES + TAG_BYTES) return false;
-    p->ticket = b + 88;
-    p->entry_bytes = b + 88 + p->ticket_bytes;
-    return p->disk_bytes > 0 && p->disk_bytes % 512 == 0 && (p->block_bytes == 512 || p->block_bytes == 4096);
+    if (n != (size_t)SIZE_TICKET + p->ticket_bytes + (size_t)p->entries * ENTRY_BYTES + TAG_BYTES) return false;
+    p->ticket = b + SIZE_TICKET;
+    p->entry_bytes = b + SIZE_TICKET + p->ticket_bytes;
+    return p->disk_bytes > 0 && p->disk_bytes % SECTOR_BYTES == 0 && (p->block_bytes == 512 || p->block_bytes == 4096);
 }
 
 static bool parse_refuse(const uint8_t *b, size_t n, struct packet *p) {
-    if (n < 40 + TAG_BYTES) return false;
-    p->code = get16(b + 32);
-    p->text_bytes = get16(b + 34);
-    p->retry_ms = get32(b + 36);
-    p->text = (const char *)b + 40;
-    return p->text_bytes <= MAX_TEXT_BYTES && n == 40u + p->text_bytes + TAG_BYTES;
+    if (n < SIZE_REFUSE + TAG_BYTES) return false;
+    p->code = get16(b + AT_REFUSE_CODE);
+    p->text_bytes = get16(b + AT_REFUSE_TEXT_BYTES);
+    p->retry_ms = get32(b + AT_REFUSE_RETRY_AFTER_MS);
+    p->text = (const char *)b + SIZE_REFUSE;
+    return p->text_bytes <= MAX_TEXT_BYTES && n == (size_t)SIZE_REFUSE + p->text_bytes + TAG_BYTES;
 }
 
 static bool parse_attached(const uint8_t *b, size_t n, struct packet *p) {
-    if (n != 88 || p->session == 0) return false;
-    p->server_nonce = b + 32;
-    p->instance = get64(b + 48);
-    p->segment_bytes = get16(b + 56);
-    p->mode = b[58];
-    p->suite = b[59];
-    p->list_version = get32(b + 60);
-    p->disk_bytes = get64(b + 64);
-    return p->segment_bytes >= 64 && p->segment_bytes % 64 == 0;
+    if (n != SIZE_ATTACHED + TAG_BYTES || p->session == 0) return false;
+    p->server_nonce = b + AT_ATTACHED_SERVER_NONCE;
+    p->instance = get64(b + AT_ATTACHED_INSTANCE);
+    p->segment_bytes = get16(b + AT_ATTACHED_SEGMENT_BYTES);
+    p->mode = b[AT_ATTACHED_MODE];
+    p->suite = b[AT_ATTACHED_SUITE];
+    p->list_version = get32(b + AT_ATTACHED_LIST_VERSION);
+    p->disk_bytes = get64(b + AT_ATTACHED_SIZE_BYTES);
+    return p->segment_bytes >= 64 && p->segment_bytes % SEGMENT_GRAIN_BYTES == 0;
 }
 
 static bool parse_data(const uint8_t *b, size_t n, struct packet *p) {
     if (n <= DATA_HEADER_BYTES) return false;
-    p->request = get64(b + 16);
-    p->offset = get64(b + 24);
-    p->length = get32(b + 32);
-    p->tag = b + 40;
-    p->position = get32(b + 56);
+    p->request = get64(b + AT_DATA_REQUEST);
+    p->offset = get64(b + AT_DATA_OFFSET);
+    p->length = get32(b + AT_DATA_LENGTH);
+    p->tag = b + AT_DATA_ANSWER_TAG;
+    p->position = get32(b + AT_DATA_POSITION);
     p->data = b + DATA_HEADER_BYTES;
     p->data_bytes = n - DATA_HEADER_BYTES;
-    return p->length <= 65536 && p->position < p->length && p->data_bytes <= p->length - p->position;
+    return p->length <= MAX_READ_BYTES && p->position < p->length && p->data_bytes <= p->length - p->position;
 }
 
 static bool parse_list(const uint8_t *b, size_t n, struct packet *p) {
-    if (n < 24 + TAG_BYTES) return false;
-    p->list_version = get32(b + 16);
-    p->entries = get16(b + 20);
-    p->entry_bytes = b + 24;
-    return p->entries <= MAX_SERVERS && n == 24u + (size_t)p->entries * ENTRY_BYTES + TAG_BYTES;
+    if (n < SIZE_LIST + TAG_BYTES) return false;
+    p->list_version = get32(b + AT_LIST_LIST_VERSION);
+    p->entries = get16(b + AT_LIST_COUNT);
+    p->entry_bytes = b + SIZE_LIST;
+    return p->entries <= MAX_SERVERS && n == SIZE_LIST + (size_t)p->entries * ENTRY_BYTES + TAG_BYTES;
 }
 
 bool packet_parse(const uint8_t *b, size_t n, struct packet *p) {
     memset(p, 0, sizeof *p);
-    if (n < HEADER_BYTES || b[1] != VERSION) return false;
-    p->type = b[0];
-    p->session = get32(b + 4);
-    p->number = get64(b + 8);
+    if (n < HEADER_BYTES || b[AT_VERSION] != VERSION) return false;
+    p->type = b[AT_TYPE];
+    p->session = get32(b + AT_SESSION);
+    p->number = get64(b + AT_NUMBER);
     p->nonce = b + HEADER_BYTES; /* where there is one; every type below checks the length first */
     switch (p->type) {
     case COOKIE:
-        p->cookie = b + 32;
-        return n == 52;
+        p->cookie = b + AT_COOKIE_COOKIE;
+        return n == SIZE_COOKIE;
     case TICKET:
         return parse_ticket(b, n, p);
     case REDIRECT:
-        if (n != 52) return false;
-        p->server = entry_parse(b + 32);
+        if (n != SIZE_REDIRECT) return false;
+        p->server = entry_parse(b + AT_REDIRECT_SERVER);
         return true;
     case REFUSE:
         return parse_refuse(b, n, p);
@@ -95,34 +133,36 @@ bool packet_parse(const uint8_t *b, size_t n, struct packet *p) {
     case DATA:
         return parse_data(b, n, p);
     case WAIT:
-        if (n != 40) return false;
-        p->request = get64(b + 16);
+        if (n != SIZE_WAIT + TAG_BYTES) return false;
+        p->request = get64(b + AT_WAIT_REQUEST);
         return true;
-    case READ_ERROR:
-        if (n != 48) return false;
-        p->request = get64(b + 16);
-        p->code = get16(b + 24);
-        p->retry_ms = get32(b + 28);
+    case ERROR:
+        if (n != SIZE_ERROR + TAG_BYTES) return false;
+        p->request = get64(b + AT_ERROR_REQUEST);
+        p->code = get16(b + AT_ERROR_CODE);
+        p->retry_ms = get32(b + AT_ERROR_RETRY_AFTER_MS);
         return true;
     case PONG:
-        if (n != 48) return false;
-        p->state = b[16];
-        p->load = b[17];
-        p->list_version = get32(b + 20);
-        p->opaque = get64(b + 24);
+        if (n != SIZE_PONG + TAG_BYTES) return false;
+        p->state = b[AT_PONG_STATE];
+        p->load = b[AT_PONG_LOAD_PERCENT];
+        p->list_version = get32(b + AT_PONG_LIST_VERSION);
+        p->opaque = get64(b + AT_PONG_OPAQUE);
         return true;
     case LIST:
         return parse_list(b, n, p);
     case MOVE:
-        if (n != 56) return false;
-        p->server = entry_parse(b + 16);
-        p->retry_ms = get32(b + 36);
+        if (n != SIZE_MOVE + TAG_BYTES) return false;
+        p->server = entry_parse(b + AT_MOVE_SERVER);
+        p->retry_ms = get32(b + AT_MOVE_WITHIN_MS);
         return true;
     case UNKNOWN:
-        p->tag = b + 16;
-        return n == 32;
+        p->tag = b + AT_UNKNOWN_ECHO;
+        return n == SIZE_UNKNOWN;
     case BYE:
-        return n == 40;
+        if (n != SIZE_BYE + TAG_BYTES) return false;
+        p->code = b[AT_BYE_REASON];
+        return true;
     default:
         return false;
     }
@@ -130,60 +170,62 @@ bool packet_parse(const uint8_t *b, size_t n, struct packet *p) {
 
 static void header(uint8_t *out, size_t n, uint8_t type, uint32_t session, uint64_t number) {
     memset(out, 0, n);
-    out[0] = type;
-    out[1] = VERSION;
-    put32(out + 4, session);
-    put64(out + 8, number);
+    out[AT_TYPE] = type;
+    out[AT_VERSION] = VERSION;
+    put32(out + AT_SESSION, session);
+    put64(out + AT_NUMBER, number);
 }
 
 size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
                     const uint8_t *token, uint16_t token_bytes) {
-    header(out, 88, LOGIN, 0, 0);
-    memcpy(out + 16, nonce, NONCE_BYTES);
-    memcpy(out + 32, cookie, COOKIE_BYTES);
-    put16(out + 52, token_bytes);
-    put16(out + 54, flags);
-    memcpy(out + 56, share, SHARE_BYTES);
-    memcpy(out + 88, token, token_bytes);
-    return 88u + token_bytes + ((flags & LOGIN_RENEW) != 0 ? TAG_BYTES : 0);
+    const size_t n = (size_t)SIZE_LOGIN + token_bytes + ((flags & LOGIN_RENEW) != 0 ? TAG_BYTES : 0);
+    header(out, n, LOGIN, 0, 0);
+    memcpy(out + AT_LOGIN_NONCE, nonce, NONCE_BYTES);
+    memcpy(out + AT_LOGIN_COOKIE, cookie, COOKIE_BYTES);
+    put16(out + AT_LOGIN_TOKEN_BYTES, token_bytes);
+    put16(out + AT_LOGIN_FLAGS, flags);
+    memcpy(out + AT_LOGIN_SHARE, share, SHARE_BYTES);
+    memcpy(out + SIZE_LOGIN, token, token_bytes);
+    return n;
 }
 
 size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,
                      const uint8_t *ticket, uint16_t ticket_bytes) {
-    header(out, 64, ATTACH, 0, 0);
-    memcpy(out + 16, nonce, NONCE_BYTES);
-    memcpy(out + 32, cookie, COOKIE_BYTES);
-    put16(out + 52, ticket_bytes);
-    put16(out + 54, segment_bytes);
-    out[60] = role;
-    memcpy(out + 64, ticket, ticket_bytes);
-    return 64u + ticket_bytes + TAG_BYTES;
+    const size_t n = (size_t)SIZE_ATTACH + ticket_bytes + TAG_BYTES;
+    header(out, n, ATTACH, 0, 0);
+    memcpy(out + AT_ATTACH_NONCE, nonce, NONCE_BYTES);
+    memcpy(out + AT_ATTACH_COOKIE, cookie, COOKIE_BYTES);
+    put16(out + AT_ATTACH_TICKET_BYTES, ticket_bytes);
+    put16(out + AT_ATTACH_MAX_SEGMENT_BYTES, segment_bytes);
+    out[AT_ATTACH_ROLE] = role;
+    memcpy(out + SIZE_ATTACH, ticket, ticket_bytes);
+    return n;
 }
 
 size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t offset, uint32_t length, uint32_t flags) {
-    header(out, 48, READ, session, number);
-    put64(out + 16, offset);
-    put32(out + 24, length);
-    put32(out + 28, flags);
-    return 48;
+    header(out, SIZE_READ + TAG_BYTES, READ, session, number);
+    put64(out + AT_READ_OFFSET, offset);
+    put32(out + AT_READ_LENGTH, length);
+    put32(out + AT_READ_FLAGS, flags);
+    return SIZE_READ + TAG_BYTES;
 }
 
 size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint32_t list_version, uint64_t opaque) {
-    header(out, 48, PING, session, number);
-    out[16] = role;
-    put32(out + 20, list_version);
-    put64(out + 24, opaque);
-    return 48;
+    header(out, SIZE_PING + TAG_BYTES, PING, session, number);
+    out[AT_PING_ROLE] = role;
+    put32(out + AT_PING_LIST_VERSION, list_version);
+    put64(out + AT_PING_OPAQUE, opaque);
+    return SIZE_PING + TAG_BYTES;
 }
 
 size_t packet_servers(uint8_t *out, uint32_t session, uint64_t number, uint32_t list_version) {
-    header(out, 40, SERVERS, session, number);
-    put32(out + 16, list_version);
-    return 40;
+    header(out, SIZE_SERVERS + TAG_BYTES, SERVERS, session, number);
+    put32(out + AT_SERVERS_LIST_VERSION, list_version);
+    return SIZE_SERVERS + TAG_BYTES;
 }
 
 size_t packet_bye(uint8_t *out, uint32_t session, uint64_t number, uint8_t reason) {
-    header(out, 40, BYE, session, number);
-    out[16] = reason;
-    return 40;
+    header(out, SIZE_BYE + TAG_BYTES, BYE, session, number);
+    out[AT_BYE_REASON] = reason;
+    return SIZE_BYE + TAG_BYTES;
 }

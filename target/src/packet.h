@@ -1,36 +1,18 @@
-/* The packets of the stream protocol, version 1: src/stream/README.md has the byte tables. Building and taking apart, no state. */
+/* The packets of the stream protocol, version 1: src/stream/README.md has the byte tables, wire.h their numbers. Building and taking apart, no state. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum packet_type {
-    HELLO = 1, COOKIE, LOGIN, TICKET, REDIRECT, REFUSE, ATTACH, ATTACHED, READ, DATA, WAIT, READ_ERROR,
-    PING, PONG, SERVERS, LIST, MOVE, UNKNOWN, BYE,
-};
+#include "wire.h"
 
 enum {
-    HEADER_BYTES = 16,
-    NONCE_BYTES = 16,
-    COOKIE_BYTES = 20,
-    TAG_BYTES = 16,
-    SHARE_BYTES = 32,
-    ENTRY_BYTES = 20,
-    DATA_HEADER_BYTES = 64,
-    DATA_SIGNED_BYTES = 40, /* of the header, by the answer tag */
-    MAX_TOKEN_BYTES = 1024,
-    MAX_TEXT_BYTES = 200,
-    MAX_SERVERS = 20,
+    NONCE_BYTES = BYTES_LOGIN_NONCE,
+    COOKIE_BYTES = BYTES_LOGIN_COOKIE,
+    SHARE_BYTES = BYTES_LOGIN_SHARE,
+    ENTRY_BYTES = BYTES_MOVE_SERVER,
     MAX_PACKET_BYTES = 2048, /* but DATA */
 };
-
-enum mode { TRUSTED = 1, AUTHENTICATED = 2 };
-enum role { SERVE = 0, STANDBY = 1 };
-enum refusal { TOKEN_INVALID = 1, TOKEN_EXPIRED, UNKNOWN_DEVICE, NO_COPY, NO_SERVER, BUSY, TICKET_INVALID, DRAINING, OFFLINE };
-enum read_error { BAD_RANGE = 1, READ_FAILED, REVOKED };
-enum server_state { STATE_UNKNOWN = 0, STREAMING, STATE_DRAINING, UNREACHABLE };
-enum { LOGIN_RENEW = 1, LOGIN_REDIRECTED = 2 };
-enum { READ_HEDGED = 1 };
 
 /* A server as the wire names it; family 0: any other server. */
 struct entry {
@@ -64,14 +46,14 @@ struct packet {
     uint16_t entries; /* TICKET, LIST */
     const uint8_t *entry_bytes;
     struct entry server; /* REDIRECT, MOVE */
-    uint16_t code; /* REFUSE, READ_ERROR */
-    uint32_t retry_ms; /* REFUSE, READ_ERROR; MOVE: within */
+    uint16_t code; /* REFUSE, ERROR; BYE: its reason */
+    uint32_t retry_ms; /* REFUSE, ERROR; MOVE: within */
     const char *text; /* REFUSE */
     uint16_t text_bytes;
     const uint8_t *server_nonce; /* ATTACHED */
     uint64_t instance;
     uint16_t segment_bytes;
-    uint64_t request; /* DATA, WAIT, READ_ERROR */
+    uint64_t request; /* DATA, WAIT, ERROR */
     uint64_t offset;  /* DATA */
     uint32_t length, position;
     const uint8_t *tag;  /* DATA: the answer's; UNKNOWN: of the packet it answers */

@@ -4,7 +4,7 @@
 
 #include "session.h"
 
-enum { MAX_HOLES = 4, HOLE_US = 2000, HEDGE_COST = 20, HEDGE_CREDIT_MAX = 160, SECTOR = 512 };
+enum { MAX_HOLES = 4, HOLE_US = 2000, HEDGE_COST = 20, HEDGE_CREDIT_MAX = 160, SECTOR = SECTOR_BYTES };
 
 static bool has(const struct assembly *a, uint32_t byte) { return a->have[byte / GRAIN / 64] >> (byte / GRAIN % 64) & 1; }
 
@@ -170,7 +170,7 @@ bool reads_asked(const struct session *s, int link, uint64_t number, const uint8
 static void finish(struct session *s, int index, int64_t now) {
     struct assembly *a = &s->assemblies[index];
     struct link *l = &s->links[a->link];
-    if (l->mode == AUTHENTICATED &&
+    if (l->mode == MODE_AUTHENTICATED &&
         !(a->headed && answer_tag_right(l->keys.server_data, a->header, a->number, a->data, a->length, a->tag, s->scratch))) {
         drop(s, DROP_ANSWER_TAG); /* some segment was not the server's: nobody can say which */
         memset(a->have, 0, sizeof a->have);
@@ -212,11 +212,11 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
         drop(s, DROP_SIZE);
         return;
     }
-    if (l->mode == TRUSTED && sodium_memcmp(p->tag, ask->tag, TAG_BYTES) != 0) {
+    if (l->mode == MODE_TRUSTED && sodium_memcmp(p->tag, ask->tag, TAG_BYTES) != 0) {
         drop(s, DROP_TAG);
         return;
     }
-    if (l->mode == AUTHENTICATED && ask->begin == 0 && ask->length == a->length && !a->headed) {
+    if (l->mode == MODE_AUTHENTICATED && ask->begin == 0 && ask->length == a->length && !a->headed) {
         a->headed = true;
         a->number = p->number;
         memcpy(a->header, bytes, DATA_SIGNED_BYTES);

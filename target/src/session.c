@@ -89,7 +89,7 @@ static void make_current(struct session *s, int link, int64_t now) {
     s->current = link;
     if (s->standby == link) s->standby = NONE;
     if (s->moving == link) s->moving = NONE;
-    s->links[link].role = SERVE;
+    s->links[link].role = ROLE_SERVE;
     link_ping(s, link, now); /* says the role, also when nothing is read */
     say(s, &s->links[link].server, "serves");
     publish(s);
@@ -108,7 +108,7 @@ void session_attached(struct session *s, int link, int64_t now) {
         make_current(s, link, now);
     } else if (s->moving == link) {
         reads_forget(s, old);
-        link_bye(s, old, 1);
+        link_bye(s, old, BYE_MOVED);
         s->identity->counters.moves++;
         s->links[old].state = AWAY;
         s->links[old].next_us = now + PROBE_MAX_US;
@@ -116,12 +116,12 @@ void session_attached(struct session *s, int link, int64_t now) {
         make_current(s, link, now);
     } else if (s->standby == NONE || s->standby == link) {
         s->standby = link;
-        l->role = STANDBY;
+        l->role = ROLE_STANDBY;
         l->ping_us = now; /* it may have been attached to serve, when nobody did */
         say(s, &l->server, "stands by");
         publish(s);
     } else {
-        link_bye(s, link, 0);
+        link_bye(s, link, BYE_LEAVING);
         l->state = AWAY;
         l->next_us = now + PROBE_MAX_US;
     }
@@ -182,7 +182,7 @@ static int next_standby(const struct session *s, int64_t now) {
 
 void session_move(struct session *s, int link, const struct packet *p, int64_t now) {
     if (link != s->current) {
-        link_bye(s, link, 1);
+        link_bye(s, link, BYE_MOVED);
         session_leave(s, link, "does not stand by any longer", PROBE_MAX_US, now);
         return;
     }
@@ -193,7 +193,7 @@ void session_move(struct session *s, int link, const struct packet *p, int64_t n
     s->links[link].server.state = STATE_DRAINING;
     s->moving = to;
     if (s->links[to].state == UP) session_attached(s, to, now);
-    else if (s->links[to].state == AWAY) link_attach(s, to, SERVE, now);
+    else if (s->links[to].state == AWAY) link_attach(s, to, ROLE_SERVE, now);
 }
 
 static void login_send(struct session *s, int64_t now) {
@@ -261,7 +261,7 @@ static void token_later(struct session *s, int64_t now) {
  * only have to say that it does not open. */
 static bool may_log_in_anew(const struct session *s, int64_t now) {
     const struct identity *id = s->identity;
-    return id->ticket_bytes == 0 || id->mode == TRUSTED || now >= id->ends_us;
+    return id->ticket_bytes == 0 || id->mode == MODE_TRUSTED || now >= id->ends_us;
 }
 
 static void want_token(struct session *s, int64_t us, int64_t now) {
@@ -325,7 +325,7 @@ static void ticket(struct session *s, const struct packet *p, const uint8_t *byt
     id->preferred = id->servers.entries[0];
     for (int i = 0; i < LINKS; i++) s->links[i].next_us = now + PREFER_US;
     const int first = link_of(s, &id->preferred);
-    if (first != NONE && s->links[first].state == AWAY) link_attach(s, first, SERVE, now);
+    if (first != NONE && s->links[first].state == AWAY) link_attach(s, first, ROLE_SERVE, now);
 }
 
 static void login_refused(struct session *s, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
@@ -336,7 +336,7 @@ static void login_refused(struct session *s, const struct packet *p, const uint8
     session_refusal(s, &s->login.server, p);
     if (s->login.renew) renew_later(s, now);
     else if (s->identity->ticket_bytes > 0) token_later(s, now);
-    else if (p->code == TOKEN_INVALID || p->code == TOKEN_EXPIRED || p->code == TICKET_INVALID) login_want_token(s, 0, now);
+    else if (p->code == REFUSAL_TOKEN_INVALID || p->code == REFUSAL_TOKEN_EXPIRED || p->code == REFUSAL_TICKET_INVALID) login_want_token(s, 0, now);
     else login_pause(s, session_retry(p, REFUSED_US), now);
 }
 
@@ -436,7 +436,7 @@ void session_init(struct session *s, const struct effects *effects, struct ident
     }
     for (int i = 0; i < LINKS; i++) s->links[i].next_us = now + PREFER_US;
     const int first = link_of(s, &identity->preferred);
-    if (first != NONE) link_attach(s, first, SERVE, now);
+    if (first != NONE) link_attach(s, first, ROLE_SERVE, now);
 }
 
 void session_receive(struct session *s, const struct entry *from, const uint8_t *bytes, size_t n, int64_t now) {
@@ -470,11 +470,11 @@ void session_tick(struct session *s, int64_t now) {
         struct link *l = &s->links[i];
         if (l->server.family == 0) continue;
         link_tick(s, i, now);
-        if (s->current == NONE && l->state == AWAY && now >= l->next_us && s->identity->ticket_bytes > 0) link_attach(s, i, SERVE, now);
+        if (s->current == NONE && l->state == AWAY && now >= l->next_us && s->identity->ticket_bytes > 0) link_attach(s, i, ROLE_SERVE, now);
     }
     if (s->current != NONE && s->standby == NONE) {
         s->standby = next_standby(s, now);
-        if (s->standby != NONE) link_attach(s, s->standby, STANDBY, now);
+        if (s->standby != NONE) link_attach(s, s->standby, ROLE_STANDBY, now);
     }
     if (s->current != NONE && s->list_wanted && now >= s->list_us) link_ask_list(s, s->current, now);
     reads_tick(s, now);
@@ -504,5 +504,5 @@ int64_t session_wake(const struct session *s, int64_t now) {
 
 void session_bye(struct session *s) {
     for (int i = 0; i < LINKS; i++)
-        if (s->links[i].state == UP) link_bye(s, i, 0);
+        if (s->links[i].state == UP) link_bye(s, i, BYE_LEAVING);
 }

@@ -17,11 +17,10 @@
 #include "window.h"
 
 enum {
-    MAX_READ_BYTES = 65536,
     READS = 32,      /* reads at a time: 2 MiB, twice the window */
     ASSEMBLIES = 48, /* answers being put together: hedged reads have two */
     ASKS = 192,      /* READ packets that may still be answered */
-    GRAIN = 64,      /* segment sizes are multiples of it */
+    GRAIN = SEGMENT_GRAIN_BYTES,
 
     HEDGE_AFTER_US = 150000,
     LEAVE_AFTER_US = 500000,

@@ -14,7 +14,7 @@ void status_write(int folder, const char *name, const struct identity *identity,
                      "\"longestStallMs\":%.1f,\"reads\":%llu,\"bytes\":%llu,\"retransmissions\":%llu,\"hedges\":%llu,"
                      "\"failovers\":%llu,\"moves\":%llu,\"restarts\":%llu,\"drops\":{",
                      address_text(&c->current, current), address_text(&c->standby, standby), client_alive ? "true" : "false", c->refused ? "true" : "false",
-                     identity->mode == TRUSTED ? "Trusted" : "Authenticated", (unsigned long long)identity->disk_bytes,
+                     identity->mode == MODE_TRUSTED ? "Trusted" : "Authenticated", (unsigned long long)identity->disk_bytes,
                      identity->servers.count, (double)c->longest_stall_us / 1000, (unsigned long long)c->reads,
                      (unsigned long long)c->bytes, (unsigned long long)c->retransmissions, (unsigned long long)c->hedges,
                      (unsigned long long)c->failovers, (unsigned long long)c->moves, (unsigned long long)c->restarts);

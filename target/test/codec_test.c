@@ -78,7 +78,7 @@ static void keys_and_renewal_are_the_servers(void) {
     size_t bytes = golden("renewalTicket", wanted, sizeof wanted);
     CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, login) && p.ticket_bytes == 50 && p.entries == 1, "its TICKET");
     bytes = golden("refuseSigned", wanted, sizeof wanted);
-    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, attach) && p.code == BUSY && p.retry_ms == 700, "a signed REFUSE");
+    CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, attach) && p.code == REFUSAL_BUSY && p.retry_ms == 700, "a signed REFUSE");
     bytes = golden("refuseUnsigned", wanted, sizeof wanted);
     CHECK(packet_parse(wanted, bytes, &p) && !signed_by(wanted, bytes, attach), "a REFUSE without a tag");
 }
@@ -86,7 +86,7 @@ static void keys_and_renewal_are_the_servers(void) {
 /* A whole packet of each type that a server sends. Gives its length. */
 static size_t sample(uint8_t *out, uint8_t type) {
     static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
-        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43 + 16}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {READ_ERROR, 48},
+        {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43 + 16}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {ERROR, 48},
         {PONG, 48}, {LIST, 24 + 40 + 16}, {MOVE, 56}, {UNKNOWN, 32}, {BYE, 40}};
     for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
         if (LENGTHS[i].type != type) continue;

@@ -106,10 +106,10 @@ static void on_login(int index, const uint8_t *bytes, size_t n_bytes) {
     attach_key(key, session_key);
     if (renew) CHECK(signed_by(bytes, n_bytes, key), "a renewal proves the key of its ticket");
     if (renew && (renewals == REFUSES || renewals == REFUSES_UNSIGNED)) {
-        refuse(index, bytes, UNKNOWN_DEVICE, "the farm is\nbeing moved", renewals == REFUSES);
+        refuse(index, bytes, REFUSAL_UNKNOWN_DEVICE, "the farm is\nbeing moved", renewals == REFUSES);
         return;
     }
-    if (renew && renewals == IS_REFUSED_FOR) refuse(index, bytes, TICKET_INVALID, "no", false); /* somebody on the path is faster */
+    if (renew && renewals == IS_REFUSED_FOR) refuse(index, bytes, REFUSAL_TICKET_INVALID, "no", false); /* somebody on the path is faster */
     if (renew && renewals == SENDS_AWAY) {
         out[0] = REDIRECT;
         memcpy(out + 16, bytes + 16, 16);
@@ -148,7 +148,7 @@ static void on_attach(int index, const uint8_t *bytes) {
     uint8_t out[88], nonce[16];
     servers[index].attaches++;
     if (unsigned_refusals || revoked || forgets) {
-        const uint16_t code = revoked ? UNKNOWN_DEVICE : TICKET_INVALID;
+        const uint16_t code = revoked ? REFUSAL_UNKNOWN_DEVICE : REFUSAL_TICKET_INVALID;
         refuse(index, bytes, code, "no", !forgets && !unsigned_refusals);
         if (!unsigned_refusals) return;
     }
@@ -184,7 +184,7 @@ static void on_read(int index, const uint8_t *bytes) {
     memcpy(whole, head, DATA_SIGNED_BYTES);
     for (uint32_t i = 0; i < length; i++) whole[DATA_SIGNED_BYTES + i] = content(offset + i);
     put64(nonce + 4, number);
-    if (mode == TRUSTED) memcpy(head + 40, bytes + 32, 16);
+    if (mode == MODE_TRUSTED) memcpy(head + 40, bytes + 32, 16);
     else
         crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole,
                                                            DATA_SIGNED_BYTES + length, NULL, nonce, server->keys.server_data);
@@ -200,7 +200,7 @@ static void on_read(int index, const uint8_t *bytes) {
             size_t bad_n = 64 + n;
             memcpy(bad, out, bad_n);
             if (trouble == FORGED_DATA) bad[70] ^= 1;
-            if (trouble == FORGED_DATA && mode == TRUSTED) bad[41] ^= 1; /* whoever is off the path cannot know the tag */
+            if (trouble == FORGED_DATA && mode == MODE_TRUSTED) bad[41] ^= 1; /* whoever is off the path cannot know the tag */
             if (trouble == WRONG_SESSION) bad[5] ^= 1;
             if (trouble == SHORT_SEGMENT) bad_n -= 64;
             if (trouble == WRONG_OFFSET) bad[30] ^= 2;
@@ -239,9 +239,9 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
             memcpy(out + 16, bytes + n - 16, 16);
             if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
         } else if (revoked && (bytes[0] == READ || bytes[0] == PING)) {
-            answer_header(out, 48, server, READ_ERROR, ++server->number);
+            answer_header(out, 48, server, ERROR, ++server->number);
             memcpy(out + 16, bytes + 8, 8);
-            put16(out + 24, REVOKED);
+            put16(out + 24, ERROR_REVOKED);
             sign(out, 48, server->keys.server_tag);
             arrive(i, out, 48, TRIP_US);
         } else if (bytes[0] == READ) on_read(i, bytes);
@@ -250,7 +250,7 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
         else if (bytes[0] == PING) {
             server->pings++;
             answer_header(out, 48, server, PONG, ++server->number);
-            out[16] = STREAMING;
+            out[16] = STATE_STREAMING;
             put32(out + 20, list_version);
             memcpy(out + 24, bytes + 24, 8);
             sign(out, 48, server->keys.server_tag);
@@ -324,7 +324,7 @@ static void begin(enum mode wanted) {
     now = MS(1000);
     for (int i = 0; i < FARM; i++) {
         listed[i] = true;
-        servers[i].entry = (struct entry){.family = 4, .state = STREAMING, .port = 6910, .address = {10, 0, 0, (uint8_t)(11 + i)}};
+        servers[i].entry = (struct entry){.family = 4, .state = STATE_STREAMING, .port = 6910, .address = {10, 0, 0, (uint8_t)(11 + i)}};
         identity.servers.entries[i] = servers[i].entry;
     }
     identity.servers.count = FARM;
@@ -351,7 +351,7 @@ static int64_t read_ms(uint64_t offset, uint32_t length, int64_t limit_ms) {
 }
 
 static void it_has_a_stand_by_from_the_start(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     CHECK(server_of(s->current) == 0, "the first of the list serves: %d", s->current);
     CHECK(s->standby != NONE && s->links[s->standby].state == UP, "another stands by");
     CHECK(read_ms(4096, 32768, 100) >= 0, "a read");
@@ -373,7 +373,7 @@ static void a_silent_server_is_left(enum mode wanted) {
 }
 
 static void nothing_is_an_error_when_nobody_answers(void) {
-    begin(TRUSTED);
+    begin(MODE_TRUSTED);
     for (int i = 0; i < FARM; i++) servers[i].dead = true;
     session_read(s, 0, 4096, now);
     pass(MS(1000) * 3600);
@@ -384,7 +384,7 @@ static void nothing_is_an_error_when_nobody_answers(void) {
 }
 
 static void a_restarted_server_is_attached_again(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int restarted = server_of(s->current);
     servers[restarted].session = 0;
     CHECK(read_ms(0, 4096, 1000) < 5, "UNKNOWN: no time-out is waited for");
@@ -393,7 +393,7 @@ static void a_restarted_server_is_attached_again(void) {
 }
 
 static void a_move_attaches_there_first(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int from = server_of(s->current);
     const int to = 3 - from - server_of(s->standby); /* the one that is neither */
     uint8_t out[56];
@@ -426,11 +426,11 @@ static void roll(int index, int64_t away_ms, bool told) {
     pass(MS(20));
     servers[index].dead = true;
     servers[index].session = 0;
-    servers[index].entry.state = UNREACHABLE;
+    servers[index].entry.state = STATE_UNREACHABLE;
     if (told) list_version = version + 2;
     pass(MS(away_ms));
     servers[index].dead = false;
-    servers[index].entry.state = STREAMING;
+    servers[index].entry.state = STATE_STREAMING;
     list_version = version; /* a hash of what all say: the list of before */
 }
 
@@ -438,7 +438,7 @@ static void a_rolling_change_leaves_two_servers(void) {
     static const struct { int farm; int64_t away_ms; bool told; } CASES[] = {
         {2, 300, false}, {2, 3000, false}, {2, 3000, true}, {2, 40000, true}, {3, 300, false}, {3, 3000, true}, {3, 40000, true}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        begin(AUTHENTICATED);
+        begin(MODE_AUTHENTICATED);
         if (CASES[i].farm == 2) {
             listed[2] = false;
             servers[2].dead = true;
@@ -455,10 +455,10 @@ static void a_rolling_change_leaves_two_servers(void) {
 }
 
 static void a_server_that_drains_is_the_last_choice(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current), standby = server_of(s->standby), third = 3 - serving - standby;
     servers[third].entry.state = STATE_DRAINING;
-    servers[standby].entry.state = STREAMING;
+    servers[standby].entry.state = STATE_STREAMING;
     list_version = 2;
     pass(MS(7000));
     servers[standby].dead = true;
@@ -478,7 +478,7 @@ static void bad_answers_are_dropped_and_counted(enum mode wanted) {
         begin(wanted);
         trouble = CASES[i].trouble;
         for (unsigned k = 0; k < 40; k++) CHECK(read_ms(k * 65536, 65536, 3000) >= 0, "trouble %u, read %u", trouble, k);
-        const enum drop reason = wanted == TRUSTED && trouble == FORGED_DATA ? DROP_TAG : CASES[i].drop;
+        const enum drop reason = wanted == MODE_TRUSTED && trouble == FORGED_DATA ? DROP_TAG : CASES[i].drop;
         CHECK(identity.counters.drops[reason] > 0, "trouble %u is counted as %s", trouble, DROP_NAMES[reason]);
     }
 }
@@ -498,7 +498,7 @@ static void loss_costs_time_and_nothing_else(enum mode wanted) {
 }
 
 static void our_own_sleep_is_not_the_servers_silence(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     session_read(s, 0, 4096, now);
     now += MS(5000); /* the machine had no CPU, and what came was lost */
     memset(queue, 0, sizeof queue);
@@ -507,7 +507,7 @@ static void our_own_sleep_is_not_the_servers_silence(void) {
 }
 
 static void a_new_client_goes_on_with_the_ticket(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     session_init(s, &EFFECTS, &identity, SEGMENT, now);
     pass(MS(5));
     CHECK(s->current != NONE && s->login.state == LOGGED_IN, "attached without a login");
@@ -515,7 +515,7 @@ static void a_new_client_goes_on_with_the_ticket(void) {
 }
 
 static void a_new_list_is_fetched_and_followed(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int gone = server_of(s->standby), serving = server_of(s->current);
     const int third = 3 - gone - serving;
     const unsigned asked = servers[third].reads;
@@ -539,7 +539,7 @@ static void a_new_list_is_fetched_and_followed(void) {
 }
 
 static void an_empty_list_is_not_believed(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     list_version = 2;
     memset(listed, 0, sizeof listed);
     pass(MS(7000));
@@ -548,7 +548,7 @@ static void an_empty_list_is_not_believed(void) {
 }
 
 static void a_ticket_is_renewed_at_half_its_life(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current), standby = server_of(s->standby);
     CHECK(identity.renew_us > now + MS(1000) * 3600 * 24 * 3 && identity.renew_us < now + MS(1000) * 3600 * 24 * 4, "3.5 days");
     uint8_t before[32];
@@ -564,7 +564,7 @@ static void a_ticket_is_renewed_at_half_its_life(void) {
 }
 
 static void a_renewal_that_is_refused_is_tried_again_later(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current);
     renewals = REFUSES;
     identity.renew_us = now;
@@ -578,7 +578,7 @@ static void a_renewal_that_is_refused_is_tried_again_later(void) {
 /* Somebody on the path answers the renewal, without any key; then the farm does. */
 static void a_renewal_that_is_forged_changes_nothing(void) {
     for (unsigned forged = REFUSES_UNSIGNED; forged <= SENDS_AWAY; forged++) {
-        begin(AUTHENTICATED);
+        begin(MODE_AUTHENTICATED);
         renewals = forged;
         uint8_t before[32];
         memcpy(before, identity.session_key, sizeof before);
@@ -597,7 +597,7 @@ static void a_renewal_that_is_forged_changes_nothing(void) {
 }
 
 static void a_renewal_waits_for_the_true_answer(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     renewals = IS_REFUSED_FOR;
     uint8_t before[32];
     memcpy(before, identity.session_key, sizeof before);
@@ -607,7 +607,7 @@ static void a_renewal_waits_for_the_true_answer(void) {
 }
 
 static void a_refusal_without_a_tag_is_only_a_hint(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current);
     unsigned_refusals = true; /* each ATTACH is refused by somebody on the path, and then answered */
     servers[serving].session = 0;
@@ -628,11 +628,11 @@ static void a_ticket_that_nobody_opens(enum mode wanted) {
     pass(MS(60000));
     CHECK(tokens > 0 && identity.ticket_bytes == 8, "a fresh token is asked for, the ticket kept");
     const unsigned more = servers[0].logins + servers[1].logins + servers[2].logins - logins;
-    if (wanted == AUTHENTICATED) CHECK(more == 0 && tokens < 8, "no login that anybody could answer: %u, %u tokens", more, tokens);
+    if (wanted == MODE_AUTHENTICATED) CHECK(more == 0 && tokens < 8, "no login that anybody could answer: %u, %u tokens", more, tokens);
     else CHECK(more > 0, "mode Trusted logs in again");
     identity.ends_us = now; /* its life is over */
     forgets = false;
-    if (wanted == AUTHENTICATED) {
+    if (wanted == MODE_AUTHENTICATED) {
         memset(session_key, 9, sizeof session_key);
         forgets = true;
         pass(MS(130000));
@@ -657,14 +657,14 @@ static void a_revoked_machine_goes_on_when_it_is_added_again(enum mode wanted) {
     token_given = 5;
     pass(MS(75000));
     CHECK(done == 1 && s->current != NONE && !identity.counters.refused, "added again, it goes on");
-    CHECK(wanted == TRUSTED || servers[0].logins == logins, "by its ticket");
+    CHECK(wanted == MODE_TRUSTED || servers[0].logins == logins, "by its ticket");
     const unsigned asked = tokens;
     pass(MS(200000));
     CHECK(tokens == asked, "and asks no more");
 }
 
 static void another_version_under_a_mounted_root_is_not_taken(void) {
-    begin(TRUSTED);
+    begin(MODE_TRUSTED);
     memcpy(identity.manifest, "aaaa", 5);
     revoked = true;
     session_read(s, 0, 4096, now);
@@ -680,7 +680,7 @@ static void another_version_under_a_mounted_root_is_not_taken(void) {
 }
 
 static void an_unknown_is_a_hint(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current);
     const unsigned attaches = servers[serving].attaches;
     for (unsigned k = 0; k < 300; k++) { /* somebody who sees our packets says so again and again */
@@ -697,11 +697,11 @@ static void an_unknown_is_a_hint(void) {
 }
 
 static void what_is_sent_again_keeps_no_server_alive(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     const int dead = server_of(s->current);
     uint8_t out[48];
     answer_header(out, sizeof out, &servers[dead], PONG, ++servers[dead].number);
-    out[16] = STREAMING;
+    out[16] = STATE_STREAMING;
     put32(out + 20, list_version);
     sign(out, sizeof out, servers[dead].keys.server_tag);
     session_receive(s, &servers[dead].entry, out, sizeof out, now);
@@ -716,7 +716,7 @@ static void what_is_sent_again_keeps_no_server_alive(void) {
 }
 
 static void a_refusal_for_49_days_is_for_a_minute(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     memset(&identity.counters, 0, sizeof identity.counters);
     identity.ticket_bytes = 0;
     identity.disk_bytes = 0;
@@ -724,16 +724,16 @@ static void a_refusal_for_49_days_is_for_a_minute(void) {
     uint8_t login[32] = {0};
     memcpy(login + 16, s->login.nonce, 16);
     memset(queue, 0, sizeof queue);
-    refuse(0, login, BUSY, "later", false);
+    refuse(0, login, REFUSAL_BUSY, "later", false);
     pass(MS(1));
     CHECK(s->login.state == PAUSED && s->login.next_us < now + MS(75000), "%lld", (long long)(s->login.next_us - now));
 }
 
 static void a_move_to_a_server_that_is_in_no_list(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     struct server_list *list = &identity.servers;
     for (list->count = 0; list->count < MAX_SERVERS; list->count++)
-        list->entries[list->count] = (struct entry){.family = 4, .state = STREAMING, .port = 6910, .address = {10, 0, 1, (uint8_t)list->count}};
+        list->entries[list->count] = (struct entry){.family = 4, .state = STATE_STREAMING, .port = 6910, .address = {10, 0, 1, (uint8_t)list->count}};
     list->entries[0] = servers[0].entry;
     list->entries[1] = servers[1].entry;
     session_init(s, &EFFECTS, &identity, SEGMENT, now);
@@ -750,7 +750,7 @@ static void a_move_to_a_server_that_is_in_no_list(void) {
 }
 
 static void a_ticket_of_another_disk_is_not_taken(void) {
-    begin(AUTHENTICATED);
+    begin(MODE_AUTHENTICATED);
     identity.disk_bytes += 512;
     identity.renew_us = now;
     pass(MS(5000));
@@ -764,7 +764,7 @@ int main(void) {
     it_has_a_stand_by_from_the_start();
     a_rolling_change_leaves_two_servers();
     a_server_that_drains_is_the_last_choice();
-    for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
+    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
         a_silent_server_is_left(wanted);
         bad_answers_are_dropped_and_counted(wanted);
         loss_costs_time_and_nothing_else(wanted);
@@ -782,7 +782,7 @@ int main(void) {
     a_renewal_that_is_forged_changes_nothing();
     a_renewal_waits_for_the_true_answer();
     a_refusal_without_a_tag_is_only_a_hint();
-    for (enum mode wanted = TRUSTED; wanted <= AUTHENTICATED; wanted++) {
+    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
         a_ticket_that_nobody_opens(wanted);
         a_revoked_machine_goes_on_when_it_is_added_again(wanted);
     }

@@ -8,6 +8,7 @@ import { KINDS } from '../../src/resources/kinds.ts';
 import { kustomizeBase } from './kustomize.ts';
 import { metricsDocument } from './metrics.ts';
 import { notice } from './notice.ts';
+import { wireHeader } from './wire.ts';
 
 const root = join(import.meta.dirname, '../..');
 const HEADER = '# Made from src/resources by `npm run generate`: change it there.\n';
@@ -25,6 +26,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   }
   for (const [path, text] of kustomizeBase(root, files)) files.set(path, text);
   files.set('docs/metrics.md', metricsDocument());
+  files.set('target/src/wire.h', wireHeader());
   files.set('NOTICE', notice(readFileSync(join(root, 'package-lock.json'), 'utf8')));
   return files;
 }
