@@ -4,7 +4,14 @@ import { type BootToken, openBootToken, openTicket, type Ticket } from '../farm/
 import { ok, type Result } from '../kit/result.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
-import { BUSY_RETRY_MS, EARLIER_NONCES, MAX_PENDING_LOGINS, MAX_SESSIONS, REFUSED_RETRY_MS } from './limits.ts';
+import {
+  BUSY_RETRY_MS,
+  EARLIER_NONCES,
+  MAX_PENDING_LOGINS,
+  MAX_SESSIONS,
+  MIN_SEGMENT_BYTES,
+  REFUSED_RETRY_MS,
+} from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
 import {
   drop,
@@ -121,6 +128,12 @@ function admit(
   if (shard.settings.refused.has(claimOf(ticket))) return no(...refusedDevice(ticket.device));
   if (ticket.site !== shard.site)
     return no('TicketInvalid', 0, `the ticket is of site ${ticket.site}, this server of ${shard.site}`);
+  if (packet.maxSegmentBytes < MIN_SEGMENT_BYTES)
+    return no(
+      'SegmentTooSmall',
+      0,
+      `a packet carries ${MIN_SEGMENT_BYTES} bytes of data at least, this client takes ${packet.maxSegmentBytes}: its MTU has to be 576`,
+    );
   if (!disk) return no('NoCopy', BUSY_RETRY_MS, `this server has no up-to-date copy of ${name}`);
   if (disk.sizeBytes !== ticket.sizeBytes)
     return no('NoCopy', 0, `${name} has ${disk.sizeBytes} bytes here, the ticket says ${ticket.sizeBytes}`);

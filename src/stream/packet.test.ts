@@ -195,7 +195,8 @@ test.each([
   { name: 'an offset that is no multiple of 512', at: 23, value: 1, packet: PACKETS[8], code: 'FieldInvalid' },
   { name: 'a length above 64 KiB', at: 25, value: 2, packet: PACKETS[8], code: 'FieldInvalid' },
   { name: 'a role that is not known', at: 16, value: 2, packet: PACKETS[12], code: 'FieldInvalid' },
-  { name: 'a segment below 512', at: 54, value: 1, packet: PACKETS[6], code: 'FieldInvalid' },
+  { name: 'a segment that is no multiple of 64', at: 55, value: 1, packet: PACKETS[6], code: 'FieldInvalid' },
+  { name: 'a session of segments below 448', at: 56, value: 1, packet: PACKETS[7], code: 'FieldInvalid' },
   { name: 'an address family of 5', at: 32, value: 5, packet: PACKETS[4], code: 'FieldInvalid' },
 ])('$name is $code', ({ packet, at, value, code }) => {
   const encoded = packet ? encode(packet) : Buffer.alloc(0);

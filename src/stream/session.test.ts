@@ -128,6 +128,18 @@ test('a ticket is judged by the wall clock, a session by one that never jumps', 
   expect(sent(attach(shard, PEER, 5, aTicket(WALL / 1000 + 1)))).toMatchObject([{ type: 'ATTACHED' }]);
 });
 
+test.each([
+  { offers: 384, answer: { type: 'REFUSE', code: 'SegmentTooSmall', retryAfterMs: 0 } },
+  { offers: 448, answer: { type: 'ATTACHED', segmentBytes: 448 } },
+  { offers: 8_832, answer: { type: 'ATTACHED', segmentBytes: 1_408 } },
+])('a client that takes segments of $offers bytes is told: $answer', ({ offers, answer }) => {
+  const shard = aShard();
+  const packet = attachPacket(shard);
+  packet.writeUInt16BE(offers, 54);
+  const answers = receive(shard, sign(siphash, attachKey(SESSION_KEY), packet), PEER, 0);
+  expect(sent(answers)).toMatchObject([answer]);
+});
+
 test('MOVE is said each 250 ms until its time is over', () => {
   const shard = aShard();
   const { id } = attached(shard);

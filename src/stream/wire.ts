@@ -42,6 +42,7 @@ export const REFUSALS = {
   TicketInvalid: 7,
   Draining: 8,
   Offline: 9,
+  SegmentTooSmall: 10,
 } as const;
 export const ERRORS = { BadRange: 1, ReadFailed: 2, Revoked: 3 } as const;
 export const ROLES = { serve: 0, standby: 1 } as const;
@@ -92,7 +93,7 @@ const known = (at: number): Field<number> => uint(at, 4, 'list version known');
 const sizeBytes = uint(64, 8, 'disk size in bytes');
 const suite = (at: number): Field<undefined> =>
   fixed(at, 1, SUITE, `suite: ${SUITE} (SipHash-2-4-128 tags, ChaCha20-Poly1305 for DATA)`);
-const segment = { multipleOf: SEGMENT_GRAIN_BYTES };
+const segment = { least: SEGMENT_GRAIN_BYTES, multipleOf: SEGMENT_GRAIN_BYTES };
 const request = uint(16, 8, 'request id');
 const retryAfterMs = (at: number): Field<number> => uint(at, 4, 'retry after, ms');
 const opaque = (says: string): Field<Uint8Array> => raw(24, 8, says);
@@ -152,7 +153,7 @@ export const MESSAGES = {
       54,
       2,
       `largest segment (bytes of data in one DATA packet) that the client takes: MTU − 28 − 64, a multiple of ${SEGMENT_GRAIN_BYTES}`,
-      { ...segment, least: MIN_SEGMENT_BYTES },
+      segment,
     ),
     role: named(60, 1, ROLES, 'role: 0 serve me, 1 be my stand-by'),
     ticket: counted(52, 64, ['n', 1, MAX_TICKET_BYTES], 'ticket'),

@@ -16,10 +16,8 @@
 
 enum {
     BATCH = 32,
-    MAX_SEGMENT_BYTES = 8896, /* an Ethernet of 9000 */
-    DATAGRAM_BYTES = MAX_SEGMENT_BYTES + DATA_HEADER_BYTES,
+    DATAGRAM_BYTES = (int)MAX_SEGMENT_BYTES + (int)DATA_HEADER_BYTES,
     RECEIVE_BUFFER = 4 << 20, /* four windows: nothing is lost between two looks */
-    IP_UDP_BYTES = 28,
 };
 
 struct edge {
@@ -91,9 +89,12 @@ static uint16_t segment_of(const struct entry *server) {
     const int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&to, to_bytes) == 0) getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &bytes);
     close(fd);
-    int segment = (mtu - IP_UDP_BYTES - DATA_HEADER_BYTES) / GRAIN * GRAIN;
-    if (segment > MAX_SEGMENT_BYTES) segment = MAX_SEGMENT_BYTES;
-    return (uint16_t)(segment < GRAIN ? GRAIN : segment);
+    if (mtu < MIN_MTU) {
+        char text[96];
+        snprintf(text, sizeof text, "is reached with an MTU of %d: packets of %d bytes come in fragments", mtu, MIN_MTU);
+        on_say(NULL, server, text);
+    }
+    return packet_segment(mtu);
 }
 
 /* Asked and answered between two looks at the network: reads go on. */

@@ -40,7 +40,7 @@ static const char USAGE[] =
     "  --config FILE     boot configuration (default /bootfarm/boot)\n"
     "  --nbd INDEX       number of the nbd device (default 0)\n"
     "  --state FOLDER    where the file `status` is written, each second at most (default /run/bootfarm)\n"
-    "  --segment BYTES   data in one packet, a multiple of 64 (default: from the MTU of the way)\n"
+    "  --segment BYTES   data in one packet, a multiple of 64 from 448 (default: from the MTU of the way)\n"
     "  --kernel FD       for tests: instead of setting up a device, send the kernel's end of each socket pair over this socket;\n"
     "                    stays in the foreground\n"
     "  --help\n";
@@ -203,7 +203,13 @@ static bool parse(struct options *o, int argc, char **argv) {
         case 'c': o->config = optarg; break;
         case 'n': o->nbd = atoi(optarg); break;
         case 's': o->state = optarg; break;
-        case 'g': o->segment = (uint16_t)(atoi(optarg) / GRAIN * GRAIN); break;
+        case 'g':
+            if (atoi(optarg) < MIN_SEGMENT_BYTES || atoi(optarg) > MAX_SEGMENT_BYTES || atoi(optarg) % GRAIN != 0) {
+                fprintf(stderr, "bootfarm-client: --segment %s: a multiple of %d, %d to %d\n", optarg, GRAIN, MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+                return false;
+            }
+            o->segment = (uint16_t)atoi(optarg);
+            break;
         case 'k': o->kernel = atoi(optarg); break;
         case 'h': fputs(USAGE, stdout); exit(0);
         default: fputs(USAGE, stderr); return false;

@@ -41,6 +41,7 @@ SAME(BYTES_DATA_LENGTH, 4);
 SAME(BYTES_DATA_POSITION, 4);
 SAME(BYTES_ATTACH_MAX_SEGMENT_BYTES, 2);
 SAME(BYTES_ATTACHED_SEGMENT_BYTES, 2);
+_Static_assert(MIN_MTU <= 576, "RFC 791: every way takes the smallest segment");
 _Static_assert(SIZE_LOGIN + MAX_TOKEN_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "LOGIN has room");
 _Static_assert(SIZE_TICKET + MAX_TOKEN_BYTES + MAX_SERVERS * (int)ENTRY_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "TICKET has room");
 
@@ -86,7 +87,7 @@ static bool parse_attached(const uint8_t *b, size_t n, struct packet *p) {
     p->suite = b[AT_ATTACHED_SUITE];
     p->list_version = get32(b + AT_ATTACHED_LIST_VERSION);
     p->disk_bytes = get64(b + AT_ATTACHED_SIZE_BYTES);
-    return p->segment_bytes >= 64 && p->segment_bytes % SEGMENT_GRAIN_BYTES == 0;
+    return p->segment_bytes >= MIN_SEGMENT_BYTES && p->segment_bytes % SEGMENT_GRAIN_BYTES == 0;
 }
 
 static bool parse_data(const uint8_t *b, size_t n, struct packet *p) {
@@ -166,6 +167,11 @@ bool packet_parse(const uint8_t *b, size_t n, struct packet *p) {
     default:
         return false;
     }
+}
+
+uint16_t packet_segment(int mtu) {
+    const int bytes = (mtu - IP_UDP_BYTES - (int)DATA_HEADER_BYTES) / (int)SEGMENT_GRAIN_BYTES * (int)SEGMENT_GRAIN_BYTES;
+    return (uint16_t)(bytes < (int)MIN_SEGMENT_BYTES ? (int)MIN_SEGMENT_BYTES : bytes < (int)MAX_SEGMENT_BYTES ? bytes : (int)MAX_SEGMENT_BYTES);
 }
 
 static void header(uint8_t *out, size_t n, uint8_t type, uint32_t session, uint64_t number) {

@@ -12,6 +12,9 @@ enum {
     SHARE_BYTES = BYTES_LOGIN_SHARE,
     ENTRY_BYTES = BYTES_MOVE_SERVER,
     MAX_PACKET_BYTES = 2048, /* but DATA */
+    IP_UDP_BYTES = 28,
+    MAX_SEGMENT_BYTES = 8896, /* an Ethernet of 9000 */
+    MIN_MTU = IP_UDP_BYTES + DATA_HEADER_BYTES + MIN_SEGMENT_BYTES,
 };
 
 /* A server as the wire names it; family 0: any other server. */
@@ -66,6 +69,8 @@ struct packet {
 /* False for anything that is no whole packet of a server. Reads nothing outside bytes[0..n). */
 bool packet_parse(const uint8_t *bytes, size_t n, struct packet *packet);
 struct entry entry_parse(const uint8_t *bytes);
+/* The most data that one DATA packet carries over a way of that MTU; below MIN_MTU it comes in fragments. */
+uint16_t packet_segment(int mtu);
 
 /* Each writes a whole packet into out (MAX_PACKET_BYTES) and gives its length; those with a tag leave its 16 bytes for the caller to sign.
  * A LOGIN has one when its flags say LOGIN_RENEW. */

@@ -46,6 +46,7 @@ enum refusal {
     REFUSAL_TICKET_INVALID = 7,
     REFUSAL_DRAINING = 8,
     REFUSAL_OFFLINE = 9,
+    REFUSAL_SEGMENT_TOO_SMALL = 10,
 };
 enum read_error {
     ERROR_BAD_RANGE = 1,
@@ -72,7 +73,7 @@ enum {
     DATA_SIGNED_BYTES = 40, /* of the header, by the answer tag */
     SECTOR_BYTES = 512,
     SEGMENT_GRAIN_BYTES = 64,
-    MIN_SEGMENT_BYTES = 512,
+    MIN_SEGMENT_BYTES = 448,
     MAX_READ_BYTES = 65536,
     MAX_TOKEN_BYTES = 1024,
     MAX_TEXT_BYTES = 200,

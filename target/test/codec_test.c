@@ -134,6 +134,20 @@ static void packets(void) {
     CHECK(!packet_parse(bytes, 64 + 64, &p), "a position that wraps around");
 }
 
+static void segments_fit_the_way(void) {
+    static const struct { int mtu, bytes; } CASES[] = {
+        {68, 448}, {539, 448}, {540, 448}, {576, 448}, {603, 448}, {604, 512}, {1492, 1344}, {1500, 1408}, {9000, 8896}, {65536, 8896}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        CHECK(packet_segment(CASES[i].mtu) == CASES[i].bytes, "MTU %d: %u", CASES[i].mtu, packet_segment(CASES[i].mtu));
+    struct packet p;
+    uint8_t bytes[MAX_PACKET_BYTES];
+    const size_t n = sample(bytes, ATTACHED);
+    put16(bytes + AT_ATTACHED_SEGMENT_BYTES, 448);
+    CHECK(packet_parse(bytes, n, &p) && p.segment_bytes == 448, "the smallest segment");
+    put16(bytes + AT_ATTACHED_SEGMENT_BYTES, 384);
+    CHECK(!packet_parse(bytes, n, &p), "none is smaller");
+}
+
 static void random_bytes_do_no_harm(void) {
     unsigned taken = 0;
     srandom(SEED);
@@ -271,6 +285,7 @@ int main(void) {
     if (sodium_init() < 0) return 1;
     hkdf_is_rfc_5869();
     tags_are_siphash_2_4_128();
+    segments_fit_the_way();
     keys_and_renewal_are_the_servers();
     packets();
     random_bytes_do_no_harm();

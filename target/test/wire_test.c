@@ -59,7 +59,7 @@ static const char *const STATES[] = {"Unknown", "Streaming", "Draining", "Unreac
 static const char *const ERRORS[] = {"", "BadRange", "ReadFailed", "Revoked"};
 static const char *const BYES[] = {"Leaving", "Moved", "Drained"};
 static const char *const REFUSALS[] = {"",     "TokenInvalid",  "TokenExpired", "UnknownDevice", "NoCopy", "NoServer",
-                                       "Busy", "TicketInvalid", "Draining",     "Offline"};
+                                       "Busy", "TicketInvalid", "Draining",     "Offline",       "SegmentTooSmall"};
 
 static uint8_t named(const char *name, const char *const *names, uint8_t count) {
     const char *value = field(name);
@@ -127,7 +127,7 @@ static void tell_packet(const struct packet *p) {
         tell_server("server", p->server);
         break;
     case REFUSE:
-        tell("code", REFUSALS[p->code % 10]);
+        tell("code", REFUSALS[p->code % 11]);
         tell_number("retryAfterMs", p->retry_ms);
         told_bytes += (size_t)snprintf(told + told_bytes, sizeof told - told_bytes, "text %.*s\n", p->text_bytes, p->text);
         break;

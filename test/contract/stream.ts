@@ -374,7 +374,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
   });
 
   alone.each<Mode>(['Trusted', 'Authenticated'])('reads in mode %s', (mode) => {
-    test.each([512, 576, 1_408, 8_832, 32_768, 65_408])(
+    test.each([448, 512, 576, 1_408, 8_832, 32_768, 65_408])(
       'in segments of %i bytes: every byte is right',
       async (segment) => {
         const served = await serve((await aFile()).disk, { mode });

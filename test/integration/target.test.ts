@@ -131,7 +131,7 @@ const startClient = (token: string, servers: readonly number[], http = '', more 
   );
 
 /** With that text as its boot configuration. */
-async function startClientWith(text: string): Promise<Client> {
+async function startClientWith(text: string, ...options: string[]): Promise<Client> {
   const state = mkdtempSync(join(folder, 'state-'));
   const config = join(state, 'boot');
   writeFileSync(config, text);
@@ -139,7 +139,7 @@ async function startClientWith(text: string): Promise<Client> {
     'setpriv',
     [
       ...['--pdeathsig', 'KILL', 'target/build/kernel', file, 'target/build/bootfarm-client-asan'],
-      ...['--config', config, '--state', state],
+      ...['--config', config, '--state', state, ...options],
     ],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   );
@@ -274,6 +274,18 @@ describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
     expect(await client.close()).toBe(0);
   });
 });
+
+test.each<Mode>(['trusted', 'authenticated'])(
+  'with the segments of an MTU of 576, in mode %s, every block is right',
+  async (mode) => {
+    const [port = 0] = await freePorts(1);
+    const { token } = await startServer(port, [port], mode);
+    const text = `version=1\ntoken=${token}\nservers=${name(port)}\nmac=${MAC}\n`;
+    const client = await startClientWith(text, '--segment', '448');
+    expect(await client.read(8, 500, 256)).toMatchObject(right);
+    expect(await client.close()).toBe(0);
+  },
+);
 
 test('a refused token is fetched again over HTTP', async () => {
   const [port = 0] = await freePorts(1);

@@ -73,7 +73,7 @@ const READ_BYTES = counterAt('readBytes');
 const PACKETS_OUT = counterAt('packetsOut');
 const BYTES_OUT = counterAt('bytesOut');
 
-const MAX_SEGMENTS = MAX_READ_BYTES / MIN_SEGMENT_BYTES;
+const MAX_SEGMENTS = Math.ceil(MAX_READ_BYTES / MIN_SEGMENT_BYTES);
 const HEADERS = 0;
 /** At a multiple of 64, with room before it for what the tag covers of the header. */
 const DATA = HEADERS + MAX_SEGMENTS * DATA_HEADER_BYTES + 64;
