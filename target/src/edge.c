@@ -20,6 +20,7 @@ enum {
     RECEIVE_BUFFER = 4 << 20, /* four windows: nothing is lost between two looks */
 };
 
+/* Mapped once: nothing is allocated after the start, and the parent need not hold it. */
 struct edge {
     const struct edge_options *options;
     struct session session;
@@ -28,7 +29,6 @@ struct edge {
     bool told_ready;
     uint8_t datagram[BATCH][DATAGRAM_BYTES];
 };
-static struct edge *edge; /* mapped once: nothing is allocated after the start, and the parent need not hold it */
 
 static int64_t now_us(void) {
     struct timespec t;
@@ -37,7 +37,7 @@ static int64_t now_us(void) {
 }
 
 static void on_send(void *context, const struct entry *to, const uint8_t *bytes, size_t n) {
-    (void)context;
+    struct edge *edge = context;
     struct sockaddr_storage address;
     const socklen_t address_bytes = address_of(to, &address);
     sendto(edge->network, bytes, n, MSG_DONTWAIT, (struct sockaddr *)&address, address_bytes); /* what is lost is asked for again */
@@ -50,19 +50,19 @@ static void on_random(void *context, uint8_t *out, size_t n) {
 }
 
 static void on_filled(void *context, unsigned read) {
-    (void)context;
+    struct edge *edge = context;
     device_filled(&edge->device, read);
 }
 
 static void on_say(void *context, const struct entry *subject, const char *text) {
-    (void)context;
+    struct edge *edge = context;
     char line[512], name[ADDRESS_TEXT] = "";
     if (subject != NULL) address_text(subject, name);
     const int n = snprintf(line, sizeof line, "bootfarm: %s%s%s\n", name, subject != NULL ? " " : "", text);
     if (edge->options->console >= 0 && write(edge->options->console, line, (size_t)n) < 0) {} /* nobody listens: no harm */
 }
 
-static void take_packets(int64_t now) {
+static void take_packets(struct edge *edge, int64_t now) {
     struct mmsghdr messages[BATCH];
     struct iovec iov[BATCH];
     struct sockaddr_storage from[BATCH];
@@ -81,7 +81,7 @@ static void take_packets(int64_t now) {
 }
 
 /* What one DATA packet may carry on the way to the first server. */
-static uint16_t segment_of(const struct entry *server) {
+static uint16_t segment_of(struct edge *edge, const struct entry *server) {
     struct sockaddr_storage to;
     int mtu = 1500;
     socklen_t bytes = sizeof mtu;
@@ -92,48 +92,50 @@ static uint16_t segment_of(const struct entry *server) {
     if (mtu < MIN_MTU) {
         char text[96];
         snprintf(text, sizeof text, "is reached with an MTU of %d: packets of %d bytes come in fragments", mtu, MIN_MTU);
-        on_say(NULL, server, text);
+        on_say(edge, server, text);
     }
     return packet_segment(mtu);
 }
 
 /* Asked and answered between two looks at the network: reads go on. */
-static void fresh_token(int64_t now) {
+static void fresh_token(struct edge *edge, int64_t now) {
     struct fresh_token fresh;
     if (session_wants_token(&edge->session, now)) {
-        on_say(NULL, NULL, "asks for a fresh boot token");
+        on_say(edge, NULL, "asks for a fresh boot token");
         send(edge->options->http, "?", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* unheard: the session asks again */
     }
     if (recv(edge->options->http, &fresh, sizeof fresh, MSG_DONTWAIT) == sizeof fresh)
         session_token(&edge->session, fresh.token, fresh.token_bytes, fresh.manifest, now);
 }
 
-static bool start(const struct edge_options *options) {
+/* NULL: this machine has no memory or no network. */
+static struct edge *start(const struct edge_options *options) {
     const int size = RECEIVE_BUFFER;
-    edge = mmap(NULL, sizeof *edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (edge == MAP_FAILED) return false;
+    struct edge *edge = mmap(NULL, sizeof *edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (edge == MAP_FAILED) return NULL;
     edge->options = options;
     edge->network = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (edge->network < 0) return false;
+    if (edge->network < 0) return NULL;
     if (setsockopt(edge->network, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     stay_in_memory("bootfarm-stream");
-    const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(&options->config->server[0]);
-    const struct effects effects = {NULL, on_send, on_filled, on_say, on_random};
+    const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(edge, &options->config->server[0]);
+    const struct effects effects = {edge, on_send, on_filled, on_say, on_random};
     session_init(&edge->session, &effects, options->identity, segment, now_us());
     device_init(&edge->device, &edge->session, options->device);
-    return true;
+    return edge;
 }
 
 int edge_run(const struct edge_options *options) {
-    if (!start(options)) return 1;
+    struct edge *edge = start(options);
+    if (edge == NULL) return 1;
     bool room = true;
     while (!edge->device.ended) {
         int64_t now = now_us();
-        take_packets(now); /* before the timers, or a server is blamed for our own sleep */
+        take_packets(edge, now); /* before the timers, or a server is blamed for our own sleep */
         session_tick(&edge->session, now);
         device_write(&edge->device, now);
-        fresh_token(now);
+        fresh_token(edge, now);
         if (!edge->told_ready && edge->session.current != NONE) {
             edge->told_ready = true;
             if (options->ready >= 0 && write(options->ready, "r", 1) < 0) return 1;
@@ -145,7 +147,7 @@ int edge_run(const struct edge_options *options) {
                                 {.fd = options->http, .events = POLLIN}};
         if (ppoll(fds, 3, &timeout, NULL) < 0 && errno != EINTR) return 1;
         now = now_us();
-        take_packets(now);
+        take_packets(edge, now);
         device_write(&edge->device, now);
         room = device_take(&edge->device, now);
         if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN)) break;
