@@ -1,34 +1,46 @@
-/** Packets to throw at a decoder: random bytes, and real packets with bytes flipped, cut, doubled or spliced. The same for the same seed. */
+/** Packets to throw at a decoder: random bytes, and real packets with bytes changed, cut, lengthened or spliced. The same for the same seed. */
+import fc from 'fast-check';
 
-/** mulberry32: 32 bits of state, enough to scatter bytes. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+const noise = (maxLength: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ maxLength, size: 'max' });
+
+type Change = (bytes: Buffer) => Buffer;
+
+/** Of a packet of any length: a place is taken modulo it. */
+function changeBy(packets: readonly Uint8Array[]): fc.Arbitrary<Change> {
+  const place = fc.nat();
+  const byte = fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 255));
+  const other = fc.tuple(fc.constantFrom(...packets), fc.nat({ max: 300 }));
+  const set = fc.tuple(place, byte).map(([at, value]): Change => {
+    return (bytes) => {
+      if (bytes.length > 0) bytes[at % bytes.length] = value;
+      return bytes;
+    };
+  });
+  const cut = place.map((at): Change => {
+    return (bytes) => until(bytes, at);
+  });
+  const lengthen = fc.tuple(place, noise(40)).map(([at, more]): Change => {
+    return (bytes) => Buffer.concat([until(bytes, at), more, bytes.subarray(at % (bytes.length + 1))]);
+  });
+  const splice = fc.tuple(place, other).map(([at, [packet, from]]): Change => {
+    return (bytes) => Buffer.concat([until(bytes, at), packet.subarray(from)]);
+  });
+  return fc.oneof({ weight: 3, arbitrary: set }, cut, lengthen, splice);
 }
 
-export function* mutations(seeds: readonly Buffer[], seed: number, count: number): Generator<Buffer> {
-  const random = randomFrom(seed);
-  const noise = (length: number): Buffer => Buffer.from(Array.from({ length }, () => random(256)));
-  const pick = (): Buffer => seeds[random(seeds.length)] ?? Buffer.alloc(0);
-  for (let made = 0; made < count; made += 1) {
-    if (made % 10 === 0) {
-      yield noise(random(600));
-      continue;
-    }
-    let bytes = Buffer.from(pick());
-    for (let change = random(4); change >= 0; change -= 1) {
-      const at = random(bytes.length + 1);
-      const kind = random(6);
-      if (kind < 3 && at < bytes.length) bytes[at] = [random(256), 0, 255][kind] ?? 0;
-      else if (kind === 3) bytes = bytes.subarray(0, at);
-      else if (kind === 4) bytes = Buffer.concat([bytes.subarray(0, at), noise(random(40)), bytes.subarray(at)]);
-      else if (kind === 5) bytes = Buffer.concat([bytes.subarray(0, at), pick().subarray(random(300))]);
-    }
-    yield bytes;
-  }
-}
+const until = (bytes: Buffer, at: number): Buffer => bytes.subarray(0, at % (bytes.length + 1));
+
+/** A tenth is noise. */
+export const mutated = (packets: readonly Uint8Array[]): fc.Arbitrary<Buffer> =>
+  fc.oneof(
+    { weight: 1, arbitrary: noise(600).map((bytes): Buffer => Buffer.from(bytes)) },
+    {
+      weight: 9,
+      arbitrary: fc
+        .tuple(fc.constantFrom(...packets), fc.array(changeBy(packets), { minLength: 1, maxLength: 4 }))
+        .map(([packet, changes]) => changes.reduce<Buffer>((bytes, change) => change(bytes), Buffer.from(packet))),
+    },
+  );
+
+export const mutations = (packets: readonly Uint8Array[], seed: number, numRuns: number): Buffer[] =>
+  fc.sample(mutated(packets), { seed, numRuns });

@@ -1,12 +1,13 @@
 /** 100,000 random and mutated packets at the decoders of DHCP and TFTP, and at what reads their packets: a packet or a fault, never a throw. */
 import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import * as dhcp from '../../src/dhcp/packet.ts';
 import { reading } from '../../src/dhcp/reading.ts';
 import * as dhcpSession from '../../src/dhcp/session.ts';
 import { ownOf } from '../../src/net/source.ts';
 import * as tftp from '../../src/tftp/packet.ts';
 import { aBoot } from '../builders/farm.ts';
-import { mutations } from '../builders/mutations.ts';
+import { mutated, mutations } from '../builders/mutations.ts';
 import { readGolden } from '../golden/golden.ts';
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_123);
@@ -51,13 +52,14 @@ test(`dhcp, FUZZ_SEED=${SEED}`, () => {
 
 test(`tftp, FUZZ_SEED=${SEED}`, () => {
   const seen = { packets: 0, faults: 0 };
-  for (const bytes of mutations(seeds('tftp'), SEED, PACKETS)) {
+  const reads = fc.property(mutated(seeds('tftp')), (bytes) => {
     const decoded = tftp.decode(bytes);
     seen[decoded.ok ? 'packets' : 'faults'] += 1;
-    if (!decoded.ok) continue;
+    if (!decoded.ok) return;
     tftp.reading(decoded.value);
     expect(JSON.stringify(tftp.decode(tftp.encode(decoded.value)))).toBe(JSON.stringify(decoded));
-  }
+  });
+  fc.assert(reads, { seed: SEED, numRuns: PACKETS });
   console.info(`tftp fuzz: seed ${SEED}, ${JSON.stringify(seen)}`);
   expect(Math.min(seen.packets, seen.faults)).toBeGreaterThan(1_000);
 });

@@ -9,6 +9,7 @@ import { decode, encode } from '../../src/stream/packet.ts';
 import { type StreamServer, startStreamServer } from '../../src/stream/server.ts';
 import { TYPES } from '../../src/stream/wire.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { mutated } from '../builders/mutations.ts';
 import { attachPacket, StreamClient } from '../contract/stream-client.ts';
 
 const PACKETS = 100_000;
@@ -17,15 +18,6 @@ const SIZE = 1 << 20;
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };
 const REF = { vdisk: 'lab', version: 0, manifest: 'ab'.repeat(32) };
 const TOKEN = { ...REF, device: 'pc1', mac: '52:54:00:00:00:01', site: 'paris', expires: 4e9 };
-
-/** Deterministic numbers below `limit` (a linear congruential generator: quick, and good enough to hit every field). */
-function numbers(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
 
 /** Good packets of every direction, to be altered. */
 const GOOD: readonly Buffer[] = [
@@ -66,29 +58,22 @@ const GOOD: readonly Buffer[] = [
   }),
 ];
 
-/** Random bytes, random bytes behind a good header, or a good packet with bits flipped, cut or lengthened. */
-function bad(below: (limit: number) => number, good: readonly Buffer[] = GOOD): Buffer {
-  const kind = below(4);
-  if (kind === 0) return randomOf(below, below(1_500));
-  if (kind === 1) return Buffer.concat([Buffer.from([below(30), 1]), randomOf(below, below(300))]);
-  const packet = Buffer.from(good[below(good.length)] ?? Buffer.alloc(0));
-  for (let flips = below(4); flips >= 0; flips--) packet[below(packet.length)] = below(256);
-  if (kind === 2) return packet;
-  return below(2) === 0
-    ? packet.subarray(0, below(packet.length))
-    : Buffer.concat([packet, randomOf(below, below(64))]);
-}
-
-function randomOf(below: (limit: number) => number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at++) bytes[at] = below(256);
-  return bytes;
-}
+/** Random bytes, random bytes behind a good header, or a good packet with bytes changed, cut or lengthened. */
+const bad = (good: readonly Buffer[] = GOOD): fc.Arbitrary<Buffer> =>
+  fc.oneof(
+    { weight: 3, arbitrary: mutated(good) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.nat({ max: 29 }), fc.uint8Array({ maxLength: 300, size: 'max' }))
+        .map(([type, rest]) => Buffer.concat([Buffer.of(type, 1), rest])),
+    },
+  );
 
 test(`decode gives a packet or a fault for ${PACKETS} bad packets (seed ${SEED})`, () => {
-  const below = numbers(SEED);
   let faults = 0;
-  for (let n = 0; n < PACKETS; n++) if (!decode(bad(below)).ok) faults++;
+  const decodes = fc.property(bad(), (bytes) => void (decode(bytes).ok || faults++));
+  fc.assert(decodes, { seed: SEED, numRuns: PACKETS });
   expect(faults).toBeGreaterThan(PACKETS / 2);
 });
 
@@ -143,20 +128,23 @@ describe.each(['plain', 'native'] as const)('a live %s server', (native) => {
   test(`${PACKETS} bad packets, some signed: it serves on (seed ${SEED})`, async () => {
     const { server, at, client } = await serve();
     const session = await client.attach(at, await client.login(at, Buffer.from(sealBootToken(RING, TOKEN))));
-    const below = numbers(SEED + 1);
     const mine = GOOD.map((packet) => {
       const copy = Buffer.from(packet);
       copy.writeUInt32BE(session.id, 4);
       return copy;
     });
-    for (let n = 0; n < PACKETS; n++) {
-      // The session's own BYE, rightly signed, is the one packet that may end it: it is not among these.
-      if (below(20) === 0)
-        client.send(
-          session.packet({ type: 'READ', offset: below(4_096) * 512, length: 512 * below(130), hedged: false }),
-          at,
-        );
-      else client.send(bad(below, mine), at);
+    // The session's own BYE, rightly signed, is the one packet that may end it: it is not among these.
+    const read = fc.record({ offset: fc.nat({ max: 4_095 }), blocks: fc.nat({ max: 129 }) }).map(
+      ({ offset, blocks }) =>
+        () =>
+          session.packet({ type: 'READ', offset: offset * 512, length: 512 * blocks, hedged: false }),
+    );
+    const packets = fc.oneof(
+      { weight: 1, arbitrary: read },
+      { weight: 19, arbitrary: bad(mine).map((bytes) => () => bytes) },
+    );
+    for (const [n, packet] of fc.sample(packets, { seed: SEED + 1, numRuns: PACKETS }).entries()) {
+      client.send(packet(), at);
       // The socket's buffer is finite: wait for the server to catch up.
       if (n % 500 === 0) await session.ping();
     }
@@ -182,8 +170,7 @@ describe.each(['plain', 'native'] as const)('a live %s server', (native) => {
       session.packet({ type: 'SERVERS', listVersion: 0 }),
       session.packet({ type: 'BYE', reason: 'Leaving' }),
     ];
-    const below = numbers(SEED + 2);
-    for (let n = 0; n < 2_000; n++) questions.push(bad(below));
+    questions.push(...fc.sample(bad(), { seed: SEED + 2, numRuns: 2_000 }));
     for (const question of questions) {
       const before = stranger.received.length;
       stranger.send(question, at);
