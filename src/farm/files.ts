@@ -1,10 +1,10 @@
-/** Names of the files of a version, after PVS: `lab.raw` is the base, `lab.3.avhdx` a differencing file, `lab.4.vhdx` a merged base. */
+/** Names of the files of a version, after PVS: those of version 3 of lab begin with `lab.3`, those of its base with `lab` alone. */
 import { createHash } from 'node:crypto';
 import type { Store, VersionFile } from './model.ts';
 
 export interface VersionFileNames {
-  /** In order of preference; the one that is there is the image. */
-  readonly images: readonly string[];
+  /** The image's without its end, which says its format. */
+  readonly stem: string;
   /** With which a Linux device boots: they belong to the version as its image does. */
   readonly kernel: string;
   readonly initrd: string;
@@ -12,9 +12,14 @@ export interface VersionFileNames {
 
 export function fileNames(fileName: string, version: number): VersionFileNames {
   const stem = version === 0 ? fileName : `${fileName}.${version}`;
-  const images = version === 0 ? ['.raw', '.vhdx', '.vhd'] : ['.raw', '.avhdx', '.avhd', '.vhdx', '.vhd'];
-  return { images: images.map((extension) => stem + extension), kernel: `${stem}.vmlinuz`, initrd: `${stem}.initrd` };
+  return { stem, kernel: stem + KERNEL, initrd: stem + INITRD };
 }
+
+const KERNEL = '.vmlinuz';
+const INITRD = '.initrd';
+
+/** By its name. */
+export const isBootFile = (name: string): boolean => name.endsWith(KERNEL) || name.endsWith(INITRD);
 
 /** The manifest digest of a version: SHA-256 over the lines `digest  name`, ordered by name, as `sha256sum` would print them. */
 export function manifestDigest(files: readonly VersionFile[]): string {

@@ -123,7 +123,7 @@ export type LoadBalancing = Read<Static<typeof LoadBalancing>>;
 export const VDisk = Type.Object({
   name: text,
   store: text,
-  /** Without extension: `lab` stands for lab.raw, lab.1.avhdx, … */
+  /** What the names of its files begin with: `files.ts`. */
   fileName,
   enabled: Type.Boolean(),
   loadBalancing: LoadBalancing,

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
 import { parseMac, parseUuid } from './address.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
-import { fileNames, manifestDigest, offersStore, storePath } from './files.ts';
+import { fileNames, isBootFile, manifestDigest, offersStore, storePath } from './files.ts';
 import type { FarmSnapshot, Server, Store, Version } from './model.ts';
 import { versionFor } from './version.ts';
 
@@ -91,10 +91,17 @@ describe('MACs', () => {
 
 describe('files', () => {
   test('the base, a version and their kernel', () => {
-    expect(fileNames('lab', 0)).toMatchObject({ kernel: 'lab.vmlinuz', initrd: 'lab.initrd' });
-    expect(fileNames('lab', 0).images[0]).toBe('lab.raw');
-    expect(fileNames('lab', 3).images).toContain('lab.3.avhdx');
-    expect(fileNames('lab', 3).kernel).toBe('lab.3.vmlinuz');
+    expect(fileNames('lab', 0)).toEqual({ stem: 'lab', kernel: 'lab.vmlinuz', initrd: 'lab.initrd' });
+    expect(fileNames('lab', 3)).toEqual({ stem: 'lab.3', kernel: 'lab.3.vmlinuz', initrd: 'lab.3.initrd' });
+  });
+
+  test.each([
+    ['lab.3.vmlinuz', true],
+    ['lab.initrd', true],
+    ['lab.raw', false],
+    ['initrd', false],
+  ])('%s is a boot file: %s', (name, boots) => {
+    expect(isBootFile(name)).toBe(boots);
   });
 
   test('the manifest digest does not depend on order, but on names and digests', () => {

@@ -1,11 +1,11 @@
 /**
- * A disk as blocks: the port that every image format implements and that layers stack on. Reading only; versions being written and
+ * A disk as blocks: the port that every image format implements and that layers stack on; and what a format is. Reading only; versions being written and
  * caches will add `write`, `flush` and `discard`. Golden files are opened read-only and never changed in place.
  */
 import type { Fault, Result } from '../kit/result.ts';
 
 export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed'>;
-export type OpenFault = Fault<'FileMissing' | 'FileUnreadable' | 'SizeInvalid'>;
+export type OpenFault = Fault<'FileMissing' | 'FileUnreadable' | 'SizeInvalid' | 'NotSupported' | 'ChainTooLong'>;
 
 /** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
 export interface Extent {
@@ -33,6 +33,28 @@ export interface Disk {
   /** Idempotent. Reads after it are faults. */
   close(): Promise<void>;
 }
+
+/** What an image says of itself. */
+export interface ImageFacts {
+  /** Of the disk, which may be larger than the file, and smaller. */
+  readonly sizeBytes: number;
+  /** The image that this one is a difference of: its name, in the same folder. */
+  readonly parent?: string;
+}
+
+/** How images of one kind are told, judged and opened: a line of the table in `formats.ts`. */
+export interface Format {
+  /** What their names end with: `.raw`. */
+  readonly extension: string;
+  /** The same of those that are a difference of another image. Absent: there are none. */
+  readonly differencing?: string;
+  /** Or why the file is no such image. Asked again and again: it reads a few sectors at most. */
+  probe(path: string, fileBytes: number): Promise<Result<ImageFacts, OpenFault>>;
+  /** Opens the file read-only; `parent` opens what it is a difference of, which is then this disk's to close. */
+  open(path: string, parent: OpenParent): Promise<Result<Disk, OpenFault>>;
+}
+
+export type OpenParent = (name: string) => Promise<Result<Disk, OpenFault>>;
 
 export const SECTOR_BYTES = 512;
 

@@ -1,7 +1,12 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
 import { access, constants, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isBootFile } from '../farm/files.ts';
+import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
+import { FORMATS, formatOf } from '../image/formats.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
+import type { Result } from '../kit/result.ts';
+import { probeImage } from './images.ts';
 
 export interface FileFacts {
   readonly name: string;
@@ -11,6 +16,8 @@ export interface FileFacts {
    * Not the time of status change: a chmod would stop a version from being served until its digest is computed anew.
    */
   readonly identity: string;
+  /** What an image says of itself, or why it is none. Absent: it is not named as one. */
+  readonly image?: Result<ImageFacts, OpenFault>;
 }
 
 export interface Inventory {
@@ -23,14 +30,13 @@ export interface Inventory {
 
 /** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
-const IMAGE_FILE = /\.(raw|vhdx?|avhdx?|vmlinuz|initrd)$/;
 
 const nothing = { freeBytes: 0, totalBytes: 0, files: [] };
 
 /** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
 const hung = new Set<string>();
 
-export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS): Promise<Inventory> {
+export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
   let answers = 0;
@@ -50,7 +56,7 @@ export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS): Promi
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, () => answers++).finally(() => {
+  const looked = look(path, formats, () => answers++).finally(() => {
     over = true;
     clearTimeout(timer);
     hung.delete(path);
@@ -65,7 +71,7 @@ const unanswered = (path: string): Inventory => ({
 });
 
 /** One call after the other: a folder that hangs holds one thread. */
-async function look(path: string, answered: () => void): Promise<Inventory> {
+async function look(path: string, formats: readonly Format[], answered: () => void): Promise<Inventory> {
   try {
     const space = await statfs(path);
     answered();
@@ -73,9 +79,13 @@ async function look(path: string, answered: () => void): Promise<Inventory> {
     answered();
     const files: FileFacts[] = [];
     for (const entry of entries) {
-      const file = IMAGE_FILE.test(entry.name) && !entry.isDirectory() && (await facts(path, entry.name));
+      const named = isBootFile(entry.name) || formatOf(entry.name, formats) !== undefined;
+      const file = named && !entry.isDirectory() && (await facts(path, entry.name));
       answered();
-      if (file) files.push(file);
+      if (!file) continue;
+      const image = await probeImage(join(path, file.name), file.sizeBytes, formats);
+      answered();
+      files.push(image ? { ...file, image } : file);
     }
     const writable = await access(path, constants.W_OK).then(
       () => true,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { aVDisk } from '../../test/builders/farm.ts';
 import type { Version } from '../farm/model.ts';
+import { fail, ok } from '../kit/result.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 import { copyFacts } from './report.ts';
@@ -8,6 +9,7 @@ import { copyFacts } from './report.ts';
 const vdisk = aVDisk();
 const version: Version = { vdisk: 'lab', number: 0, access: 'Production' };
 const file = (name: string, sizeBytes: number): FileFacts => ({ name, sizeBytes, identity: name });
+const image = (name: string, sizeBytes: number): FileFacts => ({ ...file(name, sizeBytes), image: ok({ sizeBytes }) });
 const inventory = (files: FileFacts[], more: Partial<Inventory> = {}): Inventory => ({
   state: 'Accessible',
   freeBytes: 1,
@@ -16,14 +18,14 @@ const inventory = (files: FileFacts[], more: Partial<Inventory> = {}): Inventory
   message: '',
   ...more,
 });
-const whole = (image: FileFacts): Inventory => inventory([image, file('lab.vmlinuz', 7), file('lab.initrd', 8)]);
+const whole = (disk: FileFacts): Inventory => inventory([disk, file('lab.vmlinuz', 7), file('lab.initrd', 8)]);
 const hashed: Digest = { kind: 'ready', sha256: 'a'.repeat(64) };
 
 describe('a copy is', () => {
   test.each<{ what: string; given: Inventory; digest?: Digest; is: object }>([
     {
       what: 'Present with all its files',
-      given: whole(file('lab.raw', 1024)),
+      given: whole(image('lab.raw', 1024)),
       is: {
         state: 'Present',
         diskBytes: 1024,
@@ -37,12 +39,12 @@ describe('a copy is', () => {
     },
     {
       what: 'Missing without its kernel',
-      given: inventory([file('lab.raw', 1024), file('lab.initrd', 8)]),
+      given: inventory([image('lab.raw', 1024), file('lab.initrd', 8)]),
       is: { state: 'Missing', message: 'lab.vmlinuz is not in /srv: put the file there' },
     },
     {
       what: 'Missing without any of its files',
-      given: inventory([file('other.raw', 1024)]),
+      given: inventory([image('other.raw', 1024)]),
       is: { state: 'Missing', message: 'lab.raw, lab.vmlinuz, lab.initrd are not in /srv: put the files there' },
     },
     {
@@ -51,25 +53,24 @@ describe('a copy is', () => {
       is: { state: 'Missing', message: 'no folder' },
     },
     {
-      what: 'Faulty when cut',
-      given: inventory([file('lab.raw', 1000)]),
-      is: { state: 'Faulty', message: expect.stringContaining('1000 bytes') },
+      what: 'Faulty when its image is none',
+      given: whole({ ...file('lab.raw', 1000), image: fail('SizeInvalid', 'lab.raw was cut') }),
+      is: { state: 'Faulty', message: 'lab.raw was cut' },
     },
-    { what: 'Faulty when empty', given: inventory([file('lab.raw', 0)]), is: { state: 'Faulty' } },
     {
-      what: 'Faulty in a format that is not read yet',
-      given: inventory([file('lab.vhdx', 1024)]),
-      is: { state: 'Faulty', message: expect.stringContaining('qemu-img') },
+      what: 'Faulty when the first of two images is none',
+      given: inventory([image('lab.vhdx', 1024), { ...file('lab.raw', 0), image: fail('SizeInvalid', 'empty') }]),
+      is: { state: 'Faulty', message: 'empty' },
     },
     {
       what: 'Faulty when unreadable',
-      given: whole(file('lab.raw', 1024)),
+      given: whole(image('lab.raw', 1024)),
       digest: { kind: 'failed', message: 'EIO' },
       is: { state: 'Faulty', message: 'EIO' },
     },
     {
       what: 'Hashing with its part done',
-      given: whole(file('lab.raw', 1024)),
+      given: whole(image('lab.raw', 1024)),
       digest: { kind: 'hashing', progressPercent: 40 },
       is: { state: 'Hashing', progressPercent: 40 },
     },

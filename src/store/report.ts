@@ -1,6 +1,8 @@
 /** From what lies in a store to what is reported of each version: pure. */
+import { join } from 'node:path';
 import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
+import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 
@@ -19,30 +21,29 @@ export interface CopyFacts {
   readonly message: string;
 }
 
-const SECTOR_BYTES = 512;
-
 export function copyFacts(
   vdisk: VDisk,
   version: Version,
   path: string,
   inventory: Inventory,
   digestOf: (file: FileFacts) => Digest,
+  formats = FORMATS,
 ): CopyFacts {
   const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
   const names = fileNames(vdisk.fileName, version.number);
   const byName = new Map(inventory.files.map((file) => [file.name, file]));
-  const image = names.images.map((name) => byName.get(name)).find((file) => file !== undefined);
+  const images = imageNames(names.stem, version.number > 0, formats);
+  const chain = chainOf(images.find((name) => byName.has(name)) ?? images[0] ?? names.stem, path, byName);
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
-  const wrong = image && imageFault(image, path);
-  if (wrong) return { ...base, state: 'Faulty', message: wrong };
+  if (chain.wrong !== undefined) return { ...base, state: 'Faulty', message: chain.wrong };
 
   const boots = [names.kernel, names.initrd];
-  const present = [image, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
+  const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
   // What is right is learned from a copy: one that is still being put there must never be taken for whole.
-  const lacking = [...(image ? [] : names.images.slice(0, 1)), ...boots.filter((name) => !byName.has(name))];
-  if (!image || lacking.length > 0) return { ...base, state: 'Missing', message: notThere(lacking, path) };
+  const lacking = [...chain.lacking, ...boots.filter((name) => !byName.has(name))];
+  if (lacking.length > 0) return { ...base, state: 'Missing', message: notThere(lacking, path) };
   const failed = digests.map(({ digest }) => digest).find((digest) => digest.kind === 'failed');
   if (failed) return { ...base, state: 'Faulty', message: failed.message };
   const files = digests.flatMap(({ file, digest }) =>
@@ -61,7 +62,7 @@ export function copyFacts(
     progressPercent: 100,
     files,
     manifest: manifestDigest(files),
-    diskBytes: image.sizeBytes,
+    diskBytes: chain.diskBytes,
     message: '',
   };
 }
@@ -71,13 +72,27 @@ const notThere = (names: readonly string[], path: string): string =>
     ? `${names[0]} is not in ${path}: put the file there`
     : `${names.join(', ')} are not in ${path}: put the files there`;
 
-function imageFault({ name, sizeBytes }: FileFacts, path: string): string | undefined {
-  if (!name.endsWith('.raw'))
-    return `${name} in ${path}: only raw images are read in this release; convert it with qemu-img`;
-  if (sizeBytes === 0) return `${name} in ${path} is empty: copy it again`;
-  if (sizeBytes % SECTOR_BYTES !== 0)
-    return `${name} in ${path} has ${sizeBytes} bytes, which is no multiple of ${SECTOR_BYTES}: it was cut; copy it again`;
-  return undefined;
+interface Chain {
+  /** The image, and what it is a difference of, as far as it is there. */
+  readonly files: readonly FileFacts[];
+  /** Of the disk that the image shows. */
+  readonly diskBytes: number;
+  readonly lacking: readonly string[];
+  /** Why one of them cannot be read. */
+  readonly wrong?: string;
+}
+
+function chainOf(name: string, path: string, byName: ReadonlyMap<string, FileFacts>, depth = 1): Chain {
+  const file = byName.get(name);
+  if (!file) return { files: [], diskBytes: 0, lacking: [name] };
+  const alone = { files: [file], diskBytes: 0, lacking: [] };
+  if (!file.image) return { ...alone, wrong: `${join(path, name)} is named as no image is` };
+  if (!file.image.ok) return { ...alone, wrong: file.image.error.message };
+  const { sizeBytes, parent } = file.image.value;
+  if (parent === undefined) return { ...alone, diskBytes: sizeBytes };
+  if (depth === MAX_CHAIN) return { ...alone, wrong: chainTooLong(join(path, name)).message };
+  const below = chainOf(parent, path, byName, depth + 1);
+  return { ...below, files: [file, ...below.files], diskBytes: sizeBytes };
 }
 
 function hashedPercent(digests: readonly { readonly file: FileFacts; readonly digest: Digest }[]): number {

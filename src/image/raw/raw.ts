@@ -1,7 +1,22 @@
 /** A raw image: the file is the disk, read in place. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
-import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
-import { beyondEnd, type Disk, type Extent, type OpenFault, type ReadFault, SECTOR_BYTES } from '../disk.ts';
+import { fail, ok, type Result } from '../../kit/result.ts';
+import {
+  beyondEnd,
+  type Disk,
+  type Extent,
+  type Format,
+  type ImageFacts,
+  type OpenFault,
+  type ReadFault,
+  SECTOR_BYTES,
+} from '../disk.ts';
+
+export const raw: Format = {
+  extension: '.raw',
+  probe: async (path, fileBytes) => factsOf(path, fileBytes),
+  open: openRaw,
+};
 
 /** Opens `path` read-only. The size is fixed here: a file that grows later is served up to this size. */
 export async function openRaw(path: string): Promise<Result<Disk, OpenFault>> {
@@ -11,20 +26,20 @@ export async function openRaw(path: string): Promise<Result<Disk, OpenFault>> {
   } catch (thrown) {
     return openFault(path, thrown);
   }
-  const sizeBytes = await size(file);
-  if (sizeBytes.ok && sizeBytes.value > 0 && sizeBytes.value % SECTOR_BYTES === 0)
-    return ok(new RawDisk(path, file, sizeBytes.value));
+  const stat = await file.stat();
+  const facts = stat.isFile() ? factsOf(path, stat.size) : openFault(path, new Error('it is no regular file'));
+  if (facts.ok) return ok(new RawDisk(path, file, facts.value.sizeBytes));
   await file.close();
-  if (!sizeBytes.ok) return openFault(path, new Error(sizeBytes.error.message));
-  return fail(
-    'SizeInvalid',
-    `${path} has ${sizeBytes.value} bytes: a raw image has a multiple of ${SECTOR_BYTES}, and at least one. It was cut, or it is no image`,
-  );
+  return facts;
 }
 
-async function size(file: FileHandle): Promise<Result<number, Fault>> {
-  const facts = await file.stat();
-  return facts.isFile() ? ok(facts.size) : fail('NotAFile', 'it is no regular file');
+function factsOf(path: string, fileBytes: number): Result<ImageFacts, OpenFault> {
+  if (fileBytes === 0) return fail('SizeInvalid', `${path} is empty: copy it again`);
+  if (fileBytes % SECTOR_BYTES === 0) return ok({ sizeBytes: fileBytes });
+  return fail(
+    'SizeInvalid',
+    `${path} has ${fileBytes} bytes, and a raw image has a multiple of ${SECTOR_BYTES}: it was cut; copy it again`,
+  );
 }
 
 function openFault(path: string, thrown: unknown): Result<never, OpenFault> {

@@ -16,8 +16,8 @@ const folder = mkdtempSync(join(tmpdir(), 'bootfarm-disks-'));
 let applied: (readonly DiskEntry[])[];
 let disks: Disks;
 beforeAll(() => {
-  for (const name of ['lab', 'office']) writeFileSync(join(folder, name), Buffer.alloc(512));
-  execFileSync('mkfifo', [join(folder, 'hung')]);
+  for (const name of ['lab.raw', 'office.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
+  execFileSync('mkfifo', [join(folder, 'hung.raw')]);
 });
 let letGo: (entries: readonly DiskEntry[]) => Promise<void>;
 beforeEach(() => {
@@ -35,7 +35,7 @@ const aCopy = (vdisk: string, manifest = 'a'): ServedCopy => ({
   vdisk,
   version: 0,
   manifest,
-  imagePath: join(folder, vdisk),
+  imagePath: join(folder, `${vdisk}.raw`),
   sizeBytes: 512,
   files: new Map(),
 });
@@ -78,7 +78,7 @@ test('an image that hangs keeps back none but itself; when it opens and is no lo
   await until('the other is open', () => disks.entries.length === 1);
   await disks.set([aCopy('office')]);
   expect(shown()).toEqual(['office@a']);
-  await (await open(join(folder, 'hung'), 'w')).close();
+  await (await open(join(folder, 'hung.raw'), 'w')).close();
   await hangs;
   expect(shown()).toEqual(['office@a']);
   await disks.close();

@@ -1,6 +1,6 @@
 /** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
 import type { Disk } from '../../image/disk.ts';
-import { openRaw } from '../../image/raw/raw.ts';
+import { openImage } from '../../store/images.ts';
 import type { DiskEntry } from '../../stream/server.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { ServedCopy } from './copies.ts';
@@ -51,7 +51,7 @@ export class Disks {
     const key = keyOf(copy);
     if (this.#open.has(key) || this.#opening.has(key)) return;
     this.#opening.add(key);
-    const opened = await openRaw(copy.imagePath);
+    const opened = await openImage(copy.imagePath);
     this.#opening.delete(key);
     if (!opened.ok) {
       this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');

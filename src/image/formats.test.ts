@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { readSources } from '../../test/check/arrows.ts';
+import { FORMATS, formatOf, imageNames } from './formats.ts';
+
+test.each([
+  { later: false, names: ['lab.raw', 'lab.vhdx', 'lab.vhd'] },
+  { later: true, names: ['lab.raw', 'lab.avhdx', 'lab.vhdx', 'lab.avhd', 'lab.vhd'] },
+])('what an image may be called, in order; later: $later', ({ later, names }) => {
+  expect(imageNames('lab', later)).toEqual(names);
+  for (const name of names) expect(formatOf(name)).toBeDefined();
+});
+
+test.each(['lab', 'raw', 'lab.RAW', 'lab.raw.partial', 'lab.vmlinuz', 'labvhd', 'lab.xvhd'])(
+  '%s is no image',
+  (name) => {
+    expect(formatOf(name)).toBeUndefined();
+  },
+);
+
+test.each(['lab.vhd', 'lab.3.avhd', 'lab.vhdx', 'lab.3.avhdx'])(
+  '%s is refused by name, with the way out',
+  async (name) => {
+    const format = formatOf(name);
+    const refused = {
+      ok: false,
+      error: { code: 'NotSupported', message: expect.stringMatching(`^/srv/${name}: .*qemu-img`) },
+    };
+    expect(await format?.probe(`/srv/${name}`, 4_096)).toMatchObject(refused);
+    expect(await format?.open(`/srv/${name}`, () => Promise.reject())).toMatchObject(refused);
+  },
+);
+
+test.each([
+  { bytes: 1_024, is: { ok: true, value: { sizeBytes: 1_024 } } },
+  { bytes: 0, is: { ok: false, error: { code: 'SizeInvalid', message: '/srv/lab.raw is empty: copy it again' } } },
+  { bytes: 1_000, is: { ok: false, error: { code: 'SizeInvalid', message: expect.stringContaining('1000 bytes') } } },
+])('a raw image of $bytes bytes', async ({ bytes, is }) => {
+  expect(await formatOf('lab.raw')?.probe('/srv/lab.raw', bytes)).toEqual(is);
+});
+
+test('no name leads to two formats', () => {
+  const ends = FORMATS.flatMap(({ extension, differencing }) => [extension, differencing ?? []].flat());
+  for (const end of ends) expect(ends.filter((other) => `lab${end}`.endsWith(other))).toEqual([end]);
+});
+
+test('the store alone asks the table, and the table alone the formats', () => {
+  const askers = (of: RegExp) =>
+    readSources(join(import.meta.dirname, '..'))
+      .filter(({ imports }) => imports.some((specifier) => of.test(specifier)))
+      .map(({ path }) => path);
+  expect(askers(/image\/formats\.ts$/).every((path) => path.startsWith('store/'))).toBe(true);
+  expect(askers(/\/raw\.ts$/)).toEqual(['image/formats.ts']);
+});

@@ -1,0 +1,42 @@
+/**
+ * The formats of images: the one table. A format is a folder beside this file and a line in it; `store` asks it, and nobody else.
+ *
+ * Names are those of PVS: `lab.vhdx` is a base, `lab.3.avhdx` a difference, `lab.4.vhdx` a base again, merged.
+ */
+import { fail } from '../kit/result.ts';
+import type { Format, OpenFault } from './disk.ts';
+import { raw } from './raw/raw.ts';
+
+/** Where several images have one name but for its end, the first is meant. */
+export const FORMATS: readonly Format[] = [raw, notRead('.vhdx', '.avhdx'), notRead('.vhd', '.avhd')];
+
+/** Images of which each is a difference of the next. */
+export const MAX_CHAIN = 50;
+
+export const chainTooLong = (path: string): OpenFault => ({
+  code: 'ChainTooLong',
+  message: `${path} is the last of more than ${MAX_CHAIN} images, each a difference of the next: merge them`,
+});
+
+/** Undefined: a file of that name is no image. */
+export const formatOf = (name: string, formats = FORMATS): Format | undefined =>
+  formats.find(
+    ({ extension, differencing }) =>
+      name.endsWith(extension) || (differencing !== undefined && name.endsWith(differencing)),
+  );
+
+/** What the image may be called that is `stem` without its end, in order of preference. `later`: it is not the first version. */
+export const imageNames = (stem: string, later: boolean, formats = FORMATS): readonly string[] =>
+  formats
+    .flatMap(({ extension, differencing }) => (later && differencing ? [differencing, extension] : [extension]))
+    .map((end) => stem + end);
+
+/** Known by name, so that it is refused by name. */
+function notRead(extension: string, differencing: string): Format {
+  const refuse = async (path: string) =>
+    fail(
+      'NotSupported',
+      `${path}: this release reads raw images, none of ${extension} or ${differencing}: convert it with qemu-img`,
+    );
+  return { extension, differencing, probe: refuse, open: refuse };
+}

@@ -1,0 +1,105 @@
+/** What a store does with the table of formats, shown by a format that is a line of another table: a header, then a disk that is larger than its file. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { aVDisk } from '../../test/builders/farm.ts';
+import type { Disk, Format, ImageFacts, OpenFault } from '../image/disk.ts';
+import { FORMATS, MAX_CHAIN } from '../image/formats.ts';
+import { patternDisk } from '../image/pattern/pattern.ts';
+import { ok, type Result } from '../kit/result.ts';
+import { openImage } from './images.ts';
+import { lookInto } from './inventory.ts';
+import { copyFacts } from './report.ts';
+
+/** Its file is its facts. */
+const factsIn = (path: string): ImageFacts => JSON.parse(readFileSync(path, 'utf8'));
+const toy: Format = {
+  extension: '.toy',
+  differencing: '.atoy',
+  probe: async (path) => ok(factsIn(path)),
+  async open(path, openParent): Promise<Result<Disk, OpenFault>> {
+    const { sizeBytes, parent } = factsIn(path);
+    const below = parent === undefined ? undefined : await openParent(parent);
+    return below && !below.ok ? below : ok(below?.value ?? patternDisk({ sizeBytes, seed: 9 }));
+  },
+};
+const TABLE = [...FORMATS, toy];
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bootfarm-images-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function put(name: string, facts: ImageFacts): void {
+  writeFileSync(join(folder, name), JSON.stringify(facts));
+}
+
+/** Of a version of lab, all digests being there. */
+async function reported(number: number) {
+  const inventory = await lookInto(folder, 1_000, TABLE);
+  const digest = { kind: 'ready', sha256: 'a'.repeat(64) } as const;
+  return copyFacts(aVDisk(), { vdisk: 'lab', number, access: 'Test' }, folder, inventory, () => digest, TABLE);
+}
+
+function putBoot(stem: string): void {
+  for (const end of ['vmlinuz', 'initrd']) writeFileSync(join(folder, `${stem}.${end}`), 'boot');
+}
+
+test('the size of a disk is what its image says, not what its file has', async () => {
+  put('lab.toy', { sizeBytes: 1 << 30 });
+  putBoot('lab');
+  expect(await reported(0)).toMatchObject({
+    state: 'Present',
+    diskBytes: 1 << 30,
+    files: [{ name: 'lab.toy' }, {}, {}],
+  });
+  expect(await openImage(join(folder, 'lab.toy'), TABLE)).toMatchObject({ ok: true, value: { sizeBytes: 1 << 30 } });
+});
+
+test('a difference is whole with all below it, and is opened with it', async () => {
+  put('lab.toy', { sizeBytes: 1_024 });
+  put('lab.1.atoy', { sizeBytes: 1_024, parent: 'lab.toy' });
+  put('lab.2.atoy', { sizeBytes: 2_048, parent: 'lab.1.atoy' });
+  putBoot('lab.2');
+  const { state, diskBytes, files } = await reported(2);
+  expect([state, diskBytes]).toEqual(['Present', 2_048]);
+  const chain = ['lab.2.atoy', 'lab.1.atoy', 'lab.toy'];
+  expect(files.map(({ name }) => name)).toEqual([...chain, 'lab.2.vmlinuz', 'lab.2.initrd']);
+  const opened = await openImage(join(folder, 'lab.2.atoy'), TABLE);
+  expect(opened.ok && (await opened.value.read(0, 8))).toMatchObject({ ok: true });
+});
+
+test.each<{ what: string; parent: string; state: string; says: string; code: string }>([
+  { what: 'that is not there', parent: 'lab.toy', state: 'Missing', says: 'lab.toy is not in', code: 'FileUnreadable' },
+  { what: 'elsewhere', parent: '../lab.toy', state: 'Missing', says: '../lab.toy is not in', code: 'FileMissing' },
+  { what: 'that is no image', parent: 'lab.1.initrd', state: 'Faulty', says: 'lab.1.initrd', code: 'NotSupported' },
+  { what: 'of a format that is not read', parent: 'lab.vhd', state: 'Faulty', says: 'lab.vhd:', code: 'NotSupported' },
+  { what: 'that is itself', parent: 'lab.1.atoy', state: 'Faulty', says: `${MAX_CHAIN}`, code: 'ChainTooLong' },
+])('a difference of an image $what', async ({ parent, state, says, code }) => {
+  put('lab.1.atoy', { sizeBytes: 1_024, parent });
+  putBoot('lab.1');
+  writeFileSync(join(folder, 'lab.vhd'), '');
+  expect(await reported(1)).toMatchObject({ state, message: expect.stringContaining(says) });
+  expect(await openImage(join(folder, 'lab.1.atoy'), TABLE)).toMatchObject({ ok: false, error: { code } });
+});
+
+test('an image at which its format throws is Faulty, and hurts no other', async () => {
+  writeFileSync(join(folder, 'other.toy'), 'no facts');
+  put('lab.toy', { sizeBytes: 1_024 });
+  putBoot('lab');
+  expect((await reported(0)).state).toBe('Present');
+  writeFileSync(join(folder, 'lab.toy'), 'nor here');
+  expect(await reported(0)).toMatchObject({ state: 'Faulty', message: expect.stringContaining('lab.toy') });
+});
+
+test.each([MAX_CHAIN, MAX_CHAIN + 1])('a chain of %i', async (many) => {
+  const nameOf = (number: number): string => (number === 0 ? 'lab.toy' : `lab.${number}.atoy`);
+  for (let number = 0; number < many; number++)
+    put(nameOf(number), { sizeBytes: 512, ...(number > 0 && { parent: nameOf(number - 1) }) });
+  putBoot(`lab.${many - 1}`);
+  const fits = many === MAX_CHAIN;
+  expect((await reported(many - 1)).state).toBe(fits ? 'Present' : 'Faulty');
+  expect((await openImage(join(folder, nameOf(many - 1)), TABLE)).ok).toBe(fits);
+});
