@@ -9,7 +9,7 @@ import { type Static, Type } from 'typebox';
 import { addressBytes } from '../kit/address.ts';
 
 /** What is read is never changed. */
-type Read<T> = T extends readonly (infer Item)[]
+export type Read<T> = T extends readonly (infer Item)[]
   ? readonly Read<Item>[]
   : T extends object
     ? { readonly [Key in keyof T]: Read<T[Key]> }

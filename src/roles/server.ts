@@ -29,7 +29,7 @@ async function run(path: string): Promise<void> {
   if (reason !== undefined) return stop(reason);
   const config = readConfig(path);
   if (!config.ok) return stop(config.error.message);
-  const log = createLogger(config.value.logLevel ?? 'info', { server: config.value.name });
+  const log = createLogger(config.value.logLevel, { server: config.value.name });
   guardProcess(log);
   const { startServer } = await import('./server/server.ts');
   const started = await startServer(config.value, log);

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OPERATOR_NAME } from '../../src/control/caller.ts';
 import { type ControlClient, controlClient } from '../../src/control/client.ts';
+import type { ServerConfig } from '../../src/control/config.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -22,7 +23,6 @@ import type { Fault, Result } from '../../src/kit/result.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
 import { makeCertificate } from '../../src/reconcile/certificates.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
-import type { ServerConfig } from '../../src/roles/server/config.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
 import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
@@ -132,6 +132,7 @@ export class LoopbackFarm {
       databaseUriFile: this.path(`${name}/database-uri`),
       keysDirectory: this.path('keys'),
       tlsDirectory: this.path(name),
+      logLevel: 'info',
       ...more,
     };
   }

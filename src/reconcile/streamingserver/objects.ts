@@ -1,5 +1,6 @@
 /** One server as objects of the Kubernetes API: a Secret with all that it is told, and its Deployment. Pure. */
 import { createHash } from 'node:crypto';
+import type { ServerConfig } from '../../control/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import {
@@ -40,16 +41,14 @@ export interface ServerPlan {
 
 export const drainSeconds = ({ spec }: StreamingServer): number => secondsOf(spec.drain.timeout);
 
-/** The JSON that `bootfarm server --config` reads (`roles/server/config.ts`). */
-export function serverConfig({ pool, farm, lineage, site, node, httpPort }: ServerPlan): object {
+export function serverConfig({ pool, farm, lineage, site, node, httpPort }: ServerPlan): ServerConfig {
   const { spec, metadata } = pool;
   return {
     name: node,
     farm,
     site,
     pool: metadata.name,
-    ...(spec.network?.interface === undefined ? {} : { interface: spec.network.interface }),
-    ...(spec.network?.cidrs === undefined ? {} : { cidrs: spec.network.cidrs }),
+    ...networkOf(pool),
     powerRating: spec.nodes.find(({ name }) => name === node)?.powerRating ?? spec.powerRating,
     limits: spec.limits,
     drainTimeoutSeconds: drainSeconds(pool),
@@ -63,6 +62,11 @@ export function serverConfig({ pool, farm, lineage, site, node, httpPort }: Serv
     tlsDirectory: SERVER_SECRETS,
     logLevel: spec.logLevel,
   };
+}
+
+function networkOf({ spec: { network } }: StreamingServer): Pick<ServerConfig, 'interface' | 'cidrs'> {
+  if (network?.interface !== undefined) return { interface: network.interface };
+  return network?.cidrs === undefined ? {} : { cidrs: network.cidrs };
 }
 
 /**

@@ -1,13 +1,14 @@
 /** What a server is made of before anything listens: its address, keys, database and journal, opened as its configuration says. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ServerConfig } from '../../control/config.ts';
 import { connect, type Database } from '../../database/connection.ts';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { type Journal, openJournal } from '../../replica/journal.ts';
 import { type FarmReplica, openReplica } from '../../replica/reader.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import { chooseAddress, type NodeAddress, type ServerConfig } from './config.ts';
+import { chooseAddress, type NodeAddress } from './config.ts';
 import { type ServerIdentity, serverIdentity } from './identity.ts';
 import { Keys, readKeys } from './keys.ts';
 import { openStateDirectory } from './statedirectory.ts';

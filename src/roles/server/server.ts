@@ -1,6 +1,7 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
+import type { ServerConfig } from '../../control/config.ts';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault } from '../../control/status.ts';
 import { databaseData } from '../../database/data.ts';
@@ -14,7 +15,6 @@ import type { SessionSnapshot, StreamServer } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
-import type { ServerConfig } from './config.ts';
 import { Copies } from './copies.ts';
 import { Disks } from './disks.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
+import type { ServerConfig } from '../../control/config.ts';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
-import type { ServerConfig } from './config.ts';
 import { loadOf, SessionRows, usesOf } from './sessions.ts';
 
 const NOW = 1_767_225_600_000;

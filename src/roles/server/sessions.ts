@@ -1,11 +1,12 @@
 /** What the stream's sessions are to the farm: the load of this server, and the rows that say who streams what. */
+import type { ServerConfig } from '../../control/config.ts';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerStatus } from '../../control/status.ts';
 import type { Session } from '../../farm/model.ts';
 import type { SessionWriter } from '../../replica/sessions.ts';
 import type { SessionSnapshot } from '../../stream/server.ts';
 import type { SessionEvent } from '../../stream/shard.ts';
-import type { NodeAddress, ServerConfig } from './config.ts';
+import type { NodeAddress } from './config.ts';
 import type { ServedCopy } from './copies.ts';
 import { manifestPrefix } from './site.ts';
 

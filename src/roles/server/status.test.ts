@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { aBoot, aLoad, aSnapshot } from '../../../test/builders/farm.ts';
+import type { ServerConfig } from '../../control/config.ts';
 import type { Boot } from '../../farm/model.ts';
-import type { ServerConfig } from './config.ts';
 import { httpPortFault, type StatusFacts, serverStatus } from './status.ts';
 
 const ports = { stream: 6910, http: 8069, control: 6911, telemetry: 6912, dhcp: 67, pxe: 4011, tftp: 69 };

@@ -1,4 +1,5 @@
 /** What a server says of itself: its status to the operator, and what it still lacks to the kubelet. */
+import type { ServerConfig } from '../../control/config.ts';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault, ServerStatus } from '../../control/status.ts';
 import type { DatabaseState } from '../../database/connection.ts';
@@ -9,7 +10,7 @@ import type { FarmSnapshot } from '../../farm/model.ts';
 import type { Fault } from '../../kit/result.ts';
 import { RELEASE } from '../../telemetry/process.ts';
 import { bootFileNames } from './bootfiles.ts';
-import type { NodeAddress, ServerConfig } from './config.ts';
+import type { NodeAddress } from './config.ts';
 import type { Listeners } from './listeners.ts';
 
 export interface StatusFacts {
