@@ -2,7 +2,7 @@
 import type { ServerFault } from './status.ts';
 
 /** Far above what NTP leaves, far below the ten minutes of a boot token. */
-export const MAX_SKEW_MS = 5_000;
+const MAX_SKEW_MS = 5_000;
 /** Peers that the message names. */
 const NAMED = 3;
 

@@ -48,7 +48,7 @@ export interface DatabaseOptions extends DatabaseAccess {
 const PROOF_LIFE_MS = 1_000;
 
 /** A statement, and the wait for a connection. The design calls slower than this dead. */
-export const STATEMENT_TIMEOUT_MS = 2_000;
+const STATEMENT_TIMEOUT_MS = 2_000;
 /** The same from our side, for a server that no longer answers at all. */
 const READ_TIMEOUT_MS = 2_500;
 /** A transaction whose owner has stopped must not hold its locks. */

@@ -22,7 +22,7 @@ export interface Neighbours {
   readonly byUuid: Map<string, Device>;
 }
 
-export function neighbours(collections: readonly string[], devices: readonly Device[]): Neighbours {
+function neighbours(collections: readonly string[], devices: readonly Device[]): Neighbours {
   const made: Neighbours = {
     collections: new Set(collections),
     byName: new Map(),
@@ -69,7 +69,7 @@ export function judgeDevice(device: Device, { collections, byName, byMac, byUuid
   return ok('Added');
 }
 
-export const describeDevice = (device: Device): string =>
+const describeDevice = (device: Device): string =>
   [
     `collection ${device.collection}`,
     `MAC ${device.macs.join(' ')}`,

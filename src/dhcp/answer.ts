@@ -30,9 +30,9 @@ import {
   uuid,
 } from './packet.ts';
 
-export const VENDOR_CLASS = 'PXEClient';
+const VENDOR_CLASS = 'PXEClient';
 /** Set by our scripts and by our offer of undionly: an iPXE that says so goes straight to the script. */
-export const USER_CLASS = 'bootfarm';
+const USER_CLASS = 'bootfarm';
 const IPXE_CLASS = 'iPXE';
 const LOCAL_BOOT = 'Local disk';
 

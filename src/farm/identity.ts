@@ -39,7 +39,7 @@ export interface DatabaseIdentity {
 export type Kinship = 'Same' | 'Empty' | 'Foreign' | 'Behind' | 'Emptied';
 
 /** Fewer devices than this are typed again in minutes, and may have been removed one by one. */
-export const MANY_DEVICES = 10;
+const MANY_DEVICES = 10;
 
 export const identityMark = ({ farm, adoptions }: Pick<Identity, 'farm' | 'adoptions'>): string =>
   `${farm}@${adoptions}`;

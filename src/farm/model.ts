@@ -40,7 +40,7 @@ export type Access = Static<typeof Access>;
 export const UnknownDevices = oneOf('Ignore', 'Screen', 'AutoAdd', 'LocalDisk');
 export type UnknownDevices = Static<typeof UnknownDevices>;
 
-export const StreamMode = oneOf('Trusted', 'Authenticated');
+const StreamMode = oneOf('Trusted', 'Authenticated');
 export type StreamMode = Static<typeof StreamMode>;
 
 /** An IPv4 or IPv6 address as text, or a host name, and a port. */

@@ -13,7 +13,7 @@ const ROUND_PAUSE_SECONDS = 5;
 /** What iPXE adds to its question: the interface it booted from, and the machine. */
 const QUESTION = `mac=\${netX/mac}&uuid=\${uuid}`;
 
-export const bootUrl = (server: Endpoint): string => `http://${authority(server)}/boot`;
+const bootUrl = (server: Endpoint): string => `http://${authority(server)}/boot`;
 
 /** For an iPXE that came without saying who it is: it sets our user class and asks again, here first and then at every other server. */
 export const entryScript = (servers: readonly Endpoint[]): string => script('set user-class bootfarm', ...ask(servers));

@@ -7,7 +7,7 @@ import type { ApiFault } from './fault.ts';
 import type { KubeObject, Target } from './object.ts';
 
 /** On every object we apply: the digest of what we asked for, so that a field we stop asking for is noticed too. */
-export const appliedAnnotation = 'bootfarm.io/applied';
+const appliedAnnotation = 'bootfarm.io/applied';
 
 export interface Applied {
   /** Whether a request was sent. */

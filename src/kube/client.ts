@@ -9,7 +9,7 @@ import { type Query, requestPath } from './path.ts';
 import { parseWatchLine, type WatchEvent } from './watch-event.ts';
 
 /** Who we are in `managedFields`: one name for everything the operator writes. */
-export const fieldManager = 'bootfarm';
+const fieldManager = 'bootfarm';
 
 /** No answer, or no further byte of one, within this time is TimedOut. */
 const defaultTimeoutMs = 30_000;

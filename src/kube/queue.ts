@@ -6,7 +6,7 @@ import { Schedule } from './schedule.ts';
 export type Priority = 'edit' | 'resync';
 
 /** How long a key that failed waits: 5 ms × 2ⁿ up to 5 min, half of it at random. */
-export const failureBackoff: Backoff = { baseMs: 5, maxMs: 300_000 };
+const failureBackoff: Backoff = { baseMs: 5, maxMs: 300_000 };
 
 /** What a run of a key asked for. */
 export type Done =

@@ -43,7 +43,7 @@ export interface WatcherStep<T extends KubeObject = KubeObject> {
 }
 
 /** Waits between requests that fail: 0.5 s × 2ⁿ up to 30 s, half of it at random, so that a returning API server is not stormed. */
-export const reconnectBackoff: Backoff = { baseMs: 500, maxMs: 30_000 };
+const reconnectBackoff: Backoff = { baseMs: 500, maxMs: 30_000 };
 
 /** How long the watcher waits after `failures` failures in a row; longer when the API asks for it. */
 export const reconnectMs = (failures: number, fault?: ApiFault, random: () => number = Math.random): number =>

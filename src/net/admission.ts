@@ -49,7 +49,7 @@ const stillest = <T extends Held>(all: readonly T[]): T | undefined =>
 
 /** The floor of speed: whoever lets an answer wait takes so many bytes of it in so long. iPXE on the worst link that boots at all takes ten times that. */
 export const FLOOR_BYTES = 64 << 10;
-export const FLOOR_MS = 10_000;
+const FLOOR_MS = 10_000;
 /** How often connections are looked at. */
 export const LOOK_MS = 1_000;
 

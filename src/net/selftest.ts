@@ -6,7 +6,7 @@ import type { Source } from './source.ts';
 /** Below the deadline of readiness, which would say in its place that the main thread is late. On one machine an answer takes microseconds. */
 export const SELF_TEST_MS = 1_500;
 /** It asks again, as a client does: in a flood the kernel drops its packets like any other. */
-export const SELF_TEST_RETRY_MS = 100;
+const SELF_TEST_RETRY_MS = 100;
 
 export interface Question {
   /** Of the socket that asks; the packet goes to `port` there. */

@@ -15,7 +15,7 @@ export interface EdgeLimits extends Share {
 }
 
 /** A TLS hand-shake, and the whole header of a question: machines and kubelets send theirs at once. */
-export const HEADER_MS = 5_000;
+const HEADER_MS = 5_000;
 /** A question with its body. */
 const REQUEST_MS = 10_000;
 /** Nothing went either way for so long: the store behind an answer hangs, or the machine is gone. */

@@ -31,30 +31,6 @@ export async function readSecret(
   return found.error.code === 'NotFound' ? ok(undefined) : found;
 }
 
-/** What is there stays; what is not is made. Two operators that make it at once agree on the first. */
-export async function ensureSecret(
-  client: Client,
-  namespace: string,
-  name: string,
-  labels: Readonly<Record<string, string>>,
-  make: () => Promise<SecretData> | SecretData,
-  options?: CallOptions,
-): Promise<Result<SecretData, ApiFault>> {
-  const found = await readSecret(client, namespace, name, options);
-  if (!found.ok || found.value) return found as Result<SecretData, ApiFault>;
-  const data = await make();
-  const target = at(kinds.Secret, namespace, name);
-  const created = await client.create<KubeObject>(target, {
-    metadata: { labels },
-    type: 'Opaque',
-    data: encodeData(data),
-  });
-  if (created.ok) return ok(data);
-  if (created.error.code !== 'AlreadyExists') return created;
-  const first = await readSecret(client, namespace, name, options);
-  return first.ok ? ok(first.value ?? {}) : first;
-}
-
 /** Undefined: this key goes. */
 export type SecretChange = Readonly<Record<string, Buffer | undefined>>;
 

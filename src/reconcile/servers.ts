@@ -52,7 +52,7 @@ interface NodeObject extends KubeObject {
 }
 
 /** A node's own address in the cluster: there a server's control port is, whatever network it serves on. */
-export function addressOfNode({ informers }: Context, name: string): string {
+function addressOfNode({ informers }: Context, name: string): string {
   const node = informers.nodes.get(name) as NodeObject | undefined;
   return node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
 }

@@ -106,7 +106,7 @@ const tls = (folder: string): readonly string[] => [
 ];
 
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`;
-export const passwordDigest = (password: string): string => createHash('sha256').update(password).digest('hex');
+const passwordDigest = (password: string): string => createHash('sha256').update(password).digest('hex');
 const digests = (passwords: readonly string[]): string =>
   passwords.map((password) => `#${passwordDigest(password)}`).join(' ');
 

@@ -38,7 +38,7 @@ export interface Journal {
  * What waits, in bytes; the file takes twice as much at most, and as much again while it is written anew. 150,000 devices, a small part of any
  * node's disk. Without a bound, a fault elsewhere would fill the disk that the pods of the node share.
  */
-export const MAX_JOURNAL_BYTES = 64 << 20;
+const MAX_JOURNAL_BYTES = 64 << 20;
 /** A file of this size is never written anew to make it smaller. */
 const SMALL_BYTES = 64 << 10;
 

@@ -44,13 +44,8 @@ import {
 /** Characters: DHCP's field `file` has 128 bytes with its zero, without which firmware reads on into the options. */
 const MAX_BOOT_FILE = 127;
 
-export const UNKNOWN_DEVICES = [
-  'Ignore',
-  'Screen',
-  'AutoAdd',
-  'LocalDisk',
-] as const satisfies readonly UnknownDevices[];
-export const REPLICA_STATES = ['InSync', 'Lagging', 'Stale', 'Rebuilding', 'Offline'] as const;
+const UNKNOWN_DEVICES = ['Ignore', 'Screen', 'AutoAdd', 'LocalDisk'] as const satisfies readonly UnknownDevices[];
+const REPLICA_STATES = ['InSync', 'Lagging', 'Stale', 'Rebuilding', 'Offline'] as const;
 
 const volume = (size: string) => ({
   size: defaulted(quantity('Size of the volume.'), size),

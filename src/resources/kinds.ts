@@ -22,10 +22,3 @@ export type Store = ResourceByName<'Store'>;
 export type VDisk = ResourceByName<'VDisk'>;
 
 export type FarmSpec = Farm['spec'];
-export type StreamingServerSpec = StreamingServer['spec'];
-export type StoreSpec = Store['spec'];
-export type VDiskSpec = VDisk['spec'];
-export type FarmStatus = Farm['status'];
-export type StreamingServerStatus = StreamingServer['status'];
-export type StoreStatus = Store['status'];
-export type VDiskStatus = VDisk['status'];

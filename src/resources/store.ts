@@ -24,7 +24,7 @@ import {
   text,
 } from './schema.ts';
 
-export const STORE_STATES = ['Accessible', 'ReadOnly', 'Missing', 'Unreachable'] as const;
+const STORE_STATES = ['Accessible', 'ReadOnly', 'Missing', 'Unreachable'] as const;
 
 const fsType = optional(
   text('File system of the LUN, such as gfs2, ocfs2, or ext4 mounted read-only. Default: ext4.', 32),

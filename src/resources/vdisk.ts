@@ -29,7 +29,7 @@ import {
   time,
 } from './schema.ts';
 
-export const COPY_STATES = [
+const COPY_STATES = [
   'UpToDate',
   'Missing',
   'OutOfDate',

@@ -19,8 +19,6 @@ export const SEGMENT_GRAIN_BYTES = 64;
 export const MIN_SEGMENT_BYTES = 448;
 /** 65,507 (what a UDP datagram holds) less the DATA header, cut to a multiple of 64. */
 export const MAX_SEGMENT_BYTES = 65_408;
-/** Ethernet: 1,500 less IPv4, UDP and DATA headers, cut to a multiple of 64. */
-export const ETHERNET_SEGMENT_BYTES = 1_408;
 
 /** Linux: what one send takes, whole (`EMSGSIZE` above it), and segments that UDP_SEGMENT cuts at most (64 before Linux 6.9, 128 since). */
 export const MAX_SEND_BYTES = 65_507;

@@ -215,7 +215,7 @@ export function drop(shard: Shard, reason: DropReason): [] {
 
 export const tally = (shard: Shard, name: Counter): void => count(shard.counters, name);
 
-export function infoOf(session: Session): SessionInfo {
+function infoOf(session: Session): SessionInfo {
   const { device, mac, uuid, ref, role, peer } = session;
   const { vdisk, version } = ref;
   return { device, mac, ...(uuid === undefined ? {} : { uuid }), vdisk, version, role, address: peer };

@@ -7,7 +7,6 @@ import { MAX_REQUEST_BYTES } from './limits.ts';
 
 /** Opcodes, RFC 1350 section 5 and RFC 2347. */
 export const OPCODES = { RRQ: 1, WRQ: 2, DATA: 3, ACK: 4, ERROR: 5, OACK: 6 } as const;
-export type PacketName = keyof typeof OPCODES;
 
 /** Error codes, RFC 1350 appendix and RFC 2347. */
 export const ERRORS = {

@@ -269,7 +269,7 @@ const rssMiB = (pid: number): number =>
   Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024);
 
 /** A machine by PXE; nothing when the run ended before it. */
-export async function bootMachine(stateDirectory: string, over: AbortSignal): Promise<Boot | undefined> {
+async function bootMachine(stateDirectory: string, over: AbortSignal): Promise<Boot | undefined> {
   const began = performance.now();
   const lan = { namespace: LAN, bridge: 'br0' };
   const machine = await startMachine({ name: 'attack', ...lan, mac: MACHINE_MAC, stateDirectory });

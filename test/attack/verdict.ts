@@ -54,15 +54,15 @@ export interface Row {
 }
 
 /** These have many samples in a phase, so that their p99 says something; of the others each must be answered. */
-export const TIMED = ['read', 'login', 'boot'] as const;
+const TIMED = ['read', 'login', 'boot'] as const;
 /** Issue 9: honest p99 less than doubles. */
-export const P99_TIMES = 2;
+const P99_TIMES = 2;
 /** What a server may hold more than without attackers: the bound of the contract of TCP edges (test/contract/tcp.ts). */
-export const RSS_MORE_MIB = 256;
+const RSS_MORE_MIB = 256;
 /** Two servers ping each other four times a second each way. */
-export const BETWEEN_PER_SECOND = 100;
+const BETWEEN_PER_SECOND = 100;
 /** AutoAdd: what two servers add in two of their minutes, which a phase may touch. */
-export const DEVICES_ADDED = 2 * 2 * AUTO_ADD.maxPerMinute;
+const DEVICES_ADDED = 2 * 2 * AUTO_ADD.maxPerMinute;
 
 export interface Bars {
   /** Devices of the farm before the first phase: more than these no server may count, and no more entries may wait. */

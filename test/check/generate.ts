@@ -17,7 +17,7 @@ const HEADER = '# Made from src/resources by `npm run generate`: change it there
 const FOLDERS = ['crds', 'charts/bootfarm/templates/crds', 'deploy/base'];
 
 /** Every generated file by its path in the checkout. */
-export function generatedFiles(): ReadonlyMap<string, string> {
+function generatedFiles(): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const kind of Object.values(KINDS)) {
     const crd = crdOf(kind);

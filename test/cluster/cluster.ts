@@ -37,7 +37,7 @@ export interface Cluster extends ClusterOptions {
   readonly bridge: string;
 }
 
-export const VERSION = 'v1.34.4';
+const VERSION = 'v1.34.4';
 export const binary = (name: string): string =>
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bootfarm', 'bin', VERSION, name);
 

@@ -31,7 +31,7 @@ import {
 import { siphash } from '../../src/stream/siphash.ts';
 import { DATA_HEADER_BYTES, TAG_BYTES } from '../../src/stream/wire.ts';
 
-export const TRY_MS = 200;
+const TRY_MS = 200;
 const TRIES = 25;
 
 type Named<Name extends PacketName> = Extract<Packet, { type: Name }>;

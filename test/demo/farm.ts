@@ -11,7 +11,7 @@ export const NAMESPACE = 'bootfarm-demo';
 export const OPERATOR_NAMESPACE = 'bootfarm';
 export const STORE_FOLDER = '/srv/vdisks';
 export const DISK_FILES = ['lab.raw', 'lab.vmlinuz', 'lab.initrd'] as const;
-export const COLLECTION = 'room-101';
+const COLLECTION = 'room-101';
 const root = join(import.meta.dirname, '../..');
 const MINUTE = 60_000;
 

@@ -33,7 +33,7 @@ export interface ReplicaServers {
 }
 
 /** A folder with a certificate for `ADDRESS`, as a Secret is mounted. */
-export async function tlsFolder(folder: string, authority: KeyPair): Promise<string> {
+async function tlsFolder(folder: string, authority: KeyPair): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const subject = { names: ['localhost'], addresses: [ADDRESS], use: 'server' } as const;
   const { cert, key } = await makeCertificate(authority, subject, Date.now());

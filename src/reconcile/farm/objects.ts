@@ -13,8 +13,8 @@ export const DATA = '/data';
 /** Where the Secret of the component is mounted. */
 export const SECRETS = '/secret';
 /** Where the recovery copies are mounted, and where they are kept beside the data. */
-export const COPIES = '/recovery';
-export const KEPT_COPIES = `${DATA}/recovery`;
+const COPIES = '/recovery';
+const KEPT_COPIES = `${DATA}/recovery`;
 
 type Embedded = NonNullable<FarmSpec['database']['embedded'] | FarmSpec['replica']['embedded']>;
 

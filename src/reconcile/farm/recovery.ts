@@ -28,7 +28,7 @@ export const RECOVERED_ANNOTATION = 'bootfarm.io/recovered';
 const CONTENT = 'content';
 const RECIPIENT = 'recipient';
 /** And the copy, by the farm's identity in its database. */
-export const copyFile = (id: string): string => `${id}.sealed`;
+const copyFile = (id: string): string => `${id}.sealed`;
 export const isCopyFile = (name: string): boolean => name.endsWith('.sealed');
 
 /** Certificates are made again; those of the moment stay. */
@@ -89,7 +89,7 @@ export async function recoveryKeyOf(
 }
 
 /** Sealing gives another text each time: it is done when what is sealed is another. */
-export function copyChange(
+function copyChange(
   held: SecretData,
   copy: Omit<RecoveryCopy, 'sealedAt'>,
   recipient: RecoveryKey,

@@ -82,7 +82,7 @@ export const mountedFolders = (pool: StreamingServer): readonly string[] => [
   stateFolder(pool, ''),
 ];
 
-export const portsOf = ({ spec }: StreamingServer, http: number) => ({
+const portsOf = ({ spec }: StreamingServer, http: number) => ({
   stream: spec.ports.stream,
   http,
   control: spec.ports.control,

@@ -9,7 +9,7 @@ export type Lookup = (host: string) => Promise<readonly string[]>;
 /** After so long a name is asked for again; until there is an answer, the last one holds. */
 export const NAME_LIFE_MS = 60_000;
 /** A machine waits for its configuration, and asks the next server after eight seconds. */
-export const NAMES_DEADLINE_MS = 2_000;
+const NAMES_DEADLINE_MS = 2_000;
 
 interface Known {
   readonly addresses: readonly string[];
