@@ -12,7 +12,7 @@ help: ## this list
 setup: ## everything that the other commands need; nothing to do when it is there
 	@test/setup/setup.sh
 
-check: setup ## types, Biome, import arrows, generated files
+check: setup ## types, Biome, import arrows, dead exports, generated files
 	@npm run --silent check
 
 test: image ## all set-up and every test; says where the time went

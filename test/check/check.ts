@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, Biome, import arrows, READMEs, generated files. Each step runs though another failed, so that one run shows all.
+ * `npm run check`: types, Biome, import arrows, dead exports, READMEs, generated files. Each step runs though another failed, so that one run shows all.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -54,6 +54,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
+  exports: () => run(bin('knip'), ['--no-progress', '--reporter', 'compact']),
   readmes,
   generated: async () => generated().join('\n'),
 };
