@@ -38,6 +38,19 @@ test.each<{ what: string; status: object | undefined; says: string | undefined }
     says: 'container init ends again and again (OOMKilled, exit code 137)',
   },
   {
+    what: 'a process that says why it ends',
+    status: {
+      containerStatuses: [
+        {
+          name: 'postgres',
+          state: { waiting: { reason: 'CrashLoopBackOff' } },
+          lastState: { terminated: { exitCode: 75, reason: 'Error', message: 'another pod works in this folder\n' } },
+        },
+      ],
+    },
+    says: 'container postgres ends again and again: another pod works in this folder',
+  },
+  {
     what: 'a node that is full',
     status: { conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes are available' }] },
     says: '0/3 nodes are available',

@@ -7,7 +7,9 @@ interface ContainerStatus {
   readonly name: string;
   readonly image?: string;
   readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-  readonly lastState?: { readonly terminated?: { readonly exitCode?: number; readonly reason?: string } };
+  readonly lastState?: {
+    readonly terminated?: { readonly exitCode?: number; readonly reason?: string; readonly message?: string };
+  };
 }
 
 interface PodStatus {
@@ -43,7 +45,8 @@ function containerFault({ name, image, state, lastState }: ContainerStatus): str
   if (PULLS.includes(reason)) return `image ${image} cannot be pulled: correct its name, or give imagePullSecrets`;
   if (CREATES.includes(reason)) return `container ${name}: ${reason}${message ? `: ${message}` : ''}`;
   if (reason !== 'CrashLoopBackOff') return undefined;
-  const { exitCode, reason: why } = lastState?.terminated ?? {};
+  const { exitCode, reason: why, message: last } = lastState?.terminated ?? {};
+  if (last) return `container ${name} ends again and again: ${last.trim()}`;
   return `container ${name} ends again and again (${why ?? 'Error'}, exit code ${exitCode ?? 'unknown'}): kubectl logs --previous tells why`;
 }
 

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
-import { databaseSet, replicaSet, restartedOnChange } from './objects.ts';
+import { alone, databaseSet, replicaSet, restartedOnChange } from './objects.ts';
 
 /** Words of a command as the kubelet hands them over: `$$` is how a single `$` is written, and `$(NAME)` of no variable stays. */
 const asTheKubeletReads = (word: string): string => word.replaceAll('$$', '$');
@@ -53,6 +53,36 @@ test('Redis is started again with its new Secret in the same container, and ends
     expect([container.signalCode, container.exitCode]).toEqual([null, 143]);
   } finally {
     container.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('of two pods with one folder the second says so and ends; when the first has gone, with all that it began, the next one works', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-alone-'));
+  const termination = join(folder, 'termination');
+  const begin = (script: string) => {
+    const [shell = '', ...args] = alone(['/bin/sh', '-c', script], join(folder, 'lock'), {
+      waitSeconds: 0,
+      termination,
+    });
+    return spawn(shell, args, { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  };
+  const first = begin('sleep 60 & echo works; exec sleep 60');
+  try {
+    expect(await createInterface({ input: first.stdout })[Symbol.asyncIterator]().next()).toMatchObject({
+      value: 'works',
+    });
+    expect(await once(begin('exit 0'), 'exit')).toEqual([75, null]);
+    expect(readFileSync(termination, 'utf8')).toMatch(
+      /^another pod works in this folder: .* name another in storage.hostPath\n$/,
+    );
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    expect(await once(begin('exit 0'), 'exit')).toEqual([75, null]); // its child is there
+    process.kill(-(first.pid ?? 0), 'SIGKILL');
+    const [shell = '', ...args] = alone(['/bin/true'], join(folder, 'lock'), { termination });
+    expect(await once(spawn(shell, args), 'exit')).toEqual([0, null]);
+  } finally {
     rmSync(folder, { recursive: true });
   }
 });

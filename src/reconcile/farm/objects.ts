@@ -82,6 +82,27 @@ const inShell = (script: string, command: readonly string[]): readonly string[] 
   ...command,
 ];
 
+const LOCK_SECONDS = 10;
+
+/**
+ * Runs a program while nobody else does in this folder. Two PostgreSQL in one folder destroy it, and neither sees the other by its pid file: in its pod each
+ * is process 1. The lock goes with the last process that has it, so a pod that was killed leaves none. A pod that ended is waited for.
+ */
+export const alone = (
+  command: readonly string[],
+  lock: string,
+  { waitSeconds = LOCK_SECONDS, termination = '/dev/termination-log' } = {},
+): readonly string[] =>
+  inShell(
+    `exec 9>>${lock}
+if ! flock -w ${waitSeconds} 9; then
+  echo "another pod works in this folder: a folder of a node is for one Farm, name another in storage.hostPath" | tee ${termination} >&2
+  exit 75
+fi
+exec "$@"`,
+    command,
+  );
+
 /**
  * Runs a program and tells it by HUP when its Secret was written anew: PostgreSQL reads certificate and pg_hba.conf again. Of two dollar signs in a command
  * the kubelet leaves one, so a shell reads its own number from /proc.
@@ -151,7 +172,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'init',
-        command: ['/bin/sh', '-c', INIT_DATABASE],
+        command: alone(['/bin/sh', '-c', INIT_DATABASE], `${DATA}/database.lock`),
         env: [{ name: 'PATH', value: `${POSTGRES_BIN}:/usr/bin:/bin` }],
         volumeMounts: mounts,
       },
@@ -160,12 +181,15 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'postgres',
-        command: keptBeside(
-          toldOnChange([
-            `${POSTGRES_BIN}/postgres`,
-            ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
-          ]),
-          { from: COPIES, to: KEPT_COPIES },
+        command: alone(
+          keptBeside(
+            toldOnChange([
+              `${POSTGRES_BIN}/postgres`,
+              ...postgresArguments({ data: `${DATA}/pg`, secrets: SECRETS, sockets: '/tmp' }),
+            ]),
+            { from: COPIES, to: KEPT_COPIES },
+          ),
+          `${DATA}/database.lock`,
         ),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
         // TERM alone waits for every client to leave: servers do not, and it was killed after 30 s and had to recover.
@@ -202,7 +226,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         image: used,
         securityContext: SECURITY,
         name: 'redis',
-        command: restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]),
+        command: alone(restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]), `${DATA}/replica.lock`),
         ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
         readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
         resources: embedded.resources ?? REPLICA_RESOURCES,
