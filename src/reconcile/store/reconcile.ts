@@ -1,6 +1,6 @@
 /** One look at a Store: what its servers see of it; then its status. */
 
-import { offersStore } from '../../farm/files.ts';
+import { offersStore, storePath } from '../../farm/files.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
@@ -59,7 +59,9 @@ async function look(context: Context, store: Store): Promise<StoreFindings> {
     servers: (context.runtimes.get(farmKey)?.servers ?? [])
       .filter((server) => offersStore(row, server))
       .map(({ name, reachable, message, status }) => {
-        const report = status?.stores.find((found) => found.name === storeName);
+        // What a server says of the folder that the spec named before says nothing of this one.
+        const path = storePath(row, name);
+        const report = status?.stores.find((found) => found.name === storeName && found.path === path);
         return { name, reachable, message, ...(report ? { report } : {}) };
       }),
   };

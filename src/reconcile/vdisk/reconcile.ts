@@ -1,7 +1,9 @@
 /** One look at a VDisk: what servers hold of it; records what is right where nobody had said it; then its status. */
+import type { CopyReport, ServerStatus } from '../../control/status.ts';
 import type { Database } from '../../database/connection.ts';
 import { setVersionContent } from '../../database/project.ts';
-import { offersStore } from '../../farm/files.ts';
+import { offersStore, storePath } from '../../farm/files.ts';
+import type { Store as StoreRow } from '../../farm/model.ts';
 import { ok } from '../../kit/result.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
@@ -80,9 +82,23 @@ async function look(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
     ...nothing,
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
-      .map(({ name: server, reachable, status }) => ({ server, reachable, reports: status?.copies ?? [] })),
+      .map(({ name: server, reachable, status }) => ({
+        ...{ server, reachable },
+        reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
+      })),
     recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),
   };
+}
+
+/** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
+function reportsOf(
+  { stores, copies }: ServerStatus,
+  row: StoreRow,
+  server: string,
+  fileName: string,
+): readonly CopyReport[] {
+  if (!stores.some(({ name, path }) => name === row.name && path === storePath(row, server))) return [];
+  return copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`)));
 }
 
 /** An Event for a copy that is not right and was not told of. */
