@@ -71,8 +71,8 @@ export interface Lead {
   readonly owner: Owner;
   /** The new epoch is above it: that of the replica, which may have outlived its database. */
   readonly floor: number;
-  /** A person said that this Farm takes the database over from its owner. */
-  readonly takeOver: boolean;
+  /** This Farm takes the database over, from the owner that was found (`metadata.uid`; undefined: it was free), and from no later one. */
+  readonly takeOver?: { readonly from: string | undefined };
 }
 
 /** Begins a leadership: gives its epoch, above every one before it. From now on no earlier leader writes. */
@@ -80,8 +80,8 @@ export async function lead(database: Database, { owner, floor, takeOver }: Lead)
   const done = await database.run((db) =>
     transact(db, async (trx): Promise<Result<number, Fault<'Conflict'>>> => {
       const before = await trx.selectFrom('leader').selectAll().forUpdate().noWait().executeTakeFirstOrThrow();
-      if (before.farm_uid !== null && before.farm_uid !== owner.uid && !takeOver)
-        return fail('Conflict', `the database belongs to Farm ${before.farm_name} (${before.farm_uid})`);
+      const isFree = [null, owner.uid, takeOver?.from].includes(before.farm_uid);
+      if (!isFree) return fail('Conflict', `the database belongs to Farm ${before.farm_name} (${before.farm_uid})`);
       const { epoch } = await trx
         .updateTable('leader')
         .set({

@@ -35,7 +35,7 @@ export async function applyChanged(
   return answer.ok ? ok({ changed: true, object: answer.value }) : answer;
 }
 
-/** Server-side apply of a whole status, unless it is that already. */
+/** Server-side apply of a whole status, unless it is that already. What follows from `live` is said of nothing that came after it. */
 export async function applyStatusChanged(
   client: Client,
   target: Target,
@@ -44,7 +44,10 @@ export async function applyStatusChanged(
   options?: CallOptions,
 ): Promise<Result<Applied, ApiFault>> {
   if (isDeepStrictEqual(asJson(status), live.status ?? {})) return ok({ changed: false, object: live });
-  const answer = await client.applyStatus(target, status, options);
+  const answer = await client.applyStatus(target, status, {
+    ...options,
+    resourceVersion: live.metadata.resourceVersion,
+  });
   return answer.ok ? ok({ changed: true, object: answer.value }) : answer;
 }
 

@@ -21,6 +21,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+export interface StatusOptions extends CallOptions {
+  /** Of the object that it is about: one that changed meanwhile, or another one of that name, is a Conflict. A uid is not looked at here. */
+  readonly resourceVersion?: string | undefined;
+}
+
 export interface Selection {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -71,7 +76,7 @@ export interface Client {
   /** Server-side apply as `bootfarm`, by force: what we name is ours, what we stop naming goes. */
   apply<T extends KubeObject = KubeObject>(target: Target, body: object, options?: CallOptions): Answer<T>;
   /** The same on the status subresource; NotFound when the object is gone. */
-  applyStatus<T extends KubeObject = KubeObject>(target: Target, status: object, options?: CallOptions): Answer<T>;
+  applyStatus<T extends KubeObject = KubeObject>(target: Target, status: object, options?: StatusOptions): Answer<T>;
   /** JSON merge patch (RFC 7386). A `metadata.resourceVersion` in it makes it a Conflict when somebody wrote meanwhile. */
   patch<T extends KubeObject = KubeObject>(target: Target, body: object, options?: PatchOptions): Answer<T>;
   /** Asks for the deletion; the object stays while it has finalizers. */
@@ -160,8 +165,10 @@ class HttpClient implements Client {
     return this.#apply<T>(requestPath(target, applyQuery), identified(target, body), options);
   }
 
-  applyStatus<T extends KubeObject>(target: Target, status: object, options?: CallOptions): Answer<T> {
-    return this.#apply<T>(requestPath(target, applyQuery, 'status'), identified(target, { status }), options);
+  applyStatus<T extends KubeObject>(target: Target, status: object, options: StatusOptions = {}): Answer<T> {
+    const { resourceVersion } = options;
+    const body = { metadata: resourceVersion === undefined ? {} : { resourceVersion }, status };
+    return this.#apply<T>(requestPath(target, applyQuery, 'status'), identified(target, body), options);
   }
 
   #apply<T>(path: string, body: object, options?: CallOptions): Answer<T> {

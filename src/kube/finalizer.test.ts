@@ -23,7 +23,7 @@ test.each([
 });
 
 /** Runs the finalizer over an object; what was patched and called. */
-async function run(metadata: object, cleaned: Outcome, ageMs = 0) {
+async function run(metadata: object, cleaned: Outcome, ageMs = 0, letGo?: Outcome) {
   const said: unknown[] = [];
   const object = anObject({ resourceVersion: '7', ...metadata });
   const client = {
@@ -42,6 +42,12 @@ async function run(metadata: object, cleaned: Outcome, ageMs = 0) {
       said.push(`reconcile with ${finalizers}`);
       return settled;
     },
+    ...(letGo && {
+      letGo: async () => {
+        said.push('let go');
+        return letGo;
+      },
+    }),
     cleanUp: async () => {
       said.push('clean up');
       return cleaned;
@@ -77,6 +83,18 @@ describe('a finalizer', () => {
   ])('%s', async (_, cleaned, ageMs, said, outcome) => {
     expect(await run(deleted, cleaned, ageMs)).toEqual({ said, outcome });
   });
+
+  test.each([0, 60_000, 3_600_000])(
+    'stays until all is let go that must not be lost, also after %i ms',
+    async (ageMs) => {
+      const held = retry('Forbidden', 'a policy');
+      expect(await run(deleted, settled, ageMs, held)).toEqual({ said: ['let go'], outcome: held });
+      expect(await run(deleted, settled, ageMs, settled)).toEqual({
+        said: ['let go', 'clean up', gone],
+        outcome: settled,
+      });
+    },
+  );
 
   test('of somebody else is left alone', async () => {
     expect(await run({ finalizers: ['other'], deletionTimestamp }, settled)).toEqual({ said: [], outcome: settled });

@@ -38,6 +38,8 @@ export interface Finalized<T extends KubeObject> {
   /** A deletion waits no longer than this for its clean-up. */
   readonly maxWaitMs: number;
   readonly reconcile: (object: T) => Promise<Outcome>;
+  /** Before the clean-up, and tried until it is settled, however long that takes: what must not be lost. */
+  readonly letGo?: (object: T) => Promise<Outcome>;
   /** Settled = everything is cleaned up. */
   readonly cleanUp: (object: T) => Promise<Outcome>;
   /** The wait is over: the finalizer goes though the clean-up ended so. Say it where people look. */
@@ -62,6 +64,8 @@ export async function withFinalizer<T extends KubeObject>(options: Finalized<T>)
     }
     case 'CleanUp':
     case 'LastTry': {
+      const letGo = await options.letGo?.(object);
+      if (letGo && letGo.is !== 'Settled') return letGo;
       const outcome = await options.cleanUp(object);
       const waitMs = remainingMs(object.metadata.deletionTimestamp ?? '', epochMs(), maxWaitMs);
       if (outcome.is !== 'Settled' && waitMs > 0) return atLatest(outcome, waitMs);

@@ -1,6 +1,6 @@
 /** The way of a look at a resource that belongs to a farm and has rows in its database: held by a finalizer, looked at, told. */
 import { type ProjectedKind, remove } from '../database/project.ts';
-import type { Result } from '../kit/result.ts';
+import { ok, type Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { ApiFault } from '../kube/fault.ts';
 import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
@@ -80,6 +80,7 @@ export async function reconcileChild<K extends ChildKind>(
     maxWaitMs: child.deletionWaitsMs(parsed.value),
     signal,
     reconcile: (live) => lookAt(context, child, parsed.value, live, signal),
+    letGo: () => letGo(context, child, parsed.value, signal),
     cleanUp: (live) => removeRow(context, child, parsed.value, live, signal),
     onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
   });
@@ -110,6 +111,19 @@ async function lookAt<K extends ChildKind>(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
+/** Where all of its kind go, what runs for it is its own no more. */
+async function letGo<K extends ChildKind>(
+  context: Context,
+  child: Child<K>,
+  resource: ResourceByName<K>,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const whole = child.orphan ? await goesWithKind(context.client, child.kind, signal) : ok(false);
+  if (!whole.ok) return outcomeOf(whole.error);
+  const done = whole.value ? await child.orphan?.(context, resource, signal) : undefined;
+  return !done || done.ok ? settled : outcomeOf(done.error);
+}
+
 /** Where no Farm is, nothing has to be taken down in order: Kubernetes ends the servers with their pool, and no row is left. */
 async function removeRow<K extends ChildKind>(
   context: Context,
@@ -120,10 +134,7 @@ async function removeRow<K extends ChildKind>(
 ): Promise<Outcome> {
   const whole = await goesWithKind(context.client, child.kind, signal);
   if (!whole.ok) return outcomeOf(whole.error);
-  if (whole.value) {
-    const letGo = await child.orphan?.(context, resource, signal);
-    return !letGo || letGo.ok ? settled : outcomeOf(letGo.error);
-  }
+  if (whole.value) return settled;
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const namespace = resource.metadata.namespace;
   if (!context.informers.farms.isSyncedIn(namespace)) return lookAgain(LOOK_UNSETTLED_MS);

@@ -133,8 +133,11 @@ export async function tellUnreadable(
 ): Promise<Outcome> {
   const generation = object.metadata.generation ?? 0;
   const verdict = { kind: 'stalled', reason: 'SpecInvalid', message: fault.message } as const;
-  // The head of a status is the same in all kinds.
-  const status = { observedGeneration: generation, conditions: conditionsOf([], { verdict, generation }, new Date()) };
-  const written = await applyStatusChanged(client, target, fitStatus('Farm', status), object, { signal });
+  // The head of a status is the same in all kinds. What was known stays: who deletes it reads how many devices use it.
+  const head = { observedGeneration: generation, conditions: conditionsOf([], { verdict, generation }, new Date()) };
+  const status = { ...(object.status as object | undefined), ...head };
+  const written = await applyStatusChanged(client, target, fitStatus(target.kind as KindName, status), object, {
+    signal,
+  });
   return written.ok ? settled : outcomeOf(written.error);
 }

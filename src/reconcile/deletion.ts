@@ -42,6 +42,6 @@ export async function tellDeleting<K extends KindName>(
   const told = { ...status, observedGeneration: generation, conditions } as NonNullable<ResourceByName<K>['status']>;
   const target = at(kinds[kind], metadata.namespace, metadata.name);
   const written = await applyStatusChanged(context.client, target, fitStatus(kind, told), object, { signal });
-  if (!written.ok && written.error.code === 'NotFound') return;
+  if (!written.ok && (written.error.code === 'NotFound' || written.error.code === 'Conflict')) return; // the next look tells
   logFault(context, `${kind} ${keyFor(metadata.namespace, metadata.name)}`, 'deleting', written, 'deletion not told');
 }

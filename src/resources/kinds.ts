@@ -22,3 +22,4 @@ export type Store = ResourceByName<'Store'>;
 export type VDisk = ResourceByName<'VDisk'>;
 
 export type FarmSpec = Farm['spec'];
+export type StreamingServerSpec = StreamingServer['spec'];

@@ -463,7 +463,7 @@ describe('leading', () => {
 
   test('each leader is above all before it, and above the replica; only the last one writes', async () => {
     const database = await fresh('leading');
-    const begin = { owner, floor: 0, takeOver: false };
+    const begin = { owner, floor: 0 };
     const first = value(await lead(database, begin));
     const second = value(await lead(database, { ...begin, floor: 1_000 }));
     expect([first, second]).toEqual([1, 1_001]);
@@ -485,7 +485,7 @@ describe('leading', () => {
     const uri = await postgres.createDatabase('leading2');
     value(await migrate(uri));
     const database = open(uri);
-    const epoch = value(await lead(database, { owner, floor: 0, takeOver: false }));
+    const epoch = value(await lead(database, { owner, floor: 0 }));
     const more = [...migrations, { number: 99, name: 'late', sql: 'create table late (x int)' }];
     expect(await migrate(uri, more, epoch - 1)).toMatchObject({ error: { code: 'Fenced' } });
     expect(value(await migrate(uri, more, epoch))).toEqual(['late']);
@@ -493,12 +493,15 @@ describe('leading', () => {
 
   test('of two Farms that find it empty at once one has it; the other by a person’s word, or when that one is deleted', async () => {
     const database = await fresh('leading3');
-    const begin = (uid: string) => ({ owner: { uid, name: `lab/${uid}` }, floor: 0, takeOver: false });
+    const begin = (uid: string) => ({ owner: { uid, name: `lab/${uid}` }, floor: 0 });
     value(await lead(database, begin('one')));
     expect(await lead(database, begin('two'))).toMatchObject({
       error: { code: 'Conflict', message: /belongs to Farm lab\/one/ },
     });
-    value(await lead(database, { ...begin('two'), takeOver: true }));
+    expect(await lead(database, { ...begin('two'), takeOver: { from: 'zero' } })).toMatchObject({
+      error: { code: 'Conflict' },
+    });
+    value(await lead(database, { ...begin('two'), takeOver: { from: 'one' } }));
     expect(value(await database.run(readIdentity)).owner).toEqual({ uid: 'two', name: 'lab/two' });
     value(await release(database, 'one'));
     expect(await lead(database, begin('one'))).toMatchObject({ error: { code: 'Conflict' } });

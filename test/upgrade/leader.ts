@@ -30,7 +30,7 @@ const { uri, redis, vdisk } = JSON.parse(process.argv[2] ?? '') as LeaderOptions
 value(await migrate(uri));
 const database = value(connect({ uri }));
 const owner = { uid: 'farm', name: 'lab/farm' };
-const epoch = value(await lead(database, { owner, floor: 0, takeOver: false }));
+const epoch = value(await lead(database, { owner, floor: 0 }));
 const resources = { farm: aFarm(), stores: [aStore()], pools: [aStreamingServer()], vdisks: [aVDisk({ spec: vdisk })] };
 const { farmId } = value(await project(database, projectionOf(resources)));
 const synced = Promise.withResolvers<void>();

@@ -13,6 +13,7 @@ const known = (more: Partial<Known> = {}): Known => ({
   uid: 'me',
   name: 'lab/this',
   keys: 'secret',
+  ownerLives: false,
   meta: undefined,
   servers: [],
   ...more,
@@ -96,6 +97,11 @@ describe('every combination', () => {
     const word = / (\S+@\d+)$/.exec(is)?.[1];
     if (word === undefined) return;
     const adopted = decideDatabase({ ...given, adopt: word }, database);
+    // a word that was left in git fits whatever nobody remembers
+    if (given.meta === 'Unread') {
+      expect(adopted.is).toBe('Wait');
+      return;
+    }
     expect(adopted).toMatchObject({
       is: 'Adopt',
       adoption: { farm: word.split('@')[0], adoptions: Number(word.split('@')[1]) },
@@ -213,6 +219,12 @@ describe('a Farm that was given the keys of an earlier one', () => {
       { is: 'Wait' },
     ],
     [
+      'though its Secret is a copy, where there were no rows',
+      {},
+      { ...empty, led: true, owner: before },
+      { is: 'New', succeeds: true },
+    ],
+    [
       'also before it had rows',
       {},
       { ...empty, led: true, owner: before, keys: 'secret' },
@@ -236,6 +248,26 @@ describe('a Farm that was given the keys of an earlier one', () => {
     ],
   ])('that nobody could set free: %s', (_, more, database, decision) => {
     expect(decideDatabase(known(more), database)).toMatchObject(decision);
+  });
+
+  test.each<[what: string, more: Partial<Known>, database: FoundDatabase]>([
+    ['not to any other', {}, found({ owner: other })],
+    ['not by a word', { adopt: 'a@1' }, found({ owner: other })],
+    ['not by its keys', { predecessor: { farm: 'a', uid: 'other' } }, found({ owner: other })],
+    ['not without rows', {}, { ...empty, led: true, owner: other }],
+  ])('a Farm that lives loses nothing: %s', (_, more, database) => {
+    expect(decideDatabase(known({ ownerLives: true, ...more }), database)).toEqual({
+      is: 'Refuse',
+      reason: 'DatabaseForeign',
+      message: expect.stringMatching(/That Farm is there: name another database, or delete that Farm first$/),
+    });
+  });
+
+  test('a database without rows of a Farm that is not here names the way out', () => {
+    expect(decideDatabase(known(), { ...empty, led: true, owner: other })).toMatchObject({
+      is: 'Refuse',
+      message: expect.stringContaining('Name another database, or drop the tables of this one'),
+    });
   });
 
   test('and no other Farm does', () => {

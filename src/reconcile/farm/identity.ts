@@ -23,6 +23,8 @@ export interface Known {
   readonly name: string;
   /** `metadata.uid` of the Secret with its keys. */
   readonly keys: string;
+  /** The Farm that the database names is another one, or this one, of this cluster. */
+  readonly ownerLives: boolean;
   /** What its status says. */
   readonly status?: Identity;
   /** META of the primary; `Unread`: it does not answer, or needs no reading because the projector writes it. */
@@ -61,15 +63,19 @@ export function decideDatabase(known: Known, found: FoundDatabase): Decision {
     return { is: found.farm === undefined ? 'New' : 'Ours', ...(succeeds ? { succeeds } : {}) };
   }
   const farm = found.farm ?? holders[0]?.identity.farm;
-  if (farm === undefined) return { is: 'Refuse', ...problem };
+  if (farm === undefined || isLivingOther(known, found)) return { is: 'Refuse', ...problem };
   const all = holders.map(({ identity }) => identity);
   const adoptions = 1 + Math.max(found.adoptions, ...all.map((identity) => identity.adoptions));
   const word = identityMark({ farm, adoptions });
   const revision = 1 + Math.max(found.revision, ...all.map((identity) => identity.revision));
+  if (known.adopt === word && isUnread(known)) return WAIT;
   if (known.adopt === word)
     return { is: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
   return { is: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
 }
+
+const isLivingOther = ({ uid, ownerLives }: Known, { owner }: FoundDatabase): boolean =>
+  owner !== undefined && owner.uid !== uid && ownerLives;
 
 /** Somebody was not heard yet who may remember a farm. */
 const isUnread = ({ meta, servers }: Known): boolean => meta === 'Unread' || servers === 'Asking';
@@ -92,12 +98,13 @@ function holdersOf({ status, meta, servers }: Known): readonly Holder[] {
  * Once: a Farm that was seen in a database needs no such word, and the database belongs to this Farm afterwards. Of the Farm before it, which is deleted,
  * this one has the name, and the database is free; or the name and the very Secret (another cluster may have a Farm of this name, and a copy of the Secret,
  * which has another uid); or it was given the keys. Who else took the database over meanwhile is no predecessor; a Farm of this very name is: it was made
- * after the copy, and is gone, or this one would not be there.
+ * after the copy, and is gone, or this one would not be there. One that never had rows leaves nothing to mix up.
  */
-function isSuccessor(known: Known, { farm, owner, keys, freedBy }: FoundDatabase): boolean {
+function isSuccessor(known: Known, found: FoundDatabase): boolean {
+  const { farm, owner, keys, freedBy } = found;
   const { status, predecessor, uid, name } = known;
-  if (status !== undefined || owner?.uid === uid) return false;
-  if (owner?.name === name && keys === known.keys) return true;
+  if (status !== undefined || owner?.uid === uid || isLivingOther(known, found)) return false;
+  if (owner?.name === name && (keys === known.keys || farm === undefined)) return true;
   if (farm === undefined) return false;
   if (!owner && freedBy === name) return true;
   return predecessor?.farm === farm && (!owner || owner.uid === predecessor.uid || owner.name === name);
@@ -118,7 +125,7 @@ function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabas
   const succeeds = isSuccessor(known, found);
   if (found.owner && found.owner.uid !== known.uid && !succeeds)
     return foreign(
-      `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}`,
+      `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}${wayOfOwner(known, found)}`,
     );
   if (holders.length > 0) return undefined;
   if (found.farm !== undefined && !found.owner && !succeeds)
@@ -128,6 +135,12 @@ function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabas
       `spec.adopt is ${known.adopt}, and the database holds no farm: restore that farm's database, or take spec.adopt out to begin a new farm`,
     );
   return undefined;
+}
+
+/** Where no word is given. */
+function wayOfOwner(known: Known, found: FoundDatabase): string {
+  if (isLivingOther(known, found)) return '. That Farm is there: name another database, or delete that Farm first';
+  return found.farm === undefined ? '. Name another database, or drop the tables of this one: they are empty' : '';
 }
 
 function waysOut({ adopt }: Known, word: string, found: FoundDatabase): string {

@@ -76,7 +76,16 @@ export async function ensureInfrastructure(
   const ca = turnStatus('the authority and its certificates', [trusted.value.turn]);
   const isQuiet = keys.value.isQuiet && passwords.state === 'Settled' && ca.state === 'Settled';
   return ok({
-    inputs: { ...inputs, ...more, identity, authority, turns, lineage: keys.value.lineage, keysUid: keys.value.uid },
+    inputs: {
+      ...inputs,
+      ...more,
+      identity,
+      authority,
+      turns,
+      lineage: keys.value.lineage,
+      keysUid: keys.value.uid,
+      farmUid: farm.metadata.uid ?? '',
+    },
     keys: { ...keys.value, isQuiet, passwords, ca },
     rolling: [...rolling, ...others],
   });

@@ -62,15 +62,18 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const { client } = context;
   const { object, parsed } = found;
-  const held = { client, target, object, finalizer: FINALIZER, maxWaitMs: DELETION_WAITS_MS, signal };
+  const held = {
+    ...{ client, target, object, finalizer: FINALIZER, maxWaitMs: DELETION_WAITS_MS, signal },
+    letGo: () => letGo(context, object, signal),
+  };
   const onGiveUp = () =>
     context.log.warn({ farm: key }, 'deleted, and its database is not free for the next of its name');
   if (!parsed.ok) {
     const { error } = parsed;
     if (!object.metadata.deletionTimestamp) return tellUnreadable(context, target, object, error, signal);
     // Which database was its own is not known.
-    const [reconcile, cleanUp] = [async () => settled, async () => (await letGo(context, object, signal)) ?? settled];
-    return withFinalizer({ ...held, reconcile, cleanUp, onGiveUp });
+    const nothing = async () => settled;
+    return withFinalizer({ ...held, reconcile: nothing, cleanUp: nothing, onGiveUp });
   }
   return withFinalizer({
     ...held,
@@ -111,8 +114,6 @@ async function takeLeave(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const waits = await letGo(context, object, signal);
-  if (waits) return waits;
   const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
   await tellDeleting(context, 'Farm', farm, object, left, signal);
   const released = await free(context, key, farm, signal);
@@ -121,12 +122,12 @@ async function takeLeave(
   return released.ok || farm.status?.database?.farmID === undefined ? settled : lookAgain(LOOK_UNSETTLED_MS);
 }
 
-/** Where all Farms go, what runs for it is its own no more. Undefined: that is so, or it goes alone. */
-async function letGo(context: Context, object: KubeObject, signal: AbortSignal): Promise<Outcome | undefined> {
+/** Where all Farms go, what runs for it is its own no more. */
+async function letGo(context: Context, object: KubeObject, signal: AbortSignal): Promise<Outcome> {
   const whole = await goesWithKind(context.client, 'Farm', signal);
   if (!whole.ok) return outcomeOf(whole.error);
   const done = whole.value ? await orphanOwned(context, object, signal) : ok(undefined);
-  return done.ok ? undefined : outcomeOf(done.error);
+  return done.ok ? settled : outcomeOf(done.error);
 }
 
 /** Also of a Farm that was deleted while no operator was there, and that is refused by now: nothing is made for it any more. */
@@ -138,7 +139,7 @@ async function free(
 ): Promise<Result<unknown, Fault>> {
   const uid = farm.metadata.uid ?? '';
   const runtime = runtimes.get(key);
-  if (runtime) return release(runtime.database, uid);
+  if (runtime?.inputs.farmUid === uid) return release(runtime.database, uid);
   const access = await ownerAccess(client, farm, signal);
   const database = access.ok
     ? connect({ ...access.value, maxConnections: 1, applicationName: 'bootfarm operator' })
@@ -169,7 +170,7 @@ async function look(
   const databaseSource = source
     ? `Secret ${source.name}, key ${source.key}`
     : `Secret ${databaseName(farm.metadata.name)}`;
-  const known = context.runtimes.get(key);
+  const known = await runtimeOf(context, key, farm);
   const identity = identityOf(farm);
   const told = toldDevices(farm);
   const before: FarmFindings = {
@@ -235,6 +236,14 @@ async function look(
 }
 
 const INFRASTRUCTURE = 'infrastructure';
+
+/** That of another Farm of this name, which is gone, knows nothing of this one. */
+async function runtimeOf({ runtimes }: Context, key: string, { metadata }: Farm): Promise<FarmRuntime | undefined> {
+  const known = runtimes.get(key);
+  if (!known || known.inputs.farmUid === metadata.uid) return known;
+  await runtimes.end(key);
+  return undefined;
+}
 
 /** Undefined: nothing new is known of it. */
 async function sealedCopy(
@@ -327,11 +336,13 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const { adopt } = farm.spec;
   const status = identityOf(farm);
   const predecessor = predecessorOf(farm);
+  const { owner } = found.value;
   const decision = decideDatabase(
     {
       uid,
       name: key,
       keys: runtime.inputs.keysUid,
+      ownerLives: informers.farms.list().some(({ metadata }) => metadata.uid === owner?.uid),
       meta,
       servers: runtime.held(),
       ...(status ? { status } : {}),
@@ -352,7 +363,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const begin = {
     owner: { uid, name: keyFor(namespace, name) },
     floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
-    takeOver: decision.is === 'Adopt' || !!decision.succeeds,
+    ...(decision.is === 'Adopt' || decision.succeeds ? { takeOver: { from: owner?.uid } } : {}),
   };
   const led = await migrateAndLead(runtime, found.value.led, begin);
   warn('led', led, 'database not migrated, or not led');

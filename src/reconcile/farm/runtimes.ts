@@ -83,6 +83,8 @@ export interface Infrastructure {
   readonly lineage: string;
   /** `metadata.uid` of their Secret. */
   readonly keysUid: string;
+  /** `metadata.uid` of the Farm: one that is made again has another runtime. */
+  readonly farmUid: string;
 }
 
 /** What the database says that statuses are made of. */

@@ -96,7 +96,7 @@ async function ensureSecret(
   const { client } = context;
   const { namespace, name: pool } = plan.pool.metadata;
   const name = serverSecretName(serverName(pool, plan.node));
-  const asked = JSON.stringify(files ?? null);
+  const asked = JSON.stringify([owner.metadata.uid, files ?? null]); // a pool that is made again has another Secret
   if (checked.has(name, asked)) return true;
   const found = await readSecret(client, namespace, name, { signal });
   warn(context, plan, 'secret read', found, 'server secret not read');
