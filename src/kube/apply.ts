@@ -9,11 +9,11 @@ import type { KubeObject, Target } from './object.ts';
 /** On every object we apply: the digest of what we asked for, so that a field we stop asking for is noticed too. */
 const appliedAnnotation = 'bootfarm.io/applied';
 
-export interface Applied {
+export interface Applied<T extends KubeObject = KubeObject> {
   /** Whether a request was sent. */
   readonly changed: boolean;
   /** The object as it is now. */
-  readonly object: KubeObject;
+  readonly object: T;
 }
 
 /**
@@ -22,16 +22,16 @@ export interface Applied {
  * Write things as the API gives them back (1Gi, not 1024Mi; a Secret's data, not stringData; no nulls), or each look
  * applies again.
  */
-export async function applyChanged(
+export async function applyChanged<T extends KubeObject = KubeObject>(
   client: Client,
   target: Target,
   desired: object,
-  live: KubeObject | undefined,
+  live: T | undefined,
   options?: CallOptions,
-): Promise<Result<Applied, ApiFault>> {
+): Promise<Result<Applied<T>, ApiFault>> {
   const body = withDigest(desired);
   if (live && !live.metadata.deletionTimestamp && covers(live, body)) return ok({ changed: false, object: live });
-  const answer = await client.apply(target, body, options);
+  const answer = await client.apply<T>(target, body, options);
   return answer.ok ? ok({ changed: true, object: answer.value }) : answer;
 }
 

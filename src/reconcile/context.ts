@@ -1,5 +1,6 @@
 /** What every reconciler works with. */
 
+import type { V1Deployment, V1Node, V1Pod } from '@kubernetes/client-node';
 import type { Fault, Result } from '../kit/result.ts';
 import { applyStatusChanged } from '../kube/apply.ts';
 import type { Client } from '../kube/client.ts';
@@ -7,6 +8,7 @@ import type { RecordEvent } from '../kube/events.ts';
 import type { InformerView, JoinedInformers } from '../kube/informers.ts';
 import type { KubeObject, Target } from '../kube/object.ts';
 import { type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
+import type { Live } from '../kube/wire.ts';
 import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
@@ -33,9 +35,9 @@ export interface Informers {
   readonly stores: JoinedInformers;
   readonly vdisks: JoinedInformers;
   readonly pools: JoinedInformers;
-  readonly nodes: InformerView;
-  readonly deployments: JoinedInformers;
-  readonly pods: JoinedInformers;
+  readonly nodes: InformerView<Live<V1Node>>;
+  readonly deployments: JoinedInformers<Live<V1Deployment>>;
+  readonly pods: JoinedInformers<Live<V1Pod>>;
 }
 
 export interface Context {

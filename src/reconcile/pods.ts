@@ -1,34 +1,20 @@
 /** Why a pod does not start, in words that stay the same while Kubernetes tries again. Pure. */
-import type { KubeObject } from '../kube/object.ts';
+import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
+import type { Live } from '../kube/wire.ts';
 import type { Informers } from './context.ts';
 import { FARM_LABEL } from './names.ts';
 
-interface ContainerStatus {
-  readonly name: string;
-  readonly image?: string;
-  readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-  readonly lastState?: {
-    readonly terminated?: { readonly exitCode?: number; readonly reason?: string; readonly message?: string };
-  };
-}
-
-interface PodStatus {
-  readonly phase?: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-  readonly initContainerStatuses?: readonly ContainerStatus[];
-  readonly containerStatuses?: readonly ContainerStatus[];
-}
+type Pod = Live<V1Pod>;
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 
 /** Reasons of a waiting container that no time mends; the kubelet's and the CRI's own words. */
 const PULLS = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull'];
 const CREATES = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
 
 /** What keeps this pod from running; undefined while it runs, or merely takes its time. */
-export function podFault({ metadata, status }: KubeObject): string | undefined {
+export function podFault({ metadata, status = {} }: Pod): string | undefined {
   if (metadata.deletionTimestamp) return undefined;
-  const { phase, reason, message, conditions, initContainerStatuses, containerStatuses } = (status ?? {}) as PodStatus;
+  const { phase, reason, message, conditions, initContainerStatuses, containerStatuses } = status;
   const say = (fault: string): string => `pod ${metadata.name}: ${fault}`;
   if (phase === 'Failed') return say([reason ?? 'Failed', message].filter(Boolean).join(': '));
   const scheduled = conditions?.find(({ type }) => type === 'PodScheduled');
@@ -59,15 +45,9 @@ export const withHolder = (fault: string, node: string, holder: string | undefin
     ? `${fault}: the server of ${holder} on ${node} has them: keep the pools apart by spec.placement.nodeSelector`
     : fault;
 
-interface Conditioned {
-  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-}
-
 /** A pod that may not even be made: a quota, a policy or the namespace's pod security refuses it. */
-export const refusedPod = ({ status }: KubeObject): string | undefined =>
-  (status as Conditioned | undefined)?.conditions?.find(
-    (found) => found.type === 'ReplicaFailure' && found.status === 'True',
-  )?.message;
+export const refusedPod = ({ status }: Live<V1Deployment>): string | undefined =>
+  status?.conditions?.find((found) => found.type === 'ReplicaFailure' && found.status === 'True')?.message;
 
 /** Pods of a farm that carry this label with this value. */
 export const podsOf = (
@@ -76,7 +56,7 @@ export const podsOf = (
   farm: string,
   label: string,
   value: string,
-): readonly KubeObject[] =>
+): readonly Pod[] =>
   pods
     .list()
     .filter(

@@ -1,10 +1,12 @@
 /** Secrets that the operator makes once and adopts again: they have no owner, because data that outlives its resource needs them. */
 import { randomBytes } from 'node:crypto';
+import type { V1Secret } from '@kubernetes/client-node';
 import { ok, type Result } from '../kit/result.ts';
 import type { CallOptions, Client } from '../kube/client.ts';
 import type { ApiFault } from '../kube/fault.ts';
 import { kinds } from '../kube/kinds.ts';
-import { at, type KubeObject } from '../kube/object.ts';
+import { at } from '../kube/object.ts';
+import type { Live, Wire } from '../kube/wire.ts';
 
 export type SecretData = Readonly<Record<string, Buffer>>;
 
@@ -15,9 +17,8 @@ export const randomPassword = (): Buffer => Buffer.from(randomBytes(24).toString
 export const encodeData = (data: SecretData): Record<string, string> =>
   Object.fromEntries(Object.entries(data).map(([name, bytes]) => [name, bytes.toString('base64')]));
 
-export function decodeData(secret: KubeObject): SecretData {
-  const data = (secret as { readonly data?: Readonly<Record<string, string>> }).data ?? {};
-  return Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64')]));
+export function decodeData({ data = {} }: Live<V1Secret>): SecretData {
+  return Object.fromEntries(Object.entries(data).map(([name, text = '']) => [name, Buffer.from(text, 'base64')]));
 }
 
 export async function readSecret(
@@ -26,10 +27,16 @@ export async function readSecret(
   name: string,
   options?: CallOptions,
 ): Promise<Result<SecretData | undefined, ApiFault>> {
-  const found = await client.get<KubeObject>(at(kinds.Secret, namespace, name), options);
+  const found = await client.get<Live<V1Secret>>(at(kinds.Secret, namespace, name), options);
   if (found.ok) return ok(decodeData(found.value));
   return found.error.code === 'NotFound' ? ok(undefined) : found;
 }
+
+const secretOf = (labels: Readonly<Record<string, string>>, data: SecretData): Wire<V1Secret> => ({
+  metadata: { labels },
+  type: 'Opaque',
+  data: encodeData(data),
+});
 
 /** Undefined: this key goes. */
 export type SecretChange = Readonly<Record<string, Buffer | undefined>>;
@@ -55,7 +62,7 @@ export async function keepSecret(
   options?: CallOptions,
 ): Promise<Result<KeptSecret, ApiFault>> {
   const target = at(kinds.Secret, namespace, name);
-  const found = await client.get<KubeObject>(target, options);
+  const found = await client.get<Live<V1Secret>>(target, options);
   if (!found.ok && found.error.code !== 'NotFound') return found;
   const held = found.ok ? decodeData(found.value) : {};
   const change = Object.entries(await want(held)).filter(([key, bytes]) => !isSame(held[key], bytes));
@@ -63,16 +70,8 @@ export async function keepSecret(
   const kept = changed(held, Object.fromEntries(change));
   const data = Object.fromEntries(change.map(([key, bytes]) => [key, bytes?.toString('base64') ?? null]));
   const written = found.ok
-    ? await client.patch<KubeObject>(
-        target,
-        { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data },
-        options,
-      )
-    : await client.create<KubeObject>(
-        target,
-        { metadata: { labels }, type: 'Opaque', data: encodeData(kept) },
-        options,
-      );
+    ? await client.patch(target, { metadata: { resourceVersion: found.value.metadata.resourceVersion }, data }, options)
+    : await client.create(target, secretOf(labels, kept), options);
   return written.ok ? ok({ uid: written.value.metadata.uid ?? '', data: kept }) : written;
 }
 

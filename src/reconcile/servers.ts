@@ -1,5 +1,7 @@
 /** The servers that should be there: each Deployment of a pool is the record of one. */
+import type { V1Deployment } from '@kubernetes/client-node';
 import type { KubeObject } from '../kube/object.ts';
+import type { Live } from '../kube/wire.ts';
 import type { Farm, StreamingServer } from '../resources/kinds.ts';
 import type { Context } from './context.ts';
 import { ofFarm, resources } from './context.ts';
@@ -15,7 +17,7 @@ export const serverDeployments = (
   namespace: string,
   farm: string,
   pool?: string,
-): readonly KubeObject[] =>
+): readonly Live<V1Deployment>[] =>
   informers.deployments
     .list()
     .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[FARM_LABEL] === farm)
@@ -47,14 +49,9 @@ export function holders(deployments: readonly KubeObject[]): ReadonlyMap<string,
   return new Map(oldestLast.map((found) => [nodeOf(found), found]));
 }
 
-interface NodeObject extends KubeObject {
-  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
-}
-
 /** A node's own address in the cluster: there a server's control port is, whatever network it serves on. */
 function addressOfNode({ informers }: Context, name: string): string {
-  const node = informers.nodes.get(name) as NodeObject | undefined;
-  return node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
+  return informers.nodes.get(name)?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
 }
 
 /** By name. */

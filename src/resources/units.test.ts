@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { quantityOf, secondsOf } from './units.ts';
+import { quantityOf, requirementsOf, secondsOf } from './units.ts';
 
 test.each([
   ['720h', 2_592_000],
@@ -28,4 +28,12 @@ test.each([
 
 test.each(['', 'Gi', '8 Gi', '8GB', '-1', '1e3'])('%j is no quantity', (text) => {
   expect(() => quantityOf(text)).toThrow('not a quantity');
+});
+
+test.each([
+  { given: {}, is: {} },
+  { given: { requests: { cpu: 1, memory: '1Gi' } }, is: { requests: { cpu: '1', memory: '1Gi' } } },
+  { given: { limits: { cpu: 0.5 } }, is: { limits: { cpu: '0.5' } } },
+])('the resources $given are asked for as texts', ({ given, is }) => {
+  expect(requirementsOf(given)).toEqual(is);
 });

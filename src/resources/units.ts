@@ -25,3 +25,17 @@ export function quantityOf(quantity: string | number): number {
     throw new Error(`not a quantity: ${JSON.stringify(quantity)}; write it as 8Gi or 500M`);
   return Number(digits) * factor;
 }
+
+interface Requirements {
+  readonly requests?: Readonly<Record<string, string | number>>;
+  readonly limits?: Readonly<Record<string, string | number>>;
+}
+
+/** As the API gives it back: a number would differ at each look. */
+export const requirementsOf = ({ requests, limits }: Requirements) => ({
+  ...(requests ? { requests: asTexts(requests) } : {}),
+  ...(limits ? { limits: asTexts(limits) } : {}),
+});
+
+const asTexts = (quantities: Readonly<Record<string, string | number>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(quantities).map(([name, quantity]) => [name, String(quantity)]));

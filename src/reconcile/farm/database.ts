@@ -1,4 +1,5 @@
 /** How a farm's database is reached: the embedded one, which is made here, or the one that a Secret names. */
+import type { V1Service, V1StatefulSet } from '@kubernetes/client-node';
 import type { DatabaseAccess } from '../../database/connection.ts';
 import {
   changeOwnerPassword,
@@ -13,6 +14,7 @@ import { fail, ok, type Result } from '../../kit/result.ts';
 import type { Client } from '../../kube/client.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
+import type { Live } from '../../kube/wire.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Authority, certificateFiles } from '../certificates.ts';
 import type { Context } from '../context.ts';
@@ -20,7 +22,7 @@ import { authorityName, databaseName, labelsOf } from '../names.ts';
 import { keepSecret, randomPassword, readSecret, type SecretData, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATABASE_NAME, DATABASE_OWNER, DATABASE_PORT, databaseSet } from './objects.ts';
-import { ensureObject, ensureService, isRolling, type ServiceObject, subjectOf } from './owned.ts';
+import { ensureObject, ensureService, isRolling, subjectOf } from './owned.ts';
 import type { Infrastructure } from './runtimes.ts';
 import {
   type Asked,
@@ -79,10 +81,16 @@ export async function databaseInputs(
   const secret = await keepSecret(client, namespace, databaseName(name), labels, want, { signal });
   if (!secret.ok) return faultOf(secret.error);
   const { data: kept } = secret.value;
-  const desired = databaseSet({ ...settings, farm: name, embedded: embedded ?? {} }) as {
-    readonly metadata: object;
-  };
-  const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, databaseName(name), desired, signal);
+  const desired = databaseSet({ ...settings, farm: name, embedded: embedded ?? {} });
+  const set = await ensureObject<Live<V1StatefulSet>>(
+    context,
+    kinds.StatefulSet,
+    namespace,
+    owner,
+    databaseName(name),
+    desired,
+    signal,
+  );
   if (!set.ok) return faultOf(set.error);
   const database = await ownerOf(kept, access);
   const serverLogins = loginsOf(kept);
@@ -189,7 +197,7 @@ export async function ownerAccess(
   if (!secret.ok) return faultOf(secret.error);
   const authority = await readSecret(client, namespace, authorityName(name), { signal });
   if (!authority.ok) return faultOf(authority.error);
-  const service = await client.get<ServiceObject>(at(kinds.Service, namespace, databaseName(name)), { signal });
+  const service = await client.get<Live<V1Service>>(at(kinds.Service, namespace, databaseName(name)), { signal });
   if (!service.ok && service.error.code !== 'NotFound') return faultOf(service.error);
   if (!secret.value || !authority.value || !service.ok)
     return fail('SecretMissing', `Farm ${namespace}/${name} has no database yet: see its conditions`);

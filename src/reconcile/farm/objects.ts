@@ -1,7 +1,20 @@
 /** The embedded database and the primary of the replica, as objects of the Kubernetes API. Pure. */
+import type {
+  V1Container,
+  V1KeyToPath,
+  V1PodSpec,
+  V1ResourceRequirements,
+  V1SecurityContext,
+  V1Service,
+  V1StatefulSet,
+  V1Volume,
+  V1VolumeMount,
+} from '@kubernetes/client-node';
 import { postgresArguments } from '../../database/config.ts';
 import { serverRole } from '../../database/roles.ts';
+import type { Wire } from '../../kube/wire.ts';
 import type { FarmSpec } from '../../resources/kinds.ts';
+import { requirementsOf } from '../../resources/units.ts';
 import { databaseName, labelsOf, recoveryName, replicaName } from '../names.ts';
 import { keptBeside } from './beside.ts';
 
@@ -18,23 +31,20 @@ const KEPT_COPIES = `${DATA}/recovery`;
 
 type Embedded = NonNullable<FarmSpec['database']['embedded'] | FarmSpec['replica']['embedded']>;
 
-const SECURITY = {
+const SECURITY: Wire<V1SecurityContext> = {
   allowPrivilegeEscalation: false,
   capabilities: { drop: ['ALL'] },
   readOnlyRootFilesystem: true,
   runAsNonRoot: true,
   runAsUser: USER,
   runAsGroup: USER,
-} as const;
+};
 
 /** What the scheduler keeps free where the Farm says nothing. Measured: PostgreSQL 100 MiB with 6 sessions, Redis 8 MiB with 2,000 devices. */
-const DATABASE_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } };
-const REPLICA_RESOURCES = { requests: { cpu: '50m', memory: '64Mi' } };
+const DATABASE_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '100m', memory: '192Mi' } };
+const REPLICA_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '50m', memory: '64Mi' } };
 
-const priorityOf = (priorityClassName: string | undefined): { readonly priorityClassName?: string } =>
-  priorityClassName === undefined ? {} : { priorityClassName };
-
-export function serviceOf(farm: string, component: 'database' | 'replica'): object {
+export function serviceOf(farm: string, component: 'database' | 'replica'): Wire<V1Service> {
   const port = component === 'database' ? DATABASE_PORT : REPLICA_PORT;
   return {
     metadata: { labels: labelsOf(farm, component) },
@@ -146,7 +156,7 @@ done`,
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 
-const itemsOf = (...keys: readonly string[]) => keys.map((key) => ({ key, path: key }));
+const itemsOf = (...keys: readonly string[]): readonly Wire<V1KeyToPath>[] => keys.map((key) => ({ key, path: key }));
 
 interface Parts {
   readonly farm: string;
@@ -157,16 +167,16 @@ interface Parts {
 }
 
 /** `replicas` is not said: a person may scale it to 0 for a while. */
-export function databaseSet({ farm, embedded, image, priorityClassName }: Parts): object {
+export function databaseSet({ farm, embedded, image, priorityClassName }: Parts): Wire<V1StatefulSet> {
   const name = databaseName(farm);
   const container = { image: embedded.image ?? image, securityContext: SECURITY };
-  const mounts = [
+  const mounts: readonly Wire<V1VolumeMount>[] = [
     { name: 'data', mountPath: DATA },
     { name: 'secret', mountPath: SECRETS, readOnly: true },
     { name: 'tmp', mountPath: '/tmp' },
   ];
   return statefulSet(farm, 'database', embedded, {
-    ...priorityOf(embedded.priorityClassName ?? priorityClassName),
+    priorityClassName: embedded.priorityClassName ?? priorityClassName,
     initContainers: [
       ...folderOwner(embedded, container.image),
       {
@@ -199,7 +209,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
           periodSeconds: 2,
           timeoutSeconds: 2,
         },
-        resources: embedded.resources ?? DATABASE_RESOURCES,
+        resources: embedded.resources ? requirementsOf(embedded.resources) : DATABASE_RESOURCES,
         volumeMounts: [...mounts, { name: 'recovery', mountPath: COPIES, readOnly: true }],
       },
     ],
@@ -216,10 +226,10 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
 }
 
 /** Its data may be lost: it is a projection, and is filled anew. */
-export function replicaSet({ farm, embedded, image, priorityClassName }: Parts): object {
+export function replicaSet({ farm, embedded, image, priorityClassName }: Parts): Wire<V1StatefulSet> {
   const used = embedded.image ?? image;
   return statefulSet(farm, 'replica', embedded, {
-    ...priorityOf(embedded.priorityClassName ?? priorityClassName),
+    priorityClassName: embedded.priorityClassName ?? priorityClassName,
     initContainers: folderOwner(embedded, used),
     containers: [
       {
@@ -229,7 +239,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         command: alone(restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]), `${DATA}/replica.lock`),
         ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
         readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
-        resources: embedded.resources ?? REPLICA_RESOURCES,
+        resources: embedded.resources ? requirementsOf(embedded.resources) : REPLICA_RESOURCES,
         volumeMounts: [
           { name: 'data', mountPath: DATA },
           { name: 'secret', mountPath: SECRETS, readOnly: true },
@@ -251,7 +261,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
 }
 
 /** A folder of the node belongs to root until somebody gives it away; volumes of a claim get the group by fsGroup. */
-function folderOwner({ storage }: Embedded, image: string): object[] {
+function folderOwner({ storage }: Embedded, image: string): readonly Wire<V1Container>[] {
   if (!storage?.hostPath) return [];
   return [
     {
@@ -273,12 +283,12 @@ function statefulSet(
   farm: string,
   component: 'database' | 'replica',
   embedded: Embedded,
-  pod: Readonly<Record<string, unknown>> & { readonly volumes: object[] },
-): object {
+  pod: Wire<V1PodSpec> & { readonly volumes: readonly Wire<V1Volume>[] },
+): Wire<V1StatefulSet> {
   const { storage } = embedded;
   const labels = labelsOf(farm, component);
   const name = component === 'database' ? databaseName(farm) : replicaName(farm);
-  const folder = storage?.hostPath
+  const folder: Omit<Wire<V1Volume>, 'name'> = storage?.hostPath
     ? { hostPath: { path: storage.hostPath, type: 'DirectoryOrCreate' } }
     : { emptyDir: {} };
   const claimed = storage?.hostPath === undefined ? storage : undefined;
@@ -295,24 +305,20 @@ function statefulSet(
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           securityContext: { fsGroup: USER, seccompProfile: { type: 'RuntimeDefault' } },
-          ...(embedded.nodeSelector ? { nodeSelector: embedded.nodeSelector } : {}),
-          ...(embedded.tolerations ? { tolerations: embedded.tolerations } : {}),
+          nodeSelector: embedded.nodeSelector,
+          tolerations: embedded.tolerations,
         },
       },
-      ...(claimed
-        ? {
-            volumeClaimTemplates: [
-              {
-                metadata: { name: 'data' },
-                spec: {
-                  accessModes: ['ReadWriteOnce'],
-                  ...(claimed.storageClassName ? { storageClassName: claimed.storageClassName } : {}),
-                  resources: { requests: { storage: claimed.size } },
-                },
-              },
-            ],
-          }
-        : {}),
+      volumeClaimTemplates: claimed && [
+        {
+          metadata: { name: 'data' },
+          spec: {
+            accessModes: ['ReadWriteOnce'],
+            storageClassName: claimed.storageClassName || undefined,
+            resources: { requests: { storage: String(claimed.size) } },
+          },
+        },
+      ],
     },
   };
 }

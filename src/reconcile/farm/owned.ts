@@ -1,11 +1,13 @@
 /** Services and StatefulSets of a Farm, applied when they differ. They go with it; its volumes and Secrets stay, for the next Farm of that name. */
 import { isIP } from 'node:net';
+import type { V1Service, V1StatefulSet } from '@kubernetes/client-node';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../kube/object.ts';
 import { controllerRef, orphan } from '../../kube/owner.ts';
+import type { Live, Wire } from '../../kube/wire.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Subject } from '../certificates.ts';
 import type { Context } from '../context.ts';
@@ -14,40 +16,26 @@ import { serviceOf } from './objects.ts';
 
 export type Component = 'database' | 'replica';
 
-interface Owned {
-  readonly metadata: object;
-}
-
-interface SetStatus {
-  readonly observedGeneration?: number;
-  readonly currentRevision?: string;
-  readonly updateRevision?: string;
-}
-
 /** Of a StatefulSet: its controller has not brought about what is asked: a pod of an older template is left. A pod that starts again by itself is no rollout. */
-export function isRolling({ metadata, status }: KubeObject): boolean {
-  const { observedGeneration = 0, currentRevision, updateRevision } = (status ?? {}) as SetStatus;
+export function isRolling({ metadata, status = {} }: Live<V1StatefulSet>): boolean {
+  const { observedGeneration = 0, currentRevision, updateRevision } = status;
   return observedGeneration < (metadata.generation ?? 0) || currentRevision !== updateRevision;
-}
-
-export interface ServiceObject extends KubeObject {
-  readonly spec?: { readonly clusterIP?: string };
 }
 
 const nameOf = (farm: string, component: Component): string =>
   component === 'database' ? databaseName(farm) : replicaName(farm);
 
-export async function ensureObject(
+export async function ensureObject<T extends KubeObject>(
   { client }: Context,
   kind: Kind,
   namespace: string,
   owner: KubeObject,
   name: string,
-  desired: Owned,
+  desired: Wire<V1Service> | Wire<V1StatefulSet>,
   signal: AbortSignal,
-) {
+): Promise<Result<T, ApiFault>> {
   const target = at(kind, namespace, name);
-  const live = await client.get(target, { signal });
+  const live = await client.get<T>(target, { signal });
   if (!live.ok && live.error.code !== 'NotFound') return live;
   if (live.ok && !isManaged(live.value))
     return fail(
@@ -72,10 +60,17 @@ export async function ensureService(
 ): Promise<Result<string, ApiFault>> {
   const { name, namespace } = farm.metadata;
   const service = nameOf(name, component);
-  const desired = serviceOf(name, component) as Owned;
-  const applied = await ensureObject(context, kinds.Service, namespace, owner, service, desired, signal);
-  if (!applied.ok) return applied;
-  return ok((applied.value as ServiceObject).spec?.clusterIP ?? service);
+  const desired = serviceOf(name, component);
+  const applied = await ensureObject<Live<V1Service>>(
+    context,
+    kinds.Service,
+    namespace,
+    owner,
+    service,
+    desired,
+    signal,
+  );
+  return applied.ok ? ok(applied.value.spec?.clusterIP ?? service) : applied;
 }
 
 /** Services and StatefulSets stay when the Farm goes: the next one of its name applies them again, with the addresses that servers were told. */

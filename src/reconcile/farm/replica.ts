@@ -1,7 +1,9 @@
 /** The embedded replica: its Secret with passwords, users and certificate, its Service and its StatefulSet. */
+import type { V1StatefulSet } from '@kubernetes/client-node';
 import { ok, type Result } from '../../kit/result.ts';
 import { kinds } from '../../kube/kinds.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import type { Live } from '../../kube/wire.ts';
 import { PROJECTOR_USER, primaryConfig, primaryUsers } from '../../replica/config.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Authority, certificateFiles } from '../certificates.ts';
@@ -69,8 +71,16 @@ export async function replicaInputs(
   );
   if (!secret.ok) return faultOf(secret.error);
   const { data: held } = secret.value;
-  const desired = replicaSet({ ...context.settings, farm: name, embedded }) as { readonly metadata: object };
-  const set = await ensureObject(context, kinds.StatefulSet, namespace, owner, replicaName(name), desired, signal);
+  const desired = replicaSet({ ...context.settings, farm: name, embedded });
+  const set = await ensureObject<Live<V1StatefulSet>>(
+    context,
+    kinds.StatefulSet,
+    namespace,
+    owner,
+    replicaName(name),
+    desired,
+    signal,
+  );
   if (!set.ok) return faultOf(set.error);
   const url = (password: string) => `redis://${PROJECTOR_USER}:${password}@${address.value}:${REPLICA_PORT}`;
   return ok({

@@ -1,4 +1,5 @@
 /** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
+import type { V1Secret } from '@kubernetes/client-node';
 import { unregisterServer } from '../../database/servers.ts';
 import { withRootFile } from '../../database/tls.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
@@ -7,6 +8,7 @@ import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { controllerRef, orphan } from '../../kube/owner.ts';
+import type { Wire } from '../../kube/wire.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { isDue, makeCertificate } from '../certificates.ts';
@@ -66,7 +68,7 @@ export async function applyServer(
   const { namespace, name: pool } = plan.pool.metadata;
   const name = serverName(pool, plan.node);
   if (!(await ensureSecret(context, plan, owner, files, runtime, signal))) return;
-  const desired = deployment(plan, settings) as { metadata: object };
+  const desired = deployment(plan, settings);
   const body = {
     ...desired,
     metadata: { ...desired.metadata, ownerReferences: [controllerRef(kinds.StreamingServer, owner)] },
@@ -116,11 +118,15 @@ async function ensureSecret(
     return true;
   }
   const data = encodeData(Object.fromEntries(Object.entries(wanted).map(([key, value]) => [key, Buffer.from(value)])));
-  const metadata = {
-    labels: { ...labelsOf(plan.farm, 'server'), [POOL_LABEL]: pool },
-    ownerReferences: [controllerRef(kinds.StreamingServer, owner)],
+  const secret: Wire<V1Secret> = {
+    metadata: {
+      labels: { ...labelsOf(plan.farm, 'server'), [POOL_LABEL]: pool },
+      ownerReferences: [controllerRef(kinds.StreamingServer, owner)],
+    },
+    type: 'Opaque',
+    data,
   };
-  const applied = await client.apply(at(kinds.Secret, namespace, name), { metadata, type: 'Opaque', data }, { signal });
+  const applied = await client.apply(at(kinds.Secret, namespace, name), secret, { signal });
   warn(context, plan, 'secret applied', applied, 'server secret not applied');
   return applied.ok;
 }

@@ -4,7 +4,7 @@ import type { StreamingServer } from '../../resources/kinds.ts';
 export interface NodeFacts {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly taints: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
+  readonly taints: readonly { readonly key?: string; readonly value?: string; readonly effect?: string }[];
   readonly unschedulable: boolean;
   readonly ready: boolean;
   /** Since when it is not Ready, Unix milliseconds. */
@@ -45,7 +45,7 @@ export function fits({ nodeSelector = {}, tolerations }: Placement, node: NodeFa
     taint.key === 'node.kubernetes.io/not-ready' || taint.key === 'node.kubernetes.io/unreachable';
   return (
     Object.entries(nodeSelector).every(([key, value]) => node.labels[key] === value) &&
-    node.taints.every((taint) => !effects.includes(taint.effect) || own(taint) || tolerates(tolerations, taint))
+    node.taints.every((taint) => !effects.includes(taint.effect ?? '') || own(taint) || tolerates(tolerations, taint))
   );
 }
 

@@ -1,8 +1,18 @@
 /** One server as objects of the Kubernetes API: a Secret with all that it is told, and its Deployment. Pure. */
 import { createHash } from 'node:crypto';
+import type {
+  V1ContainerPort,
+  V1Deployment,
+  V1Probe,
+  V1ResourceRequirements,
+  V1SecurityContext,
+  V1Volume,
+  V1VolumeMount,
+} from '@kubernetes/client-node';
 import type { ServerConfig } from '../../control/config.ts';
+import type { Wire } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { secondsOf } from '../../resources/units.ts';
+import { requirementsOf, secondsOf } from '../../resources/units.ts';
 import {
   HASH_ANNOTATION,
   INSTANCE_LABEL,
@@ -105,31 +115,44 @@ const selector = (pool: string, farm: string, name: string): Record<string, stri
   [INSTANCE_LABEL]: name,
 });
 
-const CONTAINER = {
+const CONTAINER: Wire<V1SecurityContext> = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,
   runAsUser: 0,
   runAsNonRoot: false,
-} as const;
+};
 
 /**
  * uid 0 without its powers: ports below 1024, and files of a store that belong to somebody else. Stores are mounted read-only, so it may read
  * them and not write. Not DAC_READ_SEARCH, which looks like less: it opens any file of the node's file system by its handle.
  */
-const SERVER_SECURITY = {
+const SERVER_SECURITY: Wire<V1SecurityContext> = {
   ...CONTAINER,
   capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE', 'DAC_OVERRIDE'] },
 };
-const FOLLOWER_SECURITY = { ...CONTAINER, capabilities: { drop: ['ALL'] } };
+const FOLLOWER_SECURITY: Wire<V1SecurityContext> = { ...CONTAINER, capabilities: { drop: ['ALL'] } };
 
 /**
  * What the scheduler keeps free where the resource says nothing, so that a pod is not the first to go when its node is short of memory.
  * Measured: 133 MiB a server's process with all it loads, 8 MiB a Redis with 2,000 devices; thousands of sessions are for who runs them to say.
  */
-const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } };
-const FOLLOWER_RESOURCES = { requests: { cpu: '20m', memory: '32Mi' } };
+const DEFAULT_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '100m', memory: '192Mi' } };
+const FOLLOWER_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '20m', memory: '32Mi' } };
 
-export function deployment(plan: ServerPlan, settings: string): object {
+const storeMount = (root: string, index: number): Wire<V1VolumeMount> => ({
+  name: `root-${index}`,
+  mountPath: root,
+  readOnly: true,
+  mountPropagation: 'HostToContainer',
+});
+
+/** A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating. */
+const storeVolume = (root: string, index: number): Wire<V1Volume> => ({
+  name: `root-${index}`,
+  hostPath: { path: root, type: 'DirectoryOrCreate' },
+});
+
+export function deployment(plan: ServerPlan, settings: string): Wire<V1Deployment> {
   const { pool, farm, lineage, node, image, httpPort } = plan;
   const state = stateFolder(pool, lineage);
   const { spec, metadata } = pool;
@@ -138,16 +161,16 @@ export function deployment(plan: ServerPlan, settings: string): object {
   const used = spec.image ?? image;
   const priority = spec.placement.priorityClassName ?? plan.priorityClassName;
   const ports = portsOf(pool, httpPort);
-  const pullPolicy = { imagePullPolicy: spec.imagePullPolicy };
-  const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP') => ({
+  const { imagePullPolicy } = spec;
+  const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP'): Wire<V1ContainerPort> => ({
     name: label,
     containerPort: port,
     hostPort: port,
     protocol,
   });
-  const probe = (path: string) => ({ httpGet: { path, port: ports.telemetry } });
-  const run = { name: 'run', mountPath: RUN };
-  const config = { name: 'config', mountPath: `${CONFIG}/server`, readOnly: true };
+  const probe = (path: string): Wire<V1Probe> => ({ httpGet: { path, port: ports.telemetry } });
+  const run: Wire<V1VolumeMount> = { name: 'run', mountPath: RUN };
+  const config: Wire<V1VolumeMount> = { name: 'config', mountPath: `${CONFIG}/server`, readOnly: true };
   return {
     metadata: { labels: { ...labels }, annotations: { [NODE_ANNOTATION]: node, [HASH_ANNOTATION]: settings } },
     spec: {
@@ -170,15 +193,15 @@ export function deployment(plan: ServerPlan, settings: string): object {
             { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
             { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
           ],
-          ...(priority === undefined ? {} : { priorityClassName: priority }),
-          ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
+          priorityClassName: priority,
+          imagePullSecrets: spec.imagePullSecrets,
           terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,
           securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
           containers: [
             {
               name: 'server',
               image: used,
-              ...pullPolicy,
+              imagePullPolicy,
               args: ['server', '--config', `${CONFIG}/server/server.json`],
               env: [
                 { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
@@ -202,24 +225,19 @@ export function deployment(plan: ServerPlan, settings: string): object {
               livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
               readinessProbe: { ...probe('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
               securityContext: SERVER_SECURITY,
-              resources: spec.resources ?? DEFAULT_RESOURCES,
+              resources: spec.resources ? requirementsOf(spec.resources) : DEFAULT_RESOURCES,
               volumeMounts: [
                 config,
                 { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
                 run,
                 { name: 'state', mountPath: state },
-                ...spec.storeRoots.map((root, index) => ({
-                  name: `root-${index}`,
-                  mountPath: root,
-                  readOnly: true,
-                  mountPropagation: 'HostToContainer',
-                })),
+                ...spec.storeRoots.map(storeMount),
               ],
             },
             {
               name: 'replica',
               image: used,
-              ...pullPolicy,
+              imagePullPolicy,
               command: ['/usr/bin/redis-server', `${CONFIG}/server/redis.conf`],
               securityContext: FOLLOWER_SECURITY,
               resources: FOLLOWER_RESOURCES,
@@ -235,11 +253,7 @@ export function deployment(plan: ServerPlan, settings: string): object {
               name: 'replica',
               hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' },
             },
-            // A folder that is not there is made, empty: a missing path in the template would hold the whole server in ContainerCreating.
-            ...spec.storeRoots.map((root, index) => ({
-              name: `root-${index}`,
-              hostPath: { path: root, type: 'DirectoryOrCreate' },
-            })),
+            ...spec.storeRoots.map(storeVolume),
           ],
         },
       },

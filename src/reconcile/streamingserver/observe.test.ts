@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import type { KubeObject } from '../../kube/object.ts';
 import type { ServerView } from '../farm/runtimes.ts';
 import { nodeFacts, serverFacts } from './observe.ts';
 
-const deployment = (status: object, generation = 2, more: object = {}): KubeObject => ({
+type Deployment = Parameters<typeof serverFacts>[0];
+const deployment = (status: NonNullable<Deployment['status']>, generation = 2, more: object = {}): Deployment => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: {

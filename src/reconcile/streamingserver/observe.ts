@@ -1,5 +1,6 @@
 /** What is there: nodes, Deployments, what servers say. Read from informers and from the runtime; nothing is asked here. */
-import type { KubeObject } from '../../kube/object.ts';
+import type { V1Deployment, V1Node } from '@kubernetes/client-node';
+import type { Live } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';
@@ -10,18 +11,7 @@ import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
 import type { ServerFacts } from './plan.ts';
 import { isStreaming } from './status.ts';
 
-interface NodeObject extends KubeObject {
-  readonly spec?: { readonly taints?: NodeFacts['taints']; readonly unschedulable?: boolean };
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly lastTransitionTime?: string;
-    }[];
-  };
-}
-
-export function nodeFacts({ metadata, spec, status }: NodeObject): NodeFacts {
+export function nodeFacts({ metadata, spec, status }: Live<V1Node>): NodeFacts {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   const since = Date.parse(ready?.lastTransitionTime ?? '');
   return {
@@ -34,22 +24,14 @@ export function nodeFacts({ metadata, spec, status }: NodeObject): NodeFacts {
   };
 }
 
-interface DeploymentStatus {
-  readonly observedGeneration?: number;
-  readonly replicas?: number;
-  readonly updatedReplicas?: number;
-  readonly readyReplicas?: number;
-}
-
 /** `settings` is the digest of what the server should run; a node that is not there at all ran nothing any more. */
 export function serverFacts(
-  deployment: KubeObject,
+  deployment: Live<V1Deployment>,
   view: ServerView | undefined,
   settings: string | undefined,
   node: Pick<NodeFacts, 'ready'> | undefined,
 ): ServerFacts {
-  const { metadata } = deployment;
-  const status = (deployment.status ?? {}) as DeploymentStatus;
+  const { metadata, status = {} } = deployment;
   const said = view?.reachable ? view.status : undefined;
   const seen = (status.observedGeneration ?? 0) >= (metadata.generation ?? 0);
   const { replicas = 0, updatedReplicas = 0, readyReplicas = 0 } = status;
@@ -80,7 +62,7 @@ const storesOf = (said: ServerView['status'], reached: boolean): readonly string
     .map(({ name }) => name);
 
 export const nodesByName = ({ informers }: Context): ReadonlyMap<string, NodeFacts> =>
-  new Map(informers.nodes.list().map((node) => [node.metadata.name, nodeFacts(node as NodeObject)]));
+  new Map(informers.nodes.list().map((node) => [node.metadata.name, nodeFacts(node)]));
 
 export function observeNodes(
   context: Context,

@@ -1,7 +1,9 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
+import type { V1Deployment } from '@kubernetes/client-node';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
+import type { Live } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
 import { type Context, devicesUsing, logFault, resources } from '../context.ts';
@@ -181,7 +183,7 @@ function stuckServers(
   context: Context,
   namespace: string,
   farm: string,
-  deployments: readonly KubeObject[],
+  deployments: readonly Live<V1Deployment>[],
 ): ReadonlyMap<string, string> {
   const strangers = strangersOn(context, namespace, farm);
   return new Map(

@@ -52,10 +52,10 @@ export class BootfarmOperator extends EngineOperator {
 
   protected override async init(): Promise<void> {
     const { namespaces, settings } = this.#options;
-    const watched = (kind: Kind, labelSelector?: string): JoinedInformers => {
+    const watched = <T extends KubeObject>(kind: Kind, labelSelector?: string): JoinedInformers<T> => {
       const selection = labelSelector === undefined ? {} : { labelSelector };
-      const [first, ...others] = namespaces.map((namespace) => this.informer(kind, { ...selection, namespace }));
-      return joinInformers(first ? [first, ...others] : [this.informer(kind, selection)]);
+      const [first, ...others] = namespaces.map((namespace) => this.informer<T>(kind, { ...selection, namespace }));
+      return joinInformers(first ? [first, ...others] : [this.informer<T>(kind, selection)]);
     };
     const informers: Informers = {
       farms: watched(kinds.Farm),
