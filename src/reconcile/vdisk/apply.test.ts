@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Database } from '../../database/connection.ts';
 import { fail, ok } from '../../kit/result.ts';
-import { stateContent } from './reconcile.ts';
+import { stateContent } from './apply.ts';
 
 const content = { manifest: 'a'.repeat(64), files: [] };
 let asked = 0;

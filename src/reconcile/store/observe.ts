@@ -1,0 +1,40 @@
+/** What is there: the servers that should offer a Store, and what they see of it. Nothing is asked here. */
+import { offersStore, storePath } from '../../farm/files.ts';
+import { key as keyFor } from '../../kube/object.ts';
+import type { Store } from '../../resources/kinds.ts';
+import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
+import { preconditions } from '../preconditions.ts';
+import { storeRow } from '../projection.ts';
+import type { StoreFindings } from './status.ts';
+
+export async function look(context: Context, store: Store): Promise<StoreFindings> {
+  const { namespace, name: storeName } = store.metadata;
+  const farmName = store.spec.farmRef.name;
+  const farmKey = keyFor(namespace, farmName);
+  const vdisks = new Set(
+    resources('VDisk', context.informers.vdisks, namespace)
+      .filter(ofFarm(farmName))
+      .filter(({ spec }) => spec.storeRef.name === storeName)
+      .map(({ metadata }) => metadata.name),
+  );
+  const devices = await devicesUsing(context, farmKey, store.status?.devices, ({ vdisk }) => vdisks.has(vdisk));
+  const nothing = { servers: [], devices };
+  const asked = preconditions('Store', {
+    resource: store,
+    row: storeRow(store),
+    farm: context.informers.farms.get(farmKey),
+  });
+  if (!asked.ok) return { ...nothing, fault: asked.error };
+  const { row } = asked.value;
+  return {
+    devices,
+    servers: (context.runtimes.get(farmKey)?.servers ?? [])
+      .filter((server) => offersStore(row, server))
+      .map(({ name, reachable, message, status }) => {
+        // What a server says of the folder that the spec named before says nothing of this one.
+        const path = storePath(row, name);
+        const report = status?.stores.find((found) => found.name === storeName && found.path === path);
+        return { name, reachable, message, ...(report ? { report } : {}) };
+      }),
+  };
+}

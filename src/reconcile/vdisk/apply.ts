@@ -1,0 +1,22 @@
+/** Records what is right of a version where nobody had said it. */
+import type { Database } from '../../database/connection.ts';
+import { setVersionContent } from '../../database/project.ts';
+import { ok } from '../../kit/result.ts';
+import type { VDiskFindings, VersionJudged } from './status.ts';
+
+/** What the database does not know is served by nobody, so a VDisk is not Ready before it is written. */
+export async function stateContent(
+  writes: Database,
+  vdisk: string,
+  versions: readonly Pick<VersionJudged, 'number' | 'content'>[],
+): Promise<VDiskFindings['fault']> {
+  let fault: VDiskFindings['fault'];
+  for (const { number, content } of versions) {
+    const stated = content ? await setVersionContent(writes, vdisk, number, content) : ok(true);
+    if (stated.ok && stated.value) continue;
+    const why = stated.ok ? 'the farm database has no such version yet' : stated.error.message;
+    const message = `what is right of version ${number} is not recorded: ${why}`;
+    fault ??= { kind: 'reconciling', reason: 'FarmNotReady', message };
+  }
+  return fault;
+}

@@ -1,0 +1,59 @@
+/** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
+import type { CopyReport, ServerStatus } from '../../control/status.ts';
+import { offersStore, storePath } from '../../farm/files.ts';
+import type { Store as StoreRow } from '../../farm/model.ts';
+import { key as keyFor } from '../../kube/object.ts';
+import type { VDisk } from '../../resources/kinds.ts';
+import { type Context, devicesUsing, resources } from '../context.ts';
+import { preconditions } from '../preconditions.ts';
+import { storeRow } from '../projection.ts';
+import type { VDiskFindings } from './status.ts';
+
+export async function look(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
+  const { namespace, name } = vdisk.metadata;
+  const { farmRef, storeRef } = vdisk.spec;
+  const farmKey = keyFor(namespace, farmRef.name);
+  const nothing: VDiskFindings = {
+    holders: [],
+    recorded: new Map(),
+    devices: await devicesUsing(context, farmKey, vdisk.status?.devices, (use) => use.vdisk === name),
+    nowSeconds: Math.floor(Date.now() / 1_000),
+  };
+  const store = resources('Store', context.informers.stores, namespace).find(
+    ({ metadata }) => metadata.name === storeRef.name,
+  );
+  const asked = preconditions('VDisk', {
+    resource: vdisk,
+    store,
+    row: store && storeRow(store),
+    farm: context.informers.farms.get(farmKey),
+    runtime: context.runtimes.get(farmKey),
+  });
+  if (!asked.ok) return { ...nothing, fault: asked.error };
+  const { row, runtime } = asked.value;
+  const rows = await runtime.rows();
+  const told = (vdisk.status?.versions ?? []).flatMap(({ number, sha256 }) =>
+    sha256 ? [[number, sha256] as const] : [],
+  );
+  return {
+    ...nothing,
+    holders: runtime.servers
+      .filter((server) => offersStore(row, server))
+      .map(({ name: server, reachable, status }) => ({
+        ...{ server, reachable },
+        reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
+      })),
+    recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),
+  };
+}
+
+/** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
+function reportsOf(
+  { stores, copies }: ServerStatus,
+  row: StoreRow,
+  server: string,
+  fileName: string,
+): readonly CopyReport[] {
+  if (!stores.some(({ name, path }) => name === row.name && path === storePath(row, server))) return [];
+  return copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`)));
+}
