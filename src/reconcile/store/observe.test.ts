@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals';
+import { aFarm, aStore } from '../../../test/builders/resources.ts';
+import type { Context } from '../context.ts';
+import { look } from './observe.ts';
+
+const report = { name: 'images', state: 'Accessible' };
+const server = (name: string, pool: string, stores: readonly object[]) => ({
+  ...{ name, pool, site: 'default', reachable: true, message: '' },
+  status: { stores },
+});
+const seen = (name: string, more: object = {}) => ({ name, reachable: true, message: '', ...more });
+
+const whole = {
+  farm: true,
+  servers: [
+    server('a', 'main', [{ ...report, name: 'other' }, report]),
+    server('b', 'main', []),
+    server('c', 'annex', []),
+  ],
+};
+
+test.each([
+  {
+    what: 'all servers, each with its report of it',
+    given: whole,
+    servers: [seen('a', { report }), seen('b'), seen('c')],
+  },
+  {
+    what: 'those of its pools alone',
+    given: { ...whole, spec: { servers: { pools: ['annex'] } } },
+    servers: [seen('c')],
+  },
+  { what: 'nobody while its Farm does not run', given: { farm: true }, servers: [] },
+  { what: 'nobody without its Farm', given: { ...whole, farm: false }, servers: [], reason: 'FarmMissing', devices: 0 },
+  {
+    what: 'nobody where it is refused',
+    given: { ...whole, spec: { writeCache: { path: '/cache' } } },
+    ...{ servers: [], reason: 'NotSupported' },
+  },
+])('a Store is seen by $what', async ({ given, servers, reason, devices = 3 }) => {
+  const { farm, servers: running, spec = {} } = { servers: undefined, spec: undefined, ...given };
+  const context = {
+    informers: { farms: { get: () => (farm ? aFarm() : undefined) }, vdisks: { list: () => [] } },
+    runtimes: { get: () => running && { servers: running, uses: async () => undefined } },
+  } as unknown as Context;
+  const found = await look(context, aStore({ spec, status: { devices: 3 } }));
+  expect(found).toEqual({ servers, devices, ...(reason ? { fault: expect.objectContaining({ reason }) } : {}) });
+});

@@ -1,0 +1,55 @@
+import { expect, test } from '@jest/globals';
+import { aFarm, aStore, aVDisk } from '../../../test/builders/resources.ts';
+import type { Context } from '../context.ts';
+import { look } from './observe.ts';
+
+const A = 'a'.repeat(64);
+const B = 'b'.repeat(64);
+const copies = [{ vdisk: 'lab', version: 0, state: 'Present' }];
+const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
+const servers = [server('a', { copies }), server('b')];
+const rows = { recorded: new Map([['lab', new Map([[0, A]])]]) };
+const held = [
+  { server: 'a', reachable: true, reports: copies },
+  { server: 'b', reachable: true, reports: [] },
+];
+const told: readonly (readonly [number, string])[] = [[1, B]];
+
+interface Given {
+  readonly farm?: boolean;
+  readonly store?: object;
+  readonly runtime?: object;
+}
+const whole: Given = { farm: true, store: aStore(), runtime: { servers, rows: async () => rows } };
+
+test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof told; reason?: string }>([
+  { what: 'held by its servers, recorded by the database', given: whole, holders: held, recorded: [[0, A]] },
+  {
+    what: 'recorded by nobody where the database has nothing of it',
+    given: { ...whole, runtime: { servers, rows: async () => ({ recorded: new Map() }) } },
+    holders: held,
+  },
+  {
+    what: 'recorded as it was told last while the database is away',
+    given: { ...whole, runtime: { servers, rows: async () => undefined } },
+    ...{ holders: held, recorded: told },
+  },
+  { what: 'nowhere without its Store', given: { farm: true }, reason: 'StoreMissing' },
+  { what: 'nowhere without its Farm', given: { ...whole, farm: false }, reason: 'FarmMissing' },
+  { what: 'nowhere while its Farm does not run', given: { farm: true, store: aStore() }, reason: 'FarmNotReady' },
+])('a VDisk is $what', async ({ given: { farm, store, runtime }, holders = [], recorded = [], reason }) => {
+  const context = {
+    informers: {
+      farms: { get: () => (farm ? aFarm() : undefined) },
+      stores: { list: () => (store ? [store] : []) },
+    },
+    runtimes: { get: () => runtime && { ...runtime, uses: async () => undefined } },
+  } as unknown as Context;
+  const version = { number: 1, access: 'Production', sha256: B, upToDate: 0, copies: 0 } as const;
+  const vdisk = aVDisk({ status: { devices: 2, versions: [{ type: 'Differencing', ...version }] } });
+  const found = await look(context, vdisk);
+  expect(found).toEqual({
+    ...{ holders, recorded: new Map(recorded), devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
+    ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),
+  });
+});
