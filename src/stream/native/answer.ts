@@ -24,7 +24,6 @@ import {
   EIO,
   EMSGSIZE,
   ENOBUFS,
-  type Libc,
   MSG_CONFIRM,
   MSG_DONTWAIT,
   POLLOUT,
@@ -32,6 +31,7 @@ import {
   SOL_UDP,
   UDP_SEGMENT,
 } from './libc.ts';
+import type { Native } from './sodium.ts';
 
 /** What the hot path knows of a session, beside the session. Words are signed and as they lie in memory: V8 keeps signed ones out of its heap. */
 export interface Hot {
@@ -97,7 +97,7 @@ export const MESSAGE_BYTES = 64;
 export class Answer {
   readonly #slab: Buffer;
   readonly #words: Int32Array;
-  readonly #libc: Libc;
+  readonly #libc: Native;
   readonly #fd: number;
   readonly #authenticated: boolean;
   readonly #counters: Float64Array;
@@ -117,7 +117,7 @@ export class Answer {
    * @param full Until when a full buffer of the socket is not waited for; the same for all its answers.
    */
   constructor(
-    libc: Libc,
+    libc: Native,
     fd: number,
     authenticated: boolean,
     counters: Float64Array,

@@ -9,18 +9,19 @@ import type { Session } from '../shard.ts';
 import { DATA_HEADER_BYTES } from '../wire.ts';
 import type { Hot } from './answer.ts';
 import { Answers } from './answers.ts';
-import { AF_INET, EAGAIN, EIO, type Libc, libc, SOCK_DGRAM_CLOEXEC, socketAddress } from './libc.ts';
+import { AF_INET, EAGAIN, EIO, SOCK_DGRAM_CLOEXEC, socketAddress } from './libc.ts';
+import { type Native, native } from './sodium.ts';
 
 const SEGMENT_BYTES = 1_408;
 /** One packet, one send of some, and one that takes several sends. */
 const LENGTHS = [512, 4_096, 32_768, 65_536, 1_408, 32_768, 8_192, 512, 4_096];
 
-let real: Libc;
+let real: Native;
 let receiver: Socket;
 let packets: Buffer[];
 
 beforeEach(async () => {
-  const loaded = libc();
+  const loaded = native();
   if (!loaded.ok) throw new Error(loaded.error.message);
   real = loaded.value;
   packets = [];
@@ -56,7 +57,7 @@ function answered(): Buffer[] {
   return answers;
 }
 
-test.each<{ what: string; kernel: () => Partial<Libc>; gso: boolean }>([
+test.each<{ what: string; kernel: () => Partial<Native>; gso: boolean }>([
   { what: 'all that it is given', kernel: () => ({}), gso: true },
   {
     what: 'one at a time',

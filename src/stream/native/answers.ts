@@ -4,12 +4,12 @@
  * several sends) leaves at once, by itself.
  */
 import { ANSWER_FLAGS, Answer, type Hot, MESSAGE_BYTES } from './answer.ts';
-import type { Libc } from './libc.ts';
+import type { Native } from './sodium.ts';
 
 const TOGETHER = 4;
 
 export class Answers {
-  readonly #libc: Libc;
+  readonly #libc: Native;
   readonly #fd: number;
   readonly #answers: readonly Answer[];
   readonly #first: Answer;
@@ -17,7 +17,7 @@ export class Answers {
   readonly #messagesAt: number;
   #queued = 0;
 
-  constructor(libc: Libc, fd: number, authenticated: boolean, counters: Float64Array) {
+  constructor(libc: Native, fd: number, authenticated: boolean, counters: Float64Array) {
     this.#libc = libc;
     this.#fd = fd;
     const messages = Buffer.from(new ArrayBuffer(TOGETHER * MESSAGE_BYTES));

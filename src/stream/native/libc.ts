@@ -1,12 +1,11 @@
 /**
- * The native calls, through koffi: libc's sockets and reads, libsodium's SipHash and ChaCha20-Poly1305. Pointers are plain numbers (`uintptr_t`:
- * user addresses fit 2⁵³), because a number costs nothing to pass (SipHash 0.05 µs, call included) where a Buffer is looked up each time. Linux on 64 bits,
- * little-endian. Numbers of constants are those of x86-64 and arm64.
+ * What we call of libc, through koffi: sockets and reads. Pointers are plain numbers (`uintptr_t`: user addresses fit 2⁵³), because a number costs
+ * nothing to pass where a Buffer is looked up each time. Linux on 64 bits, little-endian. Numbers of constants are those of x86-64 and arm64.
  */
 import koffi from 'koffi';
 import { ipv4Bytes } from '../../kit/address.ts';
+import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
-import type { Sip } from '../siphash.ts';
 
 export const EVENTFD_FLAGS = 0o4000 | 0o2000000; // EFD_NONBLOCK | EFD_CLOEXEC
 export const AF_INET = 2;
@@ -38,7 +37,7 @@ export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 
 /** An address in memory. */
-type Pointer = number;
+export type Pointer = number;
 
 export interface Libc {
   readonly socket: (family: number, type: number, protocol: number) => number;
@@ -76,30 +75,13 @@ export interface Libc {
   readonly memcmp: (a: Pointer, b: Pointer, bytes: number) => number;
   /** Of the last call of this thread. */
   readonly errno: () => number;
-  /** Writes 16 bytes at `out`. */
-  readonly siphash: (out: Pointer, from: Pointer, bytes: number, key: Pointer) => number;
-  /** ChaCha20-Poly1305 detached; the tag goes to `tag`. */
-  readonly aead: (
-    cipher: Pointer,
-    tag: Pointer,
-    tagBytes: Pointer,
-    text: Pointer,
-    textBytes: number,
-    ad: Pointer,
-    adBytes: number,
-    secret: Pointer,
-    nonce: Pointer,
-    key: Pointer,
-  ) => number;
-  /** The same hash on Buffers, for paths that are not hot. */
-  readonly sip: Sip;
   /** Where a Buffer's bytes lie. It must be above 64 bytes (smaller ones live on the V8 heap and move) and stay referenced. */
   readonly addressOf: (bytes: Buffer) => Pointer;
 }
 
 let loaded: Result<Libc, Fault<'NativeUnavailable'>> | undefined;
 
-/** Loads the libraries once a thread. libcrypto is not among them: without `{deep: true}` its symbols clash with Node's own and crash it. */
+/** Loads it once a thread. */
 export function libc(): Result<Libc, Fault<'NativeUnavailable'>> {
   loaded ??= load();
   return loaded;
@@ -111,18 +93,12 @@ function load(): Result<Libc, Fault<'NativeUnavailable'>> {
   try {
     return ok(bindings());
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    return fail(
-      'NativeUnavailable',
-      `koffi cannot load the C library or libsodium.so.23 (Debian: libsodium23): ${why}`,
-    );
+    return fail('NativeUnavailable', `koffi cannot load the C library: ${errorMessage(thrown)}`);
   }
 }
 
 function bindings(): Libc {
   const c = koffi.load('libc.so.6');
-  const sodium = koffi.load('libsodium.so.23');
-  const siphashBuffers = sodium.func('int crypto_shorthash_siphashx24(void *out, void *in, uint64_t bytes, void *key)');
   return {
     socket: c.func('int socket(int, int, int)'),
     setsockopt: c.func('int setsockopt(int, int, int, void *, uint32_t)'),
@@ -148,15 +124,6 @@ function bindings(): Libc {
     pageBytes: c.func('int getpagesize()')(),
     memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),
     errno: () => koffi.errno(),
-    siphash: sodium.func('int crypto_shorthash_siphashx24(uintptr_t, uintptr_t, uint64_t, uintptr_t)'),
-    aead: sodium.func(
-      'int crypto_aead_chacha20poly1305_ietf_encrypt_detached(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uint64_t, uintptr_t, uint64_t, uintptr_t, uintptr_t, uintptr_t)',
-    ),
-    sip: (key, bytes) => {
-      const out = Buffer.alloc(16);
-      siphashBuffers(out, bytes, bytes.length, key);
-      return out;
-    },
     addressOf: (bytes) => {
       if (bytes.length <= 64) throw new Error(`a Buffer of ${bytes.length} bytes has no fixed address`);
       return Number(koffi.address(bytes));

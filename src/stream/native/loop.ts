@@ -29,18 +29,10 @@ import type { Report } from '../transport.ts';
 import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
-import {
-  EOPNOTSUPP,
-  type Libc,
-  MSG_DONTWAIT,
-  MSG_TRUNC,
-  POLLIN,
-  RWF_NOWAIT,
-  socketAddress,
-  socketMemory,
-} from './libc.ts';
+import { EOPNOTSUPP, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress, socketMemory } from './libc.ts';
 import { Mappings } from './mappings.ts';
 import { silentNeighbours } from './neighbours.ts';
+import type { Native } from './sodium.ts';
 
 export interface LoopOptions {
   readonly identity: Identity;
@@ -86,7 +78,7 @@ const OUT_NAME = OUT + OUT_BYTES;
 const SLAB_BYTES = OUT_NAME + 64;
 
 export class Loop {
-  readonly #libc: Libc;
+  readonly #libc: Native;
   readonly #options: LoopOptions;
   readonly #slab = Buffer.alloc(SLAB_BYTES);
   readonly #words = new Int32Array(this.#slab.buffer, this.#slab.byteOffset, SLAB_BYTES / 4);
@@ -106,7 +98,7 @@ export class Loop {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
-  constructor(libc: Libc, options: LoopOptions) {
+  constructor(libc: Native, options: LoopOptions) {
     this.#libc = libc;
     this.#options = options;
     const { identity, settings, counters, socket, wake, own } = options;

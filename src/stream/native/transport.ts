@@ -12,7 +12,6 @@ import {
   AF_INET,
   EVENTFD_FLAGS,
   type Libc,
-  libc,
   SO_RCVBUF,
   SO_REUSEPORT,
   SO_SNDBUF,
@@ -22,6 +21,7 @@ import {
   socketMemory,
 } from './libc.ts';
 import type { LoopOptions, LoopOrder } from './loop.ts';
+import { native } from './sodium.ts';
 
 /**
  * The kernel gives what net.core.rmem_max and wmem_max allow: 4 MiB since Linux 6.15, 208 KiB before. A burst of 4,000 devices' READs is 3 MB of socket
@@ -40,7 +40,7 @@ interface Thread {
 }
 
 export const openNative: OpenTransport = async (options, edge) => {
-  const loaded = libc();
+  const loaded = native();
   if (!loaded.ok) return loaded;
   const { address, port, threads: many, settings, ...identity } = options;
   if (!isIPv4(address)) return fail('NativeUnavailable', `native sockets are IPv4 for now: ${address}`);

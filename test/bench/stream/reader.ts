@@ -19,8 +19,6 @@ import {
 import { writePointer } from '../../../src/stream/native/answer.ts';
 import {
   AF_INET,
-  type Libc,
-  libc,
   SO_RCVBUF,
   SOCK_DGRAM_CLOEXEC,
   SOL_SOCKET,
@@ -28,6 +26,7 @@ import {
   socketAddress,
   UDP_GRO,
 } from '../../../src/stream/native/libc.ts';
+import { type Native, native } from '../../../src/stream/native/sodium.ts';
 import { decode, encode, type Packet } from '../../../src/stream/packet.ts';
 import { DATA_HEADER_BYTES, TYPES } from '../../../src/stream/wire.ts';
 
@@ -60,9 +59,9 @@ const MSG_WAITALL = 0x100;
 const REPEAT_MS = 200;
 
 const task: ReaderTask = JSON.parse(process.argv[2] ?? '{}');
-const loaded = libc();
+const loaded = native();
 if (!loaded.ok) throw new Error(loaded.error.message);
-const c: Libc = loaded.value;
+const c: Native = loaded.value;
 const content = readFileSync(task.file);
 const contentAt = c.addressOf(content);
 const blocks = Math.floor(content.length / task.length);
