@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { patternBytes, patternMismatch } from '../../src/image/pattern/pattern.ts';
-import { libc } from '../../src/stream/native/libc.ts';
+import { libc } from '../../src/net/libc.ts';
 import { Mappings } from '../../src/stream/native/mappings.ts';
 import type { ReaderResult, ReaderTask } from '../bench/stream/reader.ts';
 import { StreamClient } from '../contract/stream-client.ts';

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { until } from '../../../test/setup/services.ts';
 import { patternBytes } from '../../image/pattern/pattern.ts';
+import { AF_INET, EAGAIN, EIO, SOCK_DGRAM_CLOEXEC, socketAddress } from '../../net/libc.ts';
 import { makeCounters, sumCounters } from '../counters.ts';
 import type { Session } from '../shard.ts';
 import { DATA_HEADER_BYTES } from '../wire.ts';
 import type { Hot } from './answer.ts';
 import { Answers } from './answers.ts';
-import { AF_INET, EAGAIN, EIO, SOCK_DGRAM_CLOEXEC, socketAddress } from './libc.ts';
 import { type Native, native } from './sodium.ts';
 
 const SEGMENT_BYTES = 1_408;

@@ -9,6 +9,15 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { errorMessage } from '../../kit/errors.ts';
+import {
+  EOPNOTSUPP,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  POLLIN,
+  RWF_NOWAIT,
+  socketAddress,
+  socketMemory,
+} from '../../net/libc.ts';
 import type { Own } from '../../net/source.ts';
 import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
@@ -29,7 +38,6 @@ import type { Report } from '../transport.ts';
 import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
-import { EOPNOTSUPP, MSG_DONTWAIT, MSG_TRUNC, POLLIN, RWF_NOWAIT, socketAddress, socketMemory } from './libc.ts';
 import { Mappings } from './mappings.ts';
 import { silentNeighbours } from './neighbours.ts';
 import type { Native } from './sodium.ts';

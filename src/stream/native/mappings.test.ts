@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { libc } from './libc.ts';
+import { libc } from '../../net/libc.ts';
 import { Mappings } from './mappings.ts';
 
 const BYTES = 10_240;

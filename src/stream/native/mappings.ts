@@ -3,7 +3,7 @@
  * mincore and sendmsg: a file that is cut under a mapping is an EFAULT there, where a read of our own would end the process by SIGBUS.
  */
 import { accessSync, constants, fstatSync } from 'node:fs';
-import { type Libc, MAP_SHARED, PROT_READ } from './libc.ts';
+import { type Libc, MAP_SHARED, PROT_READ } from '../../net/libc.ts';
 
 interface Mapping {
   /** Of the file's byte 0; 0: it is not mapped. */

@@ -2,8 +2,8 @@
 import koffi from 'koffi';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { type Libc, libc, type Pointer } from '../../net/libc.ts';
 import type { Sip } from '../siphash.ts';
-import { type Libc, libc, type Pointer } from './libc.ts';
 
 export interface Native extends Libc {
   /** Writes 16 bytes at `out`. */

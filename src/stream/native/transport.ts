@@ -4,10 +4,6 @@ import { isIPv4 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
-import { listenFault } from '../../net/listen.ts';
-import { ownOf } from '../../net/source.ts';
-import { makeCounters } from '../counters.ts';
-import { bufferFault, type OpenTransport, placeOf, type Report, type Transport } from '../transport.ts';
 import {
   AF_INET,
   EVENTFD_FLAGS,
@@ -19,7 +15,11 @@ import {
   SOL_SOCKET,
   socketAddress,
   socketMemory,
-} from './libc.ts';
+} from '../../net/libc.ts';
+import { listenFault } from '../../net/listen.ts';
+import { ownOf } from '../../net/source.ts';
+import { makeCounters } from '../counters.ts';
+import { bufferFault, type OpenTransport, placeOf, type Report, type Transport } from '../transport.ts';
 import type { LoopOptions, LoopOrder } from './loop.ts';
 import { native } from './sodium.ts';
 

@@ -6,6 +6,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import {
+  AF_INET,
+  SO_RCVBUF,
+  SOCK_DGRAM_CLOEXEC,
+  SOL_SOCKET,
+  SOL_UDP,
+  socketAddress,
+  UDP_GRO,
+} from '../../../src/net/libc.ts';
 import { writeU64 } from '../../../src/stream/fields.ts';
 import {
   answerTag,
@@ -17,15 +26,6 @@ import {
   trafficKeys,
 } from '../../../src/stream/keys.ts';
 import { writePointer } from '../../../src/stream/native/answer.ts';
-import {
-  AF_INET,
-  SO_RCVBUF,
-  SOCK_DGRAM_CLOEXEC,
-  SOL_SOCKET,
-  SOL_UDP,
-  socketAddress,
-  UDP_GRO,
-} from '../../../src/stream/native/libc.ts';
 import { type Native, native } from '../../../src/stream/native/sodium.ts';
 import { decode, encode, type Packet } from '../../../src/stream/packet.ts';
 import { DATA_HEADER_BYTES, TYPES } from '../../../src/stream/wire.ts';

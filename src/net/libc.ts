@@ -3,9 +3,9 @@
  * nothing to pass where a Buffer is looked up each time. Linux on 64 bits, little-endian. Numbers of constants are those of x86-64 and arm64.
  */
 import koffi from 'koffi';
-import { ipv4Bytes } from '../../kit/address.ts';
-import { errorMessage } from '../../kit/errors.ts';
-import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { ipv4Bytes } from '../kit/address.ts';
+import { errorMessage } from '../kit/errors.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
 export const EVENTFD_FLAGS = 0o4000 | 0o2000000; // EFD_NONBLOCK | EFD_CLOEXEC
 export const AF_INET = 2;
