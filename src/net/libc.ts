@@ -2,6 +2,7 @@
  * What we call of libc, through koffi: sockets and reads. Pointers are plain numbers (`uintptr_t`: user addresses fit 2⁵³), because a number costs
  * nothing to pass where a Buffer is looked up each time. Linux on 64 bits, little-endian. Numbers of constants are those of x86-64 and arm64.
  */
+import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { ipv4Bytes } from '../kit/address.ts';
 import { errorMessage } from '../kit/errors.ts';
@@ -10,10 +11,12 @@ import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 export const EVENTFD_FLAGS = 0o4000 | 0o2000000; // EFD_NONBLOCK | EFD_CLOEXEC
 export const AF_INET = 2;
 export const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+export const SOCK_NONBLOCK = 0o4000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_BINDTODEVICE = 25;
 const SO_MEMINFO = 55;
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;
@@ -75,6 +78,8 @@ export interface Libc {
   readonly memcmp: (a: Pointer, b: Pointer, bytes: number) => number;
   /** Of the last call of this thread. */
   readonly errno: () => number;
+  /** The same by its name, `EADDRINUSE`. */
+  readonly error: () => string;
   /** Where a Buffer's bytes lie. It must be above 64 bytes (smaller ones live on the V8 heap and move) and stay referenced. */
   readonly addressOf: (bytes: Buffer) => Pointer;
 }
@@ -124,6 +129,7 @@ function bindings(): Libc {
     pageBytes: c.func('int getpagesize()')(),
     memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),
     errno: () => koffi.errno(),
+    error: () => getSystemErrorName(-koffi.errno()),
     addressOf: (bytes) => {
       if (bytes.length <= 64) throw new Error(`a Buffer of ${bytes.length} bytes has no fixed address`);
       return Number(koffi.address(bytes));

@@ -1,7 +1,6 @@
 /** The native transport: sockets and threads. All sockets are opened here before any traffic: closing or adding one moves other sockets' flows. */
 import { closeSync, writeSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
-import { getSystemErrorName } from 'node:util';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import {
@@ -141,12 +140,12 @@ function openSockets(c: Libc, address: string, port: number, many: number): Resu
 
 function openSocket(c: Libc, address: string, port: number, shared: boolean): Result<number, string> {
   const fd = c.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
-  if (fd < 0) return { ok: false, error: getSystemErrorName(-c.errno()) };
+  if (fd < 0) return { ok: false, error: c.error() };
   setOption(c, fd, SO_RCVBUF, BUFFER_BYTES);
   setOption(c, fd, SO_SNDBUF, BUFFER_BYTES);
   if (shared) setOption(c, fd, SO_REUSEPORT, 1);
   if (c.bind(fd, socketAddress(address, port), 16) === 0) return ok(fd);
-  const error = getSystemErrorName(-c.errno());
+  const error = c.error();
   closeSync(fd);
   return { ok: false, error };
 }
