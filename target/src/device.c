@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "invariant.h"
+
 void device_init(struct device *d, struct session *session, int socket) {
     memset(d, 0, sizeof *d);
     d->session = session;
@@ -51,6 +53,7 @@ static void ask(struct device *d, int64_t now) {
         const uint32_t left = r->length - r->asked, n = left < MAX_READ_BYTES ? left : MAX_READ_BYTES;
         const int read = r->count < REQUEST_READS ? session_read(d->session, r->offset + r->asked, n, now) : NONE;
         if (read == NONE) return;
+        ASSERT(read < READS && r->count <= REQUEST_READS - 1 && n > 0);
         d->filled[read] = false;
         r->reads[(r->first + r->count++) % REQUEST_READS] = read;
         r->asked += n;
@@ -88,6 +91,7 @@ bool device_take(struct device *d, int64_t now) {
             else if (d->writing == NONE) refuse(d, in.handle);
             else break;
         }
+        ASSERT(used <= d->input_bytes && d->input_bytes <= sizeof d->input);
         d->input_bytes -= used;
         memmove(d->input, d->input + used, d->input_bytes);
         ask(d, now);
@@ -99,7 +103,10 @@ bool device_take(struct device *d, int64_t now) {
     }
 }
 
-void device_filled(struct device *d, unsigned read) { d->filled[read] = true; }
+void device_filled(struct device *d, unsigned read) {
+    ASSERT(read < READS && !d->filled[read]);
+    d->filled[read] = true;
+}
 
 /* Writes the reads of a request that are there, in order, the reply's header before the first. */
 static void pass_on(struct device *d, struct request *r) {
@@ -119,6 +126,7 @@ static void pass_on(struct device *d, struct request *r) {
         iov[count++] = (struct iovec){(void *)(uintptr_t)session_data(d->session, (unsigned)read), n};
         bytes += n;
     }
+    ASSERT(bytes <= r->asked - r->written && r->asked <= r->length);
     if (reads == 0) return;
     write_all(d, iov, count);
     r->written += bytes;

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "invariant.h"
 
 void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes,
           const uint8_t *info, size_t info_bytes) {
+    ASSERT(out_bytes <= 255 * 32);
     uint8_t prk[32], block[32];
     crypto_auth_hmacsha256_state state;
     crypto_auth_hmacsha256_init(&state, salt, salt_bytes);
@@ -61,6 +63,7 @@ void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], cons
 }
 
 void sign(uint8_t *packet, size_t n, const uint8_t key[16]) {
+    ASSERT(n >= 16);
     crypto_shorthash_siphashx24(packet + n - 16, packet, n - 16, key);
 }
 

@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "invariant.h"
 #include "session.h"
 
 void link_owes(struct link *l, int64_t now) {
@@ -25,6 +26,7 @@ static void send_attach(struct session *s, struct link *l, int64_t now) {
 }
 
 void link_attach(struct session *s, int index, uint8_t role, int64_t now) {
+    ASSERT(index >= 0 && index < LINKS && s->links[index].server.family != 0);
     struct link *l = &s->links[index];
     l->state = ATTACHING;
     l->role = role;
@@ -116,6 +118,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
         reads_forget(s, index);
         s->effects.say(s->effects.context, &l->server, "was restarted");
     }
+    ASSERT(l->asks == 0); /* their packet numbers are those of another session */
     l->keys = keys;
     l->session = p->session;
     l->mode = p->mode;

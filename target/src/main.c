@@ -32,7 +32,7 @@
 #include "nbd.h"
 #include "status.h"
 
-enum { MAX_READ_KIB = 256, REQUEST_PATIENCE_MS = 1000, RECONFIGURE_TRIES = 500, STATUS_MS = 1000 };
+enum { MAX_READ_KIB = 256, REQUEST_PATIENCE_MS = 1000, RECONFIGURE_TRIES = 500, STATUS_MS = 1000, RESTART_MS = 200 };
 
 static const char USAGE[] =
     "usage: bootfarm-client [options]\n"
@@ -97,6 +97,7 @@ static pid_t start_client(const struct options *o, struct config *config, struct
     if (pid == 0) {
         close(pair[1]);
         close(http[1]);
+        if (o->console >= 0) dup2(o->console, STDERR_FILENO); /* where an assertion tells */
         const struct edge_options options = {config, identity, pair[0], http[0], ready, o->console, o->segment};
         _exit(edge_run(&options));
     }
@@ -151,6 +152,12 @@ static int reconnect_kernel(const struct options *o, int kernel_end) {
     return error;
 }
 
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Never returns but for an error before the disk is there: brings the client back whenever it is gone. */
 static int parent(const struct options *o, struct config *config, struct identity *identity, int told) {
     int ready[2], http[2], kernel_end = -1;
@@ -176,15 +183,17 @@ static int parent(const struct options *o, struct config *config, struct identit
     status_write(o->folder, "status", identity, true);
     if (write(told, "c", 1) < 0) return 1;
     close(told);
-    for (;;) {
-        sigtimedwait(&child_gone, NULL, &(struct timespec){.tv_sec = STATUS_MS / 1000});
+    for (int64_t again_ms = 0;;) {
+        const struct timespec alive = {.tv_sec = STATUS_MS / 1000}, gone = {.tv_nsec = RESTART_MS * 1000000};
+        sigtimedwait(&child_gone, NULL, client > 0 ? &alive : &gone);
         int how = 0;
         if (client > 0 && waitpid(client, &how, WNOHANG) == client) {
             client = 0;
             if (o->kernel >= 0 && WIFEXITED(how)) return WEXITSTATUS(how); /* the test closed its end */
         }
         if (fetcher <= 0 || waitpid(fetcher, NULL, WNOHANG) == fetcher) fetcher = start_http(config, http);
-        if (client <= 0) {
+        if (client <= 0 && now_ms() >= again_ms) {
+            again_ms = now_ms() + RESTART_MS; /* one that dies at once is no loop */
             identity->counters.restarts++;
             client = start_client(o, config, identity, http, -1, &kernel_end);
             if (client > 0) {

@@ -17,5 +17,6 @@ void stay_in_memory(const char *name) {
     }
     mlockall(MCL_CURRENT | MCL_FUTURE);
     prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0); /* a core would be written to the disk that waits for this process */
     prctl(PR_SET_NAME, name);
 }

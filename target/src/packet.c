@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "invariant.h"
 
 /* Whatever the table of the wire becomes, what is held here has to hold it. */
 #define SAME(a, b) _Static_assert((size_t)(a) == (size_t)(b), #a " is " #b)
@@ -184,6 +185,7 @@ static void header(uint8_t *out, size_t n, uint8_t type, uint32_t session, uint6
 
 size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
                     const uint8_t *token, uint16_t token_bytes) {
+    ASSERT(token_bytes > 0 && token_bytes <= MAX_TOKEN_BYTES);
     const size_t n = (size_t)SIZE_LOGIN + token_bytes + ((flags & LOGIN_RENEW) != 0 ? TAG_BYTES : 0);
     header(out, n, LOGIN, 0, 0);
     memcpy(out + AT_LOGIN_NONCE, nonce, NONCE_BYTES);
@@ -197,6 +199,8 @@ size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, u
 
 size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,
                      const uint8_t *ticket, uint16_t ticket_bytes) {
+    ASSERT(ticket_bytes > 0 && ticket_bytes <= MAX_TOKEN_BYTES);
+    ASSERT(segment_bytes >= MIN_SEGMENT_BYTES && segment_bytes % SEGMENT_GRAIN_BYTES == 0);
     const size_t n = (size_t)SIZE_ATTACH + ticket_bytes + TAG_BYTES;
     header(out, n, ATTACH, 0, 0);
     memcpy(out + AT_ATTACH_NONCE, nonce, NONCE_BYTES);
@@ -209,6 +213,8 @@ size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, 
 }
 
 size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t offset, uint32_t length, uint32_t flags) {
+    ASSERT(offset % SECTOR_BYTES == 0 && length % SECTOR_BYTES == 0);
+    ASSERT(length > 0 && length <= MAX_READ_BYTES);
     header(out, SIZE_READ + TAG_BYTES, READ, session, number);
     put64(out + AT_READ_OFFSET, offset);
     put32(out + AT_READ_LENGTH, length);

@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "invariant.h"
 #include "session.h"
 
 enum { MAX_HOLES = 4, HOLE_US = 2000, HEDGE_COST = 20, HEDGE_CREDIT_MAX = 160, SECTOR = SECTOR_BYTES };
@@ -12,6 +13,7 @@ static void ask_end(struct session *s, struct ask *ask, bool answered) {
     struct link *l = &s->links[s->assemblies[ask->assembly].link];
     window_done(&l->window, ask->counted, answered);
     ask->assembly = NONE;
+    ASSERT(l->asks > 0);
     l->asks--;
 }
 
@@ -22,6 +24,7 @@ static void assembly_asks_end(struct session *s, int index, bool answered) {
 
 static void assembly_end(struct session *s, int index, bool answered) {
     struct assembly *a = &s->assemblies[index];
+    ASSERT(a->read != NONE);
     assembly_asks_end(s, index, answered);
     struct read *read = &s->reads[a->read];
     for (int k = 0; k < 2; k++)
@@ -169,6 +172,8 @@ bool reads_asked(const struct session *s, int link, uint64_t number, const uint8
 /* The whole is there. Mode Trusted has checked each segment already. */
 static void finish(struct session *s, int index, int64_t now) {
     struct assembly *a = &s->assemblies[index];
+    ASSERT(a->got == a->length);
+    ASSERT(s->reads[a->read].state == OPEN);
     struct link *l = &s->links[a->link];
     if (l->mode == MODE_AUTHENTICATED &&
         !(a->headed && answer_tag_right(l->keys.server_data, a->header, a->number, a->data, a->length, a->tag, s->scratch))) {
@@ -226,6 +231,7 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
     if (!ask->again && ask->sent_us != 0 && !a->waited) rtt_measured(&l->rtt, now - ask->sent_us);
     ask->sent_us = 0; /* measured once */
     const uint32_t at = ask->begin + p->position;
+    ASSERT(at + want <= a->length); /* it lies in its own answer, and in no memory behind */
     uint32_t fresh = 0;
     for (uint32_t i = 0; i < want; i += GRAIN) {
         if (has(a, at + i)) continue;
@@ -263,6 +269,8 @@ void reads_forget(struct session *s, int link) {
 }
 
 int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t now) {
+    ASSERT(length > 0 && length <= MAX_READ_BYTES && length % SECTOR == 0 && offset % SECTOR == 0);
+    ASSERT(offset <= s->identity->disk_bytes && length <= s->identity->disk_bytes - offset);
     for (int i = 0; i < READS; i++) {
         if (s->reads[i].state != FREE) continue;
         s->reads[i] = (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .length = length, .answers = {NONE, NONE}};
@@ -272,9 +280,40 @@ int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t no
     return NONE;
 }
 
-const uint8_t *session_data(const struct session *s, unsigned read) { return s->assemblies[s->reads[read].answers[0]].data; }
+const uint8_t *session_data(const struct session *s, unsigned read) {
+    ASSERT(read < READS && s->reads[read].state == DONE && s->reads[read].answers[0] != NONE);
+    return s->assemblies[s->reads[read].answers[0]].data;
+}
 
 void session_release(struct session *s, unsigned read) {
+    ASSERT(read < READS && s->reads[read].state == DONE && s->reads[read].answers[0] != NONE);
     s->assemblies[s->reads[read].answers[0]].read = NONE;
     s->reads[read].state = FREE;
+}
+
+void reads_check(const struct session *s) {
+    unsigned asks[LINKS] = {0};
+    uint32_t outstanding[LINKS] = {0};
+    for (int i = 0; i < ASSEMBLIES; i++) {
+        const struct assembly *a = &s->assemblies[i];
+        if (a->read == NONE) continue;
+        ASSERT(a->read >= 0 && a->read < READS && a->link >= 0 && a->link < LINKS);
+        ASSERT(a->length == s->reads[a->read].length && a->got <= a->length);
+        ASSERT(s->reads[a->read].state != FREE && (s->reads[a->read].answers[0] == i || s->reads[a->read].answers[1] == i));
+    }
+    for (int i = 0; i < ASKS; i++) {
+        const struct ask *ask = &s->asks[i];
+        if (ask->assembly == NONE) continue;
+        ASSERT(ask->assembly >= 0 && ask->assembly < ASSEMBLIES);
+        const struct assembly *a = &s->assemblies[ask->assembly];
+        ASSERT(a->read != NONE && s->reads[a->read].state == OPEN);
+        ASSERT(ask->begin < a->length && ask->length <= a->length - ask->begin && ask->counted <= ask->length);
+        asks[a->link]++;
+        outstanding[a->link] += ask->counted;
+    }
+    for (int i = 0; i < LINKS; i++) {
+        if (s->links[i].server.family == 0) continue;
+        ASSERT(s->links[i].asks == asks[i]);
+        ASSERT(s->links[i].window.outstanding == outstanding[i]);
+    }
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "invariant.h"
+
 const char *const DROP_NAMES[DROPS] = {"malformed", "stranger", "session", "tag", "size", "late", "duplicate", "answerTag", "replayed"};
 
 void drop(struct session *s, enum drop reason) { s->identity->counters.drops[reason]++; }
@@ -419,6 +421,21 @@ void session_token(struct session *s, const uint8_t *token, uint16_t bytes, cons
     token_later(s, now); /* the farm knows this machine: it may take the ticket again */
 }
 
+/* What holds between two calls. The identity is memory that an earlier client has written, too. */
+static void check(const struct session *s) {
+    const struct identity *id = s->identity;
+    ASSERT(id->token_bytes <= MAX_TOKEN_BYTES);
+    ASSERT(id->ticket_bytes <= MAX_TOKEN_BYTES);
+    ASSERT(id->servers.count > 0 && id->servers.count <= MAX_SERVERS);
+    ASSERT(id->ticket_bytes == 0 || id->disk_bytes > 0);
+    ASSERT(s->current >= NONE && s->current < LINKS);
+    ASSERT(s->standby >= NONE && s->standby < LINKS);
+    ASSERT(s->moving >= NONE && s->moving < LINKS);
+    ASSERT(s->current == NONE || (s->current != s->standby && s->current != s->moving));
+    ASSERT(s->current == NONE || s->links[s->current].state == UP);
+    reads_check(s);
+}
+
 void session_init(struct session *s, const struct effects *effects, struct identity *identity, uint16_t segment_bytes, int64_t now) {
     memset(s, 0, sizeof *s);
     s->effects = *effects;
@@ -429,6 +446,8 @@ void session_init(struct session *s, const struct effects *effects, struct ident
     s->login.token_pause_us = TOKEN_MIN_US;
     for (int i = 0; i < ASSEMBLIES; i++) s->assemblies[i].read = NONE;
     for (int i = 0; i < ASKS; i++) s->asks[i].assembly = NONE;
+    ASSERT(segment_bytes >= MIN_SEGMENT_BYTES && segment_bytes % GRAIN == 0);
+    check(s);
     take_list(s, now);
     if (identity->ticket_bytes == 0) {
         login_next(s, now);
@@ -464,6 +483,7 @@ void session_tick(struct session *s, int64_t now) {
             const int64_t since = s->links[i].waiting_us + gap;
             s->links[i].waiting_us = since < now ? since : now;
         }
+    check(s);
     s->ticked_us = now;
     login_tick(s, now);
     for (int i = 0; i < LINKS; i++) {

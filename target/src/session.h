@@ -225,3 +225,5 @@ bool reads_asked(const struct session *s, int link, uint64_t number, const uint8
 void reads_forget(struct session *s, int link);
 void reads_pump(struct session *s, int64_t now_us);
 void reads_tick(struct session *s, int64_t now_us);
+/* Asserts what holds of its state between two calls. */
+void reads_check(const struct session *s);

@@ -2,10 +2,13 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "check.h"
 #include "config.h"
+#include "invariant.h"
 #include "keys.h"
 #include "nbd.h"
 #include "packet.h"
@@ -24,6 +27,24 @@ static void hkdf_is_rfc_5869(void) {
     hkdf(out, sizeof out, secret, sizeof secret, salt, sizeof salt, info, sizeof info);
     sodium_bin2hex(hex, sizeof hex, out, sizeof out);
     CHECK(strcmp(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865") == 0, "A.1: %s", hex);
+}
+
+static void an_assertion_tells_and_ends_the_process(void) {
+    char said[256] = "";
+    int pipe_of[2], how = 0;
+    if (pipe(pipe_of) != 0) abort();
+    const pid_t pid = fork();
+    if (pid == 0) {
+        dup2(pipe_of[1], STDERR_FILENO);
+        ASSERT(pid == 0);
+        ASSERT(pid == 1);
+        _exit(0);
+    }
+    close(pipe_of[1]);
+    CHECK(read(pipe_of[0], said, sizeof said - 1) > 0 && strstr(said, "pid == 1: starts again\n") != NULL, "it said %s", said);
+    CHECK(strstr(said, "test/codec_test.c:") != NULL, "it said %s", said);
+    CHECK(waitpid(pid, &how, 0) == pid && WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL, "no core, no exit handler: %d", how);
+    close(pipe_of[0]);
 }
 
 static void tags_are_siphash_2_4_128(void) {
@@ -284,6 +305,7 @@ static void random_configurations_do_no_harm(void) {
 int main(void) {
     if (sodium_init() < 0) return 1;
     hkdf_is_rfc_5869();
+    an_assertion_tells_and_ends_the_process();
     tags_are_siphash_2_4_128();
     segments_fit_the_way();
     keys_and_renewal_are_the_servers();

@@ -6,7 +6,17 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -204,6 +214,45 @@ function pidOf(client: Client, wanted: 'bootfarm-stream' | 'bootfarm-http'): num
   if (found === undefined) throw new Error(`the client has no process ${wanted}`);
   return found;
 }
+
+/** Of `struct identity`: what clients and their parent share. */
+const TICKET_BYTES_AT = 1_024 + 1_024 + 32 + 2;
+
+/** Breaks what the processes of a client share, as a stray write would; gives what mends it. */
+function breakTicket(client: Client): () => void {
+  const pid = pidOf(client, 'bootfarm-stream');
+  const parent = processesOf(client).find((found) => commOf(found) === 'bootfarm-parent') ?? pid;
+  const shared = readFileSync(`/proc/${parent}/maps`, 'utf8')
+    .split('\n')
+    .find((line) => line.includes(' rw-s ') && line.includes('/dev/zero'));
+  const at = Number.parseInt(shared?.split('-')[0] ?? '', 16) + TICKET_BYTES_AT;
+  const memory = openSync(`/proc/${parent}/mem`, 'r+');
+  cleanups.push(() => closeSync(memory));
+  const right = Buffer.alloc(2);
+  readSync(memory, right, 0, 2, at);
+  expect(right.readUInt16LE()).toBeGreaterThan(0);
+  writeSync(memory, Buffer.from([0xff, 0xff]), 0, 2, at);
+  return () => void writeSync(memory, right, 0, 2, at);
+}
+
+test('an assertion that fails, twice in a row, costs no read', async () => {
+  const [port = 0] = await freePorts(1);
+  const server = await startServer(port, [port], 'authenticated');
+  const client = await startClient(server.token, [port]);
+  await client.until('a server', ({ current }) => current !== '');
+  const reading = client.read(8, 2_000, 32);
+  const mend = breakTicket(client);
+  const failed = (): number => client.said().split('not so: id->ticket_bytes <= MAX_TOKEN_BYTES').length - 1;
+  await until('it fails again at its start', () => failed() >= 2, DEADLINE_MS);
+  mend();
+  const report = await reading;
+  expect(report).toMatchObject(right);
+  expect(report.sockets).toBeGreaterThanOrEqual(3);
+  expect(client.said()).toMatch(/src\/session\.c:\d+: not so: /);
+  const { restarts } = await client.until('it is counted', ({ restarts }) => restarts >= 2);
+  expect(restarts).toBeLessThan(100);
+  expect(await client.close()).toBe(0);
+});
 
 describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
   async function pair(): Promise<{ first: Server; second: Server; client: Client }> {
