@@ -13,7 +13,8 @@ import { count, makeCounters } from './counters.ts';
 import { answerTag } from './keys.ts';
 import { TICK_MS } from './limits.ts';
 import { encode } from './packet.ts';
-import { obey, receive, tick, wait } from './session.ts';
+import { wait } from './reads.ts';
+import { obey, receive, tick } from './session.ts';
 import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 import {

@@ -10,8 +10,10 @@ import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
-import { MAX_PENDING_READS, MAX_SESSION_READS, MOVE_EVERY_MS, ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
-import { decode, encode, type Packet, type Ping, type Read, type ReadError, type Role } from './packet.ts';
+import { ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
+import { moves } from './moves.ts';
+import { decode, encode, type Packet, type Ping, type Role } from './packet.ts';
+import { read, readError } from './reads.ts';
 import {
   answer,
   drop,
@@ -19,8 +21,6 @@ import {
   event,
   leave,
   type Order,
-  type PendingRead,
-  type ServedDisk,
   type Session,
   type Shard,
   tally,
@@ -117,53 +117,6 @@ function list(shard: Shard, session: Session): Effect {
   return answer(shard, session, (header) => ({ type: 'LIST', ...header, listVersion, servers: told }));
 }
 
-/** The disk of the session, if it is served still, to this device, and the range lies within it. */
-export function readable(shard: Shard, session: Session, offset: number, length: number): ServedDisk | ReadError {
-  const disk = shard.disks.get(session.disk);
-  if (!disk || session.refused) return 'Revoked';
-  return offset <= disk.sizeBytes && length <= disk.sizeBytes - offset ? disk : 'BadRange';
-}
-
-function read(shard: Shard, session: Session, packet: Read, bytes: Buffer): Effect[] {
-  const disk = readable(shard, session, packet.offset, packet.length);
-  if (typeof disk === 'string') return [readError(shard, session, packet.number, disk)];
-  return startRead(shard, session, disk, packet.number, packet.offset, packet.length, bytes.subarray(-TAG_BYTES));
-}
-
-/** Hands a READ to the main thread. Beyond the limit it is dropped: the client's time-out doubles, which is what the disk needs. */
-export function startRead(
-  shard: Shard,
-  session: Session,
-  disk: ServedDisk,
-  request: number,
-  offset: number,
-  length: number,
-  tag: Uint8Array,
-): Effect[] {
-  if (session.waiting >= MAX_SESSION_READS || shard.reads.size >= MAX_PENDING_READS) return drop(shard, 'dropBusy');
-  session.waiting++;
-  const id = shard.nextRead++;
-  const pending = { id, session: session.id, disk: disk.id, request, offset, length, tag: Buffer.from(tag) };
-  shard.reads.set(id, pending);
-  return [{ kind: 'read', read: pending }];
-}
-
-/** WAIT for a read that is still pending; nothing otherwise. */
-export function wait(shard: Shard, read: PendingRead): Effect[] {
-  const session = shard.sessions.get(read.session);
-  return session && shard.reads.has(read.id) ? [waitFor(shard, session, read.request)] : [];
-}
-
-export function waitFor(shard: Shard, session: Session, request: number): Effect {
-  tally(shard, 'waits');
-  return answer(shard, session, (header) => ({ type: 'WAIT', ...header, request }));
-}
-
-function readError(shard: Shard, session: Session, request: number, code: ReadError): Effect {
-  tally(shard, 'readErrors');
-  return answer(shard, session, (header) => ({ type: 'ERROR', ...header, request, code, retryAfterMs: 0 }));
-}
-
 /** An order of the main thread. */
 export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
   switch (order.kind) {
@@ -208,15 +161,6 @@ function byeTo(shard: Shard, id: number | undefined): Session[] {
   if (id === undefined) return [...shard.sessions.values()];
   const session = shard.sessions.get(id);
   return session ? [session] : [];
-}
-
-function moves(shard: Shard, session: Session, nowMs: number): Effect[] {
-  const { move } = session;
-  if (!move || nowMs < move.nextMs || nowMs > move.untilMs) return [];
-  move.nextMs = nowMs + MOVE_EVERY_MS;
-  tally(shard, 'moves');
-  const { server, untilMs } = move;
-  return [answer(shard, session, (header) => ({ type: 'MOVE', ...header, server, withinMs: untilMs - nowMs }))];
 }
 
 /** Timers: sends MOVE again, and forgets who has been silent. Call it each TICK_MS. */

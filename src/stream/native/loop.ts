@@ -23,7 +23,8 @@ import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { FD, rowOf, SHIFT } from '../extents.ts';
 import { TICK_MS } from '../limits.ts';
-import { obey, readable, receive, startRead, takeRole, tick, wait, waitFor } from '../session.ts';
+import { readable, startRead, wait, waitFor } from '../reads.ts';
+import { obey, receive, takeRole, tick } from '../session.ts';
 import {
   type Effect,
   type Identity,
