@@ -6,6 +6,7 @@ import { until } from '../../../test/setup/services.ts';
 import { patternBytes } from '../../image/pattern/pattern.ts';
 import { AF_INET, EAGAIN, EIO, SOCK_DGRAM_CLOEXEC, socketAddress } from '../../net/libc.ts';
 import { makeCounters, sumCounters } from '../counters.ts';
+import { decode, encode } from '../packet.ts';
 import type { Session } from '../shard.ts';
 import { DATA_HEADER_BYTES } from '../wire.ts';
 import type { Hot } from './answer.ts';
@@ -107,4 +108,31 @@ test.each<{ what: string; kernel: () => Partial<Native>; gso: boolean }>([
     expect(data.equals(patternBytes(request * 65_536, data.length))).toBe(true);
   expect(hot.gso).toBe(gso);
   expect(sumCounters([counters])).toMatchObject({ dropSendFailed: 0, packetsOut: segments, reads: LENGTHS.length });
+});
+
+test('the words of a READ become the header of its DATA where the table has them', async () => {
+  const length = 4_096;
+  const fields = { session: 7, number: 2 ** 53 - 2, offset: 2 ** 53 - length, length } as const;
+  const read = Buffer.from(Uint8Array.from(encode({ type: 'READ', ...fields, hedged: true })).buffer);
+  read.set(patternBytes(0, 16), read.length - 16);
+  const fd = real.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
+  const answers = new Answers(real, fd, false, makeCounters());
+  const hot = { ...aHot(), idWord: read.readInt32LE(4), session: { sent: 2 ** 40 } as Session };
+  answers.next.fill(0, 0, Buffer.alloc(16), patternBytes(0, length));
+  answers.next.headFromRead(new Int32Array(read.buffer), 0);
+  answers.send(hot, length);
+  answers.flush();
+  await until('all packets came', () => packets.length >= 3);
+  const positions = [0, SEGMENT_BYTES, 2 * SEGMENT_BYTES];
+  for (const [index, packet] of packets.entries()) {
+    const decoded = decode(packet);
+    if (!decoded.ok || decoded.value.type !== 'DATA') throw new Error('no DATA');
+    const { answerTag, data, ...head } = decoded.value;
+    const position = positions[index] ?? 0;
+    const { session, number: request, offset } = fields;
+    expect(head).toEqual({ type: 'DATA', session, number: 2 ** 40 + 1, request, offset, length, position });
+    expect(Buffer.from(answerTag).equals(patternBytes(0, 16))).toBe(true);
+    expect(Buffer.from(data).equals(patternBytes(0, length).subarray(position, position + SEGMENT_BYTES))).toBe(true);
+    expect([packet.readUInt32BE(36), packet.readUInt32BE(60)]).toEqual([0, 0]);
+  }
 });
