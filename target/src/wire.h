@@ -1,4 +1,5 @@
-/* The wire, from src/stream/wire.ts by `npm run generate`: change it there. clang-format off */
+/* The wire, from src/stream/wire.ts by `npm run generate`: change it there. */
+/* clang-format off */
 #pragma once
 
 enum packet_type {

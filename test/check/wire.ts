@@ -130,7 +130,8 @@ export function wireHeader(): string {
     });
     return [...new Set(lines), `    SIZE_${name} = ${message.fixed},`];
   });
-  return `/* The wire, from src/stream/wire.ts by \`npm run generate\`: change it there. clang-format off */
+  return `/* The wire, from src/stream/wire.ts by \`npm run generate\`: change it there. */
+/* clang-format off */
 #pragma once
 
 ${enumOf('packet_type', TYPES)}
