@@ -171,8 +171,9 @@ bool packet_parse(const uint8_t *b, size_t n, struct packet *p) {
 }
 
 uint16_t packet_segment(int mtu) {
-    const int bytes = (mtu - IP_UDP_BYTES - (int)DATA_HEADER_BYTES) / (int)SEGMENT_GRAIN_BYTES * (int)SEGMENT_GRAIN_BYTES;
-    return (uint16_t)(bytes < (int)MIN_SEGMENT_BYTES ? (int)MIN_SEGMENT_BYTES : bytes < (int)MAX_SEGMENT_BYTES ? bytes : (int)MAX_SEGMENT_BYTES);
+    const int room = mtu - IP_UDP_BYTES - DATA_HEADER_BYTES, bytes = room - room % SEGMENT_GRAIN_BYTES;
+    if (bytes < MIN_SEGMENT_BYTES) return MIN_SEGMENT_BYTES;
+    return (uint16_t)(bytes < MAX_SEGMENT_BYTES ? bytes : MAX_SEGMENT_BYTES);
 }
 
 static void header(uint8_t *out, size_t n, uint8_t type, uint32_t session, uint64_t number) {
