@@ -1,7 +1,7 @@
 /** Which servers a device is told of where a site has more than its client, a packet or a script holds. Pure. */
 import type { Endpoint } from './model.ts';
 
-/** As many as LIST and TICKET name and the client keeps: `src/stream/packet.ts`, `target/src/packet.h`. */
+/** As many as LIST and TICKET name and the client keeps: `src/stream/wire.ts`, `target/src/wire.h`. */
 export const MAX_LISTED_SERVERS = 20;
 
 /**

@@ -175,20 +175,20 @@ const rounds = /iseq \$\{rounds\} (\S+)/.exec(script)?.[1];
 const lineOf = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(config)?.[1] ?? '';
 
 test.each<[string, number, number]>([
-  ['servers of the boot configuration', stream.length, ofClient('packet.h', 'MAX_SERVERS')],
-  ['its HTTP servers', lineOf('http').split(',').length, ofClient('packet.h', 'MAX_SERVERS')],
+  ['servers of the boot configuration', stream.length, ofClient('wire.h', 'MAX_SERVERS')],
+  ['its HTTP servers', lineOf('http').split(',').length, ofClient('wire.h', 'MAX_SERVERS')],
   ['its bytes', Buffer.byteLength(config), ofClient('config.h', 'CONFIG_BYTES') / 2],
   ['its archive', cpio(CONFIG_PATH, Buffer.from(config)).length, ofClient('config.h', 'CONFIG_BYTES')],
   ['the name of a device', lineOf('device').length, 63],
   ['a manifest', lineOf('manifest').length, ofClient('config.h', 'MANIFEST_TEXT') - 1],
   ['a UUID', lineOf('uuid').length, 36],
-  ['a boot token', token.length, ofClient('packet.h', 'MAX_TOKEN_BYTES')],
-  ['a ticket', ticket.length, ofClient('packet.h', 'MAX_TOKEN_BYTES')],
-  ['servers of a list', entries.length, ofClient('packet.h', 'MAX_SERVERS')],
+  ['a boot token', token.length, ofClient('wire.h', 'MAX_TOKEN_BYTES')],
+  ['a ticket', ticket.length, ofClient('wire.h', 'MAX_TOKEN_BYTES')],
+  ['servers of a list', entries.length, ofClient('wire.h', 'MAX_SERVERS')],
   ['LOGIN', packets.LOGIN.length, ofClient('packet.h', 'MAX_PACKET_BYTES')],
   ['TICKET', packets.TICKET.length, ETHERNET_UDP_BYTES],
   ['LIST', packets.LIST.length, ETHERNET_UDP_BYTES],
-  ['REFUSE', packets.REFUSE.length, 40 + ofClient('packet.h', 'MAX_TEXT_BYTES') + 16],
+  ['REFUSE', packets.REFUSE.length, 40 + ofClient('wire.h', 'MAX_TEXT_BYTES') + 16],
   [
     'the command line of the kernel',
     kernelLine.slice(kernelLine.indexOf('boot=')).replace(/ \|\| .*/, '').length,
@@ -205,8 +205,8 @@ test.each<[string, number, number]>([
 
 test('both sides hold lists of the same length, and every packet is whole', () => {
   expect([MAX_LISTED_SERVERS, MAX_SERVERS]).toEqual([
-    ofClient('packet.h', 'MAX_SERVERS'),
-    ofClient('packet.h', 'MAX_SERVERS'),
+    ofClient('wire.h', 'MAX_SERVERS'),
+    ofClient('wire.h', 'MAX_SERVERS'),
   ]);
   for (const packet of Object.values(packets)) expect(decode(packet)).toMatchObject({ ok: true });
   expect(new Set(entries.map(({ host }: ServerEntry) => host)).size).toBe(MAX_LISTED_SERVERS);
