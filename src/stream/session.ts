@@ -14,17 +14,7 @@ import { ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
 import { moves } from './moves.ts';
 import { decode, encode, type Packet, type Ping, type Role } from './packet.ts';
 import { read, readError } from './reads.ts';
-import {
-  answer,
-  drop,
-  type Effect,
-  event,
-  leave,
-  type Order,
-  type Session,
-  type Shard,
-  tally,
-} from './shard.ts';
+import { answer, drop, type Effect, event, leave, type Order, type Session, type Shard, tally } from './shard.ts';
 import { TAG_BYTES } from './wire.ts';
 
 /** One packet. `bytes` may be overwritten after the call: nothing keeps a view of it. */
