@@ -4,7 +4,7 @@
  */
 import { addressBytes, ipv4Text } from '../kit/address.ts';
 
-export const ENTRY_BYTES = 20;
+const ENTRY_BYTES = 20;
 
 /** One row of a message's table in README.md and in `target/src/wire.h`. */
 export interface Row {

@@ -239,7 +239,7 @@ export function rowsOf({ fields }: Message): readonly Row[] {
 }
 
 /** Where a row of a message begins. */
-export function placeOf(name: PacketName, row: string): number {
+function placeOf(name: PacketName, row: string): number {
   const found = rowsOf(MESSAGES[name]).find((candidate) => candidate.name === row);
   if (!found) throw new Error(`${name} has no ${row}`);
   return found.at;
