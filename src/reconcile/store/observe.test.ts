@@ -3,7 +3,7 @@ import { aFarm, aStore } from '../../../test/builders/resources.ts';
 import type { Context } from '../context.ts';
 import { look } from './observe.ts';
 
-const report = { name: 'images', state: 'Accessible' };
+const report = { name: 'images', path: '/srv/vdisks', state: 'Accessible' };
 const server = (name: string, pool: string, stores: readonly object[]) => ({
   ...{ name, pool, site: 'default', reachable: true, message: '' },
   status: { stores },
@@ -24,6 +24,11 @@ test.each([
     what: 'all servers, each with its report of it',
     given: whole,
     servers: [seen('a', { report }), seen('b'), seen('c')],
+  },
+  {
+    what: 'servers that have not looked into its new folder yet, and say nothing of it',
+    given: { ...whole, spec: { local: { path: '/srv/new' } } },
+    servers: [seen('a'), seen('b'), seen('c')],
   },
   {
     what: 'those of its pools alone',

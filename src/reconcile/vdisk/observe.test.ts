@@ -5,9 +5,10 @@ import { look } from './observe.ts';
 
 const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
-const copies = [{ vdisk: 'lab', version: 0, state: 'Present' }];
+const copies = [{ vdisk: 'lab', version: 0, state: 'Present', files: [{ name: 'lab.raw' }] }];
+const stores = [{ name: 'images', path: '/srv/vdisks' }];
 const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
-const servers = [server('a', { copies }), server('b')];
+const servers = [server('a', { copies, stores }), server('b')];
 const rows = { recorded: new Map([['lab', new Map([[0, A]])]]) };
 const held = [
   { server: 'a', reachable: true, reports: copies },
@@ -19,6 +20,7 @@ interface Given {
   readonly farm?: boolean;
   readonly store?: object;
   readonly runtime?: object;
+  readonly fileName?: string;
 }
 const whole: Given = { farm: true, store: aStore(), runtime: { servers, rows: async () => rows } };
 
@@ -34,22 +36,38 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     given: { ...whole, runtime: { servers, rows: async () => undefined } },
     ...{ holders: held, recorded: told },
   },
+  {
+    what: 'held by nobody of whose folder another path is told',
+    given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } } }) },
+    ...{ holders: held.map((one) => ({ ...one, reports: [] })), recorded: [[0, A]] },
+  },
+  {
+    what: 'held by nobody who tells of files of another name',
+    given: { ...whole, fileName: 'la' },
+    ...{ holders: held.map((one) => ({ ...one, reports: [] })), recorded: [[0, A]] },
+  },
   { what: 'nowhere without its Store', given: { farm: true }, reason: 'StoreMissing' },
   { what: 'nowhere without its Farm', given: { ...whole, farm: false }, reason: 'FarmMissing' },
   { what: 'nowhere while its Farm does not run', given: { farm: true, store: aStore() }, reason: 'FarmNotReady' },
-])('a VDisk is $what', async ({ given: { farm, store, runtime }, holders = [], recorded = [], reason }) => {
-  const context = {
-    informers: {
-      farms: { get: () => (farm ? aFarm() : undefined) },
-      stores: { list: () => (store ? [store] : []) },
-    },
-    runtimes: { get: () => runtime && { ...runtime, uses: async () => undefined } },
-  } as unknown as Context;
-  const version = { number: 1, access: 'Production', sha256: B, upToDate: 0, copies: 0 } as const;
-  const vdisk = aVDisk({ status: { devices: 2, versions: [{ type: 'Differencing', ...version }] } });
-  const found = await look(context, vdisk);
-  expect(found).toEqual({
-    ...{ holders, recorded: new Map(recorded), devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
-    ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),
-  });
-});
+])(
+  'a VDisk is $what',
+  async ({ given: { farm, store, runtime, fileName = 'lab' }, holders = [], recorded = [], reason }) => {
+    const context = {
+      informers: {
+        farms: { get: () => (farm ? aFarm() : undefined) },
+        stores: { list: () => (store ? [store] : []) },
+      },
+      runtimes: { get: () => runtime && { ...runtime, uses: async () => undefined } },
+    } as unknown as Context;
+    const version = { number: 1, access: 'Production', sha256: B, upToDate: 0, copies: 0 } as const;
+    const vdisk = aVDisk({
+      spec: { fileName },
+      status: { devices: 2, versions: [{ type: 'Differencing', ...version }] },
+    });
+    const found = await look(context, vdisk);
+    expect(found).toEqual({
+      ...{ holders, recorded: new Map(recorded), devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
+      ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),
+    });
+  },
+);
