@@ -55,11 +55,34 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+async function until(holds: () => boolean): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(holds()).toBe(true);
+}
+
 async function get(path: string, headers: Record<string, string> = {}) {
   const answer = await request(`http://127.0.0.1:${server.port}${path}`, { headers });
   const body = Buffer.from(await answer.body.arrayBuffer());
   return { status: answer.statusCode, headers: answer.headers, body, text: body.toString('utf8') };
 }
+
+test('a file that a machine has not taken whole is a transfer that runs; one that it left is none', async () => {
+  const large = join(folder, 'lab.initrd');
+  await writeFile(large, Buffer.alloc(64 << 20)); // more than the kernel holds of a connection
+  const machine = connect(server.port, '127.0.0.1');
+  await once(machine, 'connect');
+  expect(server.transfers).toBe(0);
+  machine.pause();
+  machine.write(`GET /boot/file/lab/0/lab.initrd?${KNOWN} HTTP/1.1\r\nhost: b\r\n\r\n`);
+  await until(() => server.transfers === 1);
+  machine.destroy();
+  await until(() => server.transfers === 0);
+  expect((await get(`/boot/file/lab/0/lab.vmlinuz?${KNOWN}`)).status).toBe(200);
+  await until(() => server.transfers === 0);
+  await rm(large);
+  events.length = 0;
+});
 
 test('without a MAC comes the script that asks with one', async () => {
   expect((await get('/boot')).text).toContain('set user-class bootfarm');

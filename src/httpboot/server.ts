@@ -1,4 +1,5 @@
 /** HTTP boot: the iPXE script, the boot token, kernel and initrd. The edge: what is answered is decided in `farm` and `script.ts`. */
+import type { ServerResponse } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { parseMac, parseUuid } from '../farm/address.ts';
 import type { BootDecision } from '../farm/boot.ts';
@@ -56,11 +57,18 @@ export type HttpBootEvent =
 
 export interface HttpBoot {
   readonly port: number;
+  /** Answers that machines have not taken whole yet. */
+  readonly transfers: number;
   close(): Promise<void>;
 }
 
 export async function startHttpBoot(options: HttpBootOptions): Promise<Result<HttpBoot, ListenFault>> {
   const app = makeApp(options);
+  const answering = new Set<ServerResponse>();
+  app.addHook('onRequest', async (_, { raw }) => {
+    answering.add(raw);
+    raw.once('close', () => answering.delete(raw));
+  });
   const { address: host, port } = options;
   const instead = 'choose another boot.http.port of the Farm';
   const listening = await listen({ protocol: 'TCP', address: host, port, instead }, () =>
@@ -73,6 +81,9 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
   const address = app.server.address();
   return ok({
     port: typeof address === 'object' && address ? address.port : port,
+    get transfers() {
+      return answering.size;
+    },
     close: () => app.close(),
   });
 }

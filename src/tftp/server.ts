@@ -64,6 +64,8 @@ export type TftpEvent =
 
 export interface Tftp {
   readonly port: number;
+  /** Files that machines have not taken whole yet. */
+  readonly transfers: number;
   /** A real request for `name`, answered with its size. */
   selfTest(name: string): Promise<Result<void, Fault<'NoAnswer'>>>;
   /** Ends every transfer. */
@@ -106,6 +108,10 @@ class Server implements Tftp {
 
   selfTest(name: string): Promise<Result<void, Fault<'NoAnswer'>>> {
     return ask(name, this.#options.address, this.port);
+  }
+
+  get transfers(): number {
+    return this.#transfers.size;
   }
 
   close(): Promise<void> {

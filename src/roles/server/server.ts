@@ -1,6 +1,7 @@
 /** The server role: protocols, copies, farm data and peers put together. Wiring; what is decided is decided elsewhere. */
 import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerConfig } from '../../control/config.ts';
 import type { PeerLoad } from '../../control/peer.ts';
 import type { ServerFault } from '../../control/status.ts';
@@ -32,6 +33,7 @@ import { FarmView } from './view.ts';
 
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
 const TICK_MS = 500;
+const DRAIN_LOOK_MS = 50;
 
 export async function startServer(config: ServerConfig, log: Logger): Promise<Result<FarmServer, Fault>> {
   const parts = await openParts(config, log);
@@ -137,14 +139,17 @@ export class FarmServer {
     log.info({ server: config.name, address: node.address, interface: node.interface }, 'server started');
   }
 
-  /** Sends every device elsewhere, and waits until they are gone or the time is over. */
+  /** Sends every device elsewhere, and waits until they are gone, machines that load what they boot with have it, or the time is over. */
   async drain(): Promise<void> {
     const { config, log } = this.#parts;
     this.#draining = true;
     this.#tick();
     log.info({ devices: this.#load().devices }, 'drain begins');
-    const { stream } = this.#listeners;
+    const { stream, http, tftp } = this.#listeners;
+    const endMs = performance.now() + config.drainTimeoutSeconds * 1_000;
     await stream.value?.drain((session) => this.#elsewhere(session), config.drainTimeoutSeconds * 1_000);
+    const loading = (): number => (http.value?.transfers ?? 0) + (tftp.value?.transfers ?? 0);
+    while (loading() > 0 && performance.now() < endMs) await delay(DRAIN_LOOK_MS);
     log.info({ devices: this.#load().devices }, 'drain ended');
   }
 
