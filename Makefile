@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench attack life test-gitops demo demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench attack life test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -49,6 +49,9 @@ test-gitops: setup ## a farm under the real Argo CD and Flux, built once in abou
 
 demo: $(if $(IMAGE),setup,image) ## a farm on a cluster of its own: machines boot, a server is killed, the database goes; left running
 	@node test/demo/demo.ts
+
+dev: $(if $(CLUSTER),setup,image) ## the operator of the working tree in a cluster, started anew at each change of src
+	@node test/demo/dev.ts
 
 demo-down: ## ends it and removes every trace
 	@node test/demo/down.ts
