@@ -52,7 +52,7 @@ const volume = (size: string) => ({
   storageClassName: optional(dnsName('Storage class of the volume. Absent: the default class of the cluster.')),
   hostPath: optional(
     path(
-      'Folder of the node instead of a volume, for clusters that make none: pin it to that node by nodeSelector. Must match the allow-list of the operator.',
+      'Folder of the node, for this Farm alone, instead of a volume, for clusters that make none: pin it to that node by nodeSelector. Must match the allow-list of the operator.',
     ),
   ),
 });
