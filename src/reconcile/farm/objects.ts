@@ -182,7 +182,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
       {
         ...container,
         name: 'init',
-        command: alone(['/bin/sh', '-c', INIT_DATABASE], `${DATA}/database.lock`),
+        command: alone(['/bin/sh', '-c', INIT_DATABASE], `${DATA}/postgres.lock`),
         env: [{ name: 'PATH', value: `${POSTGRES_BIN}:/usr/bin:/bin` }],
         volumeMounts: mounts,
       },
@@ -199,7 +199,7 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
             ]),
             { from: COPIES, to: KEPT_COPIES },
           ),
-          `${DATA}/database.lock`,
+          `${DATA}/postgres.lock`,
         ),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
         // TERM alone waits for every client to leave: servers do not, and it was killed after 30 s and had to recover.
@@ -236,7 +236,7 @@ export function replicaSet({ farm, embedded, image, priorityClassName }: Parts):
         image: used,
         securityContext: SECURITY,
         name: 'redis',
-        command: alone(restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]), `${DATA}/replica.lock`),
+        command: alone(restartedOnChange(['/usr/bin/redis-server', `${SECRETS}/redis.conf`]), `${DATA}/redis.lock`),
         ports: [{ name: 'replica', containerPort: REPLICA_PORT, protocol: 'TCP' }],
         readinessProbe: { tcpSocket: { port: REPLICA_PORT }, periodSeconds: 2 },
         resources: embedded.resources ? requirementsOf(embedded.resources) : REPLICA_RESOURCES,
