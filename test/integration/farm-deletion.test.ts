@@ -339,6 +339,39 @@ test(
   6 * DEADLINE_MS,
 );
 
+test(
+  'what is known of a Farm that is gone is not told of, nor done with, the one that was made while the operator was held',
+  async () => {
+    const first = await readyFarm('held');
+    operator?.kill('SIGSTOP');
+    kubectl('delete', 'farms.bootfarm.io', 'held', '--cascade=orphan', '--wait=false');
+    const isOrphaned = async () => !(await farm('held')).metadata.finalizers?.includes('orphan');
+    await until('what runs for it is let go', isOrphaned, DEADLINE_MS);
+    value(await client.patch(of(kinds.Farm, 'held'), { metadata: { finalizers: null } }));
+    await gone('held');
+    await makeFarm('held');
+    operator?.kill('SIGCONT');
+    const told = new Set<string>();
+    const second = await until(
+      'Ready',
+      async () => {
+        await roll('held');
+        const found = await farm('held');
+        told.add(condition(found, 'Ready')?.reason ?? '');
+        return condition(found, 'Ready')?.status === 'True' ? found : undefined;
+      },
+      DEADLINE_MS,
+    );
+    expect([...told]).not.toContain('Deleting');
+    expect(second.metadata.uid).not.toBe(first.metadata.uid);
+    expect([second.status?.database?.farmID, await owner('held')]).toEqual([
+      first.status?.database?.farmID,
+      second.metadata.uid,
+    ]);
+  },
+  3 * DEADLINE_MS,
+);
+
 /** Of one farm, by the name of all its parts. */
 const PARTS: Readonly<Record<KindName, (name: string) => object>> = {
   Farm: (name) => ({ ...external(name), collections: [{ name: 'room', vdisk: name }] }),
