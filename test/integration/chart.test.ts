@@ -293,7 +293,7 @@ describe('on an API server', () => {
       'Farm guarded is used by 3 devices',
     ],
     ['vdisks', aVDisk, 2, 0, 'VDisk guarded is used by 2 devices'],
-    ['streamingservers', aStreamingServer, 1, 0, 'StreamingServer guarded is used by 1 devices'],
+    ['streamingservers', aStreamingServer, 1, 0, 'StreamingServer guarded is used by 1 device:'],
   ] as const;
   test.each(cases)(
     '%s: one that devices use is deleted only when that is confirmed',

@@ -149,9 +149,9 @@ test(
       DEADLINE_MS,
     );
     expect(refusal('delete', 'namespace', NAMESPACE)).toMatch(
-      /namespace lab holds Farm farm, which 1 devices use.*kubectl annotate namespace lab bootfarm.io\/confirm-delete=yes/,
+      /namespace lab holds Farm farm, which 1 device uses, .*kubectl annotate namespace lab bootfarm.io\/confirm-delete=yes/,
     );
-    for (const what of ['farm/farm', ...KINDS]) expect(refusal('delete', what)).toContain('is used by 1 devices');
+    for (const what of ['farm/farm', ...KINDS]) expect(refusal('delete', what)).toContain('is used by 1 device:');
     expect(refusal('delete', 'namespace', 'default', '--dry-run=server')).not.toContain('Farm');
     const crd = 'crd/vdisks.bootfarm.io';
     await until('the policy in force', () => refusal('delete', crd, '--dry-run=server') !== '', DEADLINE_MS);
