@@ -62,7 +62,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Result<
         } else if (message.kind === 'listening') {
           bound = message.port;
           resolve(ok(message.port));
-        } else {
+        } else if (message.kind === 'failed') {
+          // Under `node --watch` a thread also tells which files it loads.
           void started.terminate();
           resolve({ ok: false, error: message.fault });
         }
