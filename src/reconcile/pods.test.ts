@@ -52,6 +52,34 @@ test.each<{ what: string; status?: Status; says: string | undefined }>([
     says: 'container postgres ends again and again: another pod works in this folder',
   },
   {
+    what: 'the same while it runs once more',
+    status: {
+      initContainerStatuses: [
+        {
+          name: 'init',
+          ready: false,
+          state: { running: {} },
+          lastState: { terminated: { exitCode: 75, message: 'another pod works in this folder\n' } },
+        },
+      ],
+    },
+    says: 'container init ends again and again: another pod works in this folder',
+  },
+  {
+    what: 'one that has come through',
+    status: {
+      containerStatuses: [
+        {
+          name: 'postgres',
+          ready: true,
+          state: { running: {} },
+          lastState: { terminated: { exitCode: 75, message: 'another pod works in this folder\n' } },
+        },
+      ],
+    },
+    says: undefined,
+  },
+  {
     what: 'a node that is full',
     status: { conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes are available' }] },
     says: '0/3 nodes are available',

@@ -26,13 +26,14 @@ export function podFault({ metadata, status = {} }: Pod): string | undefined {
   return undefined;
 }
 
-function containerFault({ name, image, state, lastState }: ContainerStatus): string | undefined {
+function containerFault({ name, image, ready, state, lastState }: ContainerStatus): string | undefined {
   const { reason = '', message } = state?.waiting ?? {};
   if (PULLS.includes(reason)) return `image ${image} cannot be pulled: correct its name, or give imagePullSecrets`;
   if (CREATES.includes(reason)) return `container ${name}: ${reason}${message ? `: ${message}` : ''}`;
+  const { exitCode, reason: why, message: last } = state?.terminated ?? lastState?.terminated ?? {};
+  // It runs again and again, and says why it ends: so it is said between its ends, too.
+  if (last && exitCode !== 0 && !ready) return `container ${name} ends again and again: ${last.trim()}`;
   if (reason !== 'CrashLoopBackOff') return undefined;
-  const { exitCode, reason: why, message: last } = lastState?.terminated ?? {};
-  if (last) return `container ${name} ends again and again: ${last.trim()}`;
   return `container ${name} ends again and again (${why ?? 'Error'}, exit code ${exitCode ?? 'unknown'}): kubectl logs --previous tells why`;
 }
 
