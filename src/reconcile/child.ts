@@ -46,6 +46,8 @@ export interface Child<K extends ChildKind> {
   orphan?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<Result<void, ApiFault>>;
 }
 
+type GoesWhole = () => ReturnType<typeof goesWithKind>;
+
 /** On resources whose rows must go with them. */
 const FINALIZER = 'bootfarm.io/rows';
 
@@ -72,6 +74,12 @@ export async function reconcileChild<K extends ChildKind>(
     }
     return tellUnreadable(context, target, object, parsed.error, signal);
   }
+  let whole: ReturnType<typeof goesWithKind> | undefined;
+  /** Asked once a look. */
+  const goesWhole: GoesWhole = () => {
+    whole ??= goesWithKind(client, kind, signal);
+    return whole;
+  };
   return withFinalizer({
     client,
     target,
@@ -80,8 +88,8 @@ export async function reconcileChild<K extends ChildKind>(
     maxWaitMs: child.deletionWaitsMs(parsed.value),
     signal,
     reconcile: (live) => lookAt(context, child, parsed.value, live, signal),
-    letGo: () => letGo(context, child, parsed.value, signal),
-    cleanUp: (live) => removeRow(context, child, parsed.value, live, signal),
+    letGo: () => letGo(context, child, parsed.value, goesWhole, signal),
+    cleanUp: (live) => removeRow(context, child, parsed.value, live, goesWhole, signal),
     onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
   });
 }
@@ -116,9 +124,10 @@ async function letGo<K extends ChildKind>(
   context: Context,
   child: Child<K>,
   resource: ResourceByName<K>,
+  goesWhole: GoesWhole,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const whole = child.orphan ? await goesWithKind(context.client, child.kind, signal) : ok(false);
+  const whole = child.orphan ? await goesWhole() : ok(false);
   if (!whole.ok) return outcomeOf(whole.error);
   const done = whole.value ? await child.orphan?.(context, resource, signal) : undefined;
   return !done || done.ok ? settled : outcomeOf(done.error);
@@ -130,9 +139,10 @@ async function removeRow<K extends ChildKind>(
   child: Child<K>,
   resource: ResourceByName<K>,
   object: KubeObject,
+  goesWhole: GoesWhole,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const whole = await goesWithKind(context.client, child.kind, signal);
+  const whole = await goesWhole();
   if (!whole.ok) return outcomeOf(whole.error);
   if (whole.value) return settled;
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
