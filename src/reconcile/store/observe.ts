@@ -1,5 +1,7 @@
 /** What is there: the servers that should offer a Store, and what they see of it. Nothing is asked here. */
+import type { ServerStatus, StoreReport } from '../../control/status.ts';
 import { offersStore, storePath } from '../../farm/files.ts';
+import type { Store as StoreRow } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
@@ -31,10 +33,12 @@ export async function look(context: Context, store: Store): Promise<StoreFinding
     servers: (context.runtimes.get(farmKey)?.servers ?? [])
       .filter((server) => offersStore(row, server))
       .map(({ name, reachable, message, status }) => {
-        // What a server says of the folder that the spec named before says nothing of this one.
-        const path = storePath(row, name);
-        const report = status?.stores.find((found) => found.name === storeName && found.path === path);
+        const report = status && reportOf(status, row, name);
         return { name, reachable, message, ...(report ? { report } : {}) };
       }),
   };
 }
+
+/** What a server says of the folder that the spec names; of the one that it named before, it says nothing of this one. */
+export const reportOf = ({ stores }: ServerStatus, row: StoreRow, server: string): StoreReport | undefined =>
+  stores.find(({ name, path }) => name === row.name && path === storePath(row, server));

@@ -1,12 +1,13 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
 import type { CopyReport, ServerStatus } from '../../control/status.ts';
-import { offersStore, storePath } from '../../farm/files.ts';
+import { offersStore } from '../../farm/files.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { storeRow } from '../projection.ts';
+import { reportOf } from '../store/observe.ts';
 import type { VDiskFindings } from './status.ts';
 
 export async function look(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
@@ -48,12 +49,7 @@ export async function look(context: Context, vdisk: VDisk): Promise<VDiskFinding
 }
 
 /** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
-function reportsOf(
-  { stores, copies }: ServerStatus,
-  row: StoreRow,
-  server: string,
-  fileName: string,
-): readonly CopyReport[] {
-  if (!stores.some(({ name, path }) => name === row.name && path === storePath(row, server))) return [];
-  return copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`)));
+function reportsOf(status: ServerStatus, row: StoreRow, server: string, fileName: string): readonly CopyReport[] {
+  if (!reportOf(status, row, server)) return [];
+  return status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`)));
 }
