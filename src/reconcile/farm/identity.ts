@@ -55,9 +55,9 @@ interface Holder {
 export function decideDatabase(known: Known, found: FoundDatabase): Decision {
   const holders = holdersOf(known);
   if (holders.length === 0 && found.owner === undefined && isUnread(known)) return WAIT;
-  const problem = problemOf(known, holders, found);
+  const succeeds = isSuccessor(known, found);
+  const problem = problemOf(known, holders, found, succeeds);
   if (problem === undefined) {
-    const succeeds = isSuccessor(known, found);
     if (found.farm !== undefined && !succeeds) return { is: 'Ours' };
     if (isUnread(known)) return WAIT;
     return { is: found.farm === undefined ? 'New' : 'Ours', ...(succeeds ? { succeeds } : {}) };
@@ -68,10 +68,10 @@ export function decideDatabase(known: Known, found: FoundDatabase): Decision {
   const adoptions = 1 + Math.max(found.adoptions, ...all.map((identity) => identity.adoptions));
   const word = identityMark({ farm, adoptions });
   const revision = 1 + Math.max(found.revision, ...all.map((identity) => identity.revision));
-  if (known.adopt === word && isUnread(known)) return WAIT;
-  if (known.adopt === word)
-    return { is: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
-  return { is: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
+  if (known.adopt !== word)
+    return { is: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
+  if (isUnread(known)) return WAIT;
+  return { is: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
 }
 
 const isLivingOther = ({ uid, ownerLives }: Known, { owner }: FoundDatabase): boolean =>
@@ -115,14 +115,18 @@ interface Problem {
   readonly message: string;
 }
 
-function problemOf(known: Known, holders: readonly Holder[], found: FoundDatabase): Problem | undefined {
+function problemOf(
+  known: Known,
+  holders: readonly Holder[],
+  found: FoundDatabase,
+  succeeds: boolean,
+): Problem | undefined {
   for (const { name, identity } of holders) {
     const kinship = judgeDatabase(identity, found);
     if (kinship !== 'Same')
       return { reason: reasonOf(kinship), message: describeKinship(kinship, name, identity, found) };
   }
   const foreign = (message: string): Problem => ({ reason: 'DatabaseForeign', message });
-  const succeeds = isSuccessor(known, found);
   if (found.owner && found.owner.uid !== known.uid && !succeeds)
     return foreign(
       `the database of farm ${found.farm ?? '(none yet)'} belongs to Farm ${found.owner.name} (uid ${found.owner.uid}), and this one has uid ${known.uid}${wayOfOwner(known, found)}`,

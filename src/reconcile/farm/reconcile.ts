@@ -138,8 +138,8 @@ async function free(
   signal: AbortSignal,
 ): Promise<Result<unknown, Fault>> {
   const uid = farm.metadata.uid ?? '';
-  const runtime = runtimes.get(key);
-  if (runtime?.inputs.farmUid === uid) return release(runtime.database, uid);
+  const runtime = await runtimes.of(key, uid);
+  if (runtime) return release(runtime.database, uid);
   const access = await ownerAccess(client, farm, signal);
   const database = access.ok
     ? connect({ ...access.value, maxConnections: 1, applicationName: 'bootfarm operator' })
@@ -170,7 +170,7 @@ async function look(
   const databaseSource = source
     ? `Secret ${source.name}, key ${source.key}`
     : `Secret ${databaseName(farm.metadata.name)}`;
-  const known = await runtimeOf(context, key, farm);
+  const known = await context.runtimes.of(key, farm.metadata.uid);
   const identity = identityOf(farm);
   const told = toldDevices(farm);
   const before: FarmFindings = {
@@ -236,14 +236,6 @@ async function look(
 }
 
 const INFRASTRUCTURE = 'infrastructure';
-
-/** That of another Farm of this name, which is gone, knows nothing of this one. */
-async function runtimeOf({ runtimes }: Context, key: string, { metadata }: Farm): Promise<FarmRuntime | undefined> {
-  const known = runtimes.get(key);
-  if (!known || known.inputs.farmUid === metadata.uid) return known;
-  await runtimes.end(key);
-  return undefined;
-}
 
 /** Undefined: nothing new is known of it. */
 async function sealedCopy(

@@ -410,6 +410,14 @@ export class FarmRuntimes {
     return this.#byKey.get(key);
   }
 
+  /** That of this very Farm: one of another Farm of its name, which is gone, knows nothing of it, and ends. */
+  async of(key: string, uid: string | undefined): Promise<FarmRuntime | undefined> {
+    const known = this.#byKey.get(key);
+    if (!known || known.inputs.farmUid === uid) return known;
+    await this.end(key);
+    return undefined;
+  }
+
   /** The runtime made from these inputs, in place of another one, which ends. A fault says what is wrong with the inputs. */
   async ensure(key: string, inputs: Infrastructure): Promise<FarmRuntime | Fault> {
     const known = this.#byKey.get(key);
