@@ -146,8 +146,9 @@ export class FarmServer {
     this.#tick();
     log.info({ devices: this.#load().devices }, 'drain begins');
     const { stream, http, tftp } = this.#listeners;
-    const endMs = performance.now() + config.drainTimeoutSeconds * 1_000;
-    await stream.value?.drain((session) => this.#elsewhere(session), config.drainTimeoutSeconds * 1_000);
+    const withinMs = config.drainTimeoutSeconds * 1_000;
+    const endMs = performance.now() + withinMs;
+    await stream.value?.drain((session) => this.#elsewhere(session), withinMs);
     const loading = (): number => (http.value?.transfers ?? 0) + (tftp.value?.transfers ?? 0);
     while (loading() > 0 && performance.now() < endMs) await delay(DRAIN_LOOK_MS);
     log.info({ devices: this.#load().devices }, 'drain ended');
