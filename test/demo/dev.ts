@@ -5,10 +5,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCluster } from '../cluster/cluster.ts';
 import { nodesOf } from '../cluster/plan.ts';
-import { attempt, runAsync } from '../cluster/run.ts';
+import { runAsync } from '../cluster/run.ts';
 import { type DemoFarm, OPERATOR_NAMESPACE } from './farm.ts';
 import { type OwnSite, ownSite } from './site.ts';
 import { openFarm, prepare } from './steps.ts';
@@ -44,8 +45,7 @@ function ofCluster({ cluster, kubectl }: OwnSite): Place {
 
 async function own(): Promise<Place> {
   const running = openCluster(STATE);
-  if (running && attempt('test', '-e', `/run/netns/${running.namespace}`) !== undefined)
-    return ofCluster(ownSite(running));
+  if (running && existsSync(`/run/netns/${running.namespace}`)) return ofCluster(ownSite(running));
   const farm: DemoFarm<OwnSite> = await prepare(STATE, say, { prefix: 'demo', network: '10.78.0' });
   await openFarm(farm);
   return ofCluster(farm.site);
