@@ -195,7 +195,7 @@ const spec = object(
   {
     adopt: optional(
       pattern(
-        'A decision of yours: the farm goes on with the database that is there now, though it is empty (FARM is status.database.farmID then), of another farm or Farm, or restored to the past. FARM@NUMBER, as the message of reason DatabaseForeign or DatabaseBehind says it. The number is one above all adoptions so far (status.database.adoptions), so it decides one case: left here, it permits nothing the next time, and it may be taken out.',
+        'A decision of yours: the farm goes on with the database that is there now, though it is empty (FARM is status.database.farmID then), of another farm or Farm, or restored to the past. FARM@NUMBER, as the message of reason DatabaseForeign or DatabaseBehind says it. The number is one above all adoptions so far (status.database.adoptions), so it decides one case, as long as status or replica remember the adoption: take it out afterwards.',
         46,
         '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}@[1-9][0-9]{0,8}$',
       ),

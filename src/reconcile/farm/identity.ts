@@ -2,7 +2,8 @@
  * Whose database is this? Pure: decided from all that remembers the farm, before anything is written.
  *
  * A person decides by `spec.adopt`: `FARM@NUMBER`, the farm that goes on and the number of the adoption, one above all before it. So the word
- * fits one case: left in git, it permits nothing the next time, whatever was lost meanwhile.
+ * fits one case: left in git, it permits nothing the next time, unless nobody remembers the adoption: then the database of a Farm that lives in this cluster is
+ * refused all the same, and one of another cluster is not.
  */
 import type { FoundDatabase } from '../../database/identity.ts';
 import type { Adoption } from '../../database/project.ts';
