@@ -98,18 +98,24 @@ export class LeaseElection {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#run;
-    const { lease } = this.#observed;
-    if (!this.leads || !lease) return;
+    if (!this.leads) return;
     this.#renewedMs = undefined;
-    const { resourceVersion } = lease.metadata;
-    const spec = { holderIdentity: null, leaseDurationSeconds: 1, renewTime: microTime(Date.now()) };
-    const signal = AbortSignal.timeout(this.#times.retryMs);
-    const released = await this.#options.client.patch(
-      this.#target,
-      { metadata: { resourceVersion }, spec },
-      { signal },
-    );
-    if (!released.ok) this.#options.logger.warn({ ...released.error }, 'the lease was not released');
+    const fault = await this.#release(AbortSignal.timeout(this.#times.renewDeadlineMs / 2));
+    if (fault) this.#options.logger.warn({ ...fault }, 'the lease was not released');
+  }
+
+  /** The renewal that the close cut short may have been written, or be written yet: what is given up is read first, and again after a conflict. */
+  async #release(signal: AbortSignal): Promise<ApiFault | undefined> {
+    const { client, identity } = this.#options;
+    const read = await client.get<Lease>(this.#target, { signal });
+    if (!read.ok) return read.error;
+    const { metadata, spec } = read.value;
+    if (spec?.holderIdentity !== identity) return undefined;
+    const given = { holderIdentity: null, leaseDurationSeconds: 1, renewTime: microTime(Date.now()) };
+    const body = { metadata: { resourceVersion: metadata.resourceVersion }, spec: given };
+    const written = await client.patch(this.#target, body, { signal });
+    if (written.ok) return undefined;
+    return written.error.code === 'Conflict' ? this.#release(signal) : written.error;
   }
 
   async #loop(): Promise<void> {

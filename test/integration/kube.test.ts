@@ -14,7 +14,7 @@ import { Controller } from '../../src/kube/controller.ts';
 import { eventRecorder } from '../../src/kube/events.ts';
 import { Informer, informerTimes } from '../../src/kube/informer.ts';
 import { kinds } from '../../src/kube/kinds.ts';
-import { LeaseElection } from '../../src/kube/lease.ts';
+import { type Lease, LeaseElection } from '../../src/kube/lease.ts';
 import { all, at, type KubeObject, keyOf } from '../../src/kube/object.ts';
 import { outcomeOf, settled } from '../../src/kube/outcome.ts';
 import { controllerRef, ownedBy } from '../../src/kube/owner.ts';
@@ -359,6 +359,30 @@ test('a lease has one holder; one that can not renew says so in time', async () 
   const releasedMs = performance.now();
   await until('a leads again', () => a.leads, 30_000);
   expect(performance.now() - releasedMs).toBeLessThan(times.durationMs); // it was given up, not waited for
+});
+
+test('a lease is given up whatever its renewal was doing when it was closed', async () => {
+  const target = at(kinds.Lease, 'default', 'lease-closed');
+  const holders: unknown[] = [];
+  for (let round = 0; round < 20; round += 1) {
+    const election = new LeaseElection({
+      client,
+      namespace: 'default',
+      name: 'lease-closed',
+      identity: `closed-${round}`,
+      logger: silentLogger,
+      times: { durationMs: 3_000, renewDeadlineMs: 2_000, retryMs: 1 }, // it renews all the time
+      onLead: () => {},
+      onLost: () => {},
+    });
+    open.push(election);
+    election.start();
+    await until('it leads', () => election.leads);
+    await wait(round);
+    await election.close();
+    holders.push(good(await client.get<Lease>(target)).spec?.holderIdentity);
+  }
+  expect(holders).toEqual(Array(20).fill(undefined));
 });
 
 const crd = {
