@@ -2,9 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { removeNamespace, runsIn } from '../setup/namespaces.ts';
 import { writePauseImage } from './archive.ts';
 import { makeControlGroups, removeControlGroups } from './cgroups.ts';
-import { connectNodes, makeLan, removeNamespaces } from './network.ts';
+import { connectNodes, makeLan, namespacesOf } from './network.ts';
 import { makeAuthority, makeCertificate } from './pki.ts';
 import {
   type ClusterOptions,
@@ -76,10 +77,11 @@ export async function startCluster(
   }
   await stopCluster(stateDirectory);
   // Before anything is recorded: what is recorded here is removed by stopCluster, and this would be somebody else's.
-  if (existsSync(`/run/netns/${cluster.namespace}`))
+  if (namespacesOf(cluster).some(runsIn))
     throw new Error(
-      `namespace ${cluster.namespace} is there: another cluster has the prefix ${prefix}; end it, or choose another prefix`,
+      `in namespace ${cluster.namespace} processes run: another cluster has the prefix ${prefix}; end it, or choose another prefix`,
     );
+  await removeTraces(cluster); // of a run that was killed with all that it had started
 
   for (const folder of ['pki', 'etcd']) mkdirSync(join(stateDirectory, folder), { recursive: true });
   writeFileSync(join(stateDirectory, 'cluster.json'), JSON.stringify({ prefix, network, nodes }));
@@ -104,10 +106,15 @@ export async function stopCluster(stateDirectory: string): Promise<void> {
   if (!cluster) return;
   // A node is a process namespace: with its first process everything in it ends, containers and mounts too.
   await endProcesses(folder, recordedNames(folder));
-  removeNamespaces(cluster);
-  await removeControlGroups(nodesOf(cluster).map((node) => node.netns));
+  await removeTraces(cluster);
   restoreSysctls(folder);
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** What bears the cluster's prefix, once nothing runs in it; what is not there is not missed. */
+async function removeTraces(cluster: Cluster): Promise<void> {
+  for (const namespace of namespacesOf(cluster)) removeNamespace(namespace);
+  await removeControlGroups(nodesOf(cluster).map((node) => node.netns));
 }
 
 /** Imports a docker-archive or OCI archive on every node, one after the other: the disk is one. */

@@ -1,5 +1,5 @@
 /** Namespaces, the bridge and the cables: `<prefix>-lan` has the bridge, every node is a namespace on it. */
-import { addNamespace, removeNamespace } from '../setup/namespaces.ts';
+import { addNamespace } from '../setup/namespaces.ts';
 import { type ClusterOptions, lanOf, nodesOf, runnerOf } from './plan.ts';
 import { run } from './run.ts';
 
@@ -39,11 +39,12 @@ export function connectNodes(options: ClusterOptions, bridge: string): void {
       run('ip', '-n', from, 'route', 'add', `${pods}.0/24`, 'via', address);
 }
 
-/** What is not there is not missed. */
-export function removeNamespaces(options: ClusterOptions): void {
-  for (const namespace of [...nodesOf(options).map((node) => node.netns), dhcpOf(options), lanOf(options)])
-    removeNamespace(namespace);
-}
+/** Of the nodes, the DHCP server and the bridge. */
+export const namespacesOf = (options: ClusterOptions): string[] => [
+  ...nodesOf(options).map((node) => node.netns),
+  dhcpOf(options),
+  lanOf(options),
+];
 
 export const dhcpOf = ({ prefix }: ClusterOptions): string => `${prefix}-dhcp`;
 

@@ -20,6 +20,7 @@ import { startDhcp } from '../cluster/dhcp.ts';
 import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { nodesOf } from '../cluster/plan.ts';
 import { runAsync, until } from '../cluster/run.ts';
+import { addNamespace } from '../setup/namespaces.ts';
 
 const MINUTE = 60_000;
 const IMAGE = 'bootfarm.local/busybox:test';
@@ -78,6 +79,7 @@ const podOn = async (name: string, node: string): Promise<string> =>
   );
 
 beforeAll(async () => {
+  for (const left of ['bt-lan', 'bt-node-a']) addNamespace(left); // as a run leaves them that is killed with all that it had started
   cluster = await startCluster({ stateDirectory, prefix: 'bt', network: '10.76.0' });
   for (const node of cluster.nodes) {
     mkdirSync(nodePath(cluster, node, '/srv/vdisks'), { recursive: true });
@@ -104,6 +106,12 @@ describe('a cluster that runs', () => {
     const said: string[] = [];
     await startCluster({ stateDirectory, prefix: 'bt', network: '10.76.0' }, (line) => said.push(line));
     expect(said).toEqual(['runs already']);
+  });
+
+  test('keeps its prefix to itself: another of that prefix is refused, and it runs on', async () => {
+    const another = startCluster({ stateDirectory: join(folder, 'another'), prefix: 'bt', network: '10.76.0' });
+    await expect(another).rejects.toThrow(/in namespace bt-lan processes run: another cluster has the prefix bt/);
+    expect(await kubectl(cluster, 'get', 'nodes', '-o', 'name')).toContain('node/node-a');
   });
 
   test("a pod on the host network of each node answers on that node's address with what lies in that node's own /srv", async () => {

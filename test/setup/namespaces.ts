@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 const FOLDER = '/run/netns';
 /** A file, not a variable: the process that removes the last one is another than the one that made the first. */
@@ -30,6 +31,9 @@ export function removeNamespace(name: string): void {
   leaveAsFound();
 }
 
+/** Whether a process is in it; not when there is no such namespace. */
+export const runsIn = (name: string): boolean => existsSync(join(FOLDER, name)) && ip('pids', name).trim() !== '';
+
 /** A mount that is busy, because somebody adds a namespace at this moment, is left to the next who deletes one. */
 function leaveAsFound(): void {
   if (!existsSync(MARKER)) return;
@@ -48,5 +52,5 @@ const isMount = (): boolean =>
     .split('\n')
     .some((line) => line.split(' ')[4] === FOLDER);
 
-const ip = (...args: string[]): void =>
-  void execFileSync('ip', ['netns', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+const ip = (...args: string[]): string =>
+  execFileSync('ip', ['netns', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
