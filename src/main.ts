@@ -1,12 +1,12 @@
 #!/usr/bin/env -S node --enable-source-maps
-/** The one entry point: the first argument is the role. Only what that role needs is loaded: a server has no Kubernetes client in its memory. */
+/** The one entry point: the first argument is the role, or a command. Only what that needs is loaded: a server has no Kubernetes client in its memory. */
 import { Command } from 'commander';
 
 const COMMANDS = {
   operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
   server: async () => (await import('./roles/server.ts')).serverCommand(),
-  keys: async () => (await import('./roles/keys.ts')).keysCommand(),
-  device: async () => (await import('./roles/device.ts')).deviceCommand(),
+  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  device: async () => (await import('./commands/device.ts')).deviceCommand(),
 };
 
 const program = new Command('bootfarm')

@@ -195,7 +195,7 @@ async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], ac
     from jsonb_array_elements(${JSON.stringify(devices)}::jsonb) as device`.execute(trx);
 }
 
-/** The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (roles/server/refusals.ts). */
+/** The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (server/refusals.ts). */
 export function removeDevice(database: Database, name: string, actor: Actor): Answer<Device | undefined> {
   return database.run((db) =>
     db.transaction().execute(async (trx) => {

@@ -37,7 +37,7 @@ const SERVER_FOLDERS = [
   'kit',
   'net',
   'replica',
-  'roles',
+  'server',
   'store',
   'stream',
   'telemetry',
@@ -45,7 +45,7 @@ const SERVER_FOLDERS = [
 ];
 
 test('a server loads its folders, and none of reconcile, kube and resources', () => {
-  const { folders, packages } = loadedBy('-e', `await import('${root}/src/roles/server/server.ts')`);
+  const { folders, packages } = loadedBy('-e', `await import('${root}/src/server/server.ts')`);
   expect(folders).toEqual(SERVER_FOLDERS);
   expect(packages).toEqual(expect.arrayContaining(['fastify', 'ioredis', 'koffi', 'pg']));
   for (const stranger of [
@@ -60,12 +60,12 @@ test('a server loads its folders, and none of reconcile, kube and resources', ()
 });
 
 test.each([
-  { role: 'server', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
-  { role: 'device', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
-  { role: 'operator', strangers: ['stream', 'dhcp', 'tftp', 'httpboot', 'store', 'image'] },
-])('bootfarm $role --help loads nothing of $strangers', ({ role, strangers }) => {
-  const { folders } = loadedBy('src/main.ts', role, '--help');
-  expect(folders).toContain('roles');
+  { word: 'server', of: 'roles', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
+  { word: 'device', of: 'commands', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
+  { word: 'operator', of: 'roles', strangers: ['stream', 'dhcp', 'tftp', 'httpboot', 'store', 'image'] },
+])('bootfarm $word --help loads nothing of $strangers', ({ word, of, strangers }) => {
+  const { folders } = loadedBy('src/main.ts', word, '--help');
+  expect(folders).toContain(of);
   expect(folders.filter((folder) => strangers.includes(folder))).toEqual([]);
 });
 

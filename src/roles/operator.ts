@@ -1,13 +1,13 @@
 /** `bootfarm operator`: makes the farms of a cluster what their resources say. */
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { kubeConfigOfProcess } from '../kube/config.ts';
 import { engineMetrics } from '../kube/metrics.ts';
+import { resourceMetrics } from '../reconcile/metrics.ts';
+import { BootfarmOperator } from '../reconcile/operator.ts';
 import { startTelemetry } from '../telemetry/health.ts';
 import { createLogger, type LogLevel } from '../telemetry/log.ts';
 import { processMetrics, RELEASE } from '../telemetry/process.ts';
-import { kubeConfigOfProcess } from './api.ts';
-import { resourceMetrics } from './operator/metrics.ts';
-import { BootfarmOperator } from './operator/operator.ts';
 
 interface Flags {
   readonly namespaces: readonly string[];

@@ -1,9 +1,9 @@
 /** `bootfarm server`: one streaming server on one node. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
+import { readConfig } from '../server/config.ts';
+import { guardProcess } from '../server/guard.ts';
 import { createLogger } from '../telemetry/log.ts';
-import { readConfig } from './server/config.ts';
-import { guardProcess } from './server/guard.ts';
 
 /** What a hung store keeps open ends with the process; the operator gives 15 s beyond the drain. */
 const CLOSE_MS = 5_000;
@@ -31,7 +31,7 @@ async function run(path: string): Promise<void> {
   if (!config.ok) return stop(config.error.message);
   const log = createLogger(config.value.logLevel, { server: config.value.name });
   guardProcess(log);
-  const { startServer } = await import('./server/server.ts');
+  const { startServer } = await import('../server/server.ts');
   const started = await startServer(config.value, log);
   if (!started.ok) return stop(started.error.message);
   const leave = async (): Promise<void> => {

@@ -1,8 +1,8 @@
 /** `docs/metrics.md`, made from the metrics that each role registers. */
 import type { Registry } from 'prom-client';
 import { engineMetrics } from '../../src/kube/metrics.ts';
-import { resourceMetrics } from '../../src/roles/operator/metrics.ts';
-import { serverMetrics } from '../../src/roles/server/metrics.ts';
+import { resourceMetrics } from '../../src/reconcile/metrics.ts';
+import { serverMetrics } from '../../src/server/metrics.ts';
 import { processMetrics } from '../../src/telemetry/process.ts';
 
 interface Registered {

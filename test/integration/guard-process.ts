@@ -2,8 +2,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { ok } from '../../src/kit/result.ts';
-import { guardProcess } from '../../src/roles/server/guard.ts';
-import { Listener } from '../../src/roles/server/listener.ts';
+import { guardProcess } from '../../src/server/guard.ts';
+import { Listener } from '../../src/server/listener.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 
 const ADDRESS = '127.0.0.1';

@@ -22,7 +22,7 @@ import { READER } from '../../src/replica/link.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { type FarmReplica, openReplica } from '../../src/replica/reader.ts';
 import { sessionWriter } from '../../src/replica/sessions.ts';
-import { serverIdentity } from '../../src/roles/server/identity.ts';
+import { serverIdentity } from '../../src/server/identity.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession, sorted } from '../builders/rows.ts';

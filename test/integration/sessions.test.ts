@@ -13,7 +13,7 @@ import type { Session } from '../../src/farm/model.ts';
 import { fail } from '../../src/kit/result.ts';
 import { type Journal, openJournal, openJournalOn } from '../../src/replica/journal.ts';
 import { type SessionWriter, sessionWriter } from '../../src/replica/sessions.ts';
-import { SessionRows } from '../../src/roles/server/sessions.ts';
+import { SessionRows } from '../../src/server/sessions.ts';
 import type { SessionEvent } from '../../src/stream/shard.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aSession } from '../builders/rows.ts';

@@ -12,7 +12,7 @@ import { startHttpBoot } from '../../../src/httpboot/server.ts';
 import { openRaw } from '../../../src/image/raw/raw.ts';
 import { ok, type Result } from '../../../src/kit/result.ts';
 import type { KeyRing } from '../../../src/kit/seal.ts';
-import { bootFile } from '../../../src/roles/server/bootfiles.ts';
+import { bootFile } from '../../../src/server/bootfiles.ts';
 import { startStreamServer } from '../../../src/stream/server.ts';
 import { silentLogger as log } from '../../../src/telemetry/log.ts';
 import { startTftp } from '../../../src/tftp/server.ts';

@@ -1,0 +1,107 @@
+/** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
+import { eventRecorder, type RecordEvent } from '../kube/events.ts';
+import { type JoinedInformers, joinInformers } from '../kube/informers.ts';
+import { kinds } from '../kube/kinds.ts';
+import { type Key, type Kind, type KubeObject, key as keyFor } from '../kube/object.ts';
+import { EngineOperator, type OperatorOptions } from '../kube/operator.ts';
+import { ownedBy } from '../kube/owner.ts';
+import { reconcileChild } from './child.ts';
+import type { Context, Informers, Settings } from './context.ts';
+import { reconcileFarm } from './farm/reconcile.ts';
+import { FarmRuntimes } from './farm/runtimes.ts';
+import type { ResourceMetrics } from './metrics.ts';
+import { FARM_LABEL } from './names.ts';
+import { Quiet } from './quiet.ts';
+import { storeChild } from './store/reconcile.ts';
+import { poolChild } from './streamingserver/reconcile.ts';
+import { vdiskChild } from './vdisk/reconcile.ts';
+
+export interface BootfarmOperatorOptions extends OperatorOptions {
+  /** Empty: every namespace. */
+  readonly namespaces: readonly string[];
+  /** Who speaks in Events: the pod's name. */
+  readonly instance: string;
+  readonly settings: Settings;
+  readonly resourceMetrics?: ResourceMetrics;
+}
+
+/** The farm that a resource names, in its own namespace. */
+const farmOf = (object: KubeObject): readonly Key[] => {
+  const name = (object.spec as { readonly farmRef?: { readonly name?: string } } | undefined)?.farmRef?.name;
+  return name ? [keyFor(object.metadata.namespace, name)] : [];
+};
+
+export class BootfarmOperator extends EngineOperator {
+  readonly #options: BootfarmOperatorOptions;
+  readonly #runtimes: FarmRuntimes;
+  readonly #quiet = new Quiet();
+  readonly #record: RecordEvent;
+
+  constructor(options: BootfarmOperatorOptions) {
+    super(options);
+    this.#options = options;
+    this.#runtimes = new FarmRuntimes(options.logger);
+    this.#record = eventRecorder({ client: this.client, logger: options.logger, instance: options.instance });
+  }
+
+  /** Another copy leads: connections, projectors and polls are its matter now. */
+  protected override rested(): Promise<void> {
+    this.#quiet.rest();
+    return this.#runtimes.close();
+  }
+
+  protected override async init(): Promise<void> {
+    const { namespaces, settings } = this.#options;
+    const watched = <T extends KubeObject>(kind: Kind, labelSelector?: string): JoinedInformers<T> => {
+      const selection = labelSelector === undefined ? {} : { labelSelector };
+      const [first, ...others] = namespaces.map((namespace) => this.informer<T>(kind, { ...selection, namespace }));
+      return joinInformers(first ? [first, ...others] : [this.informer<T>(kind, selection)]);
+    };
+    const informers: Informers = {
+      farms: watched(kinds.Farm),
+      stores: watched(kinds.Store),
+      vdisks: watched(kinds.VDisk),
+      pools: watched(kinds.StreamingServer),
+      nodes: this.informer(kinds.Node),
+      deployments: watched(kinds.Deployment, FARM_LABEL),
+      pods: watched(kinds.Pod, FARM_LABEL),
+    };
+    const context: Context = {
+      client: this.client,
+      informers,
+      runtimes: this.#runtimes,
+      settings,
+      quiet: this.#quiet,
+      record: this.#record,
+      log: this.log,
+    };
+    this.#options.resourceMetrics?.watch(informers);
+    const children = [informers.stores, informers.vdisks, informers.pools];
+    // No look begins before all is there that it may read: what is not there yet looks like what is gone.
+    const read = Object.values(informers).map((informer) => ({ informer, keysOf: () => [] }));
+    this.control({
+      name: 'farm',
+      informer: informers.farms,
+      sources: [...read, ...children.map((informer) => ({ informer, keysOf: farmOf }))],
+      reconcile: (key, signal) => reconcileFarm(context, key, signal),
+    });
+    this.control({
+      name: 'streamingserver',
+      informer: informers.pools,
+      sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
+      reconcile: (key, signal) => reconcileChild(context, poolChild, key, signal),
+    });
+    this.control({
+      name: 'store',
+      informer: informers.stores,
+      sources: read,
+      reconcile: (key, signal) => reconcileChild(context, storeChild, key, signal),
+    });
+    this.control({
+      name: 'vdisk',
+      informer: informers.vdisks,
+      sources: read,
+      reconcile: (key, signal) => reconcileChild(context, vdiskChild, key, signal),
+    });
+  }
+}

@@ -1,0 +1,164 @@
+/** What may be served of what lies in the stores, on real folders. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
+import { until } from '../../test/setup/services.ts';
+import { manifestDigest } from '../farm/files.ts';
+import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
+import { silentLogger } from '../telemetry/log.ts';
+import { Copies, type ServedCopy } from './copies.ts';
+
+let root: string;
+let snapshot: FarmSnapshot | undefined;
+let told: string[][];
+let copies: Copies;
+
+const names = (served: readonly ServedCopy[]): string[] => served.map(({ vdisk, version }) => `${vdisk}/${version}`);
+const image = (fill: number): Buffer => Buffer.alloc(1_024, fill);
+const put = (path: string, data: Buffer): void => writeFileSync(join(root, path), data);
+
+const boots = (stem: string) => ({
+  [`${stem}.vmlinuz`]: Buffer.from('kernel'),
+  [`${stem}.initrd`]: Buffer.from('initrd'),
+});
+const putAll = (contents: Readonly<Record<string, Buffer>>): void => {
+  for (const [name, data] of Object.entries(contents)) put(`srv/${name}`, data);
+};
+
+/** A version of these files, as the farm says that it must be. */
+function version(number: number, contents: Readonly<Record<string, Buffer>>): Version {
+  const files = Object.entries(contents).map(([name, data]) => ({
+    name,
+    sizeBytes: data.length,
+    sha256: createHash('sha256').update(data).digest('hex'),
+  }));
+  return aVersion({ number, content: { manifest: manifestDigest(files), files } });
+}
+const aStore = (more: Partial<Store> = {}): Store => ({
+  name: 'images',
+  pools: [],
+  servers: [],
+  local: { path: join(root, 'srv'), nodes: {} },
+  ...more,
+});
+const aFarm = (...versions: Version[]): FarmSnapshot => aSnapshot({ stores: [aStore()], versions });
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'bootfarm-copies-'));
+  for (const name of ['srv', 'data', 'state']) mkdirSync(join(root, name));
+  told = [];
+  copies = new Copies({
+    server: { name: 'node-a', site: 'default', pool: 'main' },
+    storeRoots: [join(root, 'srv'), join(root, 'data')],
+    stateDirectory: join(root, 'state'),
+    snapshot: () => snapshot,
+    onServed: (served) => told.push(names(served)),
+    log: silentLogger,
+  });
+});
+afterEach(async () => {
+  await copies.close();
+  rmSync(root, { recursive: true });
+});
+
+/** Looks until no digest is being computed. */
+const looked = (): Promise<unknown> =>
+  until('all is hashed', async () => {
+    await copies.look();
+    return copies.reports.every(({ state }) => state !== 'Hashing');
+  });
+
+test('a version is served when every file of it is what the farm says', async () => {
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(contents);
+  snapshot = aFarm(version(0, contents));
+  await copies.start();
+  await looked();
+  const copy = copies.find('lab', 0);
+  expect([copy?.imagePath, copy?.sizeBytes]).toEqual([join(root, 'srv/lab.raw'), 1_024]);
+  expect(copy?.files.get('lab.vmlinuz')).toBe(join(root, 'srv/lab.vmlinuz'));
+  await copies.look();
+  expect(told).toEqual([['lab/0']]); // once, not each look
+});
+
+test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () => Version; reported: string }>([
+  {
+    what: 'another image',
+    there: { 'lab.raw': image(2), ...boots('lab') },
+    wanted: () => version(0, { 'lab.raw': image(1), ...boots('lab') }),
+    reported: 'Present',
+  },
+  {
+    what: 'another kernel',
+    there: { 'lab.raw': image(1), ...boots('lab'), 'lab.vmlinuz': image(3) },
+    wanted: () => version(0, { 'lab.raw': image(1), ...boots('lab') }),
+    reported: 'Present',
+  },
+  { what: 'nothing', there: {}, wanted: () => version(0, { 'lab.raw': image(1) }), reported: 'Missing' },
+  {
+    what: 'a cut image',
+    there: { 'lab.raw': image(1).subarray(1) },
+    wanted: () => version(0, { 'lab.raw': image(1) }),
+    reported: 'Faulty',
+  },
+  {
+    what: 'an image of which nobody has said what is right',
+    there: { 'lab.raw': image(1), ...boots('lab') },
+    wanted: () => ({ vdisk: 'lab', number: 0, access: 'Production' }),
+    reported: 'Present',
+  },
+])('$what is reported and not served', async ({ there, wanted, reported }) => {
+  putAll(there);
+  snapshot = aFarm(wanted());
+  await copies.start();
+  await looked();
+  expect([copies.reports.map(({ state }) => state), copies.served, told]).toEqual([[reported], [], []]);
+});
+
+test('what may be served follows the farm: a version that is right is served, one that goes is not', async () => {
+  const base = { 'lab.raw': image(1), ...boots('lab') };
+  const first = { 'lab.1.raw': image(2), ...boots('lab.1') };
+  putAll({ ...base, ...first });
+  snapshot = undefined;
+  await copies.start();
+  expect([copies.stores, copies.reports]).toEqual([[], []]);
+  snapshot = aFarm(version(0, base));
+  await looked();
+  snapshot = aFarm(version(0, base), version(1, first));
+  await looked();
+  snapshot = aFarm(version(1, first));
+  await looked();
+  expect(told).toEqual([['lab/0'], ['lab/0', 'lab/1'], ['lab/1']]);
+});
+
+test.each<{ what: string; store: () => Partial<Store>; state: string | undefined; path?: string }>([
+  {
+    what: 'its own path where the store says so',
+    store: () => ({ local: { path: '/srv', nodes: { 'node-a': join(root, 'data') } } }),
+    state: 'Accessible',
+    path: 'data',
+  },
+  {
+    what: 'no folder outside the roots',
+    store: () => ({ local: { path: '/etc', nodes: {} } }),
+    state: 'Missing',
+    path: '/etc',
+  },
+  {
+    what: 'no folder that only begins like a root',
+    store: () => ({ local: { path: `${root}/srv-other`, nodes: {} } }),
+    state: 'Missing',
+    path: 'srv-other',
+  },
+  { what: 'no store of another site', store: () => ({ site: 'lyon' }), state: undefined },
+  { what: 'no store of another pool', store: () => ({ pools: ['other'] }), state: undefined },
+])('a server looks into $what', async ({ store, state, path }) => {
+  snapshot = aSnapshot({ stores: [aStore(store())], vdisks: [aVDisk()] });
+  await copies.start();
+  expect(copies.stores.map(({ state: found }) => found)).toEqual(state === undefined ? [] : [state]);
+  if (state === 'Missing') expect(copies.stores[0]?.message).toContain('none of spec.storeRoots');
+  if (path) expect(copies.stores[0]?.path).toBe(resolve(root, path));
+});

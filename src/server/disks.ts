@@ -1,0 +1,69 @@
+/** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
+import type { Disk } from '../image/disk.ts';
+import { openImage } from '../store/images.ts';
+import type { DiskEntry } from '../stream/server.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServedCopy } from './copies.ts';
+
+interface Open {
+  readonly copy: ServedCopy;
+  readonly disk: Disk;
+}
+
+const keyOf = ({ vdisk, version, manifest }: ServedCopy): string => `${vdisk}/${version}@${manifest}`;
+
+export class Disks {
+  readonly #apply: (entries: readonly DiskEntry[]) => Promise<void>;
+  readonly #log: Logger;
+  #wanted = new Map<string, ServedCopy>();
+  readonly #open = new Map<string, Open>();
+  readonly #opening = new Set<string>();
+
+  /** `apply` resolves when nothing reads a disk that is no longer in its list. */
+  constructor(apply: (entries: readonly DiskEntry[]) => Promise<void>, log: Logger) {
+    this.#apply = apply;
+    this.#log = log;
+  }
+
+  get entries(): readonly DiskEntry[] {
+    return [...this.#open.values()].map(({ copy: { vdisk, version, manifest }, disk }) => ({
+      vdisk,
+      version,
+      manifest,
+      disk,
+    }));
+  }
+
+  /** Resolves when all of it is done. Each disk is given out as soon as it is open: a store that hangs keeps back its own alone. */
+  async set(copies: readonly ServedCopy[]): Promise<void> {
+    this.#wanted = new Map(copies.map((copy) => [keyOf(copy), copy]));
+    const gone = [...this.#open].filter(([key]) => !this.#wanted.has(key));
+    for (const [key] of gone) this.#open.delete(key);
+    const closed = gone.length === 0 ? undefined : this.#apply(this.entries).then(() => this.#close(gone));
+    await Promise.all([closed, ...copies.map((copy) => this.#openDisk(copy))]);
+  }
+
+  close(): Promise<void> {
+    return this.set([]);
+  }
+
+  async #openDisk(copy: ServedCopy): Promise<void> {
+    const key = keyOf(copy);
+    if (this.#open.has(key) || this.#opening.has(key)) return;
+    this.#opening.add(key);
+    const opened = await openImage(copy.imagePath);
+    this.#opening.delete(key);
+    if (!opened.ok) {
+      this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');
+      return;
+    }
+    const disk = { copy, disk: opened.value };
+    if (!this.#wanted.has(key)) return this.#close([[key, disk]]);
+    this.#open.set(key, disk);
+    await this.#apply(this.entries);
+  }
+
+  async #close(gone: readonly (readonly [string, Open])[]): Promise<void> {
+    await Promise.all(gone.map(([, { disk }]) => disk.close()));
+  }
+}

@@ -1,0 +1,151 @@
+/** Metrics of a server; names begin with `bootfarm_`. Numbers are read when they are scraped. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { PeerLoad } from '../control/peer.ts';
+import type { DhcpEvent } from '../dhcp/session.ts';
+import type { HttpBootEvent } from '../httpboot/server.ts';
+import { BAD_SOURCES, type BadSource } from '../net/source.ts';
+import { COUNTERS, type Counter as Counted, type Counters, type DropReason } from '../stream/counters.ts';
+import { processMetrics } from '../telemetry/process.ts';
+import type { TftpEvent } from '../tftp/server.ts';
+
+export interface ServerNumbers {
+  readonly stream: () => Counters | undefined;
+  readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
+  readonly servedCopies: () => number;
+  readonly journalEntries: () => number;
+  readonly databaseReachable: () => boolean;
+}
+
+/** Steps of a boot, by protocol. */
+const BOOT_EVENTS = {
+  dhcp: ['answered', 'silent', 'malformed', 'dropped'],
+  tftp: ['started', 'ended', 'refused', 'silent', 'malformed'],
+  http: ['script', 'config', 'file', 'silent'],
+} as const satisfies {
+  readonly dhcp: readonly DhcpEvent['kind'][];
+  readonly tftp: readonly TftpEvent['kind'][];
+  readonly http: readonly HttpBootEvent['kind'][];
+};
+type BootEvents = typeof BOOT_EVENTS;
+const UDP = ['dhcp', 'tftp', 'peers'] as const;
+
+/** A family of the stream's counters: those of one unit, told apart by labels. */
+interface Family {
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly of: readonly (readonly [counter: Counted, labels: Readonly<Record<string, string>>])[];
+}
+
+const DROPS = COUNTERS.filter((counter): counter is DropReason => counter.startsWith('drop'));
+
+/** Each counter of the stream is in one family. */
+const STREAM: Readonly<Record<string, Family>> = {
+  bootfarm_stream_packets_total: {
+    help: 'Packets of the stream',
+    labels: ['direction'],
+    of: [
+      ['packetsIn', { direction: 'in' }],
+      ['packetsOut', { direction: 'out' }],
+    ],
+  },
+  bootfarm_stream_bytes_total: {
+    help: 'Bytes of these packets, UDP payload',
+    labels: ['direction'],
+    of: [
+      ['bytesIn', { direction: 'in' }],
+      ['bytesOut', { direction: 'out' }],
+    ],
+  },
+  bootfarm_stream_reads_total: { help: 'READs that were answered with data', of: [['reads', {}]] },
+  bootfarm_stream_read_bytes_total: { help: 'Bytes of vDisks in these answers', of: [['readBytes', {}]] },
+  bootfarm_stream_answers_total: {
+    help: 'Other answers: WAIT, ERROR, UNKNOWN and MOVE',
+    labels: ['type'],
+    of: [
+      ['waits', { type: 'WAIT' }],
+      ['readErrors', { type: 'ERROR' }],
+      ['unknowns', { type: 'UNKNOWN' }],
+      ['moves', { type: 'MOVE' }],
+    ],
+  },
+  bootfarm_stream_logins_total: { help: 'LOGINs that were looked at', of: [['logins', {}]] },
+  bootfarm_stream_attaches_total: { help: 'ATTACHes that opened a session', of: [['attaches', {}]] },
+  bootfarm_stream_dropped_total: {
+    help: 'Packets that were not answered, by why',
+    labels: ['reason'],
+    of: DROPS.map((counter) => [counter, { reason: counter.slice('drop'.length) }]),
+  },
+  bootfarm_stream_gso_fallbacks_total: {
+    help: 'Answers that the kernel would not cut into segments',
+    of: [['gsoFallbacks', {}]],
+  },
+  bootfarm_stream_turns_total: { help: 'Turns of the threads of the stream', of: [['turns', {}]] },
+};
+
+export interface ServerMetrics {
+  readonly registry: Registry;
+  /** One step of a boot: protocol and what happened. */
+  bootEvent<Protocol extends keyof BootEvents>(protocol: Protocol, event: BootEvents[Protocol][number]): void;
+  /** Counts the packets of a UDP protocol that came from where nobody is. */
+  badSource(protocol: (typeof UDP)[number]): (why: BadSource) => void;
+}
+
+export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
+  const registry = processMetrics('server');
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  };
+  gauge('bootfarm_server_devices', 'Devices that stream from this server', () => numbers.load().devices);
+  gauge(
+    'bootfarm_server_booting_devices',
+    'Devices that began to stream within the last minute',
+    () => numbers.load().booting,
+  );
+  gauge('bootfarm_server_load_percent', 'Load as the peers are told', () => numbers.load().loadPercent);
+  gauge('bootfarm_server_served_copies', 'Versions that this server has an UpToDate copy of', numbers.servedCopies);
+  gauge('bootfarm_server_journal_entries', 'Entries that wait for the database', numbers.journalEntries);
+  gauge('bootfarm_server_database_reachable', '1 while the farm database answers', () =>
+    Number(numbers.databaseReachable()),
+  );
+  for (const [name, { help, labels = [], of }] of Object.entries(STREAM))
+    new Counter({
+      name,
+      help,
+      labelNames: labels,
+      registers,
+      collect() {
+        const counters = numbers.stream();
+        this.reset();
+        for (const [counter, labelled] of of) this.inc(labelled, counters?.[counter] ?? 0);
+      },
+    });
+  const boots = new Counter({
+    name: 'bootfarm_boot_events_total',
+    help: 'Steps of booting machines, by protocol and event',
+    labelNames: ['protocol', 'event'],
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'bootfarm_udp_dropped_total',
+    help: 'Packets from an address or port that nobody can have, by protocol and what was wrong; the stream counts its own',
+    labelNames: ['protocol', 'reason'],
+    registers,
+  });
+  // What never happened is 0, not absent: a rate needs two points.
+  for (const [protocol, events] of Object.entries(BOOT_EVENTS))
+    for (const event of events) boots.inc({ protocol, event }, 0);
+  for (const protocol of UDP) for (const reason of BAD_SOURCES) dropped.inc({ protocol, reason }, 0);
+  return {
+    registry,
+    bootEvent: (protocol, event) => boots.inc({ protocol, event }),
+    badSource: (protocol) => (reason) => dropped.inc({ protocol, reason }),
+  };
+}
