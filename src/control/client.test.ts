@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
 import { OPERATOR_NAME } from './caller.ts';
+import { makeAuthority, makeCertificate } from './certificates.ts';
 import { type ControlClient, controlClient } from './client.ts';
 import { wordsOf } from './stranger.ts';
 

@@ -29,7 +29,7 @@ export function whoAnswers(host: string, port: number, servername: string): Prom
   });
 }
 
-/** The authority of a farm is named after it: `reconcile/certificates.ts`. */
+/** The authority of a farm is named after it: `control/certificates.ts`. */
 export function wordsOf(issuer: unknown, subject: unknown): string | undefined {
   const [by, of] = [printable(issuer), printable(subject)];
   if (by === '' && of === '') return undefined;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { answer, opened, tcpContract } from '../../test/contract/tcp.ts';
-import { makeAuthority, makeCertificate } from '../reconcile/certificates.ts';
 import { OPERATOR_NAME } from './caller.ts';
+import { makeAuthority, makeCertificate } from './certificates.ts';
 import { startControl } from './server.ts';
 import type { ServerStatus } from './status.ts';
 

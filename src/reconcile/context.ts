@@ -9,14 +9,14 @@ import type { InformerView, JoinedInformers } from '../kube/informers.ts';
 import type { KubeObject, Target } from '../kube/object.ts';
 import { type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
 import type { Live } from '../kube/wire.ts';
+import type { FarmRuntimes } from '../operator/runtimes.ts';
+import { inUse, type Use } from '../operator/uses.ts';
 import { conditionsOf } from '../resources/conditions.ts';
 import { fitStatus } from '../resources/fit.ts';
 import type { KindName, ResourceByName } from '../resources/kinds.ts';
 import { type ParseFault, parse } from '../resources/parse.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { FarmRuntimes } from './farm/runtimes.ts';
 import type { Quiet } from './quiet.ts';
-import { inUse, type Use } from './uses.ts';
 
 export interface Settings {
   /** Of this operator: servers, databases and replicas run it where nothing else is said. */

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { Recent } from '../operator/recent.ts';
 import type { Condition } from '../resources/conditions.ts';
 import { BEGINNING_MS, COUNTS_EVERY_MS, keepDevices, keepWords, Quiet } from './quiet.ts';
-import { Recent } from './recent.ts';
 
 interface Status {
   readonly observedGeneration?: number;

@@ -2,10 +2,10 @@
 import type { V1Deployment } from '@kubernetes/client-node';
 import type { KubeObject } from '../kube/object.ts';
 import type { Live } from '../kube/wire.ts';
+import type { WantedServer } from '../operator/runtimes.ts';
 import type { Farm, StreamingServer } from '../resources/kinds.ts';
 import type { Context } from './context.ts';
 import { ofFarm, resources } from './context.ts';
-import type { WantedServer } from './farm/runtimes.ts';
 import { FARM_LABEL, NODE_ANNOTATION, POOL_LABEL } from './names.ts';
 import { siteOf } from './projection.ts';
 

@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OPERATOR_NAME } from '../../src/control/caller.ts';
+import { makeCertificate } from '../../src/control/certificates.ts';
 import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerConfig } from '../../src/control/config.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
@@ -21,7 +22,6 @@ import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
-import { makeCertificate } from '../../src/reconcile/certificates.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';

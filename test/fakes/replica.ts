@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KeyPair, makeAuthority, makeCertificate } from '../../src/reconcile/certificates.ts';
+import { type KeyPair, makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { followerConfig, PROJECTOR_USER, primaryConfig, primaryUsers } from '../../src/replica/config.ts';
 import { freePort, type RedisServer, startRedis } from '../setup/services.ts';
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { OPERATOR_NAME } from '../../src/control/caller.ts';
+import { type KeyPair, makeAuthority, makeCertificate, type Subject } from '../../src/control/certificates.ts';
 import { controlClient } from '../../src/control/client.ts';
 import { type ControlServer, startControl } from '../../src/control/server.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
-import { type KeyPair, makeAuthority, makeCertificate, type Subject } from '../../src/reconcile/certificates.ts';
 import { must } from '../fakes/farm.ts';
 
 const ADDRESS = '127.0.0.1';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
+import { makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { enrolDevice } from '../../src/database/devices.ts';
@@ -28,7 +29,6 @@ import {
 } from '../../src/database/servers.ts';
 import { withRootFile } from '../../src/database/tls.ts';
 import type { Device, Server } from '../../src/farm/model.ts';
-import { makeAuthority, makeCertificate } from '../../src/reconcile/certificates.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
 import { aFarm, aSession } from '../builders/rows.ts';
 import { loadDatabase } from '../fakes/database.ts';

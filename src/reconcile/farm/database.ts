@@ -1,5 +1,6 @@
 /** How a farm's database is reached: the embedded one, which is made here, or the one that a Secret names. */
 import type { V1Service, V1StatefulSet } from '@kubernetes/client-node';
+import { type Authority, certificateFiles } from '../../control/certificates.ts';
 import type { DatabaseAccess } from '../../database/connection.ts';
 import {
   changeOwnerPassword,
@@ -15,15 +16,14 @@ import type { Client } from '../../kube/client.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
+import type { Infrastructure } from '../../operator/runtimes.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import { type Authority, certificateFiles } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { authorityName, databaseName, labelsOf } from '../names.ts';
 import { keepSecret, randomPassword, readSecret, type SecretData, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATABASE_NAME, DATABASE_OWNER, DATABASE_PORT, databaseSet } from './objects.ts';
 import { ensureObject, ensureService, isRolling, subjectOf } from './owned.ts';
-import type { Infrastructure } from './runtimes.ts';
 import {
   type Asked,
   acceptedOf,

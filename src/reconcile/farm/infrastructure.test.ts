@@ -5,11 +5,11 @@ import { FakeKube } from '../../../test/fakes/kube.ts';
 import type { ServerStatus } from '../../control/status.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { ensureInfrastructure, type Seen } from './infrastructure.ts';
 import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
-import type { ServerView } from './runtimes.ts';
 import { ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from './turn.ts';
 
 const { signal } = new AbortController();

@@ -1,9 +1,10 @@
 /** What a farm stands on: keys, certificates, the database and the replica. Made once, adopted again; gives what a runtime is made from. */
 import { OPERATOR_NAME } from '../../control/caller.ts';
+import { type Authority, certificateFiles, makeAuthority, pairFiles } from '../../control/certificates.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import type { Infrastructure, ServerView } from '../../operator/runtimes.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import { type Authority, certificateFiles, makeAuthority, pairFiles } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { authorityName, labelsOf, operatorTlsName } from '../names.ts';
 import { keepSecret, type SecretData, textOf } from '../secrets.ts';
@@ -12,7 +13,6 @@ import { faultOf, type InfrastructureFault } from './fault.ts';
 import { type Keys, keepKeys } from './keys.ts';
 import { replicaInputs } from './replica.ts';
 import { ROTATE_KEYS_ANNOTATION } from './rotation.ts';
-import type { Infrastructure, ServerView } from './runtimes.ts';
 import {
   type Asked,
   digestOf,

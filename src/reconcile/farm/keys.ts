@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { ok, type Result } from '../../kit/result.ts';
 import type { ApiFault } from '../../kube/fault.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { keysName, labelsOf } from '../names.ts';
@@ -18,7 +19,6 @@ import {
   planKeys,
   ROTATE_KEYS_ANNOTATION,
 } from './rotation.ts';
-import type { ServerView } from './runtimes.ts';
 
 const KEY_BYTES = 32;
 

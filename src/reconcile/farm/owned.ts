@@ -1,6 +1,7 @@
 /** Services and StatefulSets of a Farm, applied when they differ. They go with it; its volumes and Secrets stay, for the next Farm of that name. */
 import { isIP } from 'node:net';
 import type { V1Service, V1StatefulSet } from '@kubernetes/client-node';
+import type { Subject } from '../../control/certificates.ts';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import type { ApiFault } from '../../kube/fault.ts';
@@ -9,7 +10,6 @@ import { at, type Kind, type KubeObject } from '../../kube/object.ts';
 import { controllerRef, orphan } from '../../kube/owner.ts';
 import type { Live, Wire } from '../../kube/wire.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import type { Subject } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { databaseName, isManaged, replicaName } from '../names.ts';
 import { serviceOf } from './objects.ts';

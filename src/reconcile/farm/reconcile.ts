@@ -12,6 +12,8 @@ import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
+import type { FarmRuntime } from '../../operator/runtimes.ts';
+import { inUse } from '../../operator/uses.ts';
 import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
@@ -34,13 +36,11 @@ import { projectionOf } from '../projection.ts';
 import { keepDevices } from '../quiet.ts';
 import { encodeData } from '../secrets.ts';
 import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
-import { inUse } from '../uses.ts';
 import { ownerAccess, SERVER_URI_KEY } from './database.ts';
 import { decideDatabase } from './identity.ts';
-import { ensureInfrastructure, isRotating, type Seen } from './infrastructure.ts';
+import { ensureInfrastructure, isRotating, type Secrets, type Seen } from './infrastructure.ts';
 import { orphanOwned } from './owned.ts';
 import { keepCopy, predecessorOf, RECOVERY_KEY_ANNOTATION, type RecoveryStatus } from './recovery.ts';
-import type { FarmRuntime } from './runtimes.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
 /** Until what runs for it is let go, or its database is free for the next Farm of its name. */
@@ -51,6 +51,8 @@ const DELETION_WAITS_MS = 10_000;
 /** Known devices are counted this often. */
 const COUNT_EVERY_MS = 30_000;
 const counted = new WeakMap<FarmRuntime, { readonly at: number; readonly known: number }>();
+/** As they were found last. */
+const secretsOf = new WeakMap<FarmRuntime, Secrets>();
 
 export async function reconcileFarm(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
   const found = resource('Farm', context.informers.farms, key);
@@ -187,13 +189,14 @@ async function look(
 
   // Found right lately, and the database takes what is written: not asked for again.
   const what = `${object.metadata.generation} ${farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION] ?? ''}`;
+  const secrets = known && secretsOf.get(known);
   const lately =
     known?.database.state.reachable &&
     !known.refused &&
     known.checked.has(INFRASTRUCTURE, what) &&
-    !isRotating(farm, known.keys);
+    !isRotating(farm, secrets);
   const made = lately
-    ? ok({ inputs: known.inputs, keys: known.keys, rolling: [] })
+    ? ok({ inputs: known.inputs, keys: secrets, rolling: [] })
     : await ensureInfrastructure(context, farm, object, await see(context, farm, known), signal);
   if (!made.ok) {
     const { code, message } = made.error;
@@ -206,10 +209,10 @@ async function look(
       ...before,
       fault: { kind: 'reconciling', reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
     };
-  runtime.keys = made.value.keys;
+  const { keys, rolling } = made.value;
+  if (keys) secretsOf.set(runtime, keys);
   runtime.want(serversOfFarm(context, farm));
   const projected = await bringUp(context, farm, runtime);
-  const { rolling } = made.value;
   if (projected.ok && !lately && rolling.length === 0) runtime.checked.note(INFRASTRUCTURE, what);
   if (!projected.ok && projected.error.code === 'Fenced') return retry('Fenced', projected.error.message);
   const fault = projected.ok
@@ -224,7 +227,7 @@ async function look(
     ...(runtime.replica ? { replica: runtime.replica } : {}),
     servers: runtime.servers,
     wanted: wantedServers(context, farm),
-    ...(runtime.keys ? { keys: runtime.keys } : {}),
+    ...(keys ? { keys } : {}),
     ...(recovery ? { recovery } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
     ...(fault ? { fault } : {}),
@@ -254,7 +257,7 @@ async function sealedCopy(
 async function see(context: Context, { metadata }: Farm, known: FarmRuntime | undefined): Promise<Seen> {
   if (!known) return {};
   const servers = known.asked ? known.servers : undefined;
-  if (!known.keys || known.keys.isQuiet) return { servers };
+  if (secretsOf.get(known)?.isQuiet ?? true) return { servers };
   const { name, namespace } = metadata;
   const there = serverDeployments(context, namespace, name).map((found) => ({
     pool: found.metadata.labels?.[POOL_LABEL] ?? '',

@@ -1,19 +1,19 @@
 /** The embedded replica: its Secret with passwords, users and certificate, its Service and its StatefulSet. */
 import type { V1StatefulSet } from '@kubernetes/client-node';
+import { type Authority, certificateFiles } from '../../control/certificates.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import { kinds } from '../../kube/kinds.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
+import type { Infrastructure } from '../../operator/runtimes.ts';
 import { PROJECTOR_USER, primaryConfig, primaryUsers } from '../../replica/config.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import { type Authority, certificateFiles } from '../certificates.ts';
 import type { Context } from '../context.ts';
 import { labelsOf, replicaName } from '../names.ts';
 import { changed, keepSecret, randomPassword, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATA, REPLICA_PORT, replicaSet, SECRETS } from './objects.ts';
 import { ensureObject, ensureService, isRolling, subjectOf } from './owned.ts';
-import type { Infrastructure } from './runtimes.ts';
 import { type Asked, acceptedOf, digestOf, type Maker, newestOf, type Turn, turn } from './turn.ts';
 
 export interface ReplicaInputs extends Pick<Infrastructure, 'redis' | 'primary' | 'provenRedis'> {

@@ -1,6 +1,7 @@
 /** The status of a Farm from what was found. Pure: the same findings give the same status, so that a settled farm writes nothing. */
 import type { DatabaseState } from '../../database/connection.ts';
 import type { Identity, IdentityReason } from '../../farm/identity.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import type { ReplicaHealth } from '../../replica/projector.ts';
 import {
   type Claim,
@@ -15,7 +16,6 @@ import { siteNames } from '../projection.ts';
 import { lostPassword } from './lost.ts';
 import type { RecoveryStatus } from './recovery.ts';
 import type { KeysStatus } from './rotation.ts';
-import type { ServerView } from './runtimes.ts';
 import type { TurnStatus } from './turn.ts';
 
 export interface FarmFindings {

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import { aStreamingServer, type Written } from '../../../test/builders/resources.ts';
 import { fail, ok } from '../../kit/result.ts';
 import type { Target } from '../../kube/object.ts';
+import type { FarmRuntime, Infrastructure } from '../../operator/runtimes.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
-import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { forgetServers, wantedServer } from './apply.ts';
 import { deployment, type ServerPlan } from './objects.ts';
 

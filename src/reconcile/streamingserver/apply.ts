@@ -1,5 +1,6 @@
 /** A server brought about, and taken away: its Secret first, which its pod mounts, then its Deployment. */
 import type { V1Secret } from '@kubernetes/client-node';
+import { isDue, makeCertificate } from '../../control/certificates.ts';
 import { unregisterServer } from '../../database/servers.ts';
 import { withRootFile } from '../../database/tls.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
@@ -9,11 +10,10 @@ import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor } from '../../kube/object.ts';
 import { controllerRef, orphan } from '../../kube/owner.ts';
 import type { Wire } from '../../kube/wire.ts';
+import type { FarmRuntime, Infrastructure } from '../../operator/runtimes.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { isDue, makeCertificate } from '../certificates.ts';
 import { type Context, logFault } from '../context.ts';
-import type { FarmRuntime, Infrastructure } from '../farm/runtimes.ts';
 import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
 import {

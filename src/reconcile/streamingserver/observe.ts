@@ -1,10 +1,10 @@
 /** What is there: nodes, Deployments, what servers say. Read from informers and from the runtime; nothing is asked here. */
 import type { V1Deployment, V1Node } from '@kubernetes/client-node';
 import type { Live } from '../../kube/wire.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';
-import type { ServerView } from '../farm/runtimes.ts';
 import { HASH_ANNOTATION, POOL_LABEL } from '../names.ts';
 import { holders, nodeOf, serverDeployments, strangersOn } from '../servers.ts';
 import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';

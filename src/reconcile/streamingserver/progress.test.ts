@@ -4,8 +4,8 @@
  */
 import { expect, test } from '@jest/globals';
 import { aStreamingServer } from '../../../test/builders/resources.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import type { ServerView } from '../farm/runtimes.ts';
 import { planServers, progressOf, type ServerFacts } from './plan.ts';
 import { poolStatus } from './status.ts';
 

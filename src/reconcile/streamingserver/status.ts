@@ -1,5 +1,6 @@
 /** The status of a pool from what its servers say. Pure. */
 import type { ServerStatus as ReportedStatus } from '../../control/status.ts';
+import type { ServerView } from '../../operator/runtimes.ts';
 import {
   type Claim,
   conditionsOf,
@@ -9,7 +10,6 @@ import {
   type Verdict,
 } from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import type { ServerView } from '../farm/runtimes.ts';
 import { POOL_LABEL } from '../names.ts';
 import type { HoldReason, Progress } from './plan.ts';
 

@@ -1,8 +1,8 @@
 /** Who is let in, and who has taken up what: asked of the database and the replica as they are. */
-import type { Answer, Database } from '../../database/connection.ts';
-import { ensureServerAccess, logsIn, otherTurn, retireServerRole, type ServerAccess } from '../../database/roles.ts';
-import { ok } from '../../kit/result.ts';
-import { openOnce } from '../../replica/link.ts';
+import type { Answer, Database } from '../database/connection.ts';
+import { ensureServerAccess, logsIn, otherTurn, retireServerRole, type ServerAccess } from '../database/roles.ts';
+import { ok } from '../kit/result.ts';
+import { openOnce } from '../replica/link.ts';
 import type { Infrastructure } from './runtimes.ts';
 
 /** The logins of servers, as their Secret says: the one in use, the next one beside it, or that one alone. */

@@ -4,27 +4,26 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ControlClient, type ControlIdentity, controlClient } from '../../control/client.ts';
-import type { ServerStatus } from '../../control/status.ts';
-import { type Answer, connect, type Database, type DatabaseAccess } from '../../database/connection.ts';
-import { countDevices } from '../../database/devices.ts';
-import type { DatabaseFault } from '../../database/fault.ts';
-import { fencedBy, type Lead, lead } from '../../database/identity.ts';
-import { migrate } from '../../database/migrate.ts';
-import { snapshot } from '../../database/project.ts';
-import type { ServerAccess, Turn } from '../../database/roles.ts';
-import { sessionCounts } from '../../database/servers.ts';
-import type { Identity } from '../../farm/identity.ts';
-import { type Fault, fail, ok } from '../../kit/result.ts';
-import type { Meta } from '../../replica/layout.ts';
-import { type RedisAccess, readMeta } from '../../replica/link.ts';
-import { type Projector, type ReplicaHealth, startProjector } from '../../replica/projector.ts';
-import type { Logger } from '../../telemetry/log.ts';
-import type { Authority } from '../certificates.ts';
-import { Recent } from '../recent.ts';
-import { type Asked, look, type Use, type Uses } from '../uses.ts';
-import type { Secrets } from './infrastructure.ts';
+import type { Authority } from '../control/certificates.ts';
+import { type ControlClient, type ControlIdentity, controlClient } from '../control/client.ts';
+import type { ServerStatus } from '../control/status.ts';
+import { type Answer, connect, type Database, type DatabaseAccess } from '../database/connection.ts';
+import { countDevices } from '../database/devices.ts';
+import type { DatabaseFault } from '../database/fault.ts';
+import { fencedBy, type Lead, lead } from '../database/identity.ts';
+import { migrate } from '../database/migrate.ts';
+import { snapshot } from '../database/project.ts';
+import type { ServerAccess, Turn } from '../database/roles.ts';
+import { sessionCounts } from '../database/servers.ts';
+import type { Identity } from '../farm/identity.ts';
+import { type Fault, fail, ok } from '../kit/result.ts';
+import type { Meta } from '../replica/layout.ts';
+import { type RedisAccess, readMeta } from '../replica/link.ts';
+import { type Projector, type ReplicaHealth, startProjector } from '../replica/projector.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { Recent } from './recent.ts';
 import { grantServers, type ServerPlace, whoLacks } from './takeup.ts';
+import { type Asked, look, type Use, type Uses } from './uses.ts';
 
 /** A server that should be there. */
 export interface WantedServer {
@@ -56,7 +55,7 @@ export interface ServerLogins {
   readonly isAlone: boolean;
 }
 
-/** What a farm stands on: `infrastructure.ts` makes it. */
+/** What a farm stands on: `reconcile/farm/infrastructure.ts` makes it. */
 export interface Infrastructure {
   /** Of the owner of the tables. */
   readonly database: DatabaseAccess;
@@ -71,7 +70,7 @@ export interface Infrastructure {
   readonly provenRedis: RedisAccess;
   /** Where the database has a certificate of the farm's authority. */
   readonly provenDatabase?: DatabaseAccess;
-  /** The state of each Secret that turns, in one word (`turn.ts`). */
+  /** The state of each Secret that turns, in one word (`reconcile/farm/turn.ts`). */
   readonly turns: { readonly ca: string; readonly database: string; readonly replica: string };
   /** Where followers follow, for an embedded replica. */
   readonly primary?: { readonly host: string; readonly port: number; readonly followerPassword: string };
@@ -79,7 +78,7 @@ export interface Infrastructure {
   readonly identity: ControlIdentity;
   /** Signs the certificates of servers. */
   readonly authority: Authority;
-  /** Of the farm's keys (`rotation.ts`): part of the path of what its nodes keep. */
+  /** Of the farm's keys (`reconcile/farm/rotation.ts`): part of the path of what its nodes keep. */
   readonly lineage: string;
   /** `metadata.uid` of their Secret. */
   readonly keysUid: string;
@@ -116,8 +115,6 @@ export class FarmRuntime {
   readonly inputs: Infrastructure;
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
-  /** As they were found last. */
-  keys: Secrets | undefined;
   readonly #log: Logger;
   readonly #control: ControlClient;
   readonly #stop = new AbortController();
