@@ -3,7 +3,7 @@ import type { Answer, Database } from '../database/connection.ts';
 import { ensureServerAccess, logsIn, otherTurn, retireServerRole, type ServerAccess } from '../database/roles.ts';
 import { ok } from '../kit/result.ts';
 import { openOnce } from '../replica/link.ts';
-import type { Infrastructure } from './runtimes.ts';
+import type { Infrastructure } from './infrastructure.ts';
 
 /** The logins of servers, as their Secret says: the one in use, the next one beside it, or that one alone. */
 export async function grantServers(

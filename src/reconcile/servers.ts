@@ -2,7 +2,7 @@
 import type { V1Deployment } from '@kubernetes/client-node';
 import type { KubeObject } from '../kube/object.ts';
 import type { Live } from '../kube/wire.ts';
-import type { WantedServer } from '../operator/runtimes.ts';
+import type { WantedServer } from '../operator/poller.ts';
 import type { Farm, StreamingServer } from '../resources/kinds.ts';
 import type { Context } from './context.ts';
 import { ofFarm, resources } from './context.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { aFarm, aStore, aStreamingServer, aVDisk, type Written } from '../../test/builders/resources.ts';
 import type { CopyReport, ServerStatus } from '../control/status.ts';
-import type { ServerView } from '../operator/runtimes.ts';
+import type { ServerView } from '../operator/poller.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { type FarmFindings, farmStatus } from './farm/status.ts';
 import { storeStatus } from './store/status.ts';

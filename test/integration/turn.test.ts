@@ -9,7 +9,7 @@ import { connect, type DatabaseAccess } from '../../src/database/connection.ts';
 import { ensureServerAccess, logsIn } from '../../src/database/roles.ts';
 import { fail } from '../../src/kit/result.ts';
 import type { KubeObject, Target } from '../../src/kube/object.ts';
-import type { Infrastructure } from '../../src/operator/runtimes.ts';
+import type { Infrastructure } from '../../src/operator/infrastructure.ts';
 import { whoLacks } from '../../src/operator/takeup.ts';
 import type { Context } from '../../src/reconcile/context.ts';
 import { ensureInfrastructure, type Seen } from '../../src/reconcile/farm/infrastructure.ts';

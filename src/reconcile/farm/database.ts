@@ -16,7 +16,7 @@ import type { Client } from '../../kube/client.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
-import type { Infrastructure } from '../../operator/runtimes.ts';
+import type { Infrastructure } from '../../operator/infrastructure.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { authorityName, databaseName, labelsOf } from '../names.ts';

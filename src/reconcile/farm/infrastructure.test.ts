@@ -5,7 +5,7 @@ import { FakeKube } from '../../../test/fakes/kube.ts';
 import type { ServerStatus } from '../../control/status.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { ensureInfrastructure, type Seen } from './infrastructure.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { ok, type Result } from '../../kit/result.ts';
 import type { ApiFault } from '../../kube/fault.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { keysName, labelsOf } from '../names.ts';

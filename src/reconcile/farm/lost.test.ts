@@ -1,7 +1,7 @@
 /** A database that is away, or does not take the password: whether the Farm is Ready, and what is said. */
 import { describe, expect, test } from '@jest/globals';
 import { aFarm } from '../../../test/builders/resources.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { lostPassword } from './lost.ts';
 import { type FarmFindings, farmStatus } from './status.ts';

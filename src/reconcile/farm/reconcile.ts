@@ -12,7 +12,7 @@ import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
-import type { FarmRuntime } from '../../operator/runtimes.ts';
+import type { FarmRuntime } from '../../operator/runtime.ts';
 import { inUse } from '../../operator/uses.ts';
 import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';

@@ -5,7 +5,7 @@ import { ok, type Result } from '../../kit/result.ts';
 import { kinds } from '../../kube/kinds.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
-import type { Infrastructure } from '../../operator/runtimes.ts';
+import type { Infrastructure } from '../../operator/infrastructure.ts';
 import { PROJECTOR_USER, primaryConfig, primaryUsers } from '../../replica/config.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';

@@ -1,7 +1,7 @@
 /** The status of a Farm from what was found. Pure: the same findings give the same status, so that a settled farm writes nothing. */
 import type { DatabaseState } from '../../database/connection.ts';
 import type { Identity, IdentityReason } from '../../farm/identity.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { ReplicaHealth } from '../../replica/projector.ts';
 import {
   type Claim,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import { nodeFacts, serverFacts } from './observe.ts';
 
 type Deployment = Parameters<typeof serverFacts>[0];

@@ -1,7 +1,7 @@
 /** What is there: nodes, Deployments, what servers say. Read from informers and from the runtime; nothing is asked here. */
 import type { V1Deployment, V1Node } from '@kubernetes/client-node';
 import type { Live } from '../../kube/wire.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';

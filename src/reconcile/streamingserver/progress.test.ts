@@ -4,7 +4,7 @@
  */
 import { expect, test } from '@jest/globals';
 import { aStreamingServer } from '../../../test/builders/resources.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { planServers, progressOf, type ServerFacts } from './plan.ts';
 import { poolStatus } from './status.ts';

@@ -4,7 +4,7 @@ import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ApiFault } from '../../kube/fault.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
 import { type Context, devicesUsing, logFault, resources } from '../context.ts';

@@ -1,6 +1,6 @@
 /** The status of a pool from what its servers say. Pure. */
 import type { ServerStatus as ReportedStatus } from '../../control/status.ts';
-import type { ServerView } from '../../operator/runtimes.ts';
+import type { ServerView } from '../../operator/poller.ts';
 import {
   type Claim,
   conditionsOf,

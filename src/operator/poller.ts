@@ -1,0 +1,102 @@
+/** Asks the servers of a farm how they are, each second. What they said last is held until they say something else. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ControlClient } from '../control/client.ts';
+import type { ServerStatus } from '../control/status.ts';
+
+/** A server that should be there. */
+export interface WantedServer {
+  readonly name: string;
+  readonly pool: string;
+  readonly site: string;
+  readonly address: string;
+  readonly controlPort: number;
+}
+
+export interface ServerView extends WantedServer {
+  /** Its last answer, which may be old. */
+  readonly status?: ServerStatus;
+  readonly reachable: boolean;
+  /** Why it is not. */
+  readonly message: string;
+}
+
+const POLL_MS = 1_000;
+/** While one that should be there does not answer: who waits for a rollout waits for this, too. */
+const POLL_SILENT_MS = 500;
+
+export class Poller {
+  readonly #control: ControlClient;
+  readonly #stop = new AbortController();
+  readonly #polling: Promise<void>;
+  #wanted: readonly WantedServer[] | undefined;
+  #asked = false;
+  #views: ReadonlyMap<string, ServerView> = new Map();
+  #askedMs = 0;
+
+  /** `before`: the poller that this one replaces, whose answers hold until servers were asked again. */
+  constructor(control: ControlClient, before?: Poller) {
+    if (before) {
+      this.#wanted = before.#wanted;
+      this.#views = before.#views;
+      this.#asked = before.#asked;
+      this.#askedMs = before.#askedMs;
+    }
+    this.#control = control;
+    this.#polling = this.#poll();
+  }
+
+  /** The servers to ask from now on. */
+  want(servers: readonly WantedServer[]): void {
+    this.#wanted = servers;
+  }
+
+  /** Each server was asked once: until then nothing follows from what it did not say. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
+  /** When they began to be asked for these answers, monotonic ms. */
+  get askedMs(): number {
+    return this.#askedMs;
+  }
+
+  get servers(): readonly ServerView[] {
+    return (this.#wanted ?? []).map((server) => ({
+      ...(this.#views.get(server.name) ?? { reachable: false, message: `server ${server.name} was not asked yet` }),
+      ...server,
+    }));
+  }
+
+  /** The last one of each server that was asked, though it may not be wanted any more. */
+  get answers(): readonly ServerStatus[] {
+    return [...this.#views.values()].flatMap(({ status }) => status ?? []);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#polling;
+    await this.#control.close();
+  }
+
+  async #poll(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const wanted = this.#wanted;
+      const askedMs = performance.now();
+      const looked = await Promise.all((wanted ?? []).map((server) => this.#look(server)));
+      this.#views = new Map(looked.map((view) => [view.name, view]));
+      this.#askedMs = askedMs;
+      this.#asked ||= wanted !== undefined;
+      const isWhole = looked.every(({ reachable }) => reachable);
+      await delay(isWhole ? POLL_MS : POLL_SILENT_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #look(server: WantedServer): Promise<ServerView> {
+    const { name, address, controlPort: port } = server;
+    const before = this.#views.get(name)?.status;
+    const answer = await this.#control.status({ name, address, port });
+    if (answer.ok) return { ...server, status: answer.value, reachable: true, message: '' };
+    return { ...server, ...(before ? { status: before } : {}), reachable: false, message: answer.error.message };
+  }
+}
