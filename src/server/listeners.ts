@@ -4,6 +4,7 @@ import { type Peers, startPeers } from '../control/peers.ts';
 import { type ControlServer, startControl } from '../control/server.ts';
 import type { ServerStatus } from '../control/status.ts';
 import { type ProxyDhcp, startProxyDhcp } from '../dhcp/server.ts';
+import type { Exports } from '../export/exports.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
 import type { FarmData } from '../farm/data.ts';
 import type { FarmSnapshot } from '../farm/model.ts';
@@ -21,7 +22,6 @@ import type { AutoAdd } from './autoadd.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
-import type { Disks } from './disks.ts';
 import type { Thrown } from './guard.ts';
 import { type Closable, Listener } from './listener.ts';
 import type { Logins } from './login.ts';
@@ -49,7 +49,7 @@ export interface ListenersOptions {
   readonly data: FarmData;
   readonly view: FarmView;
   readonly copies: Copies;
-  readonly disks: Disks;
+  readonly exports: Exports;
   readonly logins: Logins;
   readonly names: Names;
   readonly metrics: ServerMetrics;
@@ -70,7 +70,7 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
 }
 
 export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, disks, logins, names, metrics, autoAdd } = options;
+  const { data, view, copies, exports, logins, names, metrics, autoAdd } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
@@ -108,7 +108,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
           log,
           native: 'auto',
         }),
-      (stream) => stream.setDisks(disks.entries),
+      (stream) => stream.setExports(exports.list),
     ),
     http: listener('http', () =>
       startHttpBoot({

@@ -6,6 +6,7 @@ import type { ServerConfig } from '../control/config.ts';
 import type { PeerLoad } from '../control/peer.ts';
 import type { ServerFault } from '../control/status.ts';
 import { databaseData } from '../database/data.ts';
+import { Exports } from '../export/exports.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
 import type { FarmData } from '../farm/data.ts';
 import type { Server } from '../farm/model.ts';
@@ -17,7 +18,6 @@ import type { SessionEvent } from '../stream/shard.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
 import { Copies } from './copies.ts';
-import { Disks } from './disks.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
@@ -49,7 +49,7 @@ export class FarmServer {
   readonly #data: FarmData;
   readonly #view: FarmView;
   readonly #copies: Copies;
-  readonly #disks: Disks;
+  readonly #exports: Exports;
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
   readonly #names = new Names(async (host) => {
@@ -75,10 +75,10 @@ export class FarmServer {
       storeRoots: config.storeRoots,
       stateDirectory: config.stateDirectory,
       snapshot: () => this.#view.snapshot,
-      onServed: (copies) => void this.#disks.set(copies),
+      onServed: (copies) => void this.#exports.set(copies),
       log,
     });
-    this.#disks = new Disks(async (entries) => this.#listeners.stream.value?.setDisks(entries), log);
+    this.#exports = new Exports(async (exports) => this.#listeners.stream.value?.setExports(exports), log);
     this.#sessions = sessionWriter({
       database,
       journal,
@@ -111,7 +111,7 @@ export class FarmServer {
       data: this.#data,
       view: this.#view,
       copies: this.#copies,
-      disks: this.#disks,
+      exports: this.#exports,
       logins,
       names: this.#names,
       metrics: this.#makeMetrics(),
@@ -161,7 +161,7 @@ export class FarmServer {
     this.#refusals.close();
     const { telemetry, ...protocols } = this.#listeners;
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
-    const files = this.#copies.close().then(() => this.#disks.close());
+    const files = this.#copies.close().then(() => this.#exports.close());
     await this.#sessions.close();
     this.#view.close();
     await this.#data.close();

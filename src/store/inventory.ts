@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
+import { probeImage } from '../image/images.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import type { Result } from '../kit/result.ts';
-import { probeImage } from './images.ts';
 
 export interface FileFacts {
   readonly name: string;

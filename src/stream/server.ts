@@ -2,9 +2,11 @@
  * The server: puts a transport (native or plain), the disks, and the role's decisions together. Sessions live in the transport's threads
  * (session.ts); here on the main thread are logins, reads that have to wait, the list of sessions, and the drain.
  */
+
 import { randomBytes } from 'node:crypto';
+import type { Export, Frontend } from '../export/frontend.ts';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
-import type { VersionRef } from '../farm/token.ts';
+
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
@@ -55,11 +57,6 @@ export interface StreamServerOptions {
   readonly native: 'auto' | 'native' | 'plain';
 }
 
-/** A version that this server holds an UpToDate copy of. The Disk stays the caller's to close, after `setDisks` without it has resolved. */
-export interface DiskEntry extends VersionRef {
-  readonly disk: Disk;
-}
-
 export interface SessionSnapshot extends SessionInfo {
   /** Unix milliseconds. */
   readonly since: number;
@@ -88,7 +85,7 @@ interface Held {
   readonly served: ServedDisk;
 }
 
-export class StreamServer {
+export class StreamServer implements Frontend {
   readonly #options: StreamServerOptions;
   readonly #live = new Map<string, Live>();
   /** Keys of `#live` by device, oldest first. */
@@ -169,19 +166,19 @@ export class StreamServer {
     return this.#transport?.port ?? this.#options.port;
   }
 
-  /** Replaces the table of disks; threads are told of what changed alone. Resolves when none of them reads a disk that is no longer in it. */
-  async setDisks(entries: readonly DiskEntry[]): Promise<void> {
-    const wanted = new Map(entries.map((entry) => [refKey(entry), entry]));
+  /** Threads are told of what changed alone. */
+  async setExports(exports: readonly Export[]): Promise<void> {
+    const wanted = new Map(exports.map((found) => [refKey(found), found]));
     const gone = [...this.#disks.keys()].filter((key) => !wanted.has(key));
     const changed = [...wanted].filter(([key, { disk }]) => this.#disks.get(key)?.disk !== disk);
     // A disk that throws when it is asked for its extents has changed nothing.
-    const held = changed.map(([key, entry]): Held => ({ disk: entry.disk, served: this.#served(key, entry) }));
+    const held = changed.map(([key, found]): Held => ({ disk: found.disk, served: this.#served(key, found) }));
     for (const key of gone) this.#forget(key);
     for (const each of held) this.#remember(each);
     await this.#tell((id) => ({ kind: 'disks', served: held.map(({ served }) => served), gone, id }));
   }
 
-  #served(key: string, { disk, vdisk, version, manifest }: DiskEntry): ServedDisk {
+  #served(key: string, { disk, vdisk, version, manifest }: Export): ServedDisk {
     const { sizeBytes } = disk;
     const extents = extentTable(disk.extents?.(0, sizeBytes) ?? []);
     if (!extents.whole)

@@ -2,9 +2,11 @@
  * What a change of the disks costs a stream server that serves a large one: a VHD of 1 TiB, its blocks of 2 MiB in scattered order. Clients hedge at
  * 150 ms, so neither the main thread nor a stream thread may be busy with it for anything like that.
  */
+
+import type { Export } from '../../src/export/frontend.ts';
 import { type Disk, type Extent, SECTOR_BYTES } from '../../src/image/disk.ts';
 import { patternDisk } from '../../src/image/pattern/pattern.ts';
-import { type DiskEntry, type StreamServer, startStreamServer } from '../../src/stream/server.ts';
+import { type StreamServer, startStreamServer } from '../../src/stream/server.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { type Figure, figure, median, type Run } from './figure.ts';
 
@@ -45,7 +47,7 @@ const REF = { vdisk: 'lab', version: 0 };
 async function* figures(server: StreamServer): AsyncGenerator<Figure> {
   const costs: Record<keyof typeof BAR_MS, Cost[]> = { added: [], changed: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    await server.setDisks([]);
+    await server.setExports([]);
     const large = { ...REF, manifest: 'large', disk: aLargeDisk() };
     const small = { ...REF, manifest: 'small', disk: patternDisk({ sizeBytes: 1 << 20 }) };
     costs.added.push(await costOf(server, [large]));
@@ -66,9 +68,9 @@ interface Cost {
   readonly appliedMs: number;
 }
 
-async function costOf(server: StreamServer, entries: readonly DiskEntry[]): Promise<Cost> {
+async function costOf(server: StreamServer, entries: readonly Export[]): Promise<Cost> {
   const [start, before] = [performance.now(), process.threadCpuUsage()];
-  const applied = server.setDisks(entries);
+  const applied = server.setExports(entries);
   const { user, system } = process.threadCpuUsage(before);
   await applied;
   return { mainMs: (user + system) / 1_000, appliedMs: performance.now() - start };

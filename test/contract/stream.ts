@@ -113,7 +113,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     if (!started.ok) throw new Error(started.error.message);
     closers.push(() => started.value.close());
     await started.value.setServers(4, [OTHER]);
-    await started.value.setDisks([{ ...REF, disk }]);
+    await started.value.setExports([{ ...REF, disk }]);
     return { server: started.value, at: { host: HOST, port: started.value.port }, client: await aClient(), events };
   }
 
@@ -243,7 +243,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     test('ATTACH for a version that is not here gets NoCopy', async () => {
       const { client, at, server } = await serve(pattern());
       const ticket = await client.login(at, aToken());
-      await server.setDisks([{ ...REF, manifest: 'cd'.repeat(32), disk: pattern() }]);
+      await server.setExports([{ ...REF, manifest: 'cd'.repeat(32), disk: pattern() }]);
       expect(refusal(await client.attach(at, ticket).catch((thrown: unknown) => thrown))).toMatchObject({
         code: 'NoCopy',
       });
@@ -358,7 +358,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         return encode({ type: 'REFUSE', ...fields });
       };
       await expect(renewal(served, held, { answer: forged })).rejects.toMatchObject({ signed: false });
-      await server.setDisks([]);
+      await server.setExports([]);
       await expect(client.attach(at, held)).rejects.toMatchObject({ signed: true, packet: { code: 'NoCopy' } });
       // Nobody knows a key yet.
       await expect(client.login(at, aToken())).rejects.toMatchObject({ signed: false, packet: { code: 'Busy' } });
@@ -745,7 +745,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const entry = { ...REF, disk: counted };
       const other = { ...REF, version: 4, disk: pattern() };
       for (const entries of [[entry, other], [entry, { ...other, disk: pattern() }], [entry]]) {
-        await served.server.setDisks(entries);
+        await served.server.setExports(entries);
         expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
       }
       expect(asked).toBe(1);
@@ -755,7 +755,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const served = await serve((await aFile()).disk);
       const session = await attached(served);
       await session.read(0, 512);
-      await served.server.setDisks([{ ...REF, disk: patternDisk({ sizeBytes: SIZE, seed: 7 }) }]);
+      await served.server.setExports([{ ...REF, disk: patternDisk({ sizeBytes: SIZE, seed: 7 }) }]);
       expect(patternMismatch(await session.read(0, 512), 0, 7)).toBeUndefined();
     });
 
@@ -763,9 +763,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const { disk } = await aFile();
       const served = await serve(disk);
       const session = await attached(served);
-      await served.server.setDisks([]);
+      await served.server.setExports([]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
-      await served.server.setDisks([{ ...REF, disk }]);
+      await served.server.setExports([{ ...REF, disk }]);
       expect(await session.read(0, 512)).toHaveLength(512);
     });
   });

@@ -109,7 +109,7 @@ if (!started.ok) fatal(started.error.message);
 const server = started.value;
 if (servers.length === 0) servers = [{ host: address, port: server.port, state: 'Streaming' }];
 await server.setServers(1, servers);
-await server.setDisks([{ ...ref, disk }]);
+await server.setExports([{ ...ref, disk }]);
 
 const token: BootToken = {
   ...ref,
@@ -140,8 +140,8 @@ process.once(
       .then(end),
 );
 process.once('SIGINT', () => void end());
-process.on('SIGUSR1', () => void server.setDisks([]));
-process.on('SIGUSR2', () => void server.setDisks([{ ...ref, disk }]));
+process.on('SIGUSR1', () => void server.setExports([]));
+process.on('SIGUSR2', () => void server.setExports([{ ...ref, disk }]));
 let refused = false;
 process.on('SIGWINCH', () => {
   refused = !refused;

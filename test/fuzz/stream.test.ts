@@ -121,7 +121,7 @@ describe.each(['plain', 'native'] as const)('a live %s server', (native) => {
     const client = await StreamClient.open();
     closers.push(() => started.value.close());
     closers.push(() => client.close());
-    await started.value.setDisks([{ ...REF, disk: patternDisk({ sizeBytes: SIZE }) }]);
+    await started.value.setExports([{ ...REF, disk: patternDisk({ sizeBytes: SIZE }) }]);
     return { server: started.value, at: { host: '127.0.0.1', port: started.value.port }, client };
   }
 

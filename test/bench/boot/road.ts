@@ -63,7 +63,7 @@ const stream = must(
   }),
 );
 await stream.setServers(1, [entry]);
-await stream.setDisks([{ ...ref, disk }]);
+await stream.setExports([{ ...ref, disk }]);
 must(
   await startHttpBoot({
     address,

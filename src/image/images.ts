@@ -1,9 +1,9 @@
 /** Images of a store by their names: what one says of itself, and opening it. What a format throws is that image's fault, and no other's. */
 import { basename, dirname, join } from 'node:path';
-import type { Disk, ImageFacts, OpenFault } from '../image/disk.ts';
-import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from '../image/formats.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { fail, type Result } from '../kit/result.ts';
+import type { Disk, ImageFacts, OpenFault } from './disk.ts';
+import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
 
 /** Undefined: a file of that name is no image. */
 export async function probeImage(

@@ -1,31 +1,36 @@
 /** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
+import type { VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
-import { openImage } from '../store/images.ts';
-import type { DiskEntry } from '../stream/server.ts';
+import { openImage } from '../image/images.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { ServedCopy } from './copies.ts';
+import type { Export, Frontend } from './frontend.ts';
+
+/** A copy whose content is right. */
+interface Copy extends VersionRef {
+  readonly imagePath: string;
+}
 
 interface Open {
-  readonly copy: ServedCopy;
+  readonly copy: Copy;
   readonly disk: Disk;
 }
 
-const keyOf = ({ vdisk, version, manifest }: ServedCopy): string => `${vdisk}/${version}@${manifest}`;
+const keyOf = ({ vdisk, version, manifest }: Copy): string => `${vdisk}/${version}@${manifest}`;
 
-export class Disks {
-  readonly #apply: (entries: readonly DiskEntry[]) => Promise<void>;
+export class Exports {
+  readonly #apply: Frontend['setExports'];
   readonly #log: Logger;
-  #wanted = new Map<string, ServedCopy>();
+  #wanted = new Map<string, Copy>();
   readonly #open = new Map<string, Open>();
   readonly #opening = new Set<string>();
 
   /** `apply` resolves when nothing reads a disk that is no longer in its list. */
-  constructor(apply: (entries: readonly DiskEntry[]) => Promise<void>, log: Logger) {
+  constructor(apply: Frontend['setExports'], log: Logger) {
     this.#apply = apply;
     this.#log = log;
   }
 
-  get entries(): readonly DiskEntry[] {
+  get list(): readonly Export[] {
     return [...this.#open.values()].map(({ copy: { vdisk, version, manifest }, disk }) => ({
       vdisk,
       version,
@@ -35,11 +40,11 @@ export class Disks {
   }
 
   /** Resolves when all of it is done. Each disk is given out as soon as it is open: a store that hangs keeps back its own alone. */
-  async set(copies: readonly ServedCopy[]): Promise<void> {
+  async set(copies: readonly Copy[]): Promise<void> {
     this.#wanted = new Map(copies.map((copy) => [keyOf(copy), copy]));
     const gone = [...this.#open].filter(([key]) => !this.#wanted.has(key));
     for (const [key] of gone) this.#open.delete(key);
-    const closed = gone.length === 0 ? undefined : this.#apply(this.entries).then(() => this.#close(gone));
+    const closed = gone.length === 0 ? undefined : this.#apply(this.list).then(() => this.#close(gone));
     await Promise.all([closed, ...copies.map((copy) => this.#openDisk(copy))]);
   }
 
@@ -47,7 +52,7 @@ export class Disks {
     return this.set([]);
   }
 
-  async #openDisk(copy: ServedCopy): Promise<void> {
+  async #openDisk(copy: Copy): Promise<void> {
     const key = keyOf(copy);
     if (this.#open.has(key) || this.#opening.has(key)) return;
     this.#opening.add(key);
@@ -60,7 +65,7 @@ export class Disks {
     const disk = { copy, disk: opened.value };
     if (!this.#wanted.has(key)) return this.#close([[key, disk]]);
     this.#open.set(key, disk);
-    await this.#apply(this.entries);
+    await this.#apply(this.list);
   }
 
   async #close(gone: readonly (readonly [string, Open])[]): Promise<void> {

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aVDisk } from '../../test/builders/farm.ts';
-import type { Disk, Format, ImageFacts, OpenFault } from '../image/disk.ts';
-import { FORMATS, MAX_CHAIN } from '../image/formats.ts';
-import { patternDisk } from '../image/pattern/pattern.ts';
 import { ok, type Result } from '../kit/result.ts';
+import { lookInto } from '../store/inventory.ts';
+import { copyFacts } from '../store/report.ts';
+import type { Disk, Format, ImageFacts, OpenFault } from './disk.ts';
+import { FORMATS, MAX_CHAIN } from './formats.ts';
 import { openImage } from './images.ts';
-import { lookInto } from './inventory.ts';
-import { copyFacts } from './report.ts';
+import { patternDisk } from './pattern/pattern.ts';
 
 /** Its file is its facts. */
 const factsIn = (path: string): ImageFacts => JSON.parse(readFileSync(path, 'utf8'));
