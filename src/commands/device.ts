@@ -34,6 +34,7 @@ interface AddOptions {
 /** Ends a command with a message; not a bug. */
 class Refusal extends Error {}
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a word of the command
 export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
   const command = new Command('device')
     .description('target devices: which machines the farm knows')

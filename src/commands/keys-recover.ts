@@ -82,10 +82,10 @@ async function recover(client: Client, flags: Flags, terminal: Terminal, input: 
     held: { keys, database },
     ...asked,
   });
-  if (plan.is === 'Refuse') throw new Refusal(plan.message);
+  if (plan.kind === 'Refuse') throw new Refusal(plan.message);
   const { copy } = plan;
   await mark(client, target, farm, key, copy);
-  if (plan.is === 'Write') {
+  if (plan.kind === 'Write') {
     const write = async (secret: string, component: string, change: SecretChange): Promise<void> => {
       const labels = labelsOf(name, component);
       const written = await keepSecret(client, namespace, secret, labels, () => change);
@@ -95,7 +95,7 @@ async function recover(client: Client, flags: Flags, terminal: Terminal, input: 
     await write(databaseName(name), 'database', plan.database); // last: until then the database takes none, and the command may be given again
   }
   const sealed = `the keys of farm ${copy.id}, sealed ${copy.sealedAt}`;
-  say(plan.is === 'There' ? `${sealed}, are there already` : `${sealed}, are written. Waiting for the operator`);
+  say(plan.kind === 'There' ? `${sealed}, are there already` : `${sealed}, are written. Waiting for the operator`);
   await waitFor(client, target, copy, seconds, say);
   say('The database is used again. Servers take up the keys one after the other; machines boot from them as before.');
   if (flags.output === 'json')

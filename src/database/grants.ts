@@ -33,7 +33,7 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
 };
 
 export interface GrantStep {
-  readonly is: 'grant' | 'revoke';
+  readonly kind: 'grant' | 'revoke';
   readonly table: string;
   readonly privileges: readonly string[];
 }
@@ -49,8 +49,8 @@ export function grantSteps(
     const lacking = wanted.filter((privilege) => !held.has(privilege));
     const beyond = [...held].filter((privilege) => !wanted.includes(privilege)).sort();
     return [
-      ...(lacking.length > 0 ? [{ is: 'grant', table, privileges: lacking } as const] : []),
-      ...(beyond.length > 0 ? [{ is: 'revoke', table, privileges: beyond } as const] : []),
+      ...(lacking.length > 0 ? [{ kind: 'grant', table, privileges: lacking } as const] : []),
+      ...(beyond.length > 0 ? [{ kind: 'revoke', table, privileges: beyond } as const] : []),
     ];
   });
 }

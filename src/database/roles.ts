@@ -223,9 +223,9 @@ async function rightSteps(
 
 async function bringRights(db: Kysely<Tables>, role: string, owner: Owner): Promise<PublicRights> {
   const { database, schema } = owner;
-  for (const { is, table, privileges } of await rightSteps(db, role, owner)) {
+  for (const { kind, table, privileges } of await rightSteps(db, role, owner)) {
     const [what, which] = [sql.raw(privileges.join(', ')), sql.id(schema, table)];
-    await (is === 'grant'
+    await (kind === 'grant'
       ? sql`grant ${what} on ${which} to ${sql.id(role)}`
       : sql`revoke ${what} on ${which} from ${sql.id(role)}`
     ).execute(db);

@@ -41,8 +41,8 @@ describe('which packets are questions for us', () => {
     ['a reply', aRequest({}, { op: 'reply' }), 'dhcp' as const, { silence: 'NotARequest' }],
     ['a running system', aRequest({ vendorClass: 'MSFT 5.0' }), 'dhcp' as const, { silence: 'NotPXEClient' }],
     ['no Ethernet address', aRequest({}, { htype: 32 }), 'dhcp' as const, { silence: 'NoMac' }],
-  ])('%s', (_, packet, door, expected) => {
-    expect(question(packet, door, SELF.address)).toEqual(expected);
+  ])('%s', (_, packet, listener, expected) => {
+    expect(question(packet, listener, SELF.address)).toEqual(expected);
   });
 });
 

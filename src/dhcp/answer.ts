@@ -37,7 +37,7 @@ const IPXE_CLASS = 'iPXE';
 const LOCAL_BOOT = 'Local disk';
 
 /** The port of ours a packet came in by. */
-export type Door = 'dhcp' | 'pxe';
+export type Listener = 'dhcp' | 'pxe';
 
 export interface Machine {
   readonly mac: string;
@@ -77,17 +77,17 @@ export type Boot =
 /** Is this a question for a ProxyDHCP server, and whose? */
 export function question(
   packet: Packet,
-  door: Door,
+  listener: Listener,
   address: string,
 ): { readonly machine: Machine } | { readonly silence: Silence } {
   if (packet.op !== 'request') return { silence: 'NotARequest' };
   const type = messageType(packet);
-  const asked = type === 'REQUEST' || (type === 'DISCOVER' && door === 'dhcp');
+  const asked = type === 'REQUEST' || (type === 'DISCOVER' && listener === 'dhcp');
   if (!asked) return { silence: 'NotDiscoverOrRequest' };
   if (!text(option(packet, 'vendorClass'))?.startsWith(VENDOR_CLASS)) return { silence: 'NotPXEClient' };
   const serverId = option(packet, 'serverId');
   // On 67 a REQUEST takes up one server's offer and is broadcast: it is ours only when it names us (RFC 2131 section 4.3.2).
-  if (type === 'REQUEST' && door === 'dhcp' && !(serverId && ipv4Bytes(address)?.equals(serverId)))
+  if (type === 'REQUEST' && listener === 'dhcp' && !(serverId && ipv4Bytes(address)?.equals(serverId)))
     return { silence: 'ForAnotherServer' };
   const machineMac = mac(packet);
   if (!machineMac) return { silence: 'NoMac' };

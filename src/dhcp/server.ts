@@ -9,7 +9,7 @@ import type { ListenFault } from '../net/listen.ts';
 import { askSelf } from '../net/selftest.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
-import type { Door, Machine, Verdict } from './answer.ts';
+import type { Listener, Machine, Verdict } from './answer.ts';
 import { MAX_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
 import { decode, encode, messageType, type Packet } from './packet.ts';
@@ -53,19 +53,19 @@ export async function startProxyDhcp(options: ProxyDhcpOptions): Promise<Result<
   const { address, interface: device, ports } = options;
   // Two sockets on 67. The one with the address hears relays and sends: Linux puts a limited broadcast on the interface that has the source
   // address. The one with the broadcast address hears machines, and must be tied to the interface, or it hears those of every network.
-  const places: readonly { door: Door; address: string; port: number; device?: string }[] = [
-    { door: 'dhcp', address, port: ports.dhcp },
-    { door: 'pxe', address, port: ports.pxe },
-    ...(device === undefined ? [] : [{ door: 'dhcp' as const, address: BROADCAST, port: ports.dhcp, device }]),
+  const places: readonly { listener: Listener; address: string; port: number; device?: string }[] = [
+    { listener: 'dhcp', address, port: ports.dhcp },
+    { listener: 'pxe', address, port: ports.pxe },
+    ...(device === undefined ? [] : [{ listener: 'dhcp' as const, address: BROADCAST, port: ports.dhcp, device }]),
   ];
-  const sockets: { door: Door; socket: Socket }[] = [];
+  const sockets: { listener: Listener; socket: Socket }[] = [];
   for (const place of places) {
     const opened = await openSocket(place.address, place.port, place.device);
     if (!opened.ok) {
       for (const { socket } of sockets) socket.close();
       return opened;
     }
-    sockets.push({ door: place.door, socket: opened.value });
+    sockets.push({ listener: place.listener, socket: opened.value });
   }
   return ok(new Server(options, sockets));
 }
@@ -79,7 +79,7 @@ const PROBE_VERDICT: Verdict = { kind: 'unknown', action: 'LocalDisk' };
 class Server implements ProxyDhcp {
   readonly ports: ProxyDhcp['ports'];
   readonly #options: ProxyDhcpOptions;
-  readonly #sockets: readonly { door: Door; socket: Socket }[];
+  readonly #sockets: readonly { listener: Listener; socket: Socket }[];
   readonly #now: () => number;
   readonly #notSent: Paced;
   #state: ReturnType<typeof start>;
@@ -87,7 +87,7 @@ class Server implements ProxyDhcp {
   readonly #probes = new Set<number>();
   #closed: Promise<void> | undefined;
 
-  constructor(options: ProxyDhcpOptions, sockets: readonly { door: Door; socket: Socket }[]) {
+  constructor(options: ProxyDhcpOptions, sockets: readonly { listener: Listener; socket: Socket }[]) {
     this.#options = options;
     this.#sockets = sockets;
     this.#now = options.now ?? (() => performance.now());
@@ -97,9 +97,9 @@ class Server implements ProxyDhcp {
     this.#state = start({ address: options.address, httpPort: options.httpPort }, own);
     const hearing = { own, unspecified: true, onBadSource: options.onBadSource };
     const failed = paced((fields, message) => options.log.warn(fields, message), 'dhcp socket failed', this.#now);
-    for (const { door, socket } of sockets) {
-      hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', door, bytes, source }));
-      socket.on('error', (error) => failed({ door, error: error.message }));
+    for (const { listener, socket } of sockets) {
+      hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', listener, bytes, source }));
+      socket.on('error', (error) => failed({ listener, error: error.message }));
     }
   }
 
@@ -135,9 +135,9 @@ class Server implements ProxyDhcp {
     return this.#closed;
   }
 
-  #socket(door: Door): Socket {
-    const found = this.#sockets.find((each) => each.door === door);
-    if (!found) throw new Error(`no socket of door ${door}`);
+  #socket(listener: Listener): Socket {
+    const found = this.#sockets.find((each) => each.listener === listener);
+    if (!found) throw new Error(`no socket of listener ${listener}`);
     return found.socket;
   }
 
@@ -154,9 +154,9 @@ class Server implements ProxyDhcp {
         void this.#ask(effect);
         return;
       case 'send': {
-        const { door, bytes, to } = effect;
-        this.#socket(door).send(bytes, to.port, to.address, (error) => {
-          if (error) this.#notSent({ door, to, error: error.message });
+        const { listener, bytes, to } = effect;
+        this.#socket(listener).send(bytes, to.port, to.address, (error) => {
+          if (error) this.#notSent({ listener, to, error: error.message });
         });
         return;
       }

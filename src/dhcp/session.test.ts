@@ -25,7 +25,7 @@ const machine = (n: number, fields: Partial<Packet> = {}): Packet =>
 const packet = (request: Packet = aRequest()): Event => {
   const encoded = encode(request, 1_500);
   if (!encoded.ok) throw new Error(encoded.error.message);
-  return { kind: 'packet', door: 'dhcp', bytes: encoded.value, source: { address: '0.0.0.0', port: 68 } };
+  return { kind: 'packet', listener: 'dhcp', bytes: encoded.value, source: { address: '0.0.0.0', port: 68 } };
 };
 const verdict = (id: number, more: Partial<Extract<Event, { kind: 'verdict' }>> = {}): Event => ({
   kind: 'verdict',
@@ -42,7 +42,7 @@ test('a question asks for a verdict, a verdict sends the answer', () => {
   ]);
   const answered = step(asked.state, verdict(1), 1);
   expect(answered.effects).toMatchObject([
-    { kind: 'send', door: 'dhcp', to: { address: '255.255.255.255', port: 68 } },
+    { kind: 'send', listener: 'dhcp', to: { address: '255.255.255.255', port: 68 } },
     { kind: 'note', event: { kind: 'answered', machine: { mac: PC_MAC } } },
   ]);
   expect(answered.state.pending.size).toBe(0);
@@ -73,12 +73,12 @@ test('a verdict that fails or comes too late sends nothing, and frees its place'
 test('garbage is noted, not answered', () => {
   const garbage: Event = {
     kind: 'packet',
-    door: 'pxe',
+    listener: 'pxe',
     bytes: new Uint8Array(9),
     source: { address: '10.0.0.9', port: 9 },
   };
   expect(step(fresh(), garbage, 0).effects).toEqual([
-    { kind: 'note', event: { kind: 'malformed', door: 'pxe', code: 'TooShort' } },
+    { kind: 'note', event: { kind: 'malformed', listener: 'pxe', code: 'TooShort' } },
   ]);
 });
 

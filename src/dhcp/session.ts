@@ -9,9 +9,9 @@ import {
   answerPacket,
   type Boot,
   bootOf,
-  type Door,
   destination,
   type Endpoint,
+  type Listener,
   type Machine,
   question,
   type Self,
@@ -25,7 +25,7 @@ import { decode, encode, type Packet } from './packet.ts';
 interface Pending {
   readonly packet: Packet;
   readonly machine: Machine;
-  readonly door: Door;
+  readonly listener: Listener;
   readonly source: Endpoint;
   readonly sinceMs: number;
 }
@@ -46,7 +46,7 @@ export interface State {
 }
 
 export type Event =
-  | { readonly kind: 'packet'; readonly door: Door; readonly bytes: Uint8Array; readonly source: Endpoint }
+  | { readonly kind: 'packet'; readonly listener: Listener; readonly bytes: Uint8Array; readonly source: Endpoint }
   | {
       readonly kind: 'verdict';
       readonly id: number;
@@ -61,14 +61,14 @@ export type Event =
 
 export type Effect =
   | { readonly kind: 'ask'; readonly id: number; readonly machine: Machine; readonly source: Endpoint }
-  | { readonly kind: 'send'; readonly door: Door; readonly bytes: Uint8Array; readonly to: Endpoint }
+  | { readonly kind: 'send'; readonly listener: Listener; readonly bytes: Uint8Array; readonly to: Endpoint }
   | { readonly kind: 'note'; readonly event: DhcpEvent };
 
 /** What happened, for counters, the log and the story of a machine's boot. */
 export type DhcpEvent =
-  | { readonly kind: 'answered'; readonly door: Door; readonly machine: Machine; readonly boot: Boot }
-  | { readonly kind: 'silent'; readonly door: Door; readonly reason: Silence; readonly machine?: Machine }
-  | { readonly kind: 'malformed'; readonly door: Door; readonly code: string }
+  | { readonly kind: 'answered'; readonly listener: Listener; readonly machine: Machine; readonly boot: Boot }
+  | { readonly kind: 'silent'; readonly listener: Listener; readonly reason: Silence; readonly machine?: Machine }
+  | { readonly kind: 'malformed'; readonly listener: Listener; readonly code: string }
   | {
       readonly kind: 'dropped';
       readonly reason: 'Flood' | 'FloodOfUnknown' | 'GaveWay' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable';
@@ -111,21 +111,21 @@ export function step(state: State, event: Event, nowMs: number): Step {
 }
 
 function received(state: State, event: Extract<Event, { kind: 'packet' }>, nowMs: number): Step {
-  const { door, source } = event;
+  const { listener, source } = event;
   const decoded = decode(event.bytes);
-  if (!decoded.ok) return note(state, { kind: 'malformed', door, code: decoded.error.code });
+  if (!decoded.ok) return note(state, { kind: 'malformed', listener, code: decoded.error.code });
   const packet = decoded.value;
-  const asked = question(packet, door, state.self.address);
-  if ('silence' in asked) return note(state, { kind: 'silent', door, reason: asked.silence });
+  const asked = question(packet, listener, state.self.address);
+  if ('silence' in asked) return note(state, { kind: 'silent', listener, reason: asked.silence });
   if (packet.giaddr !== NO_RELAY && badSource({ address: packet.giaddr, port: RELAY_PORT }, state.own))
-    return note(state, { kind: 'silent', door, reason: 'BadRelay' });
+    return note(state, { kind: 'silent', listener, reason: 'BadRelay' });
   const { machine } = asked;
-  const key = keyOf(door, machine, packet);
+  const key = keyOf(listener, machine, packet);
   const earlier = state.waiting.get(key);
   if (earlier !== undefined) forget(state, earlier);
   const full = state.pending.size >= MAX_PENDING && forget(state, leastOf(state));
   const id = state.nextId;
-  state.pending.set(id, { packet, machine, door, source, sinceMs: nowMs });
+  state.pending.set(id, { packet, machine, listener, source, sinceMs: nowMs });
   state.waiting.set(key, id);
   state.unasked.add(id);
   return then({ state: { ...state, nextId: id + 1 }, effects: full ? [GAVE_WAY] : [] }, ask);
@@ -156,12 +156,12 @@ function then(first: Step, next: (state: State) => Step): Step {
 }
 
 function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'verdict' }>, nowMs: number): Step {
-  const { packet, machine, door, source, sinceMs } = pending;
+  const { packet, machine, listener, source, sinceMs } = pending;
   if (nowMs - sinceMs >= MAX_VERDICT_MS)
     return note(state, { kind: 'dropped', reason: 'NoVerdict', message: 'too late' });
   if (!event.bootstrap) return note(state, { kind: 'dropped', reason: 'NoBootstrap' });
   const boot = bootOf(packet, event.verdict, event.bootstrap, state.self);
-  if (typeof boot === 'string') return note(state, { kind: 'silent', door, reason: boot, machine });
+  if (typeof boot === 'string') return note(state, { kind: 'silent', listener, reason: boot, machine });
   const encoded = encode(answerPacket(packet, boot, state.self), MAX_PACKET_BYTES);
   if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
   const asking = { mac: machine.mac, relay: packet.giaddr, known: event.verdict.kind === 'known' };
@@ -170,8 +170,8 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   return {
     state,
     effects: [
-      { kind: 'send', door, bytes: encoded.value, to: destination(packet, source) },
-      { kind: 'note', event: { kind: 'answered', door, machine, boot } },
+      { kind: 'send', listener, bytes: encoded.value, to: destination(packet, source) },
+      { kind: 'note', event: { kind: 'answered', listener, machine, boot } },
     ],
   };
 }
@@ -179,7 +179,7 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
 const RELAY_PORT = 67;
 const GAVE_WAY: Effect = { kind: 'note', event: { kind: 'dropped', reason: 'GaveWay' } };
 
-const keyOf = (door: Door, { mac }: Machine, { giaddr }: Packet): string => `${door} ${mac} ${giaddr}`;
+const keyOf = (listener: Listener, { mac }: Machine, { giaddr }: Packet): string => `${listener} ${mac} ${giaddr}`;
 
 /** False when it was forgotten already. The tables are the state's own: to copy a thousand entries for each packet is what a flood would have us do. */
 function forget(state: State, id: number): boolean {
@@ -187,7 +187,7 @@ function forget(state: State, id: number): boolean {
   if (!pending) return false;
   state.pending.delete(id);
   state.unasked.delete(id);
-  const key = keyOf(pending.door, pending.machine, pending.packet);
+  const key = keyOf(pending.listener, pending.machine, pending.packet);
   if (state.waiting.get(key) === id) state.waiting.delete(key);
   return true;
 }

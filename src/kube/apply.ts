@@ -7,7 +7,7 @@ import type { ApiFault } from './fault.ts';
 import type { KubeObject, Target } from './object.ts';
 
 /** On every object we apply: the digest of what we asked for, so that a field we stop asking for is noticed too. */
-const appliedAnnotation = 'bootfarm.io/applied';
+const APPLIED_ANNOTATION = 'bootfarm.io/applied';
 
 export interface Applied<T extends KubeObject = KubeObject> {
   /** Whether a request was sent. */
@@ -55,7 +55,7 @@ export async function applyStatusChanged(
 function withDigest(desired: object): object {
   const body = asJson(desired) as { readonly metadata?: { readonly annotations?: object } };
   const digest = createHash('sha256').update(stringify(body)).digest('hex').slice(0, 32);
-  const annotations = { ...body.metadata?.annotations, [appliedAnnotation]: digest };
+  const annotations = { ...body.metadata?.annotations, [APPLIED_ANNOTATION]: digest };
   return { ...body, metadata: { ...body.metadata, annotations } };
 }
 

@@ -3,9 +3,9 @@ import type { Change } from './watcher.ts';
 
 /** What happened to one object, as the cache saw it. */
 export type Delta<T extends KubeObject = KubeObject> =
-  | { readonly is: 'Added'; readonly object: T }
-  | { readonly is: 'Updated'; readonly object: T; readonly previous: T }
-  | { readonly is: 'Deleted'; readonly object: T };
+  | { readonly kind: 'Added'; readonly object: T }
+  | { readonly kind: 'Updated'; readonly object: T; readonly previous: T }
+  | { readonly kind: 'Deleted'; readonly object: T };
 
 /** The last known state of each object, by key. */
 export class Cache<T extends KubeObject = KubeObject> {
@@ -25,19 +25,19 @@ export class Cache<T extends KubeObject = KubeObject> {
 
   /** Takes a change in and says what it changed: nothing for what was known already. */
   take(change: Change<T>): readonly Delta<T>[] {
-    switch (change.is) {
+    switch (change.kind) {
       case 'Put':
         return this.#put(change.object);
       case 'Remove': {
         const known = this.#objects.delete(keyOf(change.object));
-        return known ? [{ is: 'Deleted', object: change.object }] : [];
+        return known ? [{ kind: 'Deleted', object: change.object }] : [];
       }
       case 'Snapshot': {
         const named = new Set(change.objects.map(keyOf));
         const vanished = [...this.#objects].filter(([key]) => !named.has(key));
         for (const [key] of vanished) this.#objects.delete(key);
         return [
-          ...vanished.map(([, object]): Delta<T> => ({ is: 'Deleted', object })),
+          ...vanished.map(([, object]): Delta<T> => ({ kind: 'Deleted', object })),
           ...change.objects.flatMap((object) => this.#put(object)),
         ];
       }
@@ -51,15 +51,15 @@ export class Cache<T extends KubeObject = KubeObject> {
     const { uid, resourceVersion } = object.metadata;
     if (previous?.metadata.uid === uid && previous?.metadata.resourceVersion === resourceVersion) return [];
     this.#objects.set(key, object);
-    if (!previous) return [{ is: 'Added', object }];
+    if (!previous) return [{ kind: 'Added', object }];
     // Deleted and made again while nobody looked: both are news.
     if (previous.metadata.uid !== uid) {
       return [
-        { is: 'Deleted', object: previous },
-        { is: 'Added', object },
+        { kind: 'Deleted', object: previous },
+        { kind: 'Added', object },
       ];
     }
-    return [{ is: 'Updated', object, previous }];
+    return [{ kind: 'Updated', object, previous }];
   }
 }
 

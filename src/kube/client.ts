@@ -12,7 +12,7 @@ import { parseWatchLine, type WatchEvent } from './watch-event.ts';
 const fieldManager = 'bootfarm';
 
 /** No answer, or no further byte of one, within this time is TimedOut. */
-const defaultTimeoutMs = 30_000;
+const DEFAULT_TIMEOUT_MS = 30_000;
 
 export type Answer<T> = Promise<Result<T, ApiFault>>;
 
@@ -211,7 +211,7 @@ class HttpClient implements Client {
 
   async #attempt(request: Request): Answer<Dispatcher.ResponseData> {
     const { method, path, body, contentType = 'application/json', options = {}, toWatch = false } = request;
-    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const about = `${method} ${path}`;
     try {
       const { calls, watches, origin, prefix, headers } = await this.#connection.route();

@@ -22,13 +22,13 @@ export interface Route {
  * The library looks after what its sources say (it reads a token file again after 60 s, an exec credential when it ended);
  * we ask it again this often, because each asking reads the CA file.
  */
-const credentialsAgeMs = 10_000;
+const CREDENTIALS_AGE_MS = 10_000;
 
 /** The API server drops idle connections after 90 s; ours go first, so that no request meets a closing one. */
-const idleMs = 60_000;
+const IDLE_MS = 60_000;
 
 /** More calls at once wait for a free connection. Watches, a dozen, stay far below. */
-const maxConnections = 64;
+const MAX_CONNECTIONS = 64;
 
 type Credentials = Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized' | 'auth'> & {
   headers?: Record<string, string>;
@@ -48,7 +48,7 @@ export class Connection {
   /** Throws when the kubeconfig can't be used: no cluster, an unreadable file, an exec plugin that fails. */
   route(): Promise<Route> {
     const known = this.#known;
-    if (known && performance.now() - known.atMs < credentialsAgeMs) return Promise.resolve(known.route);
+    if (known && performance.now() - known.atMs < CREDENTIALS_AGE_MS) return Promise.resolve(known.route);
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
@@ -66,7 +66,7 @@ export class Connection {
     const unchanged = before?.fingerprint === fingerprint;
     const url = new URL(cluster.server);
     const route: Route = {
-      calls: unchanged ? before.route.calls : dispatcherFor(this.#kubeConfig, credentials, idleMs),
+      calls: unchanged ? before.route.calls : dispatcherFor(this.#kubeConfig, credentials, IDLE_MS),
       watches: unchanged ? before.route.watches : dispatcherFor(this.#kubeConfig, credentials, 1),
       origin: url.origin,
       prefix: url.pathname.replace(/\/+$/, ''),
@@ -100,7 +100,7 @@ function dispatcherFor(kubeConfig: KubeConfig, credentials: Credentials, keptMs:
   const known = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
   const options = kubeConfig.createDispatcherOptions(kubeConfig.getCurrentCluster(), known);
   // HTTP/1.1: one dead connection holds one request, not all.
-  const pool = { allowH2: false, connections: maxConnections, keepAliveTimeout: keptMs, keepAliveMaxTimeout: keptMs };
+  const pool = { allowH2: false, connections: MAX_CONNECTIONS, keepAliveTimeout: keptMs, keepAliveMaxTimeout: keptMs };
   const connect = { timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 };
   switch (options.type) {
     case 'socks':

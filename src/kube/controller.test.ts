@@ -30,7 +30,7 @@ async function running(outcome: Reconcile, objects = [named('a')], more: Partial
     return outcome(key, signal);
   };
   const controller = new Controller({ name: 'test', informer, reconcile, logger: silentLogger, ...more });
-  informer.learn({ is: 'Snapshot', objects });
+  informer.learn({ kind: 'Snapshot', objects });
   expect(looks).toEqual([]);
   await controller.start();
   await pass(0);
@@ -53,7 +53,7 @@ describe('a controller', () => {
     informer.put(named('a', '3', 2));
     await pass(0);
     expect(looks).toHaveLength(2);
-    informer.learn({ is: 'Remove', object: named('a') });
+    informer.learn({ kind: 'Remove', object: named('a') });
     await pass(0);
     expect(looks).toHaveLength(3);
     await controller.close();

@@ -36,12 +36,12 @@ export interface ControllerOptions {
   readonly metrics?: EngineMetrics;
 }
 
-const hour = 3_600_000;
+const HOUR = 3_600_000;
 
 /** A longer time makes Node's timers fire at once; a key that is due later is met by the next timer. */
-const longestTimerMs = 2 ** 31 - 1;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-const result: Readonly<Record<Outcome['is'], ReconcileResult>> = {
+const result: Readonly<Record<Outcome['kind'], ReconcileResult>> = {
   Settled: 'success',
   LookAgain: 'requeue_after',
   Retry: 'error',
@@ -69,12 +69,12 @@ export class Controller {
     let replays = true; // informers first tell what they know
     const priority = (): Priority => (replays || !informer.isSynced ? 'resync' : 'edit');
     const own = informer.onDelta((delta) => {
-      if (delta.is === 'Updated' && !isNews(delta.previous, delta.object)) return;
+      if (delta.kind === 'Updated' && !isNews(delta.previous, delta.object)) return;
       this.touch(keyOf(delta.object), priority());
     });
     const others = sources.map(({ informer, keysOf }) =>
       informer.onDelta((delta) => {
-        const before = delta.is === 'Updated' ? keysOf(delta.previous) : [];
+        const before = delta.kind === 'Updated' ? keysOf(delta.previous) : [];
         for (const key of new Set([...keysOf(delta.object), ...before])) this.touch(key, priority());
       }),
     );
@@ -97,7 +97,7 @@ export class Controller {
 
   /** Resolves when the informers know everything and the first looks have begun. False when they were closed before. */
   async start(): Promise<boolean> {
-    const { informer, sources = [], resyncMs = 10 * hour } = this.#options;
+    const { informer, sources = [], resyncMs = 10 * HOUR } = this.#options;
     const synced = await Promise.all([informer.synced, ...sources.map((source) => source.informer.synced)]);
     if (this.#closed || synced.includes(false)) return false;
     this.#started = true;
@@ -136,7 +136,7 @@ export class Controller {
     clearTimeout(this.#timer);
     const dueMs = this.#running.size < this.#workers ? this.#queue.nextDueMs() : undefined;
     if (dueMs === undefined) return;
-    this.#timer = setTimeout(() => this.#pump(), Math.min(longestTimerMs, Math.max(0, dueMs - now())));
+    this.#timer = setTimeout(() => this.#pump(), Math.min(LONGEST_TIMER_MS, Math.max(0, dueMs - now())));
   }
 
   async #look(key: Key, abort: AbortController): Promise<void> {
@@ -151,7 +151,7 @@ export class Controller {
     }
     clearTimeout(limit);
     const seconds = (now() - beganMs) / 1_000;
-    metrics?.reconciled(name, result[outcome.is], seconds);
+    metrics?.reconciled(name, result[outcome.kind], seconds);
     metrics?.worked(name, seconds);
     this.#queue.done(key, this.#judge(key, outcome), now());
   }
@@ -160,26 +160,26 @@ export class Controller {
     const { name, logger, metrics } = this.#options;
     metrics?.panicked(name);
     if (!this.#closed) logger.error({ controller: name, key, error: thrown }, 'a reconciler threw');
-    return { is: 'Retry', code: 'Threw', message: messageOf(thrown) };
+    return { kind: 'Retry', code: 'Threw', message: messageOf(thrown) };
   }
 
   #judge(key: Key, outcome: Outcome): Done {
     const { name, logger, metrics } = this.#options;
-    switch (outcome.is) {
+    switch (outcome.kind) {
       case 'Settled':
-        return { is: 'Forget' };
+        return { kind: 'Forget' };
       case 'LookAgain':
-        return { is: 'After', ms: outcome.afterMs };
+        return { kind: 'After', ms: outcome.afterMs };
       case 'WaitForChange':
         logger.warn({ controller: name, key, code: outcome.code, reason: outcome.message }, 'waits for a change');
         metrics?.waitsForChange(name);
-        return { is: 'Forget' };
+        return { kind: 'Forget' };
       case 'Retry':
         if (!this.#closed) {
           logger.warn({ controller: name, key, code: outcome.code, reason: outcome.message }, 'failed, retries');
         }
         metrics?.retried(name);
-        return { is: 'Failed' };
+        return { kind: 'Failed' };
     }
   }
 

@@ -12,19 +12,19 @@ export interface EventSaying {
 }
 
 /** The same saying about the same object within this time is one event with a count. */
-export const seriesMs = 360_000;
+export const SERIES_MS = 360_000;
 /** A growing count is written down at most this often. */
-export const countEveryMs = 60_000;
+export const COUNT_EVERY_MS = 60_000;
 /** Events that one object may make: so many at once, and one more each so often. What is above is dropped. */
-export const burst = 25;
-export const refillMs = 300_000;
+export const BURST = 25;
+export const REFILL_MS = 300_000;
 /** Objects and sayings remembered; the oldest go first. */
-export const maxRemembered = 4_096;
+export const MAX_REMEMBERED = 4_096;
 
 export type EventAction =
-  | { readonly is: 'Create'; readonly id: string }
-  | { readonly is: 'Count'; readonly id: string; readonly name: string; readonly count: number }
-  | { readonly is: 'Drop'; readonly why: 'Repeated' | 'TooMany' };
+  | { readonly kind: 'Create'; readonly id: string }
+  | { readonly kind: 'Count'; readonly id: string; readonly name: string; readonly count: number }
+  | { readonly kind: 'Drop'; readonly why: 'Repeated' | 'TooMany' };
 
 interface Saying {
   name: string;
@@ -42,16 +42,16 @@ export class EventBook {
   record(uid: string, saying: EventSaying, name: string, nowMs: number): EventAction {
     const id = idOf(uid, saying);
     const known = this.#sayings.get(id);
-    if (known && nowMs - known.lastMs < seriesMs) {
+    if (known && nowMs - known.lastMs < SERIES_MS) {
       known.count += 1;
       known.lastMs = nowMs;
-      if (nowMs - known.writtenMs < countEveryMs) return { is: 'Drop', why: 'Repeated' };
+      if (nowMs - known.writtenMs < COUNT_EVERY_MS) return { kind: 'Drop', why: 'Repeated' };
       known.writtenMs = nowMs;
-      return { is: 'Count', id, name: known.name, count: known.count };
+      return { kind: 'Count', id, name: known.name, count: known.count };
     }
-    if (!this.#spend(uid, nowMs)) return { is: 'Drop', why: 'TooMany' };
+    if (!this.#spend(uid, nowMs)) return { kind: 'Drop', why: 'TooMany' };
     remember(this.#sayings, id, { name, count: 1, lastMs: nowMs, writtenMs: nowMs });
-    return { is: 'Create', id };
+    return { kind: 'Create', id };
   }
 
   /** The event could not be written, or is not there any more: the next one is a new one. */
@@ -60,8 +60,8 @@ export class EventBook {
   }
 
   #spend(uid: string, nowMs: number): boolean {
-    const { tokens, atMs } = this.#budgets.get(uid) ?? { tokens: burst, atMs: nowMs };
-    const now = Math.min(burst, tokens + (nowMs - atMs) / refillMs);
+    const { tokens, atMs } = this.#budgets.get(uid) ?? { tokens: BURST, atMs: nowMs };
+    const now = Math.min(BURST, tokens + (nowMs - atMs) / REFILL_MS);
     remember(this.#budgets, uid, { tokens: now >= 1 ? now - 1 : now, atMs: nowMs });
     return now >= 1;
   }
@@ -76,6 +76,6 @@ const idOf = (uid: string, { type, reason, action, note }: EventSaying): string 
 function remember<T>(map: Map<string, T>, id: string, value: T): void {
   map.delete(id);
   map.set(id, value);
-  const oldest = map.size > maxRemembered ? map.keys().next().value : undefined;
+  const oldest = map.size > MAX_REMEMBERED ? map.keys().next().value : undefined;
   if (oldest !== undefined) map.delete(oldest);
 }

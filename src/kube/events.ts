@@ -19,7 +19,7 @@ export interface EventsOptions {
   readonly controller?: string;
 }
 
-const noteBytes = 1_024;
+const NOTE_BYTES = 1_024;
 
 export function eventRecorder({
   client,
@@ -33,10 +33,10 @@ export function eventRecorder({
     const { name, namespace = 'default', uid = '' } = object.metadata;
     const newName = `${name.slice(0, 230)}.${randomBytes(8).toString('hex')}`;
     const action = book.record(uid, saying, newName, performance.now());
-    if (action.is === 'Drop') return;
+    if (action.kind === 'Drop') return;
     const time = microTime(Date.now());
     const answer =
-      action.is === 'Create'
+      action.kind === 'Create'
         ? await client.create(at(kinds.Event, namespace, newName), {
             eventTime: time,
             reportingController: controller,
@@ -62,10 +62,10 @@ export function eventRecorder({
 
 const regardingNamespace = ({ metadata: { namespace } }: KubeObject) => (namespace ? { namespace } : {});
 
-/** At most `noteBytes` bytes, cut between characters. */
+/** At most `NOTE_BYTES` bytes, cut between characters. */
 function cut(note: string): string {
   const bytes = Buffer.from(note);
-  if (bytes.length <= noteBytes) return note;
-  const whole = bytes.subarray(0, noteBytes - 3).toString('utf8');
+  if (bytes.length <= NOTE_BYTES) return note;
+  const whole = bytes.subarray(0, NOTE_BYTES - 3).toString('utf8');
   return `${whole.replace(/\uFFFD+$/, '')}…`;
 }

@@ -113,14 +113,14 @@ const hint = (httpStatus: number): string =>
     ? ': the API server has no such kind; is its CustomResourceDefinition installed?'
     : ' and no message';
 
-const timeouts = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
 /** The fault of a request that got no whole answer: what undici, TLS or the socket threw, or the caller's signal. */
 export function faultOfThrown(thrown: unknown, about: string, signal?: AbortSignal): ApiFault {
   const { code, message } = record(thrown);
   const why = `${about}: ${text(message) || String(thrown)}`;
   if (signal?.aborted) return { code: 'Aborted', message: `${about} was aborted` };
-  if (timeouts.has(text(code))) return { code: 'TimedOut', message: why };
+  if (TIMEOUTS.has(text(code))) return { code: 'TimedOut', message: why };
   return { code: 'Unreachable', message: why };
 }
 

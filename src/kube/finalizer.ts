@@ -65,11 +65,11 @@ export async function withFinalizer<T extends KubeObject>(options: Finalized<T>)
     case 'CleanUp':
     case 'LastTry': {
       const letGo = await options.letGo?.(object);
-      if (letGo && letGo.is !== 'Settled') return letGo;
+      if (letGo && letGo.kind !== 'Settled') return letGo;
       const outcome = await options.cleanUp(object);
       const waitMs = remainingMs(object.metadata.deletionTimestamp ?? '', epochMs(), maxWaitMs);
-      if (outcome.is !== 'Settled' && waitMs > 0) return atLatest(outcome, waitMs);
-      if (outcome.is !== 'Settled') options.onGiveUp(object, outcome);
+      if (outcome.kind !== 'Settled' && waitMs > 0) return atLatest(outcome, waitMs);
+      if (outcome.kind !== 'Settled') options.onGiveUp(object, outcome);
       const removed = await setFinalizer<T>(client, target, object, finalizer, false, { signal });
       return removed.ok ? settled : outcomeOf(removed.error);
     }
@@ -78,8 +78,8 @@ export async function withFinalizer<T extends KubeObject>(options: Finalized<T>)
 
 /** No clean-up sleeps past the end of the wait; back-off looks again by itself. */
 const atLatest = (outcome: Outcome, waitMs: number): Outcome => {
-  if (outcome.is === 'LookAgain') return lookAgain(Math.min(outcome.afterMs, waitMs));
-  return outcome.is === 'WaitForChange' ? lookAgain(waitMs) : outcome;
+  if (outcome.kind === 'LookAgain') return lookAgain(Math.min(outcome.afterMs, waitMs));
+  return outcome.kind === 'WaitForChange' ? lookAgain(waitMs) : outcome;
 };
 
 /**

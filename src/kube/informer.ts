@@ -8,7 +8,7 @@ import type { WatchEvent } from './watch-event.ts';
 import { reconnectMs, step, type WatcherInput, type WatcherState, type WatcherStep } from './watcher.ts';
 
 /** Objects in a page of a list: what client-go asks for. */
-const pageLimit = 500;
+const PAGE_LIMIT = 500;
 
 /** The times of an informer, in ms; each watch draws its own between the two, so that many informers spread. */
 export interface InformerTimes {
@@ -20,11 +20,11 @@ export interface InformerTimes {
   readonly relist: readonly [number, number];
 }
 
-const minute = 60_000;
-export const informerTimes: InformerTimes = {
-  watch: [5 * minute, 10 * minute],
+const MINUTE = 60_000;
+export const INFORMER_TIMES: InformerTimes = {
+  watch: [5 * MINUTE, 10 * MINUTE],
   silence: [75_000, 90_000],
-  relist: [600 * minute, 660 * minute],
+  relist: [600 * MINUTE, 660 * MINUTE],
 };
 
 export interface InformerOptions extends Selection {
@@ -58,7 +58,7 @@ export class Informer<T extends KubeObject = KubeObject> {
 
   constructor(options: InformerOptions) {
     this.#options = options;
-    this.#times = options.times ?? informerTimes;
+    this.#times = options.times ?? INFORMER_TIMES;
     this.kind = options.kind;
   }
 
@@ -92,7 +92,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   /** Called for every object that is known already, before this returns, and for every change from now on. Returns what ends it. */
   onDelta(handler: Handler<T>): () => void {
     this.#handlers.add(handler);
-    for (const object of this.#cache.values()) this.#tell(handler, { is: 'Added', object });
+    for (const object of this.#cache.values()) this.#tell(handler, { kind: 'Added', object });
     return () => this.#handlers.delete(handler);
   }
 
@@ -108,10 +108,10 @@ export class Informer<T extends KubeObject = KubeObject> {
   }
 
   async #loop(): Promise<void> {
-    let state: WatcherState<T> = { is: 'Start' };
+    let state: WatcherState<T> = { kind: 'Start' };
     let failures = 0;
     while (!this.#stop.signal.aborted) {
-      const from = state.is;
+      const from = state.kind;
       const beganMs = performance.now();
       let last: WatcherInput<T> | undefined;
       let failed = false;
@@ -128,9 +128,9 @@ export class Informer<T extends KubeObject = KubeObject> {
         last = input;
       }
       const lastedMs = performance.now() - beganMs;
-      if (from === 'Listed' && lastedMs > steadyMs) failures = 0;
+      if (from === 'Listed' && lastedMs > STEADY_MS) failures = 0;
       // A watch that ends as soon as it is open, again and again, is paced like one that fails.
-      const short = from === 'Listed' && state.is === 'Listed' && lastedMs < shortMs;
+      const short = from === 'Listed' && state.kind === 'Listed' && lastedMs < SHORT_MS;
       if (!failed && !short) continue;
       const fault = faultOf(last);
       if (failed) this.#report(state, fault);
@@ -145,13 +145,13 @@ export class Informer<T extends KubeObject = KubeObject> {
     const target = all(kind, namespace);
     const signal = this.#stop.signal;
     const selection = { ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) };
-    switch (state.is) {
+    switch (state.kind) {
       case 'Start':
       case 'Listing': {
-        const token = state.is === 'Listing' ? { continue: state.continue } : {};
-        if (state.is === 'Start') this.#relistAtMs = performance.now() + between(this.#times.relist);
-        const page = await client.list<T>(target, { ...selection, ...token, limit: pageLimit, signal });
-        yield page.ok ? { is: 'Page', ...page.value } : { is: 'Failed', fault: page.error };
+        const token = state.kind === 'Listing' ? { continue: state.continue } : {};
+        if (state.kind === 'Start') this.#relistAtMs = performance.now() + between(this.#times.relist);
+        const page = await client.list<T>(target, { ...selection, ...token, limit: PAGE_LIMIT, signal });
+        yield page.ok ? { kind: 'Page', ...page.value } : { kind: 'Failed', fault: page.error };
         return;
       }
       case 'Listed': {
@@ -161,10 +161,10 @@ export class Informer<T extends KubeObject = KubeObject> {
         const until = AbortSignal.any([signal, ended.signal]);
         const watch = await client.watch<T>(target, { ...selection, resourceVersion, timeoutSeconds, signal: until });
         if (!watch.ok) {
-          yield { is: 'Failed', fault: watch.error };
+          yield { kind: 'Failed', fault: watch.error };
           return;
         }
-        yield { is: 'Opened' };
+        yield { kind: 'Opened' };
         yield* this.#read(watch.value, ended);
         return;
       }
@@ -186,10 +186,10 @@ export class Informer<T extends KubeObject = KubeObject> {
       for await (const event of events) {
         if (ended.signal.aborted) break;
         silence.refresh();
-        yield { is: 'Event', event };
+        yield { kind: 'Event', event };
         if (event.type === 'ERROR') return;
       }
-      yield { is: why };
+      yield { kind: why };
     } finally {
       clearTimeout(relist);
       clearTimeout(silence);
@@ -200,7 +200,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   #learn(change: Parameters<Cache<T>['take']>[0]): void {
     const deltas = this.#cache.take(change);
     for (const delta of deltas) for (const handler of this.#handlers) this.#tell(handler, delta);
-    if (change.is !== 'Snapshot') return;
+    if (change.kind !== 'Snapshot') return;
     if (this.#isSynced) this.#options.onList?.(deltas.length);
     this.#isSynced = true;
     this.#synced.resolve(true);
@@ -216,7 +216,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   }
 
   #report(state: WatcherState<T>, fault: ApiFault | undefined): void {
-    const fields = { kind: this.kind.kind, next: state.is === 'Start' ? 'list' : 'resume', ...fault };
+    const fields = { kind: this.kind.kind, next: state.kind === 'Start' ? 'list' : 'resume', ...fault };
     // The same fault again and again is one line.
     const said = `${fault?.code} ${fault?.message}`;
     if (said !== this.#said) this.#options.logger.warn(fields, 'the watch was interrupted');
@@ -226,12 +226,12 @@ export class Informer<T extends KubeObject = KubeObject> {
 }
 
 /** A watch that lasted this long proves that the API server is well. */
-const steadyMs = 10_000;
-const shortMs = 1_000;
+const STEADY_MS = 10_000;
+const SHORT_MS = 1_000;
 
 const between = ([from, to]: readonly [number, number]): number => from + Math.random() * (to - from);
 
 function faultOf<T extends KubeObject>(input: WatcherInput<T> | undefined): ApiFault | undefined {
-  if (input?.is === 'Failed') return input.fault;
-  return input?.is === 'Event' && input.event.type === 'ERROR' ? input.event.fault : undefined;
+  if (input?.kind === 'Failed') return input.fault;
+  return input?.kind === 'Event' && input.event.type === 'ERROR' ? input.event.fault : undefined;
 }

@@ -16,9 +16,9 @@ describe('informers of two namespaces, as one', () => {
   const both = joinInformers([view(a), view(b)]);
 
   test('is synced when all are', async () => {
-    a.learn({ is: 'Snapshot', objects: [object('a', 'one')] });
+    a.learn({ kind: 'Snapshot', objects: [object('a', 'one')] });
     expect([both.isSynced, both.isSyncedIn('a'), both.isSyncedIn('b')]).toEqual([false, true, false]);
-    b.learn({ is: 'Snapshot', objects: [object('b', 'one')] });
+    b.learn({ kind: 'Snapshot', objects: [object('b', 'one')] });
     expect([both.isSynced, both.isSyncedIn('b')]).toEqual([true, true]);
     expect(await both.synced).toBe(true);
   });
@@ -41,7 +41,7 @@ describe('informers of two namespaces, as one', () => {
     const all = new FakeInformer();
     const one = joinInformers([view(all)]);
     expect(one.isSyncedIn('a')).toBe(false);
-    all.learn({ is: 'Snapshot', objects: [] });
+    all.learn({ kind: 'Snapshot', objects: [] });
     expect(one.isSyncedIn('a')).toBe(true);
   });
 });

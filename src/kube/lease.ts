@@ -13,7 +13,7 @@ export interface LeaseTimes {
   readonly retryMs: number;
 }
 
-export const leaseTimes: LeaseTimes = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
+export const LEASE_TIMES: LeaseTimes = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
 
 export interface LeaseSpec {
   readonly holderIdentity?: string;
@@ -34,9 +34,9 @@ export interface Observed {
 }
 
 export type LeaseAction =
-  | { readonly is: 'Create'; readonly spec: LeaseSpec }
-  | { readonly is: 'Write'; readonly spec: LeaseSpec }
-  | { readonly is: 'Wait' };
+  | { readonly kind: 'Create'; readonly spec: LeaseSpec }
+  | { readonly kind: 'Write'; readonly spec: LeaseSpec }
+  | { readonly kind: 'Wait' };
 
 /** What to do about a lease; pure. `epochMs` is only written down for people. */
 export function decide(
@@ -48,12 +48,12 @@ export function decide(
 ): LeaseAction {
   const time = microTime(epochMs);
   const spec = { holderIdentity: identity, leaseDurationSeconds: Math.ceil(durationMs / 1_000), renewTime: time };
-  if (!lease) return { is: 'Create', spec: { ...spec, acquireTime: time, leaseTransitions: 0 } };
+  if (!lease) return { kind: 'Create', spec: { ...spec, acquireTime: time, leaseTransitions: 0 } };
   const { holderIdentity, leaseDurationSeconds, leaseTransitions = 0 } = lease.spec ?? {};
-  if (holderIdentity === identity) return { is: 'Write', spec };
+  if (holderIdentity === identity) return { kind: 'Write', spec };
   const heldMs = leaseDurationSeconds === undefined ? durationMs : leaseDurationSeconds * 1_000;
-  if (holderIdentity && nowMs - sinceMs < heldMs) return { is: 'Wait' };
-  return { is: 'Write', spec: { ...spec, acquireTime: time, leaseTransitions: leaseTransitions + 1 } };
+  if (holderIdentity && nowMs - sinceMs < heldMs) return { kind: 'Wait' };
+  return { kind: 'Write', spec: { ...spec, acquireTime: time, leaseTransitions: leaseTransitions + 1 } };
 }
 
 export interface LeaseOptions {
@@ -82,7 +82,7 @@ export class LeaseElection {
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    this.#times = options.times ?? leaseTimes;
+    this.#times = options.times ?? LEASE_TIMES;
     this.#target = at(kinds.Lease, options.namespace, options.name);
   }
 
@@ -154,10 +154,10 @@ export class LeaseElection {
     const holder = this.#observed.lease?.spec?.holderIdentity;
     if (this.leads && holder !== identity) this.#lose(`${holder ?? 'nobody'} holds it`);
     const action = decide(this.#observed, identity, this.#times, performance.now(), Date.now());
-    if (action.is === 'Wait') return undefined;
+    if (action.kind === 'Wait') return undefined;
     const resourceVersion = this.#observed.lease?.metadata.resourceVersion;
     const written =
-      action.is === 'Create'
+      action.kind === 'Create'
         ? await client.create<Lease>(this.#target, { spec: action.spec }, { signal })
         : await client.patch<Lease>(this.#target, { metadata: { resourceVersion }, spec: action.spec }, { signal });
     if (!written.ok) {

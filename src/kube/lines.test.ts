@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { lines, maxLineBytes } from './lines.ts';
+import { lines, MAX_LINE_BYTES } from './lines.ts';
 
 async function* chunksOf(bytes: Uint8Array, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
   const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b);
@@ -31,5 +31,5 @@ test('an endless line is refused', async () => {
   async function* endless() {
     for (;;) yield new Uint8Array(1024 * 1024).fill(97);
   }
-  await expect(read(endless())).rejects.toThrow(`above ${maxLineBytes} bytes`);
+  await expect(read(endless())).rejects.toThrow(`above ${MAX_LINE_BYTES} bytes`);
 });

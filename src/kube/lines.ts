@@ -1,10 +1,10 @@
 /** A line longer than this is no watch event: etcd holds objects of 1.5 MiB, the wire doubles that at worst. */
-export const maxLineBytes = 16 * 1024 * 1024;
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Cuts a stream of bytes into its lines (LF), without the line ends and empty lines.
  * Bytes are joined before they are decoded, so a character may lie across two chunks.
- * Throws a RangeError at a line above `maxLineBytes`; what follows the last LF is dropped: a cut event is none.
+ * Throws a RangeError at a line above `MAX_LINE_BYTES`; what follows the last LF is dropped: a cut event is none.
  */
 export async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let pending: Uint8Array[] = [];
@@ -22,6 +22,6 @@ export async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<
     if (start === chunk.length) continue;
     pending.push(chunk.subarray(start));
     pendingBytes += chunk.length - start;
-    if (pendingBytes > maxLineBytes) throw new RangeError(`a line of the watch is above ${maxLineBytes} bytes`);
+    if (pendingBytes > MAX_LINE_BYTES) throw new RangeError(`a line of the watch is above ${MAX_LINE_BYTES} bytes`);
   }
 }

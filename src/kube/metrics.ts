@@ -2,11 +2,11 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { KeyQueue } from './queue.ts';
 
 /** Buckets of controller-runtime and of the workqueue of client-go, so that dashboards made for them fit. */
-const reconcileSeconds = [
+const RECONCILE_SECONDS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2,
   2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
 ];
-const queueSeconds = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000];
+const QUEUE_SECONDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000];
 
 export type ReconcileResult = 'success' | 'error' | 'requeue_after';
 
@@ -27,6 +27,7 @@ export interface EngineMetrics {
   readonly relisted: (kind: string, changes: number) => void;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a metric
 export function engineMetrics(registry: Registry): EngineMetrics {
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: string[]) =>
@@ -45,15 +46,15 @@ export function engineMetrics(registry: Registry): EngineMetrics {
     controller,
   );
   const panics = counter('controller_runtime_reconcile_panics_total', 'Looks that threw', controller);
-  const time = histogram('controller_runtime_reconcile_time_seconds', 'Time of a look', controller, reconcileSeconds);
+  const time = histogram('controller_runtime_reconcile_time_seconds', 'Time of a look', controller, RECONCILE_SECONDS);
   const max = gauge('controller_runtime_max_concurrent_reconciles', 'Workers of a controller', controller);
   const active = gauge('controller_runtime_active_workers', 'Workers that are looking now', controller);
 
   const name = ['name', 'controller'];
   const adds = counter('workqueue_adds_total', 'Keys that were touched', name);
   const retries = counter('workqueue_retries_total', 'Keys that wait after a failure', name);
-  const queued = histogram('workqueue_queue_duration_seconds', 'How long a key was ready', name, queueSeconds);
-  const work = histogram('workqueue_work_duration_seconds', 'How long a key was worked on', name, queueSeconds);
+  const queued = histogram('workqueue_queue_duration_seconds', 'How long a key was ready', name, QUEUE_SECONDS);
+  const work = histogram('workqueue_work_duration_seconds', 'How long a key was worked on', name, QUEUE_SECONDS);
   const queues = new Map<string, { readonly queue: KeyQueue; readonly nowMs: () => number }>();
   const labels = (queue: string) => ({ name: queue, controller: queue });
   const perQueue = (value: (queue: KeyQueue, nowMs: number) => number) =>

@@ -3,18 +3,18 @@ import type { ApiFault } from './fault.ts';
 /** How a look at an object ended: there is nothing else a reconciler can say. */
 export type Outcome =
   /** All is as wanted: look again when something changes. */
-  | { readonly is: 'Settled' }
+  | { readonly kind: 'Settled' }
   /** Work goes on, or something changes with time. */
-  | { readonly is: 'LookAgain'; readonly afterMs: number }
+  | { readonly kind: 'LookAgain'; readonly afterMs: number }
   /** It failed and may work the next time: with back-off. */
-  | { readonly is: 'Retry'; readonly code: string; readonly message: string }
+  | { readonly kind: 'Retry'; readonly code: string; readonly message: string }
   /** It failed and only a change of the object (or of what it names) can help. */
-  | { readonly is: 'WaitForChange'; readonly code: string; readonly message: string };
+  | { readonly kind: 'WaitForChange'; readonly code: string; readonly message: string };
 
-export const settled: Outcome = { is: 'Settled' };
-export const lookAgain = (afterMs: number): Outcome => ({ is: 'LookAgain', afterMs });
-export const retry = (code: string, message: string): Outcome => ({ is: 'Retry', code, message });
-export const waitForChange = (code: string, message: string): Outcome => ({ is: 'WaitForChange', code, message });
+export const settled: Outcome = { kind: 'Settled' };
+export const lookAgain = (afterMs: number): Outcome => ({ kind: 'LookAgain', afterMs });
+export const retry = (code: string, message: string): Outcome => ({ kind: 'Retry', code, message });
+export const waitForChange = (code: string, message: string): Outcome => ({ kind: 'WaitForChange', code, message });
 
 /** The outcome of a request that failed: look again when the API said when, otherwise retry with back-off. */
 export const outcomeOf = ({ code, message, retryAfterMs }: ApiFault): Outcome =>

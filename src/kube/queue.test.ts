@@ -26,9 +26,9 @@ describe('a queue of keys', () => {
     expect(queue.take(7)).toEqual({ key: 'a', waitedMs: 7 });
     queue.touch('a', 'resync', 8);
     expect(queue.take(8)).toBeUndefined();
-    queue.done('a', { is: 'Forget' }, 9);
+    queue.done('a', { kind: 'Forget' }, 9);
     expect(queue.take(9)).toEqual({ key: 'a', waitedMs: 0 });
-    queue.done('a', { is: 'Forget' }, 10);
+    queue.done('a', { kind: 'Forget' }, 10);
     expect(queue.take(1e9)).toBeUndefined();
   });
 
@@ -38,7 +38,7 @@ describe('a queue of keys', () => {
     const waits: number[] = [];
     for (let now = 0, failures = 0; failures < 20; failures += 1) {
       expect(taken(queue, now)).toBe('a');
-      queue.done('a', { is: 'Failed' }, now);
+      queue.done('a', { kind: 'Failed' }, now);
       const due = queue.nextDueMs() ?? Number.NaN;
       waits.push(due - now);
       expect(taken(queue, due - 0.1)).toBeUndefined();
@@ -48,10 +48,10 @@ describe('a queue of keys', () => {
     expect(waits.at(-1)).toBe(300_000);
     const later = (queue.nextDueMs() ?? 0) + 1;
     expect(taken(queue, later)).toBe('a');
-    queue.done('a', { is: 'After', ms: 50 }, later);
+    queue.done('a', { kind: 'After', ms: 50 }, later);
     expect(queue.nextDueMs()).toBe(later + 50);
     expect(taken(queue, later + 50)).toBe('a');
-    queue.done('a', { is: 'Failed' }, later + 50);
+    queue.done('a', { kind: 'Failed' }, later + 50);
     expect(queue.nextDueMs()).toBe(later + 55);
   });
 
@@ -59,12 +59,12 @@ describe('a queue of keys', () => {
     const queue = new KeyQueue(fixedRandom);
     queue.touch('a', 'edit', 0);
     queue.take(0);
-    queue.done('a', { is: 'Failed' }, 0);
+    queue.done('a', { kind: 'Failed' }, 0);
     queue.touch('a', 'resync', 1);
     expect(taken(queue, 1)).toBeUndefined();
     queue.touch('a', 'edit', 2);
     expect(taken(queue, 2)).toBe('a');
-    queue.done('a', { is: 'Failed' }, 2);
+    queue.done('a', { kind: 'Failed' }, 2);
     expect(queue.nextDueMs()).toBe(12);
   });
 
@@ -76,12 +76,12 @@ describe('a queue of keys', () => {
     expect(queue.nextDueMs()).toBe(50);
     expect(taken(queue, 50)).toBe('a');
     queue.after('a', 30, 50);
-    queue.done('a', { is: 'After', ms: 1_000 }, 60);
+    queue.done('a', { kind: 'After', ms: 1_000 }, 60);
     expect(queue.nextDueMs()).toBe(80);
   });
 
   test('a key that is done must have been running', () => {
-    expect(() => new KeyQueue().done('a', { is: 'Forget' }, 0)).toThrow('key a is done, but was not running');
+    expect(() => new KeyQueue().done('a', { kind: 'Forget' }, 0)).toThrow('key a is done, but was not running');
   });
 });
 
@@ -98,7 +98,7 @@ const event = fc.oneof(
   fc.record({
     do: fc.constant('done' as const),
     pick: fc.nat(2),
-    done: fc.constantFrom({ is: 'Forget' as const }, { is: 'Failed' as const }, { is: 'After' as const, ms: 3 }),
+    done: fc.constantFrom({ kind: 'Forget' as const }, { kind: 'Failed' as const }, { kind: 'After' as const, ms: 3 }),
   }),
   fc.record({ do: fc.constant('pass' as const), ms: fc.nat(10) }),
 );
@@ -135,10 +135,10 @@ test('a key never runs twice at once, and every touch is followed by a run that 
           queue.done(key, step.done, now);
         }
       }
-      for (const key of running) queue.done(key, { is: 'Forget' }, now);
+      for (const key of running) queue.done(key, { kind: 'Forget' }, now);
       running.clear();
       for (let due = queue.nextDueMs(); owed.size > 0; due = queue.nextDueMs()) {
-        for (const key of running) queue.done(key, { is: 'Forget' }, now);
+        for (const key of running) queue.done(key, { kind: 'Forget' }, now);
         running.clear();
         if (!take()) {
           if (due === undefined) break;

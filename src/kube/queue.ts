@@ -6,13 +6,13 @@ import { Schedule } from './schedule.ts';
 export type Priority = 'edit' | 'resync';
 
 /** How long a key that failed waits: 5 ms × 2ⁿ up to 5 min, half of it at random. */
-const failureBackoff: Backoff = { baseMs: 5, maxMs: 300_000 };
+const FAILURE_BACKOFF: Backoff = { baseMs: 5, maxMs: 300_000 };
 
 /** What a run of a key asked for. */
 export type Done =
-  | { readonly is: 'Forget' }
-  | { readonly is: 'After'; readonly ms: number }
-  | { readonly is: 'Failed' };
+  | { readonly kind: 'Forget' }
+  | { readonly kind: 'After'; readonly ms: number }
+  | { readonly kind: 'Failed' };
 
 /**
  * Where a key is. What it does not need is not there:
@@ -22,10 +22,10 @@ export type Done =
  *                 └── due, edit ── Waiting
  */
 type Entry =
-  | { is: 'Ready'; priority: Priority; sinceMs: number; failures: number }
-  | { is: 'Waiting'; priority: Priority; dueMs: number; failures: number }
+  | { kind: 'Ready'; priority: Priority; sinceMs: number; failures: number }
+  | { kind: 'Waiting'; priority: Priority; dueMs: number; failures: number }
   | {
-      is: 'Running';
+      kind: 'Running';
       priority: Priority;
       startedMs: number;
       failures: number;
@@ -60,7 +60,7 @@ export class KeyQueue {
    */
   touch(key: Key, priority: Priority, nowMs: number): void {
     const entry = this.#entries.get(key);
-    switch (entry?.is) {
+    switch (entry?.kind) {
       case undefined:
         this.#makeReady(key, priority, nowMs, 0);
         return;
@@ -82,7 +82,7 @@ export class KeyQueue {
   /** Looks at the key in `ms`, or earlier when it is due earlier. */
   after(key: Key, ms: number, nowMs: number): void {
     const entry = this.#entries.get(key);
-    switch (entry?.is) {
+    switch (entry?.kind) {
       case undefined:
         this.#makeWait(key, 'resync', nowMs + ms, 0);
         return;
@@ -100,7 +100,7 @@ export class KeyQueue {
   take(nowMs: number): Taken | undefined {
     for (let key = this.#due.take(nowMs); key !== undefined; key = this.#due.take(nowMs)) {
       const entry = this.#entries.get(key);
-      if (entry?.is === 'Waiting' && entry.dueMs <= nowMs) {
+      if (entry?.kind === 'Waiting' && entry.dueMs <= nowMs) {
         this.#makeReady(key, entry.priority, entry.dueMs, entry.failures);
       }
     }
@@ -108,10 +108,10 @@ export class KeyQueue {
       for (const key of this.#ready[priority]) {
         this.#ready[priority].delete(key);
         const entry = this.#entries.get(key);
-        if (entry?.is !== 'Ready') throw new Error(`key ${key} was ready, but is ${entry?.is}`);
+        if (entry?.kind !== 'Ready') throw new Error(`key ${key} was ready, but is ${entry?.kind}`);
         const { failures, sinceMs } = entry;
         this.#entries.set(key, {
-          is: 'Running',
+          kind: 'Running',
           priority,
           startedMs: nowMs,
           failures,
@@ -127,27 +127,27 @@ export class KeyQueue {
   /** A run ended. Throws for a key that is not Running. */
   done(key: Key, done: Done, nowMs: number): void {
     const entry = this.#entries.get(key);
-    if (entry?.is !== 'Running') throw new Error(`key ${key} is done, but was not running`);
+    if (entry?.kind !== 'Running') throw new Error(`key ${key} is done, but was not running`);
     const { priority, touched, dueMs, failures } = entry;
     this.#entries.delete(key);
-    const failed = done.is === 'Failed' ? failures + 1 : 0;
+    const failed = done.kind === 'Failed' ? failures + 1 : 0;
     if (touched) {
       this.#makeReady(key, touched, nowMs, failed);
       return;
     }
     const nextMs = Math.min(dueMs, nowMs + this.#waitMs(done, failures));
     if (nextMs === Number.POSITIVE_INFINITY) return;
-    this.#makeWait(key, done.is === 'Failed' ? priority : 'resync', nextMs, failed);
+    this.#makeWait(key, done.kind === 'Failed' ? priority : 'resync', nextMs, failed);
   }
 
   #waitMs(done: Done, failures: number): number {
-    switch (done.is) {
+    switch (done.kind) {
       case 'Forget':
         return Number.POSITIVE_INFINITY;
       case 'After':
         return done.ms;
       case 'Failed':
-        return backoffMs(failureBackoff, failures, this.#random);
+        return backoffMs(FAILURE_BACKOFF, failures, this.#random);
     }
   }
 
@@ -155,7 +155,7 @@ export class KeyQueue {
   nextDueMs(): number | undefined {
     for (let first = this.#due.first(); first; first = this.#due.first()) {
       const entry = this.#entries.get(first.key);
-      if (entry?.is === 'Waiting' && entry.dueMs === first.dueMs) return first.dueMs;
+      if (entry?.kind === 'Waiting' && entry.dueMs === first.dueMs) return first.dueMs;
       this.#due.take(first.dueMs); // left behind by a key that moved on
     }
     return undefined;
@@ -168,16 +168,16 @@ export class KeyQueue {
 
   /** Start times of the runs under way, in the clock's ms. */
   runningSinceMs(): number[] {
-    return [...this.#entries.values()].flatMap((entry) => (entry.is === 'Running' ? [entry.startedMs] : []));
+    return [...this.#entries.values()].flatMap((entry) => (entry.kind === 'Running' ? [entry.startedMs] : []));
   }
 
   #makeReady(key: Key, priority: Priority, sinceMs: number, failures: number): void {
-    this.#entries.set(key, { is: 'Ready', priority, sinceMs, failures });
+    this.#entries.set(key, { kind: 'Ready', priority, sinceMs, failures });
     this.#ready[priority].add(key);
   }
 
   #makeWait(key: Key, priority: Priority, dueMs: number, failures: number): void {
-    this.#entries.set(key, { is: 'Waiting', priority, dueMs, failures });
+    this.#entries.set(key, { kind: 'Waiting', priority, dueMs, failures });
     this.#due.add(key, dueMs);
   }
 }

@@ -51,7 +51,7 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
   };
   const informer = (seen: boolean, objects: readonly object[] = []) => {
     const fake = new FakeInformer(undefined, 'lab');
-    if (seen) fake.learn({ is: 'Snapshot', objects: objects as readonly KubeObject[] });
+    if (seen) fake.learn({ kind: 'Snapshot', objects: objects as readonly KubeObject[] });
     else for (const found of objects) fake.put(found as KubeObject);
     return joinInformers([fake as unknown as Informer]);
   };
@@ -69,7 +69,7 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
     },
   }));
   const nodes = new FakeInformer();
-  nodes.learn({ is: 'Snapshot', objects: [] });
+  nodes.learn({ kind: 'Snapshot', objects: [] });
   let said = 'nothing';
   const orphaned: string[] = [];
   const deleted: string[] = [];

@@ -31,6 +31,7 @@ const SERVER_FOLDERS = [
   'control',
   'database',
   'dhcp',
+  'export',
   'farm',
   'httpboot',
   'image',

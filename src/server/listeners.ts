@@ -69,6 +69,7 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
   void tftp.want(boot?.tftp === true);
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a protocol
 export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
   const { data, view, copies, exports, logins, names, metrics, autoAdd } = options;
   const { address } = node;

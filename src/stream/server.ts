@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Export, Frontend } from '../export/frontend.ts';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
-
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';

@@ -93,19 +93,19 @@ export async function dhcp(field: Field): Promise<void> {
   const { ports } = field.options;
   await field.pace(4_000, () => {
     const number = field.sent;
-    const door = number % 2 ? 'dhcp' : 'pxe';
+    const listener = number % 2 ? 'dhcp' : 'pxe';
     const chaddr = macBytes(number % 3 ? randomMac() : mac);
     const giaddr = number % 5 ? '0.0.0.0' : `10.77.${randomInt(256)}.${randomInt(1, 255)}`;
     const more = [{ code: OPTIONS.clientUuid.code, data: Buffer.concat([Buffer.of(0), randomBytes(16)]) }];
     const asked = aRequest(
-      { type: door === 'pxe' ? 'REQUEST' : 'DISCOVER', more },
+      { type: listener === 'pxe' ? 'REQUEST' : 'DISCOVER', more },
       { chaddr, giaddr, xid: randomInt(2 ** 32) },
     );
     const bytes = encodeDhcp(asked, 1_472);
     if (!bytes.ok) throw new Error(bytes.error.message);
     field.raw(
       { address: field.source(number), port: number % 7 ? 68 : 67 },
-      { address: field.server(), port: ports[door] },
+      { address: field.server(), port: ports[listener] },
       bytes.value,
     );
   });

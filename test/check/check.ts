@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArrows, readSources, violations } from './arrows.ts';
 import { generated } from './generate.ts';
-import { pathFaults, readFolders, readmeFaults, unusedArrows } from './tidy.ts';
+import { droppedResults, pathFaults, readFolders, readmeFaults, unusedArrows } from './tidy.ts';
 
 const DOCUMENTED = ['src', 'test', 'target', 'docs', 'deploy', 'charts'];
 
@@ -41,6 +41,12 @@ async function readmes(): Promise<string> {
   return [...ofFolders, ...ofPaths].join('\n');
 }
 
+/** Sources that are no tests. */
+const textsBelow = (folder: string): { path: string; text: string }[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+    .map((path) => ({ path, text: readFileSync(join(folder, path), 'utf8') }));
+
 /** Texts of the project, from its root. */
 function documents(): string[] {
   const below = DOCUMENTED.flatMap((folder) =>
@@ -54,6 +60,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
+  results: async () => droppedResults(textsBelow(join(root, 'src'))).join('\n'),
   exports: () => run(bin('knip'), ['--no-progress', '--reporter', 'compact']),
   readmes,
   generated: async () => generated().join('\n'),

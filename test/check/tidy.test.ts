@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parseArrows } from './arrows.ts';
-import { pathFaults, readmeFaults, unusedArrows } from './tidy.ts';
+import { droppedResults, pathFaults, readmeFaults, unusedArrows } from './tidy.ts';
 
 const known = new Set(['packet.ts', 'place.ts']);
 
@@ -38,4 +38,32 @@ test('an arrow that nothing goes along is named', () => {
     { path: 'stream/native/io.ts', imports: ['../../farm/place.ts', '../packet.ts'] },
   ];
   expect(unusedArrows(files, arrows)).toEqual(['src/README.md: stream imports nothing of kit']);
+});
+
+test('a Result that a statement drops is named; one that is used, returned or left by void is not', () => {
+  const text = `export async function release(
+  database: Database,
+): Promise<Result<void, Fault>> {
+  await database.run(one);
+  const done = await database.run(one);
+  return client.patch(a);
+}
+const record = (key: string): Answer<void> => ok(undefined);
+const name = (key: string): string => key;
+async function end() {
+  await release(database);
+  record('a');
+  name('a');
+  void release(database); // it goes with the process
+  if (done) {
+    await this.client.delete(a);
+  }
+}
+`;
+  expect(droppedResults([{ path: 'x.ts', text }]).map((line) => line.slice(0, 60))).toEqual([
+    'src/x.ts:4: what database.run answers is dropped: use it, or',
+    'src/x.ts:11: what release answers is dropped: use it, or wri',
+    'src/x.ts:12: what record answers is dropped: use it, or writ',
+    'src/x.ts:16: what this.client.delete answers is dropped: use',
+  ]);
 });

@@ -49,6 +49,34 @@ export function unusedArrows(files: readonly SourceFile[], arrows: Arrows): stri
   );
 }
 
+/** A function of ours that answers with a Result, at the top of its file: `function f(…): Result<…>`, `const f = (…): Answer<…> =>`. */
+const ANSWERS =
+  /^(?:export )?(?:async )?(?:function (\w+)(?:<[^(]*>)?|const (\w+) = (?:async )?(?:<[^(]*>)?)\((?:[^()]|\([^()]*\))*\): (?:Promise<)?(?:Result|Answer)</gm;
+/** Methods of the ports to the Kubernetes API and to the database. */
+const ASKS = /\b(?:client\.(?:create|apply|applyStatus|patch|delete)|(?:database|writes)\.run)$/;
+/** A call that is a whole statement. */
+const CALL = /(?<=[;{}]\s*(?:\/\/[^\n]*)?\n) *(?:await )?([\w#.]+)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\);/g;
+const OURS = /^import \{([^}]*)\} from '\.[^']*';/gm;
+
+/**
+ * Statements that drop a Result: a fault that nobody hears of. What may fail unheard says so by `void`, with the reason beside it. By names, not by
+ * types: what answers is one of our functions, or asks the Kubernetes API or the database.
+ */
+export function droppedResults(files: readonly { readonly path: string; readonly text: string }[]): string[] {
+  const declared = (text: string) => [...text.matchAll(ANSWERS)].map(([, a, b]) => a ?? b ?? '');
+  const answers = new Set(files.flatMap(({ text }) => declared(text)));
+  return files.flatMap(({ path, text }) => {
+    const imported = [...text.matchAll(OURS)].flatMap(([, names = '']) => names.split(',').map((name) => name.trim()));
+    const known = new Set([...declared(text), ...imported.filter((name) => answers.has(name))]);
+    return [...text.matchAll(CALL)]
+      .filter(([, callee = '']) => known.has(callee) || ASKS.test(callee))
+      .map(
+        ({ index, 1: callee }) =>
+          `src/${path}:${text.slice(0, index).split('\n').length}: what ${callee} answers is dropped: use it, or write void and why`,
+      );
+  });
+}
+
 /** The folders of `src` that have a README of their own. */
 export function readFolders(src: string): Folder[] {
   const readmes = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('/README.md'));

@@ -20,11 +20,11 @@ export class FakeInformer {
 
   learn(change: Change): void {
     for (const delta of this.#cache.take(change)) for (const handler of this.#handlers) handler(delta);
-    if (change.is === 'Snapshot') this.isSynced = true;
+    if (change.kind === 'Snapshot') this.isSynced = true;
   }
 
   put(object: KubeObject): void {
-    this.learn({ is: 'Put', object });
+    this.learn({ kind: 'Put', object });
   }
 
   get(key: string): KubeObject | undefined {
@@ -37,7 +37,7 @@ export class FakeInformer {
 
   onDelta(handler: (delta: Delta) => void): () => void {
     this.#handlers.add(handler);
-    for (const object of this.#cache.values()) handler({ is: 'Added', object });
+    for (const object of this.#cache.values()) handler({ kind: 'Added', object });
     return () => this.#handlers.delete(handler);
   }
 

@@ -34,7 +34,7 @@ test(`dhcp, FUZZ_SEED=${SEED}`, () => {
       if (!again.ok) throw new Error(again.error.message);
       expect(JSON.stringify(dhcp.decode(again.value))).toBe(JSON.stringify(decoded));
     }
-    const asked = dhcpSession.step(state, { kind: 'packet', door: now % 2 ? 'dhcp' : 'pxe', bytes, source }, now);
+    const asked = dhcpSession.step(state, { kind: 'packet', listener: now % 2 ? 'dhcp' : 'pxe', bytes, source }, now);
     state = asked.state;
     const [effect] = asked.effects;
     if (effect?.kind !== 'ask') continue;

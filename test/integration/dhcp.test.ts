@@ -123,16 +123,16 @@ describe('on loopback', () => {
 
   test.each(['dhcp', 'pxe'] as const)(
     'a taken %s port is a fault that says what to do, and it starts when the port is free',
-    async (door) => {
+    async (listener) => {
       const other = createSocket('udp4').bind(0, ADDRESS);
       await once(other, 'listening');
       const { port } = other.address();
-      const refused = await start({ dhcp: 0, pxe: 0, [door]: port });
+      const refused = await start({ dhcp: 0, pxe: 0, [listener]: port });
       expect(refused).toMatchObject({ ok: false, error: { code: 'PortTaken' } });
       expect(!refused.ok && refused.error.message).toContain(`UDP port ${port} of ${ADDRESS}`);
       other.close();
       await once(other, 'close');
-      const started = await start({ dhcp: 0, pxe: 0, [door]: port });
+      const started = await start({ dhcp: 0, pxe: 0, [listener]: port });
       expect(started.ok).toBe(true);
       if (started.ok) await started.value.close();
     },

@@ -12,7 +12,7 @@ import { applyChanged } from '../../src/kube/apply.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { Controller } from '../../src/kube/controller.ts';
 import { eventRecorder } from '../../src/kube/events.ts';
-import { Informer, informerTimes } from '../../src/kube/informer.ts';
+import { INFORMER_TIMES, Informer } from '../../src/kube/informer.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { type Lease, LeaseElection } from '../../src/kube/lease.ts';
 import { all, at, type KubeObject, keyOf } from '../../src/kube/object.ts';
@@ -108,7 +108,7 @@ class Wire {
 }
 
 /** An informer over the wire on the ConfigMaps with label `of`, and what it told. */
-async function listening(of: string, wire: Wire, times = informerTimes) {
+async function listening(of: string, wire: Wire, times = INFORMER_TIMES) {
   const own = createClient(configOf(wire.port));
   const lists: number[] = [];
   const onList = (changes: number) => lists.push(changes);
@@ -122,7 +122,7 @@ async function listening(of: string, wire: Wire, times = informerTimes) {
     onList,
   });
   const told: string[] = [];
-  informer.onDelta(({ is, object }) => told.push(`${is} ${object.metadata.name}`));
+  informer.onDelta(({ kind, object }) => told.push(`${kind} ${object.metadata.name}`));
   open.push(own, informer);
   informer.start();
   await informer.synced;
@@ -195,7 +195,7 @@ describe('an informer', () => {
   });
 
   test('leaves a watch that has gone silent', async () => {
-    const times = { ...informerTimes, silence: [1_000, 1_500] } as const;
+    const times = { ...INFORMER_TIMES, silence: [1_000, 1_500] } as const;
     const { told } = await listening('deaf', wire, times);
     await put('deaf-a', 'deaf', '1');
     await until('the watch', () => told.length === 1);

@@ -70,7 +70,7 @@ export async function databaseInputs(
       return (await changeOwnerPassword(access(textOf(held, 'password')), access(next), next)).ok;
     },
   };
-  let step: SecretTurn['step'] = { is: 'Rest' };
+  let step: SecretTurn['step'] = { kind: 'Rest' };
   const want = async (held: SecretData) => {
     const first = { ...firstLogin(held), password: held['password'] ?? randomPassword() };
     const done = await turn({ ...held, ...first }, maker, asked);
@@ -147,7 +147,7 @@ async function externalInputs(
 ): Promise<Result<DatabaseInputs, InfrastructureFault>> {
   const { name, namespace } = farm.metadata;
   const maker: Maker = { names: ['server', 'role'], overlapping: ['server', 'role'], make: nextLogin };
-  let step: SecretTurn['step'] = { is: 'Rest' };
+  let step: SecretTurn['step'] = { kind: 'Rest' };
   const want = async (held: SecretData) => {
     const first = firstLogin(held);
     const done = await turn({ ...held, ...first }, maker, asked);

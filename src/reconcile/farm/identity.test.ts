@@ -31,7 +31,7 @@ const empty: FoundDatabase = { adoptions: 0, revision: 0, replaces: [], hasDevic
 
 /** `Refuse DatabaseForeign a@1`: with the word that would permit it. */
 const short = (decision: Decision): string => {
-  if (decision.is !== 'Refuse') return decision.is;
+  if (decision.kind !== 'Refuse') return decision.kind;
   const word = /set spec\.adopt to (\S+@\d+)/.exec(decision.message)?.[1];
   return ['Refuse', decision.reason, word].filter(Boolean).join(' ');
 };
@@ -99,16 +99,16 @@ describe('every combination', () => {
     const adopted = decideDatabase({ ...given, adopt: word }, database);
     // a word that was left in git fits whatever nobody remembers
     if (given.meta === 'Unread') {
-      expect(adopted.is).toBe('Wait');
+      expect(adopted.kind).toBe('Wait');
       return;
     }
     expect(adopted).toMatchObject({
-      is: 'Adopt',
+      kind: 'Adopt',
       adoption: { farm: word.split('@')[0], adoptions: Number(word.split('@')[1]) },
     });
     for (const stale of ['a@0', `${word.split('@')[0]}@9`, `c@${word.split('@')[1]}`])
       expect(short(decideDatabase({ ...given, adopt: stale }, database))).toBe(is);
-    if (adopted.is !== 'Adopt') return;
+    if (adopted.kind !== 'Adopt') return;
     // the database as it is then: of mine, whatever of status and META is older still
     const { farm, adoptions, replaces, revision } = adopted.adoption;
     const taken = found({ farm, adoptions, replaces, revision, owner: me, hasDevices: database.hasDevices });
@@ -149,7 +149,7 @@ test.each<[string, Known, FoundDatabase, string]>([
 test('the message names both, what goes on meanwhile, and the two ways out', () => {
   const decision = decideDatabase(known({ status: A, adopt: 'a@7' }), found({ farm: 'b', owner: other }));
   expect(decision).toEqual({
-    is: 'Refuse',
+    kind: 'Refuse',
     reason: 'DatabaseForeign',
     message:
       'the database is that of farm b, and this Farm is that of farm a. Nothing is written, servers serve on from what they hold. ' +
@@ -160,30 +160,30 @@ test('the message names both, what goes on meanwhile, and the two ways out', () 
 
 describe('a Farm that was given the keys of an earlier one', () => {
   const predecessor = { farm: 'a', uid: 'other' };
-  const SUCCEEDS = { is: 'Ours', succeeds: true };
+  const SUCCEEDS = { kind: 'Ours', succeeds: true };
   const third = { uid: 'third', name: 'lab/farm' };
   test.each<[what: string, known: Partial<Known>, found: FoundDatabase, decision: object]>([
     ['goes on with its database', {}, found({ owner: other }), SUCCEEDS],
     ['and with one that was set free', {}, found(), SUCCEEDS],
-    ['and has it then, once', {}, found({ owner: me }), { is: 'Ours' }],
-    ['not with that of another farm', {}, found({ farm: 'b', owner: other }), { is: 'Refuse' }],
-    ['not with one that somebody else took over', {}, found({ owner: third }), { is: 'Refuse' }],
+    ['and has it then, once', {}, found({ owner: me }), { kind: 'Ours' }],
+    ['not with that of another farm', {}, found({ farm: 'b', owner: other }), { kind: 'Refuse' }],
+    ['not with one that somebody else took over', {}, found({ owner: third }), { kind: 'Refuse' }],
     [
       'but with one of its own name that was made after the copy',
       { name: third.name },
       found({ owner: third }),
       SUCCEEDS,
     ],
-    ['not once it was seen in a database', { status: A }, found({ owner: other }), { is: 'Refuse' }],
-    ['not with an empty one', {}, empty, { is: 'New' }],
+    ['not once it was seen in a database', { status: A }, found({ owner: other }), { kind: 'Refuse' }],
+    ['not with an empty one', {}, empty, { kind: 'New' }],
     [
       'not with one that is behind what the replica holds',
       { meta: { ...A, revision: 11 } },
       found({ owner: other }),
-      { is: 'Refuse', reason: 'DatabaseBehind' },
+      { kind: 'Refuse', reason: 'DatabaseBehind' },
     ],
-    ['waits for who may remember a farm', { meta: 'Unread' }, found(), { is: 'Wait' }],
-    ['and for servers', { servers: 'Asking' }, found({ owner: other }), { is: 'Wait' }],
+    ['waits for who may remember a farm', { meta: 'Unread' }, found(), { kind: 'Wait' }],
+    ['and for servers', { servers: 'Asking' }, found({ owner: other }), { kind: 'Wait' }],
   ])('%s', (_, more, database, decision) => {
     expect(decideDatabase(known({ predecessor, ...more }), database)).toMatchObject(decision);
   });
@@ -195,16 +195,16 @@ describe('a Farm that was given the keys of an earlier one', () => {
       found({ freedBy: 'lab/this' }),
       SUCCEEDS,
     ],
-    ['once those who may remember were heard', { meta: 'Unread' }, found({ freedBy: 'lab/this' }), { is: 'Wait' }],
-    ['but not what somebody took over since', {}, found({ freedBy: 'lab/this', owner: third }), { is: 'Refuse' }],
-    ['nor what another Farm freed', {}, found({ freedBy: 'lab/second' }), { is: 'Refuse' }],
+    ['once those who may remember were heard', { meta: 'Unread' }, found({ freedBy: 'lab/this' }), { kind: 'Wait' }],
+    ['but not what somebody took over since', {}, found({ freedBy: 'lab/this', owner: third }), { kind: 'Refuse' }],
+    ['nor what another Farm freed', {}, found({ freedBy: 'lab/second' }), { kind: 'Refuse' }],
     [
       'nor one that is behind its replica',
       { meta: { ...A, revision: 11 } },
       found({ freedBy: 'lab/this' }),
-      { is: 'Refuse', reason: 'DatabaseBehind' },
+      { kind: 'Refuse', reason: 'DatabaseBehind' },
     ],
-    ['and an empty one is new', {}, { ...found({ freedBy: 'lab/this' }), farm: undefined } as never, { is: 'New' }],
+    ['and an empty one is new', {}, { ...found({ freedBy: 'lab/this' }), farm: undefined } as never, { kind: 'New' }],
   ])('without keys: %s', (_, more, database, decision) => {
     expect(decideDatabase(known(more), database)).toMatchObject(decision);
   });
@@ -216,35 +216,35 @@ describe('a Farm that was given the keys of an earlier one', () => {
       'once those who may remember were heard',
       { meta: 'Unread' },
       found({ owner: before, keys: 'secret' }),
-      { is: 'Wait' },
+      { kind: 'Wait' },
     ],
     [
       'though its Secret is a copy, where there were no rows',
       {},
       { ...empty, led: true, owner: before },
-      { is: 'New', succeeds: true },
+      { kind: 'New', succeeds: true },
     ],
     [
       'also before it had rows',
       {},
       { ...empty, led: true, owner: before, keys: 'secret' },
-      { is: 'New', succeeds: true },
+      { kind: 'New', succeeds: true },
     ],
-    ['not of one of another cluster', {}, found({ owner: before, keys: 'its own' }), { is: 'Refuse' }],
-    ['nor of an earlier release, which tells of no Secret', {}, found({ owner: before }), { is: 'Refuse' }],
-    ['nor of another name', {}, found({ owner: other, keys: 'secret' }), { is: 'Refuse' }],
-    ['nor once it was seen in a database', { status: A }, found({ owner: before, keys: 'secret' }), { is: 'Refuse' }],
+    ['not of one of another cluster', {}, found({ owner: before, keys: 'its own' }), { kind: 'Refuse' }],
+    ['nor of an earlier release, which tells of no Secret', {}, found({ owner: before }), { kind: 'Refuse' }],
+    ['nor of another name', {}, found({ owner: other, keys: 'secret' }), { kind: 'Refuse' }],
+    ['nor once it was seen in a database', { status: A }, found({ owner: before, keys: 'secret' }), { kind: 'Refuse' }],
     [
       'nor behind its replica',
       { meta: { ...A, revision: 11 } },
       found({ owner: before, keys: 'secret' }),
-      { is: 'Refuse', reason: 'DatabaseBehind' },
+      { kind: 'Refuse', reason: 'DatabaseBehind' },
     ],
     [
       'nor beside the replica of another farm',
       { meta: B },
       found({ owner: before, keys: 'secret' }),
-      { is: 'Refuse', reason: 'DatabaseForeign' },
+      { kind: 'Refuse', reason: 'DatabaseForeign' },
     ],
   ])('that nobody could set free: %s', (_, more, database, decision) => {
     expect(decideDatabase(known(more), database)).toMatchObject(decision);
@@ -257,7 +257,7 @@ describe('a Farm that was given the keys of an earlier one', () => {
     ['not without rows', {}, { ...empty, led: true, owner: other }],
   ])('a Farm that lives loses nothing: %s', (_, more, database) => {
     expect(decideDatabase(known({ ownerLives: true, ...more }), database)).toEqual({
-      is: 'Refuse',
+      kind: 'Refuse',
       reason: 'DatabaseForeign',
       message: expect.stringMatching(/That Farm is there: name another database, or delete that Farm first$/),
     });
@@ -265,13 +265,13 @@ describe('a Farm that was given the keys of an earlier one', () => {
 
   test('a database without rows of a Farm that is not here names the way out', () => {
     expect(decideDatabase(known(), { ...empty, led: true, owner: other })).toMatchObject({
-      is: 'Refuse',
+      kind: 'Refuse',
       message: expect.stringContaining('Name another database, or drop the tables of this one'),
     });
   });
 
   test('and no other Farm does', () => {
-    expect(decideDatabase(known(), found({ owner: other }))).toMatchObject({ is: 'Refuse' });
-    expect(decideDatabase(known(), found({ owner: me }))).toEqual({ is: 'Ours' });
+    expect(decideDatabase(known(), found({ owner: other }))).toMatchObject({ kind: 'Refuse' });
+    expect(decideDatabase(known(), found({ owner: me }))).toEqual({ kind: 'Ours' });
   });
 });

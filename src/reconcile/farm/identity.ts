@@ -40,13 +40,13 @@ export interface Known {
 
 export type Decision =
   /** It is this farm's. `succeeds`: the Farm that it belonged to is gone, and this one comes after it. */
-  | { readonly is: 'Ours'; readonly succeeds?: boolean }
+  | { readonly kind: 'Ours'; readonly succeeds?: boolean }
   /** It is empty, and nobody remembers a farm. `succeeds`: the Farm that led it is gone before it had rows. */
-  | { readonly is: 'New'; readonly succeeds?: boolean }
+  | { readonly kind: 'New'; readonly succeeds?: boolean }
   /** A person said so. Its revision is above that of all that it replaces. */
-  | { readonly is: 'Adopt'; readonly adoption: Adoption }
-  | { readonly is: 'Wait'; readonly message: string }
-  | { readonly is: 'Refuse'; readonly reason: IdentityReason; readonly message: string };
+  | { readonly kind: 'Adopt'; readonly adoption: Adoption }
+  | { readonly kind: 'Wait'; readonly message: string }
+  | { readonly kind: 'Refuse'; readonly reason: IdentityReason; readonly message: string };
 
 interface Holder {
   readonly name: string;
@@ -59,20 +59,20 @@ export function decideDatabase(known: Known, found: FoundDatabase): Decision {
   const succeeds = isSuccessor(known, found);
   const problem = problemOf(known, holders, found, succeeds);
   if (problem === undefined) {
-    if (found.farm !== undefined && !succeeds) return { is: 'Ours' };
+    if (found.farm !== undefined && !succeeds) return { kind: 'Ours' };
     if (isUnread(known)) return WAIT;
-    return { is: found.farm === undefined ? 'New' : 'Ours', ...(succeeds ? { succeeds } : {}) };
+    return { kind: found.farm === undefined ? 'New' : 'Ours', ...(succeeds ? { succeeds } : {}) };
   }
   const farm = found.farm ?? holders[0]?.identity.farm;
-  if (farm === undefined || isLivingOther(known, found)) return { is: 'Refuse', ...problem };
+  if (farm === undefined || isLivingOther(known, found)) return { kind: 'Refuse', ...problem };
   const all = holders.map(({ identity }) => identity);
   const adoptions = 1 + Math.max(found.adoptions, ...all.map((identity) => identity.adoptions));
   const word = identityMark({ farm, adoptions });
   const revision = 1 + Math.max(found.revision, ...all.map((identity) => identity.revision));
   if (known.adopt !== word)
-    return { is: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
+    return { kind: 'Refuse', reason: problem.reason, message: `${problem.message}. ${waysOut(known, word, found)}` };
   if (isUnread(known)) return WAIT;
-  return { is: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
+  return { kind: 'Adopt', adoption: { farm, adoptions, replaces: all.map(identityMark), revision } };
 }
 
 const isLivingOther = ({ uid, ownerLives }: Known, { owner }: FoundDatabase): boolean =>
@@ -82,7 +82,7 @@ const isLivingOther = ({ uid, ownerLives }: Known, { owner }: FoundDatabase): bo
 const isUnread = ({ meta, servers }: Known): boolean => meta === 'Unread' || servers === 'Asking';
 
 const WAIT: Decision = {
-  is: 'Wait',
+  kind: 'Wait',
   message: 'nothing is written before the replica, and each server, has said whether it holds a farm already',
 };
 

@@ -112,7 +112,7 @@ async function ensureAuthority(
     ...AUTHORITY,
     make: async () => pairFiles(await makeAuthority(`${namespace}/${name}`, Date.now())),
   };
-  let step: Turn['step'] = { is: 'Rest' };
+  let step: Turn['step'] = { kind: 'Rest' };
   const want = async (held: SecretData) => {
     if (!held['tls.crt'] || !held['tls.key']) return maker.make(held);
     const done = await turn(held, maker, asked);

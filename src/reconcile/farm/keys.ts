@@ -62,7 +62,7 @@ export async function keepKeys(
   if (!kept.ok) return kept;
   const { uid, data } = kept.value;
   const state = keyState(data);
-  const step = done?.step ?? { is: 'Rest' };
-  const isQuiet = step.is === 'Rest' || step.is === 'Keep';
+  const step = done?.step ?? { kind: 'Rest' };
+  const isQuiet = step.kind === 'Rest' || step.kind === 'Keep';
   return ok({ ...keysStatus(state, step), isQuiet, lineage: lineageOf(data) ?? '', uid });
 }

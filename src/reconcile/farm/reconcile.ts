@@ -95,7 +95,7 @@ async function lookAt(
   if (!isSeen(context, partsOf(key).namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const findings = await look(context, key, farm, object, signal);
-  if ('is' in findings) return findings;
+  if ('kind' in findings) return findings;
   if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
@@ -346,8 +346,8 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     },
     found.value,
   );
-  if (decision.is === 'Wait') return fail('NotAsked', decision.message);
-  if (decision.is === 'Refuse') {
+  if (decision.kind === 'Wait') return fail('NotAsked', decision.message);
+  if (decision.kind === 'Refuse') {
     const refused = fail(decision.reason, decision.message);
     warn('whose', refused, 'database refused', { meta, servers: runtime.held() });
     runtime.refuse({ code: decision.reason, message: decision.message });
@@ -358,12 +358,12 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
   const begin = {
     owner: { uid, name: keyFor(namespace, name) },
     floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
-    ...(decision.is === 'Adopt' || decision.succeeds ? { takeOver: { from: owner?.uid } } : {}),
+    ...(decision.kind === 'Adopt' || decision.succeeds ? { takeOver: { from: owner?.uid } } : {}),
   };
   const led = await migrateAndLead(runtime, found.value.led, begin);
   warn('led', led, 'database not migrated, or not led');
   if (!led.ok) {
-    await runtime.database.run((db) => sql`select 1`.execute(db)); // its breaker learns of the fault by asking, too
+    void (await runtime.database.run((db) => sql`select 1`.execute(db))); // its breaker learns of the fault by asking, too
     return led;
   }
   if (found.value.keys !== runtime.inputs.keysUid) {
@@ -378,7 +378,7 @@ async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Prom
     resources(kind, informer, namespace)
       .filter(ofFarm(name))
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-  const adoption = decision.is === 'Adopt' ? decision.adoption : undefined;
+  const adoption = decision.kind === 'Adopt' ? decision.adoption : undefined;
   if (adoption) log.warn({ name, ...adoption }, 'database adopted, as spec.adopt says');
   const projected = await project(
     runtime.writes,

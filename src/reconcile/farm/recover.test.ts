@@ -30,7 +30,7 @@ const facts = (more: Partial<RecoverFacts> = {}): RecoverFacts => ({
   verdicts: new Map([[first, 'Takes']]),
   ...more,
 });
-const short = (plan: RecoverPlan): string => (plan.is === 'Refuse' ? plan.message : `${plan.is} ${plan.copy.id}`);
+const short = (plan: RecoverPlan): string => (plan.kind === 'Refuse' ? plan.message : `${plan.kind} ${plan.copy.id}`);
 
 test.each<[what: string, given: Partial<RecoverFacts>, is: string | RegExp]>([
   ['one that the database takes', {}, 'Write a'],
@@ -91,7 +91,7 @@ test('what is written brings the Secrets to the copy; certificates stay', () => 
     keys: { 'key-1': Buffer.from('k'), 'key-2': undefined },
     database: { password: Buffer.from('old') },
   });
-  const { database } = planRecover(facts()) as RecoverPlan & { is: 'Write' };
+  const { database } = planRecover(facts()) as RecoverPlan & { kind: 'Write' };
   expect(Object.keys(database)).toEqual(['password']);
 });
 

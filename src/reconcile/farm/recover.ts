@@ -20,12 +20,17 @@ export interface RecoverFacts {
 }
 
 export type RecoverPlan =
-  | { readonly is: 'Refuse'; readonly message: string }
+  | { readonly kind: 'Refuse'; readonly message: string }
   /** The Secrets are as the copy has them. */
-  | { readonly is: 'There'; readonly copy: RecoveryCopy }
-  | { readonly is: 'Write'; readonly copy: RecoveryCopy; readonly keys: SecretChange; readonly database: SecretChange };
+  | { readonly kind: 'There'; readonly copy: RecoveryCopy }
+  | {
+      readonly kind: 'Write';
+      readonly copy: RecoveryCopy;
+      readonly keys: SecretChange;
+      readonly database: SecretChange;
+    };
 
-const refuse = (message: string): RecoverPlan => ({ is: 'Refuse', message });
+const refuse = (message: string): RecoverPlan => ({ kind: 'Refuse', message });
 const named = ({ farm, id, sealedAt }: RecoveryCopy): string => `farm ${id} of Farm ${farm}, sealed ${sealedAt}`;
 
 export function planRecover({ farm, wanted, copies, held, current, verdicts }: RecoverFacts): RecoverPlan {
@@ -37,7 +42,7 @@ export function planRecover({ farm, wanted, copies, held, current, verdicts }: R
     );
   }
   const there = fitting.find((copy) => isEmpty(changesOf(held, copy)));
-  if (there) return { is: 'There', copy: there };
+  if (there) return { kind: 'There', copy: there };
   if (current === 'Takes')
     return refuse(
       `the database of Farm ${farm} takes the Secrets that it has, and they are others: nothing is overwritten`,
@@ -57,7 +62,7 @@ export function planRecover({ farm, wanted, copies, held, current, verdicts }: R
     return refuse(
       `there are ${possible.length} copies, and the database does not answer to say which is right: ${possible.map(named).join('; ')}. Give one, or wait for it`,
     );
-  return { is: 'Write', copy, ...changesOf(held, copy) };
+  return { kind: 'Write', copy, ...changesOf(held, copy) };
 }
 
 const changesOf = (held: RecoverFacts['held'], { secrets }: RecoveryCopy) => ({

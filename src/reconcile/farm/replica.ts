@@ -41,7 +41,7 @@ export async function replicaInputs(
   const address = await ensureService(context, farm, owner, 'replica', signal);
   if (!address.ok) return faultOf(address.error);
   const subject = subjectOf(farm, 'replica', address.value);
-  let step: Turn['step'] = { is: 'Rest' };
+  let step: Turn['step'] = { kind: 'Rest' };
   const secret = await keepSecret(
     context.client,
     namespace,

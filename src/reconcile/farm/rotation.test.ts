@@ -14,78 +14,78 @@ const a = (...keys: number[]) => ({ name: 'node-a', keys });
 const b = (...keys: number[]) => ({ name: 'node-b', keys });
 
 test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts>; step: KeyStep }>([
-  { what: 'nobody asked', held: one, step: { is: 'Rest' } },
-  { what: 'asked for', held: one, facts: { request: 'r1' }, step: { is: 'Add', id: 2, request: 'r1' } },
-  { what: 'an empty annotation asks for nothing', held: one, facts: { request: '' }, step: { is: 'Rest' } },
+  { what: 'nobody asked', held: one, step: { kind: 'Rest' } },
+  { what: 'asked for', held: one, facts: { request: 'r1' }, step: { kind: 'Add', id: 2, request: 'r1' } },
+  { what: 'an empty annotation asks for nothing', held: one, facts: { request: '' }, step: { kind: 'Rest' } },
   {
     what: 'one server lacks it',
     held: added,
     facts: { request: 'r1', servers: [a(1, 2), b(1)] },
-    step: { is: 'Wait', id: 2, servers: ['node-b'] },
+    step: { kind: 'Wait', id: 2, servers: ['node-b'] },
   },
   {
     what: 'one server has not said',
     held: added,
     facts: { request: 'r1', servers: [a(1, 2), { name: 'node-b' }] },
-    step: { is: 'Wait', id: 2, servers: ['node-b'] },
+    step: { kind: 'Wait', id: 2, servers: ['node-b'] },
   },
-  { what: 'all have it', held: added, facts: { servers: [a(1, 2), b(1, 2)] }, step: { is: 'Switch', id: 2 } },
-  { what: 'a farm without servers', held: added, step: { is: 'Switch', id: 2 } },
+  { what: 'all have it', held: added, facts: { servers: [a(1, 2), b(1, 2)] }, step: { kind: 'Switch', id: 2 } },
+  { what: 'a farm without servers', held: added, step: { kind: 'Switch', id: 2 } },
   {
     what: 'a leader that has asked nobody yet switches to none',
     held: added,
     facts: { request: 'r1', servers: undefined },
-    step: { is: 'Wait', id: 2, servers: [] },
+    step: { kind: 'Wait', id: 2, servers: [] },
   },
   {
     what: 'nor does it take back that the old one overlaps',
     held: switched,
     facts: { request: 'r1', servers: undefined },
-    step: { is: 'Keep', until: NOW + KEY_OVERLAP_MS },
+    step: { kind: 'Keep', until: NOW + KEY_OVERLAP_MS },
   },
   {
     what: 'another request meanwhile waits for the first',
     held: added,
     facts: { request: 'r2', servers: [a(1)] },
-    step: { is: 'Wait', id: 2, servers: ['node-a'] },
+    step: { kind: 'Wait', id: 2, servers: ['node-a'] },
   },
-  { what: 'switched', held: switched, facts: { request: 'r1' }, step: { is: 'Keep', until: NOW + KEY_OVERLAP_MS } },
+  { what: 'switched', held: switched, facts: { request: 'r1' }, step: { kind: 'Keep', until: NOW + KEY_OVERLAP_MS } },
   {
     what: 'a second before the end',
     held: switched,
     facts: { now: NOW + KEY_OVERLAP_MS - 1_000 },
-    step: { is: 'Keep', until: NOW + KEY_OVERLAP_MS },
+    step: { kind: 'Keep', until: NOW + KEY_OVERLAP_MS },
   },
-  { what: 'at the end', held: switched, facts: { now: NOW + KEY_OVERLAP_MS }, step: { is: 'Drop', ids: [1] } },
+  { what: 'at the end', held: switched, facts: { now: NOW + KEY_OVERLAP_MS }, step: { kind: 'Drop', ids: [1] } },
   {
     what: 'asked for again while the old one overlaps',
     held: switched,
     facts: { request: 'r2' },
-    step: { is: 'Add', id: 3, request: 'r2' },
+    step: { kind: 'Add', id: 3, request: 'r2' },
   },
   {
     what: 'at once: no server is waited for',
     held: added,
     facts: { request: 'r2/now', servers: [a(1)] },
-    step: { is: 'Switch', id: 2 },
+    step: { kind: 'Switch', id: 2 },
   },
   {
     what: 'at once: nor asked',
     held: added,
     facts: { request: 'r2/now', servers: undefined },
-    step: { is: 'Switch', id: 2 },
+    step: { kind: 'Switch', id: 2 },
   },
-  { what: 'at once: the old one goes', held: switched, facts: { request: 'r2/now' }, step: { is: 'Drop', ids: [1] } },
+  { what: 'at once: the old one goes', held: switched, facts: { request: 'r2/now' }, step: { kind: 'Drop', ids: [1] } },
   {
     what: 'at once: and once',
     held: { current: bytes('3'), 'key-3': key, request: bytes('r2/now') },
     facts: { request: 'r2/now' },
-    step: { is: 'Rest' },
+    step: { kind: 'Rest' },
   },
   {
     what: 'an old key of which nobody wrote when it ended',
     held: { current: bytes('2'), 'key-1': key, 'key-2': key },
-    step: { is: 'Retire', ids: [1] },
+    step: { kind: 'Retire', ids: [1] },
   },
 ])('$what', ({ held, facts = {}, step }) => {
   expect(planKeys({ state: keyState(held), servers: [], now: NOW, ...facts })).toEqual(step);
@@ -93,11 +93,14 @@ test.each<{ what: string; held: Record<string, Buffer>; facts?: Partial<KeyFacts
 
 /** A farm whose leaders come, go and crash between any two steps, and whose servers take up the Secret when they like. */
 const EVENT = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('look' as const), crash: fc.boolean(), asked: fc.boolean() }) },
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('take' as const), server: fc.nat(2) }) },
-  { weight: 2, arbitrary: fc.record({ is: fc.constant('ask' as const), server: fc.nat(2) }) },
-  { weight: 2, arbitrary: fc.record({ is: fc.constant('time' as const), hours: fc.integer({ min: 1, max: 60 }) }) },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant('request' as const), text: fc.constantFrom('r1', 'r2', 'r3') }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('look' as const), crash: fc.boolean(), asked: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('take' as const), server: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('ask' as const), server: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('time' as const), hours: fc.integer({ min: 1, max: 60 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('request' as const), text: fc.constantFrom('r1', 'r2', 'r3') }),
+  },
 );
 
 test('whatever the order: what one server seals every other opens, and for a ticket’s life; at rest there is one key', () => {
@@ -140,14 +143,14 @@ test('whatever the order: what one server seals every other opens, and for a tic
       }
     };
     for (const event of events) {
-      if (event.is === 'look') {
+      if (event.kind === 'look') {
         const step = look(event.asked);
         if (!event.crash) apply(step);
       }
-      if (event.is === 'take') rings[event.server] = keyState(held);
-      if (event.is === 'ask') said[event.server] = rings[event.server]?.ids ?? [];
-      if (event.is === 'request') request = event.text;
-      if (event.is === 'time') {
+      if (event.kind === 'take') rings[event.server] = keyState(held);
+      if (event.kind === 'ask') said[event.server] = rings[event.server]?.ids ?? [];
+      if (event.kind === 'request') request = event.text;
+      if (event.kind === 'time') {
         // The kubelet writes a Secret within minutes: none stays behind for hours.
         for (const index of rings.keys()) rings[index] = keyState(held);
         check();

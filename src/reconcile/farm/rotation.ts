@@ -37,33 +37,33 @@ export interface KeyFacts {
 }
 
 export type KeyStep =
-  | { readonly is: 'Rest' }
-  | { readonly is: 'Add'; readonly id: number; readonly request: string }
+  | { readonly kind: 'Rest' }
+  | { readonly kind: 'Add'; readonly id: number; readonly request: string }
   /** Until these servers name the new key; nobody: it is not known yet who does. */
-  | { readonly is: 'Wait'; readonly id: number; readonly servers: readonly string[] }
-  | { readonly is: 'Switch'; readonly id: number }
+  | { readonly kind: 'Wait'; readonly id: number; readonly servers: readonly string[] }
+  | { readonly kind: 'Switch'; readonly id: number }
   /** These are old, and nobody wrote since when. */
-  | { readonly is: 'Retire'; readonly ids: readonly number[] }
-  | { readonly is: 'Keep'; readonly until: number }
-  | { readonly is: 'Drop'; readonly ids: readonly number[] };
+  | { readonly kind: 'Retire'; readonly ids: readonly number[] }
+  | { readonly kind: 'Keep'; readonly until: number }
+  | { readonly kind: 'Drop'; readonly ids: readonly number[] };
 
 export function planKeys({ state, request, servers, now }: KeyFacts): KeyStep {
   const { current, ids, retired, taken } = state;
   const old = ids.filter((id) => id < current);
   const unmarked = old.filter((id) => !retired.has(id));
-  if (unmarked.length > 0) return { is: 'Retire', ids: unmarked };
+  if (unmarked.length > 0) return { kind: 'Retire', ids: unmarked };
   const hurried = isHurried(request);
   const ended = old.filter((id) => hurried || now >= endOf(state, id));
-  if (ended.length > 0) return { is: 'Drop', ids: ended };
+  if (ended.length > 0) return { kind: 'Drop', ids: ended };
   const next = ids.find((id) => id > current);
   if (next !== undefined) {
     const lacking = servers?.filter(({ keys }) => !keys?.includes(next)).map(({ name }) => name);
     return lacking?.length === 0 || hurried
-      ? { is: 'Switch', id: next }
-      : { is: 'Wait', id: next, servers: lacking ?? [] };
+      ? { kind: 'Switch', id: next }
+      : { kind: 'Wait', id: next, servers: lacking ?? [] };
   }
-  if (request !== undefined && request !== '' && request !== taken) return { is: 'Add', id: current + 1, request };
-  return old.length > 0 ? { is: 'Keep', until: Math.max(...old.map((id) => endOf(state, id))) } : { is: 'Rest' };
+  if (request !== undefined && request !== '' && request !== taken) return { kind: 'Add', id: current + 1, request };
+  return old.length > 0 ? { kind: 'Keep', until: Math.max(...old.map((id) => endOf(state, id))) } : { kind: 'Rest' };
 }
 
 const endOf = ({ retired }: KeyState, id: number): number => (retired.get(id) ?? 0) + KEY_OVERLAP_MS;
@@ -110,7 +110,7 @@ export function keyState(held: SecretData): KeyState {
 export function keyChange({ current }: KeyState, step: KeyStep, key: Buffer, now: number): SecretChange {
   const retire = (ids: readonly number[]): SecretChange =>
     Object.fromEntries(ids.map((id) => [retiredName(id), Buffer.from(new Date(now).toISOString())]));
-  switch (step.is) {
+  switch (step.kind) {
     case 'Add':
       return { [keyName(step.id)]: key, [REQUEST]: Buffer.from(step.request) };
     case 'Switch':
@@ -141,7 +141,7 @@ export interface KeysStatus {
 
 export function keysStatus({ current, taken }: KeyState, step: KeyStep): KeysStatus {
   const head = { current, ...(taken === undefined ? {} : { request: taken }) };
-  switch (step.is) {
+  switch (step.kind) {
     case 'Rest':
       return { state: 'Settled', ...head };
     case 'Keep': {

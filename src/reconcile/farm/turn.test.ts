@@ -21,26 +21,26 @@ const all = (held: SecretData): TakeUp => ({ of: digestOf(held, TURNING), lackin
 const but = (held: SecretData, ...lacking: string[]): TakeUp => ({ of: digestOf(held, TURNING), lacking });
 
 test.each<{ what: string; held: SecretData; request?: string; seen?: TakeUp; step: TurnStep }>([
-  { what: 'nobody asked', held: one, step: { is: 'Rest' } },
-  { what: 'an empty annotation asks for nothing', held: one, request: '', step: { is: 'Rest' } },
-  { what: 'asked for', held: one, request: 'r1', step: { is: 'Add', request: 'r1' } },
-  { what: 'nobody looked yet', held: next, request: 'r1', step: { is: 'Wait', for: [] } },
-  { what: 'one lacks it', held: next, seen: but(next, 'node-b'), step: { is: 'Wait', for: ['node-b'] } },
-  { what: 'what was seen was of the state before', held: next, seen: all(one), step: { is: 'Wait', for: [] } },
-  { what: 'all have the next', held: next, seen: all(next), step: { is: 'Switch' } },
-  { what: 'another request waits for the first', held: next, request: 'r2', seen: all(next), step: { is: 'Switch' } },
-  { what: 'one uses the former', held: former, seen: but(former, 'node-a'), step: { is: 'Wait', for: ['node-a'] } },
-  { what: 'nobody uses the former', held: former, seen: all(former), step: { is: 'Drop' } },
-  { what: 'done', held: { ...one, request: bytes('r1') }, request: 'r1', step: { is: 'Rest' } },
+  { what: 'nobody asked', held: one, step: { kind: 'Rest' } },
+  { what: 'an empty annotation asks for nothing', held: one, request: '', step: { kind: 'Rest' } },
+  { what: 'asked for', held: one, request: 'r1', step: { kind: 'Add', request: 'r1' } },
+  { what: 'nobody looked yet', held: next, request: 'r1', step: { kind: 'Wait', for: [] } },
+  { what: 'one lacks it', held: next, seen: but(next, 'node-b'), step: { kind: 'Wait', for: ['node-b'] } },
+  { what: 'what was seen was of the state before', held: next, seen: all(one), step: { kind: 'Wait', for: [] } },
+  { what: 'all have the next', held: next, seen: all(next), step: { kind: 'Switch' } },
+  { what: 'another request waits for the first', held: next, request: 'r2', seen: all(next), step: { kind: 'Switch' } },
+  { what: 'one uses the former', held: former, seen: but(former, 'node-a'), step: { kind: 'Wait', for: ['node-a'] } },
+  { what: 'nobody uses the former', held: former, seen: all(former), step: { kind: 'Drop' } },
+  { what: 'done', held: { ...one, request: bytes('r1') }, request: 'r1', step: { kind: 'Rest' } },
   {
     what: 'at once: nobody is waited for',
     held: next,
     request: 'r1/now',
     seen: but(next, 'b'),
-    step: { is: 'Switch' },
+    step: { kind: 'Switch' },
   },
-  { what: 'at once: what leaked ends', held: former, request: 'r2/now', step: { is: 'Drop' } },
-  { what: 'at once: and once', held: { ...one, request: bytes('r/now') }, request: 'r/now', step: { is: 'Rest' } },
+  { what: 'at once: what leaked ends', held: former, request: 'r2/now', step: { kind: 'Drop' } },
+  { what: 'at once: and once', held: { ...one, request: bytes('r/now') }, request: 'r/now', step: { kind: 'Rest' } },
 ])('$what', ({ held, request, seen, step }) => {
   expect(planTurn(held, TURNING, { request, seen })).toEqual(step);
 });
@@ -54,9 +54,9 @@ const written = (held: SecretData, step: TurnStep, made: SecretData = {}): Secre
 
 test('what each step writes: no more than it says, and nothing of another’s', () => {
   const made = { pass: bytes('b'), other: bytes('y') };
-  expect(written(one, { is: 'Add', request: 'r1' }, made)).toEqual(next);
-  expect(written(next, { is: 'Switch' })).toEqual(former);
-  expect(written(former, { is: 'Drop' })).toEqual({
+  expect(written(one, { kind: 'Add', request: 'r1' }, made)).toEqual(next);
+  expect(written(next, { kind: 'Switch' })).toEqual(former);
+  expect(written(former, { kind: 'Drop' })).toEqual({
     ...one,
     pass: bytes('b'),
     other: bytes('y'),
@@ -68,14 +68,14 @@ test('what each step writes: no more than it says, and nothing of another’s', 
 
 test('a status of two Secrets is done when both are', () => {
   const at = (held: SecretData, step: TurnStep) => ({ held, step });
-  expect(turnStatus('passwords', [at(one, { is: 'Rest' }), at(one, { is: 'Rest' })])).toEqual({ state: 'Settled' });
-  const wait = at(next, { is: 'Wait', for: ['node-b', 'node-c'] });
-  expect(turnStatus('passwords', [at(one, { is: 'Rest' }), wait])).toEqual({
+  expect(turnStatus('passwords', [at(one, { kind: 'Rest' }), at(one, { kind: 'Rest' })])).toEqual({ state: 'Settled' });
+  const wait = at(next, { kind: 'Wait', for: ['node-b', 'node-c'] });
+  expect(turnStatus('passwords', [at(one, { kind: 'Rest' }), wait])).toEqual({
     state: 'Distributing',
     message:
       'passwords change when all have taken up the last step, which kubelets hand on within two minutes: waiting for node-b, node-c',
   });
-  expect(turnStatus('passwords', [at(former, { is: 'Drop' }), wait])).toMatchObject({ request: 'r1' });
+  expect(turnStatus('passwords', [at(former, { kind: 'Drop' }), wait])).toMatchObject({ request: 'r1' });
 });
 
 /**
@@ -83,12 +83,12 @@ test('a status of two Secrets is done when both are', () => {
  * out when they like. The value is a password (servers show it, the service accepts it) and an authority (the service shows it, servers accept it).
  */
 const EVENT = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('see' as const), leader: fc.nat(1) }) },
-  { weight: 6, arbitrary: fc.record({ is: fc.constant('step' as const), leader: fc.nat(1) }) },
-  { weight: 1, arbitrary: fc.record({ is: fc.constant('crash' as const), leader: fc.nat(1) }) },
-  { weight: 5, arbitrary: fc.record({ is: fc.constant('mount' as const) }) },
-  { weight: 8, arbitrary: fc.record({ is: fc.constant('roll' as const), server: fc.nat(2) }) },
-  { weight: 2, arbitrary: fc.record({ is: fc.constant('ask' as const), text: fc.constantFrom('r1', 'r2', 'r3') }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('see' as const), leader: fc.nat(1) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('step' as const), leader: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), leader: fc.nat(1) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('mount' as const) }) },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('roll' as const), server: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('ask' as const), text: fc.constantFrom('r1', 'r2', 'r3') }) },
 );
 
 interface Place {
@@ -120,9 +120,9 @@ test('whatever the order: who shows something is believed, and at rest one value
     };
     const step = (leader: number): void => {
       const next = planTurn(held, turning, { request, seen: seen[leader] });
-      if (next.is === 'Switch') switches++;
+      if (next.kind === 'Switch') switches++;
       const change = turnChange(held, turning, next, { v: bytes(`${made + 1}`) });
-      if (next.is === 'Add') made++;
+      if (next.kind === 'Add') made++;
       held = Object.fromEntries(
         Object.entries({ ...held, ...change }).filter((entry): entry is [string, Buffer] => entry[1] !== undefined),
       );
@@ -134,12 +134,12 @@ test('whatever the order: who shows something is believed, and at rest one value
       }
     };
     for (const event of events) {
-      if (event.is === 'see') seen[event.leader] = see();
-      if (event.is === 'step') step(event.leader);
-      if (event.is === 'crash') seen[event.leader] = undefined;
-      if (event.is === 'mount') service = place();
-      if (event.is === 'roll') servers[event.server] = place();
-      if (event.is === 'ask') request = event.text;
+      if (event.kind === 'see') seen[event.leader] = see();
+      if (event.kind === 'step') step(event.leader);
+      if (event.kind === 'crash') seen[event.leader] = undefined;
+      if (event.kind === 'mount') service = place();
+      if (event.kind === 'roll') servers[event.server] = place();
+      if (event.kind === 'ask') request = event.text;
       check();
     }
     for (let turn = 0; turn < 8; turn++) {

@@ -31,12 +31,12 @@ export interface TakeUp {
 }
 
 export type TurnStep =
-  | { readonly is: 'Rest' }
-  | { readonly is: 'Add'; readonly request: string }
+  | { readonly kind: 'Rest' }
+  | { readonly kind: 'Add'; readonly request: string }
   /** Until these have taken it up; nobody: it is not known yet who has. */
-  | { readonly is: 'Wait'; readonly for: readonly string[] }
-  | { readonly is: 'Switch' }
-  | { readonly is: 'Drop' };
+  | { readonly kind: 'Wait'; readonly for: readonly string[] }
+  | { readonly kind: 'Switch' }
+  | { readonly kind: 'Drop' };
 
 const REQUEST = 'request';
 export const nextOf = (name: string): string => `${name}-next`;
@@ -64,11 +64,11 @@ export function planTurn(held: SecretData, turning: Turning, { request, seen }: 
   if (isNext || held[formerOf(turning.overlapping[0])] !== undefined) {
     const known = seen?.of === digestOf(held, turning) ? seen.lacking : undefined;
     const lacking = isHurried(request) ? [] : known;
-    if (lacking?.length !== 0) return { is: 'Wait', for: lacking ?? [] };
-    return { is: isNext ? 'Switch' : 'Drop' };
+    if (lacking?.length !== 0) return { kind: 'Wait', for: lacking ?? [] };
+    return { kind: isNext ? 'Switch' : 'Drop' };
   }
-  if (request !== undefined && request !== '' && request !== held[REQUEST]?.toString()) return { is: 'Add', request };
-  return { is: 'Rest' };
+  if (request !== undefined && request !== '' && request !== held[REQUEST]?.toString()) return { kind: 'Add', request };
+  return { kind: 'Rest' };
 }
 
 /** What a step writes into the Secret; `made` is a new value of each name. */
@@ -78,7 +78,7 @@ export function turnChange(
   step: TurnStep,
   made: SecretData,
 ): SecretChange {
-  switch (step.is) {
+  switch (step.kind) {
     case 'Add':
       return {
         ...Object.fromEntries(names.map((name) => [nextOf(name), made[name]])),
@@ -117,9 +117,9 @@ export async function turn(
   asked: Asked,
 ): Promise<{ readonly step: TurnStep; readonly change: SecretChange }> {
   const planned = planTurn(held, maker, asked);
-  const waits = planned.is === 'Switch' && !((await maker.beforeSwitch?.(held)) ?? true);
-  const step: TurnStep = waits ? { is: 'Wait', for: ['the database'] } : planned;
-  const made = step.is === 'Add' ? await maker.make(held) : {};
+  const waits = planned.kind === 'Switch' && !((await maker.beforeSwitch?.(held)) ?? true);
+  const step: TurnStep = waits ? { kind: 'Wait', for: ['the database'] } : planned;
+  const made = step.kind === 'Add' ? await maker.make(held) : {};
   return { step, change: turnChange(held, maker, step, made) };
 }
 
@@ -140,8 +140,8 @@ export interface Turn {
 export function turnStatus(what: string, turns: readonly Turn[]): TurnStatus {
   const [taken, ...others] = turns.map(({ held }) => held[REQUEST]?.toString());
   const head = taken !== undefined && others.every((other) => other === taken) ? { request: taken } : {};
-  if (turns.every(({ step }) => step.is === 'Rest')) return { state: 'Settled', ...head };
-  const waits = [...new Set(turns.flatMap(({ step }) => (step.is === 'Wait' ? step.for : [])))];
+  if (turns.every(({ step }) => step.kind === 'Rest')) return { state: 'Settled', ...head };
+  const waits = [...new Set(turns.flatMap(({ step }) => (step.kind === 'Wait' ? step.for : [])))];
   const message =
     waits.length > 0
       ? `${what} change when all have taken up the last step, which kubelets hand on within two minutes: waiting for ${waits.join(', ')}`

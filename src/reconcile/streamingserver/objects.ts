@@ -1,6 +1,7 @@
 /** One server as objects of the Kubernetes API: a Secret with all that it is told, and its Deployment. Pure. */
 import { createHash } from 'node:crypto';
 import type {
+  V1Container,
   V1ContainerPort,
   V1Deployment,
   V1Probe,
@@ -152,25 +153,84 @@ const storeVolume = (root: string, index: number): Wire<V1Volume> => ({
   hostPath: { path: root, type: 'DirectoryOrCreate' },
 });
 
-export function deployment(plan: ServerPlan, settings: string): Wire<V1Deployment> {
-  const { pool, farm, lineage, node, image, httpPort } = plan;
-  const state = stateFolder(pool, lineage);
+const RUN_MOUNT: Wire<V1VolumeMount> = { name: 'run', mountPath: RUN };
+const CONFIG_MOUNT: Wire<V1VolumeMount> = { name: 'config', mountPath: `${CONFIG}/server`, readOnly: true };
+
+function serverContainer({ pool, farm, lineage, image, release, httpPort }: ServerPlan): Wire<V1Container> {
   const { spec, metadata } = pool;
-  const name = serverName(metadata.name, node);
-  const labels = selector(metadata.name, farm, name);
-  const used = spec.image ?? image;
-  const priority = spec.placement.priorityClassName ?? plan.priorityClassName;
   const ports = portsOf(pool, httpPort);
-  const { imagePullPolicy } = spec;
-  const hostPort = (label: string, port: number, protocol: 'TCP' | 'UDP'): Wire<V1ContainerPort> => ({
-    name: label,
+  const hostPort = (name: string, port: number, protocol: 'TCP' | 'UDP'): Wire<V1ContainerPort> => ({
+    name,
     containerPort: port,
     hostPort: port,
     protocol,
   });
   const probe = (path: string): Wire<V1Probe> => ({ httpGet: { path, port: ports.telemetry } });
-  const run: Wire<V1VolumeMount> = { name: 'run', mountPath: RUN };
-  const config: Wire<V1VolumeMount> = { name: 'config', mountPath: `${CONFIG}/server`, readOnly: true };
+  return {
+    name: 'server',
+    image: spec.image ?? image,
+    imagePullPolicy: spec.imagePullPolicy,
+    args: ['server', '--config', `${CONFIG}/server/server.json`],
+    env: [
+      { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
+      { name: 'BOOTFARM_RELEASE', value: release },
+      // For people who run `bootfarm device list` in here, and to say where they may do more.
+      { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
+      { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
+      { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace}/${farm}` },
+      { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
+    ],
+    ports: [
+      hostPort('dhcp', ports.dhcp, 'UDP'),
+      hostPort('pxe', ports.pxe, 'UDP'),
+      hostPort('tftp', ports.tftp, 'UDP'),
+      hostPort('stream', ports.stream, 'UDP'),
+      hostPort('http', ports.http, 'TCP'),
+      hostPort('control', ports.control, 'TCP'),
+      hostPort('peers', ports.control, 'UDP'),
+      hostPort('telemetry', ports.telemetry, 'TCP'),
+    ],
+    livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+    readinessProbe: { ...probe('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
+    securityContext: SERVER_SECURITY,
+    resources: spec.resources ? requirementsOf(spec.resources) : DEFAULT_RESOURCES,
+    volumeMounts: [
+      CONFIG_MOUNT,
+      { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
+      RUN_MOUNT,
+      { name: 'state', mountPath: stateFolder(pool, lineage) },
+      ...spec.storeRoots.map(storeMount),
+    ],
+  };
+}
+
+const followerContainer = ({ pool: { spec }, image }: ServerPlan): Wire<V1Container> => ({
+  name: 'replica',
+  image: spec.image ?? image,
+  imagePullPolicy: spec.imagePullPolicy,
+  command: ['/usr/bin/redis-server', `${CONFIG}/server/redis.conf`],
+  securityContext: FOLLOWER_SECURITY,
+  resources: FOLLOWER_RESOURCES,
+  volumeMounts: [CONFIG_MOUNT, RUN_MOUNT, { name: 'replica', mountPath: '/data' }],
+});
+
+function volumesOf({ pool, farm, lineage, node }: ServerPlan): Wire<V1Volume>[] {
+  const state = stateFolder(pool, lineage);
+  const secretName = serverSecretName(serverName(pool.metadata.name, node));
+  return [
+    { name: 'config', secret: { secretName, defaultMode: 0o400 } },
+    { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
+    { name: 'run', emptyDir: { medium: 'Memory' } },
+    { name: 'state', hostPath: { path: state, type: 'DirectoryOrCreate' } },
+    { name: 'replica', hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' } },
+    ...pool.spec.storeRoots.map(storeVolume),
+  ];
+}
+
+export function deployment(plan: ServerPlan, settings: string): Wire<V1Deployment> {
+  const { pool, farm, node } = plan;
+  const { spec, metadata } = pool;
+  const labels = selector(metadata.name, farm, serverName(metadata.name, node));
   return {
     metadata: { labels: { ...labels }, annotations: { [NODE_ANNOTATION]: node, [HASH_ANNOTATION]: settings } },
     spec: {
@@ -193,68 +253,12 @@ export function deployment(plan: ServerPlan, settings: string): Wire<V1Deploymen
             { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
             { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
           ],
-          priorityClassName: priority,
+          priorityClassName: spec.placement.priorityClassName ?? plan.priorityClassName,
           imagePullSecrets: spec.imagePullSecrets,
           terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,
           securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
-          containers: [
-            {
-              name: 'server',
-              image: used,
-              imagePullPolicy,
-              args: ['server', '--config', `${CONFIG}/server/server.json`],
-              env: [
-                { name: 'NODE_ADDRESS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
-                { name: 'BOOTFARM_RELEASE', value: plan.release },
-                // For people who run `bootfarm device list` in here, and to say where they may do more.
-                { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
-                { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
-                { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace}/${farm}` },
-                { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
-              ],
-              ports: [
-                hostPort('dhcp', ports.dhcp, 'UDP'),
-                hostPort('pxe', ports.pxe, 'UDP'),
-                hostPort('tftp', ports.tftp, 'UDP'),
-                hostPort('stream', ports.stream, 'UDP'),
-                hostPort('http', ports.http, 'TCP'),
-                hostPort('control', ports.control, 'TCP'),
-                hostPort('peers', ports.control, 'UDP'),
-                hostPort('telemetry', ports.telemetry, 'TCP'),
-              ],
-              livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
-              readinessProbe: { ...probe('/readyz'), periodSeconds: 3, timeoutSeconds: 3 },
-              securityContext: SERVER_SECURITY,
-              resources: spec.resources ? requirementsOf(spec.resources) : DEFAULT_RESOURCES,
-              volumeMounts: [
-                config,
-                { name: 'keys', mountPath: `${CONFIG}/keys`, readOnly: true },
-                run,
-                { name: 'state', mountPath: state },
-                ...spec.storeRoots.map(storeMount),
-              ],
-            },
-            {
-              name: 'replica',
-              image: used,
-              imagePullPolicy,
-              command: ['/usr/bin/redis-server', `${CONFIG}/server/redis.conf`],
-              securityContext: FOLLOWER_SECURITY,
-              resources: FOLLOWER_RESOURCES,
-              volumeMounts: [config, run, { name: 'replica', mountPath: '/data' }],
-            },
-          ],
-          volumes: [
-            { name: 'config', secret: { secretName: serverSecretName(name), defaultMode: 0o400 } },
-            { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
-            { name: 'run', emptyDir: { medium: 'Memory' } },
-            { name: 'state', hostPath: { path: state, type: 'DirectoryOrCreate' } },
-            {
-              name: 'replica',
-              hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' },
-            },
-            ...spec.storeRoots.map(storeVolume),
-          ],
+          containers: [serverContainer(plan), followerContainer(plan)],
+          volumes: volumesOf(plan),
         },
       },
     },

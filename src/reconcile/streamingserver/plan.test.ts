@@ -29,7 +29,7 @@ const starting = (node: string, more: Partial<ServerFacts> = {}) =>
   good(node, { rolledOut: false, podReady: false, streaming: false, ...more });
 
 const said = (steps: ReturnType<typeof planServers>) =>
-  steps.map((step) => `${step.is} ${step.node}${step.is === 'Hold' ? ` ${step.why}` : ''}`);
+  steps.map((step) => `${step.kind} ${step.node}${step.kind === 'Hold' ? ` ${step.why}` : ''}`);
 
 test.each<{
   what: string;
@@ -247,11 +247,11 @@ describe('a rollout on a slow cluster', () => {
             const there = [...world].map(([node, { state, current, ending }]) =>
               good(node, { ...STATES[state], current, ending }),
             );
-            for (const { is, node } of planServers({ nodes: chosen, lacking: 0 }, there, 'Automatic')) {
+            for (const { kind, node } of planServers({ nodes: chosen, lacking: 0 }, there, 'Automatic')) {
               const server = world.get(node);
-              if (is === 'Apply' && server && !server.current)
+              if (kind === 'Apply' && server && !server.current)
                 world.set(node, { state: 0, current: true, ending: false });
-              if (is === 'Remove' && server) world.set(node, { ...server, ending: true });
+              if (kind === 'Remove' && server) world.set(node, { ...server, ending: true });
             }
             const away = [...world.values()].filter(({ state, ending }) => state < STATES.length - 1 || ending);
             expect(away.length).toBeLessThanOrEqual(1);

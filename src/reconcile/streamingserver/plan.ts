@@ -41,9 +41,9 @@ export type HoldReason = 'Rollout' | 'OnDemand' | 'Replacement' | 'Journal' | 'N
 
 export type Step =
   /** Made, brought to the wanted settings, or repaired. */
-  | { readonly is: 'Apply'; readonly node: string }
-  | { readonly is: 'Remove'; readonly node: string }
-  | { readonly is: 'Hold'; readonly node: string; readonly why: HoldReason };
+  | { readonly kind: 'Apply'; readonly node: string }
+  | { readonly kind: 'Remove'; readonly node: string }
+  | { readonly kind: 'Hold'; readonly node: string; readonly why: HoldReason };
 
 const serves = ({ rolledOut, streaming, ending }: ServerFacts): boolean => rolledOut && streaming && !ending;
 /** Nobody can miss it: what Kubernetes sees and what it says itself agree. Of one whose node is away neither is known. */
@@ -94,11 +94,11 @@ export function planServers(
     const server = byNode.get(node);
     if (server?.ending) continue; // made again once it is gone
     if (!server || server.current || isDown(server)) {
-      steps.push({ is: 'Apply', node });
+      steps.push({ kind: 'Apply', node });
       continue;
     }
     if (policy === 'OnDemand' || server.nodeAway) {
-      steps.push({ is: 'Hold', node, why: server.nodeAway ? 'NodeAway' : 'OnDemand' });
+      steps.push({ kind: 'Hold', node, why: server.nodeAway ? 'NodeAway' : 'OnDemand' });
       continue;
     }
     const others = there.filter((other) => other !== server);
@@ -107,7 +107,7 @@ export function planServers(
       chosen.every((other) => other === node || others.some((one) => one.node === other && isProven(one, server)));
     const free: boolean = !touched && !others.some(isChanging) && (restServes || !serves(server));
     touched ||= free;
-    steps.push(free ? { is: 'Apply', node } : { is: 'Hold', node, why: 'Rollout' });
+    steps.push(free ? { kind: 'Apply', node } : { kind: 'Hold', node, why: 'Rollout' });
   }
 
   const leaving = there
@@ -117,15 +117,15 @@ export function planServers(
   for (const server of leaving) {
     const { node } = server;
     if (server.ending) {
-      if (server.nodeAway) steps.push({ is: 'Hold', node, why: 'NodeAway' });
+      if (server.nodeAway) steps.push({ kind: 'Hold', node, why: 'NodeAway' });
     } else if (isDown(server)) {
-      steps.push({ is: 'Remove', node });
+      steps.push({ kind: 'Remove', node });
     } else if (server.journalEntries > 0) {
-      steps.push({ is: 'Hold', node, why: 'Journal' });
+      steps.push({ kind: 'Hold', node, why: 'Journal' });
     } else if (!touched && restServes && !isLastCopy(server, staying) && !there.some(isEnding)) {
       touched = true;
-      steps.push({ is: 'Remove', node });
-    } else steps.push({ is: 'Hold', node, why: 'Replacement' });
+      steps.push({ kind: 'Remove', node });
+    } else steps.push({ kind: 'Hold', node, why: 'Replacement' });
   }
   return steps;
 }

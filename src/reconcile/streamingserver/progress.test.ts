@@ -59,13 +59,13 @@ class Cluster {
     const nodes = ['a', 'b', 'c'].slice(0, want);
     const there = [...this.servers].map(([node, server]) => this.#facts(node, server));
     const steps = planServers({ nodes, lacking: 0 }, there, 'Automatic');
-    for (const { is, node } of steps) {
+    for (const { kind, node } of steps) {
       const server = this.servers.get(node);
-      if (is === 'Apply' && !server)
+      if (kind === 'Apply' && !server)
         this.servers.set(node, { state: 'starting', settings: this.settings, ending: false });
-      if (is === 'Apply' && server && server.settings !== this.settings)
+      if (kind === 'Apply' && server && server.settings !== this.settings)
         this.servers.set(node, { state: 'asked', settings: this.settings, ending: false });
-      if (is === 'Remove' && server) this.servers.set(node, { ...server, ending: true });
+      if (kind === 'Remove' && server) this.servers.set(node, { ...server, ending: true });
     }
     const metadata = { ...this.pool.metadata, generation: this.generation };
     const findings = {
@@ -74,7 +74,7 @@ class Cluster {
       devices: 0,
       servers: [...this.servers].filter(([, { ending }]) => !ending).map(([node, server]) => this.#view(node, server)),
       progress: progressOf(nodes, there, 'Automatic'),
-      held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
+      held: steps.flatMap((step) => (step.kind === 'Hold' ? [step] : [])),
       stuck: new Map<string, string>(),
     };
     this.pool = { ...this.pool, metadata, status: poolStatus({ ...this.pool, metadata }, findings, NOW) };

@@ -5,7 +5,8 @@ import type { ApiFault } from '../../kube/fault.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
 import type { ServerView } from '../../operator/poller.ts';
-import type { StreamingServer } from '../../resources/kinds.ts';
+import type { FarmRuntime } from '../../operator/runtime.ts';
+import type { Farm, StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
 import { type Context, devicesUsing, logFault, resources } from '../context.ts';
 import { INSTANCE_LABEL } from '../names.ts';
@@ -115,26 +116,10 @@ async function look(
     serverUri: known?.inputs.serverUri,
   });
   if (!asked.ok) return { ...nothing, fault: asked.error };
-  const { farm, site, runtime, serverUri } = asked.value;
-  const { image, release, priorityClassName } = context.settings;
+  const { farm, runtime } = asked.value;
   const nodes = nodesByName(context);
   const choice = observeNodes(context, pool, mine(), [...nodes.values()], want);
-  const wanted = new Map(
-    choice.nodes.map((node): [string, WantedServer] => {
-      const plan: ServerPlan = {
-        pool,
-        farm: farmName,
-        lineage: runtime.inputs.lineage,
-        site,
-        node,
-        image,
-        release,
-        httpPort: bootOfSite(farm.spec, site).http.port,
-        ...(priorityClassName === undefined ? {} : { priorityClassName }),
-      };
-      return [node, wantedServer(plan, serverUri, runtime.inputs)];
-    }),
-  );
+  const wanted = wantedServers(context, pool, asked.value, choice.nodes);
   const deployments = new Map(
     serverDeployments(context, namespace, farmName, name).map((found) => [nodeOf(found), found]),
   );
@@ -152,30 +137,64 @@ async function look(
   for (const step of steps) {
     const server = wanted.get(step.node);
     const live = deployments.get(step.node);
-    if (step.is === 'Apply' && server) await applyServer(context, server, object, live, runtime, signal);
-    if (step.is === 'Hold' && server) await renewServer(context, server, object, runtime, signal);
-    if (step.is === 'Remove' && live) await removeServer(context, live, signal);
+    if (step.kind === 'Apply' && server) await applyServer(context, server, object, live, runtime, signal);
+    if (step.kind === 'Hold' && server) await renewServer(context, server, object, runtime, signal);
+    if (step.kind === 'Remove' && live) await removeServer(context, live, signal);
   }
-  const kept = new Set([...choice.nodes, ...deployments.keys()]);
-  const left = await forgetServers(context, pool, kept, runtime, signal);
-  const forgotten = left === undefined ? ok(undefined) : fail('NotForgotten', left);
-  const poolKey = keyFor(namespace, name);
-  logFault(context, `StreamingServer ${poolKey}`, 'forgotten', forgotten, 'servers not forgotten', { pool: poolKey });
+  await forget(context, pool, new Set([...choice.nodes, ...deployments.keys()]), runtime, signal);
   runtime.want(serversOfFarm(context, farm));
+  const silent = there.flatMap(({ node, podReady }) => (podReady ? [] : (deployments.get(node) ?? [])));
   return {
     want,
     lacking: choice.lacking,
     servers: mine(),
     devices,
     progress: progressOf(choice.nodes, there, policy),
-    held: steps.flatMap((step) => (step.is === 'Hold' ? [step] : [])),
-    stuck: stuckServers(
-      context,
-      namespace,
-      farmName,
-      there.flatMap(({ node, podReady }) => (podReady ? [] : (deployments.get(node) ?? []))),
-    ),
+    held: steps.flatMap((step) => (step.kind === 'Hold' ? [step] : [])),
+    stuck: stuckServers(context, namespace, farmName, silent),
   };
+}
+
+/** What the servers of a pool stand on, where its preconditions hold. */
+interface Ground {
+  readonly farm: Farm;
+  readonly site: ServerPlan['site'];
+  readonly runtime: FarmRuntime;
+  readonly serverUri: string;
+}
+
+/** What each of these nodes should run. */
+function wantedServers(
+  { settings: { image, release, priorityClassName } }: Context,
+  pool: StreamingServer,
+  { farm, site, runtime, serverUri }: Ground,
+  nodes: readonly string[],
+): ReadonlyMap<string, WantedServer> {
+  const shared: Omit<ServerPlan, 'node'> = {
+    pool,
+    farm: farm.metadata.name,
+    lineage: runtime.inputs.lineage,
+    site,
+    image,
+    release,
+    httpPort: bootOfSite(farm.spec, site).http.port,
+    ...(priorityClassName === undefined ? {} : { priorityClassName }),
+  };
+  return new Map(nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs)]));
+}
+
+/** Servers that are gone for good. */
+async function forget(
+  context: Context,
+  pool: StreamingServer,
+  kept: ReadonlySet<string>,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = keyFor(pool.metadata.namespace, pool.metadata.name);
+  const left = await forgetServers(context, pool, kept, runtime, signal);
+  const forgotten = left === undefined ? ok(undefined) : fail('NotForgotten', left);
+  logFault(context, `StreamingServer ${key}`, 'forgotten', forgotten, 'servers not forgotten', { pool: key });
 }
 
 /** By node, why its server does not start. Beside a pod that is Ready, one that failed is only history. */
