@@ -239,14 +239,12 @@ const metricOf = (text: string, line: string): number =>
       .at(-1) ?? 0,
   );
 
-/** Of the stream's counters, the boot events and the bad sources: what says that something was not answered. */
+/** Of the stream, the boot events and the bad sources: what says that something was not answered. */
 const dropsOf = (text: string): Record<string, number> =>
   Object.fromEntries(
     [
-      ...text.matchAll(
-        /^bootfarm_(?:stream_total\{counter="(drop\w+|unknowns)"\}|(?:boot_events|udp_dropped)_total(\{.*\})) (\d+)$/gm,
-      ),
-    ].map(([, stream, labels, count]) => [stream ?? (labels ?? '').replaceAll(/[{}"]|\w+=/g, ''), Number(count)]),
+      ...text.matchAll(/^bootfarm_((?:stream_dropped|stream_answers|boot_events|udp_dropped)_total\{.*\}) (\d+)$/gm),
+    ].map(([, labelled = '', count]) => [labelled.replaceAll(/_total|[{}"]|\w+=/g, ' ').trim(), Number(count)]),
   );
 
 function packetsToOther(namespace: string): number {

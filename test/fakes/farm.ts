@@ -22,6 +22,7 @@ import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
+import { PROCESS_ENV } from '../../src/reconcile/streamingserver/objects.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
@@ -196,7 +197,7 @@ export class ServerProcess {
     const [command, ...enter] = inNamespace(namespace);
     this.child = spawn(command, [...enter, process.execPath, MAIN, 'server', '--config', path], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_ADDRESS: address },
+      env: { ...process.env, ...PROCESS_ENV, NODE_ADDRESS: address },
     });
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on('data', (chunk: Buffer) => {

@@ -27,8 +27,18 @@ import {
 
 /** Beyond the drain: BYE, the journal, the end of the process. */
 const GRACE_BEYOND_DRAIN_SECONDS = 15;
-/** Node's own four would all wait with one store that hangs, and with them the files of every other. */
-const FILE_THREADS = 16;
+/** What only the environment of a process can say to Node and to the C library. */
+export const PROCESS_ENV: Readonly<Record<string, string>> = {
+  /** Node's own four would all wait with one store that hangs, and with them the files of every other. */
+  UV_THREADPOOL_SIZE: '16',
+  /**
+   * What was read for machines goes back to the kernel: glibc keeps it otherwise, and V8 lets its young generation grow to 50 MiB and more a half. Under
+   * `make attack`, RSS in MiB: in peace 350 without, 224 with; while a full house of connections does not read 550, 430; after it 550, 382.
+   */
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+  NODE_OPTIONS: '--max-semi-space-size=16',
+};
 const CONFIG = '/etc/bootfarm';
 /** Where the server's Secret is mounted. */
 export const SERVER_SECRETS = `${CONFIG}/server`;
@@ -178,7 +188,7 @@ function serverContainer({ pool, farm, lineage, image, release, httpPort }: Serv
       { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
       { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
       { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace}/${farm}` },
-      { name: 'UV_THREADPOOL_SIZE', value: `${FILE_THREADS}` },
+      ...Object.entries(PROCESS_ENV).map(([name, value]) => ({ name, value })),
     ],
     ports: [
       hostPort('dhcp', ports.dhcp, 'UDP'),

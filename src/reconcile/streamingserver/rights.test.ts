@@ -22,7 +22,10 @@ server env: BOOTFARM_DATABASE_URI_FILE
 server env: BOOTFARM_RELEASE
 server env: BOOTFARM_REPLICA_SOCKET
 server env: BOOTFARM_SERVER_OF
+server env: MALLOC_ARENA_MAX
+server env: MALLOC_MMAP_THRESHOLD_
 server env: NODE_ADDRESS
+server env: NODE_OPTIONS
 server env: UV_THREADPOOL_SIZE
 server reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
 server reads: Secret farm-keys at /etc/bootfarm/keys
