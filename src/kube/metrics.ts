@@ -38,17 +38,22 @@ export function engineMetrics(registry: Registry): EngineMetrics {
     new Histogram({ name, help, labelNames, registers, buckets });
 
   const controller = ['controller'];
-  const total = counter('controller_runtime_reconcile_total', 'Looks at objects', ['controller', 'result']);
-  const errors = counter('controller_runtime_reconcile_errors_total', 'Looks that failed', controller);
+  const total = counter('controller_runtime_reconcile_total', 'Reconciles of objects', ['controller', 'result']);
+  const errors = counter('controller_runtime_reconcile_errors_total', 'Reconciles that failed', controller);
   const terminal = counter(
     'controller_runtime_terminal_reconcile_errors_total',
-    'Looks that failed until something changes',
+    'Reconciles that failed until something changes',
     controller,
   );
-  const panics = counter('controller_runtime_reconcile_panics_total', 'Looks that threw', controller);
-  const time = histogram('controller_runtime_reconcile_time_seconds', 'Time of a look', controller, RECONCILE_SECONDS);
+  const panics = counter('controller_runtime_reconcile_panics_total', 'Reconciles that threw', controller);
+  const time = histogram(
+    'controller_runtime_reconcile_time_seconds',
+    'Time of a reconcile',
+    controller,
+    RECONCILE_SECONDS,
+  );
   const max = gauge('controller_runtime_max_concurrent_reconciles', 'Workers of a controller', controller);
-  const active = gauge('controller_runtime_active_workers', 'Workers that are looking now', controller);
+  const active = gauge('controller_runtime_active_workers', 'Workers that reconcile now', controller);
 
   const name = ['name', 'controller'];
   const adds = counter('workqueue_adds_total', 'Keys that were touched', name);
