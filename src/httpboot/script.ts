@@ -2,6 +2,7 @@
 
 import type { BootDecision } from '../farm/boot.ts';
 import { authority } from '../farm/bootstrap.ts';
+import { notCarried } from '../farm/commandline.ts';
 import { kernelFiles } from '../farm/fetch.ts';
 import type { Endpoint } from '../farm/model.ts';
 import { shortlist } from '../farm/shortlist.ts';
@@ -48,9 +49,17 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
       servers,
       device.name,
     );
+  // Of a resource that is older than the rule of its CRD.
+  const lost = notCarried(vdisk.commandLine);
+  if (lost !== undefined)
+    return messageScript(
+      `the command line of vDisk ${vdisk.name} has "${lost}", which iPXE reads itself: correct spec.os.linux.commandLine of the VDisk`,
+      servers,
+      device.name,
+    );
   const { kernel, initrd } = names;
   const file = (name: string): string => `file/${vdisk.name}/${version.number}/${name}?${QUESTION}`;
-  const commandLine = oneLine(`boot=bootfarm initrd=${initrd} initrd=config.cpio ${vdisk.commandLine}`);
+  const commandLine = oneLine(`boot=bootfarm initrd=config.cpio initrd=${initrd} ${vdisk.commandLine}`);
   const fetch = (command: string, path: string): string =>
     `${command} --timeout ${DOWNLOAD_TIMEOUT_MS} \${base}/${path}`;
   return script(
@@ -62,8 +71,9 @@ export function deviceScript(boot: Boot, servers: readonly Endpoint[]): string {
       `set base ${bootUrl(server)}`,
       'imgfree',
       `${fetch('kernel', file(kernel))} ${commandLine} || goto next${index}`,
-      `${fetch('initrd', file(initrd))} || goto next${index}`,
+      // Ours first: its size is a multiple of 4, which the next archive has to begin at, and the EFI stub of the kernel joins them as they are.
       `${fetch('initrd', `config.cpio?${QUESTION}`)} || goto next${index}`,
+      `${fetch('initrd', file(initrd))} || goto next${index}`,
       'boot',
       `:next${index}`,
     ]),
@@ -86,7 +96,7 @@ function afterWaiting({ action, afterSeconds }: Boot['bootstrap']['boot']['noSer
 
 /** Shown on the machine's screen; then the machine asks again, so that mending the farm is all that a person does. */
 export const messageScript = (message: string, servers: readonly Endpoint[], machine = ''): string =>
-  script(`echo bootfarm: ${oneLine(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers, machine));
+  script(`echo bootfarm: ${asWords(message)}`, `sleep ${ROUND_PAUSE_SECONDS}`, ...ask(servers, machine));
 
 export const localDiskScript = (): string =>
   script('echo bootfarm: this machine is not in the farm, it boots from its own disk', 'exit 1');
@@ -94,6 +104,16 @@ export const localDiskScript = (): string =>
 export const unknownMessage = (mac: string, uuid: string | undefined): string =>
   `the farm does not know this machine: MAC ${mac}${uuid ? `, UUID ${uuid}` : ''}. Add it: bootfarm device add NAME --mac ${mac} --collection COLLECTION`;
 
+/** What IPoIB and scripts of other hands send: an entry script would ask with the same at once, for ever. */
+export const noMacMessage = (asked: string): string =>
+  `this machine asks with ${asked === '' ? 'no MAC' : `"${asked}"`}, which is no MAC of 6 bytes: let it boot from an Ethernet interface`;
+
 const script = (...lines: readonly string[]): string => `#!ipxe\n${lines.join('\n')}\n`;
 
 const oneLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').trim();
+
+/** iPXE expands settings and obeys operators before `echo` sees its words: what it would read is parted, and people read on. */
+const asWords = (text: string): string =>
+  oneLine(text)
+    .replaceAll('${', '$ {')
+    .replaceAll(/(?<!\S)(?=#|(?:&&|\|\||;)(?!\S))/g, "'");

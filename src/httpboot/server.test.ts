@@ -67,6 +67,18 @@ async function get(path: string, headers: Record<string, string> = {}) {
   return { status: answer.statusCode, headers: answer.headers, body, text: body.toString('utf8') };
 }
 
+test.each(['', '20:b8:ce:f6:03:00:31:33:3e', '52:54:00:00:00', '${netX/mac}'])(
+  'a machine that asks with mac=%s reads that it is none, and asks again after a pause; one without gets the entry script',
+  async (mac) => {
+    const { body } = await request(`http://127.0.0.1:${server.port}/boot?mac=${encodeURIComponent(mac)}`);
+    const text = await body.text();
+    expect(text).toMatch(/^#!ipxe\necho bootfarm: this machine asks with .*, which is no MAC of 6 bytes.*\nsleep 5\n/);
+    expect(text).not.toContain('set user-class');
+    const entry = await request(`http://127.0.0.1:${server.port}/boot`);
+    expect(await entry.body.text()).toContain('set user-class bootfarm');
+  },
+);
+
 test('a file that a machine has not taken whole is a transfer that runs; one that it left is none', async () => {
   const large = join(folder, 'lab.initrd');
   await writeFile(large, Buffer.alloc(64 << 20)); // more than the kernel holds of a connection

@@ -16,7 +16,7 @@ import { bootConfig, CONFIG_PATH } from './config.ts';
 import { cpio } from './cpio.ts';
 import { sendFile } from './file.ts';
 import { ANSWERS_TO_NOBODY, CONNECTIONS, MAX_BODY_BYTES, MAX_URL_CHARACTERS } from './limits.ts';
-import { deviceScript, entryScript, localDiskScript, messageScript, unknownMessage } from './script.ts';
+import { deviceScript, entryScript, localDiskScript, messageScript, noMacMessage, unknownMessage } from './script.ts';
 
 export interface Machine {
   /** `aa:bb:cc:dd:ee:ff` */
@@ -122,10 +122,12 @@ function makeApp(options: HttpBootOptions): FastifyInstance {
 }
 
 async function sendScript(options: HttpBootOptions, nobodys: Budget, request: FastifyRequest, reply: FastifyReply) {
-  const machine = machineOf(request);
   const servers = options.servers();
   reply.type('text/plain; charset=utf-8');
-  if (!machine) return reply.send(entryScript(servers));
+  const asked = new URLSearchParams(request.url.split('?', 2)[1]).get('mac');
+  if (asked === null) return reply.send(entryScript(servers));
+  const machine = machineOf(request);
+  if (!machine) return reply.send(messageScript(noMacMessage(asked), servers));
   const decided = await options.decide(machine);
   const isOurs = decided.ok && decided.value.kind !== 'unknown';
   if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);

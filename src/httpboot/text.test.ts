@@ -32,11 +32,12 @@ describe('the script', () => {
   test('of a device takes all files from one server, or from the next', () => {
     const text = deviceScript(boot(), servers);
     expect(text).toContain(
-      'kernel --timeout 8000 ${base}/file/lab/0/lab.vmlinuz?mac=${netX/mac}&uuid=${uuid} boot=bootfarm initrd=lab.initrd initrd=config.cpio console=ttyS0 || goto next0',
+      'kernel --timeout 8000 ${base}/file/lab/0/lab.vmlinuz?mac=${netX/mac}&uuid=${uuid} boot=bootfarm initrd=config.cpio initrd=lab.initrd console=ttyS0 || goto next0',
     );
     expect(text).toContain('initrd --timeout 8000 ${base}/config.cpio?mac=${netX/mac}&uuid=${uuid} || goto next1');
     expect(text).toContain('set base http://[fd00::12]:8069/boot');
     expect(text).not.toMatch(/token|reboot/);
+    expect(text.indexOf('/config.cpio')).toBeLessThan(text.indexOf('/lab.initrd'));
   });
 
   test('after a round without success asks for a new script, and the rounds count on in it', () => {
@@ -56,6 +57,21 @@ describe('the script', () => {
     const snapshot = aSnapshot({ vdisks: [aVDisk({ commandLine: 'quiet\nshell' })] });
     expect(deviceScript(boot(snapshot), servers)).toContain('quiet shell');
     expect(messageScript('one\r\ntwo', servers)).toContain('echo bootfarm: one two\n');
+  });
+
+  test('a command line that iPXE cannot carry boots nothing, and says what it is', () => {
+    const snapshot = aSnapshot({ vdisks: [aVDisk({ commandLine: 'x=${net0/ip}' })] });
+    const text = deviceScript(boot(snapshot), servers);
+    expect(text).toContain('has "$ {", which iPXE reads itself: correct spec.os.linux.commandLine');
+    expect(text).not.toContain('kernel ');
+  });
+
+  test.each([
+    ['a ${net0/ip} b', 'a $ {net0/ip} b'],
+    ['a && b || c ; d', "a '&& b '|| c '; d"],
+    ['a&&b # c #d', "a&&b '# c '#d"],
+  ])('a message is words, whatever is in it: %s', (message, echoed) => {
+    expect(messageScript(message, servers).split('\n')[1]).toBe(`echo bootfarm: ${echoed}`);
   });
 
   test.each([

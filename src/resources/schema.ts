@@ -43,8 +43,8 @@ export const path = (description: string, options: TSchemaOptions = {}) =>
 export const duration = (description: string) => string(description, 24, { minLength: 2, pattern: DURATION });
 export const time = (description: string) => string(description, 64, { format: 'date-time' });
 export const sha256 = (description: string) => string(description, 64, { minLength: 64, pattern: SHA256 });
-export const pattern = (description: string, maxLength: number, expression: string) =>
-  string(description, maxLength, { pattern: expression });
+export const pattern = (description: string, maxLength: number, expression: string, options: TSchemaOptions = {}) =>
+  string(description, maxLength, { pattern: expression, ...options });
 
 export const integer = (description: string, minimum: number, maximum: number, options: TSchemaOptions = {}) =>
   Type.Integer({ description, minimum, maximum, format: maximum > 2_147_483_647 ? 'int64' : 'int32', ...options });

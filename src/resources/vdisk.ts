@@ -1,6 +1,7 @@
 /** VDisk: a disk image with a name, a format and a chain of versions. */
 
 import { Type } from 'typebox';
+import { NOT_CARRIED } from '../farm/commandline.ts';
 import type { CopyState } from '../farm/model.ts';
 import { ACCESSES, farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
@@ -92,7 +93,19 @@ const os = object(
   {
     linux: optional(
       object('Kernel and initrd lie beside the image (lab.3.vmlinuz, lab.3.initrd) and belong to its version.', {
-        commandLine: optional(pattern('Added to the command line of the kernel.', 1024, '^[ -~]*$')),
+        commandLine: optional(
+          pattern(
+            'Added to the command line of the kernel. iPXE carries it, and takes some of it for its own: see the rule.',
+            1024,
+            '^[ -~]*$',
+            rules(
+              rule(
+                `!self.matches(r'${NOT_CARRIED}')`,
+                'commandLine has what iPXE reads itself, so that the kernel would not get it: ${, two blanks in a row, a word that begins with #, or &&, || or ; between blanks',
+              ),
+            ),
+          ),
+        ),
       }),
     ),
     firmware: optional(object('The loader on the disk itself.', {})),

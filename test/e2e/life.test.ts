@@ -95,7 +95,7 @@ afterAll(async () => {
 }, MINUTE);
 
 test(
-  'two farms of one name, the second made from its last resource to its first, share three nodes; each boots its own machine',
+  'two farms of one name, the second made from its last resource to its first, share three nodes; each boots its own machine, one by BIOS, one by UEFI',
   async () => {
     await main.makeNamespace();
     await annex.makeNamespace();
@@ -109,7 +109,7 @@ test(
     await main.addDevice(deviceName(1), macOf(1));
     await annex.addDevice(deviceName(2), macOf(2));
     await until('each machine known', MINUTE, async () => (await annex.devices()).length === 1);
-    [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2)]);
+    [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2, 'uefi')]);
     expect(await nodesOf(main)).toContain(ofMain.server);
     expect(await nodesOf(annex)).toEqual([ofAnnex.server]);
     await apart();
@@ -265,7 +265,7 @@ long(
     await annex.make(FORWARD, 2);
     await main.make(BACKWARD);
     for (const farm of [annex, main]) await farm.waitReady();
-    [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2)]);
+    [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2, 'uefi')]);
     expect(await nodesOf(main)).toEqual([ofMain.server]);
     expect(await nodesOf(annex)).toContain(ofAnnex.server);
     await apart();

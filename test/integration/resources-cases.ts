@@ -216,6 +216,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { os: { linux: {}, firmware: {} } },
   },
   {
+    at: 'VDisk spec.os.linux.commandLine',
+    says: 'commandLine has what iPXE reads itself',
+    good: { os: { linux: { commandLine: 'quiet root=a;b a&&b $x c#d "e f"' } } },
+    bad: { os: { linux: { commandLine: 'quiet && reboot' } } },
+  },
+  {
     at: 'VDisk spec',
     says: 'bootVersion must name an entry',
     good: { bootVersion: 1, versions: [{ number: 1, access: 'Production' }] },
