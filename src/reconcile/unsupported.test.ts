@@ -78,6 +78,18 @@ test.each<{ kind: KindName; spec: object; says: string | undefined }>([
     spec: { security: { stream: 'Encrypted' } },
     says: 'spec.security.stream Encrypted is not supported',
   },
+  { kind: 'Farm', spec: { boot: { verbose: false }, collections: [{ template: {} }] }, says: undefined },
+  { kind: 'Farm', spec: { boot: { verbose: true } }, says: 'spec.boot.verbose true is not supported in this release' },
+  {
+    kind: 'Farm',
+    spec: { sites: [{}, { boot: {} }, { boot: { verbose: true } }] },
+    says: 'spec.sites.boot.verbose true is not supported in this release',
+  },
+  {
+    kind: 'Farm',
+    spec: { collections: [{ template: {} }, { template: { timezone: 'Europe/Paris' } }] },
+    says: 'spec.collections.template is not supported in this release: leave it out, and give each device its properties',
+  },
   { kind: 'Store', spec: { replication: { mode: 'Report' } }, says: undefined },
   { kind: 'Store', spec: { replication: { mode: 'Auto' } }, says: 'spec.replication.mode Auto is not supported' },
   { kind: 'Store', spec: { iscsi: {} }, says: 'spec.iscsi is not supported in this release: use spec.local' },

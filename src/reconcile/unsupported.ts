@@ -2,10 +2,12 @@
 import type { KindName } from '../resources/kinds.ts';
 
 interface Later {
-  /** From `spec`, in dots. */
+  /** From `spec`, in dots; through each item of a list. */
   readonly path: string;
   /** The values that this release does all the same. */
-  readonly only?: readonly string[];
+  readonly only?: readonly (string | boolean)[];
+  /** A map with nothing in it, as a default leaves it, asks for nothing. */
+  readonly mayBeEmpty?: true;
   readonly instead: string;
 }
 
@@ -13,6 +15,12 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
   Farm: [
     { path: 'versions', instead: 'leave it out: raw images have no chains' },
     { path: 'replica.external', instead: 'leave spec.replica out, or use embedded' },
+    ...['boot.verbose', 'sites.boot.verbose'].map((path) => ({
+      path,
+      only: [false],
+      instead: 'leave it out: the script, the client and the kernel say on the screen what they do',
+    })),
+    { path: 'collections.template', mayBeEmpty: true, instead: 'leave it out, and give each device its properties' },
     { path: 'security.stream', only: ['Authenticated', 'Trusted'], instead: 'use Authenticated' },
   ],
   Store: [
@@ -36,14 +44,22 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
 
 /** Names the first, and what to do; undefined when this release does all that is asked for. */
 export function unsupported(kind: KindName, spec: object): string | undefined {
-  for (const { path, only = [], instead } of UNSUPPORTED[kind]) {
-    const value = path.split('.').reduce<unknown>(memberOf, spec);
-    if (value === undefined || only.some((done) => done === value)) continue;
-    const asked = only.length > 0 ? `spec.${path} ${String(value)}` : `spec.${path}`;
-    return `${asked} is not supported in this release: ${instead}`;
+  for (const { path, only = [], mayBeEmpty, instead } of UNSUPPORTED[kind]) {
+    const asked = path
+      .split('.')
+      .reduce(membersOf, [spec])
+      .find((value) => !only.some((done) => done === value) && !(mayBeEmpty && isEmpty(value)));
+    if (asked === undefined) continue;
+    const named = only.length > 0 ? `spec.${path} ${String(asked)}` : `spec.${path}`;
+    return `${named} is not supported in this release: ${instead}`;
   }
   return undefined;
 }
 
-const memberOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+/** Of each of these, and of each item of those that are lists; what is absent is left out. */
+const membersOf = (values: readonly unknown[], name: string): readonly unknown[] =>
+  values.flat().flatMap((value) => (isMap(value) && value[name] !== undefined ? [value[name]] : []));
+
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+const isEmpty = (value: unknown): boolean => isMap(value) && Object.keys(value).length === 0;

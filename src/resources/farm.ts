@@ -138,7 +138,10 @@ const bootFields = {
     action: defaulted(oneOf('Wait (default), Reboot or LocalDisk.', ['Wait', 'Reboot', 'LocalDisk']), 'Wait'),
     after: defaulted(duration('After how long without any server.'), '10m'),
   }),
-  verbose: defaulted(flag('Show each step of the boot on the screen of the device.'), false),
+  verbose: defaulted(
+    flag('Show each step of the boot on the screen of the device. Not supported in this release.'),
+    false,
+  ),
   proxyDHCP: group('Answers beside the DHCP server of the site (UDP 67 and 4011); never an address.', {
     enabled: defaulted(flag(''), true),
   }),
@@ -180,7 +183,11 @@ const collections = listBy(
     vdisk: optional(label('Name of the VDisk that its devices boot.')),
     class: defaulted(oneOf('Which versions its devices may boot.', ACCESSES), 'Production'),
     template: defaulted(
-      mapOf('Properties that each of its devices starts with.', 64, message('Value of the property.', 1024)),
+      mapOf(
+        'Properties that each of its devices starts with. Not supported in this release.',
+        64,
+        message('Value of the property.', 1024),
+      ),
       {},
     ),
   }),

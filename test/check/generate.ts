@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import { crdOf } from '../../src/resources/crd.ts';
 import { GROUP } from '../../src/resources/kind.ts';
 import { KINDS } from '../../src/resources/kinds.ts';
-import { kustomizeBase } from './kustomize.ts';
+import { hasHelm, kustomizeBase } from './kustomize.ts';
 import { metricsDocument } from './metrics.ts';
 import { notice } from './notice.ts';
 import { wireHeader } from './wire.ts';
@@ -61,4 +61,6 @@ if (import.meta.main) {
     writeFileSync(join(root, path), text);
     console.log(`${path} ${Buffer.byteLength(text)} bytes`);
   }
+  if (!hasHelm())
+    console.log('deploy/base is left as it was: there is no Helm to make it. Run make setup, then this again');
 }

@@ -19,7 +19,7 @@ const HEADER = '# Made from charts/bootfarm by `npm run generate`: change it the
  */
 export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const helm = binary('helm');
-  if (!existsSync(helm)) return committed(root);
+  if (!hasHelm()) return committed(root);
   const texts = new Map<string, string>();
   for (const section of render(helm, root, made).split(/^---\n/m)) {
     const source = /^# Source: bootfarm\/templates\/(.*)$/m.exec(section)?.[1];
@@ -37,6 +37,8 @@ export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): 
   const files = names.map((name) => [`${FOLDER}/${name}`, HEADER + (texts.get(name) ?? '')] as const);
   return new Map([...files, [`${FOLDER}/kustomization.yaml`, HEADER + stringify(kustomization)]]);
 }
+
+export const hasHelm = (): boolean => existsSync(binary('helm'));
 
 type Texts = Readonly<Record<string, string>>;
 const FARM_LABELS: Texts = { 'bootfarm.io/farms': 'allowed', 'pod-security.kubernetes.io/enforce': 'privileged' };

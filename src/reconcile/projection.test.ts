@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/resources.ts';
+import { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts';
+import { projectionOf } from './projection.ts';
+
+/** Resources that say everything which may be left out. */
+const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
+  farm: aFarm({ spec: { autoAdd: { collection: 'room-101', namePrefix: 'pc' } } }),
+  stores: [aStore({ spec: { site: 'default' } })],
+  vdisks: [
+    aVDisk({
+      spec: {
+        bootVersion: 0,
+        versions: [{ number: 0, access: 'Production', releaseAt: '2026-11-28T00:00:00Z' }],
+        os: { linux: { commandLine: 'quiet' } },
+      },
+    }),
+  ],
+  pools: [aStreamingServer()],
+});
+
+/** Of each row: the schema that servers read it by, and what the database adds. */
+const rows: readonly [string, object | undefined, { readonly properties: object }, ...string[]][] = [
+  ['Farm', farm, Farm, 'id'],
+  ['Site', sites[0], Site],
+  ['boot of a Site', sites[0]?.boot, Site.properties.boot],
+  ['Collection', collections[0], Collection],
+  ['Store', stores[0], Store],
+  ['VDisk', vdisks[0], VDisk],
+  ['Version', versions[0], Version, 'content'],
+];
+
+test.each(rows)('every field of a %s is projected', (_, row, { properties }, ...ofTheDatabase) => {
+  expect([...Object.keys(row ?? {}), ...ofTheDatabase].toSorted()).toEqual(Object.keys(properties).toSorted());
+});
+
+/** What servers and their rules are made of, without comments: where a field is read, its name stands. */
+const code = ['farm', 'server', 'httpboot', 'dhcp', 'tftp', 'stream', 'export', 'control']
+  .flatMap((folder) =>
+    readdirSync(join(import.meta.dirname, '..', folder), { encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && file !== 'model.ts')
+      .map((file) => readFileSync(join(import.meta.dirname, '..', folder, file), 'utf8')),
+  )
+  .join('\n')
+  .replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+const words = new Set(code.match(/\w+/g));
+
+/** Refused by name where it says something (unsupported.ts). */
+const LATER = ['verbose', 'template'];
+
+test.each(rows)('every field of a %s is read by somebody', (_, _row, { properties }) => {
+  expect(Object.keys(properties).filter((name) => !words.has(name) && !LATER.includes(name))).toEqual([]);
+});
