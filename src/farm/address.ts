@@ -10,14 +10,29 @@ export function parseMac(text: string): string | undefined {
   return multicast || /^0+$/.test(digits) ? undefined : (digits.match(/../g) ?? []).join(':');
 }
 
-/** What boards say that were never given a UUID of their own. */
-const PLACEHOLDERS = ['03000200-0400-0500-0006-000700080009'];
+/** What boards say that were never given a UUID of their own: whole series have it. */
+const PLACEHOLDERS = [
+  '00010203-0405-0607-0809-0a0b0c0d0e0f',
+  '00112233-4455-6677-8899-aabbccddeeff',
+  '03000200-0400-0500-0006-000700080009',
+  '03d40274-0435-05dc-8506-010700080009',
+  '11111111-2222-3333-4444-555555555555',
+  '12345678-1234-5678-90ab-cddeefaabbcc',
+  '4c4c4544-0000-2010-8020-80c04f202020', // Dell, without a service tag
+  'deadbeef-dead-beef-dead-beefdeadbeef',
+];
+/** With fewer it is a pattern: zeros, ones, `fefe…`, `0a0a…`. Hand-made ones of virtual machines have more. */
+const DISTINCT_BYTES = 3;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** In lower case; undefined when it is none, or one that many machines have: by that one would boot as another. */
 export function parseUuid(text: string): string | undefined {
   const uuid = text.toLowerCase();
-  return !UUID.test(uuid) || /^[0-]+$/.test(uuid) || /^[f-]+$/.test(uuid) || PLACEHOLDERS.includes(uuid)
-    ? undefined
-    : uuid;
+  if (!UUID.test(uuid)) return undefined;
+  const bytes = uuid.replaceAll('-', '').match(/../g) ?? [];
+  if (new Set(bytes).size < DISTINCT_BYTES) return undefined;
+  return PLACEHOLDERS.some((known) => uuid === known || uuid === otherOrder(known)) ? undefined : uuid;
 }
+
+/** Before SMBIOS 2.6 the first three fields had the other byte order (DSP0134 7.2.1), and firmware sends either. */
+const otherOrder = (uuid: string): string => uuid.replace(/^(..)(..)(..)(..)-(..)(..)-(..)(..)/, '$4$3$2$1-$6$5-$8$7');
