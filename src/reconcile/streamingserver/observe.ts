@@ -5,7 +5,8 @@ import type { ServerView } from '../../operator/poller.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { secondsOf } from '../../resources/units.ts';
 import type { Context } from '../context.ts';
-import { HASH_ANNOTATION, POOL_LABEL } from '../names.ts';
+import { HASH_ANNOTATION, INSTANCE_LABEL, POOL_LABEL } from '../names.ts';
+import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';
 import { holders, nodeOf, serverDeployments, strangersOn } from '../servers.ts';
 import { chooseNodes, type NodeChoice, type NodeFacts } from './nodes.ts';
 import type { ServerFacts } from './plan.ts';
@@ -83,4 +84,22 @@ export function observeNodes(
   const replaceAfter = secondsOf(pool.spec.placement.replaceAfter) * 1_000;
   const crowded = new Set(strangersOn(context, namespace, pool.spec.farmRef.name).keys());
   return chooseNodes(want, pool.spec.placement, placed, nodes, { taken, crowded }, replaceAfter, Date.now());
+}
+
+/** By node, why its server does not start. Beside a pod that is Ready, one that failed is only history. */
+export function stuckServers(
+  context: Context,
+  namespace: string,
+  farm: string,
+  deployments: readonly Live<V1Deployment>[],
+): ReadonlyMap<string, string> {
+  const strangers = strangersOn(context, namespace, farm);
+  return new Map(
+    deployments.flatMap((found) => {
+      const pods = podsOf(context.informers, namespace, farm, INSTANCE_LABEL, found.metadata.name);
+      const fault = refusedPod(found) ?? pods.map(podFault).find((told) => told !== undefined);
+      const node = nodeOf(found);
+      return fault === undefined ? [] : [[node, withHolder(fault, node, strangers.get(node))] as const];
+    }),
+  );
 }

@@ -1,33 +1,20 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
-import type { V1Deployment } from '@kubernetes/client-node';
-import { fail, ok, type Result } from '../../kit/result.ts';
-import type { ApiFault } from '../../kube/fault.ts';
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
-import type { Live } from '../../kube/wire.ts';
 import type { ServerView } from '../../operator/poller.ts';
-import type { FarmRuntime } from '../../operator/runtime.ts';
-import type { Farm, StreamingServer } from '../../resources/kinds.ts';
+import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, logFault, resources } from '../context.ts';
-import { INSTANCE_LABEL } from '../names.ts';
-import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';
+import { type Context, devicesUsing, resources } from '../context.ts';
 import { dataFolders, preconditions } from '../preconditions.ts';
-import { bootOfSite, siteOf } from '../projection.ts';
+import { siteOf } from '../projection.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
-import { nodeOf, serverDeployments, serversOfFarm, strangersOn } from '../servers.ts';
-import {
-  applyServer,
-  forgetServers,
-  orphanServer,
-  removeServer,
-  renewServer,
-  type WantedServer,
-  wantedServer,
-} from './apply.ts';
-import { drainSeconds, type ServerPlan } from './objects.ts';
-import { nodesByName, observeNodes, serverFacts } from './observe.ts';
+import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
+import { applyServer, renewServer } from './apply.ts';
+import { forget, orphanServers, removeServer, takeDown } from './leave.ts';
+import { drainSeconds } from './objects.ts';
+import { nodesByName, observeNodes, serverFacts, stuckServers } from './observe.ts';
 import { newServers, planServers, progressOf } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
+import { wantedServers } from './wanted.ts';
 
 /** Beyond the drain of its servers. */
 const DELETION_WAITS_MS = 60_000;
@@ -46,30 +33,8 @@ export const poolChild: Child<'StreamingServer'> = {
     };
   },
   takeDown,
-  orphan,
+  orphan: orphanServers,
 };
-
-/** Its servers drain; what the database says of them goes when they are gone, or they would register again. */
-async function takeDown(context: Context, pool: StreamingServer, signal: AbortSignal): Promise<string | undefined> {
-  const { namespace, name } = pool.metadata;
-  const there = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
-  for (const found of there) if (!found.metadata.deletionTimestamp) await removeServer(context, found, signal);
-  if (there.length > 0) return `servers end: ${there.map(nodeOf).sort().join(', ')}`;
-  const runtime = context.runtimes.get(keyFor(namespace, pool.spec.farmRef.name));
-  return runtime && forgetServers(context, pool, new Set(), runtime, signal);
-}
-
-/** Nobody owns them: the next pool of this name applies them again, with what they have, and owns them. */
-async function orphan(
-  context: Context,
-  { metadata, spec }: StreamingServer,
-  signal: AbortSignal,
-): Promise<Result<void, ApiFault>> {
-  const { namespace, name, uid } = metadata;
-  const servers = serverDeployments(context, namespace, spec.farmRef.name, name);
-  const letGo = servers.map((found) => orphanServer(context, uid, found, signal));
-  return (await Promise.all(letGo)).find(({ ok: isDone }) => !isDone) ?? ok(undefined);
-}
 
 function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
   const servers = after.servers?.map((server) => {
@@ -153,66 +118,6 @@ async function look(
     held: steps.flatMap((step) => (step.kind === 'Hold' ? [step] : [])),
     stuck: stuckServers(context, namespace, farmName, silent),
   };
-}
-
-/** What the servers of a pool stand on, where its preconditions hold. */
-interface Ground {
-  readonly farm: Farm;
-  readonly site: ServerPlan['site'];
-  readonly runtime: FarmRuntime;
-  readonly serverUri: string;
-}
-
-/** What each of these nodes should run. */
-function wantedServers(
-  { settings: { image, release, priorityClassName } }: Context,
-  pool: StreamingServer,
-  { farm, site, runtime, serverUri }: Ground,
-  nodes: readonly string[],
-): ReadonlyMap<string, WantedServer> {
-  const shared: Omit<ServerPlan, 'node'> = {
-    pool,
-    farm: farm.metadata.name,
-    lineage: runtime.inputs.lineage,
-    site,
-    image,
-    release,
-    httpPort: bootOfSite(farm.spec, site).http.port,
-    ...(priorityClassName === undefined ? {} : { priorityClassName }),
-  };
-  return new Map(nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs)]));
-}
-
-/** Servers that are gone for good. */
-async function forget(
-  context: Context,
-  pool: StreamingServer,
-  kept: ReadonlySet<string>,
-  runtime: FarmRuntime,
-  signal: AbortSignal,
-): Promise<void> {
-  const key = keyFor(pool.metadata.namespace, pool.metadata.name);
-  const left = await forgetServers(context, pool, kept, runtime, signal);
-  const forgotten = left === undefined ? ok(undefined) : fail('NotForgotten', left);
-  logFault(context, `StreamingServer ${key}`, 'forgotten', forgotten, 'servers not forgotten', { pool: key });
-}
-
-/** By node, why its server does not start. Beside a pod that is Ready, one that failed is only history. */
-function stuckServers(
-  context: Context,
-  namespace: string,
-  farm: string,
-  deployments: readonly Live<V1Deployment>[],
-): ReadonlyMap<string, string> {
-  const strangers = strangersOn(context, namespace, farm);
-  return new Map(
-    deployments.flatMap((found) => {
-      const pods = podsOf(context.informers, namespace, farm, INSTANCE_LABEL, found.metadata.name);
-      const fault = refusedPod(found) ?? pods.map(podFault).find((told) => told !== undefined);
-      const node = nodeOf(found);
-      return fault === undefined ? [] : [[node, withHolder(fault, node, strangers.get(node))] as const];
-    }),
-  );
 }
 
 type PoolStatus = ReturnType<typeof poolStatus>;

@@ -6,8 +6,8 @@ import { expect, test } from '@jest/globals';
 import { aStreamingServer } from '../../../test/builders/resources.ts';
 import { SERVER_GRANTS } from '../../database/grants.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
-import { wantedServer } from './apply.ts';
 import { deployment, type ServerPlan } from './objects.ts';
+import { wantedServer } from './wanted.ts';
 
 const RIGHTS = `
 pod host: hostNetwork
