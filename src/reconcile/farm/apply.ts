@@ -1,42 +1,24 @@
-/** A farm brought about: what it stands on, then whose its database is, migrations, who leads it, its rows and its replica. */
+/** A farm brought about: whose its database is, migrations, who leads it, its rows and its replica; then the copy of its Secrets. */
 import { sql } from 'kysely';
-import { type Lead, readIdentity, recordKeys } from '../../database/identity.ts';
-import { project } from '../../database/project.ts';
+import { type FoundDatabase, type Lead, readIdentity, recordKeys } from '../../database/identity.ts';
+import { type Projected, project } from '../../database/project.ts';
 import type { Identity } from '../../farm/identity.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { InformerView } from '../../kube/informers.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, key as keyFor } from '../../kube/object.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
+import type { Meta } from '../../replica/layout.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Context, logFault, ofFarm, resources } from '../context.ts';
-import { databaseName, POOL_LABEL } from '../names.ts';
+import { databaseName } from '../names.ts';
 import { projectionOf } from '../projection.ts';
 import { encodeData } from '../secrets.ts';
-import { nodeOf, serverDeployments } from '../servers.ts';
 import { SERVER_URI_KEY } from './database.ts';
-import { decideDatabase } from './identity.ts';
-import type { Secrets, Seen } from './infrastructure.ts';
+import { doubtGround } from './ground.ts';
+import { type Decision, decideDatabase, type Known } from './identity.ts';
 import { identityOf } from './observe.ts';
 import { keepCopy, predecessorOf, type RecoveryStatus } from './recovery.ts';
-
-export const INFRASTRUCTURE = 'infrastructure';
-
-/** As they were found last. */
-export const secretsOf = new WeakMap<FarmRuntime, Secrets>();
-
-/** Who has taken up what is looked at while something turns. */
-export async function see(context: Context, { metadata }: Farm, known: FarmRuntime | undefined): Promise<Seen> {
-  if (!known) return {};
-  const servers = known.asked ? known.servers : undefined;
-  if (secretsOf.get(known)?.isQuiet ?? true) return { servers };
-  const { name, namespace } = metadata;
-  const there = serverDeployments(context, namespace, name).map((found) => ({
-    pool: found.metadata.labels?.[POOL_LABEL] ?? '',
-    node: nodeOf(found),
-  }));
-  return { servers, takeUp: { of: known.inputs.turns, lacking: await known.lacking(there) } };
-}
 
 /** Undefined: nothing new is known of it. */
 export async function sealedCopy(
@@ -53,32 +35,11 @@ export async function sealedCopy(
 
 /** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
 export async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
-  const { name, namespace, uid = '' } = farm.metadata;
-  const { informers, log } = context;
-  const key = keyFor(namespace, name);
-  const warn = (what: string, answer: Result<unknown, Fault>, message: string, more: object = {}): void =>
-    logFault(context, `Farm ${key}`, what, answer, message, { farm: key, ...more });
+  const warn = warnerOf(context, farm);
   const found = await runtime.database.run(readIdentity);
   if (!found.ok) return found;
   const meta = await runtime.meta();
-  const { adopt } = farm.spec;
-  const status = identityOf(farm);
-  const predecessor = predecessorOf(farm);
-  const { owner } = found.value;
-  const decision = decideDatabase(
-    {
-      uid,
-      name: key,
-      keys: runtime.inputs.keysUid,
-      ownerLives: informers.farms.list().some(({ metadata }) => metadata.uid === owner?.uid),
-      meta,
-      servers: runtime.held(),
-      ...(status ? { status } : {}),
-      ...(adopt === undefined ? {} : { adopt }),
-      ...(predecessor ? { predecessor } : {}),
-    },
-    found.value,
-  );
+  const decision = decide(context, farm, runtime, found.value, meta);
   if (decision.kind === 'Wait') return fail('NotAsked', decision.message);
   if (decision.kind === 'Refuse') {
     const refused = fail(decision.reason, decision.message);
@@ -88,46 +49,97 @@ export async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime
   }
   runtime.accept();
   if (!found.value.led) runtime.begin();
-  const begin = {
-    owner: { uid, name: keyFor(namespace, name) },
-    floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
-    ...(decision.kind === 'Adopt' || decision.succeeds ? { takeOver: { from: owner?.uid } } : {}),
-  };
-  const led = await migrateAndLead(runtime, found.value.led, begin);
+  const led = await migrateAndLead(runtime, found.value.led, leadOf(farm, found.value, meta, decision));
   warn('led', led, 'database not migrated, or not led');
   if (!led.ok) {
     void (await runtime.database.run((db) => sql`select 1`.execute(db))); // its breaker learns of the fault by asking, too
     return led;
   }
-  if (found.value.keys !== runtime.inputs.keysUid) {
-    const recorded = await recordKeys(runtime.writes, runtime.inputs.keysUid);
-    if (!recorded.ok) return recorded;
-  }
+  const { keysUid } = runtime.inputs;
+  const recorded = found.value.keys === keysUid ? ok(undefined) : await recordKeys(runtime.writes, keysUid);
+  if (!recorded.ok) return recorded;
   const told = await tellServers(context, farm, runtime);
   warn('told', told, 'servers have no access to the database');
   if (!told.ok) return told;
-  /** The row of one that is being deleted is its finalizer's matter. */
+  const projected = await writeRows(context, farm, runtime, decision);
+  warn('projected', projected, 'farm not projected');
+  if (!projected.ok) return projected;
+  const { farmId, adoptions } = projected.value;
+  runtime.project(farmId, led.value);
+  return ok({ farm: farmId, adoptions, revision: 0 });
+}
+
+type Warn = (what: string, answer: Result<unknown, Fault>, message: string, more?: object) => void;
+
+function warnerOf(context: Context, { metadata: { namespace, name } }: Farm): Warn {
+  const farm = keyFor(namespace, name);
+  return (what, answer, message, more) => logFault(context, `Farm ${farm}`, what, answer, message, { farm, ...more });
+}
+
+/** Asked of all that remembers the farm. */
+function decide(
+  { informers }: Context,
+  farm: Farm,
+  runtime: FarmRuntime,
+  found: FoundDatabase,
+  meta: Known['meta'],
+): Decision {
+  const { name, namespace, uid = '' } = farm.metadata;
+  const { adopt } = farm.spec;
+  const [status, predecessor] = [identityOf(farm), predecessorOf(farm)];
+  const known: Known = {
+    uid,
+    name: keyFor(namespace, name),
+    keys: runtime.inputs.keysUid,
+    ownerLives: informers.farms.list().some(({ metadata }) => metadata.uid === found.owner?.uid),
+    meta,
+    servers: runtime.held(),
+    ...(status ? { status } : {}),
+    ...(adopt === undefined ? {} : { adopt }),
+    ...(predecessor ? { predecessor } : {}),
+  };
+  return decideDatabase(known, found);
+}
+
+/** What may be written, and is, because the database is the farm's. */
+type Owned = Exclude<Decision, { readonly kind: 'Wait' | 'Refuse' }>;
+
+/** Its epoch is above that of the replica, which may have outlived its database. */
+function leadOf(
+  { metadata }: Farm,
+  { owner }: FoundDatabase,
+  meta: Meta | 'Unread' | undefined,
+  decision: Owned,
+): Lead {
+  const { name, namespace, uid = '' } = metadata;
+  return {
+    owner: { uid, name: keyFor(namespace, name) },
+    floor: meta === undefined || meta === 'Unread' ? 0 : meta.epoch,
+    ...(decision.kind === 'Adopt' || decision.succeeds ? { takeOver: { from: owner?.uid } } : {}),
+  };
+}
+
+/** Of the resources that stay: the row of one that is being deleted is its finalizer's matter. */
+async function writeRows(
+  { informers, log }: Context,
+  farm: Farm,
+  runtime: FarmRuntime,
+  decision: Owned,
+): Promise<Result<Projected, Fault>> {
+  const { name, namespace } = farm.metadata;
   const staying = <K extends 'Store' | 'VDisk' | 'StreamingServer'>(kind: K, informer: InformerView) =>
     resources(kind, informer, namespace)
       .filter(ofFarm(name))
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const adoption = decision.kind === 'Adopt' ? decision.adoption : undefined;
   if (adoption) log.warn({ name, ...adoption }, 'database adopted, as spec.adopt says');
-  const projected = await project(
-    runtime.writes,
-    projectionOf({
-      farm,
-      stores: staying('Store', informers.stores),
-      vdisks: staying('VDisk', informers.vdisks),
-      pools: staying('StreamingServer', informers.pools),
-    }),
-    adoption,
-  );
-  warn('projected', projected, 'farm not projected');
-  if (!projected.ok) return projected;
-  const { farmId, adoptions } = projected.value;
-  runtime.project(farmId, led.value);
-  return ok({ farm: farmId, adoptions, revision: 0 });
+  const projection = projectionOf({
+    farm,
+    stores: staying('Store', informers.stores),
+    vdisks: staying('VDisk', informers.vdisks),
+    pools: staying('StreamingServer', informers.pools),
+  });
+  return project(runtime.writes, projection, adoption);
 }
 
 /** A leader's epoch fences its migrations, too, once the database has a place for it. */
@@ -154,6 +166,6 @@ async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime
   const { name, namespace } = farm.metadata;
   const data = encodeData({ [SERVER_URI_KEY]: Buffer.from(access.value.uri) });
   const patched = await client.patch(at(kinds.Secret, namespace, databaseName(name)), { data });
-  runtime.checked.note(INFRASTRUCTURE, '');
+  doubtGround(runtime);
   return patched.ok ? ok(undefined) : patched;
 }

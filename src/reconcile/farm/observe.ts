@@ -1,14 +1,30 @@
-/** What is there and known of a Farm: read from informers, from its runtime and from its status. */
+/** What is there and known of a Farm: read from informers, from its runtime and from its status. The API is asked for one claim. */
 import type { Identity } from '../../farm/identity.ts';
 import type { Fault } from '../../kit/result.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
+import { inUse } from '../../operator/uses.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Context, ofFarm, resources } from '../context.ts';
 import { COMPONENT_LABEL, databaseName } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
 import type { FarmFindings } from './status.ts';
+
+/** What is known without asking for anything: of a farm that does not run, from its status. */
+export async function look(context: Context, farm: Farm, runtime: FarmRuntime | undefined): Promise<FarmFindings> {
+  const source = farm.spec.database.external?.secretRef;
+  const identity = identityOf(farm);
+  return {
+    database: runtime?.database.state ?? databaseSince(farm),
+    databaseSource: source ? `Secret ${source.name}, key ${source.key}` : `Secret ${databaseName(farm.metadata.name)}`,
+    servers: runtime?.servers ?? [],
+    wanted: wantedServers(context, farm),
+    devices: inUse(await runtime?.uses(), toldDevices(farm), () => true),
+    ...(runtime?.replica ? { replica: runtime.replica } : {}),
+    ...(identity ? { identity } : {}),
+  };
+}
 
 const UNKNOWN_DATABASE = {
   reachable: false,
@@ -17,7 +33,7 @@ const UNKNOWN_DATABASE = {
 } as const;
 
 /** Since when it is away is kept from the status, so that a new leader does not say that it went just now. */
-export const databaseSince = (farm: Farm): FarmFindings['database'] => {
+const databaseSince = (farm: Farm): FarmFindings['database'] => {
   const since = Date.parse(farm.status?.database?.offlineSince ?? '');
   return { ...UNKNOWN_DATABASE, since: Number.isNaN(since) ? Math.floor(Date.now() / 1_000) * 1_000 : since };
 };
@@ -29,14 +45,13 @@ export function identityOf({ status }: Farm): Identity | undefined {
 }
 
 /** That pools ask for which stay. */
-export const wantedServers = ({ informers }: Context, { metadata }: Farm): number =>
+const wantedServers = ({ informers }: Context, { metadata }: Farm): number =>
   resources('StreamingServer', informers.pools, metadata.namespace)
     .filter(ofFarm(metadata.name))
     .filter((pool) => pool.metadata.deletionTimestamp === undefined)
     .reduce((sum, { spec }) => sum + spec.replicas, 0);
 
-export const toldDevices = ({ status }: Farm): number =>
-  (status?.devices?.streaming ?? 0) + (status?.devices?.booting ?? 0);
+const toldDevices = ({ status }: Farm): number => (status?.devices?.streaming ?? 0) + (status?.devices?.booting ?? 0);
 
 /** Known devices are counted this often. */
 const COUNT_EVERY_MS = 30_000;

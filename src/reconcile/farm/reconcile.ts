@@ -1,11 +1,9 @@
 /** One look at a Farm: what it stands on, its rows in the database, its replica, its servers; then its status. */
-import { ok } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
 import { withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, partsOf } from '../../kube/object.ts';
 import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
-import { inUse } from '../../operator/uses.ts';
 import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
@@ -17,24 +15,13 @@ import {
   resource,
   tellUnreadable,
 } from '../context.ts';
-import { databaseName } from '../names.ts';
 import { preconditions } from '../preconditions.ts';
 import { keepDevices } from '../quiet.ts';
 import { serversOfFarm } from '../servers.ts';
-import { bringUp, INFRASTRUCTURE, sealedCopy, secretsOf, see } from './apply.ts';
-import { ensureInfrastructure, isRotating } from './infrastructure.ts';
+import { bringUp, sealedCopy } from './apply.ts';
+import { groundOf, keepGround, noteGround } from './ground.ts';
 import { letGo, takeLeave } from './leave.ts';
-import {
-  databaseSince,
-  identityOf,
-  knownDevices,
-  refusedReplica,
-  stuckPods,
-  toldDevices,
-  unprojected,
-  wantedServers,
-} from './observe.ts';
-import { RECOVERY_KEY_ANNOTATION } from './recovery.ts';
+import { knownDevices, look, refusedReplica, stuckPods, unprojected } from './observe.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
 /** Until what runs for it is let go, or its database is free for the next Farm of its name. */
@@ -82,7 +69,7 @@ async function lookAt(
 ): Promise<Outcome> {
   if (!isSeen(context, partsOf(key).namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
-  const findings = await look(context, key, farm, object, signal);
+  const findings = await bringAbout(context, key, farm, object, signal);
   if ('kind' in findings) return findings;
   if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
@@ -93,73 +80,47 @@ async function lookAt(
   return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
 }
 
-/** An API that did not answer is no finding: what is known stays as it is written. */
-async function look(
+/**
+ * What is known, what is brought about, and what was found then. An API that did not answer is no finding: what is known stays as it is written.
+ */
+async function bringAbout(
   context: Context,
   key: string,
   farm: Farm,
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<FarmFindings | Outcome> {
-  const source = farm.spec.database.external?.secretRef;
-  const databaseSource = source
-    ? `Secret ${source.name}, key ${source.key}`
-    : `Secret ${databaseName(farm.metadata.name)}`;
   const known = await context.runtimes.of(key, farm.metadata.uid);
-  const identity = identityOf(farm);
-  const told = toldDevices(farm);
-  const before: FarmFindings = {
-    database: known?.database.state ?? databaseSince(farm),
-    databaseSource,
-    servers: known?.servers ?? [],
-    wanted: wantedServers(context, farm),
-    devices: inUse(await known?.uses(), told, () => true),
-    ...(known?.replica ? { replica: known.replica } : {}),
-    ...(identity ? { identity } : {}),
-  };
+  const before = await look(context, farm, known);
+  const { databaseSource } = before;
   const asked = preconditions('Farm', { resource: farm, settings: context.settings });
   if (!asked.ok) return { ...before, fault: asked.error };
 
-  // Found right lately, and the database takes what is written: not asked for again.
-  const what = `${object.metadata.generation} ${farm.metadata.annotations?.[RECOVERY_KEY_ANNOTATION] ?? ''}`;
-  const secrets = known && secretsOf.get(known);
-  const lately =
-    known?.database.state.reachable &&
-    !known.refused &&
-    known.checked.has(INFRASTRUCTURE, what) &&
-    !isRotating(farm, secrets);
-  const made = lately
-    ? ok({ inputs: known.inputs, keys: secrets, rolling: [] })
-    : await ensureInfrastructure(context, farm, object, await see(context, farm, known), signal);
-  if (!made.ok) {
-    const { code, message } = made.error;
+  const ground = await groundOf(context, farm, object, known, signal);
+  if (!ground.ok) {
+    const { code, message } = ground.error;
     if (code === 'Unanswered') return retry(code, message);
     return { ...before, fault: { kind: 'reconciling', reason: code, message } };
   }
-  const runtime = await context.runtimes.ensure(key, made.value.inputs);
-  if ('code' in runtime)
-    return {
-      ...before,
-      fault: { kind: 'reconciling', reason: 'SecretMissing', message: `${databaseSource}: ${runtime.message}` },
-    };
-  const { keys, rolling } = made.value;
-  if (keys) secretsOf.set(runtime, keys);
+  const runtime = await context.runtimes.ensure(key, ground.value.inputs);
+  if ('code' in runtime) {
+    const message = `${databaseSource}: ${runtime.message}`;
+    return { ...before, fault: { kind: 'reconciling', reason: 'SecretMissing', message } };
+  }
+  keepGround(runtime, ground.value);
   runtime.want(serversOfFarm(context, farm));
-  const projected = await bringUp(context, farm, runtime);
-  if (projected.ok && !lately && rolling.length === 0) runtime.checked.note(INFRASTRUCTURE, what);
-  if (!projected.ok && projected.error.code === 'Fenced') return retry('Fenced', projected.error.message);
-  const fault = projected.ok
+
+  const { keys, rolling, isKnown } = ground.value;
+  const up = await bringUp(context, farm, runtime);
+  if (up.ok && !isKnown && rolling.length === 0) noteGround(runtime, farm, object);
+  if (!up.ok && up.error.code === 'Fenced') return retry('Fenced', up.error.message);
+  const fault = up.ok
     ? refusedReplica(runtime, databaseSource)
-    : await unprojected(context, farm, runtime, databaseSource, projected.error, signal);
-  const now = projected.ok ? projected.value : identity;
-  const recovery = projected.ok && !lately ? await sealedCopy(context, farm, projected.value.farm, signal) : undefined;
+    : await unprojected(context, farm, runtime, databaseSource, up.error, signal);
+  const recovery = up.ok && !isKnown ? await sealedCopy(context, farm, up.value.farm, signal) : undefined;
   return {
-    database: runtime.database.state,
-    ...(now ? { identity: now } : {}),
-    databaseSource,
-    ...(runtime.replica ? { replica: runtime.replica } : {}),
-    servers: runtime.servers,
-    wanted: wantedServers(context, farm),
+    ...(await look(context, farm, runtime)),
+    ...(up.ok ? { identity: up.value } : {}),
     ...(keys ? { keys } : {}),
     ...(recovery ? { recovery } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
@@ -167,7 +128,6 @@ async function look(
     ...stuckPods(context, farm),
     rolling,
     ...(await knownDevices(runtime)),
-    devices: inUse(await runtime.uses(), told, () => true),
   };
 }
 

@@ -1,4 +1,5 @@
 /** A server brought about: its Secret first, which its pod mounts, then its Deployment. */
+
 import type { V1Secret } from '@kubernetes/client-node';
 import { isDue, makeCertificate } from '../../control/certificates.ts';
 import type { Fault, Result } from '../../kit/result.ts';
@@ -11,11 +12,32 @@ import type { FarmRuntime } from '../../operator/runtime.ts';
 import { type Context, logFault } from '../context.ts';
 import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
+import { removeServer } from './leave.ts';
 import { deployment, type ServerPlan } from './objects.ts';
+import type { Sight } from './observe.ts';
+import type { Step } from './plan.ts';
 import type { WantedServer } from './wanted.ts';
 
+/** In their order, whatever comes of each: the next look sees what is there then. */
+export async function applySteps(
+  context: Context,
+  steps: readonly Step[],
+  { wanted, deployments }: Sight,
+  owner: KubeObject,
+  runtime: FarmRuntime,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { kind, node } of steps) {
+    const server = wanted.get(node);
+    const live = deployments.get(node);
+    if (kind === 'Apply' && server) await applyServer(context, server, owner, live, runtime, signal);
+    if (kind === 'Hold' && server) await renewServer(context, server, owner, runtime, signal);
+    if (kind === 'Remove' && live) await removeServer(context, live, signal);
+  }
+}
+
 /** `live` is its Deployment as last seen. */
-export async function applyServer(
+async function applyServer(
   context: Context,
   { plan, files, settings }: WantedServer,
   owner: KubeObject,
@@ -36,7 +58,7 @@ export async function applyServer(
 }
 
 /** A server that keeps its settings for now: its certificate is still renewed in time. */
-export const renewServer = (
+const renewServer = (
   context: Context,
   { plan }: WantedServer,
   owner: KubeObject,

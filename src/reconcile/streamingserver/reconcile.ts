@@ -1,20 +1,16 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
-import type { ServerView } from '../../operator/poller.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import type { Child } from '../child.ts';
-import { type Context, devicesUsing, resources } from '../context.ts';
-import { dataFolders, preconditions } from '../preconditions.ts';
-import { siteOf } from '../projection.ts';
+import type { Context } from '../context.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
-import { nodeOf, serverDeployments, serversOfFarm } from '../servers.ts';
-import { applyServer, renewServer } from './apply.ts';
-import { forget, orphanServers, removeServer, takeDown } from './leave.ts';
+import { serversOfFarm } from '../servers.ts';
+import { applySteps } from './apply.ts';
+import { forget, orphanServers, takeDown } from './leave.ts';
 import { drainSeconds } from './objects.ts';
-import { nodesByName, observeNodes, serverFacts, stuckServers } from './observe.ts';
+import { groundOf, look, see, serversOf, stuckServers } from './observe.ts';
 import { newServers, planServers, progressOf } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
-import { wantedServers } from './wanted.ts';
 
 /** Beyond the drain of its servers. */
 const DELETION_WAITS_MS = 60_000;
@@ -26,7 +22,7 @@ export const poolChild: Child<'StreamingServer'> = {
   deletionWaitsMs: (pool) => drainSeconds(pool) * 1_000 + DELETION_WAITS_MS,
   keep: keepCounts,
   look: async (context, pool, object, signal) => {
-    const findings = await look(context, pool, object, signal);
+    const findings = await bringAbout(context, pool, object, signal);
     return {
       status: poolStatus(pool, findings, new Date()),
       tell: (status) => tell(context, object, pool, status, findings),
@@ -47,73 +43,35 @@ function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
   return { ...keepDevices(after, before), conditions, ...(servers ? { servers } : {}) };
 }
 
-async function look(
+/** What is known of a pool, what is done to each of its servers, and what was found then. */
+async function bringAbout(
   context: Context,
   pool: StreamingServer,
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<PoolFindings> {
   const { namespace, name } = pool.metadata;
-  const farmName = pool.spec.farmRef.name;
-  const found = resources('Farm', context.informers.farms, namespace).find(
-    ({ metadata }) => metadata.name === farmName,
-  );
-  const want = pool.spec.replicas;
+  const { name: farmName } = pool.spec.farmRef;
   const known = context.runtimes.get(keyFor(namespace, farmName));
-  const mine = (): readonly ServerView[] => (known?.servers ?? []).filter((server) => server.pool === name);
-  const rows = await known?.rows();
-  const names = new Set(
-    [...mine(), ...(rows?.servers ?? []).filter((server) => server.pool === name)].map((server) => server.name),
-  );
-  const devices = await devicesUsing(context, keyFor(namespace, farmName), pool.status?.devices, ({ server }) =>
-    names.has(server),
-  );
-  const progress = { outdated: [], updated: [], starting: [], leaving: [] };
-  const nothing = { want, lacking: 0, servers: mine(), devices, progress, held: [], stuck: new Map() };
+  const before = await look(context, pool, known);
+  const ground = groundOf(context, pool, known);
+  if (!ground.ok) return { ...before, fault: ground.error };
 
-  const asked = preconditions('StreamingServer', {
-    resource: pool,
-    settings: context.settings,
-    databaseFolders: resources('Farm', context.informers.farms).flatMap(dataFolders),
-    farm: found,
-    site: found && siteOf(found.spec, pool.spec.site),
-    runtime: known,
-    serverUri: known?.inputs.serverUri,
-  });
-  if (!asked.ok) return { ...nothing, fault: asked.error };
-  const { farm, runtime } = asked.value;
-  const nodes = nodesByName(context);
-  const choice = observeNodes(context, pool, mine(), [...nodes.values()], want);
-  const wanted = wantedServers(context, pool, asked.value, choice.nodes);
-  const deployments = new Map(
-    serverDeployments(context, namespace, farmName, name).map((found) => [nodeOf(found), found]),
-  );
-  const there = [...deployments].map(([node, found]) =>
-    serverFacts(
-      found,
-      mine().find((view) => view.name === node),
-      wanted.get(node)?.settings,
-      nodes.get(node),
-    ),
-  );
+  const { farm, runtime } = ground.value;
+  const sight = see(context, pool, ground.value);
+  const { choice, there, deployments } = sight;
   runtime.tookUp(name, newServers(choice.nodes, there));
-  const policy = pool.spec.rollout.policy;
+  const { policy } = pool.spec.rollout;
   const steps = planServers(choice, there, policy);
-  for (const step of steps) {
-    const server = wanted.get(step.node);
-    const live = deployments.get(step.node);
-    if (step.kind === 'Apply' && server) await applyServer(context, server, object, live, runtime, signal);
-    if (step.kind === 'Hold' && server) await renewServer(context, server, object, runtime, signal);
-    if (step.kind === 'Remove' && live) await removeServer(context, live, signal);
-  }
+  await applySteps(context, steps, sight, object, runtime, signal);
   await forget(context, pool, new Set([...choice.nodes, ...deployments.keys()]), runtime, signal);
   runtime.want(serversOfFarm(context, farm));
+
   const silent = there.flatMap(({ node, podReady }) => (podReady ? [] : (deployments.get(node) ?? [])));
   return {
-    want,
+    ...before,
     lacking: choice.lacking,
-    servers: mine(),
-    devices,
+    servers: serversOf(runtime, name),
     progress: progressOf(choice.nodes, there, policy),
     held: steps.flatMap((step) => (step.kind === 'Hold' ? [step] : [])),
     stuck: stuckServers(context, namespace, farmName, silent),

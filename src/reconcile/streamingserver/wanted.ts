@@ -47,7 +47,7 @@ export function wantedServer(
 }
 
 /** What the servers of a pool stand on, where its preconditions hold. */
-interface Ground {
+export interface Ground {
   readonly farm: Farm;
   readonly site: ServerPlan['site'];
   readonly runtime: FarmRuntime;
