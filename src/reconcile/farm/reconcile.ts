@@ -83,7 +83,7 @@ async function lookAt(
 /**
  * What is known, what is brought about, and what was found then. An API that did not answer is no finding: what is known stays as it is written.
  */
-async function bringAbout(
+export async function bringAbout(
   context: Context,
   key: string,
   farm: Farm,

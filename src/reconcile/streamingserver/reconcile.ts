@@ -44,7 +44,7 @@ function keepCounts(after: PoolStatus, before: PoolStatus): PoolStatus {
 }
 
 /** What is known of a pool, what is done to each of its servers, and what was found then. */
-async function bringAbout(
+export async function bringAbout(
   context: Context,
   pool: StreamingServer,
   object: KubeObject,
