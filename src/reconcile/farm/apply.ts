@@ -15,7 +15,6 @@ import { databaseName } from '../names.ts';
 import { projectionOf } from '../projection.ts';
 import { encodeData } from '../secrets.ts';
 import { SERVER_URI_KEY } from './database.ts';
-import { doubtGround } from './ground.ts';
 import { type Decision, decideDatabase, type Known } from './identity.ts';
 import { identityOf } from './observe.ts';
 import { keepCopy, predecessorOf, type RecoveryStatus } from './recovery.ts';
@@ -33,8 +32,15 @@ export async function sealedCopy(
   return undefined;
 }
 
-/** Whose database it is; then migrations, rows, replica. Gives what the database is from now on. */
-export async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Identity, Fault>> {
+export interface Up {
+  /** What the database is from now on. */
+  readonly identity: Identity;
+  /** Servers are told what the runtime was not made with: the next look makes it anew. */
+  readonly isOutdated: boolean;
+}
+
+/** Whose database it is; then migrations, rows, replica. */
+export async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<Up, Fault>> {
   const warn = warnerOf(context, farm);
   const found = await runtime.database.run(readIdentity);
   if (!found.ok) return found;
@@ -66,7 +72,7 @@ export async function bringUp(context: Context, farm: Farm, runtime: FarmRuntime
   if (!projected.ok) return projected;
   const { farmId, adoptions } = projected.value;
   runtime.project(farmId, led.value);
-  return ok({ farm: farmId, adoptions, revision: 0 });
+  return ok({ identity: { farm: farmId, adoptions, revision: 0 }, isOutdated: told.value });
 }
 
 type Warn = (what: string, answer: Result<unknown, Fault>, message: string, more?: object) => void;
@@ -157,15 +163,14 @@ async function beginToLead(runtime: FarmRuntime, begin: Lead): Promise<Result<nu
   return !led.ok && led.error.code === 'Conflict' ? fail('Fenced', led.error.message) : led;
 }
 
-/** What servers log in as, kept where it is found again while the database is away. The next look makes the runtime anew with it. */
-async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<void, Fault>> {
+/** What servers log in as, kept where it is found again while the database is away. True: it is news. */
+async function tellServers({ client }: Context, farm: Farm, runtime: FarmRuntime): Promise<Result<boolean, Fault>> {
   const access = await runtime.serverAccess();
   if (!access.ok) return access;
   const { embedded } = farm.spec.database;
-  if (embedded || access.value.uri === runtime.inputs.serverUri) return ok(undefined);
+  if (embedded || access.value.uri === runtime.inputs.serverUri) return ok(false);
   const { name, namespace } = farm.metadata;
   const data = encodeData({ [SERVER_URI_KEY]: Buffer.from(access.value.uri) });
   const patched = await client.patch(at(kinds.Secret, namespace, databaseName(name)), { data });
-  doubtGround(runtime);
-  return patched.ok ? ok(undefined) : patched;
+  return patched.ok ? ok(true) : patched;
 }

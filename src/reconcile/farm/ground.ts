@@ -62,12 +62,7 @@ export function keepGround(runtime: FarmRuntime, { keys }: Ground): void {
   if (keys) secretsOf.set(runtime, keys);
 }
 
-/** The database took what was written with it, and nothing of it changes. */
+/** It stays: the database took what was written with it, and nothing of it changes. */
 export function noteGround(runtime: FarmRuntime, farm: Farm, object: KubeObject): void {
   runtime.checked.note(INFRASTRUCTURE, madeFor(farm, object));
-}
-
-/** The next look asks for it. */
-export function doubtGround(runtime: FarmRuntime): void {
-  runtime.checked.note(INFRASTRUCTURE, '');
 }

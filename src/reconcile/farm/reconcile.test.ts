@@ -499,3 +499,39 @@ test('a step of a turn is taken when nobody lacks the one before', async () => {
   for (let turn = 0; turn < 3; turn++) await world.findings(asked);
   expect((await world.findings(asked)).keys?.ca).toEqual({ state: 'Settled', request: 'r1' });
 });
+
+describe('what servers of an external database are told', () => {
+  const farm = withDatabase(external);
+  const TELL = 'patch Secret farm-database';
+  const begin = async (prepare?: (world: World) => void) => {
+    const world = new World();
+    world.secret('db', { uri: 'postgresql://me@db/farm' });
+    prepare?.(world);
+    const found = await world.findings(farm);
+    return { world, found };
+  };
+
+  test('is kept, and the next look makes the runtime anew with it: no pool waits for longer', async () => {
+    const { world } = await begin();
+    expect(world.asked).toContain(TELL);
+    expect(world.running.get('lab/farm')?.inputs.serverUri).toBeUndefined();
+    await world.findings(farm);
+    expect(world.done[0]).toBe('made anew');
+    expect(world.running.get('lab/farm')?.inputs.serverUri).toContain('farm_server');
+  });
+
+  test('is kept once: later looks ask for nothing', async () => {
+    const { world } = await begin();
+    await world.findings(farm);
+    expect(world.asked).not.toContain(TELL);
+    await world.findings(farm);
+    expect(world.asked).toEqual([]);
+  });
+
+  test('is not known where the API does not take it', async () => {
+    const { world, found } = await begin(({ kube }) => kube.failWith('ServerError', TELL));
+    expect(found.fault).toMatchObject({ reason: 'DatabaseRefuses', message: expect.stringContaining(TELL) });
+    await world.findings(farm);
+    expect(world.asked).toContain(TELL);
+  });
+});

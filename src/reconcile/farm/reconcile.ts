@@ -112,15 +112,15 @@ export async function bringAbout(
 
   const { keys, rolling, isKnown } = ground.value;
   const up = await bringUp(context, farm, runtime);
-  if (up.ok && !isKnown && rolling.length === 0) noteGround(runtime, farm, object);
+  if (up.ok && !isKnown && !up.value.isOutdated && rolling.length === 0) noteGround(runtime, farm, object);
   if (!up.ok && up.error.code === 'Fenced') return retry('Fenced', up.error.message);
   const fault = up.ok
     ? refusedReplica(runtime, databaseSource)
     : await unprojected(context, farm, runtime, databaseSource, up.error, signal);
-  const recovery = up.ok && !isKnown ? await sealedCopy(context, farm, up.value.farm, signal) : undefined;
+  const recovery = up.ok && !isKnown ? await sealedCopy(context, farm, up.value.identity.farm, signal) : undefined;
   return {
     ...(await look(context, farm, runtime)),
-    ...(up.ok ? { identity: up.value } : {}),
+    ...(up.ok ? { identity: up.value.identity } : {}),
     ...(keys ? { keys } : {}),
     ...(recovery ? { recovery } : {}),
     ...(runtime.excess === undefined ? {} : { excess: runtime.excess }),
