@@ -7,5 +7,7 @@ export type InfrastructureFault = Fault<'SecretMissing' | 'ApplyRefused' | 'Unan
 
 const REFUSALS: readonly ApiFault['code'][] = ['NotFound', 'Unauthorized', 'Forbidden', 'Invalid', 'Refused'];
 
-export const faultOf = ({ code, message }: ApiFault): Result<never, InfrastructureFault> =>
-  fail(REFUSALS.includes(code) ? 'ApplyRefused' : 'Unanswered', message);
+export const isRefusal = ({ code }: ApiFault): boolean => REFUSALS.includes(code);
+
+export const faultOf = (fault: ApiFault): Result<never, InfrastructureFault> =>
+  fail(isRefusal(fault) ? 'ApplyRefused' : 'Unanswered', fault.message);

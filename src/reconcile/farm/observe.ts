@@ -1,14 +1,18 @@
 /** What is there and known of a Farm: read from informers, from its runtime and from its status. The API is asked for one claim. */
 import type { Identity } from '../../farm/identity.ts';
-import type { Fault } from '../../kit/result.ts';
+import { type Fault, ok, type Result } from '../../kit/result.ts';
+import type { Client } from '../../kube/client.ts';
+import type { ApiFault } from '../../kube/fault.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject } from '../../kube/object.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
 import { inUse } from '../../operator/uses.ts';
+import type { Hindrance } from '../../resources/conditions.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Context, ofFarm, resources } from '../context.ts';
 import { COMPONENT_LABEL, databaseName } from '../names.ts';
 import { podFault, podsOf } from '../pods.ts';
+import { isRefusal } from './fault.ts';
 import type { FarmFindings } from './status.ts';
 
 /** What is known without asking for anything: of a farm that does not run, from its status. */
@@ -88,26 +92,37 @@ export async function unprojected(
   source: string,
   error: Fault,
   signal: AbortSignal,
-): Promise<FarmFindings['fault']> {
+): Promise<Result<Hindrance | undefined, ApiFault>> {
   const message = `${source}: ${error.message}`;
   if (error.code === 'DatabaseForeign' || error.code === 'DatabaseBehind')
-    return { kind: 'stalled', reason: error.code, message };
-  if (error.code === 'NotAsked') return { kind: 'reconciling', reason: 'ReplicaUnreachable', message: error.message };
-  if (runtime.database.state.reachable) return { kind: 'reconciling', reason: 'DatabaseRefuses', message };
+    return ok({ kind: 'stalled', reason: error.code, message });
+  if (error.code === 'NotAsked')
+    return ok({ kind: 'reconciling', reason: 'ReplicaUnreachable', message: error.message });
+  if (runtime.database.state.reachable) return ok({ kind: 'reconciling', reason: 'DatabaseRefuses', message });
+  return pendingVolume(client, farm, signal);
+}
+
+/** An API that does not answer says nothing of it; one that refuses will not later, either. */
+async function pendingVolume(
+  client: Client,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<Hindrance | undefined, ApiFault>> {
   const { name, namespace } = farm.metadata;
   const { embedded } = farm.spec.database;
-  if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return undefined;
+  if (!embedded || embedded.storage?.hostPath !== undefined || farm.status?.database?.farmID) return ok(undefined);
   const claim = `data-${databaseName(name)}-0`;
   const found = await client.get<KubeObject & { readonly status?: { readonly phase?: string } }>(
     at(kinds.PersistentVolumeClaim, namespace, claim),
     { signal },
   );
-  if (!found.ok || found.value.status?.phase !== 'Pending') return undefined;
-  return {
+  if (!found.ok && !isRefusal(found.error)) return found;
+  if (!found.ok || found.value.status?.phase !== 'Pending') return ok(undefined);
+  return ok({
     kind: 'reconciling',
     reason: 'VolumePending',
     message:
       `PersistentVolumeClaim ${claim} of the farm database is Pending: name a StorageClass of this cluster in ` +
       'spec.database.embedded.storage.storageClassName, or a folder of one node in storage.hostPath with nodeSelector',
-  };
+  });
 }

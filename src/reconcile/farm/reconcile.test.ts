@@ -325,6 +325,17 @@ describe('a database that is away', () => {
     expect(world.asked.includes(CLAIM)).toBe(asks);
   });
 
+  test.each([
+    { what: 'does not answer: that is no finding', code: 'TimedOut', finds: { kind: 'Retry', code: 'TimedOut' } },
+    { what: 'may not be asked that', code: 'Forbidden', finds: { database: AWAY.state, rolling: [] } },
+  ] as const)('has a volume of which the API $what', async ({ code, finds }) => {
+    const world = new World(AWAY);
+    world.kube.failWith(code, CLAIM);
+    const found = await world.look();
+    expect(found).toMatchObject(finds);
+    expect(found).not.toHaveProperty('fault');
+  });
+
   test('leaves what the status knows of it', async () => {
     const world = new World(AWAY);
     expect(await world.findings(aFarm({ status: seenBefore() }))).toMatchObject({

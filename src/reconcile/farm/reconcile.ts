@@ -1,4 +1,5 @@
 /** One look at a Farm: what it stands on, its rows in the database, its replica, its servers; then its status. */
+import { ok } from '../../kit/result.ts';
 import { applyStatusChanged } from '../../kube/apply.ts';
 import { withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -114,9 +115,11 @@ export async function bringAbout(
   const up = await bringUp(context, farm, runtime);
   if (up.ok && !isKnown && !up.value.isOutdated && rolling.length === 0) noteGround(runtime, farm, object);
   if (!up.ok && up.error.code === 'Fenced') return retry('Fenced', up.error.message);
-  const fault = up.ok
-    ? refusedReplica(runtime, databaseSource)
+  const hindrance = up.ok
+    ? ok(refusedReplica(runtime, databaseSource))
     : await unprojected(context, farm, runtime, databaseSource, up.error, signal);
+  if (!hindrance.ok) return outcomeOf(hindrance.error);
+  const { value: fault } = hindrance;
   const recovery = up.ok && !isKnown ? await sealedCopy(context, farm, up.value.identity.farm, signal) : undefined;
   return {
     ...(await look(context, farm, runtime)),
