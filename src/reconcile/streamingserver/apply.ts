@@ -31,7 +31,8 @@ export async function applySteps(
     const server = wanted.get(node);
     const live = deployments.get(node);
     if (kind === 'Apply' && server) await applyServer(context, server, owner, live, runtime, signal);
-    if (kind === 'Hold' && server) await renewServer(context, server, owner, runtime, signal);
+    const isEnding = live?.metadata.deletionTimestamp !== undefined;
+    if (kind === 'Hold' && server && !isEnding) await renewServer(context, server, owner, runtime, signal);
     if (kind === 'Remove' && live) await removeServer(context, live, signal);
   }
 }
@@ -57,7 +58,7 @@ async function applyServer(
   warn(context, plan, 'applied', applied, 'server not applied');
 }
 
-/** A server that keeps its settings for now: its certificate is still renewed in time. */
+/** A server that keeps its settings for now, or goes later: its certificate is still renewed in time. */
 const renewServer = (
   context: Context,
   { plan }: WantedServer,

@@ -120,7 +120,7 @@ export function groundOf(
 /** What is there of a pool, beside what should be. */
 export interface Sight {
   readonly choice: NodeChoice;
-  /** By node, of those that were chosen. */
+  /** By node: as those that were chosen should run, and as the others would, whose Secrets are kept until they go. */
   readonly wanted: ReadonlyMap<string, WantedServer>;
   /** By node. */
   readonly deployments: ReadonlyMap<string, Live<V1Deployment>>;
@@ -132,12 +132,13 @@ export function see(context: Context, pool: StreamingServer, ground: Ground): Si
   const views = serversOf(ground.runtime, name);
   const nodes = new Map(context.informers.nodes.list().map((node) => [node.metadata.name, nodeFacts(node)]));
   const choice = choiceOf(context, pool, views, [...nodes.values()]);
-  const wanted = wantedServers(context, pool, ground, choice.nodes);
   const found = serverDeployments(context, namespace, pool.spec.farmRef.name, name);
   const deployments = new Map(found.map((deployment) => [nodeOf(deployment), deployment]));
+  const wanted = wantedServers(context, pool, ground, [...new Set([...choice.nodes, ...deployments.keys()])]);
+  const settingsOf = (node: string) => (choice.nodes.includes(node) ? wanted.get(node)?.settings : undefined);
   const viewOf = (node: string) => views.find((view) => view.name === node);
   const there = [...deployments].map(([node, deployment]) =>
-    serverFacts(deployment, viewOf(node), wanted.get(node)?.settings, nodes.get(node)),
+    serverFacts(deployment, viewOf(node), settingsOf(node), nodes.get(node)),
   );
   return { choice, wanted, deployments, there };
 }

@@ -232,25 +232,53 @@ describe('servers', () => {
     expect(found.progress).toMatchObject({ outdated: ['node-a', 'node-b'] });
   });
 
-  test('that are held keep their settings, and their certificates are renewed in time', async () => {
+  test('that are held for a person keep their settings', async () => {
     const world = await new World().settled();
-    const held = pool({ logLevel: 'debug', rollout: { policy: 'OnDemand' } });
-    expect((await world.look(held)).held.map(({ node, why }) => [node, why])).toEqual([
-      ['node-a', 'OnDemand'],
-      ['node-b', 'OnDemand'],
+    expect((await world.look(pool({ logLevel: 'debug', rollout: { policy: 'OnDemand' } }))).held).toEqual([
+      { kind: 'Hold', node: 'node-a', why: 'OnDemand' },
+      { kind: 'Hold', node: 'node-b', why: 'OnDemand' },
     ]);
     expect(world.written).toEqual([]);
-    const next = await new World().settled();
-    const known = next.kube.objects.get('Secret lab/bootfarm-server-main-node-b') as unknown as {
-      readonly data: Readonly<Record<string, string>>;
-    };
-    const { 'tls.crt': _, ...rest } = known.data;
-    next.kube.objects.set('Secret lab/bootfarm-server-main-node-b', { ...known, data: rest } as unknown as KubeObject);
-    await next.look(held);
-    expect(next.written).toEqual([`apply ${secret('node-b')}`]);
-    const renewed = next.kube.objects.get('Secret lab/bootfarm-server-main-node-b') as unknown as typeof known;
-    expect(Object.keys(renewed.data)).toContain('tls.crt');
-    expect(renewed.data['server.json']).toBe(known.data['server.json']);
+  });
+
+  const NAME = 'Secret lab/bootfarm-server-main-node-b';
+  type Held = KubeObject & { readonly data: Readonly<Record<string, string>> };
+  const held = ({ kube }: World): Held => kube.objects.get(NAME) as Held;
+  const goesNotYet = { replicas: 2, placement: { nodeSelector: { rack: '1' } } };
+
+  test.each<{
+    what: string;
+    spec: Written<StreamingServer['spec']>;
+    prepare?: (world: World) => void;
+    renews: boolean;
+  }>([
+    {
+      what: 'that is held keeps its settings, and its certificate is renewed in time',
+      spec: { logLevel: 'debug', rollout: { policy: 'OnDemand' } },
+      renews: true,
+    },
+    { what: 'that is to go and serves until others do has its certificate renewed', spec: goesNotYet, renews: true },
+    {
+      what: 'that goes when its node is back has nothing renewed',
+      spec: goesNotYet,
+      prepare(world) {
+        world.nodes = [aNode('node-a'), aNode('node-b', false)];
+        const found = world.kube.objects.get('Deployment lab/main-node-b') as KubeObject;
+        const metadata = { ...found.metadata, deletionTimestamp: '2026-11-23T12:00:00Z' };
+        world.kube.objects.set('Deployment lab/main-node-b', { ...found, metadata });
+      },
+      renews: false,
+    },
+  ])('one $what', async ({ spec, prepare, renews }) => {
+    const world = await new World().settled();
+    const before = held(world);
+    const { 'tls.crt': _, ...data } = before.data;
+    world.kube.objects.set(NAME, { ...before, data } as Held);
+    prepare?.(world);
+    expect((await world.look(pool(spec))).held).toContainEqual(expect.objectContaining({ node: 'node-b' }));
+    expect(world.written).toEqual(renews ? [`apply ${secret('node-b')}`] : []);
+    expect('tls.crt' in held(world).data).toBe(renews);
+    expect(held(world).data['server.json']).toBe(before.data['server.json']);
   });
 
   test('that nobody asks for go, one at a time', async () => {
@@ -259,6 +287,18 @@ describe('servers', () => {
     expect(world.written).toEqual(['delete Deployment main-node-a']);
     expect(found.held).toEqual([{ kind: 'Hold', node: 'node-b', why: 'Replacement' }]);
     expect(found.progress).toMatchObject({ leaving: ['node-a', 'node-b'] });
+  });
+
+  test('that are to go and do not serve hold no other up', async () => {
+    const world = await new World().settled();
+    const found = world.kube.objects.get('Deployment lab/main-node-a') as KubeObject;
+    const annotations = { ...found.metadata.annotations, 'bootfarm.io/settings': 'of an earlier release' };
+    world.kube.objects.set('Deployment lab/main-node-a', { ...found, metadata: { ...found.metadata, annotations } });
+    (world.running.answers.servers as Map<string, never>).delete('node-b');
+    expect((await world.look(pool({ replicas: 1 }))).held).toEqual([
+      { kind: 'Hold', node: 'node-b', why: 'Replacement' },
+    ]);
+    expect(world.written).toEqual(['apply Deployment main-node-a']);
   });
 
   test('of a node that is gone go', async () => {
