@@ -401,6 +401,21 @@ describe('servers that are gone are forgotten', () => {
     expect(world.done.filter((what) => what === 'write')).toHaveLength(writes);
     expect(world.said).toMatchObject(says ? [{ says: 'servers not forgotten', message: says }] : []);
   });
+
+  test('but not one that is to go and is there', async () => {
+    const world = await new World().settled();
+    world.running.answers.rows = rowsOf('node-a', 'node-b');
+    await world.look(pool({ replicas: 1 }));
+    expect(world.asked.filter((request) => request.startsWith('get Secret'))).toEqual([]);
+    expect(world.done).not.toContain('write');
+  });
+
+  test('but not one that is made again', async () => {
+    const world = await new World({ rows: rowsOf('node-a') }).run();
+    await world.look();
+    expect(world.written).toEqual(made('node-a', 'node-b'));
+    expect(world.done).not.toContain('write');
+  });
 });
 
 describe('a server that does not start', () => {
