@@ -7,7 +7,7 @@ import { Controller, type ControllerOptions, type Reconcile } from './controller
 import { kinds } from './kinds.ts';
 import { engineMetrics } from './metrics.ts';
 import type { Outcome } from './outcome.ts';
-import { lookAgain, retry, settled, waitForChange } from './outcome.ts';
+import { requeueAfter, retry, settled, waitForChange } from './outcome.ts';
 import { ownedBy } from './owner.ts';
 
 beforeEach(() => {
@@ -60,7 +60,7 @@ describe('a controller', () => {
   });
 
   test.each<[string, Outcome, number]>([
-    ['look again after 50 ms', lookAgain(50), 20],
+    ['look again after 50 ms', requeueAfter(50), 20],
     ['failed, retry: 5 ms × 2ⁿ, half of it random, 1 s in all', retry('Down', 'x'), 8],
     ['failed, wait for a change', waitForChange('Wrong', 'x'), 1],
     ['settled', settled, 1],
@@ -132,7 +132,7 @@ describe('a controller', () => {
         return settled;
       },
       [named('a')],
-      { lookTimeoutMs: 1_000 },
+      { reconcileTimeoutMs: 1_000 },
     );
     await pass(999);
     expect(endedMs).toHaveLength(0);
@@ -158,7 +158,7 @@ describe('a controller', () => {
 
   test('a wait beyond what timers can is cut, or Node would fire at once, again and again', async () => {
     const timers = jest.spyOn(globalThis, 'setTimeout');
-    const { controller } = await running(async () => lookAgain(720 * 3_600_000));
+    const { controller } = await running(async () => requeueAfter(720 * 3_600_000));
     const longest = Math.max(...timers.mock.calls.map(([, ms]) => ms ?? 0));
     expect(longest).toBe(2 ** 31 - 1);
     await controller.close();
@@ -166,7 +166,7 @@ describe('a controller', () => {
 
   test('counts under the names of controller-runtime', async () => {
     const registry = new Registry();
-    const outcomes = [retry('Down', 'x'), lookAgain(10), settled];
+    const outcomes = [retry('Down', 'x'), requeueAfter(10), settled];
     const { controller } = await running(async () => outcomes.shift() ?? settled, [named('a')], {
       metrics: engineMetrics(registry),
     });

@@ -9,7 +9,7 @@ import { isEdit } from './touch.ts';
 
 /**
  * Looks at one object by its key and makes the world as it wants. Called for a key that is gone, too.
- * The signal ends with the leadership, the controller, or `lookTimeoutMs`: pass it to every request.
+ * The signal ends with the leadership, the controller, or `reconcileTimeoutMs`: pass it to every request.
  */
 export type Reconcile = (key: Key, signal: AbortSignal) => Promise<Outcome>;
 
@@ -31,7 +31,7 @@ export interface ControllerOptions {
   readonly workers?: number;
   /** Each object is looked at this often for good measure. */
   readonly resyncMs?: number;
-  readonly lookTimeoutMs?: number;
+  readonly reconcileTimeoutMs?: number;
   readonly logger: Logger;
   readonly metrics?: EngineMetrics;
 }
@@ -43,7 +43,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const result: Readonly<Record<Outcome['kind'], ReconcileResult>> = {
   Settled: 'success',
-  LookAgain: 'requeue_after',
+  RequeueAfter: 'requeue_after',
   Retry: 'error',
   WaitForChange: 'error',
 };
@@ -140,9 +140,9 @@ export class Controller {
   }
 
   async #look(key: Key, abort: AbortController): Promise<void> {
-    const { name, reconcile, metrics, lookTimeoutMs = 120_000 } = this.#options;
+    const { name, reconcile, metrics, reconcileTimeoutMs = 120_000 } = this.#options;
     const beganMs = now();
-    const limit = setTimeout(() => abort.abort(), lookTimeoutMs);
+    const limit = setTimeout(() => abort.abort(), reconcileTimeoutMs);
     let outcome: Outcome;
     try {
       outcome = await reconcile(key, abort.signal);
@@ -168,7 +168,7 @@ export class Controller {
     switch (outcome.kind) {
       case 'Settled':
         return { kind: 'Forget' };
-      case 'LookAgain':
+      case 'RequeueAfter':
         return { kind: 'After', ms: outcome.afterMs };
       case 'WaitForChange':
         logger.warn({ controller: name, key, code: outcome.code, reason: outcome.message }, 'waits for a change');

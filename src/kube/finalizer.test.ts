@@ -5,7 +5,7 @@ import type { Client } from './client.ts';
 import { finalizerCase, withFinalizer } from './finalizer.ts';
 import { kinds } from './kinds.ts';
 import { at } from './object.ts';
-import { lookAgain, type Outcome, retry, settled, waitForChange } from './outcome.ts';
+import { type Outcome, requeueAfter, retry, settled, waitForChange } from './outcome.ts';
 
 const ours = 'bootfarm.io/cleanup';
 const deletedAt = Date.parse('2026-01-01T00:00:00Z');
@@ -70,8 +70,8 @@ describe('a finalizer', () => {
   test.each<[string, Outcome, number, unknown[], Outcome]>([
     ['goes when all is cleaned up', settled, 0, ['clean up', gone], settled],
     ['stays while it is not', retry('Busy', 'x'), 0, ['clean up'], retry('Busy', 'x')],
-    ['does not sleep past the end of the wait', lookAgain(1e9), 50_000, ['clean up'], lookAgain(10_000)],
-    ['does not wait for a change for ever', waitForChange('Wrong', 'x'), 50_000, ['clean up'], lookAgain(10_000)],
+    ['does not sleep past the end of the wait', requeueAfter(1e9), 50_000, ['clean up'], requeueAfter(10_000)],
+    ['does not wait for a change for ever', waitForChange('Wrong', 'x'), 50_000, ['clean up'], requeueAfter(10_000)],
     [
       'goes after the wait, with a last try and a word',
       retry('Busy', 'x'),

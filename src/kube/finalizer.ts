@@ -2,7 +2,7 @@ import { ok, type Result } from '../kit/result.ts';
 import type { CallOptions, Client } from './client.ts';
 import type { ApiFault } from './fault.ts';
 import type { KubeObject, Target } from './object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from './outcome.ts';
+import { type Outcome, outcomeOf, requeueAfter, settled } from './outcome.ts';
 
 /**
  * What a look at an object with our finalizer is about:
@@ -78,8 +78,8 @@ export async function withFinalizer<T extends KubeObject>(options: Finalized<T>)
 
 /** No clean-up sleeps past the end of the wait; back-off looks again by itself. */
 const atLatest = (outcome: Outcome, waitMs: number): Outcome => {
-  if (outcome.kind === 'LookAgain') return lookAgain(Math.min(outcome.afterMs, waitMs));
-  return outcome.kind === 'WaitForChange' ? lookAgain(waitMs) : outcome;
+  if (outcome.kind === 'RequeueAfter') return requeueAfter(Math.min(outcome.afterMs, waitMs));
+  return outcome.kind === 'WaitForChange' ? requeueAfter(waitMs) : outcome;
 };
 
 /**

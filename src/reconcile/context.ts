@@ -51,8 +51,8 @@ export interface Context {
 }
 
 /** How often a resource is looked at again: what servers say comes by asking. */
-export const LOOK_UNSETTLED_MS = 500;
-export const LOOK_SETTLED_MS = 3_000;
+export const RECONCILE_UNSETTLED_MS = 500;
+export const RECONCILE_SETTLED_MS = 3_000;
 
 const known = new WeakMap<KubeObject, Result<unknown, ParseFault>>();
 

@@ -6,15 +6,15 @@ import { type Key, type Kind, type KubeObject, key as keyFor } from '../kube/obj
 import { EngineOperator, type OperatorOptions } from '../kube/operator.ts';
 import { ownedBy } from '../kube/owner.ts';
 import { FarmRuntimes } from '../operator/runtimes.ts';
-import { reconcileChild } from './child.ts';
 import type { Context, Informers, Settings } from './context.ts';
 import { reconcileFarm } from './farm/reconcile.ts';
+import { reconcileMember } from './member.ts';
 import type { ResourceMetrics } from './metrics.ts';
 import { FARM_LABEL } from './names.ts';
 import { Quiet } from './quiet.ts';
-import { storeChild } from './store/reconcile.ts';
-import { poolChild } from './streamingserver/reconcile.ts';
-import { vdiskChild } from './vdisk/reconcile.ts';
+import { storeMember } from './store/reconcile.ts';
+import { poolMember } from './streamingserver/reconcile.ts';
+import { vdiskMember } from './vdisk/reconcile.ts';
 
 export interface BootfarmOperatorOptions extends OperatorOptions {
   /** Empty: every namespace. */
@@ -76,32 +76,32 @@ export class BootfarmOperator extends EngineOperator {
       log: this.log,
     };
     this.#options.resourceMetrics?.watch(informers);
-    const children = [informers.stores, informers.vdisks, informers.pools];
+    const members = [informers.stores, informers.vdisks, informers.pools];
     // No look begins before all is there that it may read: what is not there yet looks like what is gone.
     const read = Object.values(informers).map((informer) => ({ informer, keysOf: () => [] }));
     this.control({
       name: 'farm',
       informer: informers.farms,
-      sources: [...read, ...children.map((informer) => ({ informer, keysOf: farmOf }))],
+      sources: [...read, ...members.map((informer) => ({ informer, keysOf: farmOf }))],
       reconcile: (key, signal) => reconcileFarm(context, key, signal),
     });
     this.control({
       name: 'streamingserver',
       informer: informers.pools,
       sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
-      reconcile: (key, signal) => reconcileChild(context, poolChild, key, signal),
+      reconcile: (key, signal) => reconcileMember(context, poolMember, key, signal),
     });
     this.control({
       name: 'store',
       informer: informers.stores,
       sources: read,
-      reconcile: (key, signal) => reconcileChild(context, storeChild, key, signal),
+      reconcile: (key, signal) => reconcileMember(context, storeMember, key, signal),
     });
     this.control({
       name: 'vdisk',
       informer: informers.vdisks,
       sources: read,
-      reconcile: (key, signal) => reconcileChild(context, vdiskChild, key, signal),
+      reconcile: (key, signal) => reconcileMember(context, vdiskMember, key, signal),
     });
   }
 }

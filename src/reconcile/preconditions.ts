@@ -51,7 +51,7 @@ interface Rule<Facts> {
   readonly wrong: (facts: Facts) => string | undefined;
 }
 
-interface Child {
+interface Member {
   readonly resource: Store | VDisk | StreamingServer;
 }
 
@@ -89,7 +89,7 @@ const unlisted = (what: string, found: readonly string[], list: string, allowed:
     : `${what} ${found.join(', ')} is not on the operator's list (${allowed.join(', ') || 'it is empty'}): ` +
       `name one that is, or add it to ${list} of the chart`;
 
-const farmThere: Rule<Child & { readonly farm: object | undefined }> = {
+const farmThere: Rule<Member & { readonly farm: object | undefined }> = {
   kind: 'reconciling',
   reason: 'FarmMissing',
   wrong: ({ resource: { metadata, spec }, farm }) =>
@@ -98,7 +98,7 @@ const farmThere: Rule<Child & { readonly farm: object | undefined }> = {
       : `Farm ${spec.farmRef.name}, which spec.farmRef names, is not in namespace ${metadata.namespace}: make it, or name another`,
 };
 
-const farmRuns: Rule<Child & { readonly runtime: object | undefined }> = {
+const farmRuns: Rule<Member & { readonly runtime: object | undefined }> = {
   kind: 'reconciling',
   reason: 'FarmNotReady',
   wrong: ({ resource, runtime }) =>

@@ -3,9 +3,9 @@ import { connect } from '../../database/connection.ts';
 import { release } from '../../database/identity.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from '../../kube/outcome.ts';
+import { type Outcome, outcomeOf, requeueAfter, settled } from '../../kube/outcome.ts';
 import type { Farm } from '../../resources/kinds.ts';
-import { type Context, LOOK_UNSETTLED_MS, logFault } from '../context.ts';
+import { type Context, logFault, RECONCILE_UNSETTLED_MS } from '../context.ts';
 import { goesWithKind, tellDeleting } from '../deletion.ts';
 import { ownerAccess } from './database.ts';
 import { orphanOwned } from './owned.ts';
@@ -26,7 +26,7 @@ export async function takeLeave(
   const released = await free(context, key, farm, signal);
   logFault(context, `Farm ${key}`, 'free', released, 'database not set free', { farm: key });
   // One that no status names may be led all the same: it is asked once, and nobody waits for it.
-  return released.ok || farm.status?.database?.farmID === undefined ? settled : lookAgain(LOOK_UNSETTLED_MS);
+  return released.ok || farm.status?.database?.farmID === undefined ? settled : requeueAfter(RECONCILE_UNSETTLED_MS);
 }
 
 /** Where all Farms go, what runs for it is its own no more. */

@@ -4,15 +4,15 @@ import { applyStatusChanged } from '../../kube/apply.ts';
 import { withFinalizer } from '../../kube/finalizer.ts';
 import { kinds } from '../../kube/kinds.ts';
 import { at, type KubeObject, partsOf } from '../../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, retry, settled } from '../../kube/outcome.ts';
+import { type Outcome, outcomeOf, requeueAfter, retry, settled } from '../../kube/outcome.ts';
 import { fitStatus } from '../../resources/fit.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import {
   type Context,
   isAsking,
   isSeen,
-  LOOK_SETTLED_MS,
-  LOOK_UNSETTLED_MS,
+  RECONCILE_SETTLED_MS,
+  RECONCILE_UNSETTLED_MS,
   resource,
   tellUnreadable,
 } from '../context.ts';
@@ -68,17 +68,17 @@ async function lookAt(
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (!isSeen(context, partsOf(key).namespace ?? 'default')) return lookAgain(LOOK_SETTLED_MS);
+  if (!isSeen(context, partsOf(key).namespace ?? 'default')) return requeueAfter(RECONCILE_SETTLED_MS);
   const target = at(kinds.Farm, partsOf(key).namespace, partsOf(key).name);
   const findings = await bringAbout(context, key, farm, object, signal);
   if ('kind' in findings) return findings;
-  if (farm.status && isAsking(context, key)) return lookAgain(LOOK_UNSETTLED_MS);
+  if (farm.status && isAsking(context, key)) return requeueAfter(RECONCILE_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
   tell(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, fitStatus('Farm', status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+  return requeueAfter(ready ? RECONCILE_SETTLED_MS : RECONCILE_UNSETTLED_MS);
 }
 
 /**

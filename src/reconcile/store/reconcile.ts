@@ -2,8 +2,8 @@
 
 import type { KubeObject } from '../../kube/object.ts';
 import type { Store } from '../../resources/kinds.ts';
-import type { Child } from '../child.ts';
 import type { Context } from '../context.ts';
+import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { look } from './observe.ts';
 import { storeStatus } from './status.ts';
@@ -11,7 +11,7 @@ import { storeStatus } from './status.ts';
 /** First the VDisks that name it go. */
 const DELETION_WAITS_MS = 60_000;
 
-export const storeChild: Child<'Store'> = {
+export const storeMember: Member<'Store'> = {
   kind: 'Store',
   table: 'store',
   informer: ({ stores }) => stores,

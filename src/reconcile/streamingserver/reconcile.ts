@@ -1,8 +1,8 @@
 /** One look at a pool: what is there, which nodes, what is done to each server; then its status. */
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import type { Child } from '../child.ts';
 import type { Context } from '../context.ts';
+import type { Member } from '../member.ts';
 import { keepDevices, keepWords } from '../quiet.ts';
 import { serversOfFarm } from '../servers.ts';
 import { applySteps } from './apply.ts';
@@ -15,7 +15,7 @@ import { type PoolFindings, poolStatus } from './status.ts';
 /** Beyond the drain of its servers. */
 const DELETION_WAITS_MS = 60_000;
 
-export const poolChild: Child<'StreamingServer'> = {
+export const poolMember: Member<'StreamingServer'> = {
   kind: 'StreamingServer',
   table: 'server_pool',
   informer: ({ pools }) => pools,

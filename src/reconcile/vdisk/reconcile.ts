@@ -1,8 +1,8 @@
 /** One look at a VDisk: what servers hold of it; records what is right where nobody had said it; then its status. */
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import type { Child } from '../child.ts';
 import type { Context } from '../context.ts';
+import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { stateContent } from './apply.ts';
 import { look } from './observe.ts';
@@ -10,7 +10,7 @@ import { judge, vdiskStatus } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
-export const vdiskChild: Child<'VDisk'> = {
+export const vdiskMember: Member<'VDisk'> = {
   kind: 'VDisk',
   table: 'vdisk',
   informer: ({ vdisks }) => vdisks,

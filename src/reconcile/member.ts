@@ -7,7 +7,7 @@ import { setFinalizer, withFinalizer } from '../kube/finalizer.ts';
 import type { InformerView } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject, key as keyFor, partsOf } from '../kube/object.ts';
-import { lookAgain, type Outcome, outcomeOf, settled } from '../kube/outcome.ts';
+import { type Outcome, outcomeOf, requeueAfter, settled } from '../kube/outcome.ts';
 import { fitStatus } from '../resources/fit.ts';
 import type { ResourceByName } from '../resources/kinds.ts';
 import {
@@ -15,16 +15,16 @@ import {
   type Informers,
   isAsking,
   isSeen,
-  LOOK_SETTLED_MS,
-  LOOK_UNSETTLED_MS,
+  RECONCILE_SETTLED_MS,
+  RECONCILE_UNSETTLED_MS,
   resource,
   tellUnreadable,
 } from './context.ts';
 import { goesWithKind, tellDeleting } from './deletion.ts';
 import type { KeepCounts } from './quiet.ts';
 
-export type ChildKind = 'Store' | 'VDisk' | 'StreamingServer';
-type Status<K extends ChildKind> = NonNullable<ResourceByName<K>['status']>;
+export type MemberKind = 'Store' | 'VDisk' | 'StreamingServer';
+type Status<K extends MemberKind> = NonNullable<ResourceByName<K>['status']>;
 
 /** What was found, as a status; and what is worth an Event once it is decided what of it is written. */
 export interface Found<S> {
@@ -32,18 +32,18 @@ export interface Found<S> {
   tell(written: S): void;
 }
 
-export interface Child<K extends ChildKind> {
+export interface Member<K extends MemberKind> {
   readonly kind: K;
   readonly table: ProjectedKind;
   informer(informers: Informers): InformerView;
   /** A deletion waits no longer than this for its rows to go, ms: or a namespace could not be removed without its database. */
-  deletionWaitsMs(child: ResourceByName<K>): number;
-  look(context: Context, child: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
+  deletionWaitsMs(member: ResourceByName<K>): number;
+  look(context: Context, member: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
   readonly keep: KeepCounts<Status<K>>;
   /** What goes before its row does: what is left of it, in words; nothing is: undefined. */
-  takeDown?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
+  takeDown?(context: Context, member: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
   /** Lets go of what runs for it, so that it runs on without it. */
-  orphan?(context: Context, child: ResourceByName<K>, signal: AbortSignal): Promise<Result<void, ApiFault>>;
+  orphan?(context: Context, member: ResourceByName<K>, signal: AbortSignal): Promise<Result<void, ApiFault>>;
 }
 
 type GoesWhole = () => ReturnType<typeof goesWithKind>;
@@ -51,15 +51,15 @@ type GoesWhole = () => ReturnType<typeof goesWithKind>;
 /** On resources whose rows must go with them. */
 const FINALIZER = 'bootfarm.io/rows';
 
-export async function reconcileChild<K extends ChildKind>(
+export async function reconcileMember<K extends MemberKind>(
   context: Context,
-  child: Child<K>,
+  member: Member<K>,
   key: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { client, quiet, log } = context;
-  const { kind } = child;
-  const found = resource(kind, child.informer(context.informers), key);
+  const { kind } = member;
+  const found = resource(kind, member.informer(context.informers), key);
   if (!found) {
     quiet.forget(`${kind} ${key}`);
     return settled;
@@ -85,58 +85,58 @@ export async function reconcileChild<K extends ChildKind>(
     target,
     object,
     finalizer: FINALIZER,
-    maxWaitMs: child.deletionWaitsMs(parsed.value),
+    maxWaitMs: member.deletionWaitsMs(parsed.value),
     signal,
-    reconcile: (live) => lookAt(context, child, parsed.value, live, signal),
-    letGo: () => letGo(context, child, parsed.value, goesWhole, signal),
-    cleanUp: (live) => removeRow(context, child, parsed.value, live, goesWhole, signal),
+    reconcile: (live) => lookAt(context, member, parsed.value, live, signal),
+    letGo: () => letGo(context, member, parsed.value, goesWhole, signal),
+    cleanUp: (live) => removeRow(context, member, parsed.value, live, goesWhole, signal),
     onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
   });
 }
 
-async function lookAt<K extends ChildKind>(
+async function lookAt<K extends MemberKind>(
   context: Context,
-  child: Child<K>,
+  member: Member<K>,
   resource: ResourceByName<K>,
   object: KubeObject,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { namespace, name } = resource.metadata;
-  if (!isSeen(context, namespace)) return lookAgain(LOOK_SETTLED_MS);
-  if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return lookAgain(LOOK_UNSETTLED_MS);
-  const found = await child.look(context, resource, object, signal);
+  if (!isSeen(context, namespace)) return requeueAfter(RECONCILE_SETTLED_MS);
+  if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return requeueAfter(RECONCILE_UNSETTLED_MS);
+  const found = await member.look(context, resource, object, signal);
   const status = context.quiet.status<Status<K>>(
-    `${child.kind} ${keyFor(namespace, name)}`,
+    `${member.kind} ${keyFor(namespace, name)}`,
     resource.status,
     found.status,
-    child.keep,
+    member.keep,
   );
   found.tell(status);
-  const target = at(kinds[child.kind], namespace, name);
-  const written = await applyStatusChanged(context.client, target, fitStatus(child.kind, status), object, { signal });
+  const target = at(kinds[member.kind], namespace, name);
+  const written = await applyStatusChanged(context.client, target, fitStatus(member.kind, status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  return lookAgain(ready ? LOOK_SETTLED_MS : LOOK_UNSETTLED_MS);
+  return requeueAfter(ready ? RECONCILE_SETTLED_MS : RECONCILE_UNSETTLED_MS);
 }
 
 /** Where all of its kind go, what runs for it is its own no more. */
-async function letGo<K extends ChildKind>(
+async function letGo<K extends MemberKind>(
   context: Context,
-  child: Child<K>,
+  member: Member<K>,
   resource: ResourceByName<K>,
   goesWhole: GoesWhole,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const whole = child.orphan ? await goesWhole() : ok(false);
+  const whole = member.orphan ? await goesWhole() : ok(false);
   if (!whole.ok) return outcomeOf(whole.error);
-  const done = whole.value ? await child.orphan?.(context, resource, signal) : undefined;
+  const done = whole.value ? await member.orphan?.(context, resource, signal) : undefined;
   return !done || done.ok ? settled : outcomeOf(done.error);
 }
 
 /** Where no Farm is, nothing has to be taken down in order: Kubernetes ends the servers with their pool, and no row is left. */
-async function removeRow<K extends ChildKind>(
+async function removeRow<K extends MemberKind>(
   context: Context,
-  child: Child<K>,
+  member: Member<K>,
   resource: ResourceByName<K>,
   object: KubeObject,
   goesWhole: GoesWhole,
@@ -147,19 +147,19 @@ async function removeRow<K extends ChildKind>(
   if (whole.value) return settled;
   const farm = keyFor(resource.metadata.namespace, resource.spec.farmRef.name);
   const namespace = resource.metadata.namespace;
-  if (!context.informers.farms.isSyncedIn(namespace)) return lookAgain(LOOK_UNSETTLED_MS);
+  if (!context.informers.farms.isSyncedIn(namespace)) return requeueAfter(RECONCILE_UNSETTLED_MS);
   if (!context.informers.farms.get(farm)) return settled;
-  if (!isSeen(context, namespace)) return lookAgain(LOOK_UNSETTLED_MS);
-  const left = (await child.takeDown?.(context, resource, signal)) ?? (await forget(context, child, resource, farm));
+  if (!isSeen(context, namespace)) return requeueAfter(RECONCILE_UNSETTLED_MS);
+  const left = (await member.takeDown?.(context, resource, signal)) ?? (await forget(context, member, resource, farm));
   if (left === undefined) return settled;
-  await tellDeleting(context, child.kind, resource, object, left, signal);
-  return lookAgain(LOOK_UNSETTLED_MS);
+  await tellDeleting(context, member.kind, resource, object, left, signal);
+  return requeueAfter(RECONCILE_UNSETTLED_MS);
 }
 
 /** What is in the way of its row's going. */
-async function forget<K extends ChildKind>(
+async function forget<K extends MemberKind>(
   { runtimes }: Context,
-  { table }: Child<K>,
+  { table }: Member<K>,
   { metadata }: ResourceByName<K>,
   farm: string,
 ): Promise<string | undefined> {

@@ -6,18 +6,18 @@ import { fail, ok } from '../kit/result.ts';
 import type { Informer } from '../kube/informer.ts';
 import { joinInformers } from '../kube/informers.ts';
 import type { KubeObject, Target } from '../kube/object.ts';
-import { type Child, type ChildKind, reconcileChild } from './child.ts';
 import type { Context } from './context.ts';
+import { type Member, type MemberKind, reconcileMember } from './member.ts';
 import { Quiet } from './quiet.ts';
-import { storeChild } from './store/reconcile.ts';
-import { poolChild } from './streamingserver/reconcile.ts';
-import { vdiskChild } from './vdisk/reconcile.ts';
+import { storeMember } from './store/reconcile.ts';
+import { poolMember } from './streamingserver/reconcile.ts';
+import { vdiskMember } from './vdisk/reconcile.ts';
 
 const spec = { farmRef: { name: 'farm' } };
 const KINDS = {
-  Store: { child: storeChild, object: aStore({ metadata: { name: 'it' }, spec }) },
-  VDisk: { child: vdiskChild, object: aVDisk({ metadata: { name: 'it' }, spec }) },
-  StreamingServer: { child: poolChild, object: aStreamingServer({ metadata: { name: 'it' }, spec }) },
+  Store: { member: storeMember, object: aStore({ metadata: { name: 'it' }, spec }) },
+  VDisk: { member: vdiskMember, object: aVDisk({ metadata: { name: 'it' }, spec }) },
+  StreamingServer: { member: poolMember, object: aStreamingServer({ metadata: { name: 'it' }, spec }) },
 } as const;
 
 interface Situation {
@@ -34,7 +34,7 @@ interface Situation {
 }
 
 /** One look; then `gone`, or what its status says. */
-async function look(kind: ChildKind, situation: Situation): Promise<string> {
+async function look(kind: MemberKind, situation: Situation): Promise<string> {
   const {
     farm = true,
     sees = 'All',
@@ -44,7 +44,7 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
     kindGoes = false,
     kindFault,
   } = situation;
-  const { child, object } = KINDS[kind];
+  const { member, object } = KINDS[kind];
   const metadata = {
     ...{ ...object.metadata, namespace: 'lab', resourceVersion: '1', finalizers: ['bootfarm.io/rows'] },
     deletionTimestamp: new Date(Date.now() - sinceMs).toISOString(),
@@ -55,7 +55,7 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
     else for (const found of objects) fake.put(found as KubeObject);
     return joinInformers([fake as unknown as Informer]);
   };
-  const own = (which: ChildKind): readonly object[] => (which === kind ? [{ ...object, metadata }] : []);
+  const own = (which: MemberKind): readonly object[] => (which === kind ? [{ ...object, metadata }] : []);
   const servers = deployments.map((node) => ({
     metadata: {
       ...{
@@ -115,13 +115,13 @@ async function look(kind: ChildKind, situation: Situation): Promise<string> {
     quiet: new Quiet(),
     log: { warn: () => {} },
   } as unknown as Context;
-  await reconcileChild(context, child as Child<ChildKind>, 'lab/it', new AbortController().signal);
+  await reconcileMember(context, member as Member<MemberKind>, 'lab/it', new AbortController().signal);
   expect(kindGoes ? deleted : []).toEqual([]);
   return said;
 }
 
 const LATE_MS = 200_000;
-const cases: readonly { what: string; given: Situation; ends: Partial<Record<ChildKind, string>>; others?: string }[] =
+const cases: readonly { what: string; given: Situation; ends: Partial<Record<MemberKind, string>>; others?: string }[] =
   [
     { what: 'all is well', given: {}, ends: {}, others: 'gone' },
     { what: 'its Farm is gone', given: { farm: false, database: 'NeverThere' }, ends: {}, others: 'gone' },
@@ -186,7 +186,7 @@ const cases: readonly { what: string; given: Situation; ends: Partial<Record<Chi
     },
   ];
 const table = cases.flatMap(({ what, given, ends, others = '' }) =>
-  (Object.keys(KINDS) as ChildKind[]).map((kind) => ({ kind, what, given, ends: ends[kind] ?? others })),
+  (Object.keys(KINDS) as MemberKind[]).map((kind) => ({ kind, what, given, ends: ends[kind] ?? others })),
 );
 test.each(table)('$kind, $what: $ends', async ({ kind, given, ends }) => {
   const said = await look(kind, given);
