@@ -13,7 +13,7 @@ const loaded = new Map<string, TftpFile>();
 export const bootFileNames = (): readonly string[] => NAMES;
 
 export function bootFile(name: string): Result<TftpFile, Fault> {
-  const known = NAMES.find((found) => found === name.replace(/^\/+/, ''));
+  const known = NAMES.find((found) => found === name);
   if (!known) return fail('FileUnknown', `${name} is no boot file: there are ${NAMES.join(', ')}`);
   try {
     const file = loaded.get(known) ?? inMemory(readFileSync(join(FOLDER, known)));

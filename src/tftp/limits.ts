@@ -56,6 +56,9 @@ export const UNHEARD = { burst: 64, perSecond: 32, keys: 16_384 };
  */
 export const SEND_BUFFER_BYTES = 4_194_304;
 
+/** Sources whose way to write names is remembered as told. One that is forgotten is told of again, and all of them at most once in ten seconds. */
+export const ODD_NAMES = { burst: 1, perSecond: 0, keys: 4_096 };
+
 /** Mode and options included; firmware sends under 100. RFC 2347: a request is at most 512 octets. */
 export const MAX_REQUEST_BYTES = 512;
 

@@ -2,23 +2,23 @@
 import type { Socket } from 'node:dgram';
 import { Budget, Shares } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
-import { paced } from '../telemetry/paced.ts';
+import { type Paced, paced } from '../telemetry/paced.ts';
+import { fileFor } from './file.ts';
 import {
   CROWD,
-  MAX_NETASCII_BYTES,
   MAX_REQUEST_BYTES,
   MAX_TRANSFERS,
   MAX_TRANSFERS_PER_SOURCE,
+  ODD_NAMES,
   PORTS,
   STARTS,
   STARTS_OF_SOURCE,
   UNHEARD,
 } from './limits.ts';
-import { netascii } from './netascii.ts';
 import { decode, type ErrorName, type ReadRequest } from './packet.ts';
 import { Ports, send } from './ports.ts';
 import { ask } from './selftest.ts';
@@ -30,7 +30,7 @@ export interface TftpOptions {
   readonly address: string;
   /** 69 but in tests; 0 takes a free one. */
   readonly port: number;
-  /** `name` is what the client sent. */
+  /** `name` is what the client sent; where that is none, its plain form (`file.ts`). */
   readonly open: (name: string) => Promise<Result<TftpFile, Fault>> | Result<TftpFile, Fault>;
   /** False: not one word to this address. Who has no say answers everybody. */
   readonly mayAnswer?: (address: string) => Promise<boolean> | boolean;
@@ -87,6 +87,8 @@ class Server implements Tftp {
   /** By address. */
   readonly #unheard = new Budget(UNHEARD);
   readonly #transfers = new Set<Transfer>();
+  readonly #oddNames = new Budget(ODD_NAMES);
+  readonly #tellOddName: Paced;
   #closed: Promise<void> | undefined;
 
   constructor(options: TftpOptions, ports: Ports) {
@@ -100,6 +102,7 @@ class Server implements Tftp {
     );
     const hearing = { own, onBadSource: options.onBadSource };
     const failed = paced((fields, message) => options.log.warn(fields, message), 'tftp socket failed', this.#now);
+    this.#tellOddName = paced((fields, message) => options.log.warn(fields, message), 'tftp name mended', this.#now);
     for (const socket of ports.all) socket.on('error', (error) => failed({ error: error.message }));
     hear(ports.requests, hearing, (bytes, source) => void this.#ask(bytes, source));
     for (const [port, socket] of ports.transfers.entries())
@@ -187,7 +190,9 @@ class Server implements Tftp {
     const { name } = request;
     if (request.type === 'WRQ')
       return this.#refuse(request, client, 'AccessViolation', 'ReadOnly', 'this server is read only');
-    const file = await fileFor(request, this.#options.open);
+    const file = await fileFor(request, this.#options.open, (known) =>
+      this.#oddName({ name, known, address: client.address }),
+    );
     if (!file.ok) return this.#refuse(request, client, 'NotFound', file.error.code, file.error.message);
     const socket = this.#ports.transfers[place.port];
     // Another may have its place by now.
@@ -220,6 +225,11 @@ class Server implements Tftp {
     onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs: this.#now() - startedMs });
   }
 
+  /** Once a source: a room of one firmware asks so at each boot. */
+  #oddName(fields: { readonly name: string; readonly known: string; readonly address: string }): void {
+    if (this.#oddNames.spend(fields.address, this.#now())) this.#tellOddName(fields);
+  }
+
   #refuse({ name }: ReadRequest, client: Source, error: ErrorName, code: string, message: string): void {
     const { onEvent, log } = this.#options;
     const { address } = client;
@@ -228,28 +238,4 @@ class Server implements Tftp {
     const { requests } = this.#ports;
     if (!this.#closed && this.#mayTell(requests, client)) send(requests, errorBytes(error, message), client);
   }
-}
-
-async function fileFor(request: ReadRequest, open: TftpOptions['open']): Promise<Result<TftpFile, Fault>> {
-  const opened = await open(request.name);
-  if (!opened.ok || request.mode === 'octet') return opened;
-  const { value: file } = opened;
-  try {
-    if (file.sizeBytes > MAX_NETASCII_BYTES)
-      return fail('NetasciiTooLong', `${request.name} has ${file.sizeBytes} bytes: ask in mode octet`);
-    const text = await textOf(file);
-    return ok({ sizeBytes: text.length, read: (offset, length) => text.subarray(offset, offset + length) });
-  } finally {
-    file.close?.();
-  }
-}
-
-/** Made once and shared: a copy a request would let whoever asks take the thread, and some hundred KiB of memory for each transfer. */
-const texts = new WeakMap<TftpFile, Promise<Uint8Array>>();
-
-function textOf(file: TftpFile): Promise<Uint8Array> {
-  const made = texts.get(file) ?? (async () => netascii(await file.read(0, file.sizeBytes)))();
-  texts.set(file, made);
-  made.catch(() => texts.delete(file)); // what could not be read is read again
-  return made;
 }

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { fail, ok } from '../../src/kit/result.ts';
@@ -152,6 +153,28 @@ const withClient = async (use: (client: Client) => Promise<void>): Promise<void>
     client.close();
   }
 };
+
+describe('a name as firmware sends it', () => {
+  test.each(['undionly.kpxe\xff', '/undionly.kpxe', '\\Undionly.KPXE'])('%j is served, and told once', async (name) => {
+    const warned: object[] = [];
+    const own = await startTftp({
+      ...{ address: ADDRESS, port: 0, log: { debug() {}, warn: (fields) => warned.push(fields) } },
+      open: (asked) =>
+        asked === 'undionly.kpxe' ? ok({ sizeBytes: 2, read: () => Buffer.from('ok') }) : fail('NotFound', 'nothing'),
+    });
+    if (!own.ok) throw new Error(own.error.message);
+    await withClient(async (client) => {
+      for (let n = 0; n < 3; n += 1) {
+        client.send({ type: 'RRQ', name, mode: 'octet', options: [] }, own.value.port);
+        const answer = await client.next(2_000);
+        expect(answer?.packet).toMatchObject({ type: 'DATA', block: 1 });
+        client.send({ type: 'ACK', block: 1 }, answer?.port);
+        await delay(5);
+      }
+    }).finally(() => own.value.close());
+    expect(warned).toEqual([{ name, known: 'undionly.kpxe', address: ADDRESS }]);
+  });
+});
 
 describe('a client that misbehaves', () => {
   test('and never answers gets one packet three times, and no more', async () => {
