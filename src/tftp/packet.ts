@@ -41,9 +41,7 @@ export type Packet =
   | { readonly type: 'ERROR'; readonly code: number; readonly message: string }
   | { readonly type: 'OACK'; readonly options: readonly TftpOption[] };
 
-export type DecodeFault = Fault<
-  'TooShort' | 'TooLong' | 'UnknownOpcode' | 'NotTerminated' | 'BadMode' | 'EmptyName' | 'OptionCut' | 'OptionTwice'
->;
+export type DecodeFault = Fault<'TooShort' | 'TooLong' | 'UnknownOpcode' | 'BadMode' | 'EmptyName' | 'NoOption'>;
 
 export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
   const wire = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -68,44 +66,44 @@ export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
       });
     }
     case OPCODES.OACK: {
-      const texts = strings(wire.subarray(2));
-      if (!texts.ok) return texts;
-      const options = optionsOf(texts.value);
-      return options.ok ? ok({ type: 'OACK', options: options.value }) : options;
+      const options = optionsOf(strings(wire.subarray(2)));
+      return options.length > 0 ? ok({ type: 'OACK', options }) : fail('NoOption', 'an OACK of no option');
     }
     default:
       return fail('UnknownOpcode', `opcode ${opcode}; 1 to 6 are known`);
   }
 }
 
+/** It is one by its opcode, whatever else is wrong with it: only a client asks, so an error in answer is never answered by an error. */
+export const isRequest = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0 && (bytes[1] === OPCODES.RRQ || bytes[1] === OPCODES.WRQ);
+
 function request(type: 'RRQ' | 'WRQ', wire: Buffer): Result<Packet, DecodeFault> {
   if (wire.length > MAX_REQUEST_BYTES)
     return fail('TooLong', `a request of ${wire.length} bytes; RFC 2347 allows ${MAX_REQUEST_BYTES}`);
-  const texts = strings(wire.subarray(2));
-  if (!texts.ok) return texts;
-  const [name = '', mode = '', ...rest] = texts.value;
+  const [name = '', mode = '', ...rest] = strings(wire.subarray(2));
   if (name === '') return fail('EmptyName', 'the request names no file');
   const known = mode.toLowerCase();
-  if (known !== 'octet' && known !== 'netascii') return fail('BadMode', `mode ${mode}; octet and netascii are served`);
-  const options = optionsOf(rest);
-  return options.ok ? ok({ type, name, mode: known, options: options.value }) : options;
+  if (known !== 'octet' && known !== 'netascii')
+    return fail('BadMode', `mode ${mode.slice(0, MAX_MODE_TOLD)}; octet and netascii are served`);
+  return ok({ type, name, mode: known, options: optionsOf(rest) });
 }
 
-/** Strings that each end with a zero byte. */
-function strings(data: Buffer): Result<string[], Fault<'NotTerminated'>> {
-  if (data.at(-1) !== 0) return fail('NotTerminated', 'the last string has no zero byte');
-  return ok(data.toString('latin1', 0, data.length - 1).split('\0'));
-}
+/** `netascii` and some: what is told of a mode is no longer than that, so that the answer is no larger than a block. */
+const MAX_MODE_TOLD = 16;
 
-function optionsOf(texts: readonly string[]): Result<TftpOption[], Fault<'OptionCut' | 'OptionTwice'>> {
-  if (texts.length % 2 === 1) return fail('OptionCut', `option ${texts.at(-1)} has no value`);
-  const options: TftpOption[] = [];
-  for (let at = 0; at < texts.length; at += 2) {
+/** Strings that each end with a zero byte. Some clients leave out the last one: read to the end then. */
+const strings = (data: Buffer): string[] =>
+  data.toString('latin1', 0, data.at(-1) === 0 ? data.length - 1 : data.length).split('\0');
+
+/** The first of an option counts. What is after an empty name is padding (seen: one zero more, zeros up to 512 bytes); a name without a value asks nothing. */
+function optionsOf(texts: readonly string[]): TftpOption[] {
+  const options = new Map<string, string>();
+  for (let at = 0; at + 1 < texts.length && texts[at] !== ''; at += 2) {
     const name = (texts[at] ?? '').toLowerCase();
-    if (options.some(([known]) => known === name)) return fail('OptionTwice', `option ${name} is there twice`);
-    options.push([name, texts[at + 1] ?? '']);
+    if (!options.has(name)) options.set(name, texts[at + 1] ?? '');
   }
-  return ok(options);
+  return [...options];
 }
 
 export function encode(packet: Packet): Buffer {

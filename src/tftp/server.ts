@@ -2,7 +2,7 @@
 import type { Socket } from 'node:dgram';
 import { Budget, Shares } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
-import { type Fault, ok, type Result } from '../kit/result.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
@@ -19,7 +19,7 @@ import {
   STARTS_OF_SOURCE,
   UNHEARD,
 } from './limits.ts';
-import { decode, type ErrorName, type ReadRequest } from './packet.ts';
+import { decode, type ErrorName, isRequest, type ReadRequest } from './packet.ts';
 import { Ports, send } from './ports.ts';
 import { ask } from './selftest.ts';
 import { type Place, Table } from './table.ts';
@@ -71,6 +71,9 @@ export interface Tftp {
   /** Ends every transfer. */
   close(): Promise<void>;
 }
+
+/** Of what is no request: it is not even looked at. */
+const TOO_LONG = fail('TooLong', `more than ${MAX_REQUEST_BYTES} bytes`);
 
 export async function startTftp(options: TftpOptions): Promise<Result<Tftp, ListenFault>> {
   const ports = await Ports.open(options.address, options.port);
@@ -149,11 +152,8 @@ class Server implements Tftp {
       onEvent?.({ kind: 'silent', name: '', address, code: 'TooManyStarts' });
       return;
     }
-    const decoded = bytes.length > MAX_REQUEST_BYTES ? undefined : decode(bytes);
-    if (!decoded?.ok) {
-      onEvent?.({ kind: 'malformed', address, code: decoded?.error.code ?? 'TooLong' });
-      return;
-    }
+    const decoded = isRequest(bytes) || bytes.length <= MAX_REQUEST_BYTES ? decode(bytes) : TOO_LONG;
+    if (!decoded.ok) return this.#malformed(bytes, client, decoded.error);
     const request = decoded.value;
     // Anything but a request belongs to a transfer and its port: not even an error goes back, as errors answered by errors never end.
     if (request.type !== 'RRQ' && request.type !== 'WRQ') return;
@@ -172,6 +172,17 @@ class Server implements Tftp {
     } finally {
       this.#table.leave(place.value);
     }
+  }
+
+  /** Whoever asks in a way that we cannot read is told at once, instead of asking again until it gives up. */
+  async #malformed(bytes: Uint8Array, client: Source, { code, message }: Fault): Promise<void> {
+    const { onEvent, mayAnswer } = this.#options;
+    const { address } = client;
+    onEvent?.({ kind: 'malformed', address, code });
+    if (!isRequest(bytes)) return;
+    try {
+      if (!mayAnswer || (await mayAnswer(address))) this.#tell(client, 'IllegalOperation', message);
+    } catch {} // nobody knows whether it may be answered: silence
   }
 
   /** The self-test always: no flood may silence it, and nobody on the network can have our address. */
@@ -235,6 +246,11 @@ class Server implements Tftp {
     const { address } = client;
     log.debug({ name, address, code }, 'tftp request refused');
     onEvent?.({ kind: 'refused', name, address, code });
+    this.#tell(client, error, message);
+  }
+
+  /** From the port of requests. */
+  #tell(client: Source, error: ErrorName, message: string): void {
     const { requests } = this.#ports;
     if (!this.#closed && this.#mayTell(requests, client)) send(requests, errorBytes(error, message), client);
   }

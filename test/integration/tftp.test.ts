@@ -176,6 +176,37 @@ describe('a name as firmware sends it', () => {
   });
 });
 
+describe('a request that is not as the RFCs have it', () => {
+  const raw = (text: string): Buffer => Buffer.from(`\0${text}`, 'latin1');
+  test.each([
+    ['a zero byte more', '\x01even.bin\0octet\0\0', { type: 'DATA', block: 1 }],
+    ['padded to 512 bytes', '\x01even.bin\0octet\0'.padEnd(511, '\0'), { type: 'DATA', block: 1 }],
+    [
+      'an option twice',
+      '\x01even.bin\0octet\0blksize\x008\0blksize\x009\0',
+      { type: 'OACK', options: [['blksize', '8']] },
+    ],
+    ['mode mail', '\x01even.bin\0mail\0', { type: 'ERROR', code: 4 }],
+    ['no mode', '\x02even.bin', { type: 'ERROR', code: 4 }],
+    ['no name', '\x01\0octet\0', { type: 'ERROR', code: 4 }],
+    ['an opcode alone', '\x01', { type: 'ERROR', code: 4 }],
+    ['600 bytes', `\x01${'a'.repeat(598)}`, { type: 'ERROR', code: 4 }],
+  ])('%s: the file or ERROR 4, never silence', async (_, text, answer) => {
+    await withClient(async (client) => {
+      client.socket.send(raw(text), server.port, ADDRESS);
+      expect((await client.next(2_000))?.packet).toMatchObject(answer);
+    });
+  });
+
+  test('what is no request gets not one word', async () => {
+    await withClient(async (client) => {
+      for (const text of ['', '\x05', '\x07abc', '\x03', 'x'.repeat(600)])
+        client.socket.send(raw(text), server.port, ADDRESS);
+      expect(await client.next(300)).toBeUndefined();
+    });
+  });
+});
+
 describe('a client that misbehaves', () => {
   test('and never answers gets one packet three times, and no more', async () => {
     await withClient(async (client) => {
@@ -389,11 +420,13 @@ describe('a client that misbehaves', () => {
     await withClient(async (client) => {
       for (const type of ['RRQ', 'WRQ'] as const)
         client.send({ type, name: 'undionly.kpxe', mode: 'octet', options: [] }, strict.value.port);
+      client.socket.send(Buffer.of(0, 1), strict.value.port, ADDRESS);
       expect(await client.next(300)).toBeUndefined();
     }).finally(() => strict.value.close());
     expect(told).toMatchObject([
       { kind: 'silent', code: 'UnknownDevice' },
       { kind: 'silent', code: 'UnknownDevice' },
+      { kind: 'malformed', code: 'TooShort' },
     ]);
   });
 
