@@ -41,7 +41,7 @@ export const STARTS = { burst: 2_048, perSecond: 3_000 };
 export const STARTS_OF_SOURCE = { burst: 128, perSecond: 64, keys: 16_384 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */
 export const MAX_TRANSFERS_PER_SOURCE = 16;
-/** Ports that transfers share. One client's port may have a transfer at each. */
+/** Ports that transfers share. A client's port has two at most: one that was heard, and one that takes its place when it is. */
 export const PORTS = MAX_TRANSFERS_PER_SOURCE;
 
 /**

@@ -139,7 +139,7 @@ class Server implements Tftp {
     // RFC 1350 section 4, for a client that takes another's transfer for its own: only such a client says ACK. Errors that answer errors never end.
     const packet = decode(bytes);
     if (!packet.ok || packet.value.type !== 'ACK') return;
-    if (this.#table.mayTellStranger(port) && this.#mayTell(socket, client))
+    if (this.#table.mayTellStranger(port, client) && this.#mayTell(socket, client))
       send(socket, errorBytes('UnknownTransfer', 'no transfer of yours is at this port'), client);
   }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Source } from '../net/source.ts';
 import { type Place, Table } from './table.ts';
 
+const STRANGER = { address: '10.0.0.9', port: 9 };
 const SHARES = { all: 4, source: 2, ports: 2 };
 
 /** A table, and who gave way in it. */
@@ -75,7 +76,9 @@ describe('transfers share ports', () => {
 
   test('a packet belongs to the transfer of its client at the port where it came in', () => {
     const table = new Table(SHARES);
-    const [size, file] = [place(table, client, 'RRQ tsize'), place(table, client, 'RRQ')];
+    const size = place(table, client, 'RRQ tsize');
+    table.hear(size);
+    const file = place(table, client, 'RRQ');
     expect(new Set([size.port, file.port])).toEqual(new Set([0, 1]));
     expect([table.find(size.port, client), table.find(file.port, client)]).toEqual([size, file]);
     for (const stranger of [
@@ -85,11 +88,30 @@ describe('transfers share ports', () => {
       expect(table.find(size.port, stranger)).toBeUndefined();
   });
 
-  test('another request of the same client’s port has a transfer of its own, whose end is its own', () => {
+  test.each([
+    ['that was never heard is ended at once', false, 0],
+    ['that was heard is ended when the new one is heard, as a request may be forged', true, 1],
+  ])('another request of the same port: the transfer before it %s', (_, heard, before) => {
+    const table = new Table({ ...SHARES, source: 3, ports: 3 });
+    const gone: Place[] = [];
+    const size = place(table, client, 'RRQ tsize');
+    const neighbour = place(table, { ...client, port: 2071 }, 'RRQ tsize');
+    for (const one of [size, neighbour]) one.giveWay = () => gone.push(one);
+    if (heard) table.hear(size);
+    const file = place(table, client, 'RRQ');
+    expect(gone).toEqual(before === 0 ? [size] : []);
+    expect(table.find(file.port, client)).toBe(file);
+    table.hear(file);
+    expect([gone, table.find(size.port, client), table.places]).toEqual([[size], undefined, [neighbour, file]]);
+  });
+
+  test('what comes late for the transfer before is not told: its client has another', () => {
     const table = new Table(SHARES);
-    const [size, file] = [place(table, client, 'RRQ tsize'), place(table, client, 'RRQ')];
-    table.leave(size);
-    expect([table.find(size.port, client), table.find(file.port, client)]).toEqual([undefined, file]);
+    const size = place(table, client, 'RRQ tsize');
+    table.hear(size);
+    const other = { ...client, address: '10.0.0.2' };
+    place(table, client, 'RRQ');
+    expect([table.mayTellStranger(size.port, client), table.mayTellStranger(size.port, other)]).toEqual([false, true]);
   });
 
   test('one after the other they are at different ports: what comes late for the first is no word of the second', () => {
@@ -101,17 +123,17 @@ describe('transfers share ports', () => {
 
   test('strangers at a port are told so once for each transfer of it', () => {
     const table = new Table({ ...SHARES, ports: 1, source: 1 });
-    expect(table.mayTellStranger(0)).toBe(false);
+    expect(table.mayTellStranger(0, STRANGER)).toBe(false);
     const first = place(table, client, 'RRQ');
     place(table, { ...client, address: '10.0.0.2' }, 'RRQ');
-    expect([1, 2, 3].map(() => table.mayTellStranger(0))).toEqual([true, true, false]);
+    expect([1, 2, 3].map(() => table.mayTellStranger(0, STRANGER))).toEqual([true, true, false]);
     table.leave(first);
-    expect(table.mayTellStranger(0)).toBe(false);
+    expect(table.mayTellStranger(0, STRANGER)).toBe(false);
     place(table, client, 'RRQ');
-    expect([1, 2].map(() => table.mayTellStranger(0))).toEqual([true, false]);
+    expect([1, 2].map(() => table.mayTellStranger(0, STRANGER))).toEqual([true, false]);
   });
 
-  test('in any order of takes, words and leaves: shares hold, each is found where it is, and only the unheard gave way', () => {
+  test('in any order of takes, words and leaves: shares hold, each is found where it is, and only the unheard gave way, or to their own client', () => {
     const step = fc.record({
       last: fc.integer({ min: 1, max: 3 }),
       port: fc.integer({ min: 7, max: 8 }),
@@ -128,7 +150,9 @@ describe('transfers share ports', () => {
           else if (what === 'leave' && running) table.leave(running);
           else {
             const taken = table.take(from, what);
-            if (taken.ok) taken.value.giveWay = () => taken.value.heard && wrong.push(taken.value);
+            const replaced = (): boolean =>
+              table.places.some((one) => one.heard && one.client.address === from.address && one.client.port === port);
+            if (taken.ok) taken.value.giveWay = () => taken.value.heard && !replaced() && wrong.push(taken.value);
           }
           const { places } = table;
           expect(places.length).toBeLessThanOrEqual(SHARES.all);

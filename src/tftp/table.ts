@@ -15,7 +15,7 @@ export interface Place {
   heard: boolean;
   /** A packet of the client at this port. */
   take: (bytes: Uint8Array) => void;
-  /** Ends the transfer, as its place is another's now. */
+  /** Ends the transfer without a word, as its place, or its client, is another's now. */
   giveWay: () => void;
 }
 
@@ -60,11 +60,15 @@ export class Table {
     return this.#places.get(keyOf(port, client));
   }
 
-  /** A place for the transfer of `client`; the same request again has its transfer already (`Repeated`). */
+  /**
+   * A place for the transfer of `client`; the same request again has its transfer already (`Repeated`). A machine's port has one transfer, so another
+   * request says that the one before is given up: at once where it was never heard; else when the new one is heard, as a request may be forged.
+   */
   take(client: Source, request: string): Result<Place, TableFault> {
     const ofSource = this.#ofSource.get(client.address) ?? new Set<Place>();
-    for (const { client: other, request: running } of ofSource)
-      if (other.port === client.port && running === request) return fail('Repeated', 'its transfer runs');
+    const before = [...ofSource].filter((place) => place.client.port === client.port);
+    if (before.some((place) => place.request === request)) return fail('Repeated', 'its transfer runs');
+    for (const place of before) if (!place.heard) this.#make(place);
     if (ofSource.size >= this.#shares.source && !this.#make([...ofSource].find(({ heard }) => !heard)))
       return fail('TooManyTransfersOfSource', 'too many transfers of this address at once');
     if (this.#places.size >= this.#shares.all && !this.#make(this.#unheard.values().next().value))
@@ -82,8 +86,11 @@ export class Table {
   }
 
   hear(place: Place): void {
+    if (place.heard) return;
     place.heard = true;
     this.#unheard.delete(place);
+    for (const other of this.#ofSource.get(place.client.address) ?? [])
+      if (other !== place && other.client.port === place.client.port) this.#make(other);
   }
 
   leave(place: Place): void {
@@ -99,8 +106,12 @@ export class Table {
     port.told = Math.min(port.told, port.running);
   }
 
-  /** Whether a client without a transfer at this port may be told so: once for each transfer that is there. */
-  mayTellStranger(port: number): boolean {
+  /**
+   * Whether a client without a transfer at this port may be told so: once for each transfer that is there. Not one that has a transfer elsewhere: what
+   * comes late for the one before says nothing of it, and the error would end it.
+   */
+  mayTellStranger(port: number, client: Source): boolean {
+    for (const place of this.#ofSource.get(client.address) ?? []) if (place.client.port === client.port) return false;
     const ofPort = this.#ofPort[port];
     if (!ofPort || ofPort.told >= ofPort.running) return false;
     ofPort.told += 1;

@@ -52,7 +52,7 @@ export class Transfer {
     return this.#ended.promise;
   }
 
-  /** Without a word: its client was never heard. */
+  /** Without a word: its client was never heard, or asks for something else by now. */
   giveWay(): void {
     this.#end('GaveWay');
   }

@@ -255,17 +255,33 @@ describe('a client that misbehaves', () => {
     });
   });
 
-  test('and asks for something else from the same port, as firmware does that saw the size, has both transfers', async () => {
+  test('and asks for something else from the same port, as firmware does that saw the size, has that transfer alone', async () => {
     await withClient(async (client) => {
       client.ask('even.bin', [['tsize', '0']]);
       const size = await client.next();
       client.ask('even.bin');
       const file = await client.next();
       expect([size?.packet.type, file?.packet]).toMatchObject(['OACK', { type: 'DATA', block: 1 }]);
-      // Late, after the second request: it ends the first transfer, and no other.
+      // Late, after the second request: it ends no transfer, and gets no error, which would.
+      client.send({ type: 'ACK', block: 0 }, size?.port);
       client.send({ type: 'ERROR', code: 0, message: 'seen' }, size?.port);
       client.send({ type: 'ACK', block: 1 }, file?.port);
       expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 2 });
+    });
+  });
+
+  test('and gives up in the middle of a file for another hears that one alone', async () => {
+    await withClient(async (client) => {
+      client.ask('undionly.kpxe');
+      const before = await client.next();
+      client.send({ type: 'ACK', block: 1 }, before?.port);
+      expect((await client.next())?.packet).toMatchObject({ type: 'DATA', block: 2 });
+      client.ask('even.bin');
+      const after = await client.next(500);
+      expect(after?.packet).toMatchObject({ type: 'DATA', block: 1 });
+      client.send({ type: 'ACK', block: 1 }, after?.port);
+      for (let heard = await client.next(1_500); heard; heard = await client.next(1_500))
+        expect(heard.port).toBe(after?.port);
     });
   });
 
