@@ -2,6 +2,8 @@
 
 /** 1,500 bytes of Ethernet less IP, UDP and TFTP headers: larger blocks travel in fragments, which firmware loses. A client may ask for more and gets this. */
 export const MAX_BLOCK_BYTES = 1_468;
+/** Of IP, UDP and TFTP: what an MTU is larger than the block that fits. */
+export const HEADER_BYTES = 32;
 export const DEFAULT_BLOCK_BYTES = 512;
 /** RFC 2348. */
 export const MIN_BLOCK_BYTES = 8;

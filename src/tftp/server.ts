@@ -5,6 +5,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
+import { mtuOf } from '../net/mtu.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import { fileFor } from './file.ts';
@@ -90,6 +91,8 @@ class Server implements Tftp {
   /** By address. */
   readonly #unheard = new Budget(UNHEARD);
   readonly #transfers = new Set<Transfer>();
+  /** Of the interface that our address belongs to: answers leave by it. */
+  readonly #mtu: () => number | undefined;
   readonly #oddNames = new Budget(ODD_NAMES);
   readonly #tellOddName: Paced;
   #closed: Promise<void> | undefined;
@@ -99,6 +102,7 @@ class Server implements Tftp {
     this.#ports = ports;
     this.#now = options.now ?? (() => performance.now());
     this.port = ports.requests.address().port;
+    this.#mtu = mtuOf(options.address, this.#now);
     const own = ownOf(
       options.address,
       ports.all.map((socket) => socket.address().port),
@@ -225,6 +229,7 @@ class Server implements Tftp {
         if (!place.heard && ((again && this.#table.unheard > CROWD) || !this.#mayTell(socket, client))) return;
         send(socket, bytes, client);
       },
+      mtu: this.#mtu(),
       onHeard: () => this.#table.hear(place),
       now: this.#now,
     });

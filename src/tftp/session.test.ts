@@ -56,6 +56,22 @@ describe('options', () => {
   });
 });
 
+test.each<[string, TftpOption[], number | undefined, number]>([
+  ['Ethernet', [['blksize', '1468']], 1_500, 1_468],
+  ['an overlay: 32 bytes of headers less', [['blksize', '1468']], 1_450, 1_418],
+  ['an overlay, a block that fits', [['blksize', '1400']], 1_450, 1_400],
+  ['jumbo frames: a switch on the way may have none', [['blksize', '8192']], 9_000, 1_468],
+  ['loopback', [['blksize', '65464']], 65_536, 1_468],
+  ['the smallest of IPv4', [['blksize', '512']], 68, 36],
+  ['one that has no room: RFC 2348’s least', [['blksize', '512']], 20, 8],
+  ['one that is not known', [['blksize', '1468']], undefined, 1_468],
+  ['none asked: RFC 1350 knows no other', [], 500, 512],
+])('blocks fit the MTU of %s', (_, options, mtu, blockBytes) => {
+  const terms = agree(options, 1_300, mtu);
+  const accepted = options.map(([name]) => [name, String(blockBytes)]);
+  expect([terms.blockBytes, terms.accepted]).toEqual([blockBytes, accepted]);
+});
+
 test.each([
   [0, 1],
   [511, 1],

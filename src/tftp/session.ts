@@ -6,6 +6,7 @@ import { never } from '../kit/result.ts';
 import {
   DEFAULT_BLOCK_BYTES,
   DEFAULT_TIMEOUT_MS,
+  HEADER_BYTES,
   MAX_BLOCK_BYTES,
   MAX_SENDS,
   MAX_SENDS_UNHEARD,
@@ -61,8 +62,12 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
+/** What fits into one packet of the way out, whose MTU may be smaller than Ethernet's: tunnels, overlays. */
+const mostBytes = (mtu = Number.POSITIVE_INFINITY): number =>
+  Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, mtu - HEADER_BYTES));
+
 /** RFC 2347: an option that is unknown or out of its range is as if it were not there; a block size too large gets a smaller one. */
-export function agree(options: readonly TftpOption[], sizeBytes: number): Terms {
+export function agree(options: readonly TftpOption[], sizeBytes: number, mtu?: number): Terms {
   const wanted = (name: string, min: number, max: number): number | undefined => {
     const text = options.find(([known]) => known === name)?.[1];
     const value = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
@@ -72,7 +77,7 @@ export function agree(options: readonly TftpOption[], sizeBytes: number): Terms 
   const window = wanted('windowsize', 1, 65_535);
   // RFC 2349: the server may not change a time-out, only leave it out.
   const timeout = wanted('timeout', 1, MAX_TIMEOUT_MS / 1_000);
-  const blockBytes = Math.min(block ?? DEFAULT_BLOCK_BYTES, MAX_BLOCK_BYTES);
+  const blockBytes = block === undefined ? DEFAULT_BLOCK_BYTES : Math.min(block, mostBytes(mtu));
   const windowBlocks = Math.min(window ?? 1, MAX_WINDOW_BLOCKS);
   const accepted = options.flatMap(([name]): TftpOption[] => {
     if (name === 'blksize' && block !== undefined) return [[name, String(blockBytes)]];
@@ -93,8 +98,8 @@ export function agree(options: readonly TftpOption[], sizeBytes: number): Terms 
 export const lastBlock = ({ sizeBytes, terms }: Pick<State, 'sizeBytes' | 'terms'>): number =>
   Math.floor(sizeBytes / terms.blockBytes) + 1;
 
-export function start(options: readonly TftpOption[], sizeBytes: number, nowMs: number): Step {
-  const terms = agree(options, sizeBytes);
+export function start(options: readonly TftpOption[], sizeBytes: number, nowMs: number, mtu?: number): Step {
+  const terms = agree(options, sizeBytes, mtu);
   const offers = terms.accepted.length > 0;
   const acked = offers ? -1 : 0;
   return send(

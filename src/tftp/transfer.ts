@@ -26,6 +26,8 @@ const NOTHING: Ahead = { offset: 0, bytes: new Uint8Array(0) };
 /** What a transfer is given. */
 export interface Wiring {
   readonly file: TftpFile;
+  /** Of the way to its client, where it is known. */
+  readonly mtu: number | undefined;
   /** To its client. */
   readonly send: (bytes: Uint8Array) => void;
   /** Called once, when the client is known to be there. */
@@ -48,7 +50,8 @@ export class Transfer {
 
   /** Resolves when it has ended. */
   run(options: readonly TftpOption[]): Promise<Ending> {
-    this.#obey(start(options, this.#wiring.file.sizeBytes, this.#wiring.now()));
+    const { file, now, mtu } = this.#wiring;
+    this.#obey(start(options, file.sizeBytes, now(), mtu));
     return this.#ended.promise;
   }
 
