@@ -1,8 +1,9 @@
 /** The sockets of TFTP: the port of requests, and a few ports that all transfers share. */
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { fail, ok, type Result } from '../kit/result.ts';
-import { type ListenFault, listenUdp } from '../net/listen.ts';
+import type { ListenFault } from '../net/listen.ts';
 import type { Source } from '../net/source.ts';
+import { openUdp } from '../net/udp.ts';
 import { PORTS, SEND_BUFFER_BYTES } from './limits.ts';
 
 const sent = (): void => {}; // what is lost is asked for again
@@ -49,7 +50,8 @@ export const send = (socket: Socket, bytes: Uint8Array, { address, port }: Sourc
 
 function bind(address: string, port: number): Promise<Result<Socket, ListenFault>> {
   // Addresses here are numbers: Node's own look-up of each costs a turn of the event loop a packet.
-  const socket = createSocket({ type: 'udp4', lookup: (host, _, found) => found(null, host, 4) });
+  const lookup = (host: string, _: unknown, found: (error: null, address: string, family: number) => void): void =>
+    found(null, host, 4);
   const instead = 'set boot.tftp.enabled of the Farm to false';
-  return listenUdp(socket, { protocol: 'UDP', address, port, instead });
+  return openUdp({ protocol: 'UDP', address, port, instead }, { lookup });
 }

@@ -495,6 +495,20 @@ describe('life of the server', () => {
   });
 });
 
+test('on an interface with an MTU of 1,450 blocks fit a packet, and no packet of TFTP or DHCP forbids fragments', async () => {
+  const script = new URL('boot-packets.ts', import.meta.url).pathname;
+  const args = ['--net', '--mount', '--kill-child', process.execPath, script];
+  const { stdout } = await run('unshare', args, { timeout: 30_000 });
+  expect(JSON.parse(stdout)).toEqual({
+    offer: [['blksize', '1418']],
+    dataBytes: 1_418,
+    selfTest: true,
+    requests: { packets: 1, df: 0 },
+    transfer: { packets: 2, df: 0 },
+    pxe: { packets: 1, df: 0 },
+  });
+}, 40_000);
+
 // 5,000 a second need more of a processor than a test may count on: there machines finish, and wait 13 to 20 times as long (README.md).
 describe('1,000 forged requests a second', () => {
   test.each(['gone', 'silent'])(
