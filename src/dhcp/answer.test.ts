@@ -49,6 +49,11 @@ describe('which packets are questions for us', () => {
 describe('what a machine loads next', () => {
   const file = (name: string) => ({ kind: 'file', file: name });
   const script = { kind: 'script', url: URL };
+  const listed = (...types: number[]): Packet => {
+    const { options, ...packet } = aRequest();
+    const data = Uint8Array.from(types.flatMap((type) => [type >> 8, type & 255]));
+    return { ...packet, options: options.map((each) => (each.code === 93 ? { ...each, data } : each)) };
+  };
   const ipxe = (more = {}) => ({ userClass: 'iPXE', ...more });
   test.each<[string, Packet, Verdict, Partial<BootSettings>, unknown]>([
     ['a BIOS ROM: undionly', aRequest(), KNOWN, {}, file('undionly.kpxe')],
@@ -63,6 +68,9 @@ describe('what a machine loads next', () => {
     ],
     ['arm64 EFI: there is no file', aRequest({ architecture: 11 }), KNOWN, {}, 'NoBootFile'],
     ['32-bit EFI: there is no file', aRequest({ architecture: 6 }), KNOWN, {}, 'NoBootFile'],
+    ['32-bit EFI that loads 64-bit files too: snponly', listed(6, 7), KNOWN, {}, file('snponly.efi')],
+    ['HTTP boot, then a BIOS: undionly', listed(16, 0), KNOWN, {}, file('undionly.kpxe')],
+    ['two types that we have no file for', listed(6, 11), KNOWN, {}, 'NoBootFile'],
     ['iPXE in a BIOS ROM, no address yet: undionly', aRequest(ipxe()), KNOWN, {}, file('undionly.kpxe')],
     ['iPXE that a loader gave an address: the script', aRequest(ipxe(), FLAGGED), KNOWN, {}, script],
     ['iPXE with our class: the script', aRequest(ipxe({ userClass: 'bootfarm' })), KNOWN, {}, script],

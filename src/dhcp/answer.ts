@@ -16,7 +16,7 @@ import {
   USE_FILE_OF_OFFER,
 } from './options.ts';
 import {
-  architecture,
+  architectures,
   broadcasts,
   type DhcpOption,
   encodeOptions,
@@ -43,7 +43,7 @@ export interface Machine {
   readonly mac: string;
   /** SMBIOS UUID, lower case. */
   readonly uuid?: string;
-  /** Client architecture, option 93; a client without one is a BIOS. */
+  /** Client architecture, the first of option 93; a client without one is a BIOS. */
   readonly architecture: number;
 }
 
@@ -96,7 +96,7 @@ export function question(
     machine: {
       mac: machineMac,
       ...(id ? { uuid: id } : {}),
-      architecture: architecture(packet) ?? ARCHITECTURE_BIOS,
+      architecture: architectures(packet)[0] ?? ARCHITECTURE_BIOS,
     },
   };
 }
@@ -124,7 +124,8 @@ export function bootOf(packet: Packet, verdict: Verdict, bootstrap: Bootstrap, s
     default:
       return never(action);
   }
-  const kind = architecture(packet) ?? ARCHITECTURE_BIOS;
+  const kinds = architectures(packet);
+  const kind = kinds.find((one) => bootFile(one, bootstrap)) ?? kinds[0] ?? ARCHITECTURE_BIOS;
   if (canScript && (userClass(packet) === USER_CLASS || kind !== ARCHITECTURE_BIOS || broadcasts(packet)))
     return script();
   const file = bootFile(kind, bootstrap);

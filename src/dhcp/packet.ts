@@ -6,7 +6,7 @@ import { parseUuid } from '../farm/address.ts';
 import { ipv4Bytes, ipv4Text } from '../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { MIN_PACKET_BYTES } from './limits.ts';
-import { MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
+import { FIXED_BYTES, MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
 
 const COOKIE = Buffer.from([99, 130, 83, 99]);
 const COOKIE_OFFSET = 236;
@@ -49,7 +49,7 @@ export interface Packet {
   readonly options: readonly DhcpOption[];
 }
 
-export type DecodeFault = Fault<'TooShort' | 'BadOp' | 'BadHardwareLength' | 'NoCookie' | 'OptionCut' | 'BadOverload'>;
+export type DecodeFault = Fault<'TooShort' | 'BadOp' | 'BadHardwareLength' | 'NoCookie' | 'BadOverload'>;
 export type EncodeFault = Fault<'NameTooLong' | 'BadAddress' | 'BadHardwareLength' | 'TooLong'>;
 
 export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
@@ -65,20 +65,18 @@ export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
     return fail('NoCookie', 'no DHCP magic cookie: plain BOOTP is not answered');
 
   const main = decodeOptions(wire.subarray(OPTIONS_OFFSET));
-  if (!main.ok) return main;
-  const marks = main.value.filter(({ code }) => code === OPTIONS.overload.code);
+  const marks = main.filter(({ code }) => code === OPTIONS.overload.code);
   const overload = marks.length === 0 ? 0 : (marks[0]?.data[0] ?? 0);
   if (marks.length > 0 && (marks[0]?.data.length !== 1 || overload < 1 || overload > 3))
     return fail(
       'BadOverload',
       `option 52 must be one byte from 1 to 3, it is ${Buffer.from(marks[0]?.data ?? []).toString('hex')}`,
     );
-  const parts = [main.value.filter(({ code }) => code !== OPTIONS.overload.code)];
+  const parts = [main.filter(({ code }) => code !== OPTIONS.overload.code)];
   for (const [name, field] of [['file', FILE] as const, ['sname', SNAME] as const]) {
     if ((overload & OVERLOAD[name]) === 0) continue;
     const more = decodeOptions(wire.subarray(field.offset, field.offset + field.bytes));
-    if (!more.ok) return more;
-    parts.push(more.value.filter(({ code }) => code !== OPTIONS.overload.code));
+    parts.push(more.filter(({ code }) => code !== OPTIONS.overload.code));
   }
   return ok({
     op: op === 1 ? 'request' : 'reply',
@@ -133,8 +131,8 @@ export function encode(packet: Packet, maxBytes: number): Result<Uint8Array, Enc
   return ok(wire);
 }
 
-/** Code, length, data; parts of one option are left apart. Also for options within an option. */
-export function decodeOptions(data: Uint8Array): Result<DhcpOption[], Fault<'OptionCut'>> {
+/** Code, length, data; parts of one option are left apart. Also for options within an option. What is before a cut one is good: some relays cut. */
+export function decodeOptions(data: Uint8Array): DhcpOption[] {
   const options: DhcpOption[] = [];
   let at = 0;
   while (at < data.length) {
@@ -143,13 +141,11 @@ export function decodeOptions(data: Uint8Array): Result<DhcpOption[], Fault<'Opt
     at += 1;
     if (code === PAD) continue;
     const bytes = data[at];
-    if (bytes === undefined) return fail('OptionCut', `option ${code} has no length`);
-    if (bytes > data.length - at - 1)
-      return fail('OptionCut', `option ${code} says ${bytes} bytes; ${data.length - at - 1} are left`);
+    if (bytes === undefined || bytes > data.length - at - 1) break;
     options.push({ code, data: Uint8Array.from(data.subarray(at + 1, at + 1 + bytes)) });
     at += 1 + bytes;
   }
-  return ok(options);
+  return options;
 }
 
 /** Options over 255 bytes go in parts (RFC 3396). Without the end mark. */
@@ -166,25 +162,30 @@ export function encodeOptions(options: readonly DhcpOption[]): Buffer {
   );
 }
 
-/** RFC 3396 section 7: parts of one option are one value, at the place of the first. */
+/**
+ * RFC 3396 section 7: parts of one option are one value, at the place of the first. An option of fixed length ends where it is full: whoever says it
+ * twice means one, and the first counts. A part of 255 bytes always goes on, whatever the option.
+ */
 function concatenate(options: readonly DhcpOption[]): DhcpOption[] {
-  const parts = new Map<number, Uint8Array[]>();
+  const values = new Map<number, { readonly parts: Uint8Array[]; length: number; full: boolean }>();
   for (const { code, data } of options) {
-    const known = parts.get(code);
-    if (known) known.push(data);
-    else parts.set(code, [data]);
+    const value = values.get(code) ?? { parts: [], length: 0, full: false };
+    values.set(code, value);
+    if (value.full) continue;
+    value.parts.push(data);
+    value.length += data.length;
+    value.full = data.length < MAX_PART_BYTES && value.length >= (FIXED_BYTES.get(code) ?? Number.POSITIVE_INFINITY);
   }
-  return [...parts].map(([code, data]) => ({ code, data: Uint8Array.from(Buffer.concat(data)) }));
+  return [...values].map(([code, { parts }]) => ({ code, data: Uint8Array.from(Buffer.concat(parts)) }));
 }
 
 export const option = (packet: Packet, name: OptionName): Uint8Array | undefined =>
   packet.options.find(({ code }) => code === OPTIONS[name].code)?.data;
 
-/** What an option within an option holds; undefined when either is missing or the outer one is cut. */
+/** What an option within an option holds; undefined when either is missing. */
 export function inner(packet: Packet, name: OptionName, code: number): Uint8Array | undefined {
   const outer = option(packet, name);
-  const options = outer && decodeOptions(outer);
-  return options?.ok ? options.value.find((each) => each.code === code)?.data : undefined;
+  return outer && decodeOptions(outer).find((each) => each.code === code)?.data;
 }
 
 export function messageType(packet: Packet): MessageType | undefined {
@@ -227,9 +228,10 @@ export function uuid(packet: Packet): string | undefined {
   return parseUuid(fields.map((field) => Buffer.from(field).toString('hex')).join('-'));
 }
 
-export function architecture(packet: Packet): number | undefined {
-  const data = option(packet, 'architecture');
-  return data && data.length >= 2 ? Buffer.from(data).readUInt16BE(0) : undefined;
+/** Option 93 is a list (RFC 4578 2.1): what the machine can load, what it likes best first. Empty: it does not say. */
+export function architectures(packet: Packet): number[] {
+  const data = Buffer.from(option(packet, 'architecture') ?? []);
+  return Array.from({ length: data.length >> 1 }, (_, index) => data.readUInt16BE(2 * index));
 }
 
 export const text = (data: Uint8Array | undefined): string | undefined =>

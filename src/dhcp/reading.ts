@@ -33,11 +33,15 @@ function value({ code, data }: DhcpOption): string {
     case 'uint16':
     case 'uint32':
       return data.length > 0 && data.length <= 4 ? String(Buffer.from(data).readUIntBE(0, data.length)) : hex(data);
+    case 'types':
+      return data.length > 0 && data.length % 2 === 0
+        ? Array.from({ length: data.length / 2 }, (_, index) => Buffer.from(data).readUInt16BE(2 * index)).join(' ')
+        : hex(data);
     case 'list':
       return data.join(' ');
     case 'options': {
-      const inside = decodeOptions(data);
-      return inside.ok ? inside.value.map((each) => `${each.code}=${hex(each.data)}`).join(' ') : hex(data);
+      const inside = decodeOptions(data).map((each) => `${each.code}=${hex(each.data)}`);
+      return inside.length > 0 ? inside.join(' ') : hex(data);
     }
     default:
       return hex(data);
