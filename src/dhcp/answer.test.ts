@@ -181,7 +181,38 @@ describe('where the answer goes', () => {
       { address: '10.0.0.77', port: 4011 },
       { address: '10.0.0.77', port: 4011 },
     ],
+    [
+      'it hears broadcasts alone, and sends from an address of another network: to all',
+      FLAGGED,
+      { address: '192.168.77.5', port: 68 },
+      { address: '255.255.255.255', port: 68 },
+    ],
+    [
+      'it hears broadcasts alone, behind a relay: to the relay',
+      { ...FLAGGED, giaddr: '10.1.0.1' },
+      { address: '10.1.0.1', port: 67 },
+      { address: '10.1.0.1', port: 67 },
+    ],
+    [
+      'the flag of a machine that has an address says nothing',
+      { ...FLAGGED, ciaddr: '10.0.0.77' },
+      { address: '10.0.0.77', port: 68 },
+      { address: '10.0.0.77', port: 68 },
+    ],
+    [
+      'without the flag: to the sender',
+      {},
+      { address: '192.168.77.5', port: 68 },
+      { address: '192.168.77.5', port: 68 },
+    ],
   ])('%s', (_, fields, source, expected) => {
-    expect(destination(aRequest({}, fields), source)).toEqual(expected);
+    expect(destination(aRequest({}, fields), source, 'dhcp')).toEqual(expected);
+  });
+
+  test('on 4011 to the sender, whatever its flag; to all where it has no address', () => {
+    const request = aRequest({ type: 'REQUEST' }, FLAGGED);
+    const source = { address: '10.0.0.77', port: 4011 };
+    expect(destination(request, source, 'pxe')).toEqual(source);
+    expect(destination(request, { address: '0.0.0.0', port: 68 }, 'pxe').address).toBe('255.255.255.255');
   });
 });

@@ -208,10 +208,16 @@ export interface Endpoint {
 const CLIENT_PORT = 68;
 const SERVER_PORT = 67;
 
-/** Where the answer is heard: at the relay; at the address the client has; or, as it has none yet, by everybody on the link. */
-export function destination(request: Packet, source: Endpoint): Endpoint {
+/**
+ * Where the answer is heard: at the relay; by everybody on the link where the machine has no address, or says that it hears nothing else (RFC 2131 4.1:
+ * the flag counts unless it has an address; its sender's may be an old one of another network); else at the address that it sends from.
+ */
+export function destination(request: Packet, source: Endpoint, listener: Listener): Endpoint {
   if (request.giaddr !== '0.0.0.0') return { address: request.giaddr, port: SERVER_PORT };
+  const everybody = source.address === '0.0.0.0' || (broadcasts(request) && request.ciaddr === '0.0.0.0');
+  // On 4011 a machine has the address that it asks from (PXE 2.1, 2.2.3), whatever flag its DISCOVER had.
+  if (everybody && (listener === 'dhcp' || source.address === '0.0.0.0'))
+    return { address: '255.255.255.255', port: CLIENT_PORT };
   // To the source, never to a ciaddr that another sender claims: nobody can point our answers at a third machine.
-  if (source.address !== '0.0.0.0') return source;
-  return { address: '255.255.255.255', port: CLIENT_PORT };
+  return source;
 }

@@ -154,20 +154,25 @@ class Server implements ProxyDhcp {
         void this.#ask(effect);
         return;
       case 'send': {
-        const { listener, bytes, to } = effect;
+        const { listener, bytes, to, sent } = effect;
         this.#socket(listener).send(bytes, to.port, to.address, (error) => {
           if (error) this.#notSent({ listener, to, error: error.message });
+          this.#note(error ? { kind: 'dropped', reason: 'NotSent', message: error.message } : sent);
         });
         return;
       }
       case 'note':
-        if ('machine' in effect.event && effect.event.machine?.mac === PROBE_MAC) return;
-        this.#options.log.debug({ ...effect.event }, 'dhcp');
-        this.#options.onEvent?.(effect.event);
+        this.#note(effect.event);
         return;
       default:
         never(effect);
     }
+  }
+
+  #note(event: DhcpEvent): void {
+    if ('machine' in event && event.machine?.mac === PROBE_MAC) return;
+    this.#options.log.debug({ ...event }, 'dhcp');
+    this.#options.onEvent?.(event);
   }
 
   async #ask({ id, machine, source }: Extract<Effect, { kind: 'ask' }>): Promise<void> {

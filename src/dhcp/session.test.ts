@@ -42,9 +42,12 @@ test('a question asks for a verdict, a verdict sends the answer', () => {
   ]);
   const answered = step(asked.state, verdict(1), 1);
   expect(answered.effects).toMatchObject([
-    { kind: 'send', listener: 'dhcp', to: { address: '255.255.255.255', port: 68 } },
-    { kind: 'note', event: { kind: 'answered', machine: { mac: PC_MAC } } },
+    {
+      ...{ kind: 'send', listener: 'dhcp', to: { address: '255.255.255.255', port: 68 } },
+      sent: { kind: 'answered', machine: { mac: PC_MAC } },
+    },
   ]);
+  expect(answered.effects).toHaveLength(1); // nothing is answered before it is sent
   expect(answered.state.pending.size).toBe(0);
 });
 
@@ -89,9 +92,9 @@ test('questions without verdicts are bounded: the oldest that was not asked give
   expect(next.effects).toMatchObject([{ event: { kind: 'dropped', reason: 'GaveWay' } }]);
   expect([next.state.pending.size, next.state.waiting.size]).toEqual([MAX_PENDING, MAX_PENDING]);
   const late = step(next.state, verdict(1), 1);
-  expect(late.effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }, { kind: 'ask', id: MAX_ASKING + 2 }]);
+  expect(late.effects).toMatchObject([{ kind: 'send' }, { kind: 'ask', id: MAX_ASKING + 2 }]);
   expect(late.state.pending.has(MAX_PENDING + 1)).toBe(true);
-  expect(step(late.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }, { kind: 'ask' }]);
+  expect(step(late.state, verdict(2), 1).effects).toMatchObject([{ kind: 'send' }, { kind: 'ask' }]);
 });
 
 test('so many verdicts are under way and no more, in any flood; each that ends lets the next one be asked', () => {
@@ -208,7 +211,7 @@ test('our own question is answered in any flood', () => {
   answers(state, 100, () => aRequest(), SCREEN);
   const asked = step(state, packet(), 0).state;
   const told = step(asked, verdict(asked.nextId - 1, { verdict: SCREEN, probe: true }), 0);
-  expect(told.effects).toMatchObject([{ kind: 'send' }, { kind: 'note' }]);
+  expect(told.effects).toMatchObject([{ kind: 'send' }]);
 });
 
 test.each([

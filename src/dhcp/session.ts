@@ -61,7 +61,14 @@ export type Event =
 
 export type Effect =
   | { readonly kind: 'ask'; readonly id: number; readonly machine: Machine; readonly source: Endpoint }
-  | { readonly kind: 'send'; readonly listener: Listener; readonly bytes: Uint8Array; readonly to: Endpoint }
+  | {
+      readonly kind: 'send';
+      readonly listener: Listener;
+      readonly bytes: Uint8Array;
+      readonly to: Endpoint;
+      /** Noted when it was sent, not before. */
+      readonly sent: DhcpEvent;
+    }
   | { readonly kind: 'note'; readonly event: DhcpEvent };
 
 /** What happened, for counters, the log and the story of a machine's boot. */
@@ -71,7 +78,7 @@ export type DhcpEvent =
   | { readonly kind: 'malformed'; readonly listener: Listener; readonly code: string }
   | {
       readonly kind: 'dropped';
-      readonly reason: 'Flood' | 'FloodOfUnknown' | 'GaveWay' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable';
+      readonly reason: 'Flood' | 'FloodOfUnknown' | 'GaveWay' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable' | 'NotSent';
       readonly message?: string;
     };
 
@@ -170,8 +177,10 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   return {
     state,
     effects: [
-      { kind: 'send', listener, bytes: encoded.value, to: destination(packet, source) },
-      { kind: 'note', event: { kind: 'answered', listener, machine, boot } },
+      {
+        ...{ kind: 'send', listener, bytes: encoded.value, to: destination(packet, source, listener) },
+        sent: { kind: 'answered', listener, machine, boot },
+      },
     ],
   };
 }

@@ -106,6 +106,14 @@ describe('on loopback', () => {
     expect(events.length).toBe(before);
   });
 
+  test('an answer that the kernel does not send is not counted as one', async () => {
+    verdict = () => ({ kind: 'known' });
+    events.length = 0;
+    // From loopback the kernel sends nothing to another network.
+    await ask(aRequest({}, { giaddr: '203.0.113.1' }), server.ports.dhcp, 200);
+    expect(events).toMatchObject([{ kind: 'dropped', reason: 'NotSent' }]);
+  });
+
   test('anything thrown at it leaves it well', async () => {
     verdict = () => ({ kind: 'unknown', action: 'Ignore' });
     const socket = createSocket('udp4').bind(0, ADDRESS);
