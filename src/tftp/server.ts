@@ -224,9 +224,8 @@ class Server implements Tftp {
     const transfer = new Transfer({
       file: file.value,
       send: (bytes) => {
-        const again = told;
+        if (!place.heard && ((told && this.#table.unheard > CROWD) || !this.#mayTell(socket, client))) return;
         told = true;
-        if (!place.heard && ((again && this.#table.unheard > CROWD) || !this.#mayTell(socket, client))) return;
         send(socket, bytes, client);
       },
       mtu: this.#mtu(),
