@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { aBoot } from '../../test/builders/farm.ts';
 import { aRequest, BROADCAST_FLAG, PC_MAC } from '../../test/builders/pxe.ts';
 import type { Boot as BootSettings } from '../farm/model.ts';
-import { answerPacket, bootOf, destination, question, type Verdict } from './answer.ts';
-import { inner, messageType, option, type Packet, text } from './packet.ts';
+import { answerBytes, answerPacket, bootOf, destination, question, type Verdict } from './answer.ts';
+import { decode, inner, messageType, option, type Packet, text } from './packet.ts';
 
 const SELF = { address: '10.0.0.11', httpPort: 8069 };
 const KNOWN: Verdict = { kind: 'known' };
@@ -127,6 +127,34 @@ describe('the answer', () => {
     expect(text(option(answer, 'bootFile'))).toBe('undionly.kpxe');
     expect(option(answer, 'clientUuid')).toEqual(uuid.data);
     expect(option(answer, 'leaseSeconds')).toBeUndefined();
+  });
+
+  test('echoes the client’s identifier, as RFC 6842 says and some clients want', () => {
+    const data = Uint8Array.of(1, 0x52, 0x54, 0, 0, 0, 1);
+    expect(option(answerPacket(aRequest({ more: [{ code: 61, data }] }), file, SELF), 'clientId')).toEqual(data);
+    expect(option(answerPacket(aRequest(), file, SELF), 'clientId')).toBeUndefined();
+  });
+
+  const bytes = (code: number, length: number) => ({ code, data: new Uint8Array(length).fill(7) });
+  const says = (most: number) => ({ code: 57, data: Uint8Array.of(most >> 8, most & 255) });
+  test.each<[string, Packet, number, number[]]>([
+    ['says nothing: RFC 2131’s 576', aRequest({ more: [bytes(82, 160), bytes(61, 100)] }), 548, [61, 82]],
+    ['says 1,472', aRequest({ more: [says(1_472), bytes(82, 150), bytes(61, 100)] }), 1_444, [61, 66, 67, 82]],
+    ['says 300, which is none', aRequest({ more: [says(300)] }), 548, [66, 67]],
+    ['says 65,280', aRequest({ more: [says(65_280), bytes(61, 200), bytes(82, 600)] }), 1_472, [61, 66, 67, 82]],
+    ['has a relay that adds too much', aRequest({ more: [bytes(61, 150), bytes(82, 200)] }), 548, [61]],
+  ])('is no larger than the client takes that %s', (_, request, most, there) => {
+    const answer = answerBytes(request, file, SELF);
+    const packet = decode(answer.ok ? answer.value : new Uint8Array(0));
+    if (!answer.ok || !packet.ok) throw new Error('no answer');
+    expect(answer.value.length).toBeLessThanOrEqual(most);
+    expect([packet.value.file, packet.value.siaddr]).toEqual(['undionly.kpxe', SELF.address]);
+    const codes = packet.value.options.map(({ code }) => code).filter((code) => [61, 66, 67, 82].includes(code));
+    expect(codes).toEqual(there);
+  });
+
+  test('that no sparing makes small enough for its client is a fault', () => {
+    expect(answerBytes(aRequest({ more: [bytes(61, 400)] }), file, SELF)).toMatchObject({ error: { code: 'TooLong' } });
   });
 
   test('to a REQUEST is an ACK with the same content', () => {

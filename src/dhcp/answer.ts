@@ -5,7 +5,7 @@
 import { authority, type Bootstrap } from '../farm/bootstrap.ts';
 import type { UnknownDevices } from '../farm/model.ts';
 import { ipv4Bytes } from '../kit/address.ts';
-import { never } from '../kit/result.ts';
+import { never, type Result } from '../kit/result.ts';
 import {
   ARCHITECTURE_BIOS,
   ARCHITECTURES_EFI64,
@@ -19,10 +19,13 @@ import {
   architectures,
   broadcasts,
   type DhcpOption,
+  type EncodeFault,
+  encode,
   encodeOptions,
   inner,
   mac,
   messageType,
+  mostBytes,
   option,
   type Packet,
   text,
@@ -149,7 +152,7 @@ export function answerPacket(request: Packet, boot: Boot, self: Self): Packet {
     code,
     data: typeof data === 'string' ? Buffer.from(data, 'latin1') : data,
   });
-  const echoed = request.options.filter(({ code }) => code === OPTIONS.clientUuid.code);
+  const echoed = request.options.filter(({ code }) => ECHOED.has(code));
   const relay = request.options.filter(({ code }) => code === OPTIONS.relayAgent.code);
   return {
     op: 'reply',
@@ -178,6 +181,27 @@ export function answerPacket(request: Packet, boot: Boot, self: Self): Packet {
       ...relay,
     ],
   };
+}
+
+/** The UUID by RFC 4578 2.3; the client's identifier by RFC 6842: some drop an answer without it. */
+const ECHOED: ReadonlySet<number> = new Set([OPTIONS.clientUuid.code, OPTIONS.clientId.code]);
+
+/** What an answer that is too large for its client goes without, in order: header fields say the first two, and RFC 3046 2.2 lets the relay's go. */
+const SPARED: readonly (readonly number[])[] = [
+  [OPTIONS.tftpServer.code, OPTIONS.bootFile.code],
+  [OPTIONS.tftpServer.code, OPTIONS.bootFile.code, OPTIONS.relayAgent.code],
+];
+
+/** The answer's bytes, no more of them than the client takes (option 57). */
+export function answerBytes(request: Packet, boot: Boot, self: Self): Result<Uint8Array, EncodeFault> {
+  const answer = answerPacket(request, boot, self);
+  const most = mostBytes(request);
+  let encoded = encode(answer, most);
+  for (const spared of SPARED) {
+    if (encoded.ok || encoded.error.code !== 'TooLong') break;
+    encoded = encode({ ...answer, options: answer.options.filter(({ code }) => !spared.includes(code)) }, most);
+  }
+  return encoded;
 }
 
 const END = Buffer.of(255);

@@ -2,9 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { aBoot } from '../../test/builders/farm.ts';
 import { readGolden, readingOf } from '../../test/golden/golden.ts';
-import { answerPacket, type Boot, bootOf, question } from './answer.ts';
+import { answerBytes, type Boot, bootOf, question } from './answer.ts';
 import { MAX_PACKET_BYTES } from './limits.ts';
-import { decode, encode, type Packet } from './packet.ts';
+import { OPTIONS } from './options.ts';
+import { decode, encode, option, type Packet } from './packet.ts';
 
 const SELF = { address: '10.99.0.1', httpPort: 8069 };
 const bootstrap = { farm: 'farm', site: 'default', boot: aBoot(), loginServers: [], httpServers: [] };
@@ -63,21 +64,25 @@ test.each<[string, Boot[]]>([
     ],
   ],
   ['uefi-ipxe', [{ kind: 'script', url: 'http://10.99.0.1:8069/boot' }]],
-])('%s: the boot files in their order, and the very bytes that were sent then', (name, boots) => {
-  const packets = readGolden(name);
-  const sent = packets
-    .filter(({ way }) => way.startsWith(`${SELF.address}:67 `))
-    .map(({ bytes }) => bytes.toString('hex'));
-  const given: Boot[] = [];
-  for (const { bytes, way } of packets) {
-    if (!way.startsWith('0.0.0.0:68 ')) continue;
-    const request = read(bytes);
-    if ('silence' in question(request, 'dhcp', SELF.address)) continue;
-    const boot = bootOf(request, { kind: 'known' }, bootstrap, SELF);
-    if (typeof boot === 'string') throw new Error(boot);
-    const answer = encode(answerPacket(request, boot, SELF), MAX_PACKET_BYTES);
-    expect(sent).toContain(answer.ok && Buffer.from(answer.value).toString('hex'));
-    if (JSON.stringify(given.at(-1)) !== JSON.stringify(boot)) given.push(boot);
-  }
-  expect(given).toEqual(boots);
-});
+])(
+  '%s: the boot files in their order, and what was sent then; but since then with the client’s identifier',
+  (name, boots) => {
+    const packets = readGolden(name);
+    const sent = packets.filter(({ way }) => way.startsWith(`${SELF.address}:67 `)).map(({ bytes }) => read(bytes));
+    const given: Boot[] = [];
+    for (const { bytes, way } of packets) {
+      if (!way.startsWith('0.0.0.0:68 ')) continue;
+      const request = read(bytes);
+      if ('silence' in question(request, 'dhcp', SELF.address)) continue;
+      const boot = bootOf(request, { kind: 'known' }, bootstrap, SELF);
+      if (typeof boot === 'string') throw new Error(boot);
+      const answer = answerBytes(request, boot, SELF);
+      if (!answer.ok) throw new Error(answer.error.message);
+      const { options, ...fields } = read(answer.value);
+      expect(option(request, 'clientId')).toEqual(options.find(({ code }) => code === OPTIONS.clientId.code)?.data);
+      expect(sent).toContainEqual({ ...fields, options: options.filter(({ code }) => code !== OPTIONS.clientId.code) });
+      if (JSON.stringify(given.at(-1)) !== JSON.stringify(boot)) given.push(boot);
+    }
+    expect(given).toEqual(boots);
+  },
+);

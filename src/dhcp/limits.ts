@@ -3,6 +3,12 @@
 /** The largest UDP payload of an Ethernet frame without fragments: no PXE ROM sends more, and none puts fragments together. */
 export const MAX_PACKET_BYTES = 1_472;
 
+/** Of IP and UDP, which option 57 counts: RFC 2131 section 2 calls the message that it limits an IP datagram. */
+export const HEADER_BYTES = 28;
+
+/** RFC 2132 9.10: option 57 says no less, and RFC 2131 section 2 has every client take so much, whether it says so or not. */
+export const MIN_DATAGRAM_BYTES = 576;
+
 /** BOOTP's fixed 300 bytes (RFC 951): older ROMs and relays drop anything shorter. */
 export const MIN_PACKET_BYTES = 300;
 

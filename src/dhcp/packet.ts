@@ -5,7 +5,7 @@
 import { parseUuid } from '../farm/address.ts';
 import { ipv4Bytes, ipv4Text } from '../kit/address.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { MIN_PACKET_BYTES } from './limits.ts';
+import { HEADER_BYTES, MAX_PACKET_BYTES, MIN_DATAGRAM_BYTES, MIN_PACKET_BYTES } from './limits.ts';
 import { FIXED_BYTES, MESSAGE_TYPES, type MessageType, OPTIONS, type OptionName } from './options.ts';
 
 const COOKIE = Buffer.from([99, 130, 83, 99]);
@@ -203,6 +203,13 @@ const MESSAGE_NAMES: readonly MessageType[] = [
   'RELEASE',
   'INFORM',
 ];
+
+/** The largest payload that the client takes (option 57), within what every client takes and what one frame has room for. */
+export function mostBytes(packet: Packet): number {
+  const data = option(packet, 'maxMessageBytes');
+  const said = data?.length === 2 ? Buffer.from(data).readUInt16BE(0) : MIN_DATAGRAM_BYTES;
+  return Math.min(MAX_PACKET_BYTES, Math.max(MIN_DATAGRAM_BYTES, said) - HEADER_BYTES);
+}
 
 export const broadcasts = (packet: Packet): boolean => (packet.flags & BROADCAST) !== 0;
 

@@ -6,7 +6,7 @@ import type { Bootstrap } from '../farm/bootstrap.ts';
 import { never } from '../kit/result.ts';
 import { badSource, type Own } from '../net/source.ts';
 import {
-  answerPacket,
+  answerBytes,
   type Boot,
   bootOf,
   destination,
@@ -18,9 +18,9 @@ import {
   type Silence,
   type Verdict,
 } from './answer.ts';
-import { MAX_ASKING, MAX_PACKET_BYTES, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
+import { MAX_ASKING, MAX_PENDING, MAX_VERDICT_MS } from './limits.ts';
 import { NO_RELAY, Pace } from './pace.ts';
-import { decode, encode, type Packet } from './packet.ts';
+import { decode, type Packet } from './packet.ts';
 
 interface Pending {
   readonly packet: Packet;
@@ -169,7 +169,7 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   if (!event.bootstrap) return note(state, { kind: 'dropped', reason: 'NoBootstrap' });
   const boot = bootOf(packet, event.verdict, event.bootstrap, state.self);
   if (typeof boot === 'string') return note(state, { kind: 'silent', listener, reason: boot, machine });
-  const encoded = encode(answerPacket(packet, boot, state.self), MAX_PACKET_BYTES);
+  const encoded = answerBytes(packet, boot, state.self);
   if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
   const asking = { mac: machine.mac, relay: packet.giaddr, known: event.verdict.kind === 'known' };
   const flood = event.probe ? undefined : state.pace.overspent(asking, nowMs);
