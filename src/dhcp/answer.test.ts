@@ -135,6 +135,19 @@ describe('the answer', () => {
     expect(option(answerPacket(aRequest(), file, SELF), 'clientId')).toBeUndefined();
   });
 
+  test.each<[string, Packet, number[]]>([
+    ['file name, which ends the answer', aRequest(), [255]],
+    ['file name, before another option', aRequest({ userClass: 'iPXE' }), [77]],
+    ['file name, before the relay’s', aRequest({ more: [relay] }), [82]],
+  ])('has a zero behind the %s: ROMs read it as a C string', (_, request, next) => {
+    const answer = answerBytes(request, file, SELF);
+    const options = Buffer.from(answer.ok ? answer.value : []).subarray(240);
+    const behind = (name: string): number[] =>
+      [...options.subarray(options.lastIndexOf(name) + name.length)].slice(0, 2);
+    expect(behind('undionly.kpxe')).toEqual([0, ...next]);
+    expect(behind(SELF.address)).toEqual([0, 67]);
+  });
+
   const bytes = (code: number, length: number) => ({ code, data: new Uint8Array(length).fill(7) });
   const says = (most: number) => ({ code: 57, data: Uint8Array.of(most >> 8, most & 255) });
   test.each<[string, Packet, number, number[]]>([

@@ -27,6 +27,7 @@ import {
   messageType,
   mostBytes,
   option,
+  PADDING,
   type Packet,
   text,
   userClass,
@@ -174,7 +175,8 @@ export function answerPacket(request: Packet, boot: Boot, self: Self): Packet {
       of(OPTIONS.vendorClass.code, VENDOR_CLASS),
       ...echoed,
       of(OPTIONS.vendorOptions.code, boot.kind === 'localDisk' ? LOCAL_BOOT_MENU : LOAD_FILE),
-      ...(name ? [of(OPTIONS.tftpServer.code, self.address), of(OPTIONS.bootFile.code, name)] : []),
+      // A zero behind each: ROMs read them as C strings, and what follows is 255 or another option's code.
+      ...(name ? [of(OPTIONS.tftpServer.code, self.address), PADDING, of(OPTIONS.bootFile.code, name), PADDING] : []),
       // A chained iPXE inherits its loader's settings: it then asks as `bootfarm`, the second guard against loading itself again.
       ...(boot.kind === 'file' && isIpxe(request) ? [of(OPTIONS.userClass.code, USER_CLASS)] : []),
       // RFC 3046 2.2: the relay's option is the last.

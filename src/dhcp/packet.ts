@@ -148,10 +148,14 @@ export function decodeOptions(data: Uint8Array): DhcpOption[] {
   return options;
 }
 
+/** One byte without a length or a meaning, where an answer wants a zero. */
+export const PADDING: DhcpOption = { code: PAD, data: new Uint8Array(0) };
+
 /** Options over 255 bytes go in parts (RFC 3396). Without the end mark. */
 export function encodeOptions(options: readonly DhcpOption[]): Buffer {
   return Buffer.concat(
     options.flatMap(({ code, data }) => {
+      if (code === PAD) return [Buffer.of(PAD)];
       const parts = [Buffer.of(code, Math.min(MAX_PART_BYTES, data.length)), data.subarray(0, MAX_PART_BYTES)];
       for (let at = MAX_PART_BYTES; at < data.length; at += MAX_PART_BYTES) {
         const part = data.subarray(at, at + MAX_PART_BYTES);
