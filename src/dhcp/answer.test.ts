@@ -250,6 +250,15 @@ describe('where the answer goes', () => {
     expect(destination(aRequest({}, fields), source, 'dhcp')).toEqual(expected);
   });
 
+  test.each([
+    ['a relay that hears where it sends from (RFC 8357): there', [19, 0], '10.1.0.1', 5_067],
+    ['one that does not say so', [1, 1, 9], '10.1.0.1', 67],
+    ['another machine that says so of it', [19, 0], '10.1.0.66', 67],
+  ])('%s', (_, data, address, port) => {
+    const request = aRequest({ more: [{ code: 82, data: Uint8Array.from(data) }] }, { giaddr: '10.1.0.1' });
+    expect(destination(request, { address, port: 5_067 }, 'dhcp')).toEqual({ address: '10.1.0.1', port });
+  });
+
   test('on 4011 to the sender, whatever its flag; to all where it has no address', () => {
     const request = aRequest({ type: 'REQUEST' }, FLAGGED);
     const source = { address: '10.0.0.77', port: 4011 };

@@ -13,6 +13,7 @@ import {
   MESSAGE_TYPES,
   OPTIONS,
   PXE_OPTIONS,
+  RELAY_SOURCE_PORT,
   USE_FILE_OF_OFFER,
 } from './options.ts';
 import {
@@ -239,7 +240,11 @@ const SERVER_PORT = 67;
  * the flag counts unless it has an address; its sender's may be an old one of another network); else at the address that it sends from.
  */
 export function destination(request: Packet, source: Endpoint, listener: Listener): Endpoint {
-  if (request.giaddr !== '0.0.0.0') return { address: request.giaddr, port: SERVER_PORT };
+  if (request.giaddr !== '0.0.0.0') {
+    // RFC 8357: a relay that says so hears at the port it sends from. Only at its own address: nobody is to point us at any port of another machine.
+    const own = source.address === request.giaddr && inner(request, 'relayAgent', RELAY_SOURCE_PORT) !== undefined;
+    return { address: request.giaddr, port: own ? source.port : SERVER_PORT };
+  }
   const everybody = source.address === '0.0.0.0' || (broadcasts(request) && request.ciaddr === '0.0.0.0');
   // On 4011 a machine has the address that it asks from (PXE 2.1, 2.2.3), whatever flag its DISCOVER had.
   if (everybody && (listener === 'dhcp' || source.address === '0.0.0.0'))

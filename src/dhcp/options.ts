@@ -78,3 +78,6 @@ export const ARCHITECTURES_EFI64: ReadonlySet<number> = new Set([7, 9]);
 
 /** Within option 175: this iPXE fetches over HTTP. */
 export const IPXE_FEATURE_HTTP = 19;
+
+/** Within option 82 (RFC 8357 5.2): the relay hears at the port that it sends from. */
+export const RELAY_SOURCE_PORT = 19;
