@@ -105,6 +105,15 @@ describe('transfers share ports', () => {
     expect([gone, table.find(size.port, client), table.places]).toEqual([[size], undefined, [neighbour, file]]);
   });
 
+  test('another request gets another port, however many of others came between: an ERROR that comes late for the one before ends nothing', () => {
+    for (let between = 0; between < 5; between += 1) {
+      const table = new Table({ all: 99, source: 3, ports: 3 });
+      const size = place(table, client, 'RRQ tsize');
+      for (let n = 0; n < between; n += 1) place(table, { address: `10.0.1.${n}`, port: 7 }, 'RRQ');
+      expect(place(table, client, 'RRQ').port).not.toBe(size.port);
+    }
+  });
+
   test('what comes late for the transfer before is not told: its client has another', () => {
     const table = new Table(SHARES);
     const size = place(table, client, 'RRQ tsize');

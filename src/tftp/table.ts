@@ -68,13 +68,14 @@ export class Table {
     const ofSource = this.#ofSource.get(client.address) ?? new Set<Place>();
     const before = [...ofSource].filter((place) => place.client.port === client.port);
     if (before.some((place) => place.request === request)) return fail('Repeated', 'its transfer runs');
+    const portsBefore = before.map(({ port }) => port);
     for (const place of before) if (!place.heard) this.#make(place);
     if (ofSource.size >= this.#shares.source && !this.#make([...ofSource].find(({ heard }) => !heard)))
       return fail('TooManyTransfersOfSource', 'too many transfers of this address at once');
     if (this.#places.size >= this.#shares.all && !this.#make(this.#unheard.values().next().value))
       return fail('TooManyTransfers', 'server is busy, ask again');
     const place: Place = {
-      ...{ client, request, port: this.#portFor(client), heard: false },
+      ...{ client, request, port: this.#portFor(client, portsBefore), heard: false },
       take: () => {},
       giveWay: () => {},
     };
@@ -126,11 +127,13 @@ export class Table {
     return true;
   }
 
-  /** In turn: what comes late for a client's transfer before meets another port than its next. */
-  #portFor(client: Source): number {
+  /** In turn, and none that the client's transfer before had, while there are others: an ERROR that comes late for that one would end the next. */
+  #portFor(client: Source, before: readonly number[]): number {
     const { ports } = this.#shares;
-    let port = this.#nextPort;
-    while (this.find(port, client)) port = (port + 1) % ports;
+    const inTurn = Array.from({ length: ports }, (_, index) => (this.#nextPort + index) % ports);
+    const free = inTurn.filter((port) => !this.find(port, client));
+    const port = free.find((one) => !before.includes(one)) ?? free[0];
+    if (port === undefined) throw new Error(`${ports} ports are fewer than transfers of one client`);
     this.#nextPort = (port + 1) % ports;
     return port;
   }

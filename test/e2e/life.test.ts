@@ -214,6 +214,9 @@ test(
       await annex.waitReady();
     });
     untouched('the other farm deleted and made again', reports);
+    // A machine without a server asks each of them again within 6 s: the first reads wait for that.
+    const goesOn = async () => (await readThrough([ofAnnex.machine], async () => {}))[0].longestStallMs < 500;
+    await until('its machine goes on', MINUTE, goesOn);
     untouched('made again', await readThrough([ofAnnex.machine], () => delay(3_000)));
     await apart();
   },
