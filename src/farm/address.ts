@@ -21,6 +21,10 @@ const PLACEHOLDERS = [
   '4c4c4544-0000-2010-8020-80c04f202020', // Dell, without a service tag
   'deadbeef-dead-beef-dead-beefdeadbeef',
 ];
+/** Before SMBIOS 2.6 the first three fields had the other byte order (DSP0134 7.2.1), and firmware sends either. */
+const otherOrder = (uuid: string): string => uuid.replace(/^(..)(..)(..)(..)-(..)(..)-(..)(..)/, '$4$3$2$1-$6$5-$8$7');
+
+const SHARED: ReadonlySet<string> = new Set(PLACEHOLDERS.flatMap((uuid) => [uuid, otherOrder(uuid)]));
 /** With fewer it is a pattern: zeros, ones, `fefe…`, `0a0a…`. Hand-made ones of virtual machines have more. */
 const DISTINCT_BYTES = 3;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -31,8 +35,5 @@ export function parseUuid(text: string): string | undefined {
   if (!UUID.test(uuid)) return undefined;
   const bytes = uuid.replaceAll('-', '').match(/../g) ?? [];
   if (new Set(bytes).size < DISTINCT_BYTES) return undefined;
-  return PLACEHOLDERS.some((known) => uuid === known || uuid === otherOrder(known)) ? undefined : uuid;
+  return SHARED.has(uuid) ? undefined : uuid;
 }
-
-/** Before SMBIOS 2.6 the first three fields had the other byte order (DSP0134 7.2.1), and firmware sends either. */
-const otherOrder = (uuid: string): string => uuid.replace(/^(..)(..)(..)(..)-(..)(..)-(..)(..)/, '$4$3$2$1-$6$5-$8$7');

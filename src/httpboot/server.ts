@@ -124,10 +124,11 @@ function makeApp(options: HttpBootOptions): FastifyInstance {
 async function sendScript(options: HttpBootOptions, nobodys: Budget, request: FastifyRequest, reply: FastifyReply) {
   const servers = options.servers();
   reply.type('text/plain; charset=utf-8');
-  const asked = new URLSearchParams(request.url.split('?', 2)[1]).get('mac');
-  if (asked === null) return reply.send(entryScript(servers));
   const machine = machineOf(request);
-  if (!machine) return reply.send(messageScript(noMacMessage(asked), servers));
+  if (!machine) {
+    const asked = queryOf(request).get('mac');
+    return reply.send(asked === null ? entryScript(servers) : messageScript(noMacMessage(asked), servers));
+  }
   const decided = await options.decide(machine);
   const isOurs = decided.ok && decided.value.kind !== 'unknown';
   if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
@@ -196,9 +197,11 @@ function clientError(error: unknown): number | undefined {
   return code >= 400 && code < 500 ? code : undefined;
 }
 
-function machineOf({ url, ip }: FastifyRequest): Machine | undefined {
-  const query = new URLSearchParams(url.split('?', 2)[1]);
+const queryOf = ({ url }: FastifyRequest): URLSearchParams => new URLSearchParams(url.split('?', 2)[1]);
+
+function machineOf(request: FastifyRequest): Machine | undefined {
+  const query = queryOf(request);
   const mac = parseMac(query.get('mac') ?? '');
   const uuid = parseUuid(query.get('uuid') ?? '');
-  return mac === undefined ? undefined : { mac, address: ip, ...(uuid === undefined ? {} : { uuid }) };
+  return mac === undefined ? undefined : { mac, address: request.ip, ...(uuid === undefined ? {} : { uuid }) };
 }

@@ -130,12 +130,16 @@ export class Table {
   /** In turn, and none that the client's transfer before had, while there are others: an ERROR that comes late for that one would end the next. */
   #portFor(client: Source, before: readonly number[]): number {
     const { ports } = this.#shares;
-    const inTurn = Array.from({ length: ports }, (_, index) => (this.#nextPort + index) % ports);
-    const free = inTurn.filter((port) => !this.find(port, client));
-    const port = free.find((one) => !before.includes(one)) ?? free[0];
-    if (port === undefined) throw new Error(`${ports} ports are fewer than transfers of one client`);
-    this.#nextPort = (port + 1) % ports;
-    return port;
+    let last: number | undefined;
+    for (let step = 0; step < ports; step += 1) {
+      const port = (this.#nextPort + step) % ports;
+      if (this.find(port, client)) continue;
+      last = port;
+      if (!before.includes(port)) break;
+    }
+    if (last === undefined) throw new Error(`${ports} ports are fewer than transfers of one client`);
+    this.#nextPort = (last + 1) % ports;
+    return last;
   }
 
   #portOf({ port }: Place): { running: number; told: number } {
