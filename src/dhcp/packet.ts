@@ -240,9 +240,12 @@ export function uuid(packet: Packet): string | undefined {
 }
 
 /** Option 93 is a list (RFC 4578 2.1): what the machine can load, what it likes best first. Empty: it does not say. */
-export function architectures(packet: Packet): number[] {
-  const data = Buffer.from(option(packet, 'architecture') ?? []);
-  return Array.from({ length: data.length >> 1 }, (_, index) => data.readUInt16BE(2 * index));
+export const architectures = (packet: Packet): number[] => uint16s(option(packet, 'architecture') ?? new Uint8Array(0));
+
+/** A byte that is left over is none. */
+export function uint16s(data: Uint8Array): number[] {
+  const bytes = Buffer.from(data);
+  return Array.from({ length: bytes.length >> 1 }, (_, index) => bytes.readUInt16BE(2 * index));
 }
 
 export const text = (data: Uint8Array | undefined): string | undefined =>

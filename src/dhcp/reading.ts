@@ -1,7 +1,7 @@
 /** A packet as lines of text: for golden captures, logs and people. */
 import { ipv4Text } from '../kit/address.ts';
 import { OPTIONS, type ValueKind } from './options.ts';
-import { broadcasts, type DhcpOption, decodeOptions, messageType, type Packet } from './packet.ts';
+import { broadcasts, type DhcpOption, decodeOptions, messageType, type Packet, uint16s } from './packet.ts';
 
 const FACTS = new Map<number, { name: string; kind: ValueKind }>(
   Object.entries(OPTIONS).map(([name, { code, kind }]) => [code, { name, kind }]),
@@ -34,9 +34,7 @@ function value({ code, data }: DhcpOption): string {
     case 'uint32':
       return data.length > 0 && data.length <= 4 ? String(Buffer.from(data).readUIntBE(0, data.length)) : hex(data);
     case 'types':
-      return data.length > 0 && data.length % 2 === 0
-        ? Array.from({ length: data.length / 2 }, (_, index) => Buffer.from(data).readUInt16BE(2 * index)).join(' ')
-        : hex(data);
+      return data.length > 0 && data.length % 2 === 0 ? uint16s(data).join(' ') : hex(data);
     case 'list':
       return data.join(' ');
     case 'options': {

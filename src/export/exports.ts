@@ -1,5 +1,5 @@
 /** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
-import type { VersionRef } from '../farm/token.ts';
+import { refKey, type VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -14,8 +14,6 @@ interface Open {
   readonly copy: Copy;
   readonly disk: Disk;
 }
-
-const keyOf = ({ vdisk, version, manifest }: Copy): string => `${vdisk}/${version}@${manifest}`;
 
 export class Exports {
   readonly #apply: Frontend['setExports'];
@@ -41,7 +39,7 @@ export class Exports {
 
   /** Resolves when all of it is done. Each disk is given out as soon as it is open: a store that hangs keeps back its own alone. */
   async set(copies: readonly Copy[]): Promise<void> {
-    this.#wanted = new Map(copies.map((copy) => [keyOf(copy), copy]));
+    this.#wanted = new Map(copies.map((copy) => [refKey(copy), copy]));
     const gone = [...this.#open].filter(([key]) => !this.#wanted.has(key));
     for (const [key] of gone) this.#open.delete(key);
     const closed = gone.length === 0 ? undefined : this.#apply(this.list).then(() => this.#close(gone));
@@ -53,7 +51,7 @@ export class Exports {
   }
 
   async #openDisk(copy: Copy): Promise<void> {
-    const key = keyOf(copy);
+    const key = refKey(copy);
     if (this.#open.has(key) || this.#opening.has(key)) return;
     this.#opening.add(key);
     const opened = await openImage(copy.imagePath);

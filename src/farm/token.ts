@@ -14,6 +14,9 @@ export interface VersionRef {
   readonly manifest: string;
 }
 
+/** One word for a version and its content. */
+export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
+
 /** All that a login needs, so that a device added by one server can log in at another. */
 export interface BootToken extends VersionRef {
   readonly device: string;

@@ -1,6 +1,6 @@
 /** Before a session: HELLO, LOGIN and ATTACH. What a sender gets here is never longer than its question until a cookie proved its address. */
 import { claimOf } from '../farm/refusal.ts';
-import { type BootToken, openBootToken, openTicket, type Ticket } from '../farm/token.ts';
+import { type BootToken, openBootToken, openTicket, refKey, type Ticket } from '../farm/token.ts';
 import { ok, type Result } from '../kit/result.ts';
 import { checkCookie, makeCookie, type Peer } from './cookie.ts';
 import { attachKey, sign, trafficKeys, verify } from './keys.ts';
@@ -13,18 +13,7 @@ import {
   REFUSED_RETRY_MS,
 } from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
-import {
-  drop,
-  type Effect,
-  event,
-  leave,
-  peerKey,
-  refKey,
-  type ServedDisk,
-  type Session,
-  type Shard,
-  tally,
-} from './shard.ts';
+import { drop, type Effect, event, leave, peerKey, type ServedDisk, type Session, type Shard, tally } from './shard.ts';
 import { ReplayWindow } from './window.ts';
 
 /** 52 bytes for a HELLO of 64, a LOGIN of 89 or more, an ATTACH of 81 or more: never longer than the question. */

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Export, Frontend } from '../export/frontend.ts';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
+import { refKey } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
@@ -20,16 +21,7 @@ import { MAX_DEVICE_SESSIONS, MAX_EXTENT_TABLE_BYTES, MAX_SEGMENT_BYTES, MIN_SEG
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
-import {
-  type Order,
-  type PendingLogin,
-  type PendingRead,
-  refKey,
-  type ServedDisk,
-  type SessionEvent,
-  type SessionInfo,
-  type Settings,
-} from './shard.ts';
+import type { Order, PendingLogin, PendingRead, ServedDisk, SessionEvent, SessionInfo, Settings } from './shard.ts';
 import { siphash } from './siphash.ts';
 import type { BufferFault, Report, Transport, TransportFault } from './transport.ts';
 

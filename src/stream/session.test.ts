@@ -1,7 +1,7 @@
 /** What needs a clock or a crowd; the rest of session.ts is told by the contract of the transports (test/contract/stream.ts). */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { sealBootToken, sealTicket } from '../farm/token.ts';
+import { refKey, sealBootToken, sealTicket } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { ownOf } from '../net/source.ts';
 import { makeCookie, type Peer } from './cookie.ts';
@@ -19,7 +19,7 @@ import {
 } from './limits.ts';
 import { type Attached, decode, encode, type Packet } from './packet.ts';
 import { obey, receive, tick } from './session.ts';
-import { type Effect, makeShard, refKey, type ServedDisk, type Shard } from './shard.ts';
+import { type Effect, makeShard, type ServedDisk, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
 
 const RING: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 7)]]) };

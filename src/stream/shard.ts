@@ -184,7 +184,6 @@ export interface Shard extends Identity {
   nextRead: number;
 }
 
-export const refKey = ({ vdisk, version, manifest }: VersionRef): string => `${vdisk}/${version}/${manifest}`;
 export const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
 
 export function makeShard(
