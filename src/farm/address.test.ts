@@ -2,12 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import { parseMac, parseUuid } from './address.ts';
 
 test.each([
-  ['52:54:00:AB:cd:01', '52:54:00:ab:cd:01'],
-  ['52-54-00-ab-cd-01', '52:54:00:ab:cd:01'],
-  ['525400abcd01', '52:54:00:ab:cd:01'],
-  ['52:54-00:ab:cd:01', undefined],
+  ['52:54:00:AA:bb:01', '52:54:00:aa:bb:01'],
+  ['52-54-00-aa-bb-01', '52:54:00:aa:bb:01'],
+  ['525400aabb01', '52:54:00:aa:bb:01'],
+  ['52:54-00:aa:bb:01', undefined],
   ['01:00:5e:00:00:01', undefined],
   ['00:00:00:00:00:00', undefined],
+  ['52:54:00:aa:bb', undefined],
   ['20:b8:ce:f6:03:00:31:33:3e', undefined],
   ['', undefined],
 ])('MAC %p is %p', (text, mac) => {
@@ -18,7 +19,7 @@ describe('a UUID', () => {
   test.each([
     '6D3C8A62-1b5f-4d0c-9c3e-0123456789ab',
     '4c4c4544-0051-3410-8051-b5c04f375931', // Dell, by its service tag
-    '6d3c8a62-0000-4000-8000-000000000001', // of a virtual machine, by hand
+    '6D3C8A62-0000-4000-8000-000000000001', // of a virtual machine, by hand
     '564d5a1e-7f0c-2b9a-d1e4-3c8f60b7a295', // VMware
   ])('of one machine is it: %s', (text) => {
     expect(parseUuid(text)).toBe(text.toLowerCase());
@@ -45,6 +46,7 @@ describe('a UUID', () => {
     '',
     '6d3c8a62-1b5f-4d0c-9c3e-0123456789a',
     '6d3c8a621b5f4d0c9c3e0123456789ab',
+    '6d3c8a6200004000800000000000001',
   ])('that many have, or that is none, names nobody: %p', (text) => {
     expect(parseUuid(text)).toBeUndefined();
   });

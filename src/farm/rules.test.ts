@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
 import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
-import { parseMac, parseUuid } from './address.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
 import { fileNames, isBootFile, manifestDigest, offersStore, storePath } from './files.ts';
 import type { FarmSnapshot, Server, Store, Version } from './model.ts';
@@ -74,21 +73,6 @@ describe('versionFor', () => {
   });
 });
 
-describe('MACs', () => {
-  test.each([
-    ['52:54:00:AA:bb:01', '52:54:00:aa:bb:01'],
-    ['52-54-00-aa-bb-01', '52:54:00:aa:bb:01'],
-    ['525400aabb01', '52:54:00:aa:bb:01'],
-    ['52:54-00:aa:bb:01', undefined],
-    ['01:00:5e:00:00:01', undefined],
-    ['00:00:00:00:00:00', undefined],
-    ['52:54:00:aa:bb', undefined],
-    ['', undefined],
-  ])('MAC %s is %s', (text, mac) => {
-    expect(parseMac(text)).toBe(mac);
-  });
-});
-
 describe('files', () => {
   test('the base, a version and their kernel', () => {
     expect(fileNames('lab', 0)).toEqual({ stem: 'lab', kernel: 'lab.vmlinuz', initrd: 'lab.initrd' });
@@ -156,15 +140,4 @@ describe('bootstrap', () => {
   test('a site that is not there has none', () => {
     expect(bootstrapOf(snapshot([]), 'lyon')).toBeUndefined();
   });
-});
-
-test.each([
-  ['6D3C8A62-0000-4000-8000-000000000001', '6d3c8a62-0000-4000-8000-000000000001'],
-  ['00000000-0000-0000-0000-000000000000', undefined],
-  ['ffffffff-ffff-ffff-ffff-ffffffffffff', undefined],
-  ['03000200-0400-0500-0006-000700080009', undefined],
-  ['6d3c8a6200004000800000000000001', undefined],
-  ['', undefined],
-])('the UUID %s names %s', (text, uuid) => {
-  expect(parseUuid(text)).toBe(uuid);
 });

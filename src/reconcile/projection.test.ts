@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/resources.ts';
+import { readSources } from '../../test/check/arrows.ts';
+import { wordsOf } from '../../test/check/tidy.ts';
 import { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts';
 import { projectionOf } from './projection.ts';
 
@@ -36,16 +37,13 @@ test.each(rows)('every field of a %s is projected', (_, row, { properties }, ...
   expect([...Object.keys(row ?? {}), ...ofTheDatabase].toSorted()).toEqual(Object.keys(properties).toSorted());
 });
 
-/** What servers and their rules are made of, without comments: where a field is read, its name stands. */
-const code = ['farm', 'server', 'httpboot', 'dhcp', 'tftp', 'stream', 'export', 'control']
-  .flatMap((folder) =>
-    readdirSync(join(import.meta.dirname, '..', folder), { encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && file !== 'model.ts')
-      .map((file) => readFileSync(join(import.meta.dirname, '..', folder, file), 'utf8')),
-  )
-  .join('\n')
-  .replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-const words = new Set(code.match(/\w+/g));
+/** Of servers and their rules. */
+const FOLDERS = ['farm', 'server', 'httpboot', 'dhcp', 'tftp', 'stream', 'export', 'control'];
+const words = wordsOf(
+  readSources(join(import.meta.dirname, '..')).filter(
+    ({ path }) => FOLDERS.includes(path.split('/')[0] ?? '') && path !== 'farm/model.ts',
+  ),
+);
 
 /** Refused by name where it says something (unsupported.ts). */
 const LATER = ['verbose', 'template'];

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { readSources } from '../../test/check/arrows.ts';
+import { wordsOf } from '../../test/check/tidy.ts';
 import type { KindName } from '../resources/kinds.ts';
 import { UNSUPPORTED, unsupported } from './unsupported.ts';
 
@@ -14,18 +16,15 @@ interface Schema {
   readonly items?: Schema;
 }
 
-/** All code but the schema itself, without comments: where a field is read or written, its name stands. */
-const code = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
-  .filter((file) => !file.startsWith('resources/') && file !== 'reconcile/unsupported.ts')
-  .map((file) => readFileSync(join(root, 'src', file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''))
-  .join('\n');
-const words = new Set(code.match(/\w+/g));
+/** Of all code but the schema itself. */
+const words = wordsOf(
+  readSources(join(root, 'src')).filter(
+    ({ path }) => !path.startsWith('resources/') && path !== 'reconcile/unsupported.ts',
+  ),
+);
 
 /** Given to Kubernetes whole, as it is. */
 const PASSED_ON = ['tolerations', 'resources', 'nodeSelector', 'imagePullSecrets', 'conditions'];
-/** Read by a change of this release that is on its way (spec.adopt: which database a Farm takes over). */
-const ON_ITS_WAY = ['spec.adopt'];
 
 function* fieldsOf(schema: Schema, path: string): Generator<readonly [path: string, name: string, field: Schema]> {
   for (const [name, field] of Object.entries(schema.properties ?? {})) {
@@ -45,7 +44,7 @@ test.each(crds)('every field of a $kind is read, or refused by name', ({ kind, s
   const refused = UNSUPPORTED[kind].map(({ path }) => `spec.${path}`);
   const isRefused = (path: string) => refused.some((known) => path === known || path.startsWith(`${known}.`));
   const broken = [...fieldsOf(schema.spec, 'spec')]
-    .filter(([path, name]) => !words.has(name) && !isRefused(path) && !ON_ITS_WAY.includes(path))
+    .filter(([path, name]) => !words.has(name) && !isRefused(path))
     .map(([path]) => path);
   expect(broken).toEqual([]);
 });

@@ -1,4 +1,5 @@
 /** Builders of resources as the API gives them: small and valid; a test says what it is about. */
+import type { ServerPlan } from '../../src/reconcile/streamingserver/objects.ts';
 import { API_VERSION, type ResourceMeta } from '../../src/resources/kind.ts';
 import type { Farm, KindName, ResourceByName, Store, StreamingServer, VDisk } from '../../src/resources/kinds.ts';
 import { parse } from '../../src/resources/parse.ts';
@@ -44,3 +45,16 @@ export const aStore = (parts: Parts<'Store'> = {}): Store =>
 /** `lab` in `images`, files called lab. */
 export const aVDisk = (parts: Parts<'VDisk'> = {}): VDisk =>
   read('VDisk', 'lab', parts, { farmRef: { name: 'farm' }, storeRef: { name: 'images' }, fileName: 'lab' });
+
+/** A server of a pool, as its Secret and its Deployment are made from. */
+export const aServerPlan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
+  pool: aStreamingServer(),
+  farm: 'farm',
+  lineage: '00112233aabbccdd',
+  site: 'default',
+  node: 'node-a',
+  image: 'bootfarm:1',
+  release: '1',
+  httpPort: 8069,
+  ...more,
+});

@@ -62,12 +62,11 @@ function cycles(arrows: Arrows): string[] {
   return found;
 }
 
-export function readSources(root: string): SourceFile[] {
+/** The sources below `root` that are no tests, read once for all that looks at them. */
+export function readSources(root: string): (SourceFile & { readonly text: string })[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({
-      path: relative(root, path).split(sep).join('/'),
-      imports: importsOf(readFileSync(path, 'utf8')),
-    }));
+    .map((path) => ({ path: relative(root, path).split(sep).join('/'), text: readFileSync(path, 'utf8') }))
+    .map(({ path, text }) => ({ path, text, imports: importsOf(text) }));
 }

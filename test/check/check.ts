@@ -12,6 +12,7 @@ import { droppedResults, pathFaults, readFolders, readmeFaults, unusedArrows } f
 const DOCUMENTED = ['src', 'test', 'target', 'docs', 'deploy', 'charts'];
 
 const root = join(import.meta.dirname, '../..');
+const sources = readSources(join(root, 'src'));
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 
 function run(command: string, args: readonly string[]): Promise<string> {
@@ -26,8 +27,8 @@ function run(command: string, args: readonly string[]): Promise<string> {
 
 async function arrows(): Promise<string> {
   const readme = readFileSync(join(root, 'src/README.md'), 'utf8');
-  const [files, table] = [readSources(join(root, 'src')), parseArrows(readme)];
-  return [...violations(files, table), ...unusedArrows(files, table)].join('\n');
+  const table = parseArrows(readme);
+  return [...violations(sources, table), ...unusedArrows(sources, table)].join('\n');
 }
 
 async function readmes(): Promise<string> {
@@ -42,12 +43,6 @@ async function readmes(): Promise<string> {
   return [...ofFolders, ...ofPaths].join('\n');
 }
 
-/** Sources that are no tests. */
-const textsBelow = (folder: string): { path: string; text: string }[] =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
-    .map((path) => ({ path, text: readFileSync(join(folder, path), 'utf8') }));
-
 /** Texts of the project, from its root. */
 function documents(): string[] {
   const below = DOCUMENTED.flatMap((folder) =>
@@ -61,7 +56,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
-  results: async () => droppedResults(textsBelow(join(root, 'src'))).join('\n'),
+  results: async () => droppedResults(sources).join('\n'),
   exports: () => run(bin('knip'), ['--no-progress', '--reporter', 'compact']),
   readmes,
   generated: async () => generated().join('\n'),

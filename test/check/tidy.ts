@@ -49,6 +49,10 @@ export function unusedArrows(files: readonly SourceFile[], arrows: Arrows): stri
   );
 }
 
+/** All words of these texts, without comments: where a field is read or written, its name stands. */
+export const wordsOf = (files: readonly { readonly text: string }[]): ReadonlySet<string> =>
+  new Set(files.flatMap(({ text }) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '').match(/\w+/g) ?? []));
+
 /** A function of ours that answers with a Result, at the top of its file: `function f(…): Result<…>`, `const f = (…): Answer<…> =>`. */
 const ANSWERS =
   /^(?:export )?(?:async )?(?:function (\w+)(?:<[^(]*>)?|const (\w+) = (?:async )?(?:<[^(]*>)?)\((?:[^()]|\([^()]*\))*\): (?:Promise<)?(?:Result|Answer)</gm;

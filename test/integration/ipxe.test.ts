@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { notCarried } from '../../src/farm/commandline.ts';
@@ -34,8 +35,7 @@ function boot(url: string): () => string {
   });
   const ended = once(child, 'exit');
   open.push({ close: () => child.kill('SIGKILL') && ended });
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's
-  return () => shown.replaceAll(/\x1b\[[0-9;=?]*[a-zA-Z]|\r/g, '');
+  return () => stripVTControlCharacters(shown).replaceAll('\r', '');
 }
 
 async function serve(body: string): Promise<number> {

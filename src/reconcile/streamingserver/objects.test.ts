@@ -1,13 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { aStreamingServer, type Written } from '../../../test/builders/resources.ts';
+import { aServerPlan, aStreamingServer, type Written } from '../../../test/builders/resources.ts';
 import { parseConfig } from '../../control/config.ts';
 import type { StreamingServerSpec } from '../../resources/kinds.ts';
 import { type ServerPlan, serverConfig } from './objects.ts';
 
-const plan = (spec: Written<StreamingServerSpec> = {}): ServerPlan => ({
-  ...{ pool: aStreamingServer({ spec }), farm: 'farm', lineage: '00112233aabbccdd', site: 'default', node: 'node-a' },
-  ...{ image: 'bootfarm:1', release: '1', httpPort: 8_080 },
-});
+const plan = (spec: Written<StreamingServerSpec> = {}): ServerPlan =>
+  aServerPlan({ pool: aStreamingServer({ spec }), httpPort: 8_080 });
 
 test.each<{ what: string; spec: Written<StreamingServerSpec> }>([
   { what: 'the defaults', spec: {} },

@@ -3,7 +3,7 @@
  * added to it wants a reason in the commit and a sentence in the threat model of the README.
  */
 import { expect, test } from '@jest/globals';
-import { aStreamingServer } from '../../../test/builders/resources.ts';
+import { aServerPlan } from '../../../test/builders/resources.ts';
 import { SERVER_GRANTS } from '../../database/grants.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import { deployment, type ServerPlan } from './objects.ts';
@@ -146,15 +146,5 @@ function rightsOf(plan: ServerPlan): readonly string[] {
 }
 
 test('a server can do what the table says and nothing else', () => {
-  const plan = {
-    pool: aStreamingServer(),
-    farm: 'farm',
-    lineage: '00112233aabbccdd',
-    site: 'default',
-    node: 'node-a',
-    image: 'bootfarm:1',
-    release: '1',
-    httpPort: 8069,
-  };
-  expect(rightsOf(plan)).toEqual(RIGHTS.trim().split('\n'));
+  expect(rightsOf(aServerPlan())).toEqual(RIGHTS.trim().split('\n'));
 });

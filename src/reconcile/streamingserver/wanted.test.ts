@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { aStreamingServer, type Written } from '../../../test/builders/resources.ts';
+import { aServerPlan, aStreamingServer, type Written } from '../../../test/builders/resources.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { deployment, type ServerPlan } from './objects.ts';
@@ -7,17 +7,7 @@ import { wantedServer } from './wanted.ts';
 
 const pool = (spec: Written<StreamingServer['spec']> = {}): StreamingServer =>
   aStreamingServer({ metadata: { namespace: 'farm' }, spec: { storeRoots: [], ...spec } });
-const plan = (more: Partial<ServerPlan> = {}): ServerPlan => ({
-  pool: pool(),
-  farm: 'farm',
-  lineage: '00112233aabbccdd',
-  site: 'default',
-  node: 'node-a',
-  image: 'bootfarm:1',
-  release: '1',
-  httpPort: 8069,
-  ...more,
-});
+const plan = (more: Partial<ServerPlan> = {}): ServerPlan => aServerPlan({ pool: pool(), ...more });
 const authority = { signer: { cert: 'A', key: '' }, trust: 'A' };
 const inputs = { database: { uri: 'postgres://owner' }, authority } as Infrastructure;
 const settings = (more: Partial<ServerPlan> = {}): string =>
