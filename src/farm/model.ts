@@ -56,6 +56,8 @@ export const Boot = Type.Object({
   verbose: Type.Boolean({ default: false }),
   proxyDHCP: Type.Boolean(),
   tftp: Type.Boolean(),
+  /** Bytes of data in a block of TFTP, at most: Ethernet's, or what a tunnel behind a router holds. */
+  tftpMaxBlockSize: Type.Integer({ minimum: 512, default: 1_468 }),
   http: Type.Object({ enabled: Type.Boolean(), port }),
   bootFiles: Type.Object({ bios: text, efi64: text }),
 });
@@ -162,6 +164,8 @@ export const Device = Type.Object({
   macs: Type.Array(Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' })),
   /** SMBIOS UUID, lower case. */
   uuid: Type.Optional(text),
+  /** The MAC of another machine that was seen with this UUID: the device is known by its own MACs alone. */
+  uuidSharedWith: Type.Optional(text),
   collection: text,
   /** Absent: the collection's. */
   class: Type.Optional(Access),

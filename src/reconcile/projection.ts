@@ -32,6 +32,7 @@ function bootOf({
     verbose,
     proxyDHCP: proxyDHCP.enabled,
     tftp: tftp.enabled,
+    tftpMaxBlockSize: tftp.maxBlockSize,
     http,
     bootFiles,
   };

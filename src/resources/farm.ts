@@ -145,7 +145,17 @@ const bootFields = {
   proxyDHCP: group('Answers beside the DHCP server of the site (UDP 67 and 4011); never an address.', {
     enabled: defaulted(flag(''), true),
   }),
-  tftp: group('TFTP (UDP 69).', { enabled: defaulted(flag(''), true) }),
+  tftp: group('TFTP (UDP 69).', {
+    enabled: defaulted(flag(''), true),
+    maxBlockSize: defaulted(
+      integer(
+        'Bytes of data in a block, at most, whatever a machine asks for. The MTU of the server is obeyed without it: less is for a tunnel behind a router, whose MTU less 32 it is.',
+        512,
+        1_468,
+      ),
+      1_468,
+    ),
+  }),
   http: group(
     'HTTP boot (TCP).',
     {

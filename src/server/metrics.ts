@@ -19,7 +19,7 @@ export interface ServerNumbers {
 /** Steps of a boot, by protocol. */
 const BOOT_EVENTS = {
   dhcp: ['answered', 'silent', 'malformed', 'dropped'],
-  tftp: ['started', 'ended', 'refused', 'silent', 'malformed'],
+  tftp: ['started', 'ended', 'refused', 'silent', 'malformed', 'dropped'],
   http: ['script', 'config', 'file', 'silent'],
 } as const satisfies {
   readonly dhcp: readonly DhcpEvent['kind'][];

@@ -2,11 +2,9 @@
 import type { Socket } from 'node:dgram';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { ListenFault } from '../net/listen.ts';
-import type { Source } from '../net/source.ts';
+
 import { openUdp } from '../net/udp.ts';
 import { PORTS, SEND_BUFFER_BYTES } from './limits.ts';
-
-const sent = (): void => {}; // what is lost is asked for again
 
 /** A transfer's identifier is the client's address and port and the server's port (RFC 1350 section 4): these need not differ from client to client. */
 export class Ports {
@@ -44,9 +42,6 @@ export class Ports {
     await Promise.all(this.all.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
   }
 }
-
-export const send = (socket: Socket, bytes: Uint8Array, { address, port }: Source): void =>
-  socket.send(bytes, port, address, sent);
 
 function bind(address: string, port: number): Promise<Result<Socket, ListenFault>> {
   // Addresses here are numbers: Node's own look-up of each costs a turn of the event loop a packet.

@@ -21,7 +21,7 @@ import {
   UNHEARD,
 } from './limits.ts';
 import { decode, type ErrorName, isRequest, type ReadRequest } from './packet.ts';
-import { Ports, send } from './ports.ts';
+import { Ports } from './ports.ts';
 import { ask } from './selftest.ts';
 import { type Place, Table } from './table.ts';
 import { type Ending, errorBytes, type TftpFile, Transfer } from './transfer.ts';
@@ -35,6 +35,8 @@ export interface TftpOptions {
   readonly open: (name: string) => Promise<Result<TftpFile, Fault>> | Result<TftpFile, Fault>;
   /** False: not one word to this address. Who has no say answers everybody. */
   readonly mayAnswer?: (address: string) => Promise<boolean> | boolean;
+  /** Of the way behind our interface, where somebody says it. */
+  readonly maxBlockBytes?: () => number | undefined;
   readonly onEvent?: (event: TftpEvent) => void;
   readonly onBadSource?: (why: BadSource) => void;
   readonly log: TftpLog;
@@ -61,7 +63,9 @@ export type TftpEvent =
   | { readonly kind: 'refused'; readonly name: string; readonly address: string; readonly code: string }
   /** Not one word went back. `name` is empty where the request was not read. */
   | { readonly kind: 'silent'; readonly name: string; readonly address: string; readonly code: string }
-  | { readonly kind: 'malformed'; readonly address: string; readonly code: string };
+  | { readonly kind: 'malformed'; readonly address: string; readonly code: string }
+  /** A packet that the kernel did not take. */
+  | { readonly kind: 'dropped'; readonly address: string; readonly code: 'NotSent'; readonly message: string };
 
 export interface Tftp {
   readonly port: number;
@@ -95,6 +99,7 @@ class Server implements Tftp {
   readonly #mtu: () => number | undefined;
   readonly #oddNames = new Budget(ODD_NAMES);
   readonly #tellOddName: Paced;
+  readonly #notSent: Paced;
   #closed: Promise<void> | undefined;
 
   constructor(options: TftpOptions, ports: Ports) {
@@ -109,6 +114,7 @@ class Server implements Tftp {
     );
     const hearing = { own, onBadSource: options.onBadSource };
     const failed = paced((fields, message) => options.log.warn(fields, message), 'tftp socket failed', this.#now);
+    this.#notSent = paced((fields, message) => options.log.warn(fields, message), 'tftp packet not sent', this.#now);
     this.#tellOddName = paced((fields, message) => options.log.warn(fields, message), 'tftp name mended', this.#now);
     for (const socket of ports.all) socket.on('error', (error) => failed({ error: error.message }));
     hear(ports.requests, hearing, (bytes, source) => void this.#ask(bytes, source));
@@ -144,7 +150,7 @@ class Server implements Tftp {
     const packet = decode(bytes);
     if (!packet.ok || packet.value.type !== 'ACK') return;
     if (this.#table.mayTellStranger(port, client) && this.#mayTell(socket, client))
-      send(socket, errorBytes('UnknownTransfer', 'no transfer of yours is at this port'), client);
+      this.#send(socket, errorBytes('UnknownTransfer', 'no transfer of yours is at this port'), client);
   }
 
   /** At the port of requests. */
@@ -200,6 +206,16 @@ class Server implements Tftp {
     return socket.getSendQueueCount() === 0 && this.#unheard.spend(address, this.#now());
   }
 
+  #send(socket: Socket, bytes: Uint8Array, client: Source): void {
+    const { address, port } = client;
+    socket.send(bytes, port, address, (error) => {
+      if (!error || this.#closed) return; // what is lost is asked for again
+      const { message } = error;
+      this.#notSent({ address, error: message });
+      this.#options.onEvent?.({ kind: 'dropped', address, code: 'NotSent', message });
+    });
+  }
+
   async #serve(request: ReadRequest, place: Place): Promise<void> {
     const { client } = place;
     const { name } = request;
@@ -226,9 +242,9 @@ class Server implements Tftp {
       send: (bytes) => {
         if (!place.heard && ((told && this.#table.unheard > CROWD) || !this.#mayTell(socket, client))) return;
         told = true;
-        send(socket, bytes, client);
+        this.#send(socket, bytes, client);
       },
-      mtu: this.#mtu(),
+      way: { mtu: this.#mtu(), maxBlockBytes: this.#options.maxBlockBytes?.() },
       onHeard: () => this.#table.hear(place),
       now: this.#now,
     });
@@ -256,6 +272,6 @@ class Server implements Tftp {
   /** From the port of requests. */
   #tell(client: Source, error: ErrorName, message: string): void {
     const { requests } = this.#ports;
-    if (!this.#closed && this.#mayTell(requests, client)) send(requests, errorBytes(error, message), client);
+    if (!this.#closed && this.#mayTell(requests, client)) this.#send(requests, errorBytes(error, message), client);
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { MAX_BLOCK_BYTES, MAX_SENDS, MAX_SENDS_UNHEARD, MAX_TRANSFER_MS, MAX_WINDOW_BLOCKS } from './limits.ts';
 import type { TftpOption } from './packet.ts';
-import { agree, type Effect, lastBlock, type State, type Step, start, step } from './session.ts';
+import { agree, type Effect, lastBlock, type State, type Step, start, step, type Way } from './session.ts';
 
 const ack = (state: State, block: number, nowMs = 0): Step => step(state, { kind: 'ack', block }, nowMs);
 const tick = (state: State, nowMs: number): Step => step(state, { kind: 'tick' }, nowMs);
@@ -56,18 +56,27 @@ describe('options', () => {
   });
 });
 
-test.each<[string, TftpOption[], number | undefined, number]>([
-  ['Ethernet', [['blksize', '1468']], 1_500, 1_468],
-  ['an overlay: 32 bytes of headers less', [['blksize', '1468']], 1_450, 1_418],
-  ['an overlay, a block that fits', [['blksize', '1400']], 1_450, 1_400],
-  ['jumbo frames: a switch on the way may have none', [['blksize', '8192']], 9_000, 1_468],
-  ['loopback', [['blksize', '65464']], 65_536, 1_468],
-  ['the smallest of IPv4', [['blksize', '512']], 68, 36],
-  ['one that has no room: RFC 2348’s least', [['blksize', '512']], 20, 8],
-  ['one that is not known', [['blksize', '1468']], undefined, 1_468],
-  ['none asked: RFC 1350 knows no other', [], 500, 512],
-])('blocks fit the MTU of %s', (_, options, mtu, blockBytes) => {
-  const terms = agree(options, 1_300, mtu);
+const asked = (bytes: string): TftpOption[] => [['blksize', bytes]];
+test.each<[string, TftpOption[], Way, number]>([
+  ['Ethernet', asked('1468'), { mtu: 1_500 }, 1_468],
+  ['an overlay: 32 bytes of headers less', asked('1468'), { mtu: 1_450 }, 1_418],
+  ['an overlay, a block that fits', asked('1400'), { mtu: 1_450 }, 1_400],
+  ['jumbo frames: a switch on the way may have none', asked('8192'), { mtu: 9_000 }, 1_468],
+  ['loopback', asked('65464'), { mtu: 65_536 }, 1_468],
+  ['the smallest of IPv4', asked('512'), { mtu: 68 }, 36],
+  ['one that has no room: RFC 2348’s least', asked('512'), { mtu: 20 }, 8],
+  ['one that is not known', asked('1468'), {}, 1_468],
+  [
+    'Ethernet, and a tunnel behind it that a person knows of',
+    asked('1468'),
+    { mtu: 1_500, maxBlockBytes: 1_248 },
+    1_248,
+  ],
+  ['an overlay that has less than the tunnel', asked('1468'), { mtu: 1_280, maxBlockBytes: 1_400 }, 1_248],
+  ['jumbo frames, whatever is said', asked('1468'), { mtu: 9_000, maxBlockBytes: 8_968 }, 1_468],
+  ['none asked: RFC 1350 knows no other', [], { mtu: 500, maxBlockBytes: 512 }, 512],
+])('blocks fit the MTU of %s', (_, options, way, blockBytes) => {
+  const terms = agree(options, 1_300, way);
   const accepted = options.map(([name]) => [name, String(blockBytes)]);
   expect([terms.blockBytes, terms.accepted]).toEqual([blockBytes, accepted]);
 });

@@ -62,12 +62,20 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-/** What fits into one packet of the way out, whose MTU may be smaller than Ethernet's: tunnels, overlays. */
-const mostBytes = (mtu = Number.POSITIVE_INFINITY): number =>
-  Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, mtu - HEADER_BYTES));
+/** Of the way to a client, where it is known. */
+export interface Way {
+  /** Of our interface: tunnels and overlays have a smaller one than Ethernet. */
+  readonly mtu?: number | undefined;
+  /** What a person says of the way behind our interface, bytes. */
+  readonly maxBlockBytes?: number | undefined;
+}
+
+/** What fits into one packet of it. */
+const mostBytes = ({ mtu = Number.POSITIVE_INFINITY, maxBlockBytes = MAX_BLOCK_BYTES }: Way): number =>
+  Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, maxBlockBytes, mtu - HEADER_BYTES));
 
 /** RFC 2347: an option that is unknown or out of its range is as if it were not there; a block size too large gets a smaller one. */
-export function agree(options: readonly TftpOption[], sizeBytes: number, mtu?: number): Terms {
+export function agree(options: readonly TftpOption[], sizeBytes: number, way: Way = {}): Terms {
   const wanted = (name: string, min: number, max: number): number | undefined => {
     const text = options.find(([known]) => known === name)?.[1];
     const value = text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
@@ -77,7 +85,7 @@ export function agree(options: readonly TftpOption[], sizeBytes: number, mtu?: n
   const window = wanted('windowsize', 1, 65_535);
   // RFC 2349: the server may not change a time-out, only leave it out.
   const timeout = wanted('timeout', 1, MAX_TIMEOUT_MS / 1_000);
-  const blockBytes = block === undefined ? DEFAULT_BLOCK_BYTES : Math.min(block, mostBytes(mtu));
+  const blockBytes = block === undefined ? DEFAULT_BLOCK_BYTES : Math.min(block, mostBytes(way));
   const windowBlocks = Math.min(window ?? 1, MAX_WINDOW_BLOCKS);
   const accepted = options.flatMap(([name]): TftpOption[] => {
     if (name === 'blksize' && block !== undefined) return [[name, String(blockBytes)]];
@@ -98,8 +106,8 @@ export function agree(options: readonly TftpOption[], sizeBytes: number, mtu?: n
 export const lastBlock = ({ sizeBytes, terms }: Pick<State, 'sizeBytes' | 'terms'>): number =>
   Math.floor(sizeBytes / terms.blockBytes) + 1;
 
-export function start(options: readonly TftpOption[], sizeBytes: number, nowMs: number, mtu?: number): Step {
-  const terms = agree(options, sizeBytes, mtu);
+export function start(options: readonly TftpOption[], sizeBytes: number, nowMs: number, way: Way = {}): Step {
+  const terms = agree(options, sizeBytes, way);
   const offers = terms.accepted.length > 0;
   const acked = offers ? -1 : 0;
   return send(

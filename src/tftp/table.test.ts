@@ -26,6 +26,15 @@ test('the same request again has its transfer already', () => {
   expect([take('10.0.0.1', 7), take('10.0.0.1', 7)]).toEqual(['taken', 'Repeated']);
 });
 
+test('the same request of a client that was heard is a machine that was switched off and on: it has the next transfer once it is heard', () => {
+  const { table, take, gone } = scene();
+  take('10.0.0.1', 7, true);
+  expect([take('10.0.0.1', 7), take('10.0.0.1', 7), gone]).toEqual(['taken', 'Repeated', []]);
+  const [, again] = table.places;
+  if (again) table.hear(again);
+  expect([gone, table.places]).toEqual([['10.0.0.1 7'], [again]]);
+});
+
 test('a full table: the oldest that was not heard gives way', () => {
   const { take, gone } = scene();
   take('10.0.0.1', 7, true);

@@ -7,7 +7,7 @@ import type { Source } from '../net/source.ts';
 
 export interface Place {
   readonly client: Source;
-  /** What it asked, as it came: the same again is a repeat. */
+  /** What it asked, as it came. */
   readonly request: string;
   /** Number of the server's port, which with `client` identifies the transfer. */
   readonly port: number;
@@ -61,13 +61,14 @@ export class Table {
   }
 
   /**
-   * A place for the transfer of `client`; the same request again has its transfer already (`Repeated`). A machine's port has one transfer, so another
-   * request says that the one before is given up: at once where it was never heard; else when the new one is heard, as a request may be forged.
+   * A place for the transfer of `client`; the same request again has its transfer already (`Repeated`), until the client is heard: who goes on asks no
+   * more, but a machine that is switched off and on does. A machine's port has one transfer, so another request says that the one before is given
+   * up: at once where it was never heard; else when the new one is heard, as a request may be forged.
    */
   take(client: Source, request: string): Result<Place, TableFault> {
     const ofSource = this.#ofSource.get(client.address) ?? new Set<Place>();
     const before = [...ofSource].filter((place) => place.client.port === client.port);
-    if (before.some((place) => place.request === request)) return fail('Repeated', 'its transfer runs');
+    if (before.some((place) => place.request === request && !place.heard)) return fail('Repeated', 'its transfer runs');
     const portsBefore = before.map(({ port }) => port);
     for (const place of before) if (!place.heard) this.#make(place);
     if (ofSource.size >= this.#shares.source && !this.#make([...ofSource].find(({ heard }) => !heard)))

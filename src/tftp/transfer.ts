@@ -2,7 +2,17 @@
 import { never } from '../kit/result.ts';
 import { READ_AHEAD_BYTES } from './limits.ts';
 import { decode, ERRORS, type ErrorName, encode, type Packet, type TftpOption } from './packet.ts';
-import { type Effect, type Event, lastBlock, type Outcome, type State, type Step, start, step } from './session.ts';
+import {
+  type Effect,
+  type Event,
+  lastBlock,
+  type Outcome,
+  type State,
+  type Step,
+  start,
+  step,
+  type Way,
+} from './session.ts';
 
 /** What a file is to TFTP: a name in a table of the farm's boot files, never a path. Of one object, the netascii is made once. */
 export interface TftpFile {
@@ -26,9 +36,8 @@ const NOTHING: Ahead = { offset: 0, bytes: new Uint8Array(0) };
 /** What a transfer is given. */
 export interface Wiring {
   readonly file: TftpFile;
-  /** Of the way to its client, where it is known. */
-  readonly mtu: number | undefined;
   /** To its client. */
+  readonly way: Way;
   readonly send: (bytes: Uint8Array) => void;
   /** Called once, when the client is known to be there. */
   readonly onHeard: () => void;
@@ -50,8 +59,8 @@ export class Transfer {
 
   /** Resolves when it has ended. */
   run(options: readonly TftpOption[]): Promise<Ending> {
-    const { file, now, mtu } = this.#wiring;
-    this.#obey(start(options, file.sizeBytes, now(), mtu));
+    const { file, now, way } = this.#wiring;
+    this.#obey(start(options, file.sizeBytes, now(), way));
     return this.#ended.promise;
   }
 

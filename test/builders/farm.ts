@@ -11,6 +11,7 @@ export const aBoot = (more: Partial<Boot> = {}): Boot => ({
   verbose: false,
   proxyDHCP: true,
   tftp: true,
+  tftpMaxBlockSize: 1_468,
   http: { enabled: true, port: 8069 },
   bootFiles: { bios: 'undionly.kpxe', efi64: 'snponly.efi' },
   ...more,

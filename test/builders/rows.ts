@@ -32,6 +32,7 @@ export const aFarm = (): FarmSnapshot => ({
         verbose: false,
         proxyDHCP: true,
         tftp: true,
+        tftpMaxBlockSize: 1_468,
         http: { enabled: true, port: 8069 },
         bootFiles: { bios: 'undionly.kpxe', efi64: 'snponly.efi' },
       },
