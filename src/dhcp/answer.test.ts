@@ -166,6 +166,17 @@ describe('the answer', () => {
     expect(codes).toEqual(there);
   });
 
+  test.each([
+    { mtu: 1_280, more: 600, is: 'TooLong' },
+    { mtu: 1_280, more: 500, is: 1_252 },
+    { mtu: 9_000, more: 900, is: 1_472 },
+    { mtu: 68, more: 0, is: 548 }, // what every client takes, in fragments
+  ])('behind an MTU of $mtu with $more bytes of a relay: $is', ({ mtu, more, is }) => {
+    const answer = answerBytes(aRequest({ more: [says(65_280), bytes(61, 200), bytes(82, more)] }), file, SELF, mtu);
+    if (!answer.ok) expect(answer.error.code).toBe(is);
+    else expect(answer.value.length).toBeLessThanOrEqual(Number(is));
+  });
+
   test('that no sparing makes small enough for its client is a fault', () => {
     expect(answerBytes(aRequest({ more: [bytes(61, 400)] }), file, SELF)).toMatchObject({ error: { code: 'TooLong' } });
   });

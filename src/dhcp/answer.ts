@@ -195,10 +195,10 @@ const SPARED: readonly (readonly number[])[] = [
   [OPTIONS.tftpServer.code, OPTIONS.bootFile.code, OPTIONS.relayAgent.code],
 ];
 
-/** The answer's bytes, no more of them than the client takes (option 57). */
-export function answerBytes(request: Packet, boot: Boot, self: Self): Result<Uint8Array, EncodeFault> {
+/** The answer's bytes, no more of them than the client takes (option 57) and a packet of our interface has. */
+export function answerBytes(request: Packet, boot: Boot, self: Self, mtu?: number): Result<Uint8Array, EncodeFault> {
   const answer = answerPacket(request, boot, self);
-  const most = mostBytes(request);
+  const most = mostBytes(request, mtu);
   let encoded = encode(answer, most);
   for (const spared of SPARED) {
     if (encoded.ok || encoded.error.code !== 'TooLong') break;

@@ -20,6 +20,7 @@ const MAX_PART_BYTES = 255;
 const BROADCAST = 0x8000;
 /** RFC 2132 9.3: which fixed fields hold options too. */
 const OVERLOAD = { file: 1, sname: 2 } as const;
+const OVERLOAD_BOTH = 3;
 
 export interface DhcpOption {
   readonly code: number;
@@ -49,7 +50,7 @@ export interface Packet {
   readonly options: readonly DhcpOption[];
 }
 
-export type DecodeFault = Fault<'TooShort' | 'BadOp' | 'BadHardwareLength' | 'NoCookie' | 'BadOverload'>;
+export type DecodeFault = Fault<'TooShort' | 'BadOp' | 'BadHardwareLength' | 'NoCookie'>;
 export type EncodeFault = Fault<'NameTooLong' | 'BadAddress' | 'BadHardwareLength' | 'TooLong'>;
 
 export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
@@ -65,13 +66,9 @@ export function decode(bytes: Uint8Array): Result<Packet, DecodeFault> {
     return fail('NoCookie', 'no DHCP magic cookie: plain BOOTP is not answered');
 
   const main = decodeOptions(wire.subarray(OPTIONS_OFFSET));
-  const marks = main.filter(({ code }) => code === OPTIONS.overload.code);
-  const overload = marks.length === 0 ? 0 : (marks[0]?.data[0] ?? 0);
-  if (marks.length > 0 && (marks[0]?.data.length !== 1 || overload < 1 || overload > 3))
-    return fail(
-      'BadOverload',
-      `option 52 must be one byte from 1 to 3, it is ${Buffer.from(marks[0]?.data ?? []).toString('hex')}`,
-    );
+  // One that says what no option 52 says holds nothing more: what is in its place is good.
+  const mark = main.find(({ code }) => code === OPTIONS.overload.code)?.data ?? [];
+  const overload = mark.length === 1 && (mark[0] ?? 0) <= OVERLOAD_BOTH ? (mark[0] ?? 0) : 0;
   const parts = [main.filter(({ code }) => code !== OPTIONS.overload.code)];
   for (const [name, field] of [['file', FILE] as const, ['sname', SNAME] as const]) {
     if ((overload & OVERLOAD[name]) === 0) continue;
@@ -208,11 +205,12 @@ const MESSAGE_NAMES: readonly MessageType[] = [
   'INFORM',
 ];
 
-/** The largest payload that the client takes (option 57), within what every client takes and what one frame has room for. */
-export function mostBytes(packet: Packet): number {
+/** The largest payload that the client takes (option 57), within what every client takes and what one packet of our interface has room for. */
+export function mostBytes(packet: Packet, mtu = Number.POSITIVE_INFINITY): number {
   const data = option(packet, 'maxMessageBytes');
   const said = data?.length === 2 ? Buffer.from(data).readUInt16BE(0) : MIN_DATAGRAM_BYTES;
-  return Math.min(MAX_PACKET_BYTES, Math.max(MIN_DATAGRAM_BYTES, said) - HEADER_BYTES);
+  const room = Math.min(MAX_PACKET_BYTES + HEADER_BYTES, Math.max(MIN_DATAGRAM_BYTES, mtu));
+  return Math.min(room, Math.max(MIN_DATAGRAM_BYTES, said)) - HEADER_BYTES;
 }
 
 export const broadcasts = (packet: Packet): boolean => (packet.flags & BROADCAST) !== 0;

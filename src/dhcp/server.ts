@@ -6,6 +6,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
 import { hear } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
+import { mtuOf } from '../net/mtu.ts';
 import { askSelf } from '../net/selftest.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
@@ -82,6 +83,7 @@ class Server implements ProxyDhcp {
   readonly #sockets: readonly { listener: Listener; socket: Socket }[];
   readonly #now: () => number;
   readonly #notSent: Paced;
+  readonly #mtu: () => number | undefined;
   #state: ReturnType<typeof start>;
   /** Ports of this server's own questions, which need no verdict. */
   readonly #probes = new Set<number>();
@@ -91,6 +93,7 @@ class Server implements ProxyDhcp {
     this.#options = options;
     this.#sockets = sockets;
     this.#now = options.now ?? (() => performance.now());
+    this.#mtu = mtuOf(options.address, this.#now);
     this.#notSent = paced((fields, message) => options.log.warn(fields, message), 'dhcp answer not sent', this.#now);
     this.ports = { dhcp: this.#socket('dhcp').address().port, pxe: this.#socket('pxe').address().port };
     const own = ownOf(options.address, [this.ports.dhcp, this.ports.pxe]);
@@ -179,7 +182,7 @@ class Server implements ProxyDhcp {
     try {
       const probe = this.#isProbe(machine, source);
       const verdict = probe ? PROBE_VERDICT : await this.#options.verdict(machine);
-      this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap(), probe });
+      this.#take({ kind: 'verdict', id, verdict, bootstrap: this.#options.bootstrap(), mtu: this.#mtu(), probe });
     } catch (error) {
       this.#take({ kind: 'noVerdict', id, message: errorMessage(error) });
     }

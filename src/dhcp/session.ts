@@ -53,6 +53,8 @@ export type Event =
       readonly verdict: Verdict;
       /** Undefined: the farm's data is not there. */
       readonly bootstrap: Bootstrap | undefined;
+      /** Of our interface, where it is known. */
+      readonly mtu?: number | undefined;
       /** Our own question: no flood may silence it. */
       readonly probe?: boolean;
     }
@@ -169,7 +171,7 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   if (!event.bootstrap) return note(state, { kind: 'dropped', reason: 'NoBootstrap' });
   const boot = bootOf(packet, event.verdict, event.bootstrap, state.self);
   if (typeof boot === 'string') return note(state, { kind: 'silent', listener, reason: boot, machine });
-  const encoded = answerBytes(packet, boot, state.self);
+  const encoded = answerBytes(packet, boot, state.self, event.mtu);
   if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
   const asking = { mac: machine.mac, relay: packet.giaddr, known: event.verdict.kind === 'known' };
   const flood = event.probe ? undefined : state.pace.overspent(asking, nowMs);
