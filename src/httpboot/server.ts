@@ -8,6 +8,7 @@ import type { Endpoint } from '../farm/model.ts';
 import { Budget } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { allowFragmentsOf } from '../net/fragments.ts';
 import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, httpServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -78,6 +79,7 @@ export async function startHttpBoot(options: HttpBootOptions): Promise<Result<Ht
     await app.close();
     return listening;
   }
+  allowFragmentsOf(app.server);
   const address = app.server.address();
   return ok({
     port: typeof address === 'object' && address ? address.port : port,

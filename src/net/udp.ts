@@ -1,21 +1,17 @@
 /**
  * A UDP socket as boot protocols need it, made by libc and given to node:dgram by its descriptor, for what Node cannot ask of one. Linux, IPv4.
  *
- * IP_MTU_DISCOVER: Linux forbids fragments (the DF bit) and takes smaller MTUs from ICMP, which many networks drop; a packet that is too large for a
- * way then is gone for good. Without the bit a router takes it apart.
  * SO_BINDTODEVICE: a server on the host network of a node with two interfaces must hear broadcasts of its own only. Linux 5.7 lets every process do
  * this; before, CAP_NET_RAW.
  */
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { closeSync } from 'node:fs';
 import { ok, type Result } from '../kit/result.ts';
+import { allowFragments } from './fragments.ts';
 import {
   AF_INET,
-  IP_MTU_DISCOVER,
-  IPPROTO_IP,
   type Libc,
   libc,
-  PMTUDISC_DONT,
   SO_BINDTODEVICE,
   SOCK_DGRAM_CLOEXEC,
   SOCK_NONBLOCK,
@@ -41,9 +37,7 @@ export async function openUdp(
 function open(c: Libc, { address, port, device }: Place): Result<number, string> {
   const fd = c.socket(AF_INET, SOCK_DGRAM_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return { ok: false, error: c.error() };
-  const never = Buffer.alloc(4);
-  never.writeInt32LE(PMTUDISC_DONT);
-  c.setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, never, never.length); // every kernel has it; without, it still serves
+  allowFragments(c, fd);
   const name = Buffer.from(`${device}\0`);
   const where = socketAddress(address, port);
   const tied = device === undefined || c.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) === 0;
