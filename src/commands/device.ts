@@ -270,7 +270,7 @@ function table(devices: readonly Device[]): string {
     device.collection,
     device.class ?? '-',
     String(device.enabled),
-    device.uuid ?? '-',
+    `${device.uuid ?? '-'}${device.uuidSharedWith === undefined ? '' : ` (${device.uuidSharedWith} has it too: not used)`}`,
   ]);
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>

@@ -160,7 +160,10 @@ export async function enrolDevice(
         from (select substr(name, ${namePrefix.length + 1}) as number 
           from (select name from device union all select device from removed) as names where starts_with(name, ${namePrefix})) as named
         where number ~ '^[0-9]{1,9}$'`.execute(trx);
-      const device = { ...machine, name: `${namePrefix}${String((rows[0]?.last ?? 0) + 1).padStart(digits, '0')}` };
+      const { uuid, ...withoutUuid } = machine;
+      // It would have been found by a UUID that is one machine's: what another device has says nothing of this one.
+      const own = uuid === undefined || there.byUuid.has(uuid) ? withoutUuid : machine;
+      const device = { ...own, name: `${namePrefix}${String((rows[0]?.last ?? 0) + 1).padStart(digits, '0')}` };
       const verdict = judgeDevice(device, there);
       if (!verdict.ok) return fail('Conflict', verdict.error.message);
       await insertDevices(trx, [device], actor);
@@ -210,6 +213,19 @@ export function removeDevice(database: Database, name: string, actor: Actor): An
       return device;
     }),
   );
+}
+
+/** Another machine, `mac`, has the UUID of this device: no machine is found by it from now on, until the device is removed. */
+export function markSharedUuid(
+  database: Database,
+  { name, uuid, mac }: { readonly name: string; readonly uuid: string; readonly mac: string },
+): Answer<void> {
+  return database.run(async (db) => {
+    await sql`insert into shared_uuid (uuid, device, mac)
+      select uuid, name, ${mac} from device where name = ${name} and uuid = ${uuid}::uuid on conflict do nothing`.execute(
+      db,
+    );
+  });
 }
 
 export const getDevice = (database: Database, name: string): Answer<Device | undefined> =>

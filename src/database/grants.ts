@@ -5,8 +5,8 @@ export type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
 export type Grants = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
- * Least right: what is read when the follower holds nothing (`data.ts`), what servers write of themselves (`servers.ts`), and what AutoAdd
- * inserts (`devices.ts`). No device, collection or version is ever changed or removed by a server. Every table has a line; the compiler asks.
+ * Least right: what is read when the follower holds nothing (`data.ts`), what servers write of themselves (`servers.ts`), what AutoAdd
+ * inserts, and which UUIDs two machines have (`devices.ts`). No device, collection or version is ever changed or removed by a server. Every table has a line; the compiler asks.
  */
 export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>> = {
   farm: ['SELECT'],
@@ -17,6 +17,7 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
   vdisk_version: ['SELECT'],
   device: ['SELECT', 'INSERT'],
   device_mac: ['SELECT', 'INSERT'],
+  shared_uuid: ['SELECT', 'INSERT'],
   server: ['SELECT', 'INSERT', 'UPDATE'],
   removed: ['SELECT'],
   session: ['SELECT', 'INSERT', 'UPDATE'],

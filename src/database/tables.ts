@@ -42,6 +42,7 @@ export interface Tables {
     enabled: boolean;
     properties: Strings;
   };
+  shared_uuid: { uuid: string; device: string; mac: string; at: Generated<Date> };
   removed: { device: string; at: Generated<Date> };
   device_mac: { mac: string; device: string; position: number };
   server: {

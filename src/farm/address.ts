@@ -21,8 +21,9 @@ const PLACEHOLDERS = [
   '4c4c4544-0000-2010-8020-80c04f202020', // Dell, without a service tag
   'deadbeef-dead-beef-dead-beefdeadbeef',
 ];
-/** Before SMBIOS 2.6 the first three fields had the other byte order (DSP0134 7.2.1), and firmware sends either. */
-const otherOrder = (uuid: string): string => uuid.replace(/^(..)(..)(..)(..)-(..)(..)-(..)(..)/, '$4$3$2$1-$6$5-$8$7');
+/** The same with the other byte order of its first three fields, which SMBIOS had before 2.6 (DSP0134 7.2.1), and firmware sends either. */
+export const otherOrder = (uuid: string): string =>
+  uuid.replace(/^(..)(..)(..)(..)-(..)(..)-(..)(..)/, '$4$3$2$1-$6$5-$8$7');
 
 const SHARED: ReadonlySet<string> = new Set(PLACEHOLDERS.flatMap((uuid) => [uuid, otherOrder(uuid)]));
 /** With fewer it is a pattern: zeros, ones, `fefe…`, `0a0a…`. Hand-made ones of virtual machines have more. */

@@ -9,6 +9,7 @@ import type { KeyRing } from '../kit/seal.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
+import { Uuids } from './uuids.ts';
 import { FarmView } from './view.ts';
 
 const UUID = '6d3c8a62-0000-4000-8000-000000000001';
@@ -39,7 +40,10 @@ async function scene(
   const database = { run } as unknown as Database;
   const adding = new AutoAdd({ server: 'node-a', database, log: silentLogger });
   if (heard) adding.heard.byDhcp(stranger.mac, performance.now());
-  const options: BootOptions = { site, data, view, ring: () => ring, autoAdd: adding };
+  const options: BootOptions = {
+    ...{ site, data, view, ring: () => ring, autoAdd: adding },
+    uuids: new Uuids(database, silentLogger),
+  };
   return { options, data };
 }
 
@@ -52,6 +56,11 @@ describe('a machine is found', () => {
       kind: 'boot',
     },
     { what: 'by its UUID, with a new card', machine: { ...stranger, uuid: UUID }, kind: 'boot' },
+    {
+      what: 'by its UUID as SMBIOS wrote it before 2.6',
+      machine: { ...stranger, uuid: '628a3c6d-0000-0040-8000-000000000001' },
+      kind: 'boot',
+    },
     { what: 'by neither', machine: { ...stranger, uuid: UUID.replace('6', '7') }, kind: 'unknown' },
   ])('$what', async ({ machine, kind }) => {
     const { options } = await scene(aSnapshot());
@@ -156,6 +165,38 @@ describe('a stranger', () => {
   ] as const)('$what', async ({ snapshot, add, is }) => {
     const { options } = await scene(snapshot, add);
     expect(await decide(options, stranger)).toMatchObject(is);
+  });
+});
+
+describe('of two machines with one UUID', () => {
+  const [own, other, third] = ['52:54:00:00:00:01', stranger.mac, '52:54:00:00:00:98'];
+  test.each([
+    { what: 'the second is not the first', asks: [own, other, other], kinds: ['boot', 'unknown', 'unknown'] },
+    {
+      what: 'a second that was taken for the first is so no more',
+      asks: [other, own, other],
+      kinds: ['boot', 'boot', 'unknown'],
+    },
+    {
+      what: 'none is the device, which is neither',
+      asks: [other, third, other],
+      kinds: ['boot', 'unknown', 'unknown'],
+    },
+    { what: 'one with a new card is still itself', asks: [other, other], kinds: ['boot', 'boot'] },
+    {
+      what: 'one with two cards is still itself',
+      asks: ['52:54:00:00:00:02', own, '52:54:00:00:00:02'],
+      kinds: ['boot', 'boot', 'boot'],
+    },
+  ])('$what', async ({ asks, kinds }) => {
+    const { options, data } = await scene(aSnapshot());
+    data.load({ snapshot: aSnapshot(), devices: [{ ...known, macs: [own, '52:54:00:00:00:02'] }], sessions: [] });
+    const decided: string[] = [];
+    for (const mac of asks) {
+      const answer = await lookUp(options, { mac, uuid: UUID });
+      decided.push(answer.ok ? answer.value.kind : answer.error.code);
+    }
+    expect(decided).toEqual(kinds);
   });
 });
 

@@ -1,14 +1,16 @@
 /** What a machine is told, from the farm's data: looked up by MAC, then by UUID; added where the site adds unknown machines. */
 import type { Verdict } from '../dhcp/answer.ts';
-import { parseMac } from '../farm/address.ts';
+import { otherOrder, parseMac } from '../farm/address.ts';
 import { type BootDecision, decideBoot } from '../farm/boot.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
-import type { FarmData } from '../farm/data.ts';
+import type { FarmAnswer, FarmData } from '../farm/data.ts';
+import type { Device } from '../farm/model.ts';
 import { BOOT_TOKEN_LIFE_SECONDS, sealBootToken } from '../farm/token.ts';
 import type { Machine } from '../httpboot/server.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { AutoAdd } from './autoadd.ts';
+import type { Uuids } from './uuids.ts';
 import type { FarmView } from './view.ts';
 
 export interface BootOptions {
@@ -17,6 +19,7 @@ export interface BootOptions {
   readonly view: FarmView;
   readonly ring: () => KeyRing;
   readonly autoAdd: AutoAdd;
+  readonly uuids: Uuids;
 }
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
@@ -41,18 +44,27 @@ export function bootToken(
   });
 }
 
+/** The device that a machine is: by its MAC, else by its UUID, unless another machine was seen with that. */
+async function identify({ data, uuids }: BootOptions, { mac, uuid }: Machine): FarmAnswer<Device | undefined> {
+  const byMac = await data.deviceByMac(mac);
+  if (!byMac.ok || uuid === undefined) return byMac;
+  let found = byMac.value ? byMac : await data.deviceByUuid(uuid);
+  if (found.ok && !found.value) found = await data.deviceByUuid(otherOrder(uuid));
+  if (!found.ok) return found;
+  const sharedWith = uuids.saw(uuid, { mac, own: byMac.value?.macs ?? [] });
+  if (sharedWith === undefined || found.value === undefined) return found;
+  uuids.shared(found.value, uuid, byMac.value ? sharedWith : mac);
+  return byMac;
+}
+
 /** Adds nothing: for the protocols that only have to know whether to answer. */
-export async function lookUp(
-  { data, view, site }: BootOptions,
-  machine: Machine,
-): Promise<Result<BootDecision, Fault>> {
+export async function lookUp(options: BootOptions, machine: Machine): Promise<Result<BootDecision, Fault>> {
+  const { view, site } = options;
   const { snapshot } = view;
   if (!snapshot) return fail('NotLoaded', view.fault?.message ?? 'the farm data is not loaded yet');
-  const byMac = await data.deviceByMac(machine.mac);
-  if (!byMac.ok) return byMac;
-  const byUuid = byMac.value || machine.uuid === undefined ? byMac : await data.deviceByUuid(machine.uuid);
-  if (!byUuid.ok) return byUuid;
-  const decision = decideBoot(snapshot, site, byUuid.value, nowSeconds());
+  const device = await identify(options, machine);
+  if (!device.ok) return device;
+  const decision = decideBoot(snapshot, site, device.value, nowSeconds());
   return decision ? ok(decision) : fail('SiteUnknown', `farm ${snapshot.farm.name} has no site ${site}`);
 }
 

@@ -29,6 +29,7 @@ import type { ServerMetrics } from './metrics.ts';
 import type { Names } from './names.ts';
 import type { Parts } from './parts.ts';
 import { httpServers, loginServers, peerEndpoints, serversOf } from './site.ts';
+import type { Uuids } from './uuids.ts';
 import type { FarmView } from './view.ts';
 
 /** One thread serves ten gigabit from the page cache. */
@@ -54,6 +55,7 @@ export interface ListenersOptions {
   readonly names: Names;
   readonly metrics: ServerMetrics;
   readonly autoAdd: AutoAdd;
+  readonly uuids: Uuids;
   readonly load: () => PeerLoad;
   readonly status: () => ServerStatus;
   readonly ready: Readiness;
@@ -71,12 +73,12 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a protocol
 export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, exports, logins, names, metrics, autoAdd } = options;
+  const { data, view, copies, exports, logins, names, metrics, autoAdd, uuids } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
   const { ports, site } = config;
-  const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd };
+  const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd, uuids };
   const { heard } = autoAdd;
   const neighbours = new Neighbours();
   const macOf = (from: string) => neighbours.macOf(from);
@@ -147,6 +149,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         address,
         port: ports.tftp,
         open: bootFile,
+        maxBlockBytes: () => view.snapshot && bootstrapOf(view.snapshot, site)?.boot.tftpMaxBlockSize,
         mayAnswer: (from) => tftpMayAnswer(boot, macOf, from),
         onEvent: (event) => {
           metrics.bootEvent('tftp', event.kind);

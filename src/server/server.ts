@@ -29,6 +29,7 @@ import { loadOf, SessionRows, usesOf } from './sessions.ts';
 import { elsewhere, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
 import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
+import { Uuids } from './uuids.ts';
 import { FarmView } from './view.ts';
 
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
@@ -107,6 +108,7 @@ export class FarmServer {
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
       autoAdd: this.#autoAdd,
+      uuids: new Uuids(database, log),
       instance: this.#instance,
       data: this.#data,
       view: this.#view,

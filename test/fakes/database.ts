@@ -1,6 +1,6 @@
 /** Fills a real database with what a test says, through the same queries that the operator, servers and commands use. */
 import type { Database } from '../../src/database/connection.ts';
-import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
+import { addDevices, listDevices, markSharedUuid, removeDevice } from '../../src/database/devices.ts';
 import { type Projection, project, setVersionContent } from '../../src/database/project.ts';
 import { endSession, registerServer, sessions, upsertSession } from '../../src/database/servers.ts';
 import type { FarmSnapshot } from '../../src/farm/model.ts';
@@ -32,6 +32,8 @@ export async function loadDatabase(
   for (const server of snapshot.servers) await must(registerServer(database, server));
   for (const { name } of await must(listDevices(database))) await must(removeDevice(database, name, actor));
   await must(addDevices(database, devices, actor));
+  for (const { name, uuid, uuidSharedWith: mac } of devices)
+    if (uuid !== undefined && mac !== undefined) await must(markSharedUuid(database, { name, uuid, mac }));
   for (const { device, epoch } of await must(sessions(database)))
     if (!wanted.some((session) => session.device === device)) await must(endSession(database, device, epoch));
   for (const session of wanted) await must(upsertSession(database, session));

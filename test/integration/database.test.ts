@@ -278,6 +278,14 @@ describe('devices', () => {
     expect(await marks()).toEqual([{ device: 'mark0001' }, { device: 'mark0003' }]);
   });
 
+  test('a machine that has the UUID of another device is added without it', async () => {
+    const machine = { macs: ['52:54:00:00:0b:01'], uuid, collection: 'room-101', enabled: true, properties: {} };
+    const enrolled = value(await enrolDevice(database, machine, { namePrefix: 'twin', digits: 1 }, command));
+    expect(enrolled).toMatchObject({ name: 'twin1', macs: machine.macs });
+    expect(enrolled.uuid).toBeUndefined();
+    value(await removeDevice(database, 'twin1', command));
+  });
+
   test('adding the same again changes nothing', async () => {
     expect(value(await addDevices(database, [aDevice({ uuid })], command))).toEqual({ added: 0, unchanged: 1 });
   });

@@ -8,7 +8,7 @@ import { sql } from 'kysely';
 import { stringify } from 'safe-stable-stringify';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
-import { addDevices, removeDevice } from '../../src/database/devices.ts';
+import { addDevices, markSharedUuid, removeDevice } from '../../src/database/devices.ts';
 import { readIdentity } from '../../src/database/identity.ts';
 import { KINDS, readPage } from '../../src/database/kinds.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -176,6 +176,7 @@ describe('the feed', () => {
       fc.record({ kind: fc.constant('drop' as const), n: fc.nat(5) }),
       fc.record({ kind: fc.constant('session' as const), n: fc.nat(5), epoch: fc.nat(9) }),
       fc.record({ kind: fc.constant('end' as const), n: fc.nat(5), epoch: fc.nat(9) }),
+      fc.record({ kind: fc.constant('shared' as const), n: fc.nat(5), uuid: fc.nat(4) }),
       fc.record({ kind: fc.constant('server' as const), n: fc.nat(2), rating: fc.nat(3) }),
       fc.record({ kind: fc.constant('away' as const), n: fc.nat(2) }),
       fc.record({ kind: fc.constant('vdisk' as const), enabled: fc.boolean(), keep: fc.boolean() }),
@@ -191,11 +192,12 @@ describe('the feed', () => {
     type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
     const [server] = aFarm().servers;
     const farm = projectionOf(aFarm());
+    const uuidOf = (n: number) => `00000000-0000-4000-8000-00000000000${n}`;
     const apply = async (it: Change): Promise<unknown> => {
       const { database } = scene;
       switch (it.kind) {
         case 'add': {
-          const uuid = it.device.uuid === null ? {} : { uuid: `00000000-0000-4000-8000-00000000000${it.device.uuid}` };
+          const uuid = it.device.uuid === null ? {} : { uuid: uuidOf(it.device.uuid) };
           const macs = [`52:54:00:00:01:0${it.device.mac}`];
           return addDevices(
             database,
@@ -203,6 +205,8 @@ describe('the feed', () => {
             command,
           );
         }
+        case 'shared':
+          return markSharedUuid(database, { name: `d${it.n}`, uuid: uuidOf(it.uuid), mac: '52:54:00:00:01:99' });
         case 'drop':
           return removeDevice(database, `d${it.n}`, command);
         case 'session':

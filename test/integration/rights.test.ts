@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { databaseData } from '../../src/database/data.ts';
-import { enrolDevice } from '../../src/database/devices.ts';
+import { enrolDevice, markSharedUuid } from '../../src/database/devices.ts';
 import { SERVER_GRANTS } from '../../src/database/grants.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import {
@@ -43,9 +43,11 @@ const A_SERVER: Server = {
   ports: { stream: 6910, http: 8069, control: 6911 },
   powerRating: 1,
 };
+const A_UUID = '6d3c8a62-0000-4000-8000-000000000001';
 const A_DEVICE: Device = {
   name: 'pc0001',
   macs: ['52:54:00:00:00:01'],
+  uuid: A_UUID,
   collection: 'room-101',
   enabled: true,
   properties: {},
@@ -153,9 +155,15 @@ describe('the role of the servers', () => {
     );
     const data = databaseData(asServer);
     expect(value(await data.deviceByMac('52:54:00:00:07:77'))?.name).toBe('auto0001');
+    for (const mac of ['52:54:00:00:07:78', '52:54:00:00:07:79'])
+      value(await markSharedUuid(asServer, { name: 'pc0001', uuid: A_UUID, mac }));
+    expect(value(await data.deviceByUuid(A_UUID))).toBeUndefined();
+    expect(value(await data.deviceByName('pc0001'))?.uuidSharedWith).toBe('52:54:00:00:07:78');
     expect(value(await data.snapshot()).servers.map(({ name }) => name)).toContain('node-z');
     const told = await ask<{ key: string }>(owner, 'select distinct key from dirty');
-    expect(told.map(({ key }) => key)).toEqual(expect.arrayContaining(['node-z', 'pc0001', 'pc0002', 'auto0001']));
+    expect(told.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(['node-z', 'pc0001', 'pc0002', 'auto0001', A_UUID]),
+    );
   });
 
   const DENIED = '42501';

@@ -5,6 +5,7 @@ import { sql as removed } from './0003-removed.ts';
 import { sql as rights } from './0004-rights.ts';
 import { sql as documents } from './0005-documents.ts';
 import { sql as keys } from './0006-keys.ts';
+import { sql as sharedUuids } from './0007-shared-uuids.ts';
 
 export interface Migration {
   readonly number: number;
@@ -19,4 +20,5 @@ export const migrations: readonly Migration[] = [
   { number: 4, name: 'rights', sql: rights },
   { number: 5, name: 'documents', sql: documents },
   { number: 6, name: 'keys', sql: keys },
+  { number: 7, name: 'shared-uuids', sql: sharedUuids },
 ];
