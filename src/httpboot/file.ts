@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Gate } from '../net/gate.ts';
-import { READ_AHEAD_BYTES, READS_AT_ONCE } from './limits.ts';
+import { CHUNK_BYTES, READS_AT_ONCE } from './limits.ts';
 import { parseRange } from './range.ts';
 
 const reads = new Gate(READS_AT_ONCE);
@@ -45,9 +45,9 @@ const rangeOf = ({ headers }: FastifyRequest): string | undefined =>
 function streamOf(file: FileHandle, start: number, end: number, source: string): Readable {
   let at = start;
   return new Readable({
-    highWaterMark: READ_AHEAD_BYTES,
+    highWaterMark: 0, // nothing ahead: what is on its way is in the socket
     read() {
-      const length = Math.min(READ_AHEAD_BYTES, end + 1 - at);
+      const length = Math.min(CHUNK_BYTES, end + 1 - at);
       if (length === 0) {
         this.push(null);
         return;

@@ -22,7 +22,10 @@ export const ANSWERS_TO_NOBODY = { burst: 1_000, perSecond: 100, keys: 1 };
 export const MAX_BODY_BYTES = 1_024;
 /** Ours are below 200 characters. */
 export const MAX_URL_CHARACTERS = 2_048;
-/** Of a file, read ahead of the machine: with as much in the socket, a full house holds 128 MiB. */
-export const READ_AHEAD_BYTES = 64 << 10;
+/**
+ * Of a file, read at once when the machine has taken what was read before: a full house holds 80 MiB. Above MALLOC_MMAP_THRESHOLD_ of the pod, so that it goes
+ * back to the kernel at once; what Node reads packets into (64 KiB) is below, and is not asked of the kernel for each.
+ */
+export const CHUNK_BYTES = 80 << 10;
 /** Of all machines together: as many as Node's pool has threads. More only make a turn of the loop longer, and each connection waits a turn to be accepted. */
 export const READS_AT_ONCE = 4;
