@@ -47,7 +47,7 @@ static const char USAGE[] =
 
 struct options {
     const char *config, *state;
-    int nbd, kernel, console, folder;
+    int nbd, kernel, console, folder, patience;
     uint16_t segment;
 };
 
@@ -120,24 +120,30 @@ static int send_end(int to, int kernel_end) {
     return sendmsg(to, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-static void write_queue(int index, const char *name, int value) {
-    char path[96], text[16];
+static int open_queue(int index, const char *name) {
+    char path[96];
     snprintf(path, sizeof path, "/sys/block/nbd%d/queue/%s", index, name);
-    const int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    const int n = snprintf(text, sizeof text, "%d", value);
-    if (write(fd, text, (size_t)n) < 0) {} /* only makes reads and restarts faster */
-    close(fd);
+    return open(path, O_WRONLY | O_CLOEXEC);
 }
+
+static void write_queue(int fd, int value) {
+    char text[16];
+    const int n = snprintf(text, sizeof text, "%d", value);
+    if (fd >= 0 && pwrite(fd, text, (size_t)n, 0) < 0) {} /* only makes reads and restarts faster */
+}
+
+/* What a client took and did not answer before it was killed is sent to the next one only when this time is over: drivers/block/nbd.c,
+ * nbd_xmit_timeout. Each NBD_ATTR_TIMEOUT of 0, in a connect and in a reconfigure, sets it to 30 s: so it is set after each of them. */
+static void set_patience(const struct options *o) { write_queue(o->patience, REQUEST_PATIENCE_MS); }
 
 static int connect_kernel(const struct options *o, const struct identity *identity, int kernel_end) {
     if (o->kernel >= 0) return send_end(o->kernel, kernel_end);
     const int error = nbd_connect(o->nbd, kernel_end, identity->disk_bytes, identity->block_bytes);
     if (error < 0) return error;
-    write_queue(o->nbd, "max_sectors_kb", MAX_READ_KIB);
-    /* What a client took and did not answer before it was killed is sent to the next one only when this time is over (30 s otherwise):
-     * drivers/block/nbd.c, nbd_xmit_timeout. */
-    write_queue(o->nbd, "io_timeout", REQUEST_PATIENCE_MS);
+    set_patience(o);
+    const int largest = open_queue(o->nbd, "max_sectors_kb");
+    write_queue(largest, MAX_READ_KIB);
+    if (largest >= 0) close(largest);
     return 0;
 }
 
@@ -149,6 +155,7 @@ static int reconnect_kernel(const struct options *o, int kernel_end) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         error = nbd_reconfigure(o->nbd, kernel_end);
     }
+    if (error == 0) set_patience(o);
     return error;
 }
 
@@ -238,6 +245,7 @@ int main(int argc, char **argv) {
     /* Opened now: once the root has been switched, these paths lead nowhere for us. */
     o.folder = open(o.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     o.console = o.kernel >= 0 ? STDERR_FILENO : open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+    o.patience = o.kernel >= 0 ? -1 : open_queue(o.nbd, "io_timeout");
     if (identity == NULL || o.folder < 0 || pipe2(told, O_CLOEXEC) != 0) {
         fprintf(stderr, "bootfarm-client: %s: %s\n", o.state, strerror(errno));
         return 1;

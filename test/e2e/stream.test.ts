@@ -19,6 +19,8 @@ const MAC = '52:54:00:00:00:01';
 const BOOT_DEADLINE_MS = 120_000;
 /** The bar: design, "failover"; what is seen is about 160 ms. */
 const LONGEST_STALL_MS = 1_000;
+/** nbd's patience, 1 s, which the kernel rounds up to whole seconds; and the emulated machine's time to start a process. */
+const CLIENT_KILLED_STALL_MS = 3_000;
 const READS_PER_SECOND = 100;
 
 interface ReadReport {
@@ -183,13 +185,16 @@ test('the link of the serving node is cut: the same', async () => {
   await untilStatus('the server whose link is mended stands by', attachedToBoth, 30_000);
 }, 90_000);
 
-test('the client process is killed: its parent brings it back', async () => {
-  const { restarts } = await status();
-  const report = await machine.ask<ReadReport>(`read 400 6 1500`, 60_000);
-  expect(report).toMatchObject({ wrong: 0, failed: 0 });
-  tell('client killed', report);
-  expect((await untilStatus('a client again', attachedToBoth)).restarts).toBe(restarts + 1);
-}, 90_000);
+test('the client process is killed, three times: its parent brings it back each time, as fast', async () => {
+  for (const time of ['first', 'second', 'third']) {
+    const { restarts } = await untilStatus('a server and a stand-by', attachedToBoth);
+    const report = await machine.ask<ReadReport>(`read 400 6 1500`, 60_000);
+    expect(report).toMatchObject({ wrong: 0, failed: 0 });
+    tell(`client killed for the ${time} time`, report);
+    expect(report.longestStallMs).toBeLessThan(CLIENT_KILLED_STALL_MS);
+    expect((await untilStatus('a client again', attachedToBoth)).restarts).toBe(restarts + 1);
+  }
+}, 180_000);
 
 test('both servers are away for 20 s: the machine waits, and goes on', async () => {
   await untilStatus('a server and a stand-by', attachedToBoth);
