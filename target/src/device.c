@@ -36,19 +36,20 @@ static void write_all(struct device *d, struct iovec *iov, size_t count) {
     }
 }
 
-/* The request that was taken first of those that are wholly asked for, or not; NONE. */
-static int oldest(const struct device *d, bool asked) {
+/* The request that was taken first of those that are not wholly asked for, and not parked; NONE. */
+static int oldest(const struct device *d, int64_t now) {
     int found = NONE;
     for (int i = 0; i < REQUESTS; i++) {
         const struct request *r = &d->requests[i];
-        if (r->used && (r->asked == r->length) == asked && (found == NONE || r->order < d->requests[found].order)) found = i;
+        if (r->used && r->asked < r->length && now >= r->again_us && (found == NONE || r->order < d->requests[found].order)) found = i;
     }
     return found;
 }
 
 /* Hands requests to the session in their order, while it has room. */
 static void ask(struct device *d, int64_t now) {
-    for (int i; (i = oldest(d, false)) != NONE;) {
+    if (d->writing != NONE && now < d->requests[d->writing].again_us) return; /* what others read could not be written, and would keep its reads from it */
+    for (int i; (i = oldest(d, now)) != NONE;) {
         struct request *r = &d->requests[i];
         const uint32_t left = r->length - r->asked, n = left < MAX_READ_BYTES ? left : MAX_READ_BYTES;
         const int read = r->count < REQUEST_READS ? session_read(d->session, r->offset + r->asked, n, now) : NONE;
@@ -108,6 +109,31 @@ void device_filled(struct device *d, unsigned read) {
     d->filled[read] = true;
 }
 
+/* Of `read`, which is not free. */
+static struct request *request_of(struct device *d, int read) {
+    for (int i = 0; i < REQUESTS; i++)
+        for (unsigned k = 0; d->requests[i].used && k < d->requests[i].count; k++)
+            if (d->requests[i].reads[(d->requests[i].first + k) % REQUEST_READS] == read) return &d->requests[i];
+    return NULL;
+}
+
+void device_failed(struct device *d, unsigned read) {
+    ASSERT(read < READS && !d->filled[read]);
+    struct request *r = request_of(d, (int)read);
+    ASSERT(r != NULL);
+    r->failed = true;
+}
+
+/* Gives its reads back: what is not written is asked for again later. */
+static void park(struct device *d, struct request *r, int64_t now) {
+    for (; r->count > 0; r->count--, r->first = (r->first + 1) % REQUEST_READS) session_release(d->session, (unsigned)r->reads[r->first]);
+    const int64_t pause = (int64_t)PARK_MIN_US << (r->fails < 6 ? r->fails : 6);
+    r->again_us = now + (pause < PARK_MAX_US ? pause : PARK_MAX_US);
+    r->asked = r->written;
+    r->failed = false;
+    r->fails++;
+}
+
 /* Writes the reads of a request that are there, in order, the reply's header before the first. */
 static void pass_on(struct device *d, struct request *r) {
     uint8_t header[NBD_REPLY_BYTES];
@@ -135,7 +161,7 @@ static void pass_on(struct device *d, struct request *r) {
 }
 
 static bool whole(const struct device *d, const struct request *r) {
-    if (!r->used || r->asked < r->length) return false;
+    if (!r->used || r->failed || r->asked < r->length) return false;
     for (unsigned i = 0; i < r->count; i++)
         if (!d->filled[r->reads[(r->first + i) % REQUEST_READS]]) return false;
     return true;
@@ -151,14 +177,18 @@ void device_write(struct device *d, int64_t now) {
     bool more = true;
     while (more && !d->ended) {
         more = false;
+        for (int i = 0; i < REQUESTS; i++)
+            if (d->requests[i].used && d->requests[i].failed) park(d, &d->requests[i], now);
         if (d->writing == NONE)
             for (int i = 0; i < REQUESTS; i++)
                 if (whole(d, &d->requests[i])) {
                     pass_on(d, &d->requests[i]);
                     end(d, &d->requests[i], now);
                 }
-        /* Only the oldest of those that wait for room has reads at all, and those before it end by themselves: no deadlock. */
-        if (d->writing == NONE) d->writing = oldest(d, false);
+        /* Only the oldest of those that wait for room has reads at all, and those before it end by themselves: no deadlock. One that fits in all reads
+         * is not begun before it is there: what it lacks may be what no server can read. */
+        if (d->writing == NONE) d->writing = oldest(d, now);
+        if (d->writing != NONE && d->requests[d->writing].length <= READS * MAX_READ_BYTES) d->writing = NONE;
         if (d->writing != NONE) {
             struct request *r = &d->requests[d->writing];
             const uint32_t before = r->written;

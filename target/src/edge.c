@@ -54,6 +54,11 @@ static void on_filled(void *context, unsigned read) {
     device_filled(&edge->device, read);
 }
 
+static void on_failed(void *context, unsigned read) {
+    struct edge *edge = context;
+    device_failed(&edge->device, read);
+}
+
 static void on_say(void *context, const struct entry *subject, const char *text) {
     struct edge *edge = context;
     char line[512], name[ADDRESS_TEXT] = "";
@@ -120,7 +125,7 @@ static struct edge *start(const struct edge_options *options) {
         setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     stay_in_memory("bootfarm-stream");
     const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(edge, &options->config->server[0]);
-    const struct effects effects = {edge, on_send, on_filled, on_say, on_random};
+    const struct effects effects = {edge, on_send, on_filled, on_failed, on_say, on_random};
     session_init(&edge->session, &effects, options->identity, segment, now_us());
     device_init(&edge->device, &edge->session, options->device);
     return edge;

@@ -126,7 +126,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->number = 0;
     l->heard_number = p->number;
     l->heard_mask = 0;
-    l->asks = 0;
+    l->asks = l->failing = 0;
     l->pinged = l->owes = l->rejoining = l->hinted = false;
     l->fails = 0;
     l->state = UP;
@@ -234,8 +234,12 @@ static void receive(struct session *s, int index, const struct packet *p, const 
         reads_wait(s, index, p, now);
         break;
     case ERROR:
-        session_leave(s, index, p->code == ERROR_REVOKED ? "may not serve this machine any longer" : "cannot read its copy", PROBE_MAX_US, now);
-        if (p->code == ERROR_REVOKED) session_refused(s, now);
+        if (p->code != ERROR_REVOKED) {
+            reads_error(s, index, p, now);
+            break;
+        }
+        session_leave(s, index, "may not serve this machine any longer", PROBE_MAX_US, now);
+        session_refused(s, now);
         break;
     case PONG:
         pong(s, index, p, now);

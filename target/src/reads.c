@@ -75,10 +75,24 @@ static bool open_to(const struct session *s, int link, uint32_t bytes) {
     return link != NONE && s->links[link].state == UP && window_admits(&s->links[link].window, bytes);
 }
 
+static bool failed_at(const struct read *read, int link) { return link != NONE && (read->failed >> link & 1) != 0; }
+
+/* Where a read is asked: the server that serves, or its stand-by when that one cannot read this. NONE: both have said so, or there is no stand-by. */
+static int place_of(const struct session *s, const struct read *read) {
+    if (!failed_at(read, s->current)) return s->current;
+    return s->standby != NONE && s->links[s->standby].state == UP && !failed_at(read, s->standby) ? s->standby : NONE;
+}
+
+static void fail(struct session *s, int index, int64_t now) {
+    s->reads[index].state = FAILED;
+    session_other_standby(s, now);
+    s->effects.failed(s->effects.context, (unsigned)index);
+}
+
 static void hedge(struct session *s, int index, int64_t now) {
     struct read *read = &s->reads[index];
     const int other = s->standby;
-    if (read->answers[1] != NONE || read->answers[0] == NONE || !open_to(s, other, read->length)) return;
+    if (read->answers[1] != NONE || read->answers[0] == NONE || failed_at(read, other) || !open_to(s, other, read->length)) return;
     if (s->assemblies[read->answers[0]].link == other) return;
     read->answers[1] = start(s, index, other, now);
     if (read->answers[1] != NONE) s->identity->counters.hedges++;
@@ -96,13 +110,19 @@ static int next_open(const struct session *s, uint64_t after) {
 void reads_pump(struct session *s, int64_t now) {
     if (s->current == NONE || s->links[s->current].state != UP) return;
     const bool silent = link_silent(&s->links[s->current], HEDGE_AFTER_US, now);
+    ASSERT(LINKS <= 32);
     for (int i = next_open(s, 0); i != NONE; i = next_open(s, s->reads[i].order)) {
         struct read *read = &s->reads[i];
         if (read->answers[0] == NONE) {
             read->answers[0] = read->answers[1]; /* the hedge is left: its server is the current one now */
             read->answers[1] = NONE;
         }
-        if (read->answers[0] == NONE && open_to(s, s->current, read->length)) read->answers[0] = start(s, i, s->current, now);
+        const int place = place_of(s, read);
+        if (read->answers[0] == NONE && place == NONE) {
+            fail(s, i, now);
+            continue;
+        }
+        if (read->answers[0] == NONE && open_to(s, place, read->length)) read->answers[0] = start(s, i, place, now);
         if (silent) hedge(s, i, now);
     }
 }
@@ -198,7 +218,12 @@ static void finish(struct session *s, int index, int64_t now) {
     s->identity->counters.reads++;
     s->identity->counters.bytes += a->length;
     if (s->hedge_credit < HEDGE_CREDIT_MAX) s->hedge_credit++;
+    const bool instead = failed_at(read, s->current) && a->link != s->current;
+    l->failing = 0;
     s->effects.filled(s->effects.context, (unsigned)number);
+    if (!instead || ++s->links[s->current].failing < FAILING_READS) return;
+    link_bye(s, s->current, BYE_LEAVING);
+    session_leave(s, s->current, "cannot read its copy", PROBE_MAX_US, now);
 }
 
 void reads_data(struct session *s, int link, const struct packet *p, const uint8_t *bytes, int64_t now) {
@@ -262,6 +287,18 @@ void reads_wait(struct session *s, int link, const struct packet *p, int64_t now
     a->waited = true;
 }
 
+void reads_error(struct session *s, int link, const struct packet *p, int64_t now) {
+    const struct ask *ask = ask_of(s, link, p->request);
+    if (ask == NULL) {
+        drop(s, DROP_LATE);
+        return;
+    }
+    const int index = ask->assembly;
+    s->reads[s->assemblies[index].read].failed |= UINT32_C(1) << link;
+    assembly_end(s, index, false);
+    reads_pump(s, now);
+}
+
 void reads_forget(struct session *s, int link) {
     for (int i = 0; i < ASSEMBLIES; i++)
         if (s->assemblies[i].read != NONE && s->assemblies[i].link == link && s->reads[s->assemblies[i].read].state == OPEN)
@@ -286,8 +323,9 @@ const uint8_t *session_data(const struct session *s, unsigned read) {
 }
 
 void session_release(struct session *s, unsigned read) {
-    ASSERT(read < READS && s->reads[read].state == DONE && s->reads[read].answers[0] != NONE);
-    s->assemblies[s->reads[read].answers[0]].read = NONE;
+    ASSERT(read < READS && s->reads[read].state != FREE);
+    for (int k = 0; k < 2; k++)
+        if (s->reads[read].answers[k] != NONE) assembly_end(s, s->reads[read].answers[k], false);
     s->reads[read].state = FREE;
 }
 

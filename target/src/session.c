@@ -182,6 +182,14 @@ static int next_standby(const struct session *s, int64_t now) {
     return best;
 }
 
+void session_other_standby(struct session *s, int64_t now) {
+    const int standby = s->standby;
+    if (standby == NONE || s->links[standby].state != UP || now - s->other_us < OTHER_STANDBY_US || next_standby(s, now) == NONE) return;
+    s->other_us = now;
+    link_bye(s, standby, BYE_LEAVING);
+    session_leave(s, standby, NULL, PROBE_MAX_US, now);
+}
+
 void session_move(struct session *s, int link, const struct packet *p, int64_t now) {
     if (link != s->current) {
         link_bye(s, link, BYE_MOVED);

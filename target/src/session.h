@@ -45,6 +45,8 @@ enum {
     LINKS = MAX_SERVERS + 3, /* the list, and what may have left it: the one that serves, its stand-by and where it moves to */
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
     MAX_REDIRECTS = 4,
+    FAILING_READS = 8,       /* in a row that a server could not read and its stand-by could: its whole copy is bad */
+    OTHER_STANDBY_US = 1000000, /* what neither server can read may be read elsewhere: another stand-by, at most one in this time */
 };
 /* A ticket lives 7 days and is renewed at half of them; a renewal that fails is tried again each 3 hours. */
 #define TICKET_US (INT64_C(604800) * 1000000)
@@ -82,6 +84,8 @@ struct effects {
     void (*send)(void *context, const struct entry *to, const uint8_t *bytes, size_t n);
     /* session_data(read) is whole and right; give it back by session_release. */
     void (*filled)(void *context, unsigned read);
+    /* No server that is there can read it: give it back by session_release, and ask again later. */
+    void (*failed)(void *context, unsigned read);
     /* For the console: "bootfarm: 10.0.0.11:6910 was silent for 500 ms". subject may be NULL. */
     void (*say)(void *context, const struct entry *subject, const char *text);
     void (*random)(void *context, uint8_t *bytes, size_t n);
@@ -105,7 +109,7 @@ struct link {
     struct traffic_keys keys;
     struct rtt rtt;
     struct window window;
-    unsigned asks;
+    unsigned asks, failing;
     uint64_t heard_number, heard_mask; /* of its signed packets: the highest, and which of the 64 before it came */
     bool owes;          /* something was sent after its last word, be it answered by another server since */
     int64_t waiting_us; /* since when: its silence */
@@ -118,7 +122,8 @@ struct link {
 enum { NONE = -1 };
 
 struct read {
-    enum { FREE, OPEN, DONE } state;
+    enum { FREE, OPEN, DONE, FAILED } state;
+    uint32_t failed; /* a bit for each link that said it cannot read this */
     uint64_t offset, order;
     uint32_t length;
     int answers[2]; /* assemblies: the first asked, and a hedge */
@@ -163,7 +168,7 @@ struct session {
     struct link links[LINKS];
     int current, standby, moving; /* places in links */
     bool list_wanted;
-    int64_t list_us, ticked_us;
+    int64_t list_us, ticked_us, other_us;
     unsigned hedge_credit; /* in twentieths of a read */
     uint64_t orders;
     uint16_t segment_bytes; /* the largest that fits the way */
@@ -184,9 +189,10 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
 void session_tick(struct session *s, int64_t now_us);
 /* When to tick at the latest. */
 int64_t session_wake(const struct session *s, int64_t now_us);
-/* Starts a read; NONE when READS are open. It ends in filled(), be it after hours: never in an error. */
+/* Starts a read; NONE when READS are open. It ends in filled(), be it after hours, or in failed(). */
 int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t now_us);
 const uint8_t *session_data(const struct session *s, unsigned read);
+/* A read that is done, that failed, or that nobody wants any more. */
 void session_release(struct session *s, unsigned read);
 
 /* Says goodbye to the servers. */
@@ -207,6 +213,8 @@ bool session_refusal_signed(const struct session *s, const uint8_t *bytes, size_
 int64_t session_retry(const struct packet *p, int64_t otherwise_us);
 void session_listed(struct session *s, const struct packet *p, int64_t now_us);
 void session_move(struct session *s, int link, const struct packet *p, int64_t now_us);
+/* What the current server and its stand-by cannot read: another stand-by may, if there is another server. */
+void session_other_standby(struct session *s, int64_t now_us);
 int64_t jitter(struct session *s, int64_t us);
 
 void link_attach(struct session *s, int link, uint8_t role, int64_t now_us);
@@ -220,6 +228,8 @@ bool link_silent(const struct link *l, int64_t us, int64_t now_us);
 
 void reads_data(struct session *s, int link, const struct packet *p, const uint8_t *bytes, int64_t now_us);
 void reads_wait(struct session *s, int link, const struct packet *p, int64_t now_us);
+/* A server cannot read what one READ asks for: that read is asked elsewhere, and all others go on. */
+void reads_error(struct session *s, int link, const struct packet *p, int64_t now_us);
 bool reads_asked(const struct session *s, int link, uint64_t number, const uint8_t *tag);
 /* Forgets what was asked of a link; its reads are asked elsewhere by the next reads_pump. */
 void reads_forget(struct session *s, int link);

@@ -2,7 +2,8 @@
  * Plays the kernel for a client on the host: no nbd module is needed.
  *
  *   kernel FILE CLIENT ARGUMENT…     starts `CLIENT ARGUMENT… --kernel FD` and takes the socket that it sends; prints {"client": pid}
- *   read DEPTH MS MAX_KIB            on stdin: random reads, DEPTH at a time, each compared with FILE; one line of JSON when done
+ *   read DEPTH MS MAX_KIB [MIB]      on stdin: random reads, DEPTH at a time, each compared with FILE; one line of JSON when done. MIB: below that alone
+ *   wait KIB AT_KIB                  one more read of KIB at AT_KIB, whose answer nobody waits for: "waiting" says whether it came
  *   (end of stdin)                   disconnects, as a shutdown does; the exit code is the client's
  *
  * When the socket ends it takes the next one and asks again for what is open, as the kernel does after a reconfigure.
@@ -22,7 +23,7 @@
 #include "../src/bytes.h"
 #include "../src/nbd.h"
 
-enum { MAX_DEPTH = 128, MAX_BYTES = 4 << 20 };
+enum { MAX_DEPTH = 128, MAX_BYTES = 4 << 20, WAITS = MAX_DEPTH - 1 /* the place of what `wait` asks for */ };
 
 static struct {
     bool open;
@@ -107,12 +108,12 @@ static void take_reply(void) {
     if (now() - requests[i].since > longest) longest = now() - requests[i].since;
 }
 
-static void run(unsigned depth, unsigned ms, unsigned max_kib) {
+static void run(unsigned depth, unsigned ms, unsigned max_kib, uint64_t below) {
     const double begin = now(), end = begin + ms / 1000.0;
     unsigned open = 0;
     reads = wrong = failed = 0;
     longest = 0;
-    if (depth > MAX_DEPTH) depth = MAX_DEPTH;
+    if (depth > WAITS) depth = WAITS;
     if (max_kib > MAX_BYTES >> 10) max_kib = MAX_BYTES >> 10;
     do {
         open = 0;
@@ -120,7 +121,7 @@ static void run(unsigned depth, unsigned ms, unsigned max_kib) {
             if (!requests[i].open && now() < end) {
                 const uint64_t blocks = 1 + (uint64_t)random() % (max_kib * 2);
                 requests[i].length = (uint32_t)blocks * 512;
-                requests[i].offset = (uint64_t)random() % (file_bytes / 512 - blocks + 1) * 512;
+                requests[i].offset = (uint64_t)random() % (below / 512 - blocks + 1) * 512;
                 requests[i].since = now();
                 requests[i].open = true;
                 if (!send_request(i)) again();
@@ -129,9 +130,17 @@ static void run(unsigned depth, unsigned ms, unsigned max_kib) {
         }
         if (open > 0) take_reply();
     } while (open > 0);
-    printf("{\"reads\":%lu,\"wrong\":%lu,\"failed\":%lu,\"perSecond\":%.0f,\"longestStallMs\":%.1f,\"sockets\":%lu}\n", reads, wrong,
-           failed, (double)reads / (now() - begin), longest * 1000, sockets);
+    printf("{\"reads\":%lu,\"wrong\":%lu,\"failed\":%lu,\"perSecond\":%.0f,\"longestStallMs\":%.1f,\"sockets\":%lu,\"waiting\":%s}\n", reads, wrong,
+           failed, (double)reads / (now() - begin), longest * 1000, sockets, requests[WAITS].open ? "true" : "false");
     fflush(stdout);
+}
+
+static void ask_and_go_on(unsigned kib, unsigned at_kib) {
+    requests[WAITS].offset = (uint64_t)at_kib << 10;
+    requests[WAITS].length = kib << 10;
+    requests[WAITS].since = now();
+    requests[WAITS].open = true;
+    if (!send_request(WAITS)) again();
 }
 
 int main(int argc, char **argv) {
@@ -161,9 +170,12 @@ int main(int argc, char **argv) {
     take_socket();
     printf("{\"ready\":true}\n");
     fflush(stdout);
-    unsigned depth, ms, max_kib;
-    for (char line[128]; fgets(line, sizeof line, stdin) != NULL;)
-        if (sscanf(line, "read %u %u %u", &depth, &ms, &max_kib) == 3) run(depth, ms, max_kib);
+    unsigned depth, ms, max_kib, below, kib, at_kib;
+    for (char line[128]; fgets(line, sizeof line, stdin) != NULL;) {
+        const int numbers = sscanf(line, "read %u %u %u %u", &depth, &ms, &max_kib, &below);
+        if (numbers >= 3) run(depth, ms, max_kib, numbers == 4 ? (uint64_t)below << 20 : file_bytes);
+        else if (sscanf(line, "wait %u %u", &kib, &at_kib) == 2) ask_and_go_on(kib, at_kib);
+    }
     close(device);
     return waitpid(client, &how, 0) == client && WIFEXITED(how) ? WEXITSTATUS(how) : 1;
 }

@@ -2,10 +2,12 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "check.h"
-#include "session.h"
+#include "device.h"
 
 #define MS(n) ((int64_t)(n) * 1000)
 enum { FARM = 3, QUEUE = 4096, SEGMENT = 1408, DISK_MIB = 64, TRIP_US = 200, SEED = 20261123 };
@@ -24,6 +26,8 @@ static struct server {
 } servers[FARM];
 /* What every server says of all. */
 static uint32_t list_version;
+static uint64_t bad_from, bad_to; /* what a server of unreads[] cannot read */
+static bool unreads[FARM];
 static bool listed[FARM], revoked, forgets, unsigned_refusals;
 static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY, IS_REFUSED_FOR } renewals; /* what is answered to a renewal */
 static unsigned tokens; /* fetched over HTTP */
@@ -210,6 +214,20 @@ static void on_read(int index, const uint8_t *bytes) {
     }
 }
 
+static bool unreadable(int index, const uint8_t *bytes) {
+    return unreads[index] && get64(bytes + 16) < bad_to && get64(bytes + 16) + get32(bytes + 24) > bad_from;
+}
+
+static void answer_error(int index, const uint8_t *bytes, uint16_t code) {
+    struct server *server = &servers[index];
+    uint8_t out[48];
+    answer_header(out, sizeof out, server, ERROR, ++server->number);
+    memcpy(out + 16, bytes + 8, 8);
+    put16(out + 24, code);
+    sign(out, sizeof out, server->keys.server_tag);
+    arrive(index, out, sizeof out, TRIP_US);
+}
+
 static void on_servers(int index) {
     struct server *server = &servers[index];
     uint8_t out[24 + FARM * ENTRY_BYTES + TAG_BYTES];
@@ -238,13 +256,9 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
             memcpy(out + 4, bytes + 4, 4);
             memcpy(out + 16, bytes + n - 16, 16);
             if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
-        } else if (revoked && (bytes[0] == READ || bytes[0] == PING)) {
-            answer_header(out, 48, server, ERROR, ++server->number);
-            memcpy(out + 16, bytes + 8, 8);
-            put16(out + 24, ERROR_REVOKED);
-            sign(out, 48, server->keys.server_tag);
-            arrive(i, out, 48, TRIP_US);
-        } else if (bytes[0] == READ) on_read(i, bytes);
+        } else if (revoked && (bytes[0] == READ || bytes[0] == PING)) answer_error(i, bytes, ERROR_REVOKED);
+        else if (bytes[0] == READ && unreadable(i, bytes)) answer_error(i, bytes, ERROR_READ_FAILED);
+        else if (bytes[0] == READ) on_read(i, bytes);
         else if (bytes[0] == SERVERS) on_servers(i);
         else if (bytes[0] == BYE) server->byes++;
         else if (bytes[0] == PING) {
@@ -259,8 +273,80 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
     }
 }
 
+enum { HANDLES = 128, REPLIES_BYTES = 32 << 20 /* nobody reads while the device writes */ };
+
+/* The kernel, where a test has one: `depth` requests at a time of what is good, and some that it waits for beside them. */
+static struct {
+    struct device *device; /* NULL: reads are the session's alone */
+    int socket;
+    bool busy; /* what is answered is followed by the next */
+    unsigned depth, answered, waiting; /* waiting: requests beside the depth that are not answered */
+    uint64_t next;
+    uint32_t length[HANDLES]; /* 0: not open */
+    uint64_t offset[HANDLES];
+    size_t have; /* bytes of replies that are not whole */
+} kernel;
+
+static void kernel_ask(unsigned handle, uint64_t offset, uint32_t length) {
+    uint8_t bytes[NBD_REQUEST_BYTES] = {0};
+    put32(bytes, NBD_REQUEST_MAGIC);
+    put64(bytes + 8, handle);
+    put64(bytes + 16, offset);
+    put32(bytes + 24, length);
+    CHECK(send(kernel.socket, bytes, sizeof bytes, MSG_DONTWAIT) == sizeof bytes, "the kernel's request %u", handle);
+    kernel.offset[handle] = offset;
+    kernel.length[handle] = length;
+}
+
+/* Below 2 MiB, where nothing is bad. */
+static void kernel_next(unsigned handle) { kernel_ask(handle, kernel.next++ % 512 * 4096, 4096); }
+
+/* A reply may come in pieces: a request larger than all reads is written as it comes. */
+static void kernel_take(void) {
+    static uint8_t in[8 << 20];
+    if (kernel.have == sizeof in) abort();
+    const ssize_t n = recv(kernel.socket, in + kernel.have, sizeof in - kernel.have, MSG_DONTWAIT);
+    if (n > 0) kernel.have += (size_t)n;
+    size_t used = 0;
+    while (kernel.have - used >= NBD_REPLY_BYTES) {
+        const uint8_t *reply = in + used, *data = reply + NBD_REPLY_BYTES;
+        const unsigned handle = (unsigned)get64(reply + 8);
+        if (handle >= HANDLES) abort();
+        const uint32_t length = kernel.length[handle];
+        CHECK(get32(reply + 4) == 0 && length > 0, "an answer to what was asked: %u", handle);
+        if (kernel.have - used < NBD_REPLY_BYTES + length) break;
+        uint32_t right = 0;
+        while (right < length && data[right] == content(kernel.offset[handle] + right)) right++;
+        CHECK(right == length, "byte %u of request %u at %llu is wrong", right, handle, (unsigned long long)kernel.offset[handle]);
+        used += NBD_REPLY_BYTES + length;
+        kernel.length[handle] = 0;
+        kernel.answered++;
+        if (handle >= kernel.depth) kernel.waiting--;
+        else if (kernel.busy) kernel_next(handle);
+    }
+    kernel.have -= used;
+    if (used > 0) memmove(in, in + used, kernel.have);
+}
+
+static void kernel_turn(void) {
+    if (kernel.device == NULL) return;
+    device_write(kernel.device, now);
+    kernel_take();
+    device_take(kernel.device, now);
+}
+
+static void on_failed(void *context, unsigned read) {
+    (void)context;
+    if (kernel.device != NULL) device_failed(kernel.device, read);
+    else session_release(s, read);
+}
+
 static void on_filled(void *context, unsigned read) {
     (void)context;
+    if (kernel.device != NULL) {
+        device_filled(kernel.device, read);
+        return;
+    }
     const struct read *r = &s->reads[read];
     const uint8_t *data = session_data(s, read);
     uint32_t right = 0;
@@ -297,9 +383,11 @@ static void pass(int64_t us) {
             if (from >= FARM || !servers[from].dead)
                 session_receive(s, from < FARM ? &servers[from].entry : &nobody, queue[next].bytes, queue[next].n, now);
             queue[next].n = 0;
+            kernel_turn();
         } else {
             now = wake < end ? wake : end;
             session_tick(s, now);
+            kernel_turn();
             if (!session_wants_token(s, now)) continue;
             tokens++;
             session_token(s, (const uint8_t *)"fresh", token_given, manifest_given, now);
@@ -307,12 +395,13 @@ static void pass(int64_t us) {
     }
 }
 
-static const struct effects EFFECTS = {NULL, on_send, on_filled, on_say, on_random};
+static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_random};
 
 static void begin(enum mode wanted) {
     memset(servers, 0, sizeof servers);
     memset(queue, 0, sizeof queue);
     memset(&identity, 0, sizeof identity);
+    memset(unreads, 0, sizeof unreads);
     mode = wanted;
     loss_in_100 = done = 0;
     trouble = NO_TROUBLE;
@@ -333,6 +422,47 @@ static void begin(enum mode wanted) {
     strcpy(identity.device, "52:54:00:00:00:01");
     session_init(s, &EFFECTS, &identity, SEGMENT, now);
     pass(MS(50));
+}
+
+/* With a kernel on a device; the first `count` servers are the farm. */
+static void begin_device(enum mode wanted, int count, unsigned depth) {
+    int pair[2];
+    begin(wanted);
+    for (int i = count; i < FARM; i++) servers[i].dead = true, listed[i] = false;
+    list_version = 2;
+    pass(MS(14000));
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) abort();
+    if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &(int){REPLIES_BYTES}, sizeof(int)) != 0) abort();
+    memset(&kernel, 0, sizeof kernel);
+    kernel.device = calloc(1, sizeof *kernel.device);
+    kernel.socket = pair[1];
+    kernel.depth = depth;
+    device_init(kernel.device, s, pair[0]);
+}
+
+static void end_device(void) {
+    close(kernel.device->socket);
+    close(kernel.socket);
+    free(kernel.device);
+    kernel.device = NULL;
+}
+
+/* One more that the kernel waits for. */
+static void kernel_waits(unsigned handle, uint64_t offset, uint32_t length) {
+    kernel.waiting++;
+    kernel_ask(handle, offset, length);
+    kernel_turn();
+}
+
+static unsigned answered_in(int64_t us) {
+    const unsigned before = kernel.answered;
+    kernel.busy = true;
+    for (unsigned i = 0; i < kernel.depth; i++)
+        if (kernel.length[i] == 0) kernel_next(i);
+    kernel_turn();
+    pass(us);
+    kernel.busy = false;
+    return kernel.answered - before;
 }
 
 static int server_of(int link) {
@@ -758,6 +888,87 @@ static void a_ticket_of_another_disk_is_not_taken(void) {
     CHECK(s->current != NONE && read_ms(0, 4096, 100) >= 0, "and it goes on as it was");
 }
 
+enum { BAD_FROM = 6 << 20, BAD_TO = BAD_FROM + (1 << 20) };
+
+/* The sectors of [BAD_FROM, BAD_TO) at each server that is named. */
+static void sectors_go_bad(bool first, bool second, bool third) {
+    bad_from = BAD_FROM;
+    bad_to = BAD_TO;
+    unreads[0] = first, unreads[1] = second, unreads[2] = third;
+}
+
+static void what_nobody_can_read_costs_nothing_else(enum mode wanted) {
+    static const struct { int farm; unsigned waiting; uint32_t length; } CASES[] = {
+        {1, 1, 4096}, {2, 1, 4096}, {3, 1, 4096}, {1, 1, 4 << 20}, {2, 100, 4096}, {2, 100, 262144}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        begin_device(wanted, CASES[i].farm, 4);
+        const unsigned before = answered_in(MS(200));
+        const int serving = s->current;
+        sectors_go_bad(true, true, true);
+        for (unsigned k = 0; k < CASES[i].waiting; k++) kernel_waits(16 + k, BAD_FROM + k % 16 * 4096 * (k % 4 + 1), CASES[i].length);
+        const unsigned with = answered_in(MS(200));
+        CHECK(with >= before * 9 / 10, "case %zu: %u reads in 200 ms, %u with what nobody can read", i, before, with);
+        pass(MS(7000));
+        const unsigned later = answered_in(MS(200));
+        CHECK(later >= before * 9 / 10, "case %zu: %u reads in 200 ms, %u seven seconds later", i, before, later);
+        CHECK(s->current == serving && kernel.waiting == CASES[i].waiting, "case %zu: it is waited for, and no server left", i);
+        sectors_go_bad(false, false, false);
+        pass(PARK_MAX_US + MS(200));
+        CHECK(kernel.waiting == 0, "case %zu: it is there when it can be read: %u", i, kernel.waiting);
+        end_device();
+    }
+}
+
+static void what_one_cannot_read_is_read_elsewhere(enum mode wanted) {
+    for (int farm = 2; farm <= FARM; farm++)
+        for (int good = 0; good < farm; good++) {
+            begin_device(wanted, farm, 4);
+            const int serving = s->current;
+            sectors_go_bad(good != 0, good != 1, good != 2);
+            for (unsigned k = 0; k < 5; k++) {
+                kernel_waits(16, BAD_FROM + k * 65536, 65536);
+                pass(k == 0 ? MS(150) : MS(5)); /* a third server is attached after the first pause */
+                CHECK(kernel.waiting == 0, "of %d servers %d can read it", farm, good);
+                if (kernel.waiting > 0) break;
+            }
+            CHECK(s->current == serving, "and it serves on: %d of %d", good, farm);
+            end_device();
+        }
+}
+
+static void a_server_that_can_read_nothing_is_left(void) {
+    begin_device(MODE_TRUSTED, 2, 4);
+    const int serving = server_of(s->current);
+    sectors_go_bad(serving == 0, serving == 1, false);
+    bad_from = 0;
+    bad_to = (uint64_t)DISK_MIB << 20;
+    CHECK(answered_in(MS(100)) > 500, "its stand-by reads it all");
+    CHECK(server_of(s->current) == 1 - serving && servers[serving].byes == 1, "and serves");
+    end_device();
+}
+
+/* Which server can read what changes all the time; in the end all can. */
+static void sectors_that_come_and_go(void) {
+    for (unsigned round = 0; round < 12; round++) {
+        begin_device(round % 2 == 0 ? MODE_TRUSTED : MODE_AUTHENTICATED, 1 + (int)(round % 3), 4);
+        for (unsigned k = 0; k < 60; k++) {
+            sectors_go_bad(random() % 2, random() % 2, random() % 2);
+            bad_from = (uint64_t)random() % (12 << 20);
+            bad_to = bad_from + (uint64_t)random() % (4 << 20);
+            const unsigned handle = 16 + (unsigned)random() % 100;
+            const uint32_t length = random() % 30 == 0 ? 3 << 20 : 512 * (1 + (uint32_t)random() % 200);
+            if (kernel.length[handle] == 0) kernel_waits(handle, (uint64_t)random() % 24000 * 512, length);
+            loss_in_100 = random() % 4 == 0 ? 5 : 0;
+            pass(random() % MS(30));
+        }
+        loss_in_100 = 0;
+        sectors_go_bad(false, false, false);
+        pass(PARK_MAX_US + MS(1000));
+        CHECK(kernel.waiting == 0, "round %u: %u are not there", round, kernel.waiting);
+        end_device();
+    }
+}
+
 int main(void) {
     if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
     srandom(SEED);
@@ -791,6 +1002,12 @@ int main(void) {
     what_is_sent_again_keeps_no_server_alive();
     a_refusal_for_49_days_is_for_a_minute();
     a_move_to_a_server_that_is_in_no_list();
+    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
+        what_nobody_can_read_costs_nothing_else(wanted);
+        what_one_cannot_read_is_read_elsewhere(wanted);
+    }
+    a_server_that_can_read_nothing_is_left();
+    sectors_that_come_and_go();
     free(s);
     return report();
 }

@@ -8,12 +8,14 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   openSync,
   readFileSync,
   readSync,
   rmSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -38,13 +40,18 @@ const FILE_BYTES = 32 << 20;
 const MAC = '52:54:00:00:00:01';
 const SEED = 20_261_123;
 const DEADLINE_MS = 30_000;
+/** Of their speed, all other reads keep beside one that cannot be read; what is seen is all of it, within what a second of reads differs from the next. */
+const SPEED_KEPT = 0.9;
 
 interface Report {
   readonly reads: number;
   readonly wrong: number;
   readonly failed: number;
+  readonly perSecond: number;
   readonly longestStallMs: number;
   readonly sockets: number;
+  /** What `wait` asked for has not come. */
+  readonly waiting: boolean;
 }
 
 interface Status {
@@ -109,11 +116,20 @@ async function freePorts(count: number): Promise<number[]> {
   });
 }
 
-async function startServer(port: number, list: readonly number[], mode: Mode, ...more: string[]): Promise<Server> {
+const startServer = (port: number, list: readonly number[], mode: Mode, ...more: string[]): Promise<Server> =>
+  startServerOf(file, port, list, mode, ...more);
+
+async function startServerOf(
+  image: string,
+  port: number,
+  list: readonly number[],
+  mode: Mode,
+  ...more: string[]
+): Promise<Server> {
   const child = spawn(
     'setpriv',
     [
-      ...['--pdeathsig', 'KILL', process.execPath, 'test/fakes/serve.ts', '--file', file, '--port', String(port)],
+      ...['--pdeathsig', 'KILL', process.execPath, 'test/fakes/serve.ts', '--file', image, '--port', String(port)],
       ...['--mode', mode, '--list', list.map(name).join(','), ...more],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -129,7 +145,10 @@ interface Client {
   readonly pid: number;
   /** What is on the console. */
   said(): string;
-  read(depth: number, ms: number, maxKiB: number): Promise<Report>;
+  /** Random reads; below `mib` alone. */
+  read(depth: number, ms: number, maxKiB: number, mib?: number): Promise<Report>;
+  /** One more read, whose answer nobody waits for. */
+  wait(kib: number, atKiB: number): void;
   status(): Status;
   until(what: string, holds: (status: Status) => boolean): Promise<Status>;
   /** Disconnects as a shutdown does; the exit code of the client, which is not 0 when a sanitizer has found anything. */
@@ -173,10 +192,11 @@ async function startClientWith(text: string, ...options: string[]): Promise<Clie
   return {
     pid: client,
     said: () => said,
-    read: (depth, ms, maxKiB) => {
-      child.stdin.write(`read ${depth} ${ms} ${maxKiB}\n`);
+    read: (depth, ms, maxKiB, mib) => {
+      child.stdin.write(`read ${depth} ${ms} ${maxKiB} ${mib ?? ''}\n`);
       return next<Report>();
     },
+    wait: (kib, atKiB) => void child.stdin.write(`wait ${kib} ${atKiB}\n`),
     status,
     until: async (what, holds) => {
       const last = Date.now() + DEADLINE_MS;
@@ -336,6 +356,42 @@ test.each<Mode>(['trusted', 'authenticated'])(
     expect(await client.close()).toBe(0);
   },
 );
+
+describe.each([1, 2])('with %i servers of one file that is cut', (count) => {
+  const CUT_MIB = 16;
+  const UNREADABLE_KIB = 24 << 10;
+
+  test.each<Mode>(['trusted', 'authenticated'])(
+    'a read behind its end waits, all others go on as fast, in mode %s',
+    async (mode) => {
+      const cut = join(folder, `cut-${count}-${mode}.raw`);
+      copyFileSync(file, cut);
+      const ports = await freePorts(count);
+      const servers = await Promise.all(ports.map((port) => startServerOf(cut, port, ports, mode)));
+      const client = await startClient(servers[0]?.token ?? '', ports);
+      const { current } = await client.until(
+        'servers',
+        ({ current, standby }) => current !== '' && (count === 1 || standby !== ''),
+      );
+      const whole = readFileSync(file);
+      const before = await client.read(16, 1_000, 4, CUT_MIB);
+      truncateSync(cut, CUT_MIB << 20);
+      client.wait(4, UNREADABLE_KIB);
+      const during = await client.read(16, 3_000, 4, CUT_MIB);
+      writeFileSync(cut, whole, { flag: 'r+' });
+      await until('it is read', async () => !(await client.read(16, 200, 4, CUT_MIB)).waiting, DEADLINE_MS);
+      const after = await client.read(16, 1_000, 4, CUT_MIB);
+      process.stderr.write(
+        `${count} servers, ${mode}: ${before.perSecond} reads a second, ${during.perSecond} with one that cannot be read, ${after.perSecond} after it\n`,
+      );
+      expect(during).toMatchObject({ ...right, waiting: true });
+      expect(during.perSecond).toBeGreaterThan(SPEED_KEPT * Math.min(before.perSecond, after.perSecond));
+      expect(client.status()).toMatchObject({ current, failovers: 0 });
+      expect(await client.close()).toBe(0);
+    },
+    60_000,
+  );
+});
 
 test('a refused token is fetched again over HTTP', async () => {
   const [port = 0] = await freePorts(1);
