@@ -167,6 +167,18 @@ static bool whole(const struct device *d, const struct request *r) {
     return true;
 }
 
+/* For whoever tells what the machine waits for. */
+static void tell_parked(struct device *d) {
+    struct waits *waits = &d->session->waits;
+    waits->parked_us = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        const struct request *r = &d->requests[i];
+        if (!r->used || r->fails == 0 || (waits->parked_us != 0 && r->since_us >= waits->parked_us)) continue;
+        waits->parked_us = r->since_us;
+        waits->parked_at = r->offset;
+    }
+}
+
 static void end(struct device *d, struct request *r, int64_t now) {
     struct counters *counters = &d->session->identity->counters;
     if (now - r->since_us > counters->longest_stall_us) counters->longest_stall_us = now - r->since_us;
@@ -202,4 +214,5 @@ void device_write(struct device *d, int64_t now) {
         }
         ask(d, now);
     }
+    tell_parked(d);
 }

@@ -67,6 +67,14 @@ static void on_say(void *context, const struct entry *subject, const char *text)
     if (edge->options->console >= 0 && write(edge->options->console, line, (size_t)n) < 0) {} /* nobody listens: no harm */
 }
 
+static void on_alert(void *context, const char *text) {
+    struct edge *edge = context;
+    char line[512];
+    const bool kernel_log = edge->options->console != STDERR_FILENO; /* <3>: shown when the kernel is quiet, too */
+    const int n = snprintf(line, sizeof line, "%sbootfarm: %s\n", kernel_log ? "<3>" : "", text);
+    if (edge->options->console >= 0 && write(edge->options->console, line, (size_t)n) < 0) {} /* nobody listens: no harm */
+}
+
 static void take_packets(struct edge *edge, int64_t now) {
     struct mmsghdr messages[BATCH];
     struct iovec iov[BATCH];
@@ -125,7 +133,7 @@ static struct edge *start(const struct edge_options *options) {
         setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     stay_in_memory("bootfarm-stream");
     const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(edge, &options->config->server[0]);
-    const struct effects effects = {edge, on_send, on_filled, on_failed, on_say, on_random};
+    const struct effects effects = {edge, on_send, on_filled, on_failed, on_say, on_alert, on_random};
     session_init(&edge->session, &effects, options->identity, segment, now_us());
     device_init(&edge->device, &edge->session, options->device);
     return edge;

@@ -1,5 +1,6 @@
 /* One server: attach, keys, pings, and what it says. A packet counts only with the right session and tag. */
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "invariant.h"
@@ -18,11 +19,17 @@ static void send_attach(struct session *s, struct link *l, int64_t now) {
     uint8_t bytes[MAX_PACKET_BYTES], key[16];
     const struct identity *id = s->identity;
     /* With a stale cookie, or none, the server answers by a COOKIE: the same round trips as with a HELLO, and one state less. */
-    const size_t n = packet_attach(bytes, l->nonce, l->cookie, s->segment_bytes, l->role, id->ticket, id->ticket_bytes);
+    const size_t n = packet_attach(bytes, l->nonce, l->cookie, l->path.asked, l->role, id->ticket, id->ticket_bytes);
     attach_key(key, id->session_key);
     sign(bytes, n, key);
     l->next_us = now + jitter(s, ATTACH_AGAIN_US << l->tries);
     s->effects.send(s->effects.context, &l->server, bytes, n);
+}
+
+/* What is known to arrive from that server, else from another: they are mostly behind the same narrow place. */
+static uint16_t known_size(const struct session *s, const struct link *l) {
+    const uint16_t known = l->path.limit != 0 ? l->path.limit : s->identity->path_bytes;
+    return known != 0 && known < s->segment_bytes ? known : s->segment_bytes;
 }
 
 void link_attach(struct session *s, int index, uint8_t role, int64_t now) {
@@ -31,18 +38,49 @@ void link_attach(struct session *s, int index, uint8_t role, int64_t now) {
     l->state = ATTACHING;
     l->role = role;
     l->tries = 0;
+    l->path.asked = known_size(s, l);
     s->effects.random(s->effects.context, l->nonce, sizeof l->nonce);
     send_attach(s, l, now);
 }
 
 /* The session that is there runs on until the server itself has said, signed, that there is another. */
-static void rejoin(struct session *s, struct link *l, int64_t now) {
-    if (l->rejoining || (l->rejoined_us > 0 && now - l->rejoined_us < REJOIN_US)) return;
+static void rejoin(struct session *s, struct link *l, uint16_t segment_bytes, int64_t now) {
     l->rejoining = true;
-    l->rejoined_us = now;
     l->tries = 0;
+    l->path.asked = segment_bytes;
     s->effects.random(s->effects.context, l->nonce, sizeof l->nonce);
     send_attach(s, l, now);
+}
+
+/* Somebody says that the server was restarted. */
+static void rejoin_hinted(struct session *s, struct link *l, int64_t now) {
+    if (l->rejoining || (l->rejoined_us > 0 && now - l->rejoined_us < REJOIN_US)) return;
+    l->rejoined_us = now;
+    rejoin(s, l, known_size(s, l), now);
+}
+
+void link_lost(struct session *s, int index, const struct assembly *a, int64_t now) {
+    struct link *l = &s->links[index];
+    const uint32_t largest = a->length < l->segment_bytes ? a->length : l->segment_bytes;
+    if (l->rejoining || largest <= path_smaller(l->segment_bytes)) return;
+    if (!path_lost(&l->path, l->heard_us > a->asked_us, a->waited, rtt_timeout(&l->rtt, 0), now)) return;
+    const bool trial = l->path.trial;
+    const uint16_t next = path_lower(&l->path, l->segment_bytes, s->identity->path_bytes, now);
+    if (next != 0) {
+        char text[96];
+        snprintf(text, sizeof text, "answers, but packets of %u bytes of data do not arrive: asks for %u", l->segment_bytes, next);
+        if (!trial) s->effects.say(s->effects.context, &l->server, text);
+        s->identity->path_bytes = next;
+        rejoin(s, l, next, now);
+    } else if (index == s->current && s->standby != NONE && s->links[s->standby].state == UP) {
+        link_bye(s, index, BYE_LEAVING);
+        session_leave(s, index, "answers, but none of its data arrives", PROBE_MAX_US, now);
+    }
+}
+
+void link_arrived(struct session *s, int index, uint64_t data, int64_t now) {
+    struct link *l = &s->links[index];
+    if (path_arrived(&l->path, l->segment_bytes, data, s->segment_bytes, now)) s->identity->path_bytes = l->path.limit;
 }
 
 static void send_signed(struct session *s, struct link *l, uint8_t *bytes, size_t n) {
@@ -95,6 +133,8 @@ void link_tick(struct session *s, int index, int64_t now) {
         return;
     }
     if (l->state != UP) return;
+    const uint16_t larger = index == s->current && !l->rejoining ? path_trial(&l->path, l->segment_bytes, s->segment_bytes, now) : 0;
+    if (larger != 0) rejoin(s, l, larger, now);
     if (!l->pinged && link_silent(l, HEDGE_AFTER_US, now)) link_ping(s, index, now); /* what was asked may be answered elsewhere by now */
     if (now < l->ping_us) return;
     if (index == s->current && !l->pinged && now - l->heard_us < PING_IDLE_US) l->ping_us = l->heard_us + PING_IDLE_US;
@@ -110,19 +150,20 @@ static void attached(struct session *s, int index, const struct packet *p, const
         return;
     }
     if (p->disk_bytes != s->identity->disk_bytes || (p->mode != MODE_TRUSTED && p->mode != MODE_AUTHENTICATED) || p->suite != SUITE ||
-        p->segment_bytes > s->segment_bytes) {
+        p->segment_bytes > l->path.asked) {
         drop(s, DROP_SIZE);
         return;
     }
-    if (l->state == UP) { /* restarted: nothing that it was asked is answered any more */
-        reads_forget(s, index);
-        s->effects.say(s->effects.context, &l->server, "was restarted");
-    }
+    const bool resized = l->state == UP && p->instance == l->instance;
+    if (l->state == UP) reads_forget(s, index); /* nothing that it was asked in the session before is answered any more */
+    if (l->state == UP && !resized) s->effects.say(s->effects.context, &l->server, "was restarted");
     ASSERT(l->asks == 0); /* their packet numbers are those of another session */
     l->keys = keys;
     l->session = p->session;
     l->mode = p->mode;
+    l->instance = p->instance;
     l->segment_bytes = p->segment_bytes;
+    path_attached(&l->path, l->segment_bytes, s->segment_bytes, now);
     l->number = 0;
     l->heard_number = p->number;
     l->heard_mask = 0;
@@ -132,10 +173,11 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->state = UP;
     l->heard_us = l->waiting_us = now;
     l->ping_us = now + PING_IDLE_US;
-    l->rtt = (struct rtt){0};
-    window_reset(&l->window);
+    if (!resized) l->rtt = (struct rtt){0};
+    if (!resized) window_reset(&l->window);
     s->list_wanted |= p->list_version != s->identity->servers.version;
-    session_attached(s, index, now);
+    if (resized) reads_pump(s, now);
+    else session_attached(s, index, now);
 }
 
 /* An unsigned refusal is a hint: whoever can open the ticket signs, and may answer yet. */
@@ -216,7 +258,7 @@ static void receive(struct session *s, int index, const struct packet *p, const 
     if (p->type == UNKNOWN) {
         const bool ours = reads_asked(s, index, p->number, p->tag) ||
                           (l->pinged && p->number == l->ping_number && sodium_memcmp(p->tag, l->ping_tag, TAG_BYTES) == 0);
-        if (ours) rejoin(s, l, now); /* whoever sees our packets can say so: a hint */
+        if (ours) rejoin_hinted(s, l, now); /* whoever sees our packets can say so: a hint */
         else drop(s, DROP_TAG);
         return;
     }

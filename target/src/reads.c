@@ -42,6 +42,7 @@ static bool ask_range(struct session *s, int index, uint32_t begin, uint32_t len
         if (s->asks[i].assembly == NONE) ask = &s->asks[i];
     if (ask == NULL) return false;
     link_owes(l, now);
+    a->asked_us = now;
     *ask = (struct ask){.assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length,
                         .again = a->tries > 0, .sent_us = now};
     l->asks++;
@@ -167,6 +168,8 @@ void reads_tick(struct session *s, int64_t now) {
         a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
         s->identity->counters.retransmissions++;
         window_lost(&l->window, now, l->rtt.smoothed_us);
+        link_lost(s, a->link, a, now);
+        if (a->read == NONE || a->tries == 0) continue; /* its server was left for that */
         give_up_waiting(s, i);
         ask_missing(s, i, now);
         if (a->tries > 1 && s->hedge_credit >= HEDGE_COST && s->reads[a->read].answers[1] == NONE) {
@@ -253,6 +256,7 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
         memcpy(a->tag, p->tag, TAG_BYTES);
     }
     l->heard_us = l->waiting_us = now;
+    link_arrived(s, link, p->data_bytes, now);
     if (!ask->again && ask->sent_us != 0 && !a->waited) rtt_measured(&l->rtt, now - ask->sent_us);
     ask->sent_us = 0; /* measured once */
     const uint32_t at = ask->begin + p->position;
@@ -310,7 +314,7 @@ int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t no
     ASSERT(offset <= s->identity->disk_bytes && length <= s->identity->disk_bytes - offset);
     for (int i = 0; i < READS; i++) {
         if (s->reads[i].state != FREE) continue;
-        s->reads[i] = (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .length = length, .answers = {NONE, NONE}};
+        s->reads[i] = (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .since_us = now, .length = length, .answers = {NONE, NONE}};
         reads_pump(s, now);
         return i;
     }

@@ -16,5 +16,6 @@ void rtt_measured(struct rtt *rtt, int64_t us) {
 int64_t rtt_timeout(const struct rtt *rtt, unsigned tries) {
     int64_t us = rtt->smoothed_us == 0 ? RTO_FIRST_US : rtt->smoothed_us + 4 * rtt->variation_us;
     if (us < RTO_MIN_US) us = RTO_MIN_US;
-    return us << (tries < RTO_DOUBLINGS ? tries : RTO_DOUBLINGS);
+    us <<= tries < RTO_DOUBLINGS ? tries : RTO_DOUBLINGS;
+    return us < RTO_MAX_US ? us : RTO_MAX_US;
 }

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "keys.h"
 #include "packet.h"
+#include "path.h"
 #include "rtt.h"
 #include "server_list.h"
 #include "window.h"
@@ -43,11 +44,15 @@ enum {
     TOKEN_MIN_US = 5000000,  /* a machine that is refused asks again, for ever, */
     TOKEN_MAX_US = 60000000, /* with back-off */
     LINKS = MAX_SERVERS + 3, /* the list, and what may have left it: the one that serves, its stand-by and where it moves to */
+    WAIT_TOLD_US = 5000000, /* what is waited for so long is told, */
+    WAIT_AGAIN_US = 60000000, /* and again after so long */
+    WAIT_TEXT = 128,
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
     MAX_REDIRECTS = 4,
     FAILING_READS = 8,       /* in a row that a server could not read and its stand-by could: its whole copy is bad */
     OTHER_STANDBY_US = 1000000, /* what neither server can read may be read elsewhere: another stand-by, at most one in this time */
 };
+enum wait { WAITS_FOR_NOTHING, WAITS_FOR_SERVER, WAITS_FOR_LOGIN, WAITS_FOR_TOKEN, WAITS_FOR_RIGHT, WAITS_FOR_DATA, WAITS_FOR_COPY };
 /* A ticket lives 7 days and is renewed at half of them; a renewal that fails is tried again each 3 hours. */
 #define TICKET_US (INT64_C(604800) * 1000000)
 #define RENEW_US (TICKET_US / 2)
@@ -62,6 +67,7 @@ struct counters {
     int64_t longest_stall_us;
     struct entry current, standby; /* family 0: none */
     bool refused; /* no server may serve this device now */
+    char waits_for[WAIT_TEXT]; /* for more than WAIT_TOLD_US; empty: for nothing */
 };
 
 /* What must outlive a killed client process: lies in memory that its parent shares. */
@@ -77,6 +83,7 @@ struct identity {
     struct server_list servers;
     struct counters counters;
     char device[18]; /* the MAC: what the rendezvous hash knows the device by */
+    uint16_t path_bytes; /* the most data in a packet that is known to arrive from a server, where that is less than our own end takes; or 0 */
 };
 
 struct effects {
@@ -88,6 +95,8 @@ struct effects {
     void (*failed)(void *context, unsigned read);
     /* For the console: "bootfarm: 10.0.0.11:6910 was silent for 500 ms". subject may be NULL. */
     void (*say)(void *context, const struct entry *subject, const char *text);
+    /* The same for what somebody should see whose console is quiet: what the machine waits for. */
+    void (*alert)(void *context, const char *text);
     void (*random)(void *context, uint8_t *bytes, size_t n);
 };
 
@@ -100,12 +109,14 @@ struct link {
     unsigned tries, fails;
     int64_t next_us; /* AWAY: when to attach; ATTACHING or rejoining: when to ask again */
     bool hinted;     /* somebody says that the ticket does not open */
-    bool rejoining;  /* UP, and attaching anew: somebody says that the server was restarted */
+    bool rejoining;  /* UP, and attaching anew: somebody says that the server was restarted, or for packets of another size */
     int64_t rejoined_us;
     uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES];
     uint32_t session;
     uint64_t number;
     uint16_t segment_bytes;
+    uint64_t instance; /* of the server's process */
+    struct path path;
     struct traffic_keys keys;
     struct rtt rtt;
     struct window window;
@@ -125,6 +136,7 @@ struct read {
     enum { FREE, OPEN, DONE, FAILED } state;
     uint32_t failed; /* a bit for each link that said it cannot read this */
     uint64_t offset, order;
+    int64_t since_us;
     uint32_t length;
     int answers[2]; /* assemblies: the first asked, and a hedge */
 };
@@ -134,7 +146,7 @@ struct assembly {
     uint32_t length, got;
     unsigned tries;
     bool waited, headed;
-    int64_t deadline_us;
+    int64_t asked_us, deadline_us; /* asked_us: the last time */
     uint64_t number; /* of the answer whose tag covers all: mode Authenticated */
     uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES];
     uint64_t have[MAX_READ_BYTES / GRAIN / 64];
@@ -161,10 +173,20 @@ struct login {
     uint8_t nonce[NONCE_BYTES], cookie[COOKIE_BYTES], secret[32], share[SHARE_BYTES];
 };
 
+/* What is waited for, and what was told of it. */
+struct waits {
+    int64_t alone_us;  /* since when no server serves */
+    int64_t parked_us; /* since when no server can read what lies at parked_at; 0: none that is wanted */
+    uint64_t parked_at;
+    enum wait told;
+    int64_t told_us, since_us;
+};
+
 struct session {
     struct effects effects;
     struct identity *identity;
     struct login login;
+    struct waits waits;
     struct link links[LINKS];
     int current, standby, moving; /* places in links */
     bool list_wanted;
@@ -223,6 +245,10 @@ void link_tick(struct session *s, int link, int64_t now_us);
 void link_ping(struct session *s, int link, int64_t now_us);
 void link_bye(struct session *s, int link, uint8_t reason);
 void link_ask_list(struct session *s, int link, int64_t now_us);
+/* An answer was not there in time, again: when it is that its large packets do not arrive, smaller ones are asked for. */
+void link_lost(struct session *s, int link, const struct assembly *a, int64_t now_us);
+/* A packet of so much data came. */
+void link_arrived(struct session *s, int link, uint64_t data, int64_t now_us);
 void link_owes(struct link *l, int64_t now_us);
 bool link_silent(const struct link *l, int64_t us, int64_t now_us);
 

@@ -20,6 +20,8 @@ static struct server {
     bool dead;
     uint32_t session;
     uint64_t number, instance;
+    uint16_t segment;
+    uint32_t way; /* data in the largest packet that arrives from it; 0: any */
     struct traffic_keys keys;
     unsigned reads, pings, byes, logins, lists, attaches;
     uint16_t login_flags;
@@ -48,8 +50,10 @@ static int64_t now;
 static enum mode mode;
 static unsigned done, loss_in_100;
 static enum trouble trouble;
+static uint16_t own_segment; /* what the client's own end takes */
 static uint8_t session_key[32];
-static char last_said[128];
+static char last_said[128], alerted[256];
+static unsigned alerts;
 
 static uint8_t content(uint64_t at) { return (uint8_t)(at ^ at >> 9 ^ at >> 17); }
 
@@ -165,7 +169,8 @@ static void on_attach(int index, const uint8_t *bytes) {
     memcpy(out + 16, bytes + 16, 16);
     memcpy(out + 32, nonce, 16);
     put64(out + 48, server->instance);
-    put16(out + 56, SEGMENT);
+    server->segment = get16(bytes + 54);
+    put16(out + 56, server->segment);
     out[58] = (uint8_t)mode;
     out[59] = 1;
     put32(out + 60, list_version);
@@ -192,9 +197,10 @@ static void on_read(int index, const uint8_t *bytes) {
     else
         crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole,
                                                            DATA_SIGNED_BYTES + length, NULL, nonce, server->keys.server_data);
-    for (uint32_t at = 0; at < length; at += SEGMENT) {
+    for (uint32_t at = 0; at < length; at += server->segment) {
         uint8_t out[MAX_PACKET_BYTES];
-        const uint32_t n = length - at < SEGMENT ? length - at : SEGMENT;
+        const uint32_t n = length - at < server->segment ? length - at : server->segment;
+        if (server->way != 0 && n > server->way) continue;
         memcpy(out, head, 64);
         put32(out + 56, at);
         memcpy(out + 64, whole + DATA_SIGNED_BYTES + at, n);
@@ -362,6 +368,12 @@ static void on_say(void *context, const struct entry *subject, const char *text)
     snprintf(last_said, sizeof last_said, "%s", text);
 }
 
+static void on_alert(void *context, const char *text) {
+    (void)context;
+    snprintf(alerted, sizeof alerted, "%s", text);
+    alerts++;
+}
+
 static void on_random(void *context, uint8_t *bytes, size_t n) {
     (void)context;
     while (n-- > 0) *bytes++ = (uint8_t)random();
@@ -395,7 +407,10 @@ static void pass(int64_t us) {
     }
 }
 
-static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_random};
+static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_alert, on_random};
+
+/* The client was killed, or says so. */
+static void next_client(void) { session_init(s, &EFFECTS, &identity, own_segment, now); }
 
 static void begin(enum mode wanted) {
     memset(servers, 0, sizeof servers);
@@ -420,7 +435,8 @@ static void begin(enum mode wanted) {
     identity.servers.version = 1;
     identity.token_bytes = 5;
     strcpy(identity.device, "52:54:00:00:00:01");
-    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    alerts = 0;
+    next_client();
     pass(MS(50));
 }
 
@@ -638,7 +654,7 @@ static void our_own_sleep_is_not_the_servers_silence(void) {
 
 static void a_new_client_goes_on_with_the_ticket(void) {
     begin(MODE_AUTHENTICATED);
-    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    next_client();
     pass(MS(5));
     CHECK(s->current != NONE && s->login.state == LOGGED_IN, "attached without a login");
     CHECK(read_ms(0, 4096, 100) >= 0, "and reads");
@@ -742,7 +758,7 @@ static void a_refusal_without_a_tag_is_only_a_hint(void) {
     unsigned_refusals = true; /* each ATTACH is refused by somebody on the path, and then answered */
     servers[serving].session = 0;
     CHECK(read_ms(0, 4096, 1000) < 5 && server_of(s->current) == serving, "the true answer counts");
-    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    next_client();
     pass(MS(500));
     CHECK(s->current != NONE && s->standby != NONE && identity.ticket_bytes == 8 && tokens == 0, "nothing is lost");
 }
@@ -850,7 +866,7 @@ static void a_refusal_for_49_days_is_for_a_minute(void) {
     memset(&identity.counters, 0, sizeof identity.counters);
     identity.ticket_bytes = 0;
     identity.disk_bytes = 0;
-    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    next_client();
     uint8_t login[32] = {0};
     memcpy(login + 16, s->login.nonce, 16);
     memset(queue, 0, sizeof queue);
@@ -866,7 +882,7 @@ static void a_move_to_a_server_that_is_in_no_list(void) {
         list->entries[list->count] = (struct entry){.family = 4, .state = STATE_STREAMING, .port = 6910, .address = {10, 0, 1, (uint8_t)list->count}};
     list->entries[0] = servers[0].entry;
     list->entries[1] = servers[1].entry;
-    session_init(s, &EFFECTS, &identity, SEGMENT, now);
+    next_client();
     pass(MS(2000));
     const int from = server_of(s->current);
     uint8_t out[56];
@@ -969,9 +985,102 @@ static void sectors_that_come_and_go(void) {
     }
 }
 
+/* What lies between takes no packet with more data than that from the first `count` servers, and nobody is told. */
+static void narrow(int count, uint32_t way) {
+    for (int i = 0; i < FARM; i++) servers[i].way = i < count ? way : 0;
+}
+
+static void large_packets_that_do_not_arrive(enum mode wanted) {
+    static const struct { uint32_t way; uint16_t finds; int64_t within_ms; } CASES[] = {
+        {1500, 1408, 2000}, {1300, 1280, 4000}, {1200, 1152, 5000}, {500, 448, 7000}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        own_segment = 1920;
+        begin(wanted);
+        const int serving = server_of(s->current);
+        narrow(FARM, CASES[i].way);
+        const int64_t first = read_ms(4096, 4096, 40000);
+        CHECK(first >= 0 && first < CASES[i].within_ms, "a way of %u: the first read takes %lld ms", CASES[i].way, (long long)first);
+        CHECK(read_ms(8192, 65536, 1000) < 10 && identity.path_bytes == CASES[i].finds, "then %u bytes, at once", identity.path_bytes);
+        CHECK(server_of(s->current) == serving && identity.counters.failovers == 0, "and no server is left for it");
+        next_client();
+        pass(MS(50));
+        CHECK(read_ms(0, 65536, 1000) < 10, "the next client knows it");
+        servers[serving].dead = true;
+        CHECK(read_ms(0, 65536, 5000) < 1000, "and of the stand-by, too");
+        servers[serving].dead = false;
+        for (int64_t longest = 0, k = 0; k < 300; k++, pass(MS(1000))) { /* larger ones are tried meanwhile */
+            const int64_t took = read_ms(0, 65536, 5000);
+            if (took < 0 || took > longest) longest = took;
+            CHECK(took >= 0 && took < 150, "second %lld: %lld ms", (long long)k, (long long)took);
+        }
+        CHECK(identity.path_bytes == CASES[i].finds, "it is as narrow as before: %u", identity.path_bytes);
+        narrow(0, 0);
+        for (unsigned k = 0; k < 700; k++, pass(MS(1000))) read_ms(0, 65536, 1000);
+        CHECK(identity.path_bytes == 0 && s->links[s->current].segment_bytes == 1920, "mended, it is wide again: %u", identity.path_bytes);
+        own_segment = SEGMENT;
+    }
+}
+
+static void a_server_whose_data_does_not_arrive_is_left(void) {
+    begin(MODE_AUTHENTICATED);
+    const int serving = server_of(s->current);
+    narrow(0, 0);
+    servers[serving].way = 1;
+    const int64_t first = read_ms(0, 4096, 20000);
+    CHECK(first >= 0 && first < 7000, "%lld ms", (long long)first);
+    for (unsigned k = 0; k < 10; k++) pass(MS(1000)), read_ms(0, 4096, 1000);
+    CHECK(server_of(s->current) != serving, "its stand-by serves");
+    CHECK(read_ms(4096, 65536, 1000) < 10, "at once");
+}
+
+static void every_wait_is_told(void) {
+    begin_device(MODE_TRUSTED, 1, 0);
+    narrow(1, 1);
+    kernel_waits(16, 4096, 4096);
+    pass(MS(4900));
+    CHECK(alerts == 0, "nothing is told of a short one");
+    pass(MS(200));
+    CHECK(alerts == 1 && strncmp(alerted, "has waited 5 s for data at byte 4096: its server answers", 56) == 0, "%u: %s", alerts, alerted);
+    CHECK(strncmp(identity.counters.waits_for, "data at byte 4096", 17) == 0, "the status says so, too");
+    pass(MS(1000) * 602);
+    CHECK(alerts == 11, "once a minute: %u", alerts);
+    narrow(0, 0);
+    pass(MS(10000));
+    CHECK(kernel.waiting == 0 && alerts == 12 && strncmp(alerted, "goes on after 6", 15) == 0, "%u: %s", alerts, alerted);
+    CHECK(identity.counters.waits_for[0] == 0, "and waits for nothing");
+    sectors_go_bad(true, false, false);
+    kernel_waits(16, BAD_FROM, 4096);
+    pass(MS(10000));
+    CHECK(alerts == 13 && strstr(alerted, "at byte 6291456: no server can read it") != NULL, "%u: %s", alerts, alerted);
+    sectors_go_bad(false, false, false);
+    pass(MS(6000));
+    CHECK(alerts == 14 && kernel.waiting == 0, "%u: %s", alerts, alerted);
+    for (unsigned time = 0; time < 2; time++) {
+        servers[0].dead = true;
+        kernel_waits(16, 0, 4096);
+        pass(MS(20000));
+        CHECK(alerts == 15 + 2 * time && strstr(alerted, "for a server: none of 1 answers") != NULL, "%u: %s", alerts, alerted);
+        servers[0].dead = false;
+        pass(MS(10000));
+        CHECK(alerts == 16 + 2 * time && kernel.waiting == 0, "two lines for an outage of 20 s: %u: %s", alerts, alerted);
+    }
+    revoked = true;
+    pass(MS(20000));
+    CHECK(strstr(alerted, "no server may serve") != NULL, "%s", alerted);
+    end_device();
+    begin(MODE_TRUSTED);
+    identity.ticket_bytes = 0;
+    identity.disk_bytes = 0;
+    for (int i = 0; i < FARM; i++) servers[i].dead = true;
+    next_client();
+    pass(MS(6000));
+    CHECK(strstr(alerted, "to log in at") != NULL, "%s", alerted);
+}
+
 int main(void) {
     if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
     srandom(SEED);
+    own_segment = SEGMENT;
     it_has_a_stand_by_from_the_start();
     a_rolling_change_leaves_two_servers();
     a_server_that_drains_is_the_last_choice();
@@ -1008,6 +1117,9 @@ int main(void) {
     }
     a_server_that_can_read_nothing_is_left();
     sectors_that_come_and_go();
+    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) large_packets_that_do_not_arrive(wanted);
+    a_server_whose_data_does_not_arrive_is_left();
+    every_wait_is_told();
     free(s);
     return report();
 }

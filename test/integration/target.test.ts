@@ -62,6 +62,7 @@ interface Status {
   readonly restarts: number;
   readonly longestStallMs: number;
   readonly refused: boolean;
+  readonly waitsFor: string;
   readonly servers: number;
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -119,18 +120,21 @@ async function freePorts(count: number): Promise<number[]> {
 const startServer = (port: number, list: readonly number[], mode: Mode, ...more: string[]): Promise<Server> =>
   startServerOf(file, port, list, mode, ...more);
 
-async function startServerOf(
+const startServerOf = (
   image: string,
   port: number,
   list: readonly number[],
   mode: Mode,
   ...more: string[]
-): Promise<Server> {
+): Promise<Server> => startServerIn([], port, mode, '--file', image, '--list', list.map(name).join(','), ...more);
+
+/** `enter`: the command before it, which leads into a network namespace. */
+async function startServerIn(enter: readonly string[], port: number, mode: Mode, ...more: string[]): Promise<Server> {
   const child = spawn(
     'setpriv',
     [
-      ...['--pdeathsig', 'KILL', process.execPath, 'test/fakes/serve.ts', '--file', image, '--port', String(port)],
-      ...['--mode', mode, '--list', list.map(name).join(','), ...more],
+      ...['--pdeathsig', 'KILL', ...enter, process.execPath, 'test/fakes/serve.ts'],
+      ...['--port', String(port), '--mode', mode, ...more],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -161,14 +165,16 @@ const startClient = (token: string, servers: readonly number[], http = '', more 
   );
 
 /** With that text as its boot configuration. */
-async function startClientWith(text: string, ...options: string[]): Promise<Client> {
+const startClientWith = (text: string, ...options: string[]): Promise<Client> => startClientIn([], text, ...options);
+
+async function startClientIn(enter: readonly string[], text: string, ...options: string[]): Promise<Client> {
   const state = mkdtempSync(join(folder, 'state-'));
   const config = join(state, 'boot');
   writeFileSync(config, text);
   const child = spawn(
     'setpriv',
     [
-      ...['--pdeathsig', 'KILL', 'target/build/kernel', file, 'target/build/bootfarm-client-asan'],
+      ...['--pdeathsig', 'KILL', ...enter, 'target/build/kernel', file, 'target/build/bootfarm-client-asan'],
       ...['--config', config, '--state', state, ...options],
     ],
     { stdio: ['pipe', 'pipe', 'pipe'] },
@@ -392,6 +398,84 @@ describe.each([1, 2])('with %i servers of one file that is cut', (count) => {
     60_000,
   );
 });
+
+/** A network namespace for so long as the test runs, and the command that leads into it. */
+async function openNamespace(): Promise<{ pid: number; enter: string[]; run: (script: string) => void }> {
+  const holder = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', 'unshare', '--net', 'sh', '-c', 'echo ready; exec sleep 600'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  cleanups.push(() => end(holder, 'SIGKILL'));
+  await once(holder.stdout, 'data');
+  const pid = holder.pid ?? 0;
+  const enter = ['nsenter', `--net=/proc/${pid}/ns/net`];
+  return { pid, enter, run: (script) => void execFileSync('nsenter', [...enter.slice(1), 'sh', '-ec', script]) };
+}
+
+const [SERVER_ADDRESS, CLIENT_ADDRESS] = ['10.89.1.11', '10.89.2.21'];
+
+/** A server and a client, both with an MTU of 9000, and a router between them that drops what is longer than `narrow` says, and tells nobody. */
+async function routed() {
+  const [server, router, client] = [await openNamespace(), await openNamespace(), await openNamespace()];
+  const join = (end: typeof server, card: string, address: string, net: string): void => {
+    router.run(`ip link add ${card} mtu 9000 type veth peer name card mtu 9000 netns ${end.pid}
+      ip addr add ${net}.1/24 dev ${card}; ip link set ${card} up`);
+    // What the server's kernel would send as one packet of many segments is cut where a card would cut it.
+    end.run(`ethtool -K card tx-udp-segmentation off gso off >/dev/null
+      ip addr add ${address}/24 dev card; ip link set card up; ip link set lo up; ip route add default via ${net}.1`);
+  };
+  join(server, 'servers', SERVER_ADDRESS, '10.89.1');
+  join(client, 'clients', CLIENT_ADDRESS, '10.89.2');
+  router.run(
+    'sysctl -qw net.ipv4.ip_forward=1; nft add table ip way; nft add chain ip way pass "{ type filter hook forward priority 0; }"',
+  );
+  const narrow = (bytes: number): void =>
+    router.run(`nft flush chain ip way pass; nft add rule ip way pass ip length gt ${bytes} drop`);
+  return { server, client, narrow };
+}
+
+test.each<[Mode, number, number]>([
+  ['trusted', 1_500, 1_408],
+  ['authenticated', 1_500, 1_408],
+  ['authenticated', 1_280, 1_152],
+  ['authenticated', 576, 448],
+])(
+  'where both ends have an MTU of 9000, in mode %s, and a router takes %i bytes and says nothing, it reads on',
+  async (mode, mtu, segment) => {
+    const PORT = 6910;
+    const { server, client: machine, narrow } = await routed();
+    const list = `${SERVER_ADDRESS}:${PORT}`;
+    narrow(9_000);
+    const more = ['--file', file, '--address', SERVER_ADDRESS, '--list', list];
+    const { token } = await startServerIn(server.enter, PORT, mode, ...more);
+    const text = `version=1\ntoken=${token}\nservers=${list}\nhttp=\ndevice=pc1\nmac=${MAC}\noverlayMiB=64\n`;
+    const wide = await startClientIn(machine.enter, text);
+    const before = await wide.read(8, 500, 64);
+    expect(before).toMatchObject(right);
+    narrow(mtu);
+    const narrowed = await wide.read(8, 8_000, 64);
+    expect(narrowed).toMatchObject(right);
+    expect(wide.said()).toContain(`do not arrive: asks for ${segment}`);
+    process.kill(pidOf(wide, 'bootfarm-stream'), 'SIGKILL');
+    const next = await wide.read(8, 1_000, 64);
+    expect(next).toMatchObject(right);
+    expect(await wide.close()).toBe(0);
+    const begin = performance.now();
+    const born = await startClientIn(machine.enter, text);
+    const first = await born.read(1, 1, 4);
+    const tookMs = performance.now() - begin;
+    expect(first).toMatchObject(right);
+    expect(await born.close()).toBe(0);
+    process.stderr.write(
+      `${mode}, ${mtu} of 9000: stall ${narrowed.longestStallMs} ms, of the next client ${next.longestStallMs} ms, of one that starts ${first.longestStallMs} ms (up after ${tookMs.toFixed(0)} ms)\n`,
+    );
+    expect(narrowed.longestStallMs).toBeLessThan(5_000);
+    expect(next.longestStallMs).toBeLessThan(1_500);
+    expect(first.longestStallMs).toBeLessThan(12_000);
+  },
+  60_000,
+);
 
 test('a refused token is fetched again over HTTP', async () => {
   const [port = 0] = await freePorts(1);
