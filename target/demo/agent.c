@@ -8,6 +8,7 @@
  *   read RATE SECONDS MS  the same, and after MS milliseconds the client process is killed (SIGKILL; its parent lives)
  *   status                the client's status file
  *   kill-client           SIGKILL of the client process: {"killed": pid}
+ *   loglevel N            of the kernel's console
  *   poweroff
  */
 #include <ctype.h>
@@ -197,13 +198,20 @@ static void answer_ping(FILE *out) {
     fprintf(out, "{\"hostname\":\"%s\",\"uptimeSeconds\":%.1f}\n", name, (double)up.tv_sec + (double)up.tv_nsec / 1e9);
 }
 
+static void answer_loglevel(FILE *out, unsigned level) {
+    FILE *file = fopen("/proc/sys/kernel/printk", "we");
+    if (file == NULL || fprintf(file, "%u\n", level) < 0 || fclose(file) != 0) fault(out, "loglevel");
+    else fprintf(out, "{\"loglevel\":%u}\n", level);
+}
+
 static void answer(FILE *out, const char *line) {
-    unsigned rate = 0, seconds = 0, kill_after_ms = 0;
+    unsigned rate = 0, seconds = 0, kill_after_ms = 0, level = 0;
     const int numbers = sscanf(line, "read %u %u %u", &rate, &seconds, &kill_after_ms);
     if (numbers == 3) kill_later(kill_after_ms);
     if (strcmp(line, "ping") == 0) answer_ping(out);
     else if (strcmp(line, "sha256") == 0) answer_sha256(out);
     else if (numbers >= 2) answer_read(out, rate, seconds);
+    else if (sscanf(line, "loglevel %u", &level) == 1) answer_loglevel(out, level);
     else if (strcmp(line, "status") == 0) answer_status(out);
     else if (strcmp(line, "kill-client") == 0) answer_kill(out);
     else if (strcmp(line, "poweroff") == 0) reboot(RB_POWER_OFF);

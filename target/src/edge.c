@@ -75,6 +75,25 @@ static void on_alert(void *context, const char *text) {
     if (edge->options->console >= 0 && write(edge->options->console, line, (size_t)n) < 0) {} /* nobody listens: no harm */
 }
 
+/* One digit is enough: a number alone sets the level of the console. What is lowered is told to the client after us, which may have to put it back. */
+static void on_hush(void *context, bool quiet) {
+    enum { NO_INFO = 6 };
+    struct edge *edge = context;
+    uint8_t *before = &edge->options->identity->console_level;
+    char digit = 0;
+    if (edge->options->printk < 0 || quiet == (*before != 0) || pread(edge->options->printk, &digit, 1, 0) != 1) return;
+    const int level = digit - '0';
+    if (quiet && level > NO_INFO && level <= 9) {
+        *before = (uint8_t)level;
+        digit = '0' + NO_INFO;
+    } else if (!quiet) {
+        digit = (char)('0' + *before);
+        *before = 0;
+        if (level != NO_INFO) return; /* somebody has set another since */
+    } else return;
+    if (pwrite(edge->options->printk, &digit, 1, 0) < 0) {} /* only makes the console easier to read */
+}
+
 static void take_packets(struct edge *edge, int64_t now) {
     struct mmsghdr messages[BATCH];
     struct iovec iov[BATCH];
@@ -133,7 +152,7 @@ static struct edge *start(const struct edge_options *options) {
         setsockopt(edge->network, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     stay_in_memory("bootfarm-stream");
     const uint16_t segment = options->segment_bytes ? options->segment_bytes : segment_of(edge, &options->config->server[0]);
-    const struct effects effects = {edge, on_send, on_filled, on_failed, on_say, on_alert, on_random};
+    const struct effects effects = {edge, on_send, on_filled, on_failed, on_say, on_alert, on_hush, on_random};
     session_init(&edge->session, &effects, options->identity, segment, now_us());
     device_init(&edge->device, &edge->session, options->device);
     return edge;

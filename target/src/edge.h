@@ -10,6 +10,7 @@ struct edge_options {
     int http;                  /* bootfarm-http answers here: http.h */
     int ready;                 /* written to once: the disk is known and a server serves it. −1: nobody waits */
     int console;               /* for people; −1: none */
+    int printk;                /* the level of the kernel's console, while something is waited for; −1: none */
     uint16_t segment_bytes;    /* 0: from the path's MTU */
 };
 

@@ -47,7 +47,7 @@ static const char USAGE[] =
 
 struct options {
     const char *config, *state;
-    int nbd, kernel, console, folder, patience;
+    int nbd, kernel, console, folder, patience, printk;
     uint16_t segment;
 };
 
@@ -98,7 +98,7 @@ static pid_t start_client(const struct options *o, struct config *config, struct
         close(pair[1]);
         close(http[1]);
         if (o->console >= 0) dup2(o->console, STDERR_FILENO); /* where an assertion tells */
-        const struct edge_options options = {config, identity, pair[0], http[0], ready, o->console, o->segment};
+        const struct edge_options options = {config, identity, pair[0], http[0], ready, o->console, o->printk, o->segment};
         _exit(edge_run(&options));
     }
     close(pair[0]);
@@ -245,6 +245,7 @@ int main(int argc, char **argv) {
     /* Opened now: once the root has been switched, these paths lead nowhere for us. */
     o.folder = open(o.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     o.console = o.kernel >= 0 ? STDERR_FILENO : open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+    o.printk = o.kernel >= 0 ? -1 : open("/proc/sys/kernel/printk", O_RDWR | O_CLOEXEC);
     o.patience = o.kernel >= 0 ? -1 : open_queue(o.nbd, "io_timeout");
     if (identity == NULL || o.folder < 0 || pipe2(told, O_CLOEXEC) != 0) {
         fprintf(stderr, "bootfarm-client: %s: %s\n", o.state, strerror(errno));

@@ -89,6 +89,7 @@ static void publish(struct session *s) {
 
 static void make_current(struct session *s, int link, int64_t now) {
     s->current = link;
+    s->waits.served_us = now;
     if (s->standby == link) s->standby = NONE;
     if (s->moving == link) s->moving = NONE;
     s->links[link].role = ROLE_SERVE;
@@ -453,6 +454,7 @@ void session_init(struct session *s, const struct effects *effects, struct ident
     s->segment_bytes = segment_bytes;
     s->current = s->standby = s->moving = NONE;
     s->ticked_us = s->waits.alone_us = now;
+    s->waits.hushed = true; /* the client before may have been killed in a wait: the first tick says what is so */
     memset(identity->counters.waits_for, 0, sizeof identity->counters.waits_for);
     s->login.token_pause_us = TOKEN_MIN_US;
     for (int i = 0; i < ASSEMBLIES; i++) s->assemblies[i].read = NONE;
@@ -489,20 +491,19 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
 
 /* What has been waited for longest, and since when. */
 static enum wait waits_for(const struct session *s, int64_t now, int64_t *since, uint64_t *at) {
-    *since = s->waits.alone_us;
-    if (s->current == NONE) {
-        if (s->identity->counters.refused) return WAITS_FOR_RIGHT;
-        if (s->login.state == WANTING) return WAITS_FOR_TOKEN;
-        return s->identity->ticket_bytes == 0 ? WAITS_FOR_LOGIN : WAITS_FOR_SERVER;
-    }
     enum wait found = WAITS_FOR_NOTHING;
-    *since = now;
+    *since = s->current == NONE ? s->waits.alone_us : now;
     for (int i = 0; i < READS; i++)
         if (s->reads[i].state == OPEN && s->reads[i].since_us < *since) {
             *since = s->reads[i].since_us;
             *at = s->reads[i].offset;
             found = WAITS_FOR_DATA;
         }
+    if (s->current == NONE) {
+        if (s->identity->counters.refused) return WAITS_FOR_RIGHT;
+        if (s->login.state == WANTING) return WAITS_FOR_TOKEN;
+        return s->identity->ticket_bytes == 0 ? WAITS_FOR_LOGIN : WAITS_FOR_SERVER;
+    }
     if (s->waits.parked_us == 0 || s->waits.parked_us >= *since) return found;
     *since = s->waits.parked_us;
     *at = s->waits.parked_at;
@@ -529,7 +530,11 @@ static void tell_wait(struct session *s, int64_t now) {
     int64_t since;
     uint64_t at = 0;
     enum wait wait = waits_for(s, now, &since, &at);
+    const bool hush = wait != WAITS_FOR_NOTHING && now - since >= HUSH_AFTER_US;
+    if (hush != w->hushed) s->effects.hush(s->effects.context, hush);
+    w->hushed = hush;
     if (now - since < WAIT_TOLD_US) wait = WAITS_FOR_NOTHING;
+    if (wait == WAITS_FOR_DATA && now - w->served_us < WAIT_TOLD_US) return; /* that server has just been asked for it */
     if (wait == WAITS_FOR_NOTHING) {
         if (w->told == WAITS_FOR_NOTHING) return;
         snprintf(text, sizeof text, "goes on after %lld s", (long long)(now - w->since_us) / 1000000);

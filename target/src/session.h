@@ -47,6 +47,7 @@ enum {
     WAIT_TOLD_US = 5000000, /* what is waited for so long is told, */
     WAIT_AGAIN_US = 60000000, /* and again after so long */
     WAIT_TEXT = 128,
+    HUSH_AFTER_US = 800000, /* before nbd tells of each request that waits, once a second: nbd_xmit_timeout */
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
     MAX_REDIRECTS = 4,
     FAILING_READS = 8,       /* in a row that a server could not read and its stand-by could: its whole copy is bad */
@@ -84,6 +85,7 @@ struct identity {
     struct counters counters;
     char device[18]; /* the MAC: what the rendezvous hash knows the device by */
     uint16_t path_bytes; /* the most data in a packet that is known to arrive from a server, where that is less than our own end takes; or 0 */
+    uint8_t console_level; /* the kernel's, before it was lowered; 0: it is not */
 };
 
 struct effects {
@@ -97,6 +99,8 @@ struct effects {
     void (*say)(void *context, const struct entry *subject, const char *text);
     /* The same for what somebody should see whose console is quiet: what the machine waits for. */
     void (*alert)(void *context, const char *text);
+    /* Whether the kernel's messages of level info stay off the console: while something is waited for, nbd has one a second for each request. */
+    void (*hush)(void *context, bool quiet);
     void (*random)(void *context, uint8_t *bytes, size_t n);
 };
 
@@ -176,10 +180,12 @@ struct login {
 /* What is waited for, and what was told of it. */
 struct waits {
     int64_t alone_us;  /* since when no server serves */
+    int64_t served_us; /* since when one does */
     int64_t parked_us; /* since when no server can read what lies at parked_at; 0: none that is wanted */
     uint64_t parked_at;
     enum wait told;
     int64_t told_us, since_us;
+    bool hushed;
 };
 
 struct session {

@@ -53,7 +53,8 @@ static enum trouble trouble;
 static uint16_t own_segment; /* what the client's own end takes */
 static uint8_t session_key[32];
 static char last_said[128], alerted[256];
-static unsigned alerts;
+static unsigned alerts, hushes;
+static bool hushed;
 
 static uint8_t content(uint64_t at) { return (uint8_t)(at ^ at >> 9 ^ at >> 17); }
 
@@ -374,6 +375,12 @@ static void on_alert(void *context, const char *text) {
     alerts++;
 }
 
+static void on_hush(void *context, bool quiet) {
+    (void)context;
+    hushed = quiet;
+    hushes++;
+}
+
 static void on_random(void *context, uint8_t *bytes, size_t n) {
     (void)context;
     while (n-- > 0) *bytes++ = (uint8_t)random();
@@ -407,7 +414,7 @@ static void pass(int64_t us) {
     }
 }
 
-static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_alert, on_random};
+static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_alert, on_hush, on_random};
 
 /* The client was killed, or says so. */
 static void next_client(void) { session_init(s, &EFFECTS, &identity, own_segment, now); }
@@ -435,7 +442,7 @@ static void begin(enum mode wanted) {
     identity.servers.version = 1;
     identity.token_bytes = 5;
     strcpy(identity.device, "52:54:00:00:00:01");
-    alerts = 0;
+    alerts = hushes = 0;
     next_client();
     pass(MS(50));
 }
@@ -1058,10 +1065,15 @@ static void every_wait_is_told(void) {
     for (unsigned time = 0; time < 2; time++) {
         servers[0].dead = true;
         kernel_waits(16, 0, 4096);
-        pass(MS(20000));
+        pass(MS(700));
+        CHECK(!hushed, "a short wait is nothing for the console");
+        pass(MS(200));
+        CHECK(hushed, "nbd's line for each request, once a second, stays off it");
+        pass(MS(19100));
         CHECK(alerts == 15 + 2 * time && strstr(alerted, "for a server: none of 1 answers") != NULL, "%u: %s", alerts, alerted);
         servers[0].dead = false;
         pass(MS(10000));
+        CHECK(!hushed && hushes < 20, "and its level is as before: %u", hushes);
         CHECK(alerts == 16 + 2 * time && kernel.waiting == 0, "two lines for an outage of 20 s: %u: %s", alerts, alerted);
     }
     revoked = true;

@@ -196,15 +196,23 @@ test('the client process is killed, three times: its parent brings it back each 
   }
 }, 180_000);
 
-test('both servers are away for 20 s: the machine waits, and goes on', async () => {
+test('both servers are away for 20 s: the machine waits, says so in a line, and goes on', async () => {
   await untilStatus('a server and a stand-by', attachedToBoth);
+  await machine.ask('loglevel 7'); // what a kernel without `quiet` shows
+  const before = machine.console().length;
   const report = await readWhile(25, async () => {
     await Promise.all(servers.map(killServer));
     await delay(20_000);
     await startServer(servers[1]);
   });
+  await machine.waitFor(/bootfarm: goes on after/, 10_000);
+  await machine.ask('loglevel 4');
   tell('both away for 20 s', report);
   expect(report.longestStallMs).toBeGreaterThan(15_000);
+  const said = machine.console().slice(before).split('\n');
+  process.stderr.write(`${said.join('\n')}\n`);
+  expect(said.filter((line) => line.includes('has waited'))).toHaveLength(1);
+  expect(said.filter((line) => line.includes('Possible stuck request'))).toEqual([]);
   await startServer(servers[0]);
   await untilStatus('a stand-by again', attachedToBoth);
 }, 120_000);
