@@ -280,7 +280,7 @@ static void receive(struct session *s, int index, const struct packet *p, const 
             reads_error(s, index, p, now);
             break;
         }
-        session_leave(s, index, "may not serve this machine any longer", PROBE_MAX_US, now);
+        session_leave(s, index, "may not serve this machine any longer", session_retry(p, 0), now); /* for how long not, its answer to an ATTACH says */
         session_refused(s, now);
         break;
     case PONG:

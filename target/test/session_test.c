@@ -29,7 +29,8 @@ static struct server {
 /* What every server says of all. */
 static uint32_t list_version;
 static uint64_t bad_from, bad_to; /* what a server of unreads[] cannot read */
-static bool unreads[FARM];
+static bool unreads[FARM], without_disk;
+static uint32_t retry_ms; /* what a REFUSE says */
 static bool listed[FARM], revoked, forgets, unsigned_refusals;
 static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY, IS_REFUSED_FOR } renewals; /* what is answered to a renewal */
 static unsigned tokens; /* fetched over HTTP */
@@ -100,7 +101,7 @@ static void refuse(int index, const uint8_t *bytes, uint16_t code, const char *w
     memcpy(out + 16, bytes + 16, 16);
     put16(out + 32, code);
     put16(out + 34, (uint16_t)text);
-    put32(out + 36, UINT32_MAX); /* 49 days */
+    put32(out + 36, retry_ms);
     memcpy(out + 40, why, text);
     attach_key(key, session_key);
     if (tagged) sign(out, n, key);
@@ -156,6 +157,10 @@ static void on_attach(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
     uint8_t out[88], nonce[16];
     servers[index].attaches++;
+    if (without_disk) {
+        refuse(index, bytes, REFUSAL_NO_COPY, "no disk", true);
+        return;
+    }
     if (unsigned_refusals || revoked || forgets) {
         const uint16_t code = revoked ? REFUSAL_UNKNOWN_DEVICE : REFUSAL_TICKET_INVALID;
         refuse(index, bytes, code, "no", !forgets && !unsigned_refusals);
@@ -263,7 +268,7 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
             memcpy(out + 4, bytes + 4, 4);
             memcpy(out + 16, bytes + n - 16, 16);
             if (bytes[0] != BYE) arrive(i, out, 32, TRIP_US);
-        } else if (revoked && (bytes[0] == READ || bytes[0] == PING)) answer_error(i, bytes, ERROR_REVOKED);
+        } else if ((revoked && (bytes[0] == READ || bytes[0] == PING)) || (without_disk && bytes[0] == READ)) answer_error(i, bytes, ERROR_REVOKED);
         else if (bytes[0] == READ && unreadable(i, bytes)) answer_error(i, bytes, ERROR_READ_FAILED);
         else if (bytes[0] == READ) on_read(i, bytes);
         else if (bytes[0] == SERVERS) on_servers(i);
@@ -424,6 +429,8 @@ static void begin(enum mode wanted) {
     memset(queue, 0, sizeof queue);
     memset(&identity, 0, sizeof identity);
     memset(unreads, 0, sizeof unreads);
+    without_disk = false;
+    retry_ms = UINT32_MAX; /* 49 days */
     mode = wanted;
     loss_in_100 = done = 0;
     trouble = NO_TROUBLE;
@@ -1040,6 +1047,23 @@ static void a_server_whose_data_does_not_arrive_is_left(void) {
     CHECK(read_ms(4096, 65536, 1000) < 10, "at once");
 }
 
+static void a_disk_that_is_away_for_a_moment(void) {
+    for (int64_t away_ms = 50; away_ms <= 3200; away_ms *= 2) {
+        begin_device(MODE_AUTHENTICATED, 1, 0);
+        retry_ms = 1000; /* as servers say that have no copy yet */
+        for (unsigned time = 0; time < 2; time++) {
+            without_disk = true;
+            kernel_waits(16, 0, 4096);
+            pass(MS(away_ms));
+            without_disk = false;
+            pass(MS(1300));
+            CHECK(kernel.waiting == 0, "away for %lld ms, time %u: it is read within a second of its coming back", (long long)away_ms, time);
+            pass(MS(2000));
+        }
+        end_device();
+    }
+}
+
 static void every_wait_is_told(void) {
     begin_device(MODE_TRUSTED, 1, 0);
     narrow(1, 1);
@@ -1131,6 +1155,7 @@ int main(void) {
     sectors_that_come_and_go();
     for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) large_packets_that_do_not_arrive(wanted);
     a_server_whose_data_does_not_arrive_is_left();
+    a_disk_that_is_away_for_a_moment();
     every_wait_is_told();
     free(s);
     return report();
