@@ -1,12 +1,11 @@
-/** Open disks in step with what may be served, on real files; a FIFO stands for a file that hangs. */
-import { execFileSync } from 'node:child_process';
+/** Open disks in step with what may be served, on real files. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
 import type { Disk } from '../image/disk.ts';
+import { openImage } from '../image/images.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { Exports } from './exports.ts';
 import type { Export } from './frontend.ts';
@@ -15,9 +14,9 @@ const folder = mkdtempSync(join(tmpdir(), 'bootfarm-disks-'));
 let applied: (readonly Export[])[];
 let held: Exports;
 beforeAll(() => {
-  for (const name of ['lab.raw', 'office.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
-  execFileSync('mkfifo', [join(folder, 'hung.raw')]);
+  for (const name of ['lab.raw', 'office.raw', 'hung.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
 });
+let hung: PromiseWithResolvers<void>;
 let letGo: (entries: readonly Export[]) => Promise<void>;
 beforeEach(() => {
   applied = [];
@@ -26,7 +25,11 @@ beforeEach(() => {
     applied.push(entries);
     return letGo(entries);
   };
-  held = new Exports(apply, silentLogger);
+  hung = Promise.withResolvers();
+  held = new Exports(apply, silentLogger, async (path) => {
+    if (path.endsWith('hung.raw')) await hung.promise;
+    return openImage(path);
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -75,7 +78,7 @@ test('an image that hangs keeps back none but itself; when it opens and is no lo
   await until('the other is open', () => held.list.length === 1);
   await held.set([aCopy('office')]);
   expect(shown()).toEqual(['office@a']);
-  await (await open(join(folder, 'hung.raw'), 'w')).close();
+  hung.resolve();
   await hangs;
   expect(shown()).toEqual(['office@a']);
   await held.close();

@@ -18,14 +18,16 @@ interface Open {
 export class Exports {
   readonly #apply: Frontend['setExports'];
   readonly #log: Logger;
+  readonly #openImage: typeof openImage;
   #wanted = new Map<string, Copy>();
   readonly #open = new Map<string, Open>();
   readonly #opening = new Set<string>();
 
   /** `apply` resolves when nothing reads a disk that is no longer in its list. */
-  constructor(apply: Frontend['setExports'], log: Logger) {
+  constructor(apply: Frontend['setExports'], log: Logger, open = openImage) {
     this.#apply = apply;
     this.#log = log;
+    this.#openImage = open;
   }
 
   get list(): readonly Export[] {
@@ -54,7 +56,7 @@ export class Exports {
     const key = refKey(copy);
     if (this.#open.has(key) || this.#opening.has(key)) return;
     this.#opening.add(key);
-    const opened = await openImage(copy.imagePath);
+    const opened = await this.#openImage(copy.imagePath);
     this.#opening.delete(key);
     if (!opened.ok) {
       this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');

@@ -2,10 +2,11 @@
  * A disk as blocks: the port that every image format implements and that layers stack on; and what a format is. Reading only; versions being written and
  * caches will add `write`, `flush` and `discard`. Golden files are opened read-only and never changed in place.
  */
+import type { FileFault } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
 
 export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed'>;
-export type OpenFault = Fault<'FileMissing' | 'FileUnreadable' | 'SizeInvalid' | 'NotSupported' | 'ChainTooLong'>;
+export type OpenFault = FileFault | Fault<'SizeInvalid' | 'NotSupported' | 'ChainTooLong'>;
 
 /** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
 export interface Extent {

@@ -1,19 +1,30 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
+import { openRegular } from '../kit/file.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { type Digest, Digests } from './digests.ts';
-import { lookInto } from './inventory.ts';
+import { type FileFacts, lookInto } from './inventory.ts';
 
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bootfarm-store-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+/** Files of this name hang when they are opened, until they are let go. */
+function hanging(name: string) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const open: typeof openRegular = async (path) => {
+    if (path.endsWith(`/${name}`)) await promise;
+    return openRegular(path);
+  };
+  return { open, letGo: resolve };
+}
 
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
@@ -51,9 +62,9 @@ test('of a file that is being written only the last state is read', async () => 
   const log = { ...silentLogger, info: ({ path }: { path: string }) => void read.push(path) } as typeof silentLogger;
   const growing = join(folder, 'growing');
   await mkdir(growing);
-  const before = join(growing, 'before.raw');
-  execFileSync('mkfifo', [before]);
-  const digests = new Digests(folder, log);
+  await writeFile(join(growing, 'before.raw'), '');
+  const { open, letGo } = hanging('before.raw');
+  const digests = new Digests(folder, log, open);
   const ask = async (name: string) => {
     for (const file of (await lookInto(growing)).files) if (file.name === name) digests.of(growing, file);
   };
@@ -62,10 +73,10 @@ test('of a file that is being written only the last state is read', async () => 
     await writeFile(join(growing, 'big.raw'), Buffer.alloc(length));
     await ask('big.raw');
   }
-  await (await open(before, 'w')).close();
+  letGo();
   expect(await digestOf(digests, 'big.raw', growing)).toBe(sha256(Buffer.alloc(19)));
   await digests.close();
-  expect(read).toEqual([join(growing, 'big.raw')]);
+  expect(read).toEqual([join(growing, 'before.raw'), join(growing, 'big.raw')]);
 });
 
 test('a folder that is not there is Missing and says what to do', async () => {
@@ -78,14 +89,49 @@ test('a folder that is not there is Missing and says what to do', async () => {
 test('a file that hangs holds up its own folder alone', async () => {
   const [hung, well] = [join(folder, 'hung'), join(folder, 'well')];
   for (const each of [hung, well]) await mkdir(each);
-  execFileSync('mkfifo', [join(hung, 'lab.initrd')]);
+  await writeFile(join(hung, 'lab.initrd'), 'x');
   await writeFile(join(well, 'lab.raw'), 'x');
-  const digests = new Digests(folder, silentLogger);
-  const [pipe] = (await lookInto(hung)).files;
+  const { open, letGo } = hanging('lab.initrd');
+  const digests = new Digests(folder, silentLogger, open);
+  const [slow] = (await lookInto(hung)).files;
   const [file] = (await lookInto(well)).files;
-  expect(pipe && digests.of(hung, pipe)).toEqual({ kind: 'hashing', progressPercent: 0 });
+  expect(slow && digests.of(hung, slow)).toEqual({ kind: 'hashing', progressPercent: 0 });
   await until('the other folder is hashed', () => file && digests.of(well, file).kind === 'ready');
-  expect(pipe && digests.of(hung, pipe)).toEqual({ kind: 'hashing', progressPercent: 0 });
-  await (await open(join(hung, 'lab.initrd'), 'w')).close();
+  expect(slow && digests.of(hung, slow)).toEqual({ kind: 'hashing', progressPercent: 0 });
+  letGo();
+  await digests.close();
+});
+
+/** Ends when the digest of what was seen is there, or cannot be. */
+async function answerOf(digests: Digests, within: string, file: FileFacts): Promise<Digest> {
+  await until('it is answered', () => digests.of(within, file).kind !== 'hashing');
+  return digests.of(within, file);
+}
+
+test.each<{ what: string; after: (path: string) => Promise<unknown> }>([
+  {
+    what: 'another file by then',
+    after: (path) => writeFile(`${path}.new`, 'new').then(() => rename(`${path}.new`, path)),
+  },
+  { what: 'one that has no end', after: (path) => rm(path).then(() => symlink('/dev/zero', path)) },
+  {
+    what: 'a pipe that nobody writes to',
+    after: async (path) => void execFileSync('sh', ['-c', 'rm $0; mkfifo $0', path]),
+  },
+  { what: 'longer by then', after: (path) => truncate(path, 8) },
+  { what: 'cut by then', after: (path) => truncate(path, 1) },
+  { what: 'touched by then', after: (path) => utimes(path, 1, 1) },
+])('no digest is made of $what, and the next file has its own', async ({ after }) => {
+  const within = await mkdtemp(join(folder, 'race-'));
+  for (const name of ['lab.initrd', 'lab.raw']) await writeFile(join(within, name), 'old');
+  const [first, second] = (await lookInto(within)).files;
+  if (!first || !second) throw new Error('two files are there');
+  await after(join(within, first.name));
+  const digests = new Digests(within, silentLogger);
+  expect(await answerOf(digests, within, first)).toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining(within),
+  });
+  expect(await answerOf(digests, within, second)).toEqual({ kind: 'ready', sha256: sha256(Buffer.from('old')) });
   await digests.close();
 });

@@ -5,12 +5,13 @@
  * of the event loop): hashing is never in a hurry, streaming always is.
  */
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { errorMessage } from '../kit/errors.ts';
+import { openRegular } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { FileFacts } from './inventory.ts';
+import { type FileFacts, identityOf } from './inventory.ts';
 
 export type Digest =
   | { readonly kind: 'ready'; readonly sha256: string }
@@ -31,6 +32,7 @@ interface Job {
 export class Digests {
   readonly #stateDirectory: string;
   readonly #log: Logger;
+  readonly #open: typeof openRegular;
   /** By path and identity. */
   readonly #known = new Map<string, string>();
   readonly #failed = new Map<string, { message: string; at: number }>();
@@ -39,9 +41,10 @@ export class Digests {
   readonly #running = new Map<string, Promise<void>>();
   #closed = false;
 
-  constructor(stateDirectory: string, log: Logger) {
+  constructor(stateDirectory: string, log: Logger, open = openRegular) {
     this.#stateDirectory = stateDirectory;
     this.#log = log;
+    this.#open = open;
   }
 
   /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
@@ -96,8 +99,9 @@ export class Digests {
         await this.#keep();
         this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       } catch (error) {
+        for (const old of this.#failed.keys()) if (old.startsWith(`${path}\n`)) this.#failed.delete(old);
         this.#failed.set(key, {
-          message: `${path}: ${errorMessage(error)}`,
+          message: errorMessage(error).includes(path) ? errorMessage(error) : `${path}: ${errorMessage(error)}`,
           at: performance.now(),
         });
       }
@@ -105,20 +109,27 @@ export class Digests {
     }
   }
 
-  /** Undefined when closed midway, or when the file has another identity by now: the answer would be for nobody. */
+  /** Of as many bytes as were seen. Undefined when closed midway, or when another identity is asked for by now: the answer would be for nobody. */
   async #hash(path: string, key: string, job: Job): Promise<string | undefined> {
-    await using file = await open(path, 'r');
+    const { sizeBytes, identity } = job.file;
+    const opened = await this.#open(path);
+    if (!opened.ok) throw new Error(opened.error.message);
+    await using file = opened.value.file;
     const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let done = 0; ; ) {
+    for (let done = 0; done < sizeBytes; ) {
       if (this.#closed || !this.#queue.has(key)) return undefined;
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, done);
-      if (bytesRead === 0) return hash.digest('hex');
+      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, sizeBytes - done), done);
+      if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
-      job.progressPercent = job.file.sizeBytes === 0 ? 0 : Math.min(99, Math.floor((done / job.file.sizeBytes) * 100));
+      job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
       await setImmediate();
     }
+    // What was read is what was seen only if it was that from the first byte to the last.
+    for (const stats of [opened.value.stats, await file.stat({ bigint: true })])
+      if (identityOf(stats) !== identity) throw new Error('it changed while it was read, and is read again');
+    return hash.digest('hex');
   }
 
   async #keep(): Promise<void> {

@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openRegular } from '../kit/file.ts';
 import { lookInto } from './inventory.ts';
 
 let folder: string;
@@ -24,6 +26,55 @@ test('a server that stood still for longer than the time-out has no store that h
     await new Promise(setImmediate);
   }
   expect(await looked).toMatchObject({ state: 'Accessible', files: [{ name: 'lab.raw', sizeBytes: 512 }] });
+});
+
+/** `make`: at the path of the file. */
+const STRANGE: readonly { what: string; make: (path: string) => void; code: string; says: string }[] = [
+  { what: 'a folder', make: (path) => mkdirSync(path), code: 'NotRegular', says: 'is a folder' },
+  { what: 'a pipe', make: (path) => execFileSync('mkfifo', [path]), code: 'NotRegular', says: 'is a named pipe' },
+  { what: 'a link to /dev/zero', make: (path) => symlinkSync('/dev/zero', path), code: 'NotRegular', says: 'device' },
+  { what: 'a link to a folder', make: (path) => symlinkSync('/', path), code: 'NotRegular', says: 'is a folder' },
+  { what: 'a link to nowhere', make: (path) => symlinkSync('/gone', path), code: 'LinkBroken', says: 'link to /gone' },
+  {
+    what: 'a link through a file',
+    make: (path) => symlinkSync(`${import.meta.filename}/x`, path),
+    code: 'LinkBroken',
+    says: 'is not there',
+  },
+  { what: 'a link to itself', make: (path) => symlinkSync(path, path), code: 'LinkBroken', says: 'in a circle' },
+];
+
+test.each(STRANGE.flatMap((strange) => ['lab.initrd', 'new.raw'].map((name) => ({ name, ...strange }))))(
+  '$name that is $what is a fault of that file, and the others are seen',
+  async ({ name, make, code, says }) => {
+    make(join(folder, name));
+    const { state, files } = await lookInto(folder, 1_000);
+    expect(state).toBe('Accessible');
+    expect(files.find((file) => file.name === 'lab.raw')).toMatchObject({ sizeBytes: 512, image: { ok: true } });
+    const message = expect.stringContaining(says);
+    expect(files.find((file) => file.name === name)).toMatchObject({ fault: { code, message } });
+  },
+);
+
+/** Root may read everything. */
+async function asNobody<T>(what: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return what();
+  process.seteuid?.(65_534);
+  return what().finally(() => process.seteuid?.(0));
+}
+
+test.each([
+  { what: 'a folder that may not be entered', at: '', mode: 0o744 },
+  { what: 'a file that may not be read', at: 'lab.raw', mode: 0o200 },
+])('$what is a fault of its files', async ({ at, mode }) => {
+  chmodSync(folder, 0o755);
+  chmodSync(join(folder, at), mode);
+  const [file] = await asNobody(async () => {
+    const { files } = await lookInto(folder, 1_000);
+    const opened = await openRegular(join(folder, 'lab.raw'));
+    return [...files.flatMap(({ fault }) => fault ?? []), ...(opened.ok ? [] : [opened.error])];
+  });
+  expect(file).toMatchObject({ code: 'NoPermission', message: expect.stringMatching(/lab\.raw: permission denied/) });
 });
 
 test('a folder that is not there is said to be missing', async () => {

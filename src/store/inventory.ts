@@ -1,11 +1,13 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
-import { access, constants, readdir, stat, statfs } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
 import { probeImage } from '../image/images.ts';
-import { errorCode, errorMessage } from '../kit/errors.ts';
+import { errorCode } from '../kit/errors.ts';
+import { type FileFault, pathFault, statRegular } from '../kit/file.ts';
 import type { Result } from '../kit/result.ts';
 
 export interface FileFacts {
@@ -16,7 +18,9 @@ export interface FileFacts {
    * Not the time of status change: a chmod would stop a version from being served until its digest is computed anew.
    */
   readonly identity: string;
-  /** What an image says of itself, or why it is none. Absent: it is not named as one. */
+  /** Why it cannot be read, whatever it is named; it has no size then. */
+  readonly fault?: FileFault;
+  /** What an image says of itself, or why it is none. Absent: it is not named as one, or cannot be read. */
   readonly image?: Result<ImageFacts, OpenFault>;
 }
 
@@ -80,10 +84,10 @@ async function look(path: string, formats: readonly Format[], answered: () => vo
     const files: FileFacts[] = [];
     for (const entry of entries) {
       const named = isBootFile(entry.name) || formatOf(entry.name, formats) !== undefined;
-      const file = named && !entry.isDirectory() && (await facts(path, entry.name));
+      const file = named ? await facts(path, entry.name) : undefined;
       answered();
       if (!file) continue;
-      const image = await probeImage(join(path, file.name), file.sizeBytes, formats);
+      const image = file.fault ? undefined : await probeImage(join(path, file.name), file.sizeBytes, formats);
       answered();
       files.push(image ? { ...file, image } : file);
     }
@@ -109,17 +113,17 @@ async function look(path: string, formats: readonly Format[], answered: () => vo
     return {
       ...nothing,
       state: 'Unreachable',
-      message: `${path}: ${errorMessage(error)}`,
+      message: pathFault(path, error).message,
     };
   }
 }
 
 /** Undefined for a file that went while we looked. */
 async function facts(folder: string, name: string): Promise<FileFacts | undefined> {
-  try {
-    const { ino, size, mtimeNs } = await stat(join(folder, name), { bigint: true });
-    return { name, sizeBytes: Number(size), identity: `${ino}:${size}:${mtimeNs}` };
-  } catch {
-    return undefined;
-  }
+  const looked = await statRegular(join(folder, name));
+  if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value) };
+  return looked.error.code === 'FileMissing' ? undefined : { name, sizeBytes: 0, identity: '', fault: looked.error };
 }
+
+export const identityOf = ({ ino, size, mtimeNs }: Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs'>): string =>
+  `${ino}:${size}:${mtimeNs}`;

@@ -63,6 +63,14 @@ describe('a copy is', () => {
       is: { state: 'Faulty', message: 'empty' },
     },
     {
+      what: 'Faulty when a file is none, and says so of each',
+      given: inventory([
+        { ...file('lab.raw', 0), fault: { code: 'NotRegular', message: 'lab.raw is a folder' } },
+        { ...file('lab.initrd', 0), fault: { code: 'LinkBroken', message: 'lab.initrd is a link' } },
+      ]),
+      is: { state: 'Faulty', message: 'lab.raw is a folder; lab.initrd is a link' },
+    },
+    {
       what: 'Faulty when unreadable',
       given: whole(image('lab.raw', 1024)),
       digest: { kind: 'failed', message: 'EIO' },

@@ -36,9 +36,10 @@ export function copyFacts(
   const chain = chainOf(images.find((name) => byName.has(name)) ?? images[0] ?? names.stem, path, byName);
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
-  if (chain.wrong !== undefined) return { ...base, state: 'Faulty', message: chain.wrong };
-
   const boots = [names.kernel, names.initrd];
+  const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
+  if (wrong.length > 0) return { ...base, state: 'Faulty', message: wrong.join('; ') };
+
   const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
   // What is right is learned from a copy: one that is still being put there must never be taken for whole.
@@ -86,6 +87,7 @@ function chainOf(name: string, path: string, byName: ReadonlyMap<string, FileFac
   const file = byName.get(name);
   if (!file) return { files: [], diskBytes: 0, lacking: [name] };
   const alone = { files: [file], diskBytes: 0, lacking: [] };
+  if (file.fault) return { ...alone, wrong: file.fault.message };
   if (!file.image) return { ...alone, wrong: `${join(path, name)} is named as no image is` };
   if (!file.image.ok) return { ...alone, wrong: file.image.error.message };
   const { sizeBytes, parent } = file.image.value;

@@ -25,7 +25,7 @@ describe('a disk', () => diskContract(() => opened(aFile('lab.raw', 1 << 20))));
 
 test.each([
   { name: 'a file that is not there', path: () => join(folder, 'none.raw'), code: 'FileMissing' },
-  { name: 'a folder', path: () => join(folder, 'folder'), code: 'FileUnreadable' },
+  { name: 'a folder', path: () => join(folder, 'folder'), code: 'NotRegular' },
   { name: 'an empty file', path: () => aFile('empty.raw', 0), code: 'SizeInvalid' },
   { name: 'a file that ends within a sector', path: () => aFile('odd.raw', 1_000), code: 'SizeInvalid' },
 ])('$name is $code, and is named', async ({ path, code }) => {

@@ -1,5 +1,6 @@
 /** A raw image: the file is the disk, read in place. */
-import { constants, type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { openRegular } from '../../kit/file.ts';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import {
   beyondEnd,
@@ -20,14 +21,10 @@ export const raw: Format = {
 
 /** Opens `path` read-only. The size is fixed here: a file that grows later is served up to this size. */
 export async function openRaw(path: string): Promise<Result<Disk, OpenFault>> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY);
-  } catch (thrown) {
-    return openFault(path, thrown);
-  }
-  const stat = await file.stat();
-  const facts = stat.isFile() ? factsOf(path, stat.size) : openFault(path, new Error('it is no regular file'));
+  const opened = await openRegular(path);
+  if (!opened.ok) return opened;
+  const { file, stats } = opened.value;
+  const facts = factsOf(path, Number(stats.size));
   if (facts.ok) return ok(new RawDisk(path, file, facts.value.sizeBytes));
   await file.close();
   return facts;
@@ -40,13 +37,6 @@ function factsOf(path: string, fileBytes: number): Result<ImageFacts, OpenFault>
     'SizeInvalid',
     `${path} has ${fileBytes} bytes, and a raw image has a multiple of ${SECTOR_BYTES}: it was cut; copy it again`,
   );
-}
-
-function openFault(path: string, thrown: unknown): Result<never, OpenFault> {
-  const code = (thrown as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return fail('FileMissing', `${path} does not exist`);
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return fail('FileUnreadable', `${path} cannot be opened for reading: ${why}`);
 }
 
 class RawDisk implements Disk {
