@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -133,5 +133,26 @@ test.each<{ what: string; after: (path: string) => Promise<unknown> }>([
     message: expect.stringContaining(within),
   });
   expect(await answerOf(digests, within, second)).toEqual({ kind: 'ready', sha256: sha256(Buffer.from('old')) });
+  await digests.close();
+});
+
+test('a file whose inode is another at each look is hashed once', async () => {
+  const within = await mkdtemp(join(folder, 'inode-'));
+  const data = Buffer.alloc(5 << 20, 'c');
+  await writeFile(join(within, 'lab.raw'), data);
+  const read: string[] = [];
+  const log = { ...silentLogger, info: ({ path }: { path: string }) => void read.push(path) } as typeof silentLogger;
+  const digests = new Digests(within, log);
+  let inode = 0;
+  const look = async (): Promise<Digest> => {
+    const [file] = (await lookInto(within)).files;
+    if (!file) throw new Error('it is there');
+    return digests.of(within, { ...file, identity: file.identity.replace(/^[0-9]+/, `${inode++}`) });
+  };
+  await until('it is hashed', async () => (await look()).kind === 'ready');
+  await chmod(join(within, 'lab.raw'), 0o600);
+  inode--; // the file system forgets between two looks, never at the very time of a chmod
+  for (let again = 0; again < 3; again++) expect(await look()).toEqual({ kind: 'ready', sha256: sha256(data) });
+  expect(read).toEqual([join(within, 'lab.raw')]);
   await digests.close();
 });

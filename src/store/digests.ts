@@ -8,10 +8,11 @@ import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { identityOf, sameFile } from '../image/identity.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { openRegular } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type FileFacts, identityOf } from './inventory.ts';
+import type { FileFacts } from './inventory.ts';
 
 export type Digest =
   | { readonly kind: 'ready'; readonly sha256: string }
@@ -23,19 +24,24 @@ const CHUNK_BYTES = 1 << 20;
 const RETRY_MS = 10_000;
 const KEEP_FILE = 'digests.json';
 
+interface Known {
+  readonly identity: string;
+  readonly sha256: string;
+}
+
 interface Job {
   readonly folder: string;
   readonly file: FileFacts;
   progressPercent: number;
 }
 
+/** All maps are by path. */
 export class Digests {
   readonly #stateDirectory: string;
   readonly #log: Logger;
   readonly #open: typeof openRegular;
-  /** By path and identity. */
-  readonly #known = new Map<string, string>();
-  readonly #failed = new Map<string, { message: string; at: number }>();
+  readonly #known = new Map<string, Known>();
+  readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
   readonly #queue = new Map<string, Job>();
   /** By folder. */
   readonly #running = new Map<string, Promise<void>>();
@@ -52,8 +58,7 @@ export class Digests {
     try {
       const kept: unknown = JSON.parse(await readFile(join(this.#stateDirectory, KEEP_FILE), 'utf8'));
       if (typeof kept !== 'object' || kept === null) return;
-      for (const [key, sha256] of Object.entries(kept))
-        if (typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)) this.#known.set(key, sha256);
+      for (const [path, known] of Object.entries(kept)) if (isKnown(known)) this.#known.set(path, known);
     } catch {
       // hashed again
     }
@@ -61,22 +66,17 @@ export class Digests {
 
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. */
   of(folder: string, file: FileFacts): Digest {
-    const key = `${join(folder, file.name)}\n${file.identity}`;
-    const sha256 = this.#known.get(key);
-    if (sha256) return { kind: 'ready', sha256 };
-    const failed = this.#failed.get(key);
-    if (failed && performance.now() - failed.at < RETRY_MS) return { kind: 'failed', message: failed.message };
-    const job = this.#queue.get(key) ?? { folder, file, progressPercent: 0 };
-    // Of a file that is being written each look sees another one: only the last is worth the reading.
-    for (const other of this.#queue.keys())
-      if (other !== key && other.startsWith(`${join(folder, file.name)}\n`)) this.#queue.delete(other);
-    this.#queue.set(key, job);
-    if (!this.#running.has(folder))
-      this.#running.set(
-        folder,
-        this.#run(folder).finally(() => this.#running.delete(folder)),
-      );
-    return { kind: 'hashing', progressPercent: job.progressPercent };
+    const path = join(folder, file.name);
+    const known = this.#known.get(path);
+    if (known && sameFile(known.identity, file.identity)) {
+      // The last look is what the next is compared with: of two witnesses one may change at a time.
+      this.#known.set(path, { ...known, identity: file.identity });
+      return { kind: 'ready', sha256: known.sha256 };
+    }
+    const failed = this.#failed.get(path);
+    if (failed && sameFile(failed.identity, file.identity) && performance.now() - failed.at < RETRY_MS)
+      return { kind: 'failed', message: failed.message };
+    return { kind: 'hashing', progressPercent: this.#queued(path, folder, file).progressPercent };
   }
 
   async close(): Promise<void> {
@@ -84,33 +84,47 @@ export class Digests {
     await Promise.all(this.#running.values());
   }
 
+  /** Of a file that is being written each look sees another one: only the last is worth the reading. */
+  #queued(path: string, folder: string, file: FileFacts): Job {
+    const before = this.#queue.get(path);
+    const same = before && sameFile(before.file.identity, file.identity);
+    const job = same ? before : { folder, file, progressPercent: 0 };
+    if (!same) {
+      this.#queue.delete(path);
+      this.#queue.set(path, job);
+    }
+    if (!this.#running.has(folder))
+      this.#running.set(
+        folder,
+        this.#run(folder).finally(() => this.#running.delete(folder)),
+      );
+    return job;
+  }
+
   async #run(folder: string): Promise<void> {
     for (;;) {
-      const [key, job] = [...this.#queue].find(([, queued]) => queued.folder === folder) ?? [];
-      if (key === undefined || job === undefined || this.#closed) return;
-      const path = join(job.folder, job.file.name);
+      const [path, job] = [...this.#queue].find(([, queued]) => queued.folder === folder) ?? [];
+      if (path === undefined || job === undefined || this.#closed) return;
+      const { identity } = job.file;
       try {
         const started = performance.now();
-        const sha256 = await this.#hash(path, key, job);
+        const sha256 = await this.#hash(path, job);
         if (sha256 === undefined) continue;
-        for (const old of this.#known.keys()) if (old.startsWith(`${path}\n`)) this.#known.delete(old);
-        this.#known.set(key, sha256);
-        this.#failed.delete(key);
+        this.#known.set(path, { identity, sha256 });
+        this.#failed.delete(path);
         await this.#keep();
         this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       } catch (error) {
-        for (const old of this.#failed.keys()) if (old.startsWith(`${path}\n`)) this.#failed.delete(old);
-        this.#failed.set(key, {
-          message: errorMessage(error).includes(path) ? errorMessage(error) : `${path}: ${errorMessage(error)}`,
-          at: performance.now(),
-        });
+        const said = errorMessage(error);
+        const message = said.includes(path) ? said : `${path}: ${said}`;
+        this.#failed.set(path, { identity, message, at: performance.now() });
       }
-      this.#queue.delete(key);
+      if (this.#queue.get(path) === job) this.#queue.delete(path);
     }
   }
 
-  /** Of as many bytes as were seen. Undefined when closed midway, or when another identity is asked for by now: the answer would be for nobody. */
-  async #hash(path: string, key: string, job: Job): Promise<string | undefined> {
+  /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
+  async #hash(path: string, job: Job): Promise<string | undefined> {
     const { sizeBytes, identity } = job.file;
     const opened = await this.#open(path);
     if (!opened.ok) throw new Error(opened.error.message);
@@ -118,7 +132,7 @@ export class Digests {
     const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let done = 0; done < sizeBytes; ) {
-      if (this.#closed || !this.#queue.has(key)) return undefined;
+      if (this.#closed || this.#queue.get(path) !== job) return undefined;
       const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, sizeBytes - done), done);
       if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
@@ -128,7 +142,7 @@ export class Digests {
     }
     // What was read is what was seen only if it was that from the first byte to the last.
     for (const stats of [opened.value.stats, await file.stat({ bigint: true })])
-      if (identityOf(stats) !== identity) throw new Error('it changed while it was read, and is read again');
+      if (!sameFile(identityOf(stats), identity)) throw new Error('it changed while it was read, and is read again');
     return hash.digest('hex');
   }
 
@@ -137,4 +151,10 @@ export class Digests {
     await writeFile(`${path}.partial`, JSON.stringify(Object.fromEntries(this.#known)));
     await rename(`${path}.partial`, path);
   }
+}
+
+function isKnown(value: unknown): value is Known {
+  if (typeof value !== 'object' || value === null) return false;
+  const { identity, sha256 } = value as Record<string, unknown>;
+  return typeof identity === 'string' && typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
 }

@@ -1,10 +1,10 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
-import type { BigIntStats } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
+import { identityOf } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, pathFault, statRegular } from '../kit/file.ts';
@@ -13,10 +13,7 @@ import type { Result } from '../kit/result.ts';
 export interface FileFacts {
   readonly name: string;
   readonly sizeBytes: number;
-  /**
-   * Changes whenever the content does: inode, size and time of modification in ns. Tells that a digest is stale, never what is right.
-   * Not the time of status change: a chmod would stop a version from being served until its digest is computed anew.
-   */
+  /** As `image/identity.ts` writes it, and compares it: tells that a digest is stale, never what is right. */
   readonly identity: string;
   /** Why it cannot be read, whatever it is named; it has no size then. */
   readonly fault?: FileFault;
@@ -124,6 +121,3 @@ async function facts(folder: string, name: string): Promise<FileFacts | undefine
   if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value) };
   return looked.error.code === 'FileMissing' ? undefined : { name, sizeBytes: 0, identity: '', fault: looked.error };
 }
-
-export const identityOf = ({ ino, size, mtimeNs }: Pick<BigIntStats, 'ino' | 'size' | 'mtimeNs'>): string =>
-  `${ino}:${size}:${mtimeNs}`;
