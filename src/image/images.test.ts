@@ -38,7 +38,7 @@ function put(name: string, facts: ImageFacts): void {
 
 /** Of a version of lab, all digests being there. */
 async function reported(number: number) {
-  const inventory = await lookInto(folder, 1_000, TABLE);
+  const inventory = await lookInto(folder, { formats: TABLE });
   const digest = { kind: 'ready', sha256: 'a'.repeat(64) } as const;
   return copyFacts(aVDisk(), { vdisk: 'lab', number, access: 'Test' }, folder, inventory, () => digest, TABLE);
 }

@@ -4,7 +4,7 @@ import type { CopyReport, StoreReport } from '../control/status.ts';
 import { offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Version } from '../farm/model.ts';
 import { Digests } from '../store/digests.ts';
-import { type Inventory, lookInto } from '../store/inventory.ts';
+import { type Inventory, lookInto, type Probed } from '../store/inventory.ts';
 import { copyFacts } from '../store/report.ts';
 import type { Logger } from '../telemetry/log.ts';
 
@@ -34,6 +34,7 @@ const LOOK_MS = 1_000;
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #digests: Digests;
+  readonly #probed = new Map<string, Probed>();
   #stores: readonly StoreReport[] = [];
   #reports: readonly CopyReport[] = [];
   #served: readonly ServedCopy[] = [];
@@ -122,7 +123,7 @@ export class Copies {
   #inventory(path: string): Promise<Inventory> | Inventory {
     const { storeRoots } = this.#options;
     if (storeRoots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`)))
-      return lookInto(path);
+      return lookInto(path, { probed: this.#probed });
     return {
       state: 'Missing',
       freeBytes: 0,

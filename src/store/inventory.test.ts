@@ -3,8 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Format } from '../image/disk.ts';
 import { openRegular } from '../kit/file.ts';
-import { lookInto } from './inventory.ts';
+import { fail, ok } from '../kit/result.ts';
+import { lookInto, type Probed } from './inventory.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -20,7 +22,7 @@ function stop(ms: number): void {
 }
 
 test('a server that stood still for longer than the time-out has no store that hangs', async () => {
-  const looked = lookInto(folder, 20);
+  const looked = lookInto(folder, { timeoutMs: 20 });
   for (let again = 0; again < 4; again++) {
     stop(40);
     await new Promise(setImmediate);
@@ -48,7 +50,7 @@ test.each(STRANGE.flatMap((strange) => ['lab.initrd', 'new.raw'].map((name) => (
   '$name that is $what is a fault of that file, and the others are seen',
   async ({ name, make, code, says }) => {
     make(join(folder, name));
-    const { state, files } = await lookInto(folder, 1_000);
+    const { state, files } = await lookInto(folder);
     expect(state).toBe('Accessible');
     expect(files.find((file) => file.name === 'lab.raw')).toMatchObject({ sizeBytes: 512, image: { ok: true } });
     const message = expect.stringContaining(says);
@@ -70,7 +72,7 @@ test.each([
   chmodSync(folder, 0o755);
   chmodSync(join(folder, at), mode);
   const [file] = await asNobody(async () => {
-    const { files } = await lookInto(folder, 1_000);
+    const { files } = await lookInto(folder);
     const opened = await openRegular(join(folder, 'lab.raw'));
     return [...files.flatMap(({ fault }) => fault ?? []), ...(opened.ok ? [] : [opened.error])];
   });
@@ -78,5 +80,25 @@ test.each([
 });
 
 test('a folder that is not there is said to be missing', async () => {
-  expect(await lookInto(join(folder, 'gone'), 1_000)).toMatchObject({ state: 'Missing', files: [] });
+  expect(await lookInto(join(folder, 'gone'))).toMatchObject({ state: 'Missing', files: [] });
+});
+
+test('what an image says of itself is asked again when it changes, and while it cannot be read', async () => {
+  let asked = 0;
+  let answer: ReturnType<Format['probe']> = Promise.resolve(fail('FileUnreadable', 'EIO'));
+  const probe: Format['probe'] = () => {
+    asked++;
+    return answer;
+  };
+  const formats: readonly Format[] = [{ extension: '.raw', probe, open: () => Promise.reject() }];
+  const probed = new Map<string, Probed>();
+  const looks = async (times: number): Promise<number> => {
+    for (let look = 0; look < times; look++) await lookInto(folder, { formats, probed });
+    return asked;
+  };
+  expect(await looks(2)).toBe(2);
+  answer = Promise.resolve(ok({ sizeBytes: 512 }));
+  expect(await looks(3)).toBe(3);
+  writeFileSync(join(folder, 'lab.raw'), Buffer.alloc(1_024));
+  expect(await looks(3)).toBe(4);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
-import { identityOf } from '../image/identity.ts';
+import { identityOf, sameFile } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, pathFault, statRegular } from '../kit/file.ts';
@@ -37,7 +37,22 @@ const nothing = { freeBytes: 0, totalBytes: 0, files: [] };
 /** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
 const hung = new Set<string>();
 
-export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS): Promise<Inventory> {
+export interface LookOptions {
+  readonly timeoutMs?: number;
+  readonly formats?: readonly Format[];
+  /** What images say of themselves, by path: asked again only of a file that changed. The caller's, who looks again and again. */
+  readonly probed?: Map<string, Probed>;
+}
+
+export interface Probed {
+  readonly identity: string;
+  readonly image: Result<ImageFacts, OpenFault>;
+}
+
+export async function lookInto(
+  path: string,
+  { timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS, probed = new Map() }: LookOptions = {},
+): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
   let answers = 0;
@@ -57,7 +72,7 @@ export async function lookInto(path: string, timeoutMs = LOOK_TIMEOUT_MS, format
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, formats, () => answers++).finally(() => {
+  const looked = look(path, { formats, probed, answered: () => answers++ }).finally(() => {
     over = true;
     clearTimeout(timer);
     hung.delete(path);
@@ -72,7 +87,10 @@ const unanswered = (path: string): Inventory => ({
 });
 
 /** One call after the other: a folder that hangs holds one thread. */
-async function look(path: string, formats: readonly Format[], answered: () => void): Promise<Inventory> {
+async function look(
+  path: string,
+  { formats, probed, answered }: Pick<Required<LookOptions>, 'formats' | 'probed'> & { readonly answered: () => void },
+): Promise<Inventory> {
   try {
     const space = await statfs(path);
     answered();
@@ -84,7 +102,7 @@ async function look(path: string, formats: readonly Format[], answered: () => vo
       const file = named ? await facts(path, entry.name) : undefined;
       answered();
       if (!file) continue;
-      const image = file.fault ? undefined : await probeImage(join(path, file.name), file.sizeBytes, formats);
+      const image = await imageOf(join(path, file.name), file, formats, probed);
       answered();
       files.push(image ? { ...file, image } : file);
     }
@@ -113,6 +131,26 @@ async function look(path: string, formats: readonly Format[], answered: () => vo
       message: pathFault(path, error).message,
     };
   }
+}
+
+/** Where the file could not be read, that may be mended without a change of it: it is asked again. */
+const mayBeMended = (image: Probed['image']): boolean =>
+  !image.ok && image.error.code !== 'NotSupported' && image.error.code !== 'SizeInvalid';
+
+/** Undefined: it is not named as an image, or cannot be one. */
+async function imageOf(
+  path: string,
+  { fault, sizeBytes, identity }: FileFacts,
+  formats: readonly Format[],
+  probed: Map<string, Probed>,
+): Promise<Probed['image'] | undefined> {
+  if (fault) return undefined;
+  const before = probed.get(path);
+  const same = before && sameFile(before.identity, identity);
+  const image = same ? before.image : await probeImage(path, sizeBytes, formats);
+  if (image === undefined || mayBeMended(image)) probed.delete(path);
+  else probed.set(path, { identity, image });
+  return image;
 }
 
 /** Undefined for a file that went while we looked. */

@@ -1,10 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { diskContract } from '../../../test/contract/disk.ts';
 import { patternBytes, patternMismatch } from '../pattern/pattern.ts';
-import { openRaw } from './raw.ts';
+import { openRaw, raw } from './raw.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-raw-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,6 +33,14 @@ test.each([
   mkdirSync(join(folder, 'folder'), { recursive: true });
   const name = path();
   expect(await openRaw(name)).toMatchObject({ ok: false, error: { code, message: expect.stringContaining(name) } });
+});
+
+test('what is compressed is said to be that, and not that it was cut', async () => {
+  const path = join(folder, 'packed.raw');
+  writeFileSync(path, gzipSync(patternBytes(0, 4_096)));
+  const refused = { ok: false, error: { code: 'NotSupported', message: expect.stringContaining('gzip -d') } };
+  expect(await openRaw(path)).toMatchObject(refused);
+  expect(await raw.probe(path, 4_096)).toMatchObject(refused);
 });
 
 test('a file that is cut later: a fault beyond its end, its bytes before', async () => {

@@ -1,5 +1,6 @@
 /** A raw image: the file is the disk, read in place. */
 import type { FileHandle } from 'node:fs/promises';
+import { errorMessage } from '../../kit/errors.ts';
 import { openRegular } from '../../kit/file.ts';
 import { fail, ok, type Result } from '../../kit/result.ts';
 import {
@@ -12,22 +13,47 @@ import {
   type ReadFault,
   SECTOR_BYTES,
 } from '../disk.ts';
+import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
 
 export const raw: Format = {
   extension: '.raw',
-  probe: async (path, fileBytes) => factsOf(path, fileBytes),
+  probe,
   open: openRaw,
 };
+
+async function probe(path: string): Promise<Result<ImageFacts, OpenFault>> {
+  const opened = await openRegular(path);
+  if (!opened.ok) return opened;
+  await using file = opened.value.file;
+  return await judge(path, file, Number(opened.value.stats.size));
+}
 
 /** Opens `path` read-only. The size is fixed here: a file that grows later is served up to this size. */
 export async function openRaw(path: string): Promise<Result<Disk, OpenFault>> {
   const opened = await openRegular(path);
   if (!opened.ok) return opened;
   const { file, stats } = opened.value;
-  const facts = factsOf(path, Number(stats.size));
+  const facts = await judge(path, file, Number(stats.size));
   if (facts.ok) return ok(new RawDisk(path, file, facts.value.sizeBytes));
   await file.close();
   return facts;
+}
+
+async function judge(path: string, file: FileHandle, fileBytes: number): Promise<Result<ImageFacts, OpenFault>> {
+  try {
+    const head = await readUpTo(file, 0, Math.min(HEAD_BYTES, fileBytes));
+    const tail = await readUpTo(file, Math.max(0, fileBytes - TAIL_BYTES), Math.min(TAIL_BYTES, fileBytes));
+    const message = foreign(path, { head, tail });
+    // Before its size: what is compressed has any, and was not cut.
+    return message === undefined ? factsOf(path, fileBytes) : fail('NotSupported', message);
+  } catch (thrown) {
+    return fail('FileUnreadable', `${path} cannot be read: ${errorMessage(thrown)}`);
+  }
+}
+
+async function readUpTo(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
+  return buffer.subarray(0, bytesRead);
 }
 
 function factsOf(path: string, fileBytes: number): Result<ImageFacts, OpenFault> {

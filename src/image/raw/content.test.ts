@@ -1,0 +1,119 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
+
+/** A file of 1 MiB, or as long as it must be, with these bytes at these offsets; a negative one is from the end. */
+function holding(parts: Readonly<Record<number, string | Uint8Array>>, bytes = 1 << 20): string | undefined {
+  const file = Buffer.alloc(bytes);
+  for (const [at, data] of Object.entries(parts))
+    file.set(
+      typeof data === 'string' ? Buffer.from(data, 'latin1') : data,
+      Number(at) < 0 ? bytes + Number(at) : Number(at),
+    );
+  return foreign('/srv/lab.raw', { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) });
+}
+
+/** The footer of a VHD: its cookie, its type, and the complement of the sum of its bytes. */
+function vhdFooter(type: number, wrongBy = 0): Buffer {
+  const footer = Buffer.alloc(512);
+  footer.write('conectix');
+  footer.writeUInt32BE(0x10000, 12);
+  footer.writeUInt32BE(type, 60);
+  footer.writeUInt32BE((~footer.reduce((sum, byte) => sum + byte) - wrongBy) >>> 0, 64);
+  return footer;
+}
+
+const MBR = { 510: '\x55\xaa' };
+
+test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>([
+  { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*qemu-img convert -f vhdx -O raw/ },
+  { what: 'VHD that grows', parts: { 0: vhdFooter(3), [-512]: vhdFooter(3) }, says: /a VHD image.*-f vpc/ },
+  { what: 'VHD of fixed size', parts: { ...MBR, [-512]: vhdFooter(2) }, says: /fixed size.*truncate -s -512/ },
+  { what: 'VHD of the first Virtual PC', parts: { [-511]: vhdFooter(2).subarray(0, 511) }, says: /fixed size/ },
+  { what: 'qcow2', parts: { 0: 'QFI\xfb\0\0\0\x03' }, says: /a qcow2 image.*-f qcow2/ },
+  { what: 'QED', parts: { 0: 'QED\0' }, says: /a QED image/ },
+  { what: 'VMDK', parts: { 0: 'KDMV\x01\0\0\0' }, says: /a VMDK image.*-f vmdk/ },
+  { what: 'VMDK of ESX', parts: { 0: 'COWD\x01\0\0\0' }, says: /a VMDK image/ },
+  { what: 'VMDK in parts', parts: { 0: '# Disk DescriptorFile\nversion=1' }, says: /description of a VMDK image/ },
+  {
+    what: 'VDI',
+    parts: { 0: '<<< Oracle VM VirtualBox Disk Image >>>\n', 64: '\x7f\x10\xda\xbe' },
+    says: /a VDI image/,
+  },
+  { what: 'Parallels', parts: { 0: 'WithoutFreeSpace' }, says: /a Parallels image/ },
+  { what: 'Parallels, the newer', parts: { 0: 'WithouFreSpacExt' }, says: /a Parallels image/ },
+  { what: 'WIM', parts: { 0: 'MSWIM\0\0\0' }, says: /a WIM image/ },
+  { what: 'Android', parts: { 0: '\x3a\xff\x26\xed\x01\0\0\0' }, says: /sparse image of Android.*simg2img/ },
+  { what: 'gzip', parts: { 0: gzipSync('disk') }, says: /gzip -d/ },
+  { what: 'gzip with a name', parts: { 0: '\x1f\x8b\x08\x08\xf8\x11\x89\x4c\x02\x03lab.raw\0' }, says: /gzip -d/ },
+  { what: 'xz', parts: { 0: '\xfd7zXZ\0' }, says: /xz -d/ },
+  { what: 'zstd', parts: { 0: zstdCompressSync('disk') }, says: /zstd -d/ },
+  { what: 'bzip2', parts: { 0: 'BZh91AY&SY' }, says: /bzip2 -d/ },
+  { what: 'lz4', parts: { 0: '\x04\x22\x4d\x18' }, says: /lz4 -d/ },
+  { what: 'lzop', parts: { 0: '\x89LZO\0\r\n\x1a\n' }, says: /lzop -d/ },
+  { what: 'lzip', parts: { 0: 'LZIP\x01' }, says: /lzip -d/ },
+  { what: '7z', parts: { 0: "7z\xbc\xaf'\x1c" }, says: /7z x/ },
+  { what: 'zip', parts: { 0: 'PK\x03\x04' }, says: /unzip/ },
+  { what: 'tar', parts: { 0: 'lab.raw', 257: 'ustar\x0000' }, says: /tar -x/ },
+  { what: 'tar of GNU', parts: { 0: 'lab.raw', 257: 'ustar  \0' }, says: /tar -x/ },
+  { what: 'a page', parts: { 0: '\n<!DOCTYPE html><html>404' }, says: /a page of HTML/ },
+  { what: 'a pointer', parts: { 0: 'version https://git-lfs.github.com/spec/v1' }, says: /git lfs pull/ },
+])('$what is said to be what it is', ({ parts, says }) => {
+  expect(holding(parts)).toMatch(says);
+  expect(holding(parts)).toContain('/srv/lab.raw holds');
+});
+
+test.each<{ what: string; parts: Parameters<typeof holding>[0] }>([
+  { what: 'zeros', parts: {} },
+  { what: 'an MBR', parts: { 0: '\xeb\x63\x90', ...MBR } },
+  { what: 'a GPT', parts: { ...MBR, 512: 'EFI PART', [-512]: 'EFI PART' } },
+  { what: 'a GPT without a protective MBR', parts: { 512: 'EFI PART' } },
+  { what: 'ext4 without a partition table', parts: { 1080: '\x53\xef' } },
+  { what: 'XFS', parts: { 0: 'XFSB' } },
+  { what: 'btrfs', parts: { 65600: '_BHRfS_M' } },
+  { what: 'FAT', parts: { 0: '\xeb\x58\x90mkfs.fat', ...MBR } },
+  { what: 'NTFS', parts: { 0: '\xeb\x52\x90NTFS    ', ...MBR } },
+  { what: 'a physical volume of LVM', parts: { 512: 'LABELONE' } },
+  { what: 'LUKS', parts: { 0: 'LUKS\xba\xbe\0\x02' } },
+  { what: 'swap', parts: { 4086: 'SWAPSPACE2' } },
+  { what: 'squashfs', parts: { 0: 'hsqs' } },
+  { what: 'cramfs', parts: { 0: '\x45\x3d\xcd\x28' } },
+  { what: 'romfs', parts: { 0: '-rom1fs-' } },
+  { what: 'EROFS', parts: { 1024: '\xe2\xe1\xf5\xe0' } },
+  { what: 'ISO 9660', parts: { 32769: 'CD001' } },
+  { what: 'a hybrid of ISO 9660', parts: { 0: '\x33\xed\x90', ...MBR, 32769: 'CD001' } },
+  { what: 'a kernel with its EFI stub', parts: { 0: 'MZ', ...MBR } },
+  { what: 'a boot sector with the words of a tar', parts: { 0: '\xeb\x63', 257: 'ustar\x0000', ...MBR } },
+  { what: 'an MBR that begins as gzip does', parts: { 0: gzipSync('disk').subarray(0, 10), ...MBR } },
+  { what: 'the first bytes of gzip, and none of its others', parts: { 0: '\x1f\x8b\x08\xff' } },
+  { what: 'qcow of no version', parts: { 0: 'QFI\xfb\xff\xff\xff\xff' } },
+  { what: 'the word of a VHD at its end', parts: { [-512]: 'conectix' } },
+  { what: 'a footer of a VHD whose sum is wrong', parts: { ...MBR, [-512]: vhdFooter(2, 1) } },
+  { what: 'a VHD that grows within its last partition', parts: { ...MBR, [-512]: vhdFooter(3) } },
+])('a disk with $what is one', ({ parts }) => {
+  expect(holding(parts)).toBeUndefined();
+});
+
+test('a file of any size and content is judged', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
+      const file = Buffer.from(bytes);
+      const ends = { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) };
+      expect(foreign('lab.raw', ends)).toBeUndefined(); // none of 1,000 that begin by chance
+    }),
+    { seed: 18, numRuns: 1_000 },
+  );
+});
+
+test('nothing compressed is believed of what begins like a disk', () => {
+  const starts = [gzipSync('disk'), zstdCompressSync('disk'), Buffer.from('PK\x03\x04'), Buffer.from('BZh91AY&SY')];
+  fc.assert(
+    fc.property(fc.constantFrom(...starts), fc.uint8Array({ minLength: 510, maxLength: 510 }), (start, rest) => {
+      const sector = Buffer.from(rest);
+      sector.set(start.subarray(0, 400));
+      expect(holding({ 0: sector, ...MBR })).toBeUndefined();
+    }),
+    { seed: 18 },
+  );
+});

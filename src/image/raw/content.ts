@@ -1,0 +1,135 @@
+/**
+ * What a file that is named as a raw image holds, where that is no disk as it is: by its first and last bytes. Pure.
+ *
+ * A disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
+ * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
+ */
+
+/** Read of the beginning: up to the header of a GPT. */
+export const HEAD_BYTES = 1_024;
+/** Read of the end: the footer of a VHD. */
+export const TAIL_BYTES = 512;
+
+/** The first and the last bytes of a file; of one that is shorter, what it has. */
+export interface Ends {
+  readonly head: Buffer;
+  readonly tail: Buffer;
+}
+
+interface Foreign {
+  /** After "holds". */
+  readonly what: string;
+  readonly is: (ends: Ends) => boolean;
+  /** After "a raw image is the disk as it is:". */
+  readonly instead: string;
+}
+
+const has = (bytes: Buffer, offset: number, magic: string | readonly number[]): boolean => {
+  const wanted = typeof magic === 'string' ? Buffer.from(magic, 'latin1') : Buffer.from(magic);
+  return bytes.subarray(offset, offset + wanted.length).equals(wanted);
+};
+const atStart =
+  (magic: string | readonly number[]) =>
+  ({ head }: Ends): boolean =>
+    has(head, 0, magic);
+
+/** An MBR, also that of a GPT or of an ISO hybrid, or a boot sector; or the header of a GPT. */
+const beginsLikeDisk = ({ head }: Ends): boolean => has(head, 510, [0x55, 0xaa]) || has(head, 512, 'EFI PART');
+
+/** Text and compressed data: what has few fixed bytes. */
+const unlessDisk =
+  (is: Foreign['is']): Foreign['is'] =>
+  (ends) =>
+    is(ends) && !beginsLikeDisk(ends);
+
+/** RFC 1952 2.3: deflate, no reserved flag, a known level and system. */
+const isGzip = ({ head }: Ends): boolean =>
+  head.length >= 10 &&
+  has(head, 0, [0x1f, 0x8b, 8]) &&
+  (head.readUInt8(3) & 0xe0) === 0 &&
+  [0, 2, 4].includes(head.readUInt8(8)) &&
+  (head.readUInt8(9) <= 13 || head.readUInt8(9) === 255);
+
+/** Microsoft's VHD specification, "Hard Disk Footer Format": the disk is followed by 512 bytes, 511 by the first Virtual PC. */
+function isFixedVhd({ tail }: Ends): boolean {
+  const footer = [tail, tail.subarray(1)].find((bytes) => has(bytes, 0, 'conectix'));
+  if (!footer || footer.length < 68 || footer.readUInt32BE(60) !== 2) return false;
+  const sum = footer.reduce((total, byte, at) => (at >= 64 && at < 68 ? total : total + byte), 0);
+  return footer.readUInt32BE(64) === (~sum & 0xffffffff) >>> 0;
+}
+
+const convert = (format: string): string => `convert it with qemu-img convert -f ${format} -O raw`;
+const unpack = (command: string): string => `unpack it with ${command}`;
+
+const FOREIGN: readonly Foreign[] = [
+  { what: 'a VHDX image', is: atStart('vhdxfile'), instead: convert('vhdx') },
+  { what: 'a VHD image', is: atStart('conectix'), instead: convert('vpc') },
+  {
+    what: 'a VHD image of fixed size',
+    is: isFixedVhd,
+    instead: `cut its footer off with truncate -s -512, or ${convert('vpc')}`,
+  },
+  {
+    what: 'a qcow2 image',
+    is: ({ head }) => has(head, 0, 'QFI\xfb') && head.length >= 8 && [1, 2, 3].includes(head.readUInt32BE(4)),
+    instead: convert('qcow2'),
+  },
+  { what: 'a QED image', is: atStart('QED\0'), instead: convert('qed') },
+  {
+    what: 'a VMDK image',
+    is: ({ head }) =>
+      (has(head, 0, 'KDMV') || has(head, 0, 'COWD')) && head.length >= 8 && [1, 2, 3].includes(head.readUInt32LE(4)),
+    instead: convert('vmdk'),
+  },
+  {
+    what: 'the description of a VMDK image',
+    is: atStart('# Disk DescriptorFile'),
+    instead: `bring its extents, too, and ${convert('vmdk')}`,
+  },
+  {
+    what: 'a VDI image',
+    is: ({ head }) => has(head, 0, '<<< ') && has(head, 64, [0x7f, 0x10, 0xda, 0xbe]),
+    instead: convert('vdi'),
+  },
+  {
+    what: 'a Parallels image',
+    is: (ends) => atStart('WithoutFreeSpace')(ends) || atStart('WithouFreSpacExt')(ends),
+    instead: convert('parallels'),
+  },
+  { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), instead: 'apply it to a disk, and bring that' },
+  { what: 'a sparse image of Android', is: atStart([0x3a, 0xff, 0x26, 0xed, 1, 0]), instead: unpack('simg2img') },
+  { what: 'data compressed by gzip', is: unlessDisk(isGzip), instead: unpack('gzip -d') },
+  { what: 'data compressed by xz', is: unlessDisk(atStart('\xfd7zXZ\0')), instead: unpack('xz -d') },
+  { what: 'data compressed by zstd', is: unlessDisk(atStart([0x28, 0xb5, 0x2f, 0xfd])), instead: unpack('zstd -d') },
+  {
+    what: 'data compressed by bzip2',
+    is: unlessDisk(({ head }) => has(head, 0, 'BZh') && has(head, 4, '1AY&SY')),
+    instead: unpack('bzip2 -d'),
+  },
+  { what: 'data compressed by lz4', is: unlessDisk(atStart([0x04, 0x22, 0x4d, 0x18])), instead: unpack('lz4 -d') },
+  { what: 'data compressed by lzop', is: unlessDisk(atStart('\x89LZO\0\r\n\x1a\n')), instead: unpack('lzop -d') },
+  { what: 'data compressed by lzip', is: unlessDisk(atStart('LZIP\x01')), instead: unpack('lzip -d') },
+  { what: 'a 7z archive', is: unlessDisk(atStart("7z\xbc\xaf'\x1c")), instead: unpack('7z x') },
+  { what: 'a zip archive', is: unlessDisk(atStart('PK\x03\x04')), instead: unpack('unzip') },
+  {
+    what: 'a tar archive',
+    is: unlessDisk(({ head }) => has(head, 257, 'ustar\0') || has(head, 257, 'ustar  ')),
+    instead: unpack('tar -x'),
+  },
+  {
+    what: 'a page of HTML',
+    is: unlessDisk(({ head }) => /^\s*<(!doctype html|html)\b/i.test(head.toString('latin1', 0, 128))),
+    instead: 'look at what it says, and download the image again',
+  },
+  {
+    what: 'a pointer of Git LFS',
+    is: unlessDisk(atStart('version https://git-lfs')),
+    instead: 'fetch the file with git lfs pull',
+  },
+];
+
+/** Undefined: nothing says that it is no disk. */
+export function foreign(path: string, ends: Ends): string | undefined {
+  const found = FOREIGN.find(({ is }) => is(ends));
+  return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead}`;
+}
