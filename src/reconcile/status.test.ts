@@ -469,6 +469,15 @@ describe('a Store', () => {
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Accessible=${accessible}`]));
   });
 
+  test('that is slow is Ready, and says so', () => {
+    const { report, ...server } = at('Accessible');
+    const servers = [{ ...server, report: { ...report, message: '/srv is slow' } }];
+    const status = storeStatus(aStore(), { servers, devices: 0 }, NOW);
+    expect(says(status)).toEqual(expect.arrayContaining(['Ready=True Settled', 'Accessible=True AllServersAccess']));
+    expect(message(status, 'Ready')).toBe('1 of 1 servers reach it; server node-a: /srv is slow');
+    expect(status.servers?.[0]?.message).toBe('server node-a: /srv is slow');
+  });
+
   test('free space moves in steps, so that a settled store is silent', () => {
     const free = (bytes: number, told?: number, total = 64) => {
       const { report, ...server } = at('Accessible');

@@ -4,7 +4,8 @@ import type { CopyReport, StoreReport } from '../control/status.ts';
 import { offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Version } from '../farm/model.ts';
 import { Digests } from '../store/digests.ts';
-import { type Inventory, lookInto, type Probed } from '../store/inventory.ts';
+import type { Inventory } from '../store/inventory.ts';
+import { Looks } from '../store/looks.ts';
 import { copyFacts } from '../store/report.ts';
 import type { Logger } from '../telemetry/log.ts';
 
@@ -34,7 +35,7 @@ const LOOK_MS = 1_000;
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #digests: Digests;
-  readonly #probed = new Map<string, Probed>();
+  readonly #looks = new Looks();
   #stores: readonly StoreReport[] = [];
   #reports: readonly CopyReport[] = [];
   #served: readonly ServedCopy[] = [];
@@ -93,14 +94,13 @@ export class Copies {
         return { store, path, inventory: await this.#inventory(path) };
       }),
     );
-    this.#stores = looks.map(({ store, path, inventory: { files, ...state } }) => ({
-      name: store.name,
-      path,
-      ...state,
-      files: files.length,
-    }));
+    this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
+      const { files, ...state } = inventory;
+      return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length };
+    });
 
-    const copies = looks.flatMap(({ store, path, inventory }) =>
+    const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
+    const copies = seen.flatMap(({ store, path, inventory }) =>
       snapshot.vdisks
         .filter((vdisk) => vdisk.store === store.name)
         .flatMap((vdisk) =>
@@ -120,10 +120,10 @@ export class Copies {
     this.#options.onServed(served);
   }
 
-  #inventory(path: string): Promise<Inventory> | Inventory {
+  #inventory(path: string): Promise<Inventory | undefined> | Inventory {
     const { storeRoots } = this.#options;
     if (storeRoots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`)))
-      return lookInto(path, { probed: this.#probed });
+      return this.#looks.into(path);
     return {
       state: 'Missing',
       freeBytes: 0,
@@ -133,6 +133,14 @@ export class Copies {
     };
   }
 }
+
+const unseen = (path: string): Inventory => ({
+  state: 'Unreachable',
+  freeBytes: 0,
+  totalBytes: 0,
+  files: [],
+  message: `${path}: waits for the first look at it to end: its disk or mount is slow`,
+});
 
 const keyOf = (copy: ServedCopy): string => `${copy.vdisk}/${copy.version}@${copy.manifest}`;
 

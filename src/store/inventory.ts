@@ -1,4 +1,5 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
+import type { StatsFs } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
@@ -40,9 +41,29 @@ const hung = new Set<string>();
 export interface LookOptions {
   readonly timeoutMs?: number;
   readonly formats?: readonly Format[];
+  readonly calls?: FolderCalls;
   /** What images say of themselves, by path: asked again only of a file that changed. The caller's, who looks again and again. */
   readonly probed?: Map<string, Probed>;
 }
+
+/** What a look asks of the system. */
+export interface FolderCalls {
+  readonly statfs: (path: string) => Promise<StatsFs>;
+  readonly readdir: (path: string) => Promise<readonly string[]>;
+  readonly stat: typeof statRegular;
+  readonly mayWrite: (path: string) => Promise<boolean>;
+}
+
+export const FOLDER_CALLS: FolderCalls = {
+  statfs: (path) => statfs(path),
+  readdir: (path) => readdir(path),
+  stat: statRegular,
+  mayWrite: (path) =>
+    access(path, constants.W_OK).then(
+      () => true,
+      () => false,
+    ),
+};
 
 export interface Probed {
   readonly identity: string;
@@ -51,7 +72,7 @@ export interface Probed {
 
 export async function lookInto(
   path: string,
-  { timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS, probed = new Map() }: LookOptions = {},
+  { timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS, calls = FOLDER_CALLS, probed = new Map() }: LookOptions = {},
 ): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
@@ -72,7 +93,7 @@ export async function lookInto(
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, { formats, probed, answered: () => answers++ }).finally(() => {
+  const looked = look(path, { formats, calls, probed, answered: () => answers++ }).finally(() => {
     over = true;
     clearTimeout(timer);
     hung.delete(path);
@@ -89,29 +110,25 @@ const unanswered = (path: string): Inventory => ({
 /** One call after the other: a folder that hangs holds one thread. */
 async function look(
   path: string,
-  { formats, probed, answered }: Pick<Required<LookOptions>, 'formats' | 'probed'> & { readonly answered: () => void },
+  { formats, calls, probed, answered }: Omit<Required<LookOptions>, 'timeoutMs'> & { readonly answered: () => void },
 ): Promise<Inventory> {
   try {
-    const space = await statfs(path);
+    const space = await calls.statfs(path);
     answered();
-    const entries = await readdir(path, { withFileTypes: true });
+    const names = await calls.readdir(path);
     answered();
     const files: FileFacts[] = [];
-    for (const entry of entries) {
-      const named = isBootFile(entry.name) || formatOf(entry.name, formats) !== undefined;
-      const file = named ? await facts(path, entry.name) : undefined;
+    for (const name of names) {
+      if (!isBootFile(name) && formatOf(name, formats) === undefined) continue;
+      const file = await facts(path, name, calls);
       answered();
       if (!file) continue;
       const image = await imageOf(join(path, file.name), file, formats, probed);
       answered();
       files.push(image ? { ...file, image } : file);
     }
-    const writable = await access(path, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
     return {
-      state: writable ? 'Accessible' : 'ReadOnly',
+      state: (await calls.mayWrite(path)) ? 'Accessible' : 'ReadOnly',
       freeBytes: space.bavail * space.bsize,
       totalBytes: space.blocks * space.bsize,
       files,
@@ -154,8 +171,8 @@ async function imageOf(
 }
 
 /** Undefined for a file that went while we looked. */
-async function facts(folder: string, name: string): Promise<FileFacts | undefined> {
-  const looked = await statRegular(join(folder, name));
+async function facts(folder: string, name: string, calls: FolderCalls): Promise<FileFacts | undefined> {
+  const looked = await calls.stat(join(folder, name));
   if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value) };
   return looked.error.code === 'FileMissing' ? undefined : { name, sizeBytes: 0, identity: '', fault: looked.error };
 }

@@ -38,7 +38,8 @@ export function storeStatus(
 ): NonNullable<Store['status']> {
   const generation = store.metadata.generation ?? 0;
   const good = servers.filter(accessible).length;
-  const told = `${good} of ${servers.length} servers reach it`;
+  const slow = servers.filter((server) => accessible(server) && server.report?.message).map(wordOf);
+  const told = [`${good} of ${servers.length} servers reach it`, ...slow].join('; ');
   const wrong = servers.filter((server) => !accessible(server)).map(wordOf);
   return {
     observedGeneration: generation,
@@ -66,7 +67,7 @@ export function storeStatus(
             files: server.report.files,
           }
         : {}),
-      ...(accessible(server) ? {} : { message: wordOf(server) }),
+      ...(accessible(server) && !server.report?.message ? {} : { message: wordOf(server) }),
     })),
   };
 }

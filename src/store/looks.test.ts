@@ -1,0 +1,88 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { until } from '../../test/setup/services.ts';
+import { FOLDER_CALLS, type FolderCalls } from './inventory.ts';
+import { Looks, slowness } from './looks.ts';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'bootfarm-looks-'));
+  for (const folder of ['slow', 'well']) {
+    mkdirSync(join(root, folder));
+    writeFileSync(join(root, folder, 'lab.raw'), Buffer.alloc(512));
+  }
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Each call into the folder `slow` waits for this first. */
+function callsAfter(wait: () => Promise<unknown>): FolderCalls {
+  const slowly =
+    <T>(call: (path: string) => Promise<T>) =>
+    async (path: string): Promise<T> => {
+      if (path.startsWith(join(root, 'slow'))) await wait();
+      return call(path);
+    };
+  const { statfs, readdir, stat, mayWrite } = FOLDER_CALLS;
+  return { statfs: slowly(statfs), readdir: slowly(readdir), stat: slowly(stat), mayWrite: slowly(mayWrite) };
+}
+
+test('a folder whose first look goes on is unknown, and holds up no other', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const looks = new Looks({ calls: callsAfter(() => promise) }, 10);
+  const both = () => Promise.all(['slow', 'well'].map((name) => looks.into(join(root, name))));
+  await until('the other is seen', async () => (await both())[1]?.state === 'Accessible');
+  expect((await both())[0]).toBeUndefined();
+  resolve();
+});
+
+test('a folder that became slow is as its last look found it, until the next one ends', async () => {
+  let gate: Promise<void> = Promise.resolve();
+  const looks = new Looks({ calls: callsAfter(() => gate) }, 10);
+  const names = async (): Promise<unknown> =>
+    (await looks.into(join(root, 'slow')))?.files.map(({ name }) => name).sort();
+  await until('it is seen', names);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate = promise;
+  writeFileSync(join(root, 'slow', 'new.raw'), Buffer.alloc(512));
+  for (let round = 0; round < 5; round++) expect(await names()).toEqual(['lab.raw']);
+  resolve();
+  await until('the new file is seen', async () => (await looks.into(join(root, 'slow')))?.files.length === 2);
+});
+
+test('a folder that answers nothing for longer than the time-out is Unreachable, and so again at once', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const looks = new Looks({ calls: callsAfter(() => promise), timeoutMs: 30 }, 1_000);
+  for (let round = 0; round < 3; round++)
+    expect(await looks.into(join(root, 'slow'))).toMatchObject({ state: 'Unreachable', files: [] });
+  resolve();
+});
+
+test('many files, each of which takes long, are looked at to their end; slow is said of two looks in a row', async () => {
+  for (let file = 0; file < 60; file++) writeFileSync(join(root, 'slow', `lab.${file}.initrd`), '');
+  let clock = 0;
+  const wait = (): Promise<unknown> => {
+    clock += 10_000 / 60;
+    return delay(5);
+  };
+  const looks = new Looks({ calls: callsAfter(wait), timeoutMs: 100 }, 10_000, () => clock);
+  const look = () => looks.into(join(root, 'slow'));
+  expect(await look()).toMatchObject({ state: 'Accessible', message: '', files: { length: 61 } });
+  expect(await look()).toMatchObject({
+    message: expect.stringContaining('is slow: a look at its files takes more than 10 s'),
+  });
+});
+
+test.each([
+  { ms: 1_999, says: '' },
+  { ms: 2_000, says: 'more than 2 s' },
+  { ms: 4_999, says: 'more than 2 s' },
+  { ms: 7_000, says: 'more than 5 s' },
+  { ms: 10_000, says: 'more than 10 s' },
+  { ms: 123_000, says: 'more than 100 s' },
+])('$ms ms a look: $says', ({ ms, says }) => {
+  if (says === '') expect(slowness('/srv', ms)).toBe('');
+  else expect(slowness('/srv', ms)).toContain(`/srv is slow: a look at its files takes ${says}`);
+});
