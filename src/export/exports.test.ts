@@ -1,13 +1,15 @@
 /** Open disks in step with what may be served, on real files. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
-import type { Disk } from '../image/disk.ts';
+import type { Content, Disk, OpenFile } from '../image/disk.ts';
+import { identityOf } from '../image/identity.ts';
 import { openImage } from '../image/images.ts';
+import { ok } from '../kit/result.ts';
 import { silentLogger } from '../telemetry/log.ts';
-import { Exports } from './exports.ts';
+import { Exports, type Offer } from './exports.ts';
 import type { Export } from './frontend.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-disks-'));
@@ -17,6 +19,8 @@ beforeAll(() => {
   for (const name of ['lab.raw', 'office.raw', 'hung.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
 });
 let hung: PromiseWithResolvers<void>;
+let inUse: boolean;
+let clock: number;
 let letGo: (entries: readonly Export[]) => Promise<void>;
 beforeEach(() => {
   applied = [];
@@ -26,18 +30,40 @@ beforeEach(() => {
     return letGo(entries);
   };
   hung = Promise.withResolvers();
-  held = new Exports(apply, silentLogger, async (path) => {
-    if (path.endsWith('hung.raw')) await hung.promise;
-    return openImage(path);
+  inUse = true;
+  clock = 0;
+  held = new Exports({
+    apply,
+    inUse: () => inUse,
+    log: silentLogger,
+    open: async (path) => {
+      if (path.endsWith('hung.raw')) await hung.promise;
+      return openImage(path);
+    },
+    patienceMs: 1_000,
+    now: () => clock,
   });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Where `vdisk` lies now. */
+const filesNow = (vdisk: string): readonly OpenFile[] => {
+  const stats = statSync(join(folder, `${vdisk}.raw`), { bigint: true, throwIfNoEntry: false });
+  return stats ? [{ name: `${vdisk}.raw`, identity: identityOf(stats) }] : [];
+};
 const aCopy = (vdisk: string, manifest = 'a') => ({
   vdisk,
   version: 0,
   manifest,
   imagePath: join(folder, `${vdisk}.raw`),
+  imageFiles: filesNow(vdisk),
+});
+/** It is to be kept, with what is known of its content. */
+const anOffer = (content: Content, vdisk = 'lab'): Offer => ({
+  vdisk,
+  version: 0,
+  manifest: 'a',
+  contentOf: () => content,
 });
 const shown = (entries: readonly Export[] = held.list): readonly string[] =>
   entries.map(({ vdisk, manifest }) => `${vdisk}@${manifest}`).sort();
@@ -89,4 +115,149 @@ test('a disk that opens when its copy has gone is not given out', async () => {
   await held.set([]);
   await opening;
   expect([shown(), applied.map(shown)]).toEqual([[], []]);
+});
+
+const LAB = join(folder, 'lab.raw');
+const touch = (seconds: number): void => utimesSync(LAB, seconds, seconds);
+
+describe('a disk whose copy is not right, for who reads it', () => {
+  let disk: Disk | undefined;
+  beforeEach(async () => {
+    writeFileSync(LAB, Buffer.alloc(4_096, 'a'));
+    touch(1);
+    await held.set([aCopy('lab')]);
+    disk = held.list[0]?.disk;
+    applied = [];
+  });
+  afterEach(() => held.close());
+
+  test.each<{ what: string; happens: () => void; content: Content; kept: number; advertised: number }>([
+    { what: 'renamed over', happens: () => replace('b'), content: 'Elsewhere', kept: 1, advertised: 1 },
+    { what: 'removed', happens: () => rmSync(LAB), content: 'Elsewhere', kept: 1, advertised: 1 },
+    { what: 'without its initrd', happens: () => undefined, content: 'Right', kept: 1, advertised: 1 },
+    { what: 'touched', happens: () => touch(2), content: 'Hashing', kept: 1, advertised: 0 },
+    { what: 'in a folder that is silent', happens: () => undefined, content: 'Unseen', kept: 1, advertised: 0 },
+    { what: 'cut', happens: () => writeFileSync(LAB, ''), content: 'Hashing', kept: 0, advertised: 0 },
+    { what: 'wrong by its digest', happens: () => undefined, content: 'Wrong', kept: 0, advertised: 0 },
+    {
+      what: 'cut in a folder that is silent',
+      happens: () => writeFileSync(LAB, ''),
+      content: 'Unseen',
+      kept: 0,
+      advertised: 0,
+    },
+  ])(
+    '$what: kept $kept, told to who looks for a server $advertised',
+    async ({ happens, content, kept, advertised }) => {
+      happens();
+      for (let look = 0; look < 3; look++) await held.set([], [anOffer(content)]);
+      expect([held.list.length, held.kept.length, await isOpen(disk)]).toEqual([kept, advertised, kept === 1]);
+      expect(applied).toHaveLength(1 - kept);
+    },
+  );
+
+  const replace = (fill: string): void => {
+    writeFileSync(`${LAB}.new`, Buffer.alloc(4_096, fill));
+    renameSync(`${LAB}.new`, LAB);
+  };
+
+  test('touched, and right: goes on, as the same disk', async () => {
+    touch(2);
+    await held.set([], [anOffer('Hashing')]);
+    await held.set([aCopy('lab')], [anOffer('Right')]);
+    expect([held.list[0]?.disk === disk, held.kept, applied]).toEqual([true, [], []]);
+    touch(3);
+    await held.set([], [anOffer('Hashing')]);
+    expect(held.list).toHaveLength(1); // the change before was proved
+  });
+
+  test('touched twice before its digest is there: closed, for so a writer begins', async () => {
+    touch(2);
+    await held.set([], [anOffer('Hashing')]);
+    touch(3);
+    await held.set([], [anOffer('Hashing')]);
+    expect([held.list, await isOpen(disk)]).toEqual([[], false]);
+  });
+
+  test('replaced by the same bytes: the new file takes its turn, and the old one is closed after it', async () => {
+    replace('a');
+    await held.set([], [anOffer('Elsewhere')]);
+    let seen: unknown;
+    letGo = async ([entry]) => {
+      seen ??= [entry?.disk === disk, await isOpen(disk)];
+    };
+    await held.set([aCopy('lab')], [anOffer('Right')]);
+    expect(seen).toEqual([false, true]);
+    expect([shown(), applied.length, await isOpen(disk), await isOpen(held.list[0]?.disk)]).toEqual([
+      ['lab@a'],
+      1,
+      false,
+      true,
+    ]);
+  });
+
+  test('of a version that the farm does not name any more: closed', async () => {
+    await held.set([], []);
+    expect([held.list, await isOpen(disk)]).toEqual([[], false]);
+  });
+
+  test('that nobody reads: closed after a minute, and not before', async () => {
+    const open: boolean[] = [];
+    for (const [at, used] of [
+      [0, true],
+      [50_000, true],
+      [60_000, false],
+      [110_000, false],
+      [110_001, false],
+    ] as const) {
+      [clock, inUse] = [at, used];
+      await held.set([], [anOffer('Elsewhere')]);
+      open.push(held.list.length === 1);
+    }
+    expect(open).toEqual([true, true, true, true, false]);
+  });
+});
+
+test('a folder that is silent, and a disk that is, too: closed', async () => {
+  const silent: Disk = {
+    sizeBytes: 4_096,
+    blockSize: 512,
+    read: () => new Promise(() => undefined),
+    close: async () => undefined,
+  };
+  const dead = new Exports({
+    apply: async () => undefined,
+    inUse: () => true,
+    log: silentLogger,
+    open: async () => ok(silent),
+    patienceMs: 20,
+  });
+  await dead.set([aCopy('lab')]);
+  await dead.set([], [anOffer('Unseen')]);
+  expect(dead.list).toEqual([]);
+});
+
+test('what cannot be opened is tried at each look, and told once', async () => {
+  const told: unknown[] = [];
+  const log = { ...silentLogger, warn: ({ code }: { code: string }) => void told.push(code) } as typeof silentLogger;
+  const tried: string[] = [];
+  const open: typeof openImage = async (path) => {
+    tried.push(path);
+    return openImage(path);
+  };
+  const exports = new Exports({ apply: async () => undefined, inUse: () => true, log, open });
+  for (let look = 0; look < 3; look++) await exports.set([aCopy('nowhere')]);
+  expect([told, tried.length]).toEqual([['FileMissing'], 3]);
+  await exports.close();
+});
+
+test('a file that was put in the place of the one that was found right is not given out', async () => {
+  const copy = aCopy('lab');
+  writeFileSync(`${LAB}.new`, Buffer.alloc(512));
+  renameSync(`${LAB}.new`, LAB);
+  await held.set([copy]);
+  expect(held.list).toEqual([]);
+  await held.set([aCopy('lab')]);
+  expect(held.list).toHaveLength(1);
+  await held.close();
 });

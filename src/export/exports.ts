@@ -1,74 +1,187 @@
 /** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
 import { refKey, type VersionRef } from '../farm/token.ts';
-import type { Disk } from '../image/disk.ts';
+import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
+import type { Fault } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Export, Frontend } from './frontend.ts';
+import { judgeOpen, sameFiles } from './keep.ts';
 
 /** A copy whose content is right. */
 interface Copy extends VersionRef {
   readonly imagePath: string;
+  /** As they were when they were found right: the image first, then what it is a difference of. */
+  readonly imageFiles: readonly OpenFile[];
+}
+
+/** A version that the farm says this server has, whether or not its files are right now. */
+export interface Offer extends VersionRef {
+  readonly contentOf: (files: readonly OpenFile[]) => Content;
 }
 
 interface Open {
   readonly copy: Copy;
   readonly disk: Disk;
+  /** As its files were when their content was last proved, and when they were first seen changed since. */
+  proved: readonly OpenFile[];
+  doubted?: readonly OpenFile[];
+  /** Its copy is not right, and it is kept for who reads it; milliseconds of when somebody last did. */
+  kept?: { readonly usedAt: number; readonly proved: boolean };
 }
 
-export class Exports {
-  readonly #apply: Frontend['setExports'];
-  readonly #log: Logger;
-  readonly #openImage: typeof openImage;
-  #wanted = new Map<string, Copy>();
-  readonly #open = new Map<string, Open>();
-  readonly #opening = new Set<string>();
+export interface ExportsOptions {
+  /** Resolves when nothing reads a disk that is no longer in the list. */
+  readonly apply: Frontend['setExports'];
+  /** Whether a device has a session of it. */
+  readonly inUse: (version: VersionRef) => boolean;
+  readonly log: Logger;
+  readonly open?: typeof openImage;
+  /** How long a file that is open may be silent. */
+  readonly patienceMs?: number;
+  readonly now?: () => number;
+}
 
-  /** `apply` resolves when nothing reads a disk that is no longer in its list. */
-  constructor(apply: Frontend['setExports'], log: Logger, open = openImage) {
-    this.#apply = apply;
-    this.#log = log;
-    this.#openImage = open;
+/** As for a look into a folder: above any healthy disk. */
+const PATIENCE_MS = 5_000;
+/** A disk that is only kept for who reads it is closed, and its space given back, so long after the last session: a device that lost its way comes again. */
+const UNUSED_MS = 60_000;
+/** Read of a disk whose folder is silent, to see whether it answers. */
+const TRY_BYTES = 4_096;
+
+export class Exports {
+  readonly #options: Required<ExportsOptions>;
+  #wanted = new Map<string, Copy>();
+  #offered = new Map<string, Offer>();
+  readonly #open = new Map<string, Open>();
+  /** Why the last try to open them failed. */
+  readonly #refused = new Map<string, string>();
+  /** Being opened, or asked how they are. */
+  readonly #busy = new Set<string>();
+
+  constructor(options: ExportsOptions) {
+    this.#options = { open: openImage, patienceMs: PATIENCE_MS, now: () => performance.now(), ...options };
   }
 
   get list(): readonly Export[] {
-    return [...this.#open.values()].map(({ copy: { vdisk, version, manifest }, disk }) => ({
-      vdisk,
-      version,
-      manifest,
-      disk,
-    }));
+    return [...this.#open.values()].map(exportOf);
   }
 
-  /** Resolves when all of it is done. Each disk is given out as soon as it is open: a store that hangs keeps back its own alone. */
-  async set(copies: readonly Copy[]): Promise<void> {
+  /** What is served beside the copies that are right: of these the files that are open are, and answer. */
+  get kept(): readonly Export[] {
+    return [...this.#open.values()].filter(({ kept }) => kept?.proved).map(exportOf);
+  }
+
+  /**
+   * `copies` are right; of `offers` what is open may stay so. Resolves when all of it is done. Each disk is given out as soon as it is open: a store that
+   * hangs keeps back its own alone.
+   */
+  async set(copies: readonly Copy[], offers: readonly Offer[] = []): Promise<void> {
     this.#wanted = new Map(copies.map((copy) => [refKey(copy), copy]));
-    const gone = [...this.#open].filter(([key]) => !this.#wanted.has(key));
-    for (const [key] of gone) this.#open.delete(key);
-    const closed = gone.length === 0 ? undefined : this.#apply(this.list).then(() => this.#close(gone));
-    await Promise.all([closed, ...copies.map((copy) => this.#openDisk(copy))]);
+    this.#offered = new Map(offers.map((offer) => [refKey(offer), offer]));
+    const gone = [...this.#open.keys()].filter((key) => !this.#wanted.has(key) && !this.#offered.has(key));
+    const left = [...this.#open].filter(([key]) => !this.#wanted.has(key) && this.#offered.has(key));
+    await Promise.all([
+      this.#drop(gone),
+      ...copies.map((copy) => this.#alone(refKey(copy), (key) => this.#serve(key, copy))),
+      ...left.map(([key, open]) => this.#alone(key, () => this.#judge(key, open))),
+    ]);
   }
 
   close(): Promise<void> {
     return this.set([]);
   }
 
-  async #openDisk(copy: Copy): Promise<void> {
-    const key = refKey(copy);
-    if (this.#open.has(key) || this.#opening.has(key)) return;
-    this.#opening.add(key);
-    const opened = await this.#openImage(copy.imagePath);
-    this.#opening.delete(key);
-    if (!opened.ok) {
-      this.#log.warn({ vdisk: copy.vdisk, version: copy.version, ...opened.error }, 'disk not opened');
-      return;
-    }
-    const disk = { copy, disk: opened.value };
-    if (!this.#wanted.has(key)) return this.#close([[key, disk]]);
-    this.#open.set(key, disk);
-    await this.#apply(this.list);
+  /** What hangs is not asked a second time, for each question holds a thread. */
+  async #alone(key: string, work: (key: string) => Promise<void>): Promise<void> {
+    if (this.#busy.has(key)) return;
+    this.#busy.add(key);
+    await work(key).finally(() => this.#busy.delete(key));
   }
 
-  async #close(gone: readonly (readonly [string, Open])[]): Promise<void> {
-    await Promise.all(gone.map(([, { disk }]) => disk.close()));
+  /** A disk is opened once; another file in its place, with the same content, takes its turn when it is open. */
+  async #serve(key: string, copy: Copy): Promise<void> {
+    const open = this.#open.get(key);
+    if (open && (sameFiles(open.proved, copy.imageFiles) || (await this.#holds(open.disk, copy.imageFiles)))) {
+      open.proved = copy.imageFiles;
+      delete open.doubted;
+      delete open.kept;
+      return;
+    }
+    const opened = await this.#options.open(copy.imagePath);
+    if (!opened.ok) return this.#refuse(key, copy, opened.error);
+    const disk = opened.value;
+    if (!(await this.#holds(disk, copy.imageFiles))) {
+      await disk.close();
+      return this.#refuse(key, copy, {
+        code: 'FileChanged',
+        message: `${copy.imagePath} changed since it was found right`,
+      });
+    }
+    if (!this.#wanted.has(key)) return disk.close();
+    this.#refused.delete(key);
+    const before = this.#open.get(key);
+    this.#open.set(key, { copy, disk, proved: copy.imageFiles });
+    await this.#options.apply(this.list);
+    await before?.disk.close();
+  }
+
+  /** It is tried again at each look, and told once. */
+  #refuse(key: string, { vdisk, version }: Copy, fault: Fault): void {
+    if (this.#refused.get(key) !== fault.message)
+      this.#options.log.warn({ vdisk, version, ...fault }, 'disk not opened');
+    this.#refused.set(key, fault.message);
+  }
+
+  /** What was found right is what is open: a name may lead to another file since. */
+  async #holds(disk: Disk, files: readonly OpenFile[]): Promise<boolean> {
+    return sameFiles((await this.#answered(disk.files?.() ?? Promise.resolve(files))) ?? [], files);
+  }
+
+  async #judge(key: string, open: Open): Promise<void> {
+    const { log, inUse, now } = this.#options;
+    const { vdisk, version } = open.copy;
+    const files = await this.#answered(open.disk.files?.() ?? Promise.resolve(open.proved));
+    const content = this.#offered.get(key)?.contentOf(files ?? open.proved) ?? 'Unseen';
+    const answers = content !== 'Unseen' || (await this.#reads(open.disk));
+    const judged = judgeOpen({ ...open, now: files, content });
+    const usedAt = inUse(open.copy) ? now() : (open.kept?.usedAt ?? now());
+    if (this.#open.get(key) !== open || this.#wanted.has(key)) return;
+    if (judged === 'Wrong' || !answers || now() - usedAt > UNUSED_MS) {
+      log.info({ vdisk, version, content, judged, answers }, 'disk closed');
+      return this.#drop([key]);
+    }
+    if (!open.kept || (judged === 'Doubtful' && !open.doubted))
+      log.info({ vdisk, version, content, judged }, 'disk kept for who reads it');
+    open.kept = { usedAt, proved: judged === 'Proved' && content !== 'Unseen' };
+    if (judged === 'Doubtful') open.doubted ??= files ?? open.proved;
+    else {
+      if (files) open.proved = files;
+      delete open.doubted;
+    }
+  }
+
+  /** Anywhere, so that what lies in memory answers for the disk as seldom as may be. */
+  async #reads(disk: Disk): Promise<boolean> {
+    const length = Math.min(TRY_BYTES, disk.sizeBytes);
+    const block = Math.floor((Math.random() * (disk.sizeBytes - length)) / disk.blockSize);
+    const read = await this.#answered(disk.read(block * disk.blockSize, length));
+    return read?.ok ?? false;
+  }
+
+  /** Undefined: it did not answer in time, or with an error. */
+  async #answered<T>(question: Promise<T>): Promise<T | undefined> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, this.#options.patienceMs, undefined);
+    return Promise.race([question.catch(() => undefined), late]).finally(() => clearTimeout(timer));
+  }
+
+  async #drop(keys: readonly string[]): Promise<void> {
+    const gone = keys.flatMap((key) => this.#open.get(key) ?? []);
+    if (gone.length === 0) return;
+    for (const key of keys) this.#open.delete(key);
+    await this.#options.apply(this.list);
+    await Promise.all(gone.map(({ disk }) => disk.close()));
   }
 }
+
+const exportOf = ({ copy: { vdisk, version, manifest }, disk }: Open): Export => ({ vdisk, version, manifest, disk });

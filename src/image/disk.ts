@@ -19,6 +19,24 @@ export interface Extent {
   readonly fileOffset: number;
 }
 
+/** A file that a disk is made of, as it is now: of what is open, whatever its name leads to. */
+export interface OpenFile {
+  /** By which it was opened, without its folder. */
+  readonly name: string;
+  /** As `identity.ts` writes it. */
+  readonly identity: string;
+}
+
+/**
+ * What is known of the content of files that are open, by what their names lead to.
+ *
+ * - `Right`, `Wrong`: their names lead to them, and their digests are there.
+ * - `Hashing`: their names lead to them, and a digest is being computed.
+ * - `Elsewhere`: a name leads to another file, or to none.
+ * - `Unseen`: the folder could not be looked into.
+ */
+export type Content = 'Right' | 'Wrong' | 'Hashing' | 'Elsewhere' | 'Unseen';
+
 export interface Disk {
   /** A multiple of 512. */
   readonly sizeBytes: number;
@@ -31,6 +49,8 @@ export interface Disk {
    * who asks has room for. Absent: nothing lies plain.
    */
   extents?(offset: number, length: number): Iterable<Extent>;
+  /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */
+  files?(): Promise<readonly OpenFile[]>;
   /** Idempotent. Reads after it are faults. */
   close(): Promise<void>;
 }

@@ -21,3 +21,5 @@ export function sameFile(one: string, other: string): boolean {
   const [otherInode, otherSize, otherModified, otherChanged] = other.split(':');
   return size === otherSize && modified === otherModified && (inode === otherInode || changed === otherChanged);
 }
+
+export const sameSize = (one: string, other: string | undefined): boolean => one.split(':')[1] === other?.split(':')[1];

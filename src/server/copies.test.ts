@@ -1,11 +1,12 @@
 /** What may be served of what lies in the stores, on real folders. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
 import { until } from '../../test/setup/services.ts';
+import type { Offer } from '../export/exports.ts';
 import { manifestDigest } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { silentLogger } from '../telemetry/log.ts';
@@ -14,6 +15,7 @@ import { Copies, type ServedCopy } from './copies.ts';
 let root: string;
 let snapshot: FarmSnapshot | undefined;
 let told: string[][];
+let offered: readonly Offer[];
 let copies: Copies;
 
 const names = (served: readonly ServedCopy[]): string[] => served.map(({ vdisk, version }) => `${vdisk}/${version}`);
@@ -55,7 +57,10 @@ beforeEach(() => {
     storeRoots: [join(root, 'srv'), join(root, 'data')],
     stateDirectory: join(root, 'state'),
     snapshot: () => snapshot,
-    onServed: (served) => told.push(names(served)),
+    onLooked: (served, offers) => {
+      if (names(served).join() !== (told.at(-1) ?? []).join()) told.push(names(served));
+      offered = offers;
+    },
     log: silentLogger,
   });
 });
@@ -81,7 +86,7 @@ test('a version is served when every file of it is what the farm says', async ()
   expect([copy?.imagePath, copy?.sizeBytes]).toEqual([join(root, 'srv/lab.raw'), 1_024]);
   expect(copy?.files.get('lab.vmlinuz')).toBe(join(root, 'srv/lab.vmlinuz'));
   await copies.look();
-  expect(told).toEqual([['lab/0']]); // once, not each look
+  expect(told).toEqual([['lab/0']]);
 });
 
 test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () => Version; reported: string }>([
@@ -116,6 +121,41 @@ test.each<{ what: string; there: Readonly<Record<string, Buffer>>; wanted: () =>
   await copies.start();
   await looked();
   expect([copies.reports.map(({ state }) => state), copies.served, told]).toEqual([[reported], [], []]);
+});
+
+test.each<{ what: string; happens: () => void; content: string }>([
+  { what: 'its initrd was removed', happens: () => rmSync(join(root, 'srv/lab.initrd')), content: 'Right' },
+  { what: 'its kernel is another', happens: () => put('srv/lab.vmlinuz', image(3)), content: 'Right' },
+  { what: 'its image was removed', happens: () => rmSync(join(root, 'srv/lab.raw')), content: 'Elsewhere' },
+  {
+    what: 'its image was renamed over',
+    happens: () => {
+      put('srv/new', image(1));
+      renameSync(join(root, 'srv/new'), join(root, 'srv/lab.raw'));
+    },
+    content: 'Elsewhere',
+  },
+  {
+    what: 'its store left the storeRoots',
+    happens: () => {
+      snapshot = aSnapshot({
+        stores: [aStore({ local: { path: '/etc', nodes: {} } })],
+        versions: snapshot?.versions ?? [],
+      });
+    },
+    content: 'Elsewhere',
+  },
+])('of a version of which $what an open disk may be kept, and what is known of it is $content', async (row) => {
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(contents);
+  snapshot = aFarm(version(0, contents));
+  await copies.start();
+  await looked();
+  const open = copies.served[0]?.imageFiles ?? [];
+  expect(open).toMatchObject([{ name: 'lab.raw' }]);
+  row.happens();
+  await looked();
+  expect(offered.map(({ contentOf }) => contentOf(open))).toEqual([row.content]);
 });
 
 test('what may be served follows the farm: a version that is right is served, one that goes is not', async () => {

@@ -1,21 +1,27 @@
 /** The copies on this server: looks into the stores again and again, and says which versions it may serve. */
 import { join } from 'node:path';
 import type { CopyReport, StoreReport } from '../control/status.ts';
+import type { Offer } from '../export/exports.ts';
 import { offersStore, storePath } from '../farm/files.ts';
-import type { FarmSnapshot, Version } from '../farm/model.ts';
+import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
+import { refKey, type VersionRef } from '../farm/token.ts';
+import { contentOf } from '../store/content.ts';
 import { Digests } from '../store/digests.ts';
-import type { Inventory } from '../store/inventory.ts';
+import type { FileFacts, Inventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import { copyFacts } from '../store/report.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-/** A version whose files here are byte for byte what the farm says. */
-export interface ServedCopy {
-  readonly vdisk: string;
-  readonly version: number;
-  readonly manifest: string;
-  readonly imagePath: string;
+/** A version of which a device may read the disk here. */
+export interface Readable extends VersionRef {
   readonly sizeBytes: number;
+}
+
+/** A version whose files here are byte for byte what the farm says: a machine may boot it. */
+export interface ServedCopy extends Readable {
+  readonly imagePath: string;
+  /** As they were when they were found right: the image first, then what it is a difference of. */
+  readonly imageFiles: readonly FileFacts[];
   /** Names of all its files to their paths. */
   readonly files: ReadonlyMap<string, string>;
 }
@@ -25,7 +31,8 @@ export interface CopiesOptions {
   readonly storeRoots: readonly string[];
   readonly stateDirectory: string;
   readonly snapshot: () => FarmSnapshot | undefined;
-  readonly onServed: (copies: readonly ServedCopy[]) => void;
+  /** After each look: what may be served, and of which versions an open disk may be kept. */
+  readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[]) => void;
   readonly log: Logger;
 }
 
@@ -109,15 +116,37 @@ export class Copies {
         .map(({ vdisk, version }) => ({
           version,
           path,
+          inventory,
           facts: copyFacts(vdisk, version, path, inventory, (file) => this.#digests.of(path, file)),
         })),
     );
     this.#reports = copies.map(({ facts }) => facts);
-    const served = copies.flatMap(({ version, path, facts }) => servedCopy(version, path, facts));
-    if (JSON.stringify(served.map(keyOf)) === JSON.stringify(this.#served.map(keyOf))) return;
+    const served = copies.flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory));
+    if (JSON.stringify(served.map(refKey)) !== JSON.stringify(this.#served.map(refKey)))
+      this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
-    this.#options.log.info({ copies: served.map(keyOf) }, 'served copies changed');
-    this.#options.onServed(served);
+    this.#options.onLooked(served, this.#offers(snapshot, looks));
+  }
+
+  #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
+    return looks.flatMap(({ store, path, inventory }) =>
+      snapshot.vdisks
+        .filter((vdisk) => vdisk.store === store.name)
+        .flatMap(({ name }) => snapshot.versions.filter(({ vdisk }) => vdisk === name))
+        .flatMap(({ vdisk, number, content }): Offer[] =>
+          content
+            ? [
+                {
+                  vdisk,
+                  version: number,
+                  manifest: content.manifest,
+                  contentOf: (files) =>
+                    contentOf(files, content.files, inventory, (file) => this.#digests.of(path, file)),
+                },
+              ]
+            : [],
+        ),
+    );
   }
 
   #inventory(path: string): Promise<Inventory | undefined> | Inventory {
@@ -142,9 +171,14 @@ const unseen = (path: string): Inventory => ({
   message: `${path}: waits for the first look at it to end: its disk or mount is slow`,
 });
 
-const keyOf = (copy: ServedCopy): string => `${copy.vdisk}/${copy.version}@${copy.manifest}`;
+/** One look at a store; without an inventory: none ended yet. */
+interface Look {
+  readonly store: Store;
+  readonly path: string;
+  readonly inventory: Inventory | undefined;
+}
 
-function servedCopy(version: Version, folder: string, facts: CopyReport): ServedCopy[] {
+function servedCopy(version: Version, folder: string, facts: CopyReport, inventory: Inventory): ServedCopy[] {
   const { manifest, files } = facts;
   const [image] = files;
   if (facts.state !== 'Present' || !image || manifest === undefined || manifest !== version.content?.manifest)
@@ -155,6 +189,7 @@ function servedCopy(version: Version, folder: string, facts: CopyReport): Served
       version: facts.version,
       manifest,
       imagePath: join(folder, image.name),
+      imageFiles: files.flatMap(({ name }) => inventory.files.filter((file) => file.image && file.name === name)),
       sizeBytes: facts.diskBytes,
       files: new Map(files.map(({ name }) => [name, join(folder, name)])),
     },

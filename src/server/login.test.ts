@@ -5,7 +5,7 @@ import type { Database } from '../database/connection.ts';
 import type { FarmSnapshot } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
 import { silentLogger } from '../telemetry/log.ts';
-import type { ServedCopy } from './copies.ts';
+import type { Readable } from './copies.ts';
 import { Logins } from './login.ts';
 import { FarmView } from './view.ts';
 
@@ -13,7 +13,7 @@ const NOW = 1_767_225_600_000;
 const DAY_MS = 86_400_000;
 const manifest = aVersion().content?.manifest ?? '';
 const manifests = [manifest.slice(0, 16)];
-const copy = { vdisk: 'lab', version: 0, manifest, sizeBytes: 4_096 } as ServedCopy;
+const copy = { vdisk: 'lab', version: 0, manifest, sizeBytes: 4_096 } satisfies Readable;
 const reachable = { reachable: true, since: NOW } as const;
 const away = { reachable: false, since: NOW - 1_000, fault: { code: 'Unreachable', message: 'away' } } as const;
 const a = { host: '10.77.0.11', port: 6910, state: 'Streaming' };
@@ -24,7 +24,7 @@ interface Scene {
   readonly enabled?: boolean;
   /** Devices of this server and of its peer; a peer without does not answer. */
   readonly devices?: readonly [number, number?];
-  readonly served?: readonly ServedCopy[];
+  readonly served?: readonly Readable[];
   readonly state?: Database['state'];
   /** How old the replica is, if it can be asked. */
   readonly ageMs?: number | undefined;

@@ -5,7 +5,7 @@ import type { FarmAnswer, FarmData } from '../farm/data.ts';
 import { decideLogin } from '../farm/login.ts';
 import type { Candidate } from '../farm/place.ts';
 import type { LoginAnswer, LoginRequest } from '../stream/login.ts';
-import type { ServedCopy } from './copies.ts';
+import type { Readable } from './copies.ts';
 import { candidates, listFor, type Self, serverList, serversOf } from './site.ts';
 import type { FarmView } from './view.ts';
 
@@ -18,7 +18,7 @@ export interface LoginOptions {
   /** When a leading operator last confirmed the replica, Unix milliseconds. */
   readonly replicaCheckedAt: () => FarmAnswer<number>;
   readonly alive: (name: string) => PeerLoad | undefined;
-  readonly served: () => readonly ServedCopy[];
+  readonly served: () => readonly Readable[];
 }
 
 /** Until a placed device shows in the load of its server: a ping's interval, its way, and the device's ATTACH. */

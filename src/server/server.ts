@@ -17,7 +17,7 @@ import type { SessionSnapshot, StreamServer } from '../stream/server.ts';
 import type { SessionEvent } from '../stream/shard.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
-import { Copies } from './copies.ts';
+import { Copies, type Readable } from './copies.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
@@ -76,10 +76,14 @@ export class FarmServer {
       storeRoots: config.storeRoots,
       stateDirectory: config.stateDirectory,
       snapshot: () => this.#view.snapshot,
-      onServed: (copies) => void this.#exports.set(copies),
+      onLooked: (copies, offers) => void this.#exports.set(copies, offers),
       log,
     });
-    this.#exports = new Exports(async (exports) => this.#listeners.stream.value?.setExports(exports), log);
+    this.#exports = new Exports({
+      apply: async (exports) => this.#listeners.stream.value?.setExports(exports),
+      inUse: (of) => this.#streamed().some(({ vdisk, version }) => vdisk === of.vdisk && version === of.version),
+      log,
+    });
     this.#sessions = sessionWriter({
       database,
       journal,
@@ -103,7 +107,7 @@ export class FarmServer {
       database,
       replicaCheckedAt: () => replica.checkedAt(),
       alive: this.#alive,
-      served: () => this.#copies.served,
+      served: () => this.#readable(),
     });
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
@@ -194,8 +198,17 @@ export class FarmServer {
 
   #load(): PeerLoad {
     const { config, node } = this.#parts;
-    const sessions = this.#listeners.stream.value?.sessions() ?? [];
-    return loadOf(config, node, this.#draining, sessions, this.#copies.served, Date.now());
+    return loadOf(config, node, this.#draining, this.#streamed(), this.#readable(), Date.now());
+  }
+
+  #streamed(): readonly SessionSnapshot[] {
+    return this.#listeners.stream.value?.sessions() ?? [];
+  }
+
+  /** What a device may read here: machines boot from what is served, and others read on from what is kept for them, too. */
+  #readable(): readonly Readable[] {
+    const kept = this.#exports.kept.map(({ disk, ...ref }) => ({ ...ref, sizeBytes: disk.sizeBytes }));
+    return [...this.#copies.served, ...kept];
   }
 
   #self(): Self {
@@ -210,7 +223,7 @@ export class FarmServer {
       node,
       instance: this.#instance.toString('hex'),
       load: this.#load(),
-      uses: usesOf(this.#listeners.stream.value?.sessions() ?? []),
+      uses: usesOf(this.#streamed()),
       streaming: this.#listeners.stream.value !== undefined,
       snapshot: this.#view.snapshot,
       dataFault: this.#view.fault,
@@ -251,7 +264,7 @@ export class FarmServer {
 
   #elsewhere(session: SessionSnapshot): ServerEntry | undefined {
     const { snapshot } = this.#view;
-    const copy = this.#copies.find(session.vdisk, session.version);
+    const copy = this.#readable().find(({ vdisk, version }) => vdisk === session.vdisk && version === session.version);
     return snapshot && copy && elsewhere(snapshot, this.#self(), this.#alive, copy.manifest, session);
   }
 

@@ -7,7 +7,7 @@ import type { SessionWriter } from '../replica/sessions.ts';
 import type { SessionSnapshot } from '../stream/server.ts';
 import type { SessionEvent } from '../stream/shard.ts';
 import type { NodeAddress } from './config.ts';
-import type { ServedCopy } from './copies.ts';
+import type { Readable } from './copies.ts';
 import { manifestPrefix } from './site.ts';
 
 /** A device counts as booting for so long after its first ATTACH. */
@@ -19,7 +19,7 @@ export function loadOf(
   { prefixLength }: NodeAddress,
   draining: boolean,
   sessions: readonly SessionSnapshot[],
-  copies: readonly ServedCopy[],
+  copies: readonly Readable[],
   now: number,
 ): PeerLoad {
   const served = sinceOfDevices(sessions);

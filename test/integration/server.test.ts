@@ -5,7 +5,19 @@
 import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { readlink } from 'node:fs/promises';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -268,14 +280,135 @@ test('a device that may not boot gets no file: of a disabled vDisk, of another s
   await until('all is as before', async () => (await a.http(`/boot/config?mac=${PC_MAC}`)).status === 200);
 });
 
-test('a file that changes under its devices is no longer given out; they go on when the right one is back', async () => {
-  renameSync(join(images, 'lab.raw'), join(images, 'lab.raw.kept'));
-  writeFileSync(join(images, 'lab.raw'), Buffer.alloc(1 << 20));
-  await until('it leaves service', async () => (await a.metric('bootfarm_server_served_copies')) === 1);
-  await expect(session.read(0, 512)).rejects.toMatchObject({ packet: { type: 'ERROR' } });
-  renameSync(join(images, 'lab.raw.kept'), join(images, 'lab.raw'));
-  await until('it is served again', async () => (await a.metric('bootfarm_server_served_copies')) === 2);
-  expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
+/** Reads on until that is so; each read must be right. */
+async function readsUntil(what: string, is: () => Promise<boolean>, deadlineMs?: number): Promise<void> {
+  const wrong: unknown[] = [];
+  let at = 0;
+  await until(
+    what,
+    async () => {
+      at = (at + 8_192) % (1 << 20);
+      const found = await session.read(at, 4_096).then(
+        (bytes) => patternMismatch(bytes, at),
+        (thrown) => thrown,
+      );
+      if (found !== undefined) wrong.push(found);
+      return is();
+    },
+    deadlineMs,
+  );
+  expect(wrong).toEqual([]);
+}
+const serves = (copies: number) => async () => (await a.metric('bootfarm_server_served_copies')) === copies;
+/** Whether the server still has a file open that was called so, and has no name now. */
+const holdsDeleted = async (path: string): Promise<boolean> => {
+  const folder = `/proc/${a.child.pid}/fd`;
+  const open = await Promise.all(readdirSync(folder).map((fd) => readlink(join(folder, fd)).catch(() => '')));
+  return open.includes(`${path} (deleted)`);
+};
+
+test.each<{ what: string; happens: (image: string) => void; mends?: (image: string) => void }>([
+  {
+    what: 'loses its initrd',
+    happens: () => renameSync(join(images, 'lab.initrd'), join(images, 'kept')),
+    mends: () => renameSync(join(images, 'kept'), join(images, 'lab.initrd')),
+  },
+  {
+    what: 'has another kernel',
+    happens: () => writeFileSync(join(images, 'lab.vmlinuz'), 'another'),
+    mends: () => writeFileSync(join(images, 'lab.vmlinuz'), 'kernel'),
+  },
+  {
+    what: 'has another image in the place of its own',
+    happens: (image) => {
+      renameSync(image, join(images, 'kept'));
+      writeFileSync(image, Buffer.alloc(1 << 20));
+    },
+    mends: (image) => renameSync(join(images, 'kept'), image),
+  },
+  {
+    what: 'has no image',
+    happens: (image) => renameSync(image, join(images, 'kept')),
+    mends: (image) => renameSync(join(images, 'kept'), image),
+  },
+])('a device reads on from a version that $what, and no machine boots it', async ({ happens, mends }) => {
+  const image = join(images, 'lab.raw');
+  for (let twice = 0; twice < 2; twice++) {
+    happens(image);
+    await readsUntil('it leaves service', serves(1));
+    expect(await fetchFile('lab/0/lab.initrd')).toMatch(NO_FILE);
+    mends?.(image);
+    await readsUntil('it is served again', serves(2));
+  }
+});
+
+test('a device reads on while its image is touched, and while the same bytes are renamed over it', async () => {
+  const image = join(images, 'lab.raw');
+  const hashed = (): number =>
+    a.output.split('\n').filter((line) => /lab\.raw"/.test(line) && /file hashed/.test(line)).length;
+  for (let twice = 0; twice < 2; twice++) {
+    const before = hashed();
+    utimesSync(image, twice, twice);
+    await readsUntil('it is hashed', async () => hashed() === before + 1);
+    await readsUntil('it is served', serves(2));
+    copyFileSync(image, `${image}.new`);
+    renameSync(`${image}.new`, image);
+    await readsUntil('it is hashed', async () => hashed() === before + 2);
+    await readsUntil(
+      'the new file is served, and the old one gives its space back',
+      async () => !(await holdsDeleted(image)),
+    );
+  }
+});
+
+test('an image that is written where it lies is no longer given out; its devices go on when it is right again', async () => {
+  const image = join(images, 'lab.raw');
+  for (let twice = 0; twice < 2; twice++) {
+    appendFileSync(image, Buffer.alloc(512));
+    await until('it leaves service', serves(1));
+    await until('nothing is read', () =>
+      session.read(0, 512).then(
+        () => false,
+        ({ packet }) => packet?.type === 'ERROR',
+      ),
+    );
+    truncateSync(image, 1 << 20);
+    await until('it is served again', serves(2));
+    await until('it reads', () =>
+      session.read(512, 512).then(
+        (bytes) => patternMismatch(bytes, 512) === undefined,
+        () => false,
+      ),
+    );
+  }
+});
+
+/** A file system whose server never answers lies over the folder while `work` goes on; it ends when the descriptor is closed. */
+async function whileHung(folder: string, work: () => Promise<void>): Promise<void> {
+  const fuse = openSync('/dev/fuse', 'r+');
+  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+  const mounted = spawnSync('mount', ['-i', '-t', 'fuse', '-o', options, 'hung', folder], {
+    stdio: ['ignore', 'inherit', 'inherit', fuse],
+  });
+  try {
+    expect(mounted.status).toBe(0);
+    await work();
+  } finally {
+    spawnSync('umount', ['-l', folder]);
+    closeSync(fuse);
+  }
+}
+const storeOf = async (name: string) => (await a.status()).stores.find((store) => store.name === name);
+
+test('a folder that hangs while its disks answer: who reads goes on, and no machine boots from it', async () => {
+  for (let twice = 0; twice < 2; twice++) {
+    await whileHung(images, async () => {
+      await readsUntil('it is Unreachable', async () => (await storeOf('images'))?.state === 'Unreachable', 20_000);
+      await readsUntil('it leaves service', serves(0));
+      expect(await fetchFile('lab/0/lab.initrd')).toMatch(NO_FILE);
+    });
+    await readsUntil('it is served again', serves(2), 20_000);
+  }
 });
 
 test('a store whose folder is not there, or may not be mounted, is its own fault alone', async () => {
@@ -284,7 +417,7 @@ test('a store whose folder is not there, or may not be mounted, is its own fault
     elsewhere: { state: 'Missing', message: expect.stringContaining('none of spec.storeRoots') },
     gone: { state: 'Missing', message: expect.stringContaining('stores/gone is not there') },
     hung: { state: 'Accessible', files: 0 },
-    images: { state: 'Accessible', files: 6 },
+    images: { state: 'Accessible', files: 6, message: '' },
   });
   expect((await a.telemetry('/readyz')).status).toBe(200);
 });
@@ -459,18 +592,9 @@ test('where the site adds unknown machines, one that two servers meet at once be
 });
 
 test('a store whose folder hangs is Unreachable, and the rest is looked at, ready and served on', async () => {
-  const fuse = openSync('/dev/fuse', 'r+');
-  const hung = farm.path('stores/hung');
-  // A file system whose server never answers; it ends when the descriptor is closed.
-  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
-  const mounted = spawnSync('mount', ['-i', '-t', 'fuse', '-o', options, 'hung', hung], {
-    stdio: ['ignore', 'inherit', 'inherit', fuse],
-  });
-  try {
-    expect(mounted.status).toBe(0);
-    const state = async () => (await a.status()).stores.find(({ name }) => name === 'hung');
-    await until('it is Unreachable', async () => (await state())?.state === 'Unreachable', 20_000);
-    expect((await state())?.message).toContain('did not answer');
+  await whileHung(farm.path('stores/hung'), async () => {
+    await until('it is Unreachable', async () => (await storeOf('hung'))?.state === 'Unreachable', 20_000);
+    expect((await storeOf('hung'))?.message).toContain('did not answer');
     // Two versions, one after the other: each must be found by a later look.
     for (const number of [2, 3]) {
       versions = [...versions, anImage(images, number, { offset: number * 4_096 })];
@@ -483,13 +607,8 @@ test('a store whose folder hangs is Unreachable, and the rest is looked at, read
       expect((await a.telemetry('/readyz')).status).toBe(200);
     }
     expect(patternMismatch(await session.read(4_096, 4_096), 4_096)).toBeUndefined();
-  } finally {
-    spawnSync('umount', ['-l', hung]);
-    closeSync(fuse);
-  }
-  await until('it is well again', async () =>
-    (await a.status()).stores.every(({ name, state }) => name !== 'hung' || state === 'Accessible'),
-  );
+  });
+  await until('it is well again', async () => (await storeOf('hung'))?.state === 'Accessible');
 });
 
 test('SIGTERM: its device is told where to go, it waits for that, and ends with 0', async () => {

@@ -1,5 +1,6 @@
 /** A raw image: the file is the disk, read in place. */
 import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { errorMessage } from '../../kit/errors.ts';
 import { openRegular } from '../../kit/file.ts';
 import { fail, ok, type Result } from '../../kit/result.ts';
@@ -10,9 +11,11 @@ import {
   type Format,
   type ImageFacts,
   type OpenFault,
+  type OpenFile,
   type ReadFault,
   SECTOR_BYTES,
 } from '../disk.ts';
+import { identityOf } from '../identity.ts';
 import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
 
 export const raw: Format = {
@@ -98,6 +101,10 @@ class RawDisk implements Disk {
       return fail('ReadFailed', `${this.#path}: ${length} bytes at ${offset}: ${why}`);
     }
     return ok(bytes);
+  }
+
+  async files(): Promise<readonly OpenFile[]> {
+    return [{ name: basename(this.#path), identity: identityOf(await this.#file.stat({ bigint: true })) }];
   }
 
   extents(offset: number, length: number): readonly Extent[] {

@@ -1,0 +1,27 @@
+/** What is known of the content of files that are open, by what a look into their folder found under their names. Pure. */
+import type { VersionFile } from '../farm/model.ts';
+import type { Content, OpenFile } from '../image/disk.ts';
+import { sameFile } from '../image/identity.ts';
+import type { Digest } from './digests.ts';
+import type { FileFacts, Inventory } from './inventory.ts';
+
+/** What one of them is, all are: the first of these. */
+const ORDER: readonly Content[] = ['Unseen', 'Wrong', 'Elsewhere', 'Hashing', 'Right'];
+
+/** `right`: what the farm says of them. */
+export function contentOf(
+  files: readonly OpenFile[],
+  right: readonly VersionFile[],
+  inventory: Inventory | undefined,
+  digestOf: (file: FileFacts) => Digest,
+): Content {
+  if (inventory === undefined || inventory.state === 'Unreachable') return 'Unseen';
+  const each = files.map(({ name, identity }): Content => {
+    const found = inventory.files.find((file) => file.name === name);
+    if (!found || found.fault || !sameFile(found.identity, identity)) return 'Elsewhere';
+    const digest = digestOf(found);
+    if (digest.kind !== 'ready') return digest.kind === 'hashing' ? 'Hashing' : 'Elsewhere';
+    return digest.sha256 === right.find((file) => file.name === name)?.sha256 ? 'Right' : 'Wrong';
+  });
+  return ORDER.find((content) => each.includes(content)) ?? 'Right';
+}
