@@ -113,6 +113,8 @@ export const Store = Type.Object({
   servers: Type.Array(Type.String()),
   /** Folder on a server, and where single nodes differ. */
   local: Type.Object({ path: text, nodes: strings }),
+  /** How often each file is read again and compared with its digest. Absent: once a day. */
+  verifyEverySeconds: Type.Optional(whole()),
 });
 export type Store = Read<Static<typeof Store>>;
 

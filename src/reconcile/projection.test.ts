@@ -9,7 +9,7 @@ import { projectionOf } from './projection.ts';
 /** Resources that say everything which may be left out. */
 const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
   farm: aFarm({ spec: { autoAdd: { collection: 'room-101', namePrefix: 'pc' } } }),
-  stores: [aStore({ spec: { site: 'default' } })],
+  stores: [aStore({ spec: { site: 'default', replication: { verifyEvery: '12h' } } })],
   vdisks: [
     aVDisk({
       spec: {

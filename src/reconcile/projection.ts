@@ -71,6 +71,7 @@ export function versionsOf({ metadata, spec }: VDisk): readonly Omit<Version, 'c
 /** Undefined for a store that this release cannot serve. */
 export function storeRow({ metadata, spec }: Store): StoreRow | undefined {
   if (!spec.local) return undefined;
+  const verifyEvery = spec.replication?.verifyEvery;
   return {
     name: metadata.name,
     ...(spec.site === undefined ? {} : { site: spec.site }),
@@ -80,6 +81,7 @@ export function storeRow({ metadata, spec }: Store): StoreRow | undefined {
       path: spec.local.path,
       nodes: Object.fromEntries(spec.local.nodes.map(({ name, path }) => [name, path])),
     },
+    ...(verifyEvery === undefined ? {} : { verifyEverySeconds: secondsOf(verifyEvery) }),
   };
 }
 

@@ -90,6 +90,7 @@ test.each<{ kind: KindName; spec: object; says: string | undefined }>([
     says: 'spec.collections.template is not supported in this release: leave it out, and give each device its properties',
   },
   { kind: 'Store', spec: { replication: { mode: 'Report' } }, says: undefined },
+  { kind: 'Store', spec: { replication: { verifyEvery: '12h' } }, says: undefined },
   { kind: 'Store', spec: { replication: { mode: 'Auto' } }, says: 'spec.replication.mode Auto is not supported' },
   { kind: 'Store', spec: { iscsi: {} }, says: 'spec.iscsi is not supported in this release: use spec.local' },
   { kind: 'VDisk', spec: { writeCache: { type: 'DeviceRAM', sizeMiB: 64 } }, says: undefined },

@@ -26,7 +26,7 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
   Store: [
     ...['nfs', 'persistentVolumeClaim', 'iscsi', 'fc'].map((path) => ({ path, instead: 'use spec.local' })),
     { path: 'replication.mode', only: ['Report'], instead: 'use Report: copies are compared, and made by you' },
-    ...['parallel', 'bandwidth', 'verifyEvery'].map((name) => ({
+    ...['parallel', 'bandwidth'].map((name) => ({
       path: `replication.${name}`,
       instead: 'leave it out: copies are compared, and made by you',
     })),

@@ -6,7 +6,7 @@ import { offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { contentOf } from '../store/content.ts';
-import { Digests } from '../store/digests.ts';
+import { type Digest, Digests } from '../store/digests.ts';
 import type { FileFacts, Inventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import { copyFacts } from '../store/report.ts';
@@ -117,7 +117,7 @@ export class Copies {
           version,
           path,
           inventory,
-          facts: copyFacts(vdisk, version, path, inventory, (file) => this.#digests.of(path, file)),
+          facts: copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
         })),
     );
     this.#reports = copies.map(({ facts }) => facts);
@@ -126,6 +126,11 @@ export class Copies {
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
     this.#options.onLooked(served, this.#offers(snapshot, looks));
+  }
+
+  #digestsIn({ verifyEverySeconds }: Store, path: string): (file: FileFacts) => Digest {
+    const verifyEveryMs = verifyEverySeconds === undefined ? undefined : verifyEverySeconds * 1_000;
+    return (file) => this.#digests.of(path, file, verifyEveryMs);
   }
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
@@ -140,8 +145,7 @@ export class Copies {
                   vdisk,
                   version: number,
                   manifest: content.manifest,
-                  contentOf: (files) =>
-                    contentOf(files, content.files, inventory, (file) => this.#digests.of(path, file)),
+                  contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path)),
                 },
               ]
             : [],

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
 import { openRegular } from '../kit/file.ts';
@@ -155,4 +155,39 @@ test('a file whose inode is another at each look is hashed once', async () => {
   for (let again = 0; again < 3; again++) expect(await look()).toEqual({ kind: 'ready', sha256: sha256(data) });
   expect(read).toEqual([join(within, 'lab.raw')]);
   await digests.close();
+});
+
+test('content that changed while size and time did not is found after verifyEvery, at a bounded speed, and a new file before it', async () => {
+  const within = await mkdtemp(join(folder, 'verify-'));
+  const path = join(within, 'lab.raw');
+  const [before, after] = ['d', 'e'].map((fill) => Buffer.alloc(8 << 20, fill)) as [Buffer, Buffer];
+  await writeFile(path, before);
+  await utimes(path, 1, 1);
+  let clock = 0;
+  const told: string[] = [];
+  const tell = ({ path: of }: { path: string }) => void told.push(basename(of));
+  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, openRegular, () => clock);
+  const [file] = (await lookInto(within)).files;
+  if (!file) throw new Error('it is there');
+  const ask = (): Digest => digests.of(within, file, 1_000);
+  await until('it is hashed', () => ask().kind === 'ready');
+  await writeFile(path, after);
+  await utimes(path, 1, 1);
+  clock = 1_000;
+  expect([ask(), told]).toEqual([{ kind: 'ready', sha256: sha256(before) }, ['lab.raw']]);
+  clock = 1_001;
+  const began = performance.now();
+  expect(ask()).toEqual({ kind: 'ready', sha256: sha256(before) });
+  await writeFile(join(within, 'new.initrd'), 'new');
+  expect(await digestOf(digests, 'new.initrd', within)).toBe(sha256(Buffer.from('new')));
+  await until('it is read again', () => told.length === 3);
+  expect(told).toEqual(['lab.raw', 'new.initrd', 'lab.raw']);
+  expect(ask()).toEqual({ kind: 'ready', sha256: sha256(after) });
+  expect(performance.now() - began).toBeGreaterThan(100); // 8 MiB at 64 MiB/s
+  await digests.close();
+
+  const again = new Digests(within, silentLogger, openRegular, () => clock);
+  await again.load();
+  expect(again.of(within, file, 1_000)).toEqual({ kind: 'ready', sha256: sha256(after) });
+  await again.close();
 });

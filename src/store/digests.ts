@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { openRegular } from '../kit/file.ts';
@@ -22,16 +22,24 @@ export type Digest =
 const CHUNK_BYTES = 1 << 20;
 /** A file that could not be read is tried again after this. */
 const RETRY_MS = 10_000;
+/** Content that changed while size and time did not is found by reading all of it again, this often where the Store does not say. */
+const VERIFY_EVERY_MS = 86_400_000;
+/** What is read again takes no more of a disk than this: a TiB in five hours. */
+const VERIFY_BYTES_PER_SECOND = 64 << 20;
 const KEEP_FILE = 'digests.json';
 
 interface Known {
   readonly identity: string;
   readonly sha256: string;
+  /** When all of it was read last, Unix milliseconds. */
+  readonly at: number;
 }
 
 interface Job {
   readonly folder: string;
   readonly file: FileFacts;
+  /** What is known of it holds until this is done. */
+  readonly again: boolean;
   progressPercent: number;
 }
 
@@ -40,6 +48,7 @@ export class Digests {
   readonly #stateDirectory: string;
   readonly #log: Logger;
   readonly #open: typeof openRegular;
+  readonly #clock: () => number;
   readonly #known = new Map<string, Known>();
   readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
   readonly #queue = new Map<string, Job>();
@@ -47,10 +56,11 @@ export class Digests {
   readonly #running = new Map<string, Promise<void>>();
   #closed = false;
 
-  constructor(stateDirectory: string, log: Logger, open = openRegular) {
+  constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now) {
     this.#stateDirectory = stateDirectory;
     this.#log = log;
     this.#open = open;
+    this.#clock = clock;
   }
 
   /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
@@ -65,18 +75,20 @@ export class Digests {
   }
 
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. */
-  of(folder: string, file: FileFacts): Digest {
+  of(folder: string, file: FileFacts, verifyEveryMs = VERIFY_EVERY_MS): Digest {
     const path = join(folder, file.name);
     const known = this.#known.get(path);
     if (known && sameFile(known.identity, file.identity)) {
       // The last look is what the next is compared with: of two witnesses one may change at a time.
       this.#known.set(path, { ...known, identity: file.identity });
+      const age = this.#clock() - known.at;
+      if (age < 0 || age > verifyEveryMs) this.#queued(path, folder, file, true);
       return { kind: 'ready', sha256: known.sha256 };
     }
     const failed = this.#failed.get(path);
     if (failed && sameFile(failed.identity, file.identity) && performance.now() - failed.at < RETRY_MS)
       return { kind: 'failed', message: failed.message };
-    return { kind: 'hashing', progressPercent: this.#queued(path, folder, file).progressPercent };
+    return { kind: 'hashing', progressPercent: this.#queued(path, folder, file, false).progressPercent };
   }
 
   async close(): Promise<void> {
@@ -85,10 +97,10 @@ export class Digests {
   }
 
   /** Of a file that is being written each look sees another one: only the last is worth the reading. */
-  #queued(path: string, folder: string, file: FileFacts): Job {
+  #queued(path: string, folder: string, file: FileFacts, again: boolean): Job {
     const before = this.#queue.get(path);
     const same = before && sameFile(before.file.identity, file.identity);
-    const job = same ? before : { folder, file, progressPercent: 0 };
+    const job = same ? before : { folder, file, again, progressPercent: 0 };
     if (!same) {
       this.#queue.delete(path);
       this.#queue.set(path, job);
@@ -102,25 +114,35 @@ export class Digests {
   }
 
   async #run(folder: string): Promise<void> {
-    for (;;) {
-      const [path, job] = [...this.#queue].find(([, queued]) => queued.folder === folder) ?? [];
-      if (path === undefined || job === undefined || this.#closed) return;
-      const { identity } = job.file;
-      try {
-        const started = performance.now();
-        const sha256 = await this.#hash(path, job);
-        if (sha256 === undefined) continue;
-        this.#known.set(path, { identity, sha256 });
-        this.#failed.delete(path);
-        await this.#keep();
-        this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
-      } catch (error) {
-        const said = errorMessage(error);
-        const message = said.includes(path) ? said : `${path}: ${said}`;
-        this.#failed.set(path, { identity, message, at: performance.now() });
-      }
-      if (this.#queue.get(path) === job) this.#queue.delete(path);
+    for (let next = this.#next(folder); next && !this.#closed; next = this.#next(folder)) await this.#do(...next);
+  }
+
+  /** What is not known yet comes before what is only read again. */
+  #next(folder: string, again = true): [string, Job] | undefined {
+    const queued = [...this.#queue].filter(([, job]) => job.folder === folder && (again || !job.again));
+    return queued.find(([, job]) => !job.again) ?? queued[0];
+  }
+
+  async #do(path: string, job: Job): Promise<void> {
+    const { identity } = job.file;
+    try {
+      const started = performance.now();
+      const sha256 = await this.#hash(path, job);
+      if (sha256 === undefined) return;
+      const before = this.#known.get(path);
+      this.#known.set(path, { identity, sha256, at: this.#clock() });
+      this.#failed.delete(path);
+      await this.#keep();
+      this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
+      if (job.again && before?.sha256 !== sha256)
+        this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
+    } catch (error) {
+      const said = errorMessage(error);
+      const message = said.includes(path) ? said : `${path}: ${said}`;
+      this.#known.delete(path);
+      this.#failed.set(path, { identity, message, at: performance.now() });
     }
+    if (this.#queue.get(path) === job) this.#queue.delete(path);
   }
 
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
@@ -138,12 +160,20 @@ export class Digests {
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
       job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
-      await setImmediate();
+      if (job.again) await this.#giveWay(job, bytesRead);
+      else await setImmediate();
     }
     // What was read is what was seen only if it was that from the first byte to the last.
     for (const stats of [opened.value.stats, await file.stat({ bigint: true })])
       if (!sameFile(identityOf(stats), identity)) throw new Error('it changed while it was read, and is read again');
     return hash.digest('hex');
+  }
+
+  /** To what is not known yet, and to whoever else reads the disk. */
+  async #giveWay({ folder }: Job, bytes: number): Promise<void> {
+    await delay((bytes / VERIFY_BYTES_PER_SECOND) * 1_000);
+    for (let next = this.#next(folder, false); next && !this.#closed; next = this.#next(folder, false))
+      await this.#do(...next);
   }
 
   async #keep(): Promise<void> {
@@ -155,6 +185,11 @@ export class Digests {
 
 function isKnown(value: unknown): value is Known {
   if (typeof value !== 'object' || value === null) return false;
-  const { identity, sha256 } = value as Record<string, unknown>;
-  return typeof identity === 'string' && typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+  const { identity, sha256, at } = value as Record<string, unknown>;
+  return (
+    typeof at === 'number' &&
+    typeof identity === 'string' &&
+    typeof sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(sha256)
+  );
 }

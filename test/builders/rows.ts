@@ -44,7 +44,14 @@ export const aFarm = (): FarmSnapshot => ({
   ],
   stores: [
     { name: 'local', pools: [], servers: [], local: { path: '/srv/vdisks', nodes: { 'node-b': '/data/vdisks' } } },
-    { name: 'near', site: 'default', pools: ['main'], servers: ['node-a'], local: { path: '/srv/near', nodes: {} } },
+    {
+      name: 'near',
+      site: 'default',
+      pools: ['main'],
+      servers: ['node-a'],
+      local: { path: '/srv/near', nodes: {} },
+      verifyEverySeconds: 43_200,
+    },
   ],
   vdisks: [
     {
