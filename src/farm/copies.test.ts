@@ -8,7 +8,7 @@ const present = { state: 'Present', progressPercent: 100, manifest: A, message: 
 describe('a copy is', () => {
   test.each<{ is: string; given: Partial<CopyFacts>; says?: string }>([
     { is: 'UpToDate', given: { right: A } },
-    { is: 'Copying', given: {}, says: 'every server' },
+    { is: 'Copying', given: {}, says: 'every server has computed its digest: it waits for node-b' },
     { is: 'OutOfDate', given: { right: B }, says: 'right is bbbbbbbbbbbb' },
     { is: 'Conflict', given: { conflict: true }, says: 'set sha256' },
     { is: 'ServerUnreachable', given: { reachable: false, right: A }, says: 'node-a' },
@@ -20,14 +20,23 @@ describe('a copy is', () => {
     { is: 'Corrupt', given: { report: { ...present, state: 'Faulty', message: 'it was cut' } }, says: 'cut' },
     { is: 'Copying', given: { report: { ...present, state: 'Hashing', progressPercent: 47 } } },
   ])('$is $says', ({ is, given, says = '' }) => {
-    const verdict = verdictOnCopy({ server: 'node-a', reachable: true, report: present, conflict: false, ...given });
+    const verdict = verdictOnCopy({
+      server: 'node-a',
+      reachable: true,
+      report: present,
+      conflict: false,
+      waitsFor: ['node-b'],
+      ...given,
+    });
     expect(verdict.state).toBe(is);
     expect(verdict.message).toContain(says);
   });
 
   test('Copying in steps of 10', () => {
     const report = { ...present, state: 'Hashing', progressPercent: 47 } as const;
-    expect(verdictOnCopy({ server: 'a', reachable: true, report, conflict: false }).progressPercent).toBe(40);
+    expect(verdictOnCopy({ server: 'a', reachable: true, report, conflict: false, waitsFor: [] }).progressPercent).toBe(
+      40,
+    );
   });
 });
 

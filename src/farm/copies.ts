@@ -17,6 +17,8 @@ export interface CopyFacts {
   readonly right?: string;
   /** Servers hold different files, and nothing says which are right. */
   readonly conflict: boolean;
+  /** Servers whose digests must be there before it is known what is right. */
+  readonly waitsFor: readonly string[];
 }
 
 export interface CopyVerdict {
@@ -28,7 +30,7 @@ export interface CopyVerdict {
 /** In steps of 10, so that a status is not written for each percent. */
 const coarse = (percent: number): number => Math.floor(percent / 10) * 10;
 
-export function verdictOnCopy({ server, reachable, report, right, conflict }: CopyFacts): CopyVerdict {
+export function verdictOnCopy({ server, reachable, report, right, conflict, waitsFor }: CopyFacts): CopyVerdict {
   if (!reachable) return { state: 'ServerUnreachable', message: `server ${server} does not answer` };
   if (!report) return { state: 'Copying', progressPercent: 0, message: `server ${server} has not looked yet` };
   switch (report.state) {
@@ -48,7 +50,7 @@ export function verdictOnCopy({ server, reachable, report, right, conflict }: Co
         return {
           state: 'Copying',
           progressPercent: 100,
-          message: 'what is right is known when every server has computed its digest',
+          message: `what is right is known when every server has computed its digest: it waits for ${waitsFor.join(', ') || 'the first'}`,
         };
       if (report.manifest === right) return { state: 'UpToDate', message: '' };
       return {

@@ -377,15 +377,15 @@ describe('a pool', () => {
       what: 'says what a server waits for',
       given: found({
         progress: progress([], { outdated: ['node-a', 'node-b'] }),
-        held: [{ node: 'node-b', why: 'Rollout' }],
+        held: [{ node: 'node-b', why: 'Rollout', waitsFor: ['server node-a'] }],
       }),
       ready: 'False RollingOut',
       state: ['Streaming', 'Streaming'],
-      says: '2 of 2 servers stream; node-a takes up other settings; node-b changes when the others serve',
+      says: '2 of 2 servers stream; node-a takes up other settings; node-b changes when the others serve what it serves: it waits for server node-a',
     },
     {
       what: 'is Ready with settings that wait by its own wish',
-      given: found({ progress: progress(['node-a']), held: [{ node: 'node-b', why: 'OnDemand' }] }),
+      given: found({ progress: progress(['node-a']), held: [{ node: 'node-b', why: 'OnDemand', waitsFor: [] }] }),
       ready: 'True Settled',
       state: ['Streaming', 'Streaming'],
     },
@@ -395,7 +395,7 @@ describe('a pool', () => {
         want: 1,
         progress: progress(['node-a'], { leaving: ['node-b'] }),
         servers: [view('node-a'), view('node-b')],
-        held: [{ node: 'node-b', why: 'Journal' }],
+        held: [{ node: 'node-b', why: 'Journal', waitsFor: [] }],
       }),
       ready: 'False ServersDraining',
       state: ['Streaming', 'Streaming'],
@@ -420,7 +420,7 @@ describe('a pool', () => {
   });
 
   test('a rollout on demand is told', () => {
-    const held = [{ node: 'node-b', why: 'OnDemand' }] as const;
+    const held = [{ node: 'node-b', why: 'OnDemand', waitsFor: [] }] as const;
     const status = poolStatus(pool, found({ progress: progress(['node-a']), held }), NOW);
     expect(says(status)).toContain('RolloutPending=True RolloutOnDemand');
     expect(message(status, 'RolloutPending')).toContain('node-b: another image or setting waits');
@@ -521,6 +521,27 @@ describe('a VDisk', () => {
     nowSeconds: 0,
   });
   const look = (findings: VDiskFindings) => vdiskStatus(vdisk, findings, judge(vdisk, findings), NOW);
+
+  test.each<{ what: string; more: Partial<CopyReport>; before?: 'Merged'; type: string | undefined }>([
+    { what: 'that is a disk of its own is a base, whatever its number', more: {}, type: 'Base' },
+    { what: 'that is a difference is told as one', more: { differenceOf: 'lab.raw' }, type: 'Differencing' },
+    { what: 'that nobody shows now is what was told', more: { state: 'Missing' }, before: 'Merged', type: 'Merged' },
+    { what: 'that nobody showed is of no known type', more: { state: 'Missing' }, type: undefined },
+  ])('an image $what', ({ more, before, type }) => {
+    const versions = [{ number: 1, access: 'Production' as const }];
+    const status = before ? { versions: [{ number: 1, type: before }] } : {};
+    const later = aVDisk({ metadata: { name: 'lab' }, spec: { versions }, status });
+    const findings = found([on('node-a', { version: 1, ...more })], [[1, A]]);
+    expect(vdiskStatus(later, findings, judge(later, findings), NOW).versions?.[0]?.type).toBe(type);
+  });
+
+  test('a copy that waits says for whom', () => {
+    const findings = found([on('node-a'), on('node-b', { state: 'Hashing', progressPercent: 40 })], []);
+    expect(look(findings).copies?.[0]).toMatchObject({
+      state: 'Copying',
+      message: expect.stringMatching(/waits for node-b$/),
+    });
+  });
 
   test.each<{ what: string; given: VDiskFindings; ready: string; replicated: string; states: string[] }>([
     {

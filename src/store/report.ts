@@ -16,6 +16,8 @@ export interface CopyFacts {
   readonly files: readonly VersionFile[];
   /** Digest of `files`, 64 hex digits; absent until all are hashed. */
   readonly manifest?: string;
+  /** The image that its own is a difference of; absent: it is a base, or not known. */
+  readonly differenceOf?: string;
   /** Size of the disk that the image shows, bytes; 0 until known. */
   readonly diskBytes: number;
   readonly message: string;
@@ -50,12 +52,13 @@ export function copyFacts(
   const files = digests.flatMap(({ file, digest }) =>
     digest.kind === 'ready' ? [{ name: file.name, sizeBytes: file.sizeBytes, sha256: digest.sha256 }] : [],
   );
-  if (files.length < digests.length)
+  const hashing = digests.flatMap(({ file, digest }) => (digest.kind === 'hashing' ? [file.name] : []));
+  if (hashing.length > 0)
     return {
       ...base,
       state: 'Hashing',
       progressPercent: hashedPercent(digests),
-      message: 'the digest is being computed',
+      message: `the digest of ${hashing.join(', ')} is being computed`,
     };
   return {
     ...base,
@@ -64,6 +67,7 @@ export function copyFacts(
     files,
     manifest: manifestDigest(files),
     diskBytes: chain.diskBytes,
+    ...(chain.files[1] ? { differenceOf: chain.files[1].name } : {}),
     message: '',
   };
 }

@@ -207,6 +207,64 @@ test.each<{
   expect(said(planServers({ nodes: chosen, lacking }, there, policy ?? 'Automatic'))).toEqual(does);
 });
 
+test.each<{ what: string; chosen: string[]; lacking?: number; there: ServerFacts[]; node: string; waitsFor: string[] }>(
+  [
+    {
+      what: 'that alone has a version its devices read',
+      chosen: ['b'],
+      there: [good('a', { devices: 2, copies: ['lab/0@a', 'lab.x/3@b'] }), good('b')],
+      node: 'a',
+      waitsFor: ['another copy of version 3 of vDisk lab.x'],
+    },
+    {
+      what: 'whose place is not taken yet',
+      chosen: ['b', 'c'],
+      lacking: 1,
+      there: [good('a'), starting('b')],
+      node: 'a',
+      waitsFor: ['1 more nodes', 'server b', 'server c'],
+    },
+    {
+      what: 'that goes after another',
+      chosen: [],
+      there: [good('a'), good('b', { ending: true })],
+      node: 'a',
+      waitsFor: ['server b, which goes first'],
+    },
+    {
+      what: 'that goes after another of the same look',
+      chosen: [],
+      there: [good('a', { devices: 1 }), good('b')],
+      node: 'a',
+      waitsFor: ['server b, which changes first'],
+    },
+    {
+      what: 'that changes after another of the same look',
+      chosen: ['a', 'b'],
+      there: [old('a'), old('b')],
+      node: 'b',
+      waitsFor: ['server a, which changes first'],
+    },
+    {
+      what: 'that changes when another serves',
+      chosen: ['a', 'b'],
+      there: [starting('a'), old('b')],
+      node: 'b',
+      waitsFor: ['server a'],
+    },
+    {
+      what: 'that alone reaches a store',
+      chosen: ['a', 'b'],
+      there: [good('a', broken), old('b')],
+      node: 'b',
+      waitsFor: ['another server that reaches store images', 'server a'],
+    },
+  ],
+)('a server $what says what it waits for', ({ chosen, lacking = 0, there, node, waitsFor }) => {
+  const steps = planServers({ nodes: chosen, lacking }, there, 'Automatic');
+  expect(steps.find((step) => step.node === node)).toMatchObject({ kind: 'Hold', waitsFor });
+});
+
 test('a server is new when its Deployment asks for the new settings and no pod of others is left', () => {
   const there = [
     good('a'),

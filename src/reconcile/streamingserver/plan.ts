@@ -43,7 +43,7 @@ export type Step =
   /** Made, brought to the wanted settings, or repaired. */
   | { readonly kind: 'Apply'; readonly node: string }
   | { readonly kind: 'Remove'; readonly node: string }
-  | { readonly kind: 'Hold'; readonly node: string; readonly why: HoldReason };
+  | { readonly kind: 'Hold'; readonly node: string; readonly why: HoldReason; readonly waitsFor: readonly string[] };
 
 const serves = ({ rolledOut, streaming, ending }: ServerFacts): boolean => rolledOut && streaming && !ending;
 /** Nobody can miss it: what Kubernetes sees and what it says itself agree. Of one whose node is away neither is known. */
@@ -60,19 +60,25 @@ const hasLost = (server: ServerFacts, stores: readonly string[]): boolean =>
 const isProven = (other: ServerFacts, server: ServerFacts): boolean =>
   serves(other) && !(other.current && (other.hashing || hasLost(other, server.stores)));
 
-/** Others should reach a store of its, and none that serves does. */
-const isLastInStore = ({ stores }: ServerFacts, others: readonly ServerFacts[]): boolean =>
-  stores.some(
+/** Its stores that others should reach, and none that serves does. */
+const lastInStores = ({ stores }: ServerFacts, others: readonly ServerFacts[]): readonly string[] =>
+  stores.filter(
     (store) =>
       others.some(({ storesLost }) => storesLost.includes(store)) &&
       !others.some((other) => serves(other) && other.stores.includes(store)),
   );
 
-/** Its devices would be left without a server, which only who scales to zero can want. */
-const isLastCopy = ({ devices, copies }: ServerFacts, others: readonly ServerFacts[]): boolean =>
-  others.length > 0 &&
-  devices > 0 &&
-  copies.some((copy) => !others.some((other) => serves(other) && other.copies.includes(copy)));
+/** Of which its devices would be left without a server, which only who scales to zero can want. */
+const lastCopies = ({ devices, copies }: ServerFacts, others: readonly ServerFacts[]): readonly string[] =>
+  others.length === 0 || devices === 0
+    ? []
+    : copies.filter((copy) => !others.some((other) => serves(other) && other.copies.includes(copy)));
+
+/** `vdisk/version@manifest`, as people say it. */
+const copyNamed = (copy: string): string => {
+  const [, vdisk, version] = /^(.*)\/(\d+)@/.exec(copy) ?? [];
+  return `another copy of version ${version} of vDisk ${vdisk}`;
+};
 
 /**
  * Missing servers are made at once, and dead ones changed or removed at once: nobody misses them. Of those that live at most one is touched a
@@ -88,7 +94,7 @@ export function planServers(
   const byNode = new Map(there.map((server) => [server.node, server]));
   const staying = there.filter(({ node }) => chosen.includes(node));
   const steps: Step[] = [];
-  let touched = false;
+  let touched: string | undefined;
 
   for (const node of [...chosen].sort()) {
     const server = byNode.get(node);
@@ -98,37 +104,63 @@ export function planServers(
       continue;
     }
     if (policy === 'OnDemand' || server.nodeAway) {
-      steps.push({ kind: 'Hold', node, why: server.nodeAway ? 'NodeAway' : 'OnDemand' });
+      steps.push({ kind: 'Hold', node, why: server.nodeAway ? 'NodeAway' : 'OnDemand', waitsFor: [] });
       continue;
     }
     const others = there.filter((other) => other !== server);
-    const restServes =
-      !isLastInStore(server, others) &&
-      chosen.every((other) => other === node || others.some((one) => one.node === other && isProven(one, server)));
-    const free: boolean = !touched && !others.some(isChanging) && (restServes || !serves(server));
-    touched ||= free;
-    steps.push(free ? { kind: 'Apply', node } : { kind: 'Hold', node, why: 'Rollout' });
+    const waitsFor = [...new Set([...changing(others), ...(serves(server) ? missedBy(server, others, chosen) : [])])];
+    const free: boolean = touched === undefined && waitsFor.length === 0;
+    const first = touched === undefined ? [] : [`server ${touched}, which changes first`];
+    if (free) touched = node;
+    steps.push(
+      free ? { kind: 'Apply', node } : { kind: 'Hold', node, why: 'Rollout', waitsFor: [...first, ...waitsFor] },
+    );
   }
 
   const leaving = there
     .filter(({ node }) => !chosen.includes(node))
     .sort((a, b) => a.devices - b.devices || (a.node < b.node ? -1 : 1));
-  const restServes = lacking === 0 && chosen.every((node) => staying.some((one) => one.node === node && serves(one)));
+  const rest = [
+    ...(lacking > 0 ? [`${lacking} more nodes`] : []),
+    ...chosen
+      .filter((node) => !staying.some((one) => one.node === node && serves(one)))
+      .map((node) => `server ${node}`),
+    ...there.filter(isEnding).map(({ node }) => `server ${node}, which goes first`),
+  ];
   for (const server of leaving) {
     const { node } = server;
     if (server.ending) {
-      if (server.nodeAway) steps.push({ kind: 'Hold', node, why: 'NodeAway' });
+      if (server.nodeAway) steps.push({ kind: 'Hold', node, why: 'NodeAway', waitsFor: [] });
     } else if (isDown(server)) {
       steps.push({ kind: 'Remove', node });
     } else if (server.journalEntries > 0) {
-      steps.push({ kind: 'Hold', node, why: 'Journal' });
-    } else if (!touched && restServes && !isLastCopy(server, staying) && !there.some(isEnding)) {
-      touched = true;
-      steps.push({ kind: 'Remove', node });
-    } else steps.push({ kind: 'Hold', node, why: 'Replacement' });
+      steps.push({ kind: 'Hold', node, why: 'Journal', waitsFor: [] });
+    } else {
+      const first = touched === undefined ? [] : [`server ${touched}, which changes first`];
+      const waitsFor = [...first, ...rest, ...lastCopies(server, staying).map(copyNamed)];
+      touched ??= waitsFor.length === 0 ? node : undefined;
+      steps.push(
+        waitsFor.length === 0 ? { kind: 'Remove', node } : { kind: 'Hold', node, why: 'Replacement', waitsFor },
+      );
+    }
   }
   return steps;
 }
+
+const changing = (others: readonly ServerFacts[]): readonly string[] =>
+  others.filter(isChanging).map(({ node }) => `server ${node}`);
+
+/** What devices would miss while it changes. */
+const missedBy = (
+  server: ServerFacts,
+  others: readonly ServerFacts[],
+  chosen: readonly string[],
+): readonly string[] => [
+  ...lastInStores(server, others).map((store) => `another server that reaches store ${store}`),
+  ...chosen
+    .filter((node) => node !== server.node && !others.some((one) => one.node === node && isProven(one, server)))
+    .map((node) => `server ${node}`),
+];
 
 /** Where the pool stands on its way to what is wanted, as the Kubernetes API has it. What servers say of themselves is not in it. */
 export interface Progress {

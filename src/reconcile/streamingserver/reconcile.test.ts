@@ -228,15 +228,17 @@ describe('servers', () => {
     const world = await new World().settled();
     const found = await world.look(pool({ logLevel: 'debug' }));
     expect(world.written).toEqual(made('node-a'));
-    expect(found.held).toEqual([{ kind: 'Hold', node: 'node-b', why: 'Rollout' }]);
+    expect(found.held).toEqual([
+      { kind: 'Hold', node: 'node-b', why: 'Rollout', waitsFor: ['server node-a, which changes first'] },
+    ]);
     expect(found.progress).toMatchObject({ outdated: ['node-a', 'node-b'] });
   });
 
   test('that are held for a person keep their settings', async () => {
     const world = await new World().settled();
     expect((await world.look(pool({ logLevel: 'debug', rollout: { policy: 'OnDemand' } }))).held).toEqual([
-      { kind: 'Hold', node: 'node-a', why: 'OnDemand' },
-      { kind: 'Hold', node: 'node-b', why: 'OnDemand' },
+      { kind: 'Hold', node: 'node-a', why: 'OnDemand', waitsFor: [] },
+      { kind: 'Hold', node: 'node-b', why: 'OnDemand', waitsFor: [] },
     ]);
     expect(world.written).toEqual([]);
   });
@@ -285,7 +287,9 @@ describe('servers', () => {
     const world = await new World().settled();
     const found = await world.look(pool({ replicas: 0 }));
     expect(world.written).toEqual(['delete Deployment main-node-a']);
-    expect(found.held).toEqual([{ kind: 'Hold', node: 'node-b', why: 'Replacement' }]);
+    expect(found.held).toEqual([
+      { kind: 'Hold', node: 'node-b', why: 'Replacement', waitsFor: ['server node-a, which changes first'] },
+    ]);
     expect(found.progress).toMatchObject({ leaving: ['node-a', 'node-b'] });
   });
 
@@ -296,7 +300,7 @@ describe('servers', () => {
     world.kube.objects.set('Deployment lab/main-node-a', { ...found, metadata: { ...found.metadata, annotations } });
     (world.running.answers.servers as Map<string, never>).delete('node-b');
     expect((await world.look(pool({ replicas: 1 }))).held).toEqual([
-      { kind: 'Hold', node: 'node-b', why: 'Replacement' },
+      { kind: 'Hold', node: 'node-b', why: 'Replacement', waitsFor: ['server node-a, which changes first'] },
     ]);
     expect(world.written).toEqual(['apply Deployment main-node-a']);
   });

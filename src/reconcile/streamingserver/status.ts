@@ -22,7 +22,7 @@ export interface PoolFindings {
   readonly devices: number;
   readonly progress: Progress;
   /** Servers that are left as they are for now. */
-  readonly held: readonly { readonly node: string; readonly why: HoldReason }[];
+  readonly held: readonly { readonly node: string; readonly why: HoldReason; readonly waitsFor: readonly string[] }[];
   /** By node, why its server's pod does not start. */
   readonly stuck: ReadonlyMap<string, string>;
   /** What stops the pool before anything else. */
@@ -104,7 +104,10 @@ function verdict(
   const told = [
     `${ready} of ${want} servers stream`,
     ...changing.map((node) => `${node} takes up other settings`),
-    ...waits.map(({ node, why }) => `${node} ${HELD[why]}`),
+    ...waits.map(
+      ({ node, why, waitsFor }) =>
+        `${node} ${HELD[why]}${waitsFor.length > 0 ? `: it waits for ${waitsFor.join(', ')}` : ''}`,
+    ),
     ...servers.flatMap(({ name, state, message }) => (state === 'Starting' && message ? [`${name}: ${message}`] : [])),
   ].join('; ');
   const degraded = degradedOf(servers, stuck, lacking);

@@ -37,6 +37,8 @@ export interface VersionJudged extends Omit<Version, 'content'> {
   /** The right files, when some server shows them and the database has not recorded them yet. */
   readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
   readonly diskBytes: number;
+  /** Undefined: no server shows it. */
+  readonly type?: 'Base' | 'Differencing';
   readonly copies: readonly (CopyVerdict & { readonly server: string })[];
 }
 
@@ -56,10 +58,11 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       shown.map(({ manifest }) => manifest ?? ''),
     );
     // Who computes its digest first is not right for that alone.
-    const undecided =
-      (stated ?? recorded.get(version.number)) === undefined &&
-      reports.some(({ reachable, report }) => reachable && (!report || report.state === 'Hashing'));
-    const { right, conflict } = undecided ? { conflict: found.conflict } : found;
+    const waitsFor =
+      (stated ?? recorded.get(version.number)) === undefined
+        ? reports.filter(({ reachable, report }) => reachable && (!report || report.state === 'Hashing'))
+        : [];
+    const { right, conflict } = waitsFor.length > 0 ? { conflict: found.conflict } : found;
     const example = shown.find(({ manifest }) => manifest === right);
     return {
       ...version,
@@ -68,12 +71,14 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
         ? { content: { manifest: right, files: example.files } }
         : {}),
       diskBytes: example?.diskBytes ?? 0,
+      ...(example ? { type: example.differenceOf === undefined ? 'Base' : 'Differencing' } : {}),
       copies: reports.map(({ server, reachable, report }) => ({
         server,
         ...verdictOnCopy({
           server,
           reachable,
           conflict,
+          waitsFor: waitsFor.map((holder) => holder.server),
           ...(report ? { report } : {}),
           ...(right === undefined ? {} : { right }),
         }),
@@ -111,9 +116,9 @@ export function vdiskStatus(
         ? {}
         : { sizeBytes: vdisk.status.sizeBytes }),
     devices: findings.devices,
-    versions: versions.map(({ number, access, right: digest, copies }) => ({
+    versions: versions.map(({ number, type, access, right: digest, copies }) => ({
       number,
-      type: number === 0 ? ('Base' as const) : ('Differencing' as const),
+      ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
       access,
       ...(digest === undefined ? {} : { sha256: digest }),
       upToDate: copies.filter(isRight).length,
@@ -128,6 +133,8 @@ export function vdiskStatus(
     })),
   };
 }
+
+const typeOf = <Type>(type: Type | undefined) => (type === undefined ? {} : { type });
 
 /** What a person is told of when no copy is right, the worst first. */
 const WORST: readonly { readonly state: CopyVerdict['state']; readonly reason: Reason }[] = [
