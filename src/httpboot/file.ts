@@ -1,27 +1,28 @@
 /** A file as an HTTP answer, or the range of it that was asked for; one open file from its size to its last byte, whatever is renamed meanwhile. */
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { openRegular } from '../kit/file.ts';
 import { Gate } from '../net/gate.ts';
 import { CHUNK_BYTES, READS_AT_ONCE } from './limits.ts';
 import { parseRange } from './range.ts';
 
 const reads = new Gate(READS_AT_ONCE);
 
-/** False when the file is not there (any more), and nothing was answered. */
+/** False when no file is there (any more), and nothing was answered. */
 export async function sendFile(
   request: FastifyRequest,
   reply: FastifyReply,
   path: string,
   sent: (bytes: number) => void,
 ): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
-  if (!file) return false;
-  const size = await sizeOf(file);
-  const range = size === undefined ? 'unsatisfiable' : parseRange(rangeOf(request), size);
-  if (size === undefined || size === 0 || range === 'unsatisfiable') {
+  const opened = await openRegular(path);
+  if (!opened.ok) return false;
+  const { file } = opened.value;
+  const size = Number(opened.value.stats.size);
+  const range = parseRange(rangeOf(request), size);
+  if (size === 0 || range === 'unsatisfiable') {
     await file.close();
-    if (size === undefined) return false;
     if (range === 'unsatisfiable') reply.code(416).header('content-range', `bytes */${size}`);
     await reply.send('');
     return true;
@@ -73,10 +74,4 @@ function streamOf(file: FileHandle, start: number, end: number, source: string):
       );
     },
   });
-}
-
-/** Undefined for what is no file. */
-async function sizeOf(file: FileHandle): Promise<number | undefined> {
-  const stats = await file.stat().catch(() => undefined);
-  return stats?.isFile() ? stats.size : undefined;
 }

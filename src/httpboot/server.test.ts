@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -144,6 +145,14 @@ test.each([
     404,
     'no such file for this machine here: its script names those it may fetch, /boot?mac=MAC\n',
   ]);
+});
+
+test('a named pipe in the place of a boot file is no file, and nobody waits for its writer', async () => {
+  const pipe = join(folder, 'lab.initrd');
+  execFileSync('mkfifo', [pipe]);
+  for (let n = 0; n < 5; n++) expect((await get(`/boot/file/lab/0/lab.initrd?${KNOWN}`)).status).toBe(404); // one more than Node has threads
+  expect((await get(`/boot/file/lab/0/lab.vmlinuz?${KNOWN}`)).status).toBe(200);
+  await rm(pipe);
 });
 
 test('a machine whose vDisk is disabled gets no kernel', async () => {
