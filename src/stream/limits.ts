@@ -15,6 +15,8 @@ export const MAX_TEXT_BYTES = 200;
 
 /** Segment sizes are multiples of it: a client keeps a bit for so many bytes. */
 export const SEGMENT_GRAIN_BYTES = 64;
+/** Of IPv4, UDP and DATA: what an MTU is larger than the segment that fits. */
+export const SEGMENT_HEADER_BYTES = 92;
 /** Every host takes an IPv4 datagram of 576 bytes (RFC 791, 3.1): that less IPv4, UDP and DATA headers, cut to the grain. 64 KiB are 147 packets then. */
 export const MIN_SEGMENT_BYTES = 448;
 /** 65,507 (what a UDP datagram holds) less the DATA header, cut to a multiple of 64. */

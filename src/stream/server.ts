@@ -11,13 +11,21 @@ import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
+import { mtuOf } from '../net/mtu.ts';
 import { askSelf } from '../net/selftest.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import { type Counters, sumCounters } from './counters.ts';
 import { openDgram } from './dgram.ts';
 import { extentTable } from './extents.ts';
-import { MAX_DEVICE_SESSIONS, MAX_EXTENT_TABLE_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES } from './limits.ts';
+import {
+  MAX_DEVICE_SESSIONS,
+  MAX_EXTENT_TABLE_BYTES,
+  MAX_SEGMENT_BYTES,
+  MIN_SEGMENT_BYTES,
+  SEGMENT_GRAIN_BYTES,
+  SEGMENT_HEADER_BYTES,
+} from './limits.ts';
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
@@ -36,7 +44,7 @@ export interface StreamServerOptions {
   readonly ring: () => KeyRing;
   readonly mode: Mode;
   readonly site: string;
-  /** Largest DATA segment; the client's path may allow less. */
+  /** Largest DATA segment; the client's path may allow less. Absent: what the MTU of our interface holds, when the sockets open. */
   readonly maxSegmentBytes?: number;
   /** Placement. A rejection is answered as Busy. */
   readonly login: (request: LoginRequest) => Promise<LoginAnswer>;
@@ -58,6 +66,15 @@ export type StreamFault = TransportFault;
 /** How often `ring` is read. */
 const RING_EVERY_MS = 1_000;
 const DRAIN_LOOK_MS = 50;
+
+/** What one packet of our interface holds: a larger segment would leave in fragments. */
+const segmentOf = (mtu: number | undefined): number =>
+  mtu === undefined ? MAX_SEGMENT_BYTES : mtu - SEGMENT_HEADER_BYTES;
+
+function withinBounds(bytes: number): number {
+  const wanted = Math.max(MIN_SEGMENT_BYTES, Math.min(MAX_SEGMENT_BYTES, bytes));
+  return wanted - (wanted % SEGMENT_GRAIN_BYTES);
+}
 
 export async function startStreamServer(options: StreamServerOptions): Promise<Result<StreamServer, StreamFault>> {
   const server = new StreamServer(options);
@@ -120,15 +137,15 @@ export class StreamServer implements Frontend {
 
   /** Called once, by startStreamServer. */
   async open(): Promise<Result<void, StreamFault>> {
-    const { native, log, maxSegmentBytes = MAX_SEGMENT_BYTES, ...rest } = this.#options;
-    const wanted = Math.max(MIN_SEGMENT_BYTES, Math.min(MAX_SEGMENT_BYTES, maxSegmentBytes));
+    const { native, log, ...rest } = this.#options;
+    const { maxSegmentBytes = segmentOf(mtuOf(rest.address, () => 0)()) } = rest;
     const options = {
       address: rest.address,
       port: rest.port,
       threads: rest.threads,
       site: rest.site,
       mode: rest.mode,
-      maxSegmentBytes: wanted - (wanted % 64),
+      maxSegmentBytes: withinBounds(maxSegmentBytes),
       settings: this.#settings,
       instance: randomBytes(8),
       cookieKey: randomBytes(16),

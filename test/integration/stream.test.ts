@@ -86,7 +86,7 @@ test.each(['trusted', 'authenticated'])(
     const inside = ['ip', 'netns', 'exec', NAMESPACE];
     try {
       execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', '1500', 'up']);
-      const { child, at, token } = await serve(inside, '--mode', mode);
+      const { child, at, token } = await serve(inside, '--mode', mode, '--segment', '8896');
       const task: ReaderTask = {
         protocol: 'stream',
         ...at,
@@ -101,6 +101,48 @@ test.each(['trusted', 'authenticated'])(
       // The reader compares every byte and checks every tag; a wrong one ends it with an error.
       const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
       expect(result.bytes).toBe(SIZE);
+      await killed(child);
+    } finally {
+      deleteNamespace(NAMESPACE);
+    }
+  },
+  30_000,
+);
+
+test.each([
+  { mtu: 1_450, most: 1_344 },
+  { mtu: 1_500, most: 1_408 },
+  { mtu: 9_000, most: 8_896 },
+  { mtu: 576, most: 448 },
+])(
+  'on an interface with an MTU of $mtu a segment has $most bytes at most, and no packet is a fragment',
+  async ({ mtu, most }) => {
+    addNamespace(NAMESPACE);
+    const inside = ['ip', 'netns', 'exec', NAMESPACE];
+    try {
+      execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', String(mtu), 'up']);
+      const { child, at, token } = await serve(inside, '--mode', 'authenticated');
+      const task: ReaderTask = {
+        ...{
+          protocol: 'stream',
+          ...at,
+          file,
+          length: 32_768,
+          depth: 4,
+          totalBytes: SIZE,
+          token,
+          maxSegmentBytes: 8_896,
+        },
+      };
+      const [program = '', ...args] = [...inside, process.execPath, READER, JSON.stringify(task)];
+      const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
+      expect(result).toMatchObject({ bytes: SIZE, segmentBytes: most });
+      const counted = execFileSync('ip', ['netns', 'exec', NAMESPACE, 'cat', '/proc/net/snmp'], { encoding: 'utf8' });
+      const [names = [], values = []] = counted
+        .split('\n')
+        .filter((line) => line.startsWith('Ip:'))
+        .map((line) => line.split(' '));
+      expect(Number(values[names.indexOf('FragCreates')])).toBe(0);
       await killed(child);
     } finally {
       deleteNamespace(NAMESPACE);

@@ -49,6 +49,8 @@ export interface ReaderResult {
   readonly bytes: number;
   /** READs sent again after 200 ms. */
   readonly repeats: number;
+  /** Of the stream: what the server gave. */
+  readonly segmentBytes?: number | undefined;
 }
 
 const SOCK_STREAM = 1;
@@ -69,6 +71,7 @@ const total = Math.floor(task.totalBytes / task.length);
 /** The nth read: all over the file, in an order that no readahead guesses. */
 const offsetOf = (n: number): number => ((n * 7_919) % blocks) * task.length;
 
+let segmentBytes: number | undefined;
 const client = task.protocol === 'nbd' ? nbd() : stream();
 const cpu = process.cpuUsage();
 const start = performance.now();
@@ -79,6 +82,7 @@ const result: ReaderResult = {
   cpuSeconds: (used.user + used.system) / 1e6,
   bytes: total * task.length,
   repeats,
+  segmentBytes,
 };
 console.log(JSON.stringify(result));
 
@@ -198,6 +202,7 @@ function stream(): () => number {
   } as const;
   const attached = exchange(sign(c.sip, attachKey(sessionKey), encode(attach)), 'ATTACHED');
   const keys = trafficKeys(sessionKey, nonce, attached.serverNonce, attached.instance);
+  segmentBytes = attached.segmentBytes;
   return () => streamReads(fd, attached.session, attached.segmentBytes, attached.mode === 'Authenticated', keys);
 }
 
