@@ -6,10 +6,17 @@ import type { AddressInfo } from 'node:net';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { Database } from '../../src/database/connection.ts';
 import { notCarried } from '../../src/farm/commandline.ts';
 import { type HttpBoot, startHttpBoot } from '../../src/httpboot/server.ts';
 import { fail } from '../../src/kit/result.ts';
+import { AutoAdd } from '../../src/server/autoadd.ts';
+import { type BootOptions, decide, lookUp } from '../../src/server/boot.ts';
+import { Uuids } from '../../src/server/uuids.ts';
+import { FarmView } from '../../src/server/view.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { aBoot, aDevice, aSnapshot } from '../builders/farm.ts';
+import { createFakeFarmData } from '../fakes/farmdata.ts';
 import { until } from '../setup/services.ts';
 
 const BOOT_MS = 120_000;
@@ -22,10 +29,11 @@ afterEach(async () => {
 });
 
 /** A machine that boots from this URL; what it shows, without the controls of a terminal. */
-function boot(url: string): () => string {
+function boot(url: string, { mac, uuid }: { mac?: string; uuid?: string } = {}): () => string {
   const netdev = `user,id=net,bootfile=${url}`;
-  const device = 'virtio-net-pci,netdev=net';
+  const device = `virtio-net-pci,netdev=net${mac === undefined ? '' : `,mac=${mac}`}`;
   const args = ['-nographic', '-m', '128', '-netdev', netdev, '-device', device, '-boot', 'n'];
+  if (uuid !== undefined) args.push('-uuid', uuid);
   const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -110,4 +118,43 @@ test(
     expect(asked).toBe(2);
   },
   2 * BOOT_MS,
+);
+
+test(
+  'two machines with one UUID: the one that the farm knows boots, the other is not taken for it; with a new card and no other machine it is known',
+  async () => {
+    const uuid = '6d3c8a62-0000-4000-8000-000000000001';
+    const [own, other] = ['52:54:00:00:00:01', '52:54:00:00:00:99'];
+    const serving = async (): Promise<string> => {
+      const snapshot = aSnapshot({ sites: [{ name: 'default', boot: aBoot({ unknownDevices: 'Screen' }) }] });
+      const data = createFakeFarmData({ snapshot, devices: [aDevice({ macs: [own], uuid })], sessions: [] });
+      const view = new FarmView(data, silentLogger);
+      await view.read();
+      const database = { run: async () => fail('Unreachable', 'away') } as unknown as Database;
+      const options: BootOptions = {
+        ...{ site: 'default', data, view, ring: () => ({ current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) }) },
+        autoAdd: new AutoAdd({ server: 'node-a', database, log: silentLogger }),
+        uuids: new Uuids(database, silentLogger),
+      };
+      const started = await startHttpBoot({
+        ...{ address: '127.0.0.1', port: 0, log: silentLogger, onEvent: () => {}, file: () => undefined },
+        ...{ decide: (machine) => decide(options, machine), lookUp: (machine) => lookUp(options, machine) },
+        ...{ token: () => Uint8Array.of(), loginServers: async () => [] },
+        servers: () => [{ host: HOST, port: http.port }],
+      });
+      if (!started.ok) throw new Error(started.error.message);
+      const http: HttpBoot = started.value;
+      open.push(http);
+      return `http://${HOST}:${http.port}/boot`;
+    };
+    const url = await serving();
+    const shows = async (mac: string, at: string, text: RegExp): Promise<void> => {
+      const shown = boot(at, { mac, uuid });
+      await until(`${mac} shows ${text}`, () => text.test(shown()), BOOT_MS);
+    };
+    await shows(own, url, /pc0001 boots lab version 0/);
+    await shows(other, url, new RegExp(`does not know this machine: MAC ${other}`));
+    await shows(other, await serving(), /pc0001 boots lab version 0/);
+  },
+  4 * BOOT_MS,
 );
