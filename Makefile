@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench attack life test-gitops demo dev demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench attack matrix life test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +38,9 @@ bench: setup ## every figure beside its peer, one JSON line each
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts
+
+matrix: setup ## a machine boots through five MTUs, directly and behind routers that tell nothing, by BIOS and by UEFI, in ten minutes
+	@node test/matrix/matrix.ts
 
 life: image ## two farms made, changed, deleted and made again while their machines read, with Helm's upgrade and five quiet minutes
 	@QUIET_SECONDS=300 npm run --silent test -- test/integration/farm-deletion.test.ts --selectProjects integration -t '24 orders'

@@ -4,16 +4,14 @@
  * over one bridge); the local one begins when the BIOS hands over to a kernel that QEMU puts into memory: no boot loader reads its disk, which
  * is in its favour. `.powerOn` has our firmware, DHCP and TFTP too; `.kernel` is the kernel's own clock.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Lan, openLan } from '../e2e/machine/lan.ts';
 import { type MachineOptions, startMachine } from '../e2e/machine/machine.ts';
-import { inNamespace } from '../e2e/machine/run.ts';
+import { startRoad } from './boot/start.ts';
 import { figure, median, type Run } from './figure.ts';
 
 const ROUNDS = 3;
@@ -38,12 +36,14 @@ export const run: Run = async function* () {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-boot-'));
   const lan = await openLan('bfboot', 1);
   try {
-    const road = await startRoad(lan, image);
+    const [place] = lan.places;
+    if (!place) throw new Error('the LAN has one place');
+    const road = await startRoad({ ...place, folder: image, mac: MAC });
     const ours: Boot[] = [];
     const local: Boot[] = [];
     try {
       for (let round = 1; round <= ROUNDS; round++) {
-        ours.push(await boot(lan, folder, {}, () => road.since('http script')));
+        ours.push(await boot(lan, folder, {}, () => (_, startMs) => road.since('http script', startMs)));
         local.push(
           await boot(
             lan,
@@ -75,31 +75,6 @@ export const run: Run = async function* () {
     rmSync(folder, { recursive: true });
   }
 };
-
-/** The servers of `boot/road.ts` in their place of the LAN. */
-async function startRoad(lan: Lan, image: string) {
-  const [place] = lan.places;
-  if (!place) throw new Error('the LAN has one place');
-  const [command, ...enter] = inNamespace(place.namespace);
-  const program = join(import.meta.dirname, 'boot/road.ts');
-  const child = spawn(command, [...enter, process.execPath, program, place.address, 'eth0', image, MAC], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const happened: { readonly at: number; readonly event: string }[] = [];
-  const lines = createInterface({ input: child.stdout });
-  lines.on('line', (line) => happened.push(JSON.parse(line)));
-  await once(lines, 'line');
-  return {
-    /** When this event happened first since then, Unix milliseconds. */
-    since: (event: string) => (_folder: string, startMs: number) =>
-      happened.find((one) => one.event === event && one.at >= startMs)?.at,
-    end: async () => {
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
-}
 
 /** When the BIOS said that it hands over, looked for from the power-on. */
 function handOver() {

@@ -1,6 +1,6 @@
 /**
  * The road of a booting machine without a cluster: ProxyDHCP, TFTP, HTTP boot and the block stream of one server, in one process, for one known
- * machine. Arguments: address, interface, folder of the disk, MAC. Prints a JSON line {"at","event"} (Unix milliseconds) for what happens; the
+ * machine. Arguments: address, interface, folder of the disk, MAC, largest block of TFTP. Prints a JSON line {"at","event"} (Unix milliseconds) for what happens; the
  * first is `serves`.
  */
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { silentLogger as log } from '../../../src/telemetry/log.ts';
 import { startTftp } from '../../../src/tftp/server.ts';
 import { aDevice, aServer, aSnapshot, aVDisk } from '../../builders/farm.ts';
 
-const [address = '', network = '', folder = '', mac = ''] = process.argv.slice(2);
+const [address = '', network = '', folder = '', mac = '', maxBlockSize = ''] = process.argv.slice(2);
 const ports = { dhcp: 67, pxe: 4011, tftp: 69, http: 8069, stream: 6910 };
 const site = 'default';
 const ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) };
@@ -81,7 +81,13 @@ must(
     log,
   }),
 );
-must(await startTftp({ address, port: ports.tftp, open: bootFile, onEvent: ({ kind }) => say(`tftp ${kind}`), log }));
+must(
+  await startTftp({
+    ...{ address, port: ports.tftp, open: bootFile, log },
+    maxBlockBytes: () => Number(maxBlockSize),
+    onEvent: ({ kind }) => say(`tftp ${kind}`),
+  }),
+);
 must(
   await startProxyDhcp({
     address,

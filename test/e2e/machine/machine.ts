@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly outlives?: boolean;
   readonly memoryMiB?: number;
   readonly firmware?: 'bios' | 'uefi';
+  /** Of its network card, where that is not Ethernet's. */
+  readonly mtu?: number;
   /** A raw image as virtio disk; what is written to it is thrown away. */
   readonly disk?: string;
   /** Instead of PXE. `config` is the text of /bootfarm/boot; without it the root is elsewhere. */
@@ -76,7 +78,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const tap = `tap-${name}`;
   const there = namespace === undefined ? [] : ['-n', namespace];
   await run('ip', ...there, 'tuntap', 'add', 'dev', tap, 'mode', 'tap');
-  await run('ip', ...there, 'link', 'set', tap, 'master', bridge, 'up');
+  const mtu = options.mtu === undefined ? [] : ['mtu', String(options.mtu)];
+  await run('ip', ...there, 'link', 'set', tap, 'master', bridge, ...mtu, 'up');
   const [command, ...enter] = options.outlives ? intoNamespace(namespace) : inNamespace(namespace);
   const errors = openSync(errorPath, 'w');
   const child = spawn(command, [...enter, 'qemu-system-x86_64', ...argumentsOf(options, tap, consolePath, agentPath)], {
@@ -110,7 +113,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
 }
 
 function argumentsOf(options: MachineOptions, tap: string, consolePath: string, agentPath: string): string[] {
-  const { mac, memoryMiB = 256, firmware = 'bios', direct, disk, name } = options;
+  const { mac, memoryMiB = 256, firmware = 'bios', direct, disk, name, mtu } = options;
+  const card = `virtio-net-pci,netdev=lan,mac=${mac}${mtu === undefined ? '' : `,host_mtu=${mtu}`}`;
   return [
     ...['-name', name, '-machine', 'pc,graphics=off', ...EMULATOR, '-m', String(memoryMiB), '-smp', '1'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
@@ -119,7 +123,7 @@ function argumentsOf(options: MachineOptions, tap: string, consolePath: string, 
       `tap,id=lan,ifname=${tap},script=no,downscript=no`,
       '-device',
       // OVMF brings its own PXE; with the ROM of the card iPXE would be there before it.
-      `virtio-net-pci,netdev=lan,mac=${mac}${direct || firmware === 'uefi' ? ',romfile=' : ''}`,
+      `${card}${direct || firmware === 'uefi' ? ',romfile=' : ''}`,
     ],
     ...['-device', 'virtio-rng-pci', '-serial', `file:${consolePath}`],
     ...['-chardev', `socket,id=agent,path=${agentPath},server=on,wait=off`, '-device', 'isa-serial,chardev=agent'],
