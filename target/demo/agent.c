@@ -114,9 +114,8 @@ static void answer_read(FILE *out, unsigned rate, unsigned seconds) {
         if (left > 0) nanosleep(&(struct timespec){.tv_sec = (time_t)left, .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)}, NULL);
     }
     close(fd);
-    fprintf(out,
-            "{\"reads\":%lu,\"wrong\":%lu,\"failed\":%lu,\"perSecond\":%.1f,\"longestStallMs\":%.1f,\"stallsOver100Ms\":%lu}\n", reads,
-            wrong, failed, (double)reads / (now() - begin), longest * 1000, stalls);
+    fprintf(out, "{\"reads\":%lu,\"wrong\":%lu,\"failed\":%lu,\"perSecond\":%.1f,\"longestStallMs\":%.1f,\"stallsOver100Ms\":%lu}\n", reads, wrong,
+            failed, (double)reads / (now() - begin), longest * 1000, stalls);
 }
 
 static void answer_status(FILE *out) {

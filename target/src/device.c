@@ -48,7 +48,8 @@ static int oldest(const struct device *d, int64_t now) {
 
 /* Hands requests to the session in their order, while it has room. */
 static void ask(struct device *d, int64_t now) {
-    if (d->writing != NONE && now < d->requests[d->writing].again_us) return; /* what others read could not be written, and would keep its reads from it */
+    if (d->writing != NONE && now < d->requests[d->writing].again_us)
+        return; /* what others read could not be written, and would keep its reads from it */
     for (int i; (i = oldest(d, now)) != NONE;) {
         struct request *r = &d->requests[i];
         const uint32_t left = r->length - r->asked, n = left < MAX_READ_BYTES ? left : MAX_READ_BYTES;
@@ -87,8 +88,8 @@ bool device_take(struct device *d, int64_t now) {
             while (place < REQUESTS && d->requests[place].used) place++;
             if (place == REQUESTS) break;
             if (servable(d, &in))
-                d->requests[place] = (struct request){.used = true, .handle = in.handle, .offset = in.offset, .length = in.length,
-                                                      .order = ++d->orders, .since_us = now};
+                d->requests[place] = (struct request){
+                    .used = true, .handle = in.handle, .offset = in.offset, .length = in.length, .order = ++d->orders, .since_us = now};
             else if (d->writing == NONE) refuse(d, in.handle);
             else break;
         }
@@ -156,8 +157,7 @@ static void pass_on(struct device *d, struct request *r) {
     if (reads == 0) return;
     write_all(d, iov, count);
     r->written += bytes;
-    for (; reads > 0; reads--, r->count--, r->first = (r->first + 1) % REQUEST_READS)
-        session_release(d->session, (unsigned)r->reads[r->first]);
+    for (; reads > 0; reads--, r->count--, r->first = (r->first + 1) % REQUEST_READS) session_release(d->session, (unsigned)r->reads[r->first]);
 }
 
 static bool whole(const struct device *d, const struct request *r) {

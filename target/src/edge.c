@@ -174,9 +174,8 @@ int edge_run(const struct edge_options *options) {
         }
         const int64_t wait = session_wake(&edge->session, now) - now;
         const struct timespec timeout = {.tv_nsec = wait * 1000};
-        struct pollfd fds[3] = {{.fd = edge->network, .events = POLLIN},
-                                {.fd = options->device, .events = room ? POLLIN : 0},
-                                {.fd = options->http, .events = POLLIN}};
+        struct pollfd fds[3] = {
+            {.fd = edge->network, .events = POLLIN}, {.fd = options->device, .events = room ? POLLIN : 0}, {.fd = options->http, .events = POLLIN}};
         if (ppoll(fds, 3, &timeout, NULL) < 0 && errno != EINTR) return 1;
         now = now_us();
         take_packets(edge, now);

@@ -6,8 +6,8 @@
 #include "bytes.h"
 #include "invariant.h"
 
-void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes,
-          const uint8_t *info, size_t info_bytes) {
+void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes, const uint8_t *info,
+          size_t info_bytes) {
     ASSERT(out_bytes <= 255 * 32);
     uint8_t prk[32], block[32];
     crypto_auth_hmacsha256_state state;
@@ -31,8 +31,8 @@ void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_b
 
 #define INFO(text) (const uint8_t *)(text), sizeof(text) - 1
 
-bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32],
-                const uint8_t server_share[32], const uint8_t *renewed) {
+bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32], const uint8_t server_share[32],
+                const uint8_t *renewed) {
     uint8_t shared[32], salt[96], out[48];
     if (crypto_scalarmult(shared, secret, server_share) != 0) return false;
     memcpy(salt, own_share, 32);
@@ -47,12 +47,10 @@ bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t se
     return true;
 }
 
-void attach_key(uint8_t key[16], const uint8_t session_key[32]) {
-    hkdf(key, 16, session_key, 32, (const uint8_t *)"", 0, INFO("bootfarm attach 1"));
-}
+void attach_key(uint8_t key[16], const uint8_t session_key[32]) { hkdf(key, 16, session_key, 32, (const uint8_t *)"", 0, INFO("bootfarm attach 1")); }
 
-void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], const uint8_t client_nonce[16],
-                  const uint8_t server_nonce[16], uint64_t instance) {
+void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], const uint8_t client_nonce[16], const uint8_t server_nonce[16],
+                  uint64_t instance) {
     static const char LABEL[] = "bootfarm traffic 1";
     uint8_t salt[32], info[sizeof LABEL - 1 + 8];
     memcpy(salt, client_nonce, 16);
@@ -74,8 +72,8 @@ bool signed_by(const uint8_t *packet, size_t n, const uint8_t key[16]) {
     return sodium_memcmp(tag, packet + n - 16, 16) == 0;
 }
 
-bool answer_tag_right(const uint8_t key[32], const uint8_t *data_header, uint64_t number, const uint8_t *data, size_t length,
-                      const uint8_t tag[16], uint8_t *scratch) {
+bool answer_tag_right(const uint8_t key[32], const uint8_t *data_header, uint64_t number, const uint8_t *data, size_t length, const uint8_t tag[16],
+                      uint8_t *scratch) {
     uint8_t nonce[12] = {0}, none[1] = {0};
     put64(nonce + 4, number);
     memcpy(scratch, data_header, 40);

@@ -10,16 +10,16 @@ struct traffic_keys {
 _Static_assert(sizeof(struct traffic_keys) == 16 + 16 + 32 + 32, "it is filled as one piece");
 
 /* HKDF-SHA256 of RFC 5869; out_bytes at most 255 × 32. */
-void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes,
-          const uint8_t *info, size_t info_bytes);
+void hkdf(uint8_t *out, size_t out_bytes, const uint8_t *secret, size_t secret_bytes, const uint8_t *salt, size_t salt_bytes, const uint8_t *info,
+          size_t info_bytes);
 
 /* False when the server's share is no usable point. renewed: the session key that is renewed, 32 bytes, which only a server that opens the
  * old ticket knows; NULL at a first login, which is anonymous. */
-bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32],
-                const uint8_t server_share[32], const uint8_t *renewed);
+bool login_keys(uint8_t session_key[32], uint8_t login_key[16], const uint8_t secret[32], const uint8_t own_share[32], const uint8_t server_share[32],
+                const uint8_t *renewed);
 void attach_key(uint8_t key[16], const uint8_t session_key[32]);
-void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], const uint8_t client_nonce[16],
-                  const uint8_t server_nonce[16], uint64_t instance);
+void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], const uint8_t client_nonce[16], const uint8_t server_nonce[16],
+                  uint64_t instance);
 
 /* Signs the last 16 of n bytes over those before; checks the same in constant time. */
 void sign(uint8_t *packet, size_t n, const uint8_t key[16]);
@@ -27,5 +27,5 @@ bool signed_by(const uint8_t *packet, size_t n, const uint8_t key[16]);
 
 /* Answer tag of mode Authenticated: over the first 40 bytes of a DATA packet and the whole data of the answer.
  * scratch has room for 40 + length bytes. */
-bool answer_tag_right(const uint8_t key[32], const uint8_t *data_header, uint64_t number, const uint8_t *data, size_t length,
-                      const uint8_t tag[16], uint8_t *scratch);
+bool answer_tag_right(const uint8_t key[32], const uint8_t *data_header, uint64_t number, const uint8_t *data, size_t length, const uint8_t tag[16],
+                      uint8_t *scratch);

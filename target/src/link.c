@@ -11,9 +11,7 @@ void link_owes(struct link *l, int64_t now) {
     l->owes = true;
 }
 
-bool link_silent(const struct link *l, int64_t us, int64_t now) {
-    return l->state == UP && l->owes && now - l->waiting_us >= us;
-}
+bool link_silent(const struct link *l, int64_t us, int64_t now) { return l->state == UP && l->owes && now - l->waiting_us >= us; }
 
 static void send_attach(struct session *s, struct link *l, int64_t now) {
     uint8_t bytes[MAX_PACKET_BYTES], key[16];
@@ -280,7 +278,8 @@ static void receive(struct session *s, int index, const struct packet *p, const 
             reads_error(s, index, p, now);
             break;
         }
-        session_leave(s, index, "may not serve this machine any longer", session_retry(p, 0), now); /* for how long not, its answer to an ATTACH says */
+        session_leave(s, index, "may not serve this machine any longer", session_retry(p, 0),
+                      now); /* for how long not, its answer to an ATTACH says */
         session_refused(s, now);
         break;
     case PONG:

@@ -89,8 +89,7 @@ static pid_t start_http(const struct config *config, const int pair[2]) {
 }
 
 /* A client on one end of a new socket pair; the other end is for the kernel. */
-static pid_t start_client(const struct options *o, struct config *config, struct identity *identity, const int http[2], int ready,
-                          int *kernel_end) {
+static pid_t start_client(const struct options *o, struct config *config, struct identity *identity, const int http[2], int ready, int *kernel_end) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
     const pid_t pid = fork();
@@ -213,12 +212,18 @@ static int parent(const struct options *o, struct config *config, struct identit
 }
 
 static bool parse(struct options *o, int argc, char **argv) {
-    static const struct option LONG[] = {{"config", 1, 0, 'c'}, {"nbd", 1, 0, 'n'},    {"state", 1, 0, 's'}, {"segment", 1, 0, 'g'},
-                                         {"kernel", 1, 0, 'k'}, {"help", 0, 0, 'h'}, {0}};
+    static const struct option LONG[] = {
+        {"config", 1, 0, 'c'}, {"nbd", 1, 0, 'n'}, {"state", 1, 0, 's'}, {"segment", 1, 0, 'g'}, {"kernel", 1, 0, 'k'}, {"help", 0, 0, 'h'}, {0}};
     for (int key; (key = getopt_long(argc, argv, "h", LONG, NULL)) != -1;) switch (key) {
-        case 'c': o->config = optarg; break;
-        case 'n': o->nbd = atoi(optarg); break;
-        case 's': o->state = optarg; break;
+        case 'c':
+            o->config = optarg;
+            break;
+        case 'n':
+            o->nbd = atoi(optarg);
+            break;
+        case 's':
+            o->state = optarg;
+            break;
         case 'g':
             if (atoi(optarg) < MIN_SEGMENT_BYTES || atoi(optarg) > MAX_SEGMENT_BYTES || atoi(optarg) % GRAIN != 0) {
                 fprintf(stderr, "bootfarm-client: --segment %s: a multiple of %d, %d to %d\n", optarg, GRAIN, MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
@@ -226,9 +231,15 @@ static bool parse(struct options *o, int argc, char **argv) {
             }
             o->segment = (uint16_t)atoi(optarg);
             break;
-        case 'k': o->kernel = atoi(optarg); break;
-        case 'h': fputs(USAGE, stdout); exit(0);
-        default: fputs(USAGE, stderr); return false;
+        case 'k':
+            o->kernel = atoi(optarg);
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            exit(0);
+        default:
+            fputs(USAGE, stderr);
+            return false;
         }
     return true;
 }

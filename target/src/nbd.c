@@ -15,8 +15,8 @@ enum { DEAD_CONNECTION_S = 3600, MESSAGE_BYTES = 1024, ATTRIBUTE_HEADER = 4, FLA
 
 bool block_request_parse(const uint8_t b[NBD_REQUEST_BYTES], struct block_request *r) {
     if (get32(b) != NBD_REQUEST_MAGIC) return false;
-    *r = (struct block_request){
-        .flags = get16(b + 4), .type = get16(b + 6), .handle = get64(b + 8), .offset = get64(b + 16), .length = get32(b + 24)};
+    *r =
+        (struct block_request){.flags = get16(b + 4), .type = get16(b + 6), .handle = get64(b + 8), .offset = get64(b + 16), .length = get32(b + 24)};
     return true;
 }
 

@@ -184,8 +184,8 @@ static void header(uint8_t *out, size_t n, uint8_t type, uint32_t session, uint6
     put64(out + AT_NUMBER, number);
 }
 
-size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
-                    const uint8_t *token, uint16_t token_bytes) {
+size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share, const uint8_t *token,
+                    uint16_t token_bytes) {
     ASSERT(token_bytes > 0 && token_bytes <= MAX_TOKEN_BYTES);
     const size_t n = (size_t)SIZE_LOGIN + token_bytes + ((flags & LOGIN_RENEW) != 0 ? TAG_BYTES : 0);
     header(out, n, LOGIN, 0, 0);
@@ -198,8 +198,8 @@ size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, u
     return n;
 }
 
-size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,
-                     const uint8_t *ticket, uint16_t ticket_bytes) {
+size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role, const uint8_t *ticket,
+                     uint16_t ticket_bytes) {
     ASSERT(ticket_bytes > 0 && ticket_bytes <= MAX_TOKEN_BYTES);
     ASSERT(segment_bytes >= MIN_SEGMENT_BYTES && segment_bytes % SEGMENT_GRAIN_BYTES == 0);
     const size_t n = (size_t)SIZE_ATTACH + ticket_bytes + TAG_BYTES;

@@ -38,7 +38,7 @@ struct packet {
     uint8_t type;
     uint32_t session;
     uint64_t number;
-    const uint8_t *nonce;  /* COOKIE, TICKET, REDIRECT, REFUSE, ATTACHED: ours, echoed */
+    const uint8_t *nonce; /* COOKIE, TICKET, REDIRECT, REFUSE, ATTACHED: ours, echoed */
     const uint8_t *cookie; /* COOKIE */
     const uint8_t *share, *ticket; /* TICKET */
     uint16_t ticket_bytes;
@@ -57,13 +57,13 @@ struct packet {
     uint64_t instance;
     uint16_t segment_bytes;
     uint64_t request; /* DATA, WAIT, ERROR */
-    uint64_t offset;  /* DATA */
+    uint64_t offset; /* DATA */
     uint32_t length, position;
-    const uint8_t *tag;  /* DATA: the answer's; UNKNOWN: of the packet it answers */
+    const uint8_t *tag; /* DATA: the answer's; UNKNOWN: of the packet it answers */
     const uint8_t *data; /* DATA */
     size_t data_bytes;
     uint8_t state, load; /* PONG */
-    uint64_t opaque;     /* PONG */
+    uint64_t opaque; /* PONG */
 };
 
 /* False for anything that is no whole packet of a server. Reads nothing outside bytes[0..n). */
@@ -74,10 +74,10 @@ uint16_t packet_segment(int mtu);
 
 /* Each writes a whole packet into out (MAX_PACKET_BYTES) and gives its length; those with a tag leave its 16 bytes for the caller to sign.
  * A LOGIN has one when its flags say LOGIN_RENEW. */
-size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share,
-                    const uint8_t *token, uint16_t token_bytes);
-size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role,
-                     const uint8_t *ticket, uint16_t ticket_bytes);
+size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t flags, const uint8_t *share, const uint8_t *token,
+                    uint16_t token_bytes);
+size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role, const uint8_t *ticket,
+                     uint16_t ticket_bytes);
 size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t offset, uint32_t length, uint32_t flags);
 size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint32_t list_version, uint64_t opaque);
 size_t packet_servers(uint8_t *out, uint32_t session, uint64_t number, uint32_t list_version);

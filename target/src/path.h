@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 enum {
-    PATH_ROUNDS = 2,        /* time-outs of answers, without a large packet between them, though their server answers: the way does not take those */
+    PATH_ROUNDS = 2, /* time-outs of answers, without a large packet between them, though their server answers: the way does not take those */
     PATH_WAITED_ROUNDS = 4, /* where it has announced them by a WAIT: its disk may be slow */
     PATH_NEXT_US = 1000000, /* after a larger size that arrives, the next */
     PATH_LARGER_MIN_US = 60000000,
@@ -12,10 +12,10 @@ enum {
 #define PATH_LARGER_MAX_US (INT64_C(3600) * 1000000)
 
 struct path {
-    uint16_t limit;   /* the most data in a packet that is asked for; 0: what our own end takes */
-    uint16_t asked;   /* in the last ATTACH */
-    bool trial;       /* the session's packets are larger than what is known to arrive */
-    unsigned rounds;  /* since one came for which the next smaller size has no room */
+    uint16_t limit; /* the most data in a packet that is asked for; 0: what our own end takes */
+    uint16_t asked; /* in the last ATTACH */
+    bool trial; /* the session's packets are larger than what is known to arrive */
+    unsigned rounds; /* since one came for which the next smaller size has no room */
     int64_t round_us; /* the last of these */
     int64_t larger_us, pause_us; /* when a larger size is tried, and after how long again */
 };

@@ -43,13 +43,12 @@ static bool ask_range(struct session *s, int index, uint32_t begin, uint32_t len
     if (ask == NULL) return false;
     link_owes(l, now);
     a->asked_us = now;
-    *ask = (struct ask){.assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length,
-                        .again = a->tries > 0, .sent_us = now};
+    *ask = (struct ask){
+        .assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length, .again = a->tries > 0, .sent_us = now};
     l->asks++;
     window_sent(&l->window, length);
     uint8_t bytes[MAX_PACKET_BYTES];
-    const size_t n = packet_read(bytes, l->session, ask->number, read->offset + begin, length,
-                                 a->link == s->current ? 0 : READ_HEDGED);
+    const size_t n = packet_read(bytes, l->session, ask->number, read->offset + begin, length, a->link == s->current ? 0 : READ_HEDGED);
     sign(bytes, n, l->keys.client_tag);
     memcpy(ask->tag, bytes + n - TAG_BYTES, TAG_BYTES);
     s->effects.send(s->effects.context, &l->server, bytes, n);
@@ -103,8 +102,7 @@ static void hedge(struct session *s, int index, int64_t now) {
 static int next_open(const struct session *s, uint64_t after) {
     int found = NONE;
     for (int i = 0; i < READS; i++)
-        if (s->reads[i].state == OPEN && s->reads[i].order > after && (found == NONE || s->reads[i].order < s->reads[found].order))
-            found = i;
+        if (s->reads[i].state == OPEN && s->reads[i].order > after && (found == NONE || s->reads[i].order < s->reads[found].order)) found = i;
     return found;
 }
 
@@ -131,7 +129,9 @@ void reads_pump(struct session *s, int64_t now) {
 /* Asks for what is missing: at most MAX_HOLES ranges of whole sectors, the last of them up to the end of what lacks. */
 static void ask_missing(struct session *s, int index, int64_t now) {
     struct assembly *a = &s->assemblies[index];
-    struct { uint32_t begin, end; } holes[MAX_HOLES];
+    struct {
+        uint32_t begin, end;
+    } holes[MAX_HOLES];
     unsigned count = 0;
     for (uint32_t at = 0; at < a->length; at += GRAIN) {
         if (has(a, at)) continue;
@@ -182,8 +182,7 @@ void reads_tick(struct session *s, int64_t now) {
 
 static struct ask *ask_of(struct session *s, int link, uint64_t number) {
     for (int i = 0; i < ASKS; i++)
-        if (s->asks[i].assembly != NONE && s->asks[i].number == number && s->assemblies[s->asks[i].assembly].link == link)
-            return &s->asks[i];
+        if (s->asks[i].assembly != NONE && s->asks[i].number == number && s->assemblies[s->asks[i].assembly].link == link) return &s->asks[i];
     return NULL;
 }
 
@@ -314,7 +313,8 @@ int session_read(struct session *s, uint64_t offset, uint32_t length, int64_t no
     ASSERT(offset <= s->identity->disk_bytes && length <= s->identity->disk_bytes - offset);
     for (int i = 0; i < READS; i++) {
         if (s->reads[i].state != FREE) continue;
-        s->reads[i] = (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .since_us = now, .length = length, .answers = {NONE, NONE}};
+        s->reads[i] =
+            (struct read){.state = OPEN, .offset = offset, .order = ++s->orders, .since_us = now, .length = length, .answers = {NONE, NONE}};
         reads_pump(s, now);
         return i;
     }

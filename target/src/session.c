@@ -18,9 +18,7 @@ int64_t jitter(struct session *s, int64_t us) {
     return us * 4 / 5 + us * byte * 2 / 5 / 255;
 }
 
-static void say(struct session *s, const struct entry *server, const char *text) {
-    s->effects.say(s->effects.context, server, text);
-}
+static void say(struct session *s, const struct entry *server, const char *text) { s->effects.say(s->effects.context, server, text); }
 
 void session_refusal(struct session *s, const struct entry *server, const struct packet *p) {
     char text[MAX_TEXT_BYTES + 1];
@@ -306,8 +304,7 @@ static void ticket(struct session *s, const struct packet *p, const uint8_t *byt
     struct identity *id = s->identity;
     const bool renew = s->login.renew;
     uint8_t session_key[32], key[16];
-    if (!login_keys(session_key, key, s->login.secret, s->login.share, p->share, renew ? id->session_key : NULL) ||
-        !signed_by(bytes, n, key)) {
+    if (!login_keys(session_key, key, s->login.secret, s->login.share, p->share, renew ? id->session_key : NULL) || !signed_by(bytes, n, key)) {
         drop(s, DROP_TAG);
         return;
     }
@@ -478,8 +475,7 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
         return;
     }
     const bool echo = p.type == COOKIE || p.type == TICKET || p.type == REDIRECT || p.type == REFUSE;
-    if (echo && s->login.state == ASKING && entry_same(from, &s->login.server) &&
-        sodium_memcmp(p.nonce, s->login.nonce, NONCE_BYTES) == 0) {
+    if (echo && s->login.state == ASKING && entry_same(from, &s->login.server) && sodium_memcmp(p.nonce, s->login.nonce, NONCE_BYTES) == 0) {
         login_receive(s, &p, bytes, n, now);
         return;
     }
@@ -513,13 +509,26 @@ static enum wait waits_for(const struct session *s, int64_t now, int64_t *since,
 static void describe_wait(const struct session *s, enum wait wait, uint64_t at, char text[WAIT_TEXT]) {
     const unsigned servers = s->identity->servers.count;
     switch (wait) {
-    case WAITS_FOR_SERVER: snprintf(text, WAIT_TEXT, "a server: none of %u answers", servers); break;
-    case WAITS_FOR_LOGIN: snprintf(text, WAIT_TEXT, "a server to log in at: none of %u takes this machine", servers); break;
-    case WAITS_FOR_TOKEN: snprintf(text, WAIT_TEXT, "a fresh boot token, by HTTP"); break;
-    case WAITS_FOR_RIGHT: snprintf(text, WAIT_TEXT, "the right to read: no server may serve this machine"); break;
-    case WAITS_FOR_DATA: snprintf(text, WAIT_TEXT, "data at byte %llu: its server answers, and the data does not come", (unsigned long long)at); break;
-    case WAITS_FOR_COPY: snprintf(text, WAIT_TEXT, "data at byte %llu: no server can read it", (unsigned long long)at); break;
-    case WAITS_FOR_NOTHING: text[0] = '\0';
+    case WAITS_FOR_SERVER:
+        snprintf(text, WAIT_TEXT, "a server: none of %u answers", servers);
+        break;
+    case WAITS_FOR_LOGIN:
+        snprintf(text, WAIT_TEXT, "a server to log in at: none of %u takes this machine", servers);
+        break;
+    case WAITS_FOR_TOKEN:
+        snprintf(text, WAIT_TEXT, "a fresh boot token, by HTTP");
+        break;
+    case WAITS_FOR_RIGHT:
+        snprintf(text, WAIT_TEXT, "the right to read: no server may serve this machine");
+        break;
+    case WAITS_FOR_DATA:
+        snprintf(text, WAIT_TEXT, "data at byte %llu: its server answers, and the data does not come", (unsigned long long)at);
+        break;
+    case WAITS_FOR_COPY:
+        snprintf(text, WAIT_TEXT, "data at byte %llu: no server can read it", (unsigned long long)at);
+        break;
+    case WAITS_FOR_NOTHING:
+        text[0] = '\0';
     }
 }
 

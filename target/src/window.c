@@ -2,9 +2,7 @@
 
 void window_reset(struct window *window) { *window = (struct window){.bytes = WINDOW_MIN, .halved_us = INT64_MIN / 2}; }
 
-bool window_admits(const struct window *window, uint32_t bytes) {
-    return window->outstanding == 0 || window->outstanding + bytes <= window->bytes;
-}
+bool window_admits(const struct window *window, uint32_t bytes) { return window->outstanding == 0 || window->outstanding + bytes <= window->bytes; }
 
 void window_sent(struct window *window, uint32_t bytes) { window->outstanding += bytes; }
 

@@ -4,15 +4,15 @@
 
 static unsigned checks, failures;
 
-#define CHECK(what, ...)                                              \
-    do {                                                              \
-        checks++;                                                     \
-        if (!(what)) {                                                \
-            failures++;                                               \
-            printf("%s:%d: not so: %s: ", __FILE__, __LINE__, #what); \
-            printf(__VA_ARGS__);                                      \
-            printf("\n");                                             \
-        }                                                             \
+#define CHECK(what, ...)                                                                                                                             \
+    do {                                                                                                                                             \
+        checks++;                                                                                                                                    \
+        if (!(what)) {                                                                                                                               \
+            failures++;                                                                                                                              \
+            printf("%s:%d: not so: %s: ", __FILE__, __LINE__, #what);                                                                                \
+            printf(__VA_ARGS__);                                                                                                                     \
+            printf("\n");                                                                                                                            \
+        }                                                                                                                                            \
     } while (0)
 
 static inline int report(void) {

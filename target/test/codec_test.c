@@ -106,9 +106,12 @@ static void keys_and_renewal_are_the_servers(void) {
 
 /* A whole packet of each type that a server sends. Gives its length. */
 static size_t sample(uint8_t *out, uint8_t type) {
-    static const struct { uint8_t type; uint16_t bytes; } LENGTHS[] = {
+    static const struct {
+        uint8_t type;
+        uint16_t bytes;
+    } LENGTHS[] = {
         {COOKIE, 52}, {TICKET, 88 + 9 + 20 + 16}, {REDIRECT, 52}, {REFUSE, 43 + 16}, {ATTACHED, 88}, {DATA, 64 + 512}, {WAIT, 40}, {ERROR, 48},
-        {PONG, 48}, {LIST, 24 + 40 + 16}, {MOVE, 56}, {UNKNOWN, 32}, {BYE, 40}};
+        {PONG, 48},   {LIST, 24 + 40 + 16},       {MOVE, 56},     {UNKNOWN, 32},     {BYE, 40}};
     for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
         if (LENGTHS[i].type != type) continue;
         memset(out, 0, LENGTHS[i].bytes);
@@ -156,8 +159,9 @@ static void packets(void) {
 }
 
 static void segments_fit_the_way(void) {
-    static const struct { int mtu, bytes; } CASES[] = {
-        {68, 448}, {539, 448}, {540, 448}, {576, 448}, {603, 448}, {604, 512}, {1492, 1344}, {1500, 1408}, {9000, 8896}, {65536, 8896}};
+    static const struct {
+        int mtu, bytes;
+    } CASES[] = {{68, 448}, {539, 448}, {540, 448}, {576, 448}, {603, 448}, {604, 512}, {1492, 1344}, {1500, 1408}, {9000, 8896}, {65536, 8896}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         CHECK(packet_segment(CASES[i].mtu) == CASES[i].bytes, "MTU %d: %u", CASES[i].mtu, packet_segment(CASES[i].mtu));
     struct packet p;
@@ -243,24 +247,26 @@ static void standbys_spread(void) {
 }
 
 static void configurations(void) {
-    static const struct { const char *text; bool good; } CASES[] = {
-        {"version=1\ntoken=AAEC\nservers=10.0.0.1:6910,10.0.0.2:6911\nhttp=http://10.0.0.1:8069\ndevice=pc1\nmac=52:54:00:00:00:01\n", true},
-        {"token=AAEC\nservers=10.0.0.1:6910\nsomethingNew=1\n", true},
-        {"version=2\ntoken=AAEC\nservers=10.0.0.1:6910\n", false},
-        {"token=A!\nservers=10.0.0.1:6910\n", false},
-        {"token=AAEC\nservers=10.0.0.1\n", false},
-        {"token=AAEC\nservers=10.0.0.1:0\n", false},
-        {"token=AAEC\nservers=10.0.0.1:70000\n", false},
-        {"token=AAEC\nservers=ten.example:6910\n", false},
-        {"token=AAEC\nservers=[fd00::1]:6910\n", false},
-        {"token=AAEC\nservers=10.0.0.1:69x\n", false},
-        {"token=AAEC\nservers=10.0.0.1:4294967297\n", false},
-        {"token=AAEC\nservers=,,:,10.0.0.1:\n", false},
-        {"token=AAEC\nservers=\n", false},
-        {"token=AAEC\nservers=ten.example:6910,[fd00::1]:6910,10.0.0.1:6910,10.0.0.1.2:1,300.0.0.1:1,\n", true},
-        {"servers=10.0.0.1:6910\n", false},
-        {"token=AAEC\n", false},
-        {"", false}};
+    static const struct {
+        const char *text;
+        bool good;
+    } CASES[] = {{"version=1\ntoken=AAEC\nservers=10.0.0.1:6910,10.0.0.2:6911\nhttp=http://10.0.0.1:8069\ndevice=pc1\nmac=52:54:00:00:00:01\n", true},
+                 {"token=AAEC\nservers=10.0.0.1:6910\nsomethingNew=1\n", true},
+                 {"version=2\ntoken=AAEC\nservers=10.0.0.1:6910\n", false},
+                 {"token=A!\nservers=10.0.0.1:6910\n", false},
+                 {"token=AAEC\nservers=10.0.0.1\n", false},
+                 {"token=AAEC\nservers=10.0.0.1:0\n", false},
+                 {"token=AAEC\nservers=10.0.0.1:70000\n", false},
+                 {"token=AAEC\nservers=ten.example:6910\n", false},
+                 {"token=AAEC\nservers=[fd00::1]:6910\n", false},
+                 {"token=AAEC\nservers=10.0.0.1:69x\n", false},
+                 {"token=AAEC\nservers=10.0.0.1:4294967297\n", false},
+                 {"token=AAEC\nservers=,,:,10.0.0.1:\n", false},
+                 {"token=AAEC\nservers=\n", false},
+                 {"token=AAEC\nservers=ten.example:6910,[fd00::1]:6910,10.0.0.1:6910,10.0.0.1.2:1,300.0.0.1:1,\n", true},
+                 {"servers=10.0.0.1:6910\n", false},
+                 {"token=AAEC\n", false},
+                 {"", false}};
     struct config config;
     char message[128];
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
@@ -271,7 +277,9 @@ static void configurations(void) {
 
 /* Whatever the farm sends: the client takes what it can use, and says what it cannot. */
 static void what_cannot_be_used_is_left_out(void) {
-    static const struct { unsigned good, bad; } CASES[] = {{1, 0}, {20, 0}, {21, 0}, {256, 0}, {1, 1}, {19, 1}, {20, 5}, {0, 3}};
+    static const struct {
+        unsigned good, bad;
+    } CASES[] = {{1, 0}, {20, 0}, {21, 0}, {256, 0}, {1, 1}, {19, 1}, {20, 5}, {0, 3}};
     static char text[CONFIG_BYTES];
     struct config config;
     char message[128];
@@ -288,7 +296,8 @@ static void what_cannot_be_used_is_left_out(void) {
 }
 
 static void random_configurations_do_no_harm(void) {
-    static const char BASE[] = "version=1\ntoken=AAEC\nservers=10.0.0.1:6910,ten.example:6910\nhttp=http://10.0.0.1:8069\nmac=52:54:00:00:00:01\nuuid=4c4c4544-0042\n";
+    static const char BASE[] =
+        "version=1\ntoken=AAEC\nservers=10.0.0.1:6910,ten.example:6910\nhttp=http://10.0.0.1:8069\nmac=52:54:00:00:00:01\nuuid=4c4c4544-0042\n";
     for (unsigned i = 0; i < RANDOM_PACKETS / 10; i++) {
         struct config config;
         char message[128];

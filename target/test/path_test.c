@@ -5,8 +5,10 @@
 #include "packet.h"
 
 static void sizes(void) {
-    static const struct { uint16_t bytes, smaller, larger; } CASES[] = {
-        {8896, 1408, 8896}, {1472, 1408, 8896}, {1408, 1280, 8896}, {1344, 1280, 1408}, {1280, 1152, 1408}, {1152, 448, 1280}, {512, 448, 1152}, {448, 0, 1152}};
+    static const struct {
+        uint16_t bytes, smaller, larger;
+    } CASES[] = {{8896, 1408, 8896}, {1472, 1408, 8896}, {1408, 1280, 8896}, {1344, 1280, 1408},
+                 {1280, 1152, 1408}, {1152, 448, 1280},  {512, 448, 1152},   {448, 0, 1152}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         CHECK(path_smaller(CASES[i].bytes) == CASES[i].smaller, "below %u: %u", CASES[i].bytes, path_smaller(CASES[i].bytes));
         CHECK(path_larger(CASES[i].bytes, 8896) == CASES[i].larger, "above %u: %u", CASES[i].bytes, path_larger(CASES[i].bytes, 8896));
@@ -33,7 +35,9 @@ static uint16_t settles(struct path *path, uint16_t way, uint16_t most, unsigned
 }
 
 static void it_settles_at_what_arrives(void) {
-    static const struct { uint16_t way, limit; } CASES[] = {{9000, 0}, {8896, 0}, {8895, 1408}, {1408, 1408}, {1407, 1280}, {1152, 1152}, {1000, 448}};
+    static const struct {
+        uint16_t way, limit;
+    } CASES[] = {{9000, 0}, {8896, 0}, {8895, 1408}, {1408, 1408}, {1407, 1280}, {1152, 1152}, {1000, 448}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct path path = {0};
         int64_t now = 1;
@@ -73,7 +77,8 @@ static void rounds_that_count(void) {
     path_arrived(&path, 8896, 1408, 8896, 2020000);
     CHECK(path_lost(&path, true, false, 20000, 2040000), "a small packet says nothing");
     path_arrived(&path, 8896, 1409, 8896, 2050000);
-    for (int64_t i = 1; i < PATH_WAITED_ROUNDS; i++) CHECK(!path_lost(&path, true, true, 20000, 2050000 + i * 20000), "a large one does, and a disk may be slow");
+    for (int64_t i = 1; i < PATH_WAITED_ROUNDS; i++)
+        CHECK(!path_lost(&path, true, true, 20000, 2050000 + i * 20000), "a large one does, and a disk may be slow");
     CHECK(path_lost(&path, true, true, 20000, 3000000), "but not for ever");
     path = (struct path){.limit = 1408, .trial = true};
     CHECK(!path_lost(&path, false, false, 20000, 0) && path_lost(&path, false, false, 20000, 20000), "what is tried is given up sooner");

@@ -201,8 +201,8 @@ static void on_read(int index, const uint8_t *bytes) {
     put64(nonce + 4, number);
     if (mode == MODE_TRUSTED) memcpy(head + 40, bytes + 32, 16);
     else
-        crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole,
-                                                           DATA_SIGNED_BYTES + length, NULL, nonce, server->keys.server_data);
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole, DATA_SIGNED_BYTES + length, NULL, nonce,
+                                                           server->keys.server_data);
     for (uint32_t at = 0; at < length; at += server->segment) {
         uint8_t out[MAX_PACKET_BYTES];
         const uint32_t n = length - at < server->segment ? length - at : server->segment;
@@ -595,8 +595,11 @@ static void roll(int index, int64_t away_ms, bool told) {
 }
 
 static void a_rolling_change_leaves_two_servers(void) {
-    static const struct { int farm; int64_t away_ms; bool told; } CASES[] = {
-        {2, 300, false}, {2, 3000, false}, {2, 3000, true}, {2, 40000, true}, {3, 300, false}, {3, 3000, true}, {3, 40000, true}};
+    static const struct {
+        int farm;
+        int64_t away_ms;
+        bool told;
+    } CASES[] = {{2, 300, false}, {2, 3000, false}, {2, 3000, true}, {2, 40000, true}, {3, 300, false}, {3, 3000, true}, {3, 40000, true}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         begin(MODE_AUTHENTICATED);
         if (CASES[i].farm == 2) {
@@ -631,9 +634,11 @@ static void a_server_that_drains_is_the_last_choice(void) {
 }
 
 static void bad_answers_are_dropped_and_counted(enum mode wanted) {
-    static const struct { enum trouble trouble; enum drop drop; } CASES[] = {
-        {WRONG_SESSION, DROP_SESSION}, {SHORT_SEGMENT, DROP_SIZE}, {WRONG_OFFSET, DROP_SIZE}, {TWICE, DROP_DUPLICATE}, {STRANGER, DROP_STRANGER},
-        {FORGED_DATA, DROP_ANSWER_TAG}};
+    static const struct {
+        enum trouble trouble;
+        enum drop drop;
+    } CASES[] = {{WRONG_SESSION, DROP_SESSION}, {SHORT_SEGMENT, DROP_SIZE}, {WRONG_OFFSET, DROP_SIZE},
+                 {TWICE, DROP_DUPLICATE},       {STRANGER, DROP_STRANGER},  {FORGED_DATA, DROP_ANSWER_TAG}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         begin(wanted);
         trouble = CASES[i].trouble;
@@ -928,8 +933,11 @@ static void sectors_go_bad(bool first, bool second, bool third) {
 }
 
 static void what_nobody_can_read_costs_nothing_else(enum mode wanted) {
-    static const struct { int farm; unsigned waiting; uint32_t length; } CASES[] = {
-        {1, 1, 4096}, {2, 1, 4096}, {3, 1, 4096}, {1, 1, 4 << 20}, {2, 100, 4096}, {2, 100, 262144}};
+    static const struct {
+        int farm;
+        unsigned waiting;
+        uint32_t length;
+    } CASES[] = {{1, 1, 4096}, {2, 1, 4096}, {3, 1, 4096}, {1, 1, 4 << 20}, {2, 100, 4096}, {2, 100, 262144}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         begin_device(wanted, CASES[i].farm, 4);
         const unsigned before = answered_in(MS(200));
@@ -1005,8 +1013,11 @@ static void narrow(int count, uint32_t way) {
 }
 
 static void large_packets_that_do_not_arrive(enum mode wanted) {
-    static const struct { uint32_t way; uint16_t finds; int64_t within_ms; } CASES[] = {
-        {1500, 1408, 2000}, {1300, 1280, 4000}, {1200, 1152, 5000}, {500, 448, 7000}};
+    static const struct {
+        uint32_t way;
+        uint16_t finds;
+        int64_t within_ms;
+    } CASES[] = {{1500, 1408, 2000}, {1300, 1280, 4000}, {1200, 1152, 5000}, {500, 448, 7000}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         own_segment = 1920;
         begin(wanted);

@@ -58,7 +58,7 @@ static const char *const ROLES[] = {"serve", "standby"};
 static const char *const STATES[] = {"Unknown", "Streaming", "Draining", "Unreachable"};
 static const char *const ERRORS[] = {"", "BadRange", "ReadFailed", "Revoked"};
 static const char *const BYES[] = {"Leaving", "Moved", "Drained"};
-static const char *const REFUSALS[] = {"",     "TokenInvalid",  "TokenExpired", "UnknownDevice", "NoCopy", "NoServer",
+static const char *const REFUSALS[] = {"",     "TokenInvalid",  "TokenExpired", "UnknownDevice", "NoCopy",         "NoServer",
                                        "Busy", "TicketInvalid", "Draining",     "Offline",       "SegmentTooSmall"};
 
 static uint8_t named(const char *name, const char *const *names, uint8_t count) {

@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, Biome, import arrows, dead exports, READMEs, generated files. Each step runs though another failed, so that one run shows all.
+ * `npm run check`: types, Biome, format of C, import arrows, dead exports, READMEs, generated files. Each step runs though another failed, so that one run shows all.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -51,9 +51,19 @@ function documents(): string[] {
   return [...readdirSync(root), ...below].filter((file) => file.endsWith('.md'));
 }
 
+/** The C of the client, as `target/.clang-format` says; `npm run format` brings it there. */
+function cFormat(): Promise<string> {
+  const files = readdirSync(join(root, 'target'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /\.[ch]$/.test(file),
+  );
+  const style = `--style=file:${join('target', '.clang-format')}`;
+  return run(bin('clang-format'), ['--dry-run', '-Werror', style, ...files.map((file) => join('target', file))]);
+}
+
 /** Each step gives the text of what is wrong, empty when nothing is. */
 const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
+  'C format': cFormat,
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,
   results: async () => droppedResults(sources).join('\n'),
