@@ -41,7 +41,7 @@ const cells: readonly Cell[] = MTUS.flatMap((mtu) =>
   (['direct', 'routed'] as const).flatMap((way) =>
     (['bios', 'uefi'] as const).map((firmware) => ({ mtu, way, firmware })),
   ),
-).map((cell, index) => ({ ...cell, remainder: index % 4 }));
+).map((cell, index) => ({ ...cell, remainder: (index + Math.floor(index / 4)) % 4 }));
 
 const command = new Command('matrix')
   .description(
@@ -119,5 +119,7 @@ async function boot(name: string, { mtu, way: kind, firmware, remainder }: Cell)
 }
 
 /** The initrd is changed; the others are as large as they are. */
-const copyOf = (from: string, to: string): void =>
-  from.endsWith('initrd') ? copyFileSync(from, to) : symlinkSync(from, to);
+function copyOf(from: string, to: string): void {
+  if (from.endsWith('initrd')) copyFileSync(from, to);
+  else symlinkSync(from, to);
+}
