@@ -223,6 +223,7 @@ static void pong(struct session *s, int index, const struct packet *p, int64_t n
     l->pinged = false;
     l->ping_us = now + (index == s->current ? PING_IDLE_US : jitter(s, PING_STANDBY_US));
     s->list_wanted |= p->list_version != s->identity->servers.version;
+    if (index == s->moving) session_attached(s, index, now);
 }
 
 /* What was captured and is sent again would else keep a dead server alive. DATA needs an open request instead. */

@@ -202,8 +202,9 @@ void session_move(struct session *s, int link, const struct packet *p, int64_t n
     if (to == NONE || to == link) return;
     s->links[link].server.state = STATE_DRAINING;
     s->moving = to;
-    if (s->links[to].state == UP) session_attached(s, to, now);
-    else if (s->links[to].state == AWAY) link_attach(s, to, ROLE_SERVE, now);
+    if (s->links[to].state == AWAY) link_attach(s, to, ROLE_SERVE, now);
+    else if (s->links[to].state == UP && !s->links[to].pinged)
+        link_ping(s, to, now); /* it may have died since its last word: its answer ends the move */
 }
 
 static void login_send(struct session *s, int64_t now) {

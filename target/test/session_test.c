@@ -572,6 +572,27 @@ static void a_move_attaches_there_first(void) {
     CHECK(identity.counters.moves == 1 && identity.counters.failovers == 0, "which is no failover");
 }
 
+/* The stand-by is heard each 5 s: what died since may not be what a server that drains hands over to. */
+static void a_move_to_a_standby_that_has_died(void) {
+    begin(MODE_AUTHENTICATED);
+    const int from = server_of(s->current), to = server_of(s->standby);
+    servers[to].dead = true;
+    for (int n = 0; n < 8; n++) {
+        uint8_t out[56];
+        answer_header(out, sizeof out, &servers[from], MOVE, ++servers[from].number);
+        put_entry(out + 16, &servers[to].entry);
+        put32(out + 36, 10000);
+        sign(out, sizeof out, servers[from].keys.server_tag);
+        arrive(from, out, sizeof out, TRIP_US);
+        if (n == 4) servers[to].dead = false;
+        for (int k = 0; k < 5; k++) {
+            pass(MS(45));
+            CHECK(read_ms(0, 4096, 1000) < 5, "the server that drains serves until another does");
+        }
+    }
+    CHECK(server_of(s->current) == to && identity.counters.moves == 1 && identity.counters.failovers == 0, "it moves when that one is back");
+}
+
 /* It sends its device away, ends and is back after `away_ms`. With `told`, lists of the others say so meanwhile. */
 static void roll(int index, int64_t away_ms, bool told) {
     const uint32_t version = list_version;
@@ -1139,6 +1160,7 @@ int main(void) {
     nothing_is_an_error_when_nobody_answers();
     a_restarted_server_is_attached_again();
     a_move_attaches_there_first();
+    a_move_to_a_standby_that_has_died();
     our_own_sleep_is_not_the_servers_silence();
     a_new_client_goes_on_with_the_ticket();
     a_new_list_is_fetched_and_followed();
