@@ -167,14 +167,16 @@ describe('the answer', () => {
   });
 
   test.each([
-    { mtu: 1_280, more: 600, is: 'TooLong' },
-    { mtu: 1_280, more: 500, is: 1_252 },
-    { mtu: 9_000, more: 900, is: 1_472 },
-    { mtu: 68, more: 0, is: 548 }, // what every client takes, in fragments
-  ])('behind an MTU of $mtu with $more bytes of a relay: $is', ({ mtu, more, is }) => {
-    const answer = answerBytes(aRequest({ more: [says(65_280), bytes(61, 200), bytes(82, more)] }), file, SELF, mtu);
-    if (!answer.ok) expect(answer.error.code).toBe(is);
-    else expect(answer.value.length).toBeLessThanOrEqual(Number(is));
+    { mtu: 1_280, relay: 500, most: 1_252, kept: 500 },
+    { mtu: 1_280, relay: 900, most: 1_252, kept: 0 },
+    { mtu: 9_000, relay: 900, most: 1_472, kept: 900 },
+    { mtu: 68, relay: 300, most: 548, kept: 0 }, // what every client takes, in fragments
+  ])('behind an MTU of $mtu has at most $most bytes: $kept of the $relay of a relay', ({ mtu, relay, most, kept }) => {
+    const answer = answerBytes(aRequest({ more: [says(65_280), bytes(61, 200), bytes(82, relay)] }), file, SELF, mtu);
+    const packet = decode(answer.ok ? answer.value : new Uint8Array(0));
+    if (!answer.ok || !packet.ok) throw new Error('no answer');
+    expect(answer.value.length).toBeLessThanOrEqual(most);
+    expect(option(packet.value, 'relayAgent')?.length ?? 0).toBe(kept);
   });
 
   test('that no sparing makes small enough for its client is a fault', () => {

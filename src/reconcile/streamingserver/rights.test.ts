@@ -24,6 +24,7 @@ server env: BOOTFARM_REPLICA_SOCKET
 server env: BOOTFARM_SERVER_OF
 server env: MALLOC_ARENA_MAX
 server env: MALLOC_MMAP_THRESHOLD_
+server env: MALLOC_TRIM_THRESHOLD_
 server env: NODE_ADDRESS
 server env: NODE_OPTIONS
 server env: UV_THREADPOOL_SIZE
@@ -56,6 +57,7 @@ database: leader SELECT
 database: removed SELECT
 database: server SELECT INSERT UPDATE
 database: session SELECT INSERT UPDATE
+database: shared_uuid SELECT INSERT
 database: site SELECT
 database: store SELECT
 database: vdisk SELECT
