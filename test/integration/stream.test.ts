@@ -79,32 +79,37 @@ async function killed(child: ChildProcess): Promise<void> {
   await gone;
 }
 
+/** One reader of jumbo frames beside one server, where the loopback interface has this MTU: it compares every byte and checks every tag. */
+async function readBehind(mtu: number, ...options: string[]): Promise<ReaderResult & { readonly fragments: number }> {
+  addNamespace(NAMESPACE);
+  const inside = ['ip', 'netns', 'exec', NAMESPACE];
+  const ask = (program: string, ...args: string[]): string =>
+    execFileSync('ip', ['netns', 'exec', NAMESPACE, program, ...args], { encoding: 'utf8' });
+  try {
+    execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', String(mtu), 'up']);
+    const { child, at, token } = await serve(inside, ...options);
+    const task: ReaderTask = {
+      ...{ protocol: 'stream', ...at, file, length: 32_768, depth: 4, totalBytes: SIZE, token, maxSegmentBytes: 8_896 },
+    };
+    const result: ReaderResult = JSON.parse(ask(process.execPath, READER, JSON.stringify(task)));
+    const [names = [], values = []] = ask('cat', '/proc/net/snmp')
+      .split('\n')
+      .filter((line) => line.startsWith('Ip:'))
+      .map((line) => line.split(' '));
+    await killed(child);
+    return { ...result, fragments: Number(values[names.indexOf('FragCreates')]) };
+  } finally {
+    deleteNamespace(NAMESPACE);
+  }
+}
+
 test.each(['trusted', 'authenticated'])(
   '%s: a path with an MTU below the segments: packets go one by one',
   async (mode) => {
-    addNamespace(NAMESPACE);
-    const inside = ['ip', 'netns', 'exec', NAMESPACE];
-    try {
-      execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', '1500', 'up']);
-      const { child, at, token } = await serve(inside, '--mode', mode, '--segment', '8896');
-      const task: ReaderTask = {
-        protocol: 'stream',
-        ...at,
-        file,
-        length: 32_768,
-        depth: 4,
-        totalBytes: SIZE,
-        token,
-        maxSegmentBytes: 8_896,
-      };
-      const [program = '', ...args] = [...inside, process.execPath, READER, JSON.stringify(task)];
-      // The reader compares every byte and checks every tag; a wrong one ends it with an error.
-      const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
-      expect(result.bytes).toBe(SIZE);
-      await killed(child);
-    } finally {
-      deleteNamespace(NAMESPACE);
-    }
+    expect(await readBehind(1_500, '--mode', mode, '--segment', '8896')).toMatchObject({
+      bytes: SIZE,
+      segmentBytes: 8_896,
+    });
   },
   30_000,
 );
@@ -117,36 +122,8 @@ test.each([
 ])(
   'on an interface with an MTU of $mtu a segment has $most bytes at most, and no packet is a fragment',
   async ({ mtu, most }) => {
-    addNamespace(NAMESPACE);
-    const inside = ['ip', 'netns', 'exec', NAMESPACE];
-    try {
-      execFileSync('ip', ['-n', NAMESPACE, 'link', 'set', 'lo', 'mtu', String(mtu), 'up']);
-      const { child, at, token } = await serve(inside, '--mode', 'authenticated');
-      const task: ReaderTask = {
-        ...{
-          protocol: 'stream',
-          ...at,
-          file,
-          length: 32_768,
-          depth: 4,
-          totalBytes: SIZE,
-          token,
-          maxSegmentBytes: 8_896,
-        },
-      };
-      const [program = '', ...args] = [...inside, process.execPath, READER, JSON.stringify(task)];
-      const result: ReaderResult = JSON.parse(execFileSync(program, args, { encoding: 'utf8' }));
-      expect(result).toMatchObject({ bytes: SIZE, segmentBytes: most });
-      const counted = execFileSync('ip', ['netns', 'exec', NAMESPACE, 'cat', '/proc/net/snmp'], { encoding: 'utf8' });
-      const [names = [], values = []] = counted
-        .split('\n')
-        .filter((line) => line.startsWith('Ip:'))
-        .map((line) => line.split(' '));
-      expect(Number(values[names.indexOf('FragCreates')])).toBe(0);
-      await killed(child);
-    } finally {
-      deleteNamespace(NAMESPACE);
-    }
+    const seen = await readBehind(mtu, '--mode', 'authenticated');
+    expect(seen).toMatchObject({ bytes: SIZE, segmentBytes: most, fragments: 0 });
   },
   30_000,
 );
