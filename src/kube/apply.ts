@@ -19,7 +19,7 @@ export interface Applied<T extends KubeObject = KubeObject> {
 /**
  * Server-side apply of a child, unless it is as asked already: then there is no request at all.
  * `live` is the object as last seen, or undefined.
- * Write things as the API gives them back (1Gi, not 1024Mi; a Secret's data, not stringData; no nulls), or each look
+ * Write things as the API gives them back (1Gi, not 1024Mi; a Secret's data, not stringData; no nulls), or each reconcile
  * applies again.
  */
 export async function applyChanged<T extends KubeObject = KubeObject>(

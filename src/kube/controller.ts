@@ -26,7 +26,7 @@ export interface ControllerOptions {
   readonly informer: Pick<Informer, 'kind' | 'synced' | 'isSynced' | 'onDelta' | 'list'>;
   readonly sources?: readonly Source[];
   readonly reconcile: Reconcile;
-  /** Which updates of the object itself are worth a look: by default all that are more than a new status. */
+  /** Which updates of the object itself are worth a reconcile: by default all that are more than a new status. */
   readonly isNews?: (previous: KubeObject, object: KubeObject) => boolean;
   readonly workers?: number;
   /** Each object is looked at this often for good measure. */
@@ -53,7 +53,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #workers: number;
   readonly #queue = new KeyQueue();
-  /** The looks under way, and what ends them early. */
+  /** the reconciles under way, and what ends them early. */
   readonly #running = new Map<Promise<void>, AbortController>();
   readonly #subscriptions: readonly (() => void)[];
   #closed = false;
@@ -95,7 +95,7 @@ export class Controller {
     this.#pump();
   }
 
-  /** Resolves when the informers know everything and the first looks have begun. False when they were closed before. */
+  /** Resolves when the informers know everything and the first reconciles have begun. False when they were closed before. */
   async start(): Promise<boolean> {
     const { informer, sources = [], resyncMs = 10 * HOUR } = this.#options;
     const synced = await Promise.all([informer.synced, ...sources.map((source) => source.informer.synced)]);
@@ -108,7 +108,7 @@ export class Controller {
     return true;
   }
 
-  /** Begins no look any more, aborts the signals of those under way and waits for them. */
+  /** Begins no reconcile any more, aborts the signals of those under way and waits for them. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const unsubscribe of this.#subscriptions) unsubscribe();
@@ -125,7 +125,7 @@ export class Controller {
       if (!taken) break;
       this.#options.metrics?.waited(this.#options.name, taken.waitedMs / 1_000);
       const abort = new AbortController();
-      const run = this.#look(taken.key, abort).finally(() => {
+      const run = this.#reconcile(taken.key, abort).finally(() => {
         this.#running.delete(run);
         this.#countWorkers();
         this.#pump();
@@ -139,7 +139,7 @@ export class Controller {
     this.#timer = setTimeout(() => this.#pump(), Math.min(LONGEST_TIMER_MS, Math.max(0, dueMs - now())));
   }
 
-  async #look(key: Key, abort: AbortController): Promise<void> {
+  async #reconcile(key: Key, abort: AbortController): Promise<void> {
     const { name, reconcile, metrics, reconcileTimeoutMs = 120_000 } = this.#options;
     const beganMs = now();
     const limit = setTimeout(() => abort.abort(), reconcileTimeoutMs);

@@ -62,7 +62,7 @@ describe('a finalizer', () => {
   const deleted = { finalizers: ['other', ours], deletionTimestamp };
   const gone = { finalizers: ['other'], at: '7' };
 
-  test('is added before the first look, at the version that was seen', async () => {
+  test('is added before the first reconcile, at the version that was seen', async () => {
     const { said } = await run({ finalizers: ['other'] }, settled);
     expect(said).toEqual([{ finalizers: ['other', ours], at: '7' }, `reconcile with other,${ours}`]);
   });

@@ -145,7 +145,7 @@ export class LeaseElection {
     if (this.leads && this.#leftMs() === 0) this.#lose('no renewal in time');
   }
 
-  /** One look and what follows from it. The fault of a request that failed. */
+  /** One turn and what follows from it. The fault of a request that failed. */
   async #attempt(signal: AbortSignal, beganMs: number): Promise<ApiFault | undefined> {
     const { client, identity } = this.#options;
     const read = await client.get<Lease>(this.#target, { signal });

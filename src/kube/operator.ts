@@ -92,7 +92,7 @@ export abstract class EngineOperator extends library.default {
     void this.close();
   }
 
-  /** Ends the looks under way, gives the lease up, ends the watches and the connections. */
+  /** Ends the reconciles under way, gives the lease up, ends the watches and the connections. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

@@ -83,7 +83,7 @@ export class Poller {
     while (!signal.aborted) {
       const wanted = this.#wanted;
       const askedMs = performance.now();
-      const looked = await Promise.all((wanted ?? []).map((server) => this.#look(server)));
+      const looked = await Promise.all((wanted ?? []).map((server) => this.#observe(server)));
       this.#views = new Map(looked.map((view) => [view.name, view]));
       this.#askedMs = askedMs;
       this.#asked ||= wanted !== undefined;
@@ -92,7 +92,7 @@ export class Poller {
     }
   }
 
-  async #look(server: WantedServer): Promise<ServerView> {
+  async #observe(server: WantedServer): Promise<ServerView> {
     const { name, address, controlPort: port } = server;
     const before = this.#views.get(name)?.status;
     const answer = await this.#control.status({ name, address, port });

@@ -17,9 +17,9 @@ import { Poller, type ServerView, type WantedServer } from './poller.ts';
 import { Recent } from './recent.ts';
 import { type FarmRows, readRows } from './rows.ts';
 import { grantServers, type ServerPlace, whoLacks } from './takeup.ts';
-import { type Asked, look, type Uses } from './uses.ts';
+import { type Asked, observe, type Uses } from './uses.ts';
 
-/** All looks of this time share one reading of the rows. */
+/** All reconciles of this time share one reading of the rows. */
 const ROWS_LIFE_MS = 1_000;
 /** What the operator made is looked at again this often, though nobody told of a change. */
 const CHECK_EVERY_MS = 30_000;
@@ -194,7 +194,7 @@ export class FarmRuntime {
     this.#sight = { read, asked };
     const servers = new Map(this.servers.filter(mayServe(rows)).map((view) => [view.name, askedOf(view)]));
     const sight = { atMs: performance.now(), askedMs: asked, servers };
-    this.#uses = look(this.#uses, rows ? { ...sight, rows } : sight);
+    this.#uses = observe(this.#uses, rows ? { ...sight, rows } : sight);
     return this.#uses;
   }
 

@@ -1,7 +1,7 @@
 /** Who uses a thing: a table of what happens to a farm, and a property over all that can happen to it. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Asked, inUse, look, RETURN_MS, type Sight, type Use, type Uses } from './uses.ts';
+import { type Asked, inUse, observe, RETURN_MS, type Sight, type Use, type Uses } from './uses.ts';
 
 const use = (server: string, devices: number, vdisk = 'lab'): Use => ({ server, vdisk, devices });
 const asked = (instance: string, uses: readonly Use[] = [], more: Partial<Asked> = {}): Asked => ({
@@ -25,7 +25,7 @@ function goOn(start: { uses?: Uses; told: number; atMs: number }, moment: Moment
     atMs += 1_000;
     const servers = new Map(Object.entries(moment.servers));
     const rows = moment.rows ? { rows: { atMs, uses: moment.rows } } : {};
-    uses = look(uses, { atMs, askedMs: atMs - 500, servers, ...rows });
+    uses = observe(uses, { atMs, askedMs: atMs - 500, servers, ...rows });
     told = inUse(uses, told, ({ vdisk }) => vdisk === 'lab');
   }
   return { uses: uses as Uses, told, atMs };
@@ -137,11 +137,11 @@ test('what ended after the servers were asked is not believed before they are as
     servers,
     ...more,
   });
-  const ended = look(calm.uses, sight({ rows: { atMs: calm.atMs + 900, uses: [] } }));
+  const ended = observe(calm.uses, sight({ rows: { atMs: calm.atMs + 900, uses: [] } }));
   expect(inUse(ended, 3, () => true)).toBe(3);
   const restarted = new Map([...servers, ['a', asked('2')]]);
   const late = { atMs: calm.atMs + 1_900, askedMs: calm.atMs + 1_000, servers: restarted };
-  expect(inUse(look(ended, { ...late, rows: { atMs: calm.atMs + 1_900, uses: [] } }), 3, () => true)).toBe(3);
+  expect(inUse(observe(ended, { ...late, rows: { atMs: calm.atMs + 1_900, uses: [] } }), 3, () => true)).toBe(3);
 });
 
 const SEED = 20_261_128;
@@ -233,12 +233,12 @@ class World {
     this.answers = { askedMs: this.nowMs, servers: new Map(servers) };
   }
 
-  look(): void {
+  observe(): void {
     const counts = new Map<string, number>();
     for (const server of this.rows.values()) counts.set(server, (counts.get(server) ?? 0) + 1);
     const uses = [...counts].map(([server, devices]) => use(server, devices));
     const rows = this.isDatabaseUp ? { rows: { atMs: this.nowMs, uses } } : {};
-    this.uses = look(this.uses, { atMs: this.nowMs, ...this.answers, ...rows });
+    this.uses = observe(this.uses, { atMs: this.nowMs, ...this.answers, ...rows });
     this.told = inUse(this.uses, this.told, () => true);
   }
 }
@@ -260,7 +260,7 @@ test(`it is never 0 while a session that was told of has not ended, and is 0 in 
         world.find();
         if (asks) world.ask();
         world.nowMs += 10;
-        if (looks) world.look();
+        if (looks) world.observe();
       };
       world.ask();
       for (const { event, index, asks, looks, seconds } of turns) {

@@ -52,7 +52,7 @@ export interface Uses {
 /** A machine without a server asks each of them again within 6 s, for ever; three times that. */
 export const RETURN_MS = 20_000;
 
-export function look(before: Uses | undefined, sight: Sight): Uses {
+export function observe(before: Uses | undefined, sight: Sight): Uses {
   const { atMs, rows, askedMs, servers } = sight;
   const instances = new Map([...servers].flatMap(([name, asked]) => (asked ? [[name, asked.instance] as const] : [])));
   const isWhole =

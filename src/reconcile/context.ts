@@ -126,7 +126,7 @@ export function logFault(
 }
 
 /** An object that the schema of this release refuses: its status says why, and only a change of it can help. */
-export async function tellUnreadable(
+export async function reportUnreadable(
   { client }: Context,
   target: Target,
   object: KubeObject,

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { aStore } from '../../test/builders/resources.ts';
 import { fail, ok } from '../kit/result.ts';
 import type { Context } from './context.ts';
-import { tellDeleting } from './deletion.ts';
+import { reportDeleting } from './deletion.ts';
 import { Quiet } from './quiet.ts';
 
 const BUSY = 'the API is busy';
@@ -27,6 +27,7 @@ test.each([
     log: { warn: ({ message }: { message: string }) => said.push(message) },
   } as unknown as Context;
   const store = aStore();
-  for (const _ of answers) await tellDeleting(context, 'Store', store, store, 'its rows', new AbortController().signal);
+  for (const _ of answers)
+    await reportDeleting(context, 'Store', store, store, 'its rows', new AbortController().signal);
   expect(said).toEqual(logged);
 });

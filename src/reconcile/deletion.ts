@@ -28,7 +28,7 @@ export async function goesWithKind(
 }
 
 /** `left`: what its deletion waits for, or what it leaves. The deletion goes on though nobody can be told; one that is gone needs no telling. */
-export async function tellDeleting<K extends KindName>(
+export async function reportDeleting<K extends KindName>(
   context: Context,
   kind: K,
   { metadata, status }: ResourceByName<K>,
@@ -42,6 +42,6 @@ export async function tellDeleting<K extends KindName>(
   const told = { ...status, observedGeneration: generation, conditions } as NonNullable<ResourceByName<K>['status']>;
   const target = at(kinds[kind], metadata.namespace, metadata.name);
   const written = await applyStatusChanged(context.client, target, fitStatus(kind, told), object, { signal });
-  if (!written.ok && (written.error.code === 'NotFound' || written.error.code === 'Conflict')) return; // the next look tells
+  if (!written.ok && (written.error.code === 'NotFound' || written.error.code === 'Conflict')) return; // the next reconcile reports
   logFault(context, `${kind} ${keyFor(metadata.namespace, metadata.name)}`, 'deleting', written, 'deletion not told');
 }

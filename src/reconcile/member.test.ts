@@ -34,7 +34,7 @@ interface Situation {
 }
 
 /** One look; then `gone`, or what its status says. */
-async function look(kind: MemberKind, situation: Situation): Promise<string> {
+async function observe(kind: MemberKind, situation: Situation): Promise<string> {
   const {
     farm = true,
     sees = 'All',
@@ -189,7 +189,7 @@ const table = cases.flatMap(({ what, given, ends, others = '' }) =>
   (Object.keys(KINDS) as MemberKind[]).map((kind) => ({ kind, what, given, ends: ends[kind] ?? others })),
 );
 test.each(table)('$kind, $what: $ends', async ({ kind, given, ends }) => {
-  const said = await look(kind, given);
+  const said = await observe(kind, given);
   if (given.sinceMs === undefined) expect(said).toBe(ends);
   else expect(said).toBe('gone');
 });

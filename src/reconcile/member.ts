@@ -17,10 +17,10 @@ import {
   isSeen,
   RECONCILE_SETTLED_MS,
   RECONCILE_UNSETTLED_MS,
+  reportUnreadable,
   resource,
-  tellUnreadable,
 } from './context.ts';
-import { goesWithKind, tellDeleting } from './deletion.ts';
+import { goesWithKind, reportDeleting } from './deletion.ts';
 import type { KeepCounts } from './quiet.ts';
 
 export type MemberKind = 'Store' | 'VDisk' | 'StreamingServer';
@@ -29,7 +29,7 @@ type Status<K extends MemberKind> = NonNullable<ResourceByName<K>['status']>;
 /** What was found, as a status; and what is worth an Event once it is decided what of it is written. */
 export interface Found<S> {
   readonly status: S;
-  tell(written: S): void;
+  report(written: S): void;
 }
 
 export interface Member<K extends MemberKind> {
@@ -38,7 +38,12 @@ export interface Member<K extends MemberKind> {
   informer(informers: Informers): InformerView;
   /** A deletion waits no longer than this for its rows to go, ms: or a namespace could not be removed without its database. */
   deletionWaitsMs(member: ResourceByName<K>): number;
-  look(context: Context, member: ResourceByName<K>, object: KubeObject, signal: AbortSignal): Promise<Found<Status<K>>>;
+  observe(
+    context: Context,
+    member: ResourceByName<K>,
+    object: KubeObject,
+    signal: AbortSignal,
+  ): Promise<Found<Status<K>>>;
   readonly keep: KeepCounts<Status<K>>;
   /** What goes before its row does: what is left of it, in words; nothing is: undefined. */
   takeDown?(context: Context, member: ResourceByName<K>, signal: AbortSignal): Promise<string | undefined>;
@@ -72,10 +77,10 @@ export async function reconcileMember<K extends MemberKind>(
       const left = await setFinalizer(client, target, object, FINALIZER, false, { signal });
       return left.ok ? settled : outcomeOf(left.error);
     }
-    return tellUnreadable(context, target, object, parsed.error, signal);
+    return reportUnreadable(context, target, object, parsed.error, signal);
   }
   let whole: ReturnType<typeof goesWithKind> | undefined;
-  /** Asked once a look. */
+  /** Asked once a reconcile. */
   const goesWhole: GoesWhole = () => {
     whole ??= goesWithKind(client, kind, signal);
     return whole;
@@ -87,14 +92,14 @@ export async function reconcileMember<K extends MemberKind>(
     finalizer: FINALIZER,
     maxWaitMs: member.deletionWaitsMs(parsed.value),
     signal,
-    reconcile: (live) => lookAt(context, member, parsed.value, live, signal),
+    reconcile: (live) => reconcileLive(context, member, parsed.value, live, signal),
     letGo: () => letGo(context, member, parsed.value, goesWhole, signal),
     cleanUp: (live) => removeRow(context, member, parsed.value, live, goesWhole, signal),
     onGiveUp: (_, outcome) => log.warn({ kind, name, outcome }, 'deleted, and its row stays'),
   });
 }
 
-async function lookAt<K extends MemberKind>(
+async function reconcileLive<K extends MemberKind>(
   context: Context,
   member: Member<K>,
   resource: ResourceByName<K>,
@@ -104,14 +109,14 @@ async function lookAt<K extends MemberKind>(
   const { namespace, name } = resource.metadata;
   if (!isSeen(context, namespace)) return requeueAfter(RECONCILE_SETTLED_MS);
   if (isAsking(context, keyFor(namespace, resource.spec.farmRef.name))) return requeueAfter(RECONCILE_UNSETTLED_MS);
-  const found = await member.look(context, resource, object, signal);
+  const found = await member.observe(context, resource, object, signal);
   const status = context.quiet.status<Status<K>>(
     `${member.kind} ${keyFor(namespace, name)}`,
     resource.status,
     found.status,
     member.keep,
   );
-  found.tell(status);
+  found.report(status);
   const target = at(kinds[member.kind], namespace, name);
   const written = await applyStatusChanged(context.client, target, fitStatus(member.kind, status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
@@ -152,7 +157,7 @@ async function removeRow<K extends MemberKind>(
   if (!isSeen(context, namespace)) return requeueAfter(RECONCILE_UNSETTLED_MS);
   const left = (await member.takeDown?.(context, resource, signal)) ?? (await forget(context, member, resource, farm));
   if (left === undefined) return settled;
-  await tellDeleting(context, member.kind, resource, object, left, signal);
+  await reportDeleting(context, member.kind, resource, object, left, signal);
   return requeueAfter(RECONCILE_UNSETTLED_MS);
 }
 

@@ -138,14 +138,14 @@ const CASES: { readonly [Kind in KindName]: readonly Case<Kind>[] } = {
 };
 const KINDS = Object.keys(CASES) as KindName[];
 
-const look = <Kind extends KindName>(kind: Kind, given: Partial<FactsOf[Kind]>) =>
+const observe = <Kind extends KindName>(kind: Kind, given: Partial<FactsOf[Kind]>) =>
   preconditions(kind, { ...HELD[kind], ...given });
 
 test.each(KINDS.flatMap((kind) => CASES[kind].map((wrong) => ({ kind, ...wrong }))))(
   'a $kind: $reason, $says',
   ({ kind, given, reason, says, waits = false }) => {
     const message = expect.stringContaining(says);
-    expect(look(kind, given)).toEqual({
+    expect(observe(kind, given)).toEqual({
       ok: false,
       error: { kind: waits ? 'reconciling' : 'stalled', reason, message },
     });
@@ -154,12 +154,14 @@ test.each(KINDS.flatMap((kind) => CASES[kind].map((wrong) => ({ kind, ...wrong }
 
 test('a site that the farm does not have is named with those that it has', () => {
   const given = { ...pool({ spec: { site: 'c' } }), farm: two, site: undefined };
-  expect(look('StreamingServer', given)).toMatchObject({ error: { message: 'Farm farm has no site c: it has a, b' } });
+  expect(observe('StreamingServer', given)).toMatchObject({
+    error: { message: 'Farm farm has no site c: it has a, b' },
+  });
 });
 
 test('an empty list is said to be empty', () => {
   const none = { ...settings, allowedHostPaths: [], allowedImages: [] };
-  expect(look('Farm', { ...embedded(ETC), settings: none })).toMatchObject({
+  expect(observe('Farm', { ...embedded(ETC), settings: none })).toMatchObject({
     error: { message: expect.stringContaining("is not on the operator's list (it is empty)") },
   });
 });
@@ -171,7 +173,7 @@ const absentOf = (kind: KindName) =>
 test.each(KINDS)('of a %s the first that is wrong is said, whatever else is', (kind) => {
   fc.assert(
     fc.property(fc.subarray([...absentOf(kind)]), (wrong) => {
-      const done = look(kind, Object.assign({}, ...wrong.map(({ given }) => given)));
+      const done = observe(kind, Object.assign({}, ...wrong.map(({ given }) => given)));
       if (wrong[0] === undefined) expect(done).toEqual({ ok: true, value: HELD[kind] });
       else expect(done).toMatchObject({ error: { reason: wrong[0].reason } });
     }),
@@ -183,12 +185,12 @@ test.each(KINDS)('a spec that a %s must not have is said before anything that la
   const stalled = CASES[kind].filter(({ given }) => 'resource' in given);
   const lacks = Object.assign({}, ...absentOf(kind).map(({ given }) => given));
   for (const { given, reason } of stalled)
-    expect(look(kind, { ...lacks, ...given })).toMatchObject({ error: { reason } });
+    expect(observe(kind, { ...lacks, ...given })).toMatchObject({ error: { reason } });
 });
 
 test.each(KINDS)('whatever a %s lacks, a rule says so', (kind) => {
   for (const name of Object.keys(HELD[kind]).filter(
     (fact) => !['resource', 'settings', 'databaseFolders'].includes(fact),
   ))
-    expect(look(kind, { [name]: undefined })).toMatchObject({ ok: false });
+    expect(observe(kind, { [name]: undefined })).toMatchObject({ ok: false });
 });

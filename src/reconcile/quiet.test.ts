@@ -27,20 +27,20 @@ const rollsOut: Status = {
 test('more devices are told at once, fewer not before 30 s since the last time, everything else at once', () => {
   const quiet = new Quiet();
   let written: Status | undefined;
-  const look = (devices: number, state: string, nowMs: number): Status => {
+  const observe = (devices: number, state: string, nowMs: number): Status => {
     written = quiet.status<Status>('default/main', written, { devices, state }, keepDevices, nowMs);
     return written;
   };
-  expect(look(0, 'A', 0)).toEqual({ devices: 0, state: 'A' });
-  expect(look(9, 'A', 1)).toEqual({ devices: 9, state: 'A' });
-  expect(look(8, 'A', 2)).toEqual({ devices: 8, state: 'A' });
-  expect(look(7, 'A', 3)).toEqual({ devices: 8, state: 'A' });
-  expect(look(9, 'A', 4)).toEqual({ devices: 9, state: 'A' });
-  expect(look(6, 'B', 5)).toEqual({ devices: 9, state: 'B' });
-  expect(look(5, 'B', COUNTS_EVERY_MS + 1)).toEqual({ devices: 9, state: 'B' });
-  expect(look(4, 'B', COUNTS_EVERY_MS + 2)).toEqual({ devices: 4, state: 'B' });
+  expect(observe(0, 'A', 0)).toEqual({ devices: 0, state: 'A' });
+  expect(observe(9, 'A', 1)).toEqual({ devices: 9, state: 'A' });
+  expect(observe(8, 'A', 2)).toEqual({ devices: 8, state: 'A' });
+  expect(observe(7, 'A', 3)).toEqual({ devices: 8, state: 'A' });
+  expect(observe(9, 'A', 4)).toEqual({ devices: 9, state: 'A' });
+  expect(observe(6, 'B', 5)).toEqual({ devices: 9, state: 'B' });
+  expect(observe(5, 'B', COUNTS_EVERY_MS + 1)).toEqual({ devices: 9, state: 'B' });
+  expect(observe(4, 'B', COUNTS_EVERY_MS + 2)).toEqual({ devices: 4, state: 'B' });
   quiet.forget('default/main');
-  expect(look(3, 'B', COUNTS_EVERY_MS + 3)).toEqual({ devices: 3, state: 'B' });
+  expect(observe(3, 'B', COUNTS_EVERY_MS + 3)).toEqual({ devices: 3, state: 'B' });
 });
 
 test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'before' | 'after' }>([
@@ -58,9 +58,10 @@ test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'b
   },
 ])('a leader that has just begun $what', ({ before = judged('True'), after, atMs, told }) => {
   const quiet = new Quiet();
-  const look = (nowMs: number): Status => quiet.status<Status>('default/main', before, after, (found) => found, nowMs);
+  const observe = (nowMs: number): Status =>
+    quiet.status<Status>('default/main', before, after, (found) => found, nowMs);
   quiet.status<Status>('default/other', undefined, before, (found) => found, 1_000);
-  expect(look(1_000 + atMs)).toBe(told === 'before' ? before : after);
+  expect(observe(1_000 + atMs)).toBe(told === 'before' ? before : after);
 });
 
 test('a fault is news once, and again after it was gone or was another one', () => {
@@ -75,11 +76,11 @@ test('a fault is news once, and again after it was gone or was another one', () 
 
 test('one that leads again begins again', () => {
   const quiet = new Quiet();
-  const look = (nowMs: number): Status =>
+  const observe = (nowMs: number): Status =>
     quiet.status<Status>('default/main', judged('True'), judged('False'), (found) => found, nowMs);
-  expect([look(0), look(BEGINNING_MS)]).toEqual([judged('True'), judged('False')]);
+  expect([observe(0), observe(BEGINNING_MS)]).toEqual([judged('True'), judged('False')]);
   quiet.rest();
-  expect(look(BEGINNING_MS + 1)).toEqual(judged('True'));
+  expect(observe(BEGINNING_MS + 1)).toEqual(judged('True'));
 });
 
 test('a condition keeps its words while it says the same', () => {

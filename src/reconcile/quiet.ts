@@ -16,7 +16,7 @@ export type KeepCounts<S> = (after: S, before: S) => S;
 export class Quiet {
   readonly #toldMs = new Map<string, number>();
   readonly #faults = new Map<string, string>();
-  /** The first look of this leader. */
+  /** The first reconcile of this leader. */
   #beganMs: number | undefined;
 
   /** The status to write: as found, as it is written, or with the counts as they are written when those were told less than 30 s ago. */

@@ -51,7 +51,7 @@ export interface KeptSecret {
 
 /**
  * Brought to what `want` makes of what it holds; keys that `want` does not name stay. Nothing is written when nothing differs. Who wrote it
- * meanwhile is not overwritten: the answer is a `Conflict`, and the next look starts from what is there then.
+ * meanwhile is not overwritten: the answer is a `Conflict`, and the next reconcile starts from what is there then.
  */
 export async function keepSecret(
   client: Client,

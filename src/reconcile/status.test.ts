@@ -520,7 +520,7 @@ describe('a VDisk', () => {
     devices: 0,
     nowSeconds: 0,
   });
-  const look = (findings: VDiskFindings) => vdiskStatus(vdisk, findings, judge(vdisk, findings), NOW);
+  const observe = (findings: VDiskFindings) => vdiskStatus(vdisk, findings, judge(vdisk, findings), NOW);
 
   test.each<{ what: string; more: Partial<CopyReport>; before?: 'Merged'; type: string | undefined }>([
     { what: 'that is a disk of its own is a base, whatever its number', more: {}, type: 'Base' },
@@ -537,7 +537,7 @@ describe('a VDisk', () => {
 
   test('a copy that waits says for whom', () => {
     const findings = found([on('node-a'), on('node-b', { state: 'Hashing', progressPercent: 40 })], []);
-    expect(look(findings).copies?.[0]).toMatchObject({
+    expect(observe(findings).copies?.[0]).toMatchObject({
       state: 'Copying',
       message: expect.stringMatching(/waits for node-b$/),
     });
@@ -594,7 +594,7 @@ describe('a VDisk', () => {
       states: [],
     },
   ])('$what', ({ given, ready, replicated, states }) => {
-    const status = look(given);
+    const status = observe(given);
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Replicated=${replicated}`]));
     expect(status.copies?.map(({ state }) => state)).toEqual(states);
   });

@@ -86,7 +86,7 @@ const condition = object('What is true of this resource, since when and why.', {
 });
 
 export const conditionList = listBy(
-  'What is true of this resource. Ready is always there after the first look.',
+  'What is true of this resource. Ready is always there after the first reconcile.',
   ['type'],
   32,
   condition,

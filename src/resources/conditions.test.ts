@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   type Condition,
   conditionsOf,
-  type Look,
+  type Observed,
   REASONS,
   removeCondition,
   setCondition,
@@ -69,33 +69,33 @@ describe('setCondition', () => {
   });
 });
 
-describe('the status contract: which conditions a look gives', () => {
+describe('the status contract: which conditions a observed gives', () => {
   const fault = { reason: 'SecretMissing', message: 'm' } as const;
-  const cases: readonly { what: string; look: Omit<Look, 'generation'>; gives: readonly string[] }[] = [
-    { what: 'it serves', look: { verdict: { kind: 'ready', message: '' } }, gives: ['Ready=True Settled'] },
+  const cases: readonly { what: string; observed: Omit<Observed, 'generation'>; gives: readonly string[] }[] = [
+    { what: 'it serves', observed: { verdict: { kind: 'ready', message: '' } }, gives: ['Ready=True Settled'] },
     {
       what: 'it serves and work goes on',
-      look: { verdict: { kind: 'ready', message: '', progress: { reason: 'RollingOut', message: '' } } },
+      observed: { verdict: { kind: 'ready', message: '', progress: { reason: 'RollingOut', message: '' } } },
       gives: ['Ready=True Settled', 'Reconciling=True RollingOut'],
     },
     {
       what: 'it serves, worse than wanted',
-      look: { verdict: { kind: 'ready', message: '' }, degraded: { reason: 'ServerUnreachable', message: '' } },
+      observed: { verdict: { kind: 'ready', message: '' }, degraded: { reason: 'ServerUnreachable', message: '' } },
       gives: ['Ready=True Settled', 'Degraded=True ServerUnreachable'],
     },
     {
       what: 'not yet',
-      look: { verdict: { kind: 'reconciling', ...fault } },
+      observed: { verdict: { kind: 'reconciling', ...fault } },
       gives: ['Ready=False SecretMissing', 'Reconciling=True SecretMissing'],
     },
     {
       what: 'never, as the spec is',
-      look: { verdict: { kind: 'stalled', ...fault } },
+      observed: { verdict: { kind: 'stalled', ...fault } },
       gives: ['Ready=False SecretMissing', 'Stalled=True SecretMissing'],
     },
     {
       what: 'the conditions of the kind come last',
-      look: {
+      observed: {
         verdict: { kind: 'ready', message: '' },
         claims: [{ type: 'Replicated', status: 'False', reason: 'CopiesBehind', message: '' }],
       },
@@ -104,20 +104,20 @@ describe('the status contract: which conditions a look gives', () => {
   ];
   const shown = (list: readonly Condition[]) => list.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
 
-  test.each(cases)('$what', ({ look, gives }) => {
-    expect(shown(conditionsOf([], { ...look, generation: 1 }, at(0)))).toEqual(gives);
+  test.each(cases)('$what', ({ observed, gives }) => {
+    expect(shown(conditionsOf([], { ...observed, generation: 1 }, at(0)))).toEqual(gives);
   });
 
-  test.each(cases)('$what: the same look again writes nothing', ({ look }) => {
-    const first = conditionsOf([], { ...look, generation: 1 }, at(0));
-    expect(conditionsOf(first, { ...look, generation: 1 }, at(50))).toEqual(first);
+  test.each(cases)('$what: the same observed again writes nothing', ({ observed }) => {
+    const first = conditionsOf([], { ...observed, generation: 1 }, at(0));
+    expect(conditionsOf(first, { ...observed, generation: 1 }, at(50))).toEqual(first);
   });
 
   test('what held before and is not said again is gone, whatever the order of looks', () => {
     for (const before of cases)
       for (const after of cases) {
-        const first = conditionsOf([], { ...before.look, generation: 1 }, at(0));
-        const second = conditionsOf(first, { ...after.look, generation: 2 }, at(1));
+        const first = conditionsOf([], { ...before.observed, generation: 1 }, at(0));
+        const second = conditionsOf(first, { ...after.observed, generation: 2 }, at(1));
         expect(shown(second).sort()).toEqual([...after.gives].sort());
         expect(second.every(({ observedGeneration }) => observedGeneration === 2)).toBe(true);
       }

@@ -13,7 +13,7 @@
  */
 
 export const TYPES = {
-  /** It serves. Always present after the first look. */
+  /** It serves. Always present after the first reconcile. */
   Ready: 'Ready',
   /** Work goes on, or will be tried again. */
   Reconciling: 'Reconciling',
@@ -208,7 +208,7 @@ export function setCondition(list: readonly Condition[], claim: Claim, now: Date
 export const removeCondition = (list: readonly Condition[], type: ConditionType): Condition[] =>
   list.filter((item) => item.type !== type);
 
-/** What one look found, in the words of the status contract. */
+/** What one reconcile found, in the words of the status contract. */
 export type Verdict =
   | { readonly kind: 'ready'; readonly message: string; readonly reason?: Reason; readonly progress?: Statement }
   | { readonly kind: 'reconciling'; readonly reason: Reason; readonly message: string }
@@ -222,7 +222,7 @@ export interface Statement {
   readonly message: string;
 }
 
-export interface Look {
+export interface Observed {
   readonly verdict: Verdict;
   readonly degraded?: Statement;
   /** The conditions of the kind itself: Accessible, Replicated, … */
@@ -232,11 +232,11 @@ export interface Look {
 }
 
 /**
- * The whole condition list after a look: Ready, the kind's own, and Reconciling, Stalled and Degraded while they hold. What was in the
- * list and is not said again is gone. The same look again gives an equal list, so that a settled farm writes nothing.
+ * The whole condition list after a reconcile: Ready, the kind's own, and Reconciling, Stalled and Degraded while they hold. What was in the
+ * list and is not said again is gone. The same again gives an equal list, so that a settled farm writes nothing.
  */
-export function conditionsOf(before: readonly Condition[], look: Look, now: Date): Condition[] {
-  const { verdict } = look;
+export function conditionsOf(before: readonly Condition[], observed: Observed, now: Date): Condition[] {
+  const { verdict } = observed;
   const claims: Omit<Claim, 'observedGeneration'>[] = [
     {
       type: 'Ready',
@@ -250,11 +250,11 @@ export function conditionsOf(before: readonly Condition[], look: Look, now: Date
   };
   if (verdict.kind === 'ready') abnormal('Reconciling', verdict.progress);
   else abnormal(verdict.kind === 'stalled' ? 'Stalled' : 'Reconciling', verdict);
-  abnormal('Degraded', look.degraded);
-  claims.push(...(look.claims ?? []));
+  abnormal('Degraded', observed.degraded);
+  claims.push(...(observed.claims ?? []));
   const kept = before.filter(({ type }) => claims.some((claim) => claim.type === type));
   return claims.reduce<readonly Condition[]>(
-    (list, claim) => setCondition(list, { ...claim, observedGeneration: look.generation }, now),
+    (list, claim) => setCondition(list, { ...claim, observedGeneration: observed.generation }, now),
     kept,
   ) as Condition[];
 }

@@ -51,7 +51,7 @@ export interface ResourceMeta {
   readonly finalizers?: readonly string[];
 }
 
-/** A resource as it comes from the API. Before the first look status holds `observedGeneration: -1` alone. */
+/** A resource as it comes from the API. Before the first reconcile status holds `observedGeneration: -1` alone. */
 export interface Resource<Name extends string, Spec, Status> {
   readonly apiVersion: string;
   readonly kind: Name;

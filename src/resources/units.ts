@@ -31,7 +31,7 @@ interface Requirements {
   readonly limits?: Readonly<Record<string, string | number>>;
 }
 
-/** As the API gives it back: a number would differ at each look. */
+/** As the API gives it back: a number would differ at each reconcile. */
 export const requirementsOf = ({ requests, limits }: Requirements) => ({
   ...(requests ? { requests: asTexts(requests) } : {}),
   ...(limits ? { limits: asTexts(limits) } : {}),

@@ -35,7 +35,7 @@ export async function sealedCopy(
 export interface Up {
   /** What the database is from now on. */
   readonly identity: Identity;
-  /** Servers are told what the runtime was not made with: the next look makes it anew. */
+  /** Servers are told what the runtime was not made with: the next reconcile makes it anew. */
   readonly isOutdated: boolean;
 }
 
@@ -157,7 +157,7 @@ async function migrateAndLead(runtime: FarmRuntime, led: boolean, begin: Lead): 
   return before ?? beginToLead(runtime, begin);
 }
 
-/** Somebody else held the row, or took it a moment ago: the next look sees who it is. */
+/** Somebody else held the row, or took it a moment ago: the next reconcile sees who it is. */
 async function beginToLead(runtime: FarmRuntime, begin: Lead): Promise<Result<number, Fault>> {
   const led = await runtime.lead(begin);
   return !led.ok && led.error.code === 'Conflict' ? fail('Fenced', led.error.message) : led;

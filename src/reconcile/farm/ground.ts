@@ -1,4 +1,4 @@
-/** What a farm stands on, as a look needs it: asked for, and made where it lacks, unless it was found right lately. */
+/** What a farm stands on, as a reconcile needs it: asked for, and made where it lacks, unless it was found right lately. */
 import { ok, type Result } from '../../kit/result.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';

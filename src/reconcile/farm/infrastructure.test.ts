@@ -24,7 +24,7 @@ const contextOf = ({ client }: FakeKube): Context => {
   return { client, settings } as unknown as Context;
 };
 
-const look = async (
+const observe = async (
   kube: FakeKube,
   farm: Farm,
   servers: readonly ServerView[] | 'not asked' = [],
@@ -42,18 +42,18 @@ const held = (kube: FakeKube, name: string): Record<string, string> => {
   );
 };
 
-test('an embedded database and replica are made once, and a second look writes nothing', async () => {
+test('an embedded database and replica are made once, and a second reconcile writes nothing', async () => {
   const kube = new FakeKube();
-  const first = await look(kube, embedded);
+  const first = await observe(kube, embedded);
   const made = kube.writes.length;
-  expect(await look(kube, embedded)).toEqual(first);
+  expect(await observe(kube, embedded)).toEqual(first);
   expect(kube.writes.slice(made)).toEqual([]);
   expect(first.inputs.database.uri).toMatch(/^postgresql:\/\/bootfarm:[^@]+@10\.96\.0\.10:5432\/bootfarm$/);
 });
 
 test('both have certificates of the farm’s authority for their addresses, and are believed by it alone', async () => {
   const kube = new FakeKube();
-  const { inputs } = await look(kube, embedded);
+  const { inputs } = await observe(kube, embedded);
   const authority = new X509Certificate(held(kube, 'lab-ca')['tls.crt'] ?? '');
   for (const name of ['lab-database', 'lab-replica']) {
     const given = new X509Certificate(held(kube, name)['tls.crt'] ?? '');
@@ -76,44 +76,44 @@ test('ca.crt beside the uri of an external database is whom it is believed by; w
   });
   const target = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', namespace: 'ns', name: 'db' };
   await kube.client.create(target, data({ uri }));
-  expect((await look(kube, farm)).inputs.database).toEqual({ uri });
+  expect((await observe(kube, farm)).inputs.database).toEqual({ uri });
   await kube.client.patch(target, data({ 'ca.crt': 'PEM' }));
-  expect((await look(kube, farm)).inputs.database).toEqual({ uri, ca: 'PEM' });
+  expect((await observe(kube, farm)).inputs.database).toEqual({ uri, ca: 'PEM' });
 });
 
-test('a new key goes its way from look to look, whoever leads', async () => {
+test('a new key goes its way from reconcile to reconcile, whoever leads', async () => {
   const kube = new FakeKube();
-  await look(kube, embedded);
+  await observe(kube, embedded);
   const asked = farmOf({ database: { embedded: {} } }, { [ROTATE_KEYS_ANNOTATION]: 'now' });
   const keys = () =>
     Object.keys(held(kube, 'lab-keys'))
       .filter((name) => name !== 'lineage')
       .sort();
-  await look(kube, asked, [server('a', 1), server('b', 1)]);
+  await observe(kube, asked, [server('a', 1), server('b', 1)]);
   expect(keys()).toEqual(['current', 'key-1', 'key-2', 'request']);
   const begun = { state: 'Distributing', current: 1, message: expect.stringContaining('waiting for what they say') };
-  expect((await look(kube, asked, 'not asked')).keys).toMatchObject({ ...begun, isQuiet: false });
-  expect((await look(kube, asked, [server('a', 1, 2), server('b', 1)])).keys).toMatchObject({
+  expect((await observe(kube, asked, 'not asked')).keys).toMatchObject({ ...begun, isQuiet: false });
+  expect((await observe(kube, asked, [server('a', 1, 2), server('b', 1)])).keys).toMatchObject({
     state: 'Distributing',
     message: 'key 2 is used when every server has it: waiting for b',
     isQuiet: false,
   });
-  await look(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
+  await observe(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
   expect(held(kube, 'lab-keys')['current']).toBe('2');
-  const settled = await look(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
+  const settled = await observe(kube, asked, [server('a', 1, 2), server('b', 1, 2)]);
   expect(settled.keys).toMatchObject({ state: 'Overlapping', current: 2, request: 'now', isQuiet: true });
-  expect((await look(kube, asked, 'not asked')).keys).toEqual(settled.keys); // another leader takes nothing back
+  expect((await observe(kube, asked, 'not asked')).keys).toEqual(settled.keys); // another leader takes nothing back
   expect(keys()).toEqual(['current', 'key-1', 'key-2', 'request', 'retired-1']);
 });
 
 test('a lineage is of the Secret that holds the keys: it stays with them, and new keys have another', async () => {
   const kube = new FakeKube();
-  const lineage = async () => (await look(kube, embedded)).inputs.lineage;
+  const lineage = async () => (await observe(kube, embedded)).inputs.lineage;
   const first = await lineage();
   expect(first).toMatch(/^[0-9a-f]{16}$/);
   expect(await lineage()).toBe(first);
   expect(held(kube, 'lab-keys')['lineage']).toBe(first);
-  const second = (await look(new FakeKube(), embedded)).inputs.lineage;
+  const second = (await observe(new FakeKube(), embedded)).inputs.lineage;
   expect(second).toMatch(/^[0-9a-f]{16}$/);
   expect(second).not.toBe(first);
 });
@@ -122,11 +122,11 @@ test.each(['', 'none', '../../other', 'ABCDEF0123456789'])(
   'keys with lineage %j get one, and stay',
   async (written) => {
     const kube = new FakeKube();
-    await look(kube, embedded);
+    await observe(kube, embedded);
     const { 'key-1': key } = held(kube, 'lab-keys');
     const data = { lineage: Buffer.from(written).toString('base64') };
     await kube.client.patch(at(kinds.Secret, 'ns', 'lab-keys'), { data });
-    expect((await look(kube, embedded)).inputs.lineage).toMatch(/^[0-9a-f]{16}$/);
+    expect((await observe(kube, embedded)).inputs.lineage).toMatch(/^[0-9a-f]{16}$/);
     expect(held(kube, 'lab-keys')['key-1']).toBe(key);
   },
 );
@@ -151,7 +151,7 @@ async function anExternal(request: Record<string, string>): Promise<[FakeKube, F
   await kube.client.create(at(kinds.Secret, 'ns', 'db'), { data: { uri } });
   const farm = (annotations: Record<string, string>): Farm =>
     farmOf({ database: { external: { secretRef: { name: 'db' } } } }, annotations);
-  await look(kube, farm({}));
+  await observe(kube, farm({}));
   const told = `postgresql://farm_server:${held(kube, 'lab-database')['server']}@db.example/farm`;
   const target = at(kinds.Secret, 'ns', 'lab-database');
   await kube.client.patch(target, { data: { 'server-uri': Buffer.from(told).toString('base64') } });
@@ -168,7 +168,7 @@ const passwords = (kube: FakeKube) => {
 test('new passwords are accepted beside the old ones, used when that is so everywhere, and the old ones end when nobody uses them', async () => {
   const [kube, farm] = await anExternal({ [ROTATE_PASSWORDS_ANNOTATION]: 'r1' });
   const before = held(kube, 'lab-replica')['projector'] ?? '';
-  const first = await look(kube, farm);
+  const first = await observe(kube, farm);
   const next = held(kube, 'lab-replica')['projector-next'] ?? '';
   expect(passwords(kube)).toEqual({ accepted: [0, 2, 2, 0], roles: ['1', '2', undefined] });
   expect(first.inputs.redis.url).toContain(before);
@@ -176,11 +176,11 @@ test('new passwords are accepted beside the old ones, used when that is so every
   expect(first.inputs.serverLogins).toMatchObject({ current: { turn: '1' }, next: { turn: '2' }, isAlone: false });
 
   const lacking = { of: first.inputs.turns, lacking: ['server node-b'] };
-  expect((await look(kube, farm, [], lacking)).keys).toMatchObject({
+  expect((await observe(kube, farm, [], lacking)).keys).toMatchObject({
     isQuiet: false,
     passwords: { state: 'Distributing', message: expect.stringContaining('waiting for server node-b') },
   });
-  const second = await look(kube, farm, [], { ...lacking, lacking: [] });
+  const second = await observe(kube, farm, [], { ...lacking, lacking: [] });
   expect(passwords(kube)).toEqual({ accepted: [0, 2, 2, 0], roles: ['2', undefined, '1'] });
   expect(second.inputs.redis.url).toContain(next);
   expect(second.inputs.serverLogins).toMatchObject({ current: { turn: '2' }, isAlone: false });
@@ -189,18 +189,18 @@ test('new passwords are accepted beside the old ones, used when that is so every
   expect(second.inputs.serverUri).toBe(`postgresql://farm_server2:${password}@db.example/farm`);
   expect(second.inputs.primary?.followerPassword).not.toBe(first.inputs.primary?.followerPassword);
 
-  await look(kube, farm, [], { ...lacking, lacking: [] }); // what was seen is of the state before
+  await observe(kube, farm, [], { ...lacking, lacking: [] }); // what was seen is of the state before
   expect(passwords(kube).accepted).toEqual([0, 2, 2, 0]);
-  await look(kube, farm, [], { of: second.inputs.turns, lacking: [] });
+  await observe(kube, farm, [], { of: second.inputs.turns, lacking: [] });
   expect(passwords(kube)).toEqual({ accepted: [0, 1, 1, 0], roles: ['2', undefined, undefined] });
-  const done = await look(kube, farm);
+  const done = await observe(kube, farm);
   expect(done.keys).toMatchObject({ isQuiet: true, passwords: { state: 'Settled', request: 'r1' } });
   expect(done.inputs.serverLogins.isAlone).toBe(true);
 });
 
 test('a new authority is believed by all before it signs, and the old one until all certificates are anew', async () => {
   const kube = new FakeKube();
-  const { inputs: old } = await look(kube, embedded);
+  const { inputs: old } = await observe(kube, embedded);
   const farm = farmOf({ database: { embedded: {} } }, { [ROTATE_CA_ANNOTATION]: 'r1' });
   const signers = () =>
     ['lab-database', 'lab-replica', 'lab-operator-tls'].map((name) => {
@@ -209,27 +209,27 @@ test('a new authority is believed by all before it signs, and the old one until 
     });
   const believed = (pem: string) => pem.split('END CERTIFICATE').length - 1;
 
-  const { inputs: added } = await look(kube, farm);
+  const { inputs: added } = await observe(kube, farm);
   expect([believed(added.authority.trust), signers()]).toEqual([2, ['old', 'old', 'old']]);
   expect(added.identity.ca).toBe(added.authority.trust);
-  const { inputs: switched } = await look(kube, farm, [], { of: added.turns, lacking: [] });
+  const { inputs: switched } = await observe(kube, farm, [], { of: added.turns, lacking: [] });
   expect([believed(switched.authority.trust), signers()]).toEqual([2, ['new', 'new', 'new']]);
   expect(switched.authority.trust.startsWith(switched.authority.signer.cert)).toBe(true);
   expect(switched.provenDatabase?.ca).toBe(switched.authority.signer.cert);
   expect(held(kube, 'lab-ca')).not.toHaveProperty('tls.key-former');
-  const { inputs: dropped } = await look(kube, farm, [], { of: switched.turns, lacking: [] });
+  const { inputs: dropped } = await observe(kube, farm, [], { of: switched.turns, lacking: [] });
   expect(dropped.authority.trust.trim()).toBe(switched.authority.signer.cert);
   expect(held(kube, 'lab-replica')['ca.crt']?.trim()).toBe(dropped.authority.signer.cert);
-  expect((await look(kube, farm)).keys).toMatchObject({ isQuiet: true, ca: { state: 'Settled', request: 'r1' } });
+  expect((await observe(kube, farm)).keys).toMatchObject({ isQuiet: true, ca: { state: 'Settled', request: 'r1' } });
 });
 
 test('what leaked ends in three looks, whoever lacks the new one', async () => {
   const [kube, farm] = await anExternal({ [ROTATE_PASSWORDS_ANNOTATION]: 'r1/now', [ROTATE_CA_ANNOTATION]: 'r1/now' });
   const before = held(kube, 'lab-replica')['projector'];
   const authority = held(kube, 'lab-ca')['tls.crt'] ?? '';
-  for (let turn = 0; turn < 3; turn++) await look(kube, farm, 'not asked');
+  for (let turn = 0; turn < 3; turn++) await observe(kube, farm, 'not asked');
   expect(passwords(kube).accepted).toEqual([0, 1, 1, 0]);
   expect(held(kube, 'lab-replica')['projector']).not.toBe(before);
   expect(held(kube, 'lab-replica')['ca.crt']).not.toContain(authority.trim());
-  expect((await look(kube, farm, 'not asked')).keys).toMatchObject({ passwords: { request: 'r1/now' } });
+  expect((await observe(kube, farm, 'not asked')).keys).toMatchObject({ passwords: { request: 'r1/now' } });
 });

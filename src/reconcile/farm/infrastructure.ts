@@ -26,7 +26,7 @@ import {
   turnStatus,
 } from './turn.ts';
 
-/** What was seen of the farm that the last look made. */
+/** What was seen of the farm that the last reconcile made. */
 export interface Seen {
   /** Absent: they were not asked. */
   readonly servers?: readonly ServerView[] | undefined;

@@ -6,7 +6,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { type Outcome, outcomeOf, requeueAfter, settled } from '../../kube/outcome.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import { type Context, logFault, RECONCILE_UNSETTLED_MS } from '../context.ts';
-import { goesWithKind, tellDeleting } from '../deletion.ts';
+import { goesWithKind, reportDeleting } from '../deletion.ts';
 import { ownerAccess } from './database.ts';
 import { orphanOwned } from './owned.ts';
 
@@ -22,7 +22,7 @@ export async function takeLeave(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const left = 'its volumes, folders and Secrets stay for the next Farm of this name';
-  await tellDeleting(context, 'Farm', farm, object, left, signal);
+  await reportDeleting(context, 'Farm', farm, object, left, signal);
   const released = await free(context, key, farm, signal);
   logFault(context, `Farm ${key}`, 'free', released, 'database not set free', { farm: key });
   // One that no status names may be led all the same: it is asked once, and nobody waits for it.

@@ -16,7 +16,7 @@ import { isRefusal } from './fault.ts';
 import type { FarmFindings } from './status.ts';
 
 /** What is known without asking for anything: of a farm that does not run, from its status. */
-export async function look(context: Context, farm: Farm, runtime: FarmRuntime | undefined): Promise<FarmFindings> {
+export async function observe(context: Context, farm: Farm, runtime: FarmRuntime | undefined): Promise<FarmFindings> {
   const source = farm.spec.database.external?.secretRef;
   const identity = identityOf(farm);
   return {

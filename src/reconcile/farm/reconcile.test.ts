@@ -52,7 +52,7 @@ class World {
     this.kube.objects.set(`Secret lab/${name}`, { kind: 'Secret', metadata, data } as unknown as KubeObject);
   }
 
-  look(farm: Farm = aFarm()) {
+  observe(farm: Farm = aFarm()) {
     this.#seen = this.kube.requests.length;
     this.#done = this.running.done.length;
     const list = (objects: readonly object[]) => ({ list: () => objects });
@@ -71,7 +71,7 @@ class World {
   }
 
   async findings(farm?: Farm): Promise<FarmFindings> {
-    const found = await this.look(farm);
+    const found = await this.observe(farm);
     if ('kind' in found) throw new Error(`no findings, but ${JSON.stringify(found)}`);
     return found;
   }
@@ -168,7 +168,7 @@ describe('nothing is made', () => {
   ])('$what', async ({ farm, prepare, finds, asks }) => {
     const world = new World();
     prepare?.(world);
-    expect(await world.look(farm)).toMatchObject(finds);
+    expect(await world.observe(farm)).toMatchObject(finds);
     expect(world.done).toEqual([]);
     if (asks) expect(world.asked).toEqual(asks);
   });
@@ -284,9 +284,9 @@ describe('the database', () => {
       answers: { written: fail('Fenced', 'leader 8') },
       done: ['lead above 0', 'migrate', 'write'],
     },
-  ])('of a database $what nothing is found, and the look is tried again', async ({ answers, done }) => {
+  ])('of a database $what nothing is found, and it is tried again', async ({ answers, done }) => {
     const world = new World(answers);
-    expect(await world.look()).toMatchObject({ kind: 'Retry', code: 'Fenced' });
+    expect(await world.observe()).toMatchObject({ kind: 'Retry', code: 'Fenced' });
     expect(world.done.slice(2)).toEqual(done);
   });
 });
@@ -331,7 +331,7 @@ describe('a database that is away', () => {
   ] as const)('has a volume of which the API $what', async ({ code, finds }) => {
     const world = new World(AWAY);
     world.kube.failWith(code, CLAIM);
-    const found = await world.look();
+    const found = await world.observe();
     expect(found).toMatchObject(finds);
     expect(found).not.toHaveProperty('fault');
   });
@@ -383,7 +383,7 @@ describe('what was found right lately', () => {
     const world = new World();
     await world.findings(farm);
     between?.(world);
-    await world.look(then);
+    await world.observe(then);
     expect(world.asked.includes('get Secret farm-keys')).toBe(asks);
     if (!asks) expect(world.asked).toEqual([]);
   });
@@ -399,8 +399,8 @@ describe('what was found right lately', () => {
     const changed = aFarm({ metadata: { generation: 2 } });
     await world.findings(farm);
     before(world);
-    await world.look(changed);
-    await world.look(changed);
+    await world.observe(changed);
+    await world.observe(changed);
     expect(world.asked).toContain('get Secret farm-keys');
   });
 
@@ -522,7 +522,7 @@ describe('what servers of an external database are told', () => {
     return { world, found };
   };
 
-  test('is kept, and the next look makes the runtime anew with it: no pool waits for longer', async () => {
+  test('is kept, and the next reconcile makes the runtime anew with it: no pool waits for longer', async () => {
     const { world } = await begin();
     expect(world.asked).toContain(TELL);
     expect(world.running.get('lab/farm')?.inputs.serverUri).toBeUndefined();

@@ -13,8 +13,8 @@ import {
   isSeen,
   RECONCILE_SETTLED_MS,
   RECONCILE_UNSETTLED_MS,
+  reportUnreadable,
   resource,
-  tellUnreadable,
 } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { keepDevices } from '../quiet.ts';
@@ -22,7 +22,7 @@ import { serversOfFarm } from '../servers.ts';
 import { bringUp, sealedCopy } from './apply.ts';
 import { groundOf, keepGround, noteGround } from './ground.ts';
 import { letGo, takeLeave } from './leave.ts';
-import { knownDevices, look, refusedReplica, stuckPods, unprojected } from './observe.ts';
+import { knownDevices, observe, refusedReplica, stuckPods, unprojected } from './observe.ts';
 import { type FarmFindings, farmStatus } from './status.ts';
 
 /** Until what runs for it is let go, or its database is free for the next Farm of its name. */
@@ -48,20 +48,20 @@ export async function reconcileFarm(context: Context, key: string, signal: Abort
     context.log.warn({ farm: key }, 'deleted, and its database is not free for the next of its name');
   if (!parsed.ok) {
     const { error } = parsed;
-    if (!object.metadata.deletionTimestamp) return tellUnreadable(context, target, object, error, signal);
+    if (!object.metadata.deletionTimestamp) return reportUnreadable(context, target, object, error, signal);
     // Which database was its own is not known.
     const nothing = async () => settled;
     return withFinalizer({ ...held, reconcile: nothing, cleanUp: nothing, onGiveUp });
   }
   return withFinalizer({
     ...held,
-    reconcile: (live) => lookAt(context, key, parsed.value, live, signal),
+    reconcile: (live) => reconcileLive(context, key, parsed.value, live, signal),
     cleanUp: (live) => takeLeave(context, key, parsed.value, live, signal),
     onGiveUp,
   });
 }
 
-async function lookAt(
+async function reconcileLive(
   context: Context,
   key: string,
   farm: Farm,
@@ -74,7 +74,7 @@ async function lookAt(
   if ('kind' in findings) return findings;
   if (farm.status && isAsking(context, key)) return requeueAfter(RECONCILE_UNSETTLED_MS);
   const status = context.quiet.status(`Farm ${key}`, farm.status, farmStatus(farm, findings, new Date()), keepDevices);
-  tell(context, object, farm, status);
+  report(context, object, farm, status);
   const written = await applyStatusChanged(context.client, target, fitStatus('Farm', status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
   const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
@@ -92,7 +92,7 @@ export async function bringAbout(
   signal: AbortSignal,
 ): Promise<FarmFindings | Outcome> {
   const known = await context.runtimes.of(key, farm.metadata.uid);
-  const before = await look(context, farm, known);
+  const before = await observe(context, farm, known);
   const { databaseSource } = before;
   const asked = preconditions('Farm', { resource: farm, settings: context.settings });
   if (!asked.ok) return { ...before, fault: asked.error };
@@ -122,7 +122,7 @@ export async function bringAbout(
   const { value: fault } = hindrance;
   const recovery = up.ok && !isKnown ? await sealedCopy(context, farm, up.value.identity.farm, signal) : undefined;
   return {
-    ...(await look(context, farm, runtime)),
+    ...(await observe(context, farm, runtime)),
     ...(up.ok ? { identity: up.value.identity } : {}),
     ...(keys ? { keys } : {}),
     ...(recovery ? { recovery } : {}),
@@ -135,7 +135,7 @@ export async function bringAbout(
 }
 
 /** An Event when the database goes and when it returns. */
-function tell(
+function report(
   { record }: Context,
   object: Parameters<Context['record']>[0],
   farm: Farm,

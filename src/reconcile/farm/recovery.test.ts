@@ -32,7 +32,7 @@ const opened = (kube: FakeKube, file = 'a.sealed', key = MADE) => {
   return holder.ok ? openCopies(held(kube)[file] ?? '', holder.value) : holder;
 };
 
-test('all keys and the database’s passwords are sealed, what is made again is not, and a second look writes nothing', async () => {
+test('all keys and the database’s passwords are sealed, what is made again is not, and a second reconcile writes nothing', async () => {
   const kube = await aKube();
   expect(await keepCopy(kube.client, farm, 'a', signal)).toEqual({ ok: true, value: { key: MADE.id } });
   const base64 = (text: string) => Buffer.from(text).toString('base64');

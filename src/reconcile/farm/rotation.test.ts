@@ -113,7 +113,7 @@ test('whatever the order: what one server seals every other opens, and for a tic
     const said: (readonly number[])[] = rings.map(({ ids }) => ids);
     /** When a key sealed last. */
     const sealed = new Map<number, number>();
-    const look = (asked = true): KeyStep => {
+    const observe = (asked = true): KeyStep => {
       const servers = asked ? said.map((keys, index) => ({ name: `s${index}`, keys })) : undefined;
       const state = keyState(held);
       const step = planKeys({ state, servers, now, ...(request === undefined ? {} : { request }) });
@@ -144,7 +144,7 @@ test('whatever the order: what one server seals every other opens, and for a tic
     };
     for (const event of events) {
       if (event.kind === 'look') {
-        const step = look(event.asked);
+        const step = observe(event.asked);
         if (!event.crash) apply(step);
       }
       if (event.kind === 'take') rings[event.server] = keyState(held);
@@ -159,7 +159,7 @@ test('whatever the order: what one server seals every other opens, and for a tic
       check();
     }
     for (let turn = 0; turn < 12; turn++) {
-      apply(look());
+      apply(observe());
       takeAll();
       now += KEY_OVERLAP_MS;
     }

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { aFarm, aStore } from '../../../test/builders/resources.ts';
 import type { Context } from '../context.ts';
-import { look } from './observe.ts';
+import { observe } from './observe.ts';
 
 const report = { name: 'images', path: '/srv/vdisks', state: 'Accessible' };
 const server = (name: string, pool: string, stores: readonly object[]) => ({
@@ -48,6 +48,6 @@ test.each([
     informers: { farms: { get: () => (farm ? aFarm() : undefined) }, vdisks: { list: () => [] } },
     runtimes: { get: () => running && { servers: running, uses: async () => undefined } },
   } as unknown as Context;
-  const found = await look(context, aStore({ spec, status: { devices: 3 } }));
+  const found = await observe(context, aStore({ spec, status: { devices: 3 } }));
   expect(found).toEqual({ servers, devices, ...(reason ? { fault: expect.objectContaining({ reason }) } : {}) });
 });

@@ -9,7 +9,7 @@ import { preconditions } from '../preconditions.ts';
 import { storeRow } from '../projection.ts';
 import type { StoreFindings } from './status.ts';
 
-export async function look(context: Context, store: Store): Promise<StoreFindings> {
+export async function observe(context: Context, store: Store): Promise<StoreFindings> {
   const { namespace, name: storeName } = store.metadata;
   const farmName = store.spec.farmRef.name;
   const farmKey = keyFor(namespace, farmName);

@@ -5,7 +5,7 @@ import type { Store } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
-import { look } from './observe.ts';
+import { observe } from './observe.ts';
 import { storeStatus } from './status.ts';
 
 /** First the VDisks that name it go. */
@@ -17,9 +17,9 @@ export const storeMember: Member<'Store'> = {
   informer: ({ stores }) => stores,
   deletionWaitsMs: () => DELETION_WAITS_MS,
   keep: keepCounts,
-  look: async (context, store, object) => ({
-    status: storeStatus(store, await look(context, store), new Date()),
-    tell: (status) => tell(context, object, store, status),
+  observe: async (context, store, object) => ({
+    status: storeStatus(store, await observe(context, store), new Date()),
+    report: (status) => report(context, object, store, status),
   }),
 };
 
@@ -33,7 +33,7 @@ function keepCounts(after: StoreStatus, before: StoreStatus): StoreStatus {
   return { ...keepDevices(after, before), ...(servers ? { servers } : {}) };
 }
 
-function tell({ record }: Context, object: KubeObject, store: Store, status: StoreStatus): void {
+function report({ record }: Context, object: KubeObject, store: Store, status: StoreStatus): void {
   for (const server of status.servers ?? []) {
     const before = store.status?.servers?.find(({ name }) => name === server.name);
     if (server.state === 'Missing' && before?.message !== server.message)

@@ -18,7 +18,7 @@ import type { Sight } from './observe.ts';
 import type { Step } from './plan.ts';
 import type { WantedServer } from './wanted.ts';
 
-/** In their order, whatever comes of each: the next look sees what is there then. */
+/** In their order, whatever comes of each: the next reconcile sees what is there then. */
 export async function applySteps(
   context: Context,
   steps: readonly Step[],

@@ -74,7 +74,7 @@ export const serversOf = (runtime: FarmRuntime | undefined, pool: string): reado
   (runtime?.servers ?? []).filter((server) => server.pool === pool);
 
 /** What is known of a pool of which nothing is decided. */
-export async function look(
+export async function observe(
   context: Context,
   pool: StreamingServer,
   runtime: FarmRuntime | undefined,

@@ -232,14 +232,14 @@ test.each<{ what: string; chosen: string[]; lacking?: number; there: ServerFacts
       waitsFor: ['server b, which goes first'],
     },
     {
-      what: 'that goes after another of the same look',
+      what: 'that goes after another of the same reconcile',
       chosen: [],
       there: [good('a', { devices: 1 }), good('b')],
       node: 'a',
       waitsFor: ['server b, which changes first'],
     },
     {
-      what: 'that changes after another of the same look',
+      what: 'that changes after another of the same reconcile',
       chosen: ['a', 'b'],
       there: [old('a'), old('b')],
       node: 'b',

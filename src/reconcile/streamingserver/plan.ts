@@ -1,4 +1,4 @@
-/** What one look does to the servers of a pool: one live server changes at a time, and none goes before the others serve what it serves. Pure. */
+/** What one reconcile does to the servers of a pool: one live server changes at a time, and none goes before the others serve what it serves. Pure. */
 
 /** A server whose Deployment is there, as it is. */
 export interface ServerFacts {
@@ -82,9 +82,9 @@ const copyNamed = (copy: string): string => {
 
 /**
  * Missing servers are made at once, and dead ones changed or removed at once: nobody misses them. Of those that live at most one is touched a
- * look, and only while every other one serves what it serves; one that does not serve may be mended although others do not either. While nodes
+ * reconcile, and only while every other one serves what it serves; one that does not serve may be mended although others do not either. While nodes
  * are `lacking`, no server that lives goes.
- * What is decided is seen again at the next look through the Deployments, so that nothing need be remembered.
+ * What is decided is seen again at the next reconcile through the Deployments, so that nothing need be remembered.
  */
 export function planServers(
   { nodes: chosen, lacking }: { readonly nodes: readonly string[]; readonly lacking: number },

@@ -1,6 +1,6 @@
 /**
- * What `kubectl wait`, kstatus (Flux, Helm) and Argo CD see of a pool that changes: a small cluster that goes on by one step at each look, and
- * after each look what they would say. The pool's own plan moves it.
+ * What `kubectl wait`, kstatus (Flux, Helm) and Argo CD see of a pool that changes: a small cluster that goes on by one step at each reconcile, and
+ * after each reconcile what they would say. The pool's own plan moves it.
  */
 import { expect, test } from '@jest/globals';
 import { aStreamingServer } from '../../../test/builders/resources.ts';
@@ -45,7 +45,7 @@ class Cluster {
   constructor() {
     this.pool = aStreamingServer({ spec: { replicas: 2 } });
     for (const node of ['a', 'b']) this.servers.set(node, { state: 'serving', settings: 1, ending: false });
-    this.look();
+    this.observe();
   }
 
   patch(spec: Partial<StreamingServer['spec']>, isTemplate: boolean): void {
@@ -54,7 +54,7 @@ class Cluster {
     this.pool = { ...this.pool, spec: { ...this.pool.spec, ...spec } };
   }
 
-  look(): void {
+  observe(): void {
     const want = this.pool.spec.replicas ?? 2;
     const nodes = ['a', 'b', 'c'].slice(0, want);
     const there = [...this.servers].map(([node, server]) => this.#facts(node, server));
@@ -184,8 +184,8 @@ test.each<{ what: string; does: (cluster: Cluster) => void; seen: string[]; reas
   const said: string[] = [];
   const why: string[] = [];
   const note = (list: string[], word = ''): void => void (list.at(-1) !== word && list.push(word));
-  for (let look = 0; look < 40; look++) {
-    cluster.look();
+  for (let turn = 0; turn < 40; turn++) {
+    cluster.observe();
     note(said, kstatus(cluster.pool));
     note(why, conditionOf(cluster.pool, 'Ready')?.reason);
     if (cluster.generation > 1 && kstatus(cluster.pool) === 'Current') expect(cluster.isDone).toBe(true);
@@ -198,7 +198,7 @@ test.each<{ what: string; does: (cluster: Cluster) => void; seen: string[]; reas
 test('one that lost a server says so, and goes on as Ready', () => {
   const cluster = new Cluster();
   cluster.servers.set('b', { state: 'dead', settings: 1, ending: false });
-  cluster.look();
+  cluster.observe();
   expect(conditionOf(cluster.pool, 'Degraded')).toMatchObject({ status: 'True', reason: 'ServerUnreachable' });
   expect(conditionOf(cluster.pool, 'Ready')).toMatchObject({ status: 'True', message: '1 of 2 servers stream' });
 });

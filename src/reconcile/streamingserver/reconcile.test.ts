@@ -79,7 +79,7 @@ class World {
     }
   }
 
-  async look(of = pool()): Promise<PoolFindings> {
+  async observe(of = pool()): Promise<PoolFindings> {
     this.#asked = this.kube.requests.length;
     this.#written = this.kube.writes.length;
     this.#done = this.running.done.length;
@@ -105,11 +105,11 @@ class World {
   /** Two servers that stream, as two looks make them. */
   async settled(): Promise<this> {
     await this.run();
-    await this.look();
+    await this.observe();
     this.settle();
     for (const node of ['node-a', 'node-b'])
       (this.running.answers.servers as Map<string, never>).set(node, streaming());
-    await this.look();
+    await this.observe();
     return this;
   }
 
@@ -184,7 +184,7 @@ describe('nothing is done for a pool', () => {
     const world = new World();
     await prepare?.(world);
     const before = world.running.done.length;
-    expect(await world.look(pool(spec, told([])))).toEqual({
+    expect(await world.observe(pool(spec, told([])))).toEqual({
       ...{ want: 2, lacking: 0, servers: [], devices, held: [], stuck: new Map() },
       progress: { outdated: [], updated: [], starting: [], leaving: [] },
       fault: { kind, reason, message: expect.stringContaining(message) },
@@ -196,7 +196,7 @@ describe('nothing is done for a pool', () => {
 describe('servers', () => {
   test('are made, each Secret before its Deployment, and asked how they are from then on', async () => {
     const world = await new World().run();
-    const found = await world.look();
+    const found = await world.observe();
     expect(world.written).toEqual(made('node-a', 'node-b'));
     expect(world.done).toEqual(['main took up', 'want node-a node-b']);
     expect(found).toMatchObject({ lacking: 0, held: [], progress: { updated: [] } });
@@ -204,13 +204,13 @@ describe('servers', () => {
       ['node-a', false],
       ['node-b', false],
     ]);
-    expect((await world.look()).progress).toMatchObject({ starting: ['node-a', 'node-b'] });
+    expect((await world.observe()).progress).toMatchObject({ starting: ['node-a', 'node-b'] });
     expect(world.written).toEqual([]);
   });
 
   test('that stream ask for nothing, and run with what their farm stands on', async () => {
     const world = await new World().settled();
-    const found = await world.look();
+    const found = await world.observe();
     expect(world.asked).toEqual([]);
     expect(world.done).toEqual(['main took up node-a node-b', 'want node-a node-b']);
     expect(found.progress).toEqual({ outdated: [], updated: ['node-a', 'node-b'], starting: [], leaving: [] });
@@ -220,13 +220,13 @@ describe('servers', () => {
   test('that find no node are lacking', async () => {
     const world = await new World().run();
     world.nodes = [aNode('node-a'), aNode('node-b', false)];
-    expect(await world.look()).toMatchObject({ want: 2, lacking: 1 });
+    expect(await world.observe()).toMatchObject({ want: 2, lacking: 1 });
     expect(world.written).toEqual(made('node-a'));
   });
 
   test('of other settings change one at a time: the first is brought to them, the next is held', async () => {
     const world = await new World().settled();
-    const found = await world.look(pool({ logLevel: 'debug' }));
+    const found = await world.observe(pool({ logLevel: 'debug' }));
     expect(world.written).toEqual(made('node-a'));
     expect(found.held).toEqual([
       { kind: 'Hold', node: 'node-b', why: 'Rollout', waitsFor: ['server node-a, which changes first'] },
@@ -236,7 +236,7 @@ describe('servers', () => {
 
   test('that are held for a person keep their settings', async () => {
     const world = await new World().settled();
-    expect((await world.look(pool({ logLevel: 'debug', rollout: { policy: 'OnDemand' } }))).held).toEqual([
+    expect((await world.observe(pool({ logLevel: 'debug', rollout: { policy: 'OnDemand' } }))).held).toEqual([
       { kind: 'Hold', node: 'node-a', why: 'OnDemand', waitsFor: [] },
       { kind: 'Hold', node: 'node-b', why: 'OnDemand', waitsFor: [] },
     ]);
@@ -277,7 +277,7 @@ describe('servers', () => {
     const { 'tls.crt': _, ...data } = before.data;
     world.kube.objects.set(NAME, { ...before, data } as Held);
     prepare?.(world);
-    expect((await world.look(pool(spec))).held).toContainEqual(expect.objectContaining({ node: 'node-b' }));
+    expect((await world.observe(pool(spec))).held).toContainEqual(expect.objectContaining({ node: 'node-b' }));
     expect(world.written).toEqual(renews ? [`apply ${secret('node-b')}`] : []);
     expect('tls.crt' in held(world).data).toBe(renews);
     expect(held(world).data['server.json']).toBe(before.data['server.json']);
@@ -285,7 +285,7 @@ describe('servers', () => {
 
   test('that nobody asks for go, one at a time', async () => {
     const world = await new World().settled();
-    const found = await world.look(pool({ replicas: 0 }));
+    const found = await world.observe(pool({ replicas: 0 }));
     expect(world.written).toEqual(['delete Deployment main-node-a']);
     expect(found.held).toEqual([
       { kind: 'Hold', node: 'node-b', why: 'Replacement', waitsFor: ['server node-a, which changes first'] },
@@ -299,7 +299,7 @@ describe('servers', () => {
     const annotations = { ...found.metadata.annotations, 'bootfarm.io/settings': 'of an earlier release' };
     world.kube.objects.set('Deployment lab/main-node-a', { ...found, metadata: { ...found.metadata, annotations } });
     (world.running.answers.servers as Map<string, never>).delete('node-b');
-    expect((await world.look(pool({ replicas: 1 }))).held).toEqual([
+    expect((await world.observe(pool({ replicas: 1 }))).held).toEqual([
       { kind: 'Hold', node: 'node-b', why: 'Replacement', waitsFor: ['server node-a, which changes first'] },
     ]);
     expect(world.written).toEqual(['apply Deployment main-node-a']);
@@ -310,7 +310,7 @@ describe('servers', () => {
     world.settle('node-b');
     (world.running.answers.servers as Map<string, never>).delete('node-b');
     world.nodes = [aNode('node-a'), aNode('node-c')];
-    await world.look();
+    await world.observe();
     expect(world.written).toEqual([...made('node-c'), 'delete Deployment main-node-b']);
   });
 
@@ -336,7 +336,7 @@ describe('servers', () => {
   ])('$what', async ({ fails: [request, code], says, written }) => {
     const world = await new World().run();
     world.kube.failWith(code, request);
-    expect((await world.look()).fault).toBeUndefined();
+    expect((await world.observe()).fault).toBeUndefined();
     expect(world.written).toEqual(written);
     expect(world.said).toMatchObject(says);
     expect(world.said).toHaveLength(says.length);
@@ -348,7 +348,7 @@ describe('servers', () => {
   ] as const)('one that $what', async ({ code, says }) => {
     const world = await new World().settled();
     world.kube.failWith(code, 'delete Deployment main-node-a');
-    await world.look(pool({ replicas: 0 }));
+    await world.observe(pool({ replicas: 0 }));
     expect(world.said).toMatchObject(says);
     expect(world.said).toHaveLength(says.length);
   });
@@ -400,7 +400,7 @@ describe('servers that are gone are forgotten', () => {
     const world = await new World().settled();
     Object.assign(world.running.answers, answers);
     prepare?.(world);
-    expect((await world.look()).fault).toBeUndefined();
+    expect((await world.observe()).fault).toBeUndefined();
     expect(world.asked).toEqual(asks);
     expect(world.done.filter((what) => what === 'write')).toHaveLength(writes);
     expect(world.said).toMatchObject(says ? [{ says: 'servers not forgotten', message: says }] : []);
@@ -409,14 +409,14 @@ describe('servers that are gone are forgotten', () => {
   test('but not one that is to go and is there', async () => {
     const world = await new World().settled();
     world.running.answers.rows = rowsOf('node-a', 'node-b');
-    await world.look(pool({ replicas: 1 }));
+    await world.observe(pool({ replicas: 1 }));
     expect(world.asked.filter((request) => request.startsWith('get Secret'))).toEqual([]);
     expect(world.done).not.toContain('write');
   });
 
   test('but not one that is made again', async () => {
     const world = await new World({ rows: rowsOf('node-a') }).run();
-    await world.look();
+    await world.observe();
     expect(world.written).toEqual(made('node-a', 'node-b'));
     expect(world.done).not.toContain('write');
   });
@@ -473,7 +473,7 @@ describe('a server that does not start', () => {
     const world = await new World().settled();
     world.settle('node-b');
     prepare(world);
-    const found = await world.look();
+    const found = await world.observe();
     expect([...found.stuck]).toEqual(stuck ? [['node-b', expect.stringContaining(stuck)]] : []);
   });
 });
@@ -488,5 +488,5 @@ test('devices are those of its servers, of one that only the database remembers,
       readings: [{ atMs: 0, uses: [use('node-a', 3), use('node-b', 1), use('node-z', 10), use('other-z', 100)] }],
     },
   });
-  expect((await world.look(pool({}, told([])))).devices).toBe(14);
+  expect((await world.observe(pool({}, told([])))).devices).toBe(14);
 });

@@ -8,7 +8,7 @@ import { serversOfFarm } from '../servers.ts';
 import { applySteps } from './apply.ts';
 import { forget, orphanServers, takeDown } from './leave.ts';
 import { drainSeconds } from './objects.ts';
-import { groundOf, look, see, serversOf, stuckServers } from './observe.ts';
+import { groundOf, observe, see, serversOf, stuckServers } from './observe.ts';
 import { newServers, planServers, progressOf } from './plan.ts';
 import { type PoolFindings, poolStatus } from './status.ts';
 
@@ -21,11 +21,11 @@ export const poolMember: Member<'StreamingServer'> = {
   informer: ({ pools }) => pools,
   deletionWaitsMs: (pool) => drainSeconds(pool) * 1_000 + DELETION_WAITS_MS,
   keep: keepCounts,
-  look: async (context, pool, object, signal) => {
+  observe: async (context, pool, object, signal) => {
     const findings = await bringAbout(context, pool, object, signal);
     return {
       status: poolStatus(pool, findings, new Date()),
-      tell: (status) => tell(context, object, pool, status, findings),
+      report: (status) => report(context, object, pool, status, findings),
     };
   },
   takeDown,
@@ -53,7 +53,7 @@ export async function bringAbout(
   const { namespace, name } = pool.metadata;
   const { name: farmName } = pool.spec.farmRef;
   const known = context.runtimes.get(keyFor(namespace, farmName));
-  const before = await look(context, pool, known);
+  const before = await observe(context, pool, known);
   const ground = groundOf(context, pool, known);
   if (!ground.ok) return { ...before, fault: ground.error };
 
@@ -81,7 +81,7 @@ export async function bringAbout(
 type PoolStatus = ReturnType<typeof poolStatus>;
 
 /** An Event when something begins to keep a server from its work, and when it streams again. */
-function tell(
+function report(
   { record }: Context,
   object: KubeObject,
   pool: StreamingServer,

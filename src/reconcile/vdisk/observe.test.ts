@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { aFarm, aStore, aVDisk } from '../../../test/builders/resources.ts';
 import type { Context } from '../context.ts';
-import { look } from './observe.ts';
+import { observe } from './observe.ts';
 
 const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
@@ -64,7 +64,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
       spec: { fileName },
       status: { devices: 2, versions: [{ type: 'Differencing', ...version }] },
     });
-    const found = await look(context, vdisk);
+    const found = await observe(context, vdisk);
     expect(found).toEqual({
       ...{ holders, recorded: new Map(recorded), devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
       ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),

@@ -10,7 +10,7 @@ import { storeRow } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
 import type { VDiskFindings } from './status.ts';
 
-export async function look(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
+export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;
   const { farmRef, storeRef } = vdisk.spec;
   const farmKey = keyFor(namespace, farmRef.name);

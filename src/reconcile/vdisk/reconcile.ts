@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { stateContent } from './apply.ts';
-import { look } from './observe.ts';
+import { observe } from './observe.ts';
 import { judge, vdiskStatus } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
@@ -16,21 +16,21 @@ export const vdiskMember: Member<'VDisk'> = {
   informer: ({ vdisks }) => vdisks,
   deletionWaitsMs: () => DELETION_WAITS_MS,
   keep: keepDevices,
-  look: async (context, vdisk, object) => {
+  observe: async (context, vdisk, object) => {
     const { namespace, name } = vdisk.metadata;
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
-    const findings = await look(context, vdisk);
+    const findings = await observe(context, vdisk);
     const versions = judge(vdisk, findings);
     const fault = findings.fault ?? (runtime && (await stateContent(runtime.writes, name, versions)));
     return {
       status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
-      tell: (status) => tell(context, object, vdisk, status),
+      report: (status) => report(context, object, vdisk, status),
     };
   },
 };
 
 /** An Event for a copy that is not right and was not told of. */
-function tell({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {
+function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {
   const bad = ['Missing', 'Corrupt', 'OutOfDate', 'Conflict'];
   for (const copy of status.copies ?? []) {
     const before = vdisk.status?.copies?.find(
