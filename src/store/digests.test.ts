@@ -191,3 +191,25 @@ test('content that changed while size and time did not is found after verifyEver
   expect(again.of(within, file, 1_000)).toEqual({ kind: 'ready', sha256: sha256(after) });
   await again.close();
 });
+
+test('digests of two folders at once, and those that cannot be kept, are right all the same', async () => {
+  const warned: string[] = [];
+  const log = { ...silentLogger, warn: (_: unknown, message: string) => void warned.push(message) };
+  const folders = ['one', 'two'].map((name) => join(folder, name));
+  for (const each of folders) {
+    await mkdir(each);
+    for (const n of [1, 2, 3, 4]) await writeFile(join(each, `v${n}.raw`), `${each} ${n}`);
+  }
+  for (const state of [folder, join(folder, 'gone')]) {
+    const digests = new Digests(state, log);
+    await Promise.all(
+      folders.flatMap((each) =>
+        [1, 2, 3, 4].map(async (n) =>
+          expect(await digestOf(digests, `v${n}.raw`, each)).toBe(sha256(Buffer.from(`${each} ${n}`))),
+        ),
+      ),
+    );
+    await digests.close();
+  }
+  expect(warned).toEqual(['digests are not kept']);
+});

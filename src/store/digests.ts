@@ -54,6 +54,8 @@ export class Digests {
   readonly #queue = new Map<string, Job>();
   /** By folder. */
   readonly #running = new Map<string, Promise<void>>();
+  #keeping = Promise.resolve();
+  #isKept = true;
   #closed = false;
 
   constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now) {
@@ -176,10 +178,20 @@ export class Digests {
       await this.#do(...next);
   }
 
-  async #keep(): Promise<void> {
-    const path = join(this.#stateDirectory, KEEP_FILE);
-    await writeFile(`${path}.partial`, JSON.stringify(Object.fromEntries(this.#known)));
-    await rename(`${path}.partial`, path);
+  /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */
+  #keep(): Promise<void> {
+    this.#keeping = this.#keeping.then(async () => {
+      const path = join(this.#stateDirectory, KEEP_FILE);
+      try {
+        await writeFile(`${path}.partial`, JSON.stringify(Object.fromEntries(this.#known)));
+        await rename(`${path}.partial`, path);
+        this.#isKept = true;
+      } catch (error) {
+        if (this.#isKept) this.#log.warn({ path, error: errorMessage(error) }, 'digests are not kept');
+        this.#isKept = false;
+      }
+    });
+    return this.#keeping;
   }
 }
 
