@@ -57,6 +57,7 @@ export class Exports {
   readonly #refused = new Map<string, string>();
   /** Being opened, or asked how they are. */
   readonly #busy = new Set<string>();
+  readonly #asked = { files: new WeakSet<Disk>(), read: new WeakSet<Disk>() };
 
   constructor(options: ExportsOptions) {
     this.#options = { open: openImage, patienceMs: PATIENCE_MS, now: () => performance.now(), ...options };
@@ -134,13 +135,17 @@ export class Exports {
 
   /** What was found right is what is open: a name may lead to another file since. */
   async #holds(disk: Disk, files: readonly OpenFile[]): Promise<boolean> {
-    return sameFiles((await this.#answered(disk.files?.() ?? Promise.resolve(files))) ?? [], files);
+    return sameFiles((await this.#ask('files', disk, () => disk.files?.() ?? Promise.resolve(files))) ?? [], files);
   }
 
   async #judge(key: string, open: Open): Promise<void> {
     const { log, inUse, now } = this.#options;
     const { vdisk, version } = open.copy;
-    const files = await this.#answered(open.disk.files?.() ?? Promise.resolve(open.proved));
+    // In a folder that is silent the file is not asked how it is: each question would hold a thread for as long.
+    const isUnseen = this.#offered.get(key)?.contentOf(open.proved) === 'Unseen';
+    const files = isUnseen
+      ? undefined
+      : await this.#ask('files', open.disk, () => open.disk.files?.() ?? Promise.resolve(open.proved));
     const content = this.#offered.get(key)?.contentOf(files ?? open.proved) ?? 'Unseen';
     const answers = content !== 'Unseen' || (await this.#reads(open.disk));
     const judged = judgeOpen({ ...open, now: files, content });
@@ -164,12 +169,16 @@ export class Exports {
   async #reads(disk: Disk): Promise<boolean> {
     const length = Math.min(TRY_BYTES, disk.sizeBytes);
     const block = Math.floor((Math.random() * (disk.sizeBytes - length)) / disk.blockSize);
-    const read = await this.#answered(disk.read(block * disk.blockSize, length));
+    const read = await this.#ask('read', disk, () => disk.read(block * disk.blockSize, length));
     return read?.ok ?? false;
   }
 
-  /** Undefined: it did not answer in time, or with an error. */
-  async #answered<T>(question: Promise<T>): Promise<T | undefined> {
+  /** Undefined: it did not answer in time, or with an error. Who has not answered yet is not asked a second time: each question holds a thread. */
+  async #ask<T>(what: 'files' | 'read', disk: Disk, begin: () => Promise<T>): Promise<T | undefined> {
+    const asked = this.#asked[what];
+    if (asked.has(disk)) return undefined;
+    asked.add(disk);
+    const question = begin().finally(() => asked.delete(disk));
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
     const timer = setTimeout(resolve, this.#options.patienceMs, undefined);
     return Promise.race([question.catch(() => undefined), late]).finally(() => clearTimeout(timer));
