@@ -36,12 +36,17 @@ static void write_all(struct device *d, struct iovec *iov, size_t count) {
     }
 }
 
-/* The request that was taken first of those that are not wholly asked for, and not parked; NONE. */
+/*
+ * The next to be asked for, of those that are not wholly asked for, and not parked; NONE. One that was begun comes before all others, and else what was taken
+ * first: so one alone holds reads without having all that it needs, and gets those of the others, which end. Two of them could hold all reads for ever.
+ */
 static int oldest(const struct device *d, int64_t now) {
     int found = NONE;
     for (int i = 0; i < REQUESTS; i++) {
         const struct request *r = &d->requests[i];
-        if (r->used && r->asked < r->length && now >= r->again_us && (found == NONE || r->order < d->requests[found].order)) found = i;
+        if (!r->used || r->asked == r->length || now < r->again_us) continue;
+        const bool begun = r->count > 0, other = found != NONE && d->requests[found].count > 0;
+        if (found == NONE || (begun && !other) || (begun == other && r->order < d->requests[found].order)) found = i;
     }
     return found;
 }

@@ -61,6 +61,7 @@ void link_lost(struct session *s, int index, const struct assembly *a, int64_t n
     struct link *l = &s->links[index];
     const uint32_t largest = a->length < l->segment_bytes ? a->length : l->segment_bytes;
     if (l->rejoining || largest <= path_smaller(l->segment_bytes)) return;
+    if (a->wait_us > a->asked_us) return; /* what was asked last is announced: its disk is slow, and nothing is lost */
     if (!path_lost(&l->path, l->heard_us > a->asked_us, a->waited, rtt_timeout(&l->rtt, 0), now)) return;
     const bool trial = l->path.trial;
     const uint16_t next = path_lower(&l->path, l->segment_bytes, s->identity->path_bytes, now);

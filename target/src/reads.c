@@ -288,6 +288,7 @@ void reads_wait(struct session *s, int link, const struct packet *p, int64_t now
     struct assembly *a = &s->assemblies[ask->assembly];
     if (!a->waited) a->deadline_us = now + RTO_FIRST_US;
     a->waited = true;
+    a->wait_us = now;
 }
 
 void reads_error(struct session *s, int link, const struct packet *p, int64_t now) {

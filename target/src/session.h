@@ -150,7 +150,7 @@ struct assembly {
     uint32_t length, got;
     unsigned tries;
     bool waited, headed;
-    int64_t asked_us, deadline_us; /* asked_us: the last time */
+    int64_t asked_us, wait_us, deadline_us; /* the last time that it was asked for, and announced by a WAIT */
     uint64_t number; /* of the answer whose tag covers all: mode Authenticated */
     uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES];
     uint64_t have[MAX_READ_BYTES / GRAIN / 64];
