@@ -135,18 +135,21 @@ export class Exports {
 
   /** What was found right is what is open: a name may lead to another file since. */
   async #holds(disk: Disk, files: readonly OpenFile[]): Promise<boolean> {
-    return sameFiles((await this.#ask('files', disk, () => disk.files?.() ?? Promise.resolve(files))) ?? [], files);
+    return sameFiles((await this.#filesOf(disk, files)) ?? [], files);
+  }
+
+  /** How its files are now; of a disk that cannot say it, `otherwise`. Undefined: they did not answer. */
+  #filesOf(disk: Disk, otherwise: readonly OpenFile[]): Promise<readonly OpenFile[] | undefined> {
+    return this.#ask('files', disk, () => disk.files?.() ?? Promise.resolve(otherwise));
   }
 
   async #judge(key: string, open: Open): Promise<void> {
     const { log, inUse, now } = this.#options;
     const { vdisk, version } = open.copy;
     // In a folder that is silent the file is not asked how it is: each question would hold a thread for as long.
-    const isUnseen = this.#offered.get(key)?.contentOf(open.proved) === 'Unseen';
-    const files = isUnseen
-      ? undefined
-      : await this.#ask('files', open.disk, () => open.disk.files?.() ?? Promise.resolve(open.proved));
-    const content = this.#offered.get(key)?.contentOf(files ?? open.proved) ?? 'Unseen';
+    const contentOf = (files = open.proved): Content => this.#offered.get(key)?.contentOf(files) ?? 'Unseen';
+    const files = contentOf() === 'Unseen' ? undefined : await this.#filesOf(open.disk, open.proved);
+    const content = contentOf(files);
     const answers = content !== 'Unseen' || (await this.#reads(open.disk));
     const judged = judgeOpen({ ...open, now: files, content });
     const usedAt = inUse(open.copy) ? now() : (open.kept?.usedAt ?? now());

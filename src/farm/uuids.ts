@@ -1,5 +1,4 @@
 /** Which machines were seen with a UUID: board makers give one to whole series, and what two have names neither. Pure. */
-
 import { otherOrder } from './address.ts';
 
 /** Remembered; the one seen longest ago is forgotten first. Three times the largest farm: 10 MiB. */

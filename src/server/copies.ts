@@ -7,7 +7,7 @@ import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { contentOf } from '../store/content.ts';
 import { type Digest, Digests } from '../store/digests.ts';
-import type { FileFacts, Inventory } from '../store/inventory.ts';
+import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import { copyFacts } from '../store/report.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -108,17 +108,12 @@ export class Copies {
 
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
     const copies = seen.flatMap(({ store, path, inventory }) =>
-      snapshot.vdisks
-        .filter((vdisk) => vdisk.store === store.name)
-        .flatMap((vdisk) =>
-          snapshot.versions.filter((version) => version.vdisk === vdisk.name).map((version) => ({ vdisk, version })),
-        )
-        .map(({ vdisk, version }) => ({
-          version,
-          path,
-          inventory,
-          facts: copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
-        })),
+      versionsIn(snapshot, store).map(({ vdisk, version }) => ({
+        version,
+        path,
+        inventory,
+        facts: copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
+      })),
     );
     this.#reports = copies.map(({ facts }) => facts);
     const served = copies.flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory));
@@ -135,21 +130,18 @@ export class Copies {
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
     return looks.flatMap(({ store, path, inventory }) =>
-      snapshot.vdisks
-        .filter((vdisk) => vdisk.store === store.name)
-        .flatMap(({ name }) => snapshot.versions.filter(({ vdisk }) => vdisk === name))
-        .flatMap(({ vdisk, number, content }): Offer[] =>
-          content
-            ? [
-                {
-                  vdisk,
-                  version: number,
-                  manifest: content.manifest,
-                  contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path)),
-                },
-              ]
-            : [],
-        ),
+      versionsIn(snapshot, store).flatMap(({ version: { vdisk, number, content } }): Offer[] =>
+        content
+          ? [
+              {
+                vdisk,
+                version: number,
+                manifest: content.manifest,
+                contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path)),
+              },
+            ]
+          : [],
+      ),
     );
   }
 
@@ -157,23 +149,22 @@ export class Copies {
     const { storeRoots } = this.#options;
     if (storeRoots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`)))
       return this.#looks.into(path);
-    return {
-      state: 'Missing',
-      freeBytes: 0,
-      totalBytes: 0,
-      files: [],
-      message: `${path} is below none of spec.storeRoots of the StreamingServer (${storeRoots.join(', ') || 'none'}): add its root there`,
-    };
+    return noInventory(
+      'Missing',
+      `${path} is below none of spec.storeRoots of the StreamingServer (${storeRoots.join(', ') || 'none'}): add its root there`,
+    );
   }
 }
 
-const unseen = (path: string): Inventory => ({
-  state: 'Unreachable',
-  freeBytes: 0,
-  totalBytes: 0,
-  files: [],
-  message: `${path}: waits for the first look at it to end: its disk or mount is slow`,
-});
+const unseen = (path: string): Inventory =>
+  noInventory('Unreachable', `${path}: waits for the first look at it to end: its disk or mount is slow`);
+
+const versionsIn = ({ vdisks, versions }: FarmSnapshot, store: Store) =>
+  vdisks
+    .filter((vdisk) => vdisk.store === store.name)
+    .flatMap((vdisk) =>
+      versions.filter((version) => version.vdisk === vdisk.name).map((version) => ({ vdisk, version })),
+    );
 
 /** One look at a store; without an inventory: none ended yet. */
 interface Look {

@@ -33,7 +33,11 @@ export interface Inventory {
 /** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
 
-const nothing = { freeBytes: 0, totalBytes: 0, files: [] };
+/** Of a folder that nothing is known of. */
+export const noInventory = (state: 'Missing' | 'Unreachable', message: string): Inventory => ({
+  ...{ state, message },
+  ...{ freeBytes: 0, totalBytes: 0, files: [] },
+});
 
 /** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
 const hung = new Set<string>();
@@ -101,11 +105,8 @@ export async function lookInto(
   return Promise.race([looked, late]);
 }
 
-const unanswered = (path: string): Inventory => ({
-  ...nothing,
-  state: 'Unreachable',
-  message: `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`,
-});
+const unanswered = (path: string): Inventory =>
+  noInventory('Unreachable', `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`);
 
 /** One call after the other: a folder that hangs holds one thread. */
 async function look(
@@ -137,16 +138,11 @@ async function look(
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      return {
-        ...nothing,
-        state: 'Missing',
-        message: `${path} is not there: make the folder on this node, or correct the path of the Store`,
-      };
-    return {
-      ...nothing,
-      state: 'Unreachable',
-      message: pathFault(path, error).message,
-    };
+      return noInventory(
+        'Missing',
+        `${path} is not there: make the folder on this node, or correct the path of the Store`,
+      );
+    return noInventory('Unreachable', pathFault(path, error).message);
   }
 }
 
