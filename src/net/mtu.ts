@@ -17,7 +17,7 @@ const NODE: Interfaced = {
   read: (name) => readFileSync(`/sys/class/net/${name}/mtu`, 'utf8'),
 };
 
-/** In bytes, of the interface that has `address`; undefined where none has, or the kernel does not say. Read now, and again after a while. */
+/** As `readMtu`, read now, and again after a while. */
 export function mtuOf(address: string, now: () => number, node: Interfaced = NODE): () => number | undefined {
   let atMs = Number.NEGATIVE_INFINITY;
   let mtu: number | undefined;
@@ -25,14 +25,15 @@ export function mtuOf(address: string, now: () => number, node: Interfaced = NOD
     const nowMs = now();
     if (nowMs - atMs < LOOK_AGAIN_MS) return mtu;
     atMs = nowMs;
-    mtu = read(address, node);
+    mtu = readMtu(address, node);
     return mtu;
   };
   look();
   return look;
 }
 
-function read(address: string, { interfaces, read: text }: Interfaced): number | undefined {
+/** In bytes, of the interface that has `address`; undefined where none has, or the kernel does not say. */
+export function readMtu(address: string, { interfaces, read: text }: Interfaced = NODE): number | undefined {
   const found = Object.entries(interfaces()).find(([, list]) => list?.some((one) => one.address === address));
   if (!found) return undefined;
   try {

@@ -11,7 +11,7 @@ import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
-import { mtuOf } from '../net/mtu.ts';
+import { readMtu } from '../net/mtu.ts';
 import { askSelf } from '../net/selftest.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
@@ -138,7 +138,7 @@ export class StreamServer implements Frontend {
   /** Called once, by startStreamServer. */
   async open(): Promise<Result<void, StreamFault>> {
     const { native, log, ...rest } = this.#options;
-    const { maxSegmentBytes = segmentOf(mtuOf(rest.address, () => 0)()) } = rest;
+    const { maxSegmentBytes = segmentOf(readMtu(rest.address)) } = rest;
     const options = {
       address: rest.address,
       port: rest.port,
