@@ -40,7 +40,7 @@ static void write_all(struct device *d, struct iovec *iov, size_t count) {
  * The next to be asked for, of those that are not wholly asked for, and not parked; NONE. One that was begun comes before all others, and else what was taken
  * first: so one alone holds reads without having all that it needs, and gets those of the others, which end. Two of them could hold all reads for ever.
  */
-static int oldest(const struct device *d, int64_t now) {
+static int next_to_ask(const struct device *d, int64_t now) {
     int found = NONE;
     for (int i = 0; i < REQUESTS; i++) {
         const struct request *r = &d->requests[i];
@@ -55,7 +55,7 @@ static int oldest(const struct device *d, int64_t now) {
 static void ask(struct device *d, int64_t now) {
     if (d->writing != NONE && now < d->requests[d->writing].again_us)
         return; /* what others read could not be written, and would keep its reads from it */
-    for (int i; (i = oldest(d, now)) != NONE;) {
+    for (int i; (i = next_to_ask(d, now)) != NONE;) {
         struct request *r = &d->requests[i];
         const uint32_t left = r->length - r->asked, n = left < MAX_READ_BYTES ? left : MAX_READ_BYTES;
         const int read = r->count < REQUEST_READS ? session_read(d->session, r->offset + r->asked, n, now) : NONE;
@@ -202,9 +202,8 @@ void device_write(struct device *d, int64_t now) {
                     pass_on(d, &d->requests[i]);
                     end(d, &d->requests[i], now);
                 }
-        /* Only the oldest of those that wait for room has reads at all, and those before it end by themselves: no deadlock. One that fits in all reads
-         * is not begun before it is there: what it lacks may be what no server can read. */
-        if (d->writing == NONE) d->writing = oldest(d, now);
+        /* One that fits in all reads is not begun to be written before it is there: what it lacks may be what no server can read. */
+        if (d->writing == NONE) d->writing = next_to_ask(d, now);
         if (d->writing != NONE && d->requests[d->writing].length <= READS * MAX_READ_BYTES) d->writing = NONE;
         if (d->writing != NONE) {
             struct request *r = &d->requests[d->writing];
