@@ -16,19 +16,11 @@ import {
   UDP_GRO,
 } from '../../../src/net/libc.ts';
 import { writeU64 } from '../../../src/stream/fields.ts';
-import {
-  answerTag,
-  attachKey,
-  loginKeys,
-  makeShare,
-  sign,
-  type TrafficKeys,
-  trafficKeys,
-} from '../../../src/stream/keys.ts';
+import { attachKey, loginKeys, makeShare, sign, type TrafficKeys, trafficKeys } from '../../../src/stream/keys.ts';
 import { writePointer } from '../../../src/stream/native/answer.ts';
 import { type Native, native } from '../../../src/stream/native/sodium.ts';
 import { decode, encode, type Packet } from '../../../src/stream/packet.ts';
-import { DATA_HEADER_BYTES, TYPES } from '../../../src/stream/wire.ts';
+import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, TYPES } from '../../../src/stream/wire.ts';
 
 export interface ReaderTask {
   readonly protocol: 'stream' | 'nbd';
@@ -212,14 +204,18 @@ interface Open {
   /** The READ's tag as four words. */
   readonly tag: Uint32Array;
   missing: number;
-  /** In mode Authenticated the answer is put together, to check its tag. */
-  readonly data: Buffer | undefined;
+  /** Of an answer that comes in pieces, in mode Authenticated: what its tag is of, put together. */
+  tagged: Buffer | undefined;
 }
 
-/** Answers come in one piece (UDP_GRO) and are scattered: headers to one place, the data of consecutive segments to one piece, compared at once. */
+/**
+ * Answers come in one piece (UDP_GRO) and are scattered: headers to one place, the data of consecutive segments to one piece, compared at once, and its
+ * tag checked where it lies.
+ */
 function streamReads(fd: number, session: number, segment: number, authenticated: boolean, keys: TrafficKeys): number {
   const most = Math.ceil(65_536 / (segment + DATA_HEADER_BYTES)) + 1;
-  const [DATA, IOVS] = [most * DATA_HEADER_BYTES, most * DATA_HEADER_BYTES + 65_536 + segment];
+  const DATA = most * DATA_HEADER_BYTES + DATA_TAGGED_BYTES;
+  const IOVS = Math.ceil((DATA + 65_536 + segment) / 8) * 8;
   const MESSAGE = Math.ceil((IOVS + most * 32) / 64) * 64;
   const CONTROL = MESSAGE + 64;
   const slab = Buffer.alloc(CONTROL + 64);
@@ -240,6 +236,15 @@ function streamReads(fd: number, session: number, segment: number, authenticated
   const requestAt = c.addressOf(request);
   encode({ type: 'READ', session, number: 0, offset: 0, length: task.length, hedged: false }).copy(request);
   request.set(keys.clientTag, 1_024);
+  const [KEY, NONCE, TAG] = [2_048, 2_112, 2_176];
+  request.set(keys.serverData, KEY);
+  /** The answer tag of what lies here: `DATA_TAGGED_BYTES` of the header in `slab`, which this fills in, and the data. */
+  const isTagged = (at: number, headAt: Buffer, position: number): boolean => {
+    slab.copy(headAt, position, 0, DATA_TAGGED_BYTES);
+    slab.copy(request, NONCE + 4, 8, 16);
+    c.aeadTag(requestAt + TAG, at, DATA_TAGGED_BYTES + task.length, requestAt + NONCE, requestAt + KEY);
+    return request.compare(slab, DATA_TAGGED_BYTES, DATA_TAGGED_BYTES + 16, TAG, TAG + 16) === 0;
+  };
   const open = new Map<number, Open>();
   let number = 0;
   const ask = (n: number): void => {
@@ -248,8 +253,7 @@ function streamReads(fd: number, session: number, segment: number, authenticated
     writeU64(request, offset, 16);
     c.siphash(requestAt + 32, requestAt, 32, requestAt + 1_024);
     c.send(fd, requestAt, 48, 0);
-    const data = authenticated ? Buffer.allocUnsafe(task.length) : undefined;
-    open.set(number, { n, offset, tag: requestWords.slice(8, 12), missing: task.length, data });
+    open.set(number, { n, offset, tag: requestWords.slice(8, 12), missing: task.length, tagged: undefined });
   };
   const wrong = (what: string): never => {
     throw new Error(`wrong ${what}`);
@@ -271,13 +275,16 @@ function streamReads(fd: number, session: number, segment: number, authenticated
     const bytes = got - segments * DATA_HEADER_BYTES;
     if (bytes > read.missing) wrong('length');
     if (c.memcmp(slabAt + DATA, contentAt + read.offset + first, bytes) !== 0) wrong(`data in read ${read.n}`);
-    if (read.data) slab.copy(read.data, first, DATA, DATA + bytes);
     read.missing -= bytes;
-    if (read.missing > 0) return;
-    if (read.data) {
-      const wanted = answerTag(keys.serverData, slab.readUInt32BE(12), slab.subarray(0, DATA_HEADER_BYTES), read.data);
-      if (slab.compare(wanted, 0, 16, 40, 56) !== 0) wrong('answer tag');
+    if (authenticated && bytes < task.length) {
+      read.tagged ??= Buffer.allocUnsafeSlow(DATA_TAGGED_BYTES + task.length);
+      slab.copy(read.tagged, DATA_TAGGED_BYTES + first, DATA, DATA + bytes);
     }
+    if (read.missing > 0) return;
+    const [at, bytesAt, position] = read.tagged
+      ? [c.addressOf(read.tagged), read.tagged, 0]
+      : [slabAt + DATA - DATA_TAGGED_BYTES, slab, DATA - DATA_TAGGED_BYTES];
+    if (authenticated && !isTagged(at, bytesAt, position)) wrong('answer tag');
     open.delete(slab.readUInt32BE(20));
     done++;
     if (asked < total) ask(asked++);
