@@ -1,5 +1,5 @@
 /** What a person types about a device, checked field by field. Pure. */
-import { parseMac } from '../farm/address.ts';
+import { isUuid, parseMac, parseUuid } from '../farm/address.ts';
 import type { Access, Device } from '../farm/model.ts';
 
 /** As text, from options or from a line of a file; empty stands for absent. */
@@ -46,8 +46,10 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
   const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
   if (twice !== undefined) complain('mac', twice, 'it is there twice');
   const uuid = text.uuid.toLowerCase();
-  if (uuid !== '' && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid))
+  if (uuid !== '' && !isUuid(uuid))
     complain('uuid', text.uuid, 'a UUID looks like 6d3c8a62-1b5f-4d0c-9c3e-0123456789ab');
+  else if (uuid !== '' && parseUuid(uuid) === undefined)
+    complain('uuid', text.uuid, 'boards that were never given a UUID say this one: leave it out, the MAC is enough');
   if (text.collection === '') complain('collection', '', 'a device belongs to a collection');
   const access = CLASSES.find((known) => known.toLowerCase() === text.class.toLowerCase());
   if (text.class !== '' && !access) complain('class', text.class, `a class is one of ${CLASSES.join(', ')}`);

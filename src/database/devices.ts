@@ -1,7 +1,9 @@
 /** Devices: what people and servers add, list and remove. Each change leaves a line in `audit`. */
 import { type Kysely, sql } from 'kysely';
 import { stringify } from 'safe-stable-stringify';
+import { otherOrder } from '../farm/address.ts';
 import type { Device } from '../farm/model.ts';
+import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Answer, Database } from './connection.ts';
 import type { DatabaseFault } from './fault.ts';
@@ -19,6 +21,7 @@ export interface Neighbours {
   readonly collections: ReadonlySet<string>;
   readonly byName: Map<string, Device>;
   readonly byMac: Map<string, Device>;
+  /** By `canonicalUuid`: a machine may send it in either byte order. */
   readonly byUuid: Map<string, Device>;
 }
 
@@ -37,7 +40,7 @@ function neighbours(collections: readonly string[], devices: readonly Device[]):
 export function moveIn({ byName, byMac, byUuid }: Neighbours, device: Device): void {
   byName.set(device.name, device);
   for (const mac of device.macs) byMac.set(mac, device);
-  if (device.uuid !== undefined) byUuid.set(device.uuid, device);
+  if (device.uuid !== undefined) byUuid.set(canonicalUuid(device.uuid), device);
 }
 
 export type Verdict = Result<'Added' | 'Unchanged', Fault<'Conflict'> & { readonly field: keyof Device }>;
@@ -62,10 +65,15 @@ export function judgeDevice(device: Device, { collections, byName, byMac, byUuid
     );
   for (const mac of device.macs) {
     const owner = byMac.get(mac);
-    if (owner) return refuse('macs', `MAC ${mac} belongs to device ${owner.name}`);
+    if (owner)
+      return refuse('macs', `MAC ${mac} belongs to device ${owner.name}: remove that one, or add this one without it`);
   }
-  const twin = device.uuid === undefined ? undefined : byUuid.get(device.uuid);
-  if (twin) return refuse('uuid', `UUID ${device.uuid} belongs to device ${twin.name}`);
+  const twin = device.uuid === undefined ? undefined : byUuid.get(canonicalUuid(device.uuid));
+  if (twin)
+    return refuse(
+      'uuid',
+      `UUID ${device.uuid} belongs to device ${twin.name}${twin.uuid === device.uuid ? '' : ` as ${twin.uuid}, its other byte order`}: add this one without a UUID, its MAC is enough. If it is the same machine, remove ${twin.name} first`,
+    );
   return ok('Added');
 }
 
@@ -87,7 +95,7 @@ export const neighboursOf = (database: Database, devices: readonly Device[]): An
 
 async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[]): Promise<Neighbours> {
   const collections = await db.selectFrom('collection').select('name').execute();
-  const uuids = wanted.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid]));
+  const uuids = wanted.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid, otherOrder(uuid)]));
   const { rows } = await sql<{ name: string }>`
     select name from device where name = any(${wanted.map(({ name }) => name)}) or uuid = any(${uuids}::uuid[])
     union select device from device_mac where mac = any(${wanted.flatMap(({ macs }) => macs)})`.execute(db);
@@ -162,7 +170,7 @@ export async function enrolDevice(
         where number ~ '^[0-9]{1,9}$'`.execute(trx);
       const { uuid, ...withoutUuid } = machine;
       // It would have been found by a UUID that is one machine's: what another device has says nothing of this one.
-      const own = uuid === undefined || there.byUuid.has(uuid) ? withoutUuid : machine;
+      const own = uuid === undefined || there.byUuid.has(canonicalUuid(uuid)) ? withoutUuid : machine;
       const device = { ...own, name: `${namePrefix}${String((rows[0]?.last ?? 0) + 1).padStart(digits, '0')}` };
       const verdict = judgeDevice(device, there);
       if (!verdict.ok) return fail('Conflict', verdict.error.message);

@@ -30,10 +30,13 @@ const SHARED: ReadonlySet<string> = new Set(PLACEHOLDERS.flatMap((uuid) => [uuid
 const DISTINCT_BYTES = 3;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** In lower case, as text alone: `parseUuid` says whether it names a machine. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 /** In lower case; undefined when it is none, or one that many machines have: by that one would boot as another. */
 export function parseUuid(text: string): string | undefined {
   const uuid = text.toLowerCase();
-  if (!UUID.test(uuid)) return undefined;
+  if (!isUuid(uuid)) return undefined;
   const bytes = uuid.replaceAll('-', '').match(/../g) ?? [];
   if (new Set(bytes).size < DISTINCT_BYTES) return undefined;
   return SHARED.has(uuid) ? undefined : uuid;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { aBoot, aBootDecision, aDevice, aSnapshot } from '../../test/builders/farm.ts';
 import { createFakeFarmData } from '../../test/fakes/farmdata.ts';
 import type { Database } from '../database/connection.ts';
-import type { FarmSnapshot, UnknownDevices } from '../farm/model.ts';
+import type { Device, FarmSnapshot, UnknownDevices } from '../farm/model.ts';
 import { openBootToken } from '../farm/token.ts';
 import { fail, ok } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
@@ -198,6 +198,25 @@ describe('of two machines with one UUID', () => {
     }
     expect(decided).toEqual(kinds);
   });
+});
+
+test('a device whose UUID two machines had is found by it again once it was removed and added', async () => {
+  const { options, data } = await scene(aSnapshot(), 'added');
+  const kindFor = async (mac: string) => {
+    const answer = await lookUp(options, { mac, uuid: UUID });
+    return answer.ok ? answer.value.kind : answer.error.code;
+  };
+  const own = known.macs[0] ?? '';
+  const devices = (device: Device) => data.load({ snapshot: aSnapshot(), devices: [device], sessions: [] });
+  for (const time of ['first', 'second']) {
+    expect([time, await kindFor(own), await kindFor(stranger.mac)]).toEqual([time, 'boot', 'unknown']);
+    // The database has it, and this server's data not yet.
+    expect([time, await kindFor(stranger.mac)]).toEqual([time, 'unknown']);
+    devices({ ...known, uuidSharedWith: stranger.mac });
+    expect([time, await kindFor(own), await kindFor(stranger.mac)]).toEqual([time, 'boot', 'unknown']);
+    devices(known);
+    expect([time, await kindFor(stranger.mac), await kindFor(stranger.mac)]).toEqual([time, 'boot', 'boot']);
+  }
 });
 
 test('a stranger of whom nothing but the question over HTTP was heard is not added, however often it asks', async () => {

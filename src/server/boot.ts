@@ -50,11 +50,8 @@ async function identify({ data, uuids }: BootOptions, { mac, uuid }: Machine): F
   if (!byMac.ok || uuid === undefined) return byMac;
   let found = byMac.value ? byMac : await data.deviceByUuid(uuid);
   if (found.ok && !found.value) found = await data.deviceByUuid(otherOrder(uuid));
-  if (!found.ok) return found;
-  const sharedWith = uuids.saw(uuid, { mac, own: byMac.value?.macs ?? [] });
-  if (sharedWith === undefined || found.value === undefined) return found;
-  uuids.shared(found.value, uuid, byMac.value ? sharedWith : mac);
-  return byMac;
+  if (!found.ok || !found.value) return found;
+  return uuids.isShared(found.value, { uuid, mac, own: byMac.value?.macs ?? [] }) ? byMac : found;
 }
 
 /** Adds nothing: for the protocols that only have to know whether to answer. */

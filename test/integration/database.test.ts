@@ -19,6 +19,7 @@ import {
   unregisterServer,
   upsertSession,
 } from '../../src/database/servers.ts';
+import { otherOrder } from '../../src/farm/address.ts';
 import type { FarmSnapshot } from '../../src/farm/model.ts';
 import type { Result } from '../../src/kit/result.ts';
 import { aDevice } from '../builders/farm.ts';
@@ -298,7 +299,16 @@ describe('devices', () => {
       /no collection x; it has room-101, room-102/,
     ],
     ['a MAC of another device', [{ name: 'b' }], /52:54:00:00:00:01 belongs to device pc0001/],
-    ['a UUID of another device', [{ name: 'b', macs: ['52:54:00:00:00:0b'], uuid }], /belongs to device pc0001/],
+    [
+      'a UUID of another device',
+      [{ name: 'b', macs: ['52:54:00:00:00:0b'], uuid }],
+      /belongs to device pc0001: add this one without a UUID, .* remove pc0001 first/,
+    ],
+    [
+      'the same in the other byte order',
+      [{ name: 'b', macs: ['52:54:00:00:00:0b'], uuid: otherOrder(uuid) }],
+      /belongs to device pc0001 as 6d3c8a62-0000-4000-8000-000000000001, its other byte order: add this one without/,
+    ],
     [
       'a MAC twice in one call',
       [

@@ -96,6 +96,14 @@ describe('bootfarm device', () => {
       ['add', 'a', '--mac', '525400000001', '--collection', 'room-101', '--property', 'x'],
       /key=value/,
     ],
+    [
+      'a UUID that whole series of boards have',
+      [
+        ...['add', 'a', '--mac', '525400000001', '--collection', 'room-101'],
+        ...['--uuid', '03000200-0400-0500-0006-000700080009'],
+      ],
+      /uuid "03000200-.*": boards that were never given a UUID say this one: leave it out/,
+    ],
     ['no MAC at all', ['add', 'a', '--collection', 'room-101'], /required option '--mac/],
     ['a file that is not there', ['import', '/nowhere.csv'], /cannot read \/nowhere.csv/],
   ])('%s', async (_, words, reason) => {
@@ -207,6 +215,9 @@ describe('bootfarm device', () => {
 
   test('help says how, with an example', async () => {
     expect((await bootfarm('import', '--help')).out).toMatch(/none when one line is bad[\s\S]*name,mac,collection/);
+    expect((await bootfarm('add', '--help')).out).toMatch(
+      /--mac <mac...> +required[\s\S]*--collection <name> +required/,
+    );
     expect((await bootfarm('--help')).out).toMatch(/add .*list .*remove .*import .*export/s);
   });
 });
