@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +25,8 @@ import { PROCESS_ENV } from '../../src/reconcile/streamingserver/objects.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
-import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { freePorts } from '../setup/ports.ts';
+import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { projectionOf } from './database.ts';
 import { type ReplicaServers, startReplica } from './replica.ts';
 
@@ -38,21 +38,9 @@ export function must<T>(result: Result<T, Fault>): T {
   return result.value;
 }
 
-/** A port that is free for UDP and TCP. */
-async function freeForBoth(): Promise<number> {
-  const port = await freePort();
-  const socket = createSocket('udp4');
-  const free = await new Promise<boolean>((resolve) =>
-    socket.once('error', () => resolve(false)).bind(port, ADDRESS, () => resolve(true)),
-  );
-  socket.close();
-  return free ? port : freeForBoth();
-}
-
-async function freePorts<Name extends string>(names: readonly Name[]): Promise<Record<Name, number>> {
-  const ports = new Set<number>();
-  while (ports.size < names.length) ports.add(await freeForBoth());
-  return Object.fromEntries(names.map((name, index) => [name, [...ports][index]])) as Record<Name, number>;
+async function portsOf<Name extends string>(names: readonly Name[]): Promise<Record<Name, number>> {
+  const ports = await freePorts(names.length);
+  return Object.fromEntries(names.map((name, index) => [name, ports[index]])) as Record<Name, number>;
 }
 
 export class LoopbackFarm {
@@ -128,7 +116,7 @@ export class LoopbackFarm {
       drainTimeoutSeconds: 20,
       storeRoots: [this.path('stores')],
       stateDirectory: this.path(`${name}/state`),
-      ports: await freePorts(['stream', 'http', 'control', 'telemetry', 'dhcp', 'pxe', 'tftp']),
+      ports: await portsOf(['stream', 'http', 'control', 'telemetry', 'dhcp', 'pxe', 'tftp']),
       replicaSocket: this.#replica.follower.socketPath,
       databaseUriFile: this.path(`${name}/database-uri`),
       keysDirectory: this.path('keys'),

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KeyPair, makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { followerConfig, PROJECTOR_USER, primaryConfig, primaryUsers } from '../../src/replica/config.ts';
-import { freePort, type RedisServer, startRedis } from '../setup/services.ts';
+import { freePort } from '../setup/ports.ts';
+import { type RedisServer, startRedis } from '../setup/services.ts';
 
 const ADDRESS = '127.0.0.1';
 const PROJECTOR_PASSWORD = 'projector-secret';

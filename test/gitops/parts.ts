@@ -8,7 +8,8 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { binary } from '../cluster/cluster.ts';
 import { run } from '../cluster/run.ts';
-import { type ApiServer, freePorts } from '../integration/api-server.ts';
+import type { ApiServer } from '../integration/api-server.ts';
+import { freePorts } from '../setup/ports.ts';
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bootfarm/gitops');
 /** By the beginning of its name: build.sh puts the version behind it. */

@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePorts } from '../setup/ports.ts';
 
 /** A real API server on a real etcd, without nodes, for tests that crash it: the cluster has no such thing. */
 export interface ApiServer {
@@ -160,19 +160,4 @@ async function ready(directory: string, port: number): Promise<void> {
     await wait(50);
   }
   throw new Error(`the API server was not ready in 60 s: see ${directory}/kube-apiserver.log`);
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  return servers.map((server) => {
-    const address = server.address();
-    server.close();
-    return typeof address === 'object' && address ? address.port : 0;
-  });
 }

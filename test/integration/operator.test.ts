@@ -27,7 +27,8 @@ import { openOnce } from '../../src/replica/link.ts';
 import type { Farm, StreamingServer } from '../../src/resources/kinds.ts';
 import { aDevice } from '../builders/farm.ts';
 import { binary } from '../cluster/cluster.ts';
-import { freePort, type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { freePort } from '../setup/ports.ts';
+import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 import { Nodes } from './operator-nodes.ts';
 

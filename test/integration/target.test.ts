@@ -34,6 +34,7 @@ import { Names } from '../../src/server/names.ts';
 import { httpServers, loginServers } from '../../src/server/site.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aBoot, aBootDecision, aDevice, aServer, aSnapshot } from '../builders/farm.ts';
+import { freePorts } from '../setup/ports.ts';
 import { until } from '../setup/services.ts';
 
 const FILE_BYTES = 32 << 20;
@@ -100,22 +101,6 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 const name = (port: number): string => `127.0.0.1:${port}`;
-
-async function freePorts(count: number): Promise<number[]> {
-  const sockets = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const socket = createSocket('udp4');
-      socket.bind(0, '127.0.0.1');
-      await once(socket, 'listening');
-      return socket;
-    }),
-  );
-  return sockets.map((socket) => {
-    const { port } = socket.address();
-    socket.close();
-    return port;
-  });
-}
 
 const startServer = (port: number, list: readonly number[], mode: Mode, ...more: string[]): Promise<Server> =>
   startServerOf(file, port, list, mode, ...more);

@@ -5,13 +5,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { postgresArguments } from '../../src/database/config.ts';
 import { toldOnChange } from '../../src/reconcile/farm/objects.ts';
+import { freePort } from './ports.ts';
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 const READY_DEADLINE_MS = 20_000;
@@ -75,16 +76,6 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last });
     await delay(10);
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
 }
 
 /** One process that is started again after a kill. */
