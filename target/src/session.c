@@ -486,80 +486,6 @@ void session_receive(struct session *s, const struct entry *from, const uint8_t 
     else link_receive(s, link, &p, bytes, n, now);
 }
 
-/* What has been waited for longest, and since when. */
-static enum wait waits_for(const struct session *s, int64_t now, int64_t *since, uint64_t *at) {
-    enum wait found = WAITS_FOR_NOTHING;
-    *since = s->current == NONE ? s->waits.alone_us : now;
-    for (int i = 0; i < READS; i++)
-        if (s->reads[i].state == OPEN && s->reads[i].since_us < *since) {
-            *since = s->reads[i].since_us;
-            *at = s->reads[i].offset;
-            found = WAITS_FOR_DATA;
-        }
-    if (s->current == NONE) {
-        if (s->identity->counters.refused) return WAITS_FOR_RIGHT;
-        if (s->login.state == WANTING) return WAITS_FOR_TOKEN;
-        return s->identity->ticket_bytes == 0 ? WAITS_FOR_LOGIN : WAITS_FOR_SERVER;
-    }
-    if (s->waits.parked_us == 0 || s->waits.parked_us >= *since) return found;
-    *since = s->waits.parked_us;
-    *at = s->waits.parked_at;
-    return WAITS_FOR_COPY;
-}
-
-static void describe_wait(const struct session *s, enum wait wait, uint64_t at, char text[WAIT_TEXT]) {
-    const unsigned servers = s->identity->servers.count;
-    switch (wait) {
-    case WAITS_FOR_SERVER:
-        snprintf(text, WAIT_TEXT, "a server: none of %u answers", servers);
-        break;
-    case WAITS_FOR_LOGIN:
-        snprintf(text, WAIT_TEXT, "a server to log in at: none of %u takes this machine", servers);
-        break;
-    case WAITS_FOR_TOKEN:
-        snprintf(text, WAIT_TEXT, "a fresh boot token, by HTTP");
-        break;
-    case WAITS_FOR_RIGHT:
-        snprintf(text, WAIT_TEXT, "the right to read: no server may serve this machine");
-        break;
-    case WAITS_FOR_DATA:
-        snprintf(text, WAIT_TEXT, "data at byte %llu: its server answers, and the data does not come", (unsigned long long)at);
-        break;
-    case WAITS_FOR_COPY:
-        snprintf(text, WAIT_TEXT, "data at byte %llu: no server can read it", (unsigned long long)at);
-        break;
-    case WAITS_FOR_NOTHING:
-        text[0] = '\0';
-    }
-}
-
-/* Every wait of more than WAIT_TOLD_US is told, once a minute, and its end. */
-static void tell_wait(struct session *s, int64_t now) {
-    struct waits *w = &s->waits;
-    char what[WAIT_TEXT] = "", text[WAIT_TEXT + 64];
-    int64_t since;
-    uint64_t at = 0;
-    enum wait wait = waits_for(s, now, &since, &at);
-    const bool hush = wait != WAITS_FOR_NOTHING && now - since >= HUSH_AFTER_US;
-    if (hush != w->hushed) s->effects.hush(s->effects.context, hush);
-    w->hushed = hush;
-    if (now - since < WAIT_TOLD_US) wait = WAITS_FOR_NOTHING;
-    if (wait == WAITS_FOR_DATA && now - w->served_us < WAIT_TOLD_US) return; /* that server has just been asked for it */
-    if (wait == WAITS_FOR_NOTHING) {
-        if (w->told == WAITS_FOR_NOTHING) return;
-        snprintf(text, sizeof text, "goes on after %lld s", (long long)(now - w->since_us) / 1000000);
-    } else {
-        if (w->told == wait && now - w->told_us < WAIT_AGAIN_US) return;
-        describe_wait(s, wait, at, what);
-        snprintf(text, sizeof text, "has waited %lld s for %s", (long long)(now - since) / 1000000, what);
-        if (w->told == WAITS_FOR_NOTHING) w->since_us = since;
-    }
-    w->told = wait;
-    w->told_us = now;
-    memcpy(s->identity->counters.waits_for, what, sizeof what);
-    s->effects.alert(s->effects.context, text);
-}
-
 void session_tick(struct session *s, int64_t now) {
     const int64_t gap = now - s->ticked_us;
     if (gap > PAUSED_US)
@@ -582,7 +508,7 @@ void session_tick(struct session *s, int64_t now) {
     }
     if (s->current != NONE && s->list_wanted && now >= s->list_us) link_ask_list(s, s->current, now);
     reads_tick(s, now);
-    tell_wait(s, now);
+    waits_tell(s, now);
 }
 
 static void sooner(int64_t *wake, int64_t us) {

@@ -2,7 +2,7 @@
  * The client as a machine: packets, reads and the time in; packets and finished reads out. It opens no socket, asks no clock and
  * allocates nothing, so that a test runs hours of it in virtual time. Times are microseconds of a clock that never jumps.
  *
- * session.c decides which server; link.c talks with one server; reads.c puts answers together.
+ * session.c decides which server; link.c talks with one server; reads.c puts answers together; waits.c tells what is waited for.
  */
 #pragma once
 #include <stdbool.h>
@@ -226,7 +226,7 @@ void session_release(struct session *s, unsigned read);
 /* Says goodbye to the servers. */
 void session_bye(struct session *s);
 
-/* Between the three files. */
+/* Between the four files. */
 void drop(struct session *s, enum drop reason);
 /* Tells a REFUSE's own words. */
 void session_refusal(struct session *s, const struct entry *server, const struct packet *p);
@@ -269,3 +269,6 @@ void reads_pump(struct session *s, int64_t now_us);
 void reads_tick(struct session *s, int64_t now_us);
 /* Asserts what holds of its state between two calls. */
 void reads_check(const struct session *s);
+
+/* Every wait of more than WAIT_TOLD_US is told, once a minute, and its end. */
+void waits_tell(struct session *s, int64_t now_us);
