@@ -45,7 +45,7 @@ enum {
     TOKEN_MAX_US = 60000000, /* with back-off */
     LINKS = MAX_SERVERS + 3, /* the list, and what may have left it: the one that serves, its stand-by and where it moves to */
     WAIT_TOLD_US = 5000000, /* what is waited for so long is told, */
-    WAIT_AGAIN_US = 60000000, /* and again after so long */
+    WAIT_AGAIN_US = 60000000, /* and again after so long: each of what is waited for in turn, as a login and a token, once in this time */
     WAIT_TEXT = 128,
     HUSH_AFTER_US = 800000, /* before nbd tells of each request that waits, once a second: nbd_xmit_timeout */
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
@@ -54,6 +54,7 @@ enum {
     OTHER_STANDBY_US = 1000000, /* what neither server can read may be read elsewhere: another stand-by, at most one in this time */
 };
 enum wait { WAITS_FOR_NOTHING, WAITS_FOR_SERVER, WAITS_FOR_LOGIN, WAITS_FOR_TOKEN, WAITS_FOR_RIGHT, WAITS_FOR_DATA, WAITS_FOR_COPY };
+enum { WAITS = WAITS_FOR_COPY + 1 };
 /* A ticket lives 7 days and is renewed at half of them; a renewal that fails is tried again each 3 hours. */
 #define TICKET_US (INT64_C(604800) * 1000000)
 #define RENEW_US (TICKET_US / 2)
@@ -183,8 +184,10 @@ struct waits {
     int64_t served_us; /* since when one does */
     int64_t parked_us; /* since when no server can read what lies at parked_at; 0: none that is wanted */
     uint64_t parked_at;
-    enum wait told;
-    int64_t told_us, since_us;
+    enum wait shown; /* in the status */
+    bool told;       /* of the wait that is not over: its end is told, too */
+    int64_t since_us;
+    int64_t again_us[WAITS]; /* when each may be told again */
     bool hushed;
 };
 
@@ -270,5 +273,5 @@ void reads_tick(struct session *s, int64_t now_us);
 /* Asserts what holds of its state between two calls. */
 void reads_check(const struct session *s);
 
-/* Every wait of more than WAIT_TOLD_US is told, once a minute, and its end. */
+/* Tells waits of more than WAIT_TOLD_US, each kind once in WAIT_AGAIN_US however they alternate, and the end of what was told. */
 void waits_tell(struct session *s, int64_t now_us);

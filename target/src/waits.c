@@ -53,7 +53,7 @@ static void describe_wait(const struct session *s, enum wait wait, uint64_t at, 
 
 void waits_tell(struct session *s, int64_t now) {
     struct waits *w = &s->waits;
-    char what[WAIT_TEXT] = "", text[WAIT_TEXT + 64];
+    char text[WAIT_TEXT + 64];
     int64_t since;
     uint64_t at = 0;
     enum wait wait = waits_for(s, now, &since, &at);
@@ -62,17 +62,18 @@ void waits_tell(struct session *s, int64_t now) {
     w->hushed = hush;
     if (now - since < WAIT_TOLD_US) wait = WAITS_FOR_NOTHING;
     if (wait == WAITS_FOR_DATA && now - w->served_us < WAIT_TOLD_US) return; /* that server has just been asked for it */
+    if (wait != w->shown) describe_wait(s, wait, at, s->identity->counters.waits_for);
+    w->shown = wait;
     if (wait == WAITS_FOR_NOTHING) {
-        if (w->told == WAITS_FOR_NOTHING) return;
+        if (!w->told) return;
         snprintf(text, sizeof text, "goes on after %lld s", (long long)(now - w->since_us) / 1000000);
     } else {
-        if (w->told == wait && now - w->told_us < WAIT_AGAIN_US) return;
-        describe_wait(s, wait, at, what);
-        snprintf(text, sizeof text, "has waited %lld s for %s", (long long)(now - since) / 1000000, what);
-        if (w->told == WAITS_FOR_NOTHING) w->since_us = since;
+        if (now < w->again_us[wait]) return;
+        w->again_us[wait] = now + WAIT_AGAIN_US;
+        describe_wait(s, wait, at, s->identity->counters.waits_for);
+        snprintf(text, sizeof text, "has waited %lld s for %s", (long long)(now - since) / 1000000, s->identity->counters.waits_for);
+        if (!w->told) w->since_us = since;
     }
-    w->told = wait;
-    w->told_us = now;
-    memcpy(s->identity->counters.waits_for, what, sizeof what);
+    w->told = wait != WAITS_FOR_NOTHING;
     s->effects.alert(s->effects.context, text);
 }

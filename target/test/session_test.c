@@ -33,6 +33,7 @@ static bool unreads[FARM], without_disk;
 static uint32_t retry_ms; /* what a REFUSE says */
 static bool listed[FARM], revoked, forgets, unsigned_refusals;
 static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY, IS_REFUSED_FOR } renewals; /* what is answered to a renewal */
+static uint16_t logins_refused; /* the code that every LOGIN is refused with, or 0 */
 static unsigned tokens; /* fetched over HTTP */
 static uint16_t token_given; /* bytes; 0: none is */
 static const char *manifest_given;
@@ -113,6 +114,10 @@ static void on_login(int index, const uint8_t *bytes, size_t n_bytes) {
     servers[index].logins++;
     servers[index].login_flags = get16(bytes + 54);
     const bool renew = (servers[index].login_flags & LOGIN_RENEW) != 0;
+    if (logins_refused != 0) {
+        refuse(index, bytes, logins_refused, "no", false);
+        return;
+    }
     attach_key(key, session_key);
     if (renew) CHECK(signed_by(bytes, n_bytes, key), "a renewal proves the key of its ticket");
     if (renew && (renewals == REFUSES || renewals == REFUSES_UNSIGNED)) {
@@ -436,7 +441,7 @@ static void begin(enum mode wanted) {
     trouble = NO_TROUBLE;
     renewals = GRANTS;
     revoked = forgets = unsigned_refusals = false;
-    tokens = token_given = 0;
+    tokens = token_given = logins_refused = 0;
     manifest_given = "";
     list_version = 1;
     now = MS(1000);
@@ -1131,6 +1136,7 @@ static void every_wait_is_told(void) {
         pass(MS(10000));
         CHECK(!hushed && hushes < 20, "and its level is as before: %u", hushes);
         CHECK(alerts == 16 + 2 * time && kernel.waiting == 0, "two lines for an outage of 20 s: %u: %s", alerts, alerted);
+        pass(WAIT_AGAIN_US);
     }
     revoked = true;
     pass(MS(20000));
@@ -1143,6 +1149,45 @@ static void every_wait_is_told(void) {
     next_client();
     pass(MS(6000));
     CHECK(strstr(alerted, "to log in at") != NULL, "%s", alerted);
+}
+
+/* What is waited for changes all the time, or a wait ends and begins: the console stays readable, the status is right. */
+static void waits_that_alternate_are_told_once_a_minute(void) {
+    static const struct {
+        const char *name;
+        uint16_t refused;
+        int64_t away_ms, back_ms;
+        unsigned most;
+    } CASES[] = {{"a login and a token in turn", REFUSAL_TOKEN_INVALID, 0, 0, 20},
+                 {"a login that is refused", REFUSAL_BUSY, 0, 0, 10},
+                 {"a server that comes and goes", 0, 7000, 3000, 20}};
+    enum { MINUTES = 10 };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        begin(MODE_AUTHENTICATED);
+        for (int k = 1; k < FARM; k++) servers[k].dead = true;
+        pass(MS(2000));
+        alerts = 0;
+        logins_refused = CASES[i].refused;
+        retry_ms = 1000;
+        if (logins_refused != 0) {
+            memset(&identity.counters, 0, sizeof identity.counters);
+            identity.ticket_bytes = 0;
+            identity.disk_bytes = 0;
+            next_client();
+        }
+        for (const int64_t end = now + MS(60000) * MINUTES; now < end;) {
+            servers[0].dead = CASES[i].away_ms > 0;
+            pass(MS(CASES[i].away_ms));
+            servers[0].dead = false;
+            pass(MS(CASES[i].back_ms > 0 ? CASES[i].back_ms : 1000));
+        }
+        CHECK(alerts >= MINUTES && alerts <= CASES[i].most + 2, "%s: %u lines in %d minutes", CASES[i].name, alerts, MINUTES);
+        logins_refused = 0;
+        token_given = 5;
+        pass(MS(90000));
+        CHECK(s->current != NONE && identity.counters.waits_for[0] == 0, "%s: it ends, and the status says so", CASES[i].name);
+        CHECK(strncmp(alerted, "goes on", 7) == 0, "%s: %s", CASES[i].name, alerted);
+    }
 }
 
 int main(void) {
@@ -1190,6 +1235,7 @@ int main(void) {
     a_server_whose_data_does_not_arrive_is_left();
     a_disk_that_is_away_for_a_moment();
     every_wait_is_told();
+    waits_that_alternate_are_told_once_a_minute();
     free(s);
     return report();
 }
