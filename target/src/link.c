@@ -46,6 +46,7 @@ static void rejoin(struct session *s, struct link *l, uint16_t segment_bytes, in
     l->rejoining = true;
     l->tries = 0;
     l->path.asked = segment_bytes;
+    path_settle(&l->path); /* what was asked of the session before is answered no more */
     s->effects.random(s->effects.context, l->nonce, sizeof l->nonce);
     send_attach(s, l, now);
 }
@@ -55,31 +56,6 @@ static void rejoin_hinted(struct session *s, struct link *l, int64_t now) {
     if (l->rejoining || (l->rejoined_us > 0 && now - l->rejoined_us < REJOIN_US)) return;
     l->rejoined_us = now;
     rejoin(s, l, known_size(s, l), now);
-}
-
-void link_lost(struct session *s, int index, const struct assembly *a, int64_t now) {
-    struct link *l = &s->links[index];
-    const uint32_t largest = a->length < l->segment_bytes ? a->length : l->segment_bytes;
-    if (l->rejoining || largest <= path_smaller(l->segment_bytes)) return;
-    if (a->wait_us > a->asked_us) return; /* what was asked last is announced: its disk is slow, and nothing is lost */
-    if (!path_lost(&l->path, l->heard_us > a->asked_us, a->waited, rtt_timeout(&l->rtt, 0), now)) return;
-    const bool trial = l->path.trial;
-    const uint16_t next = path_lower(&l->path, l->segment_bytes, s->identity->path_bytes, now);
-    if (next != 0) {
-        char text[96];
-        snprintf(text, sizeof text, "answers, but packets of %u bytes of data do not arrive: asks for %u", l->segment_bytes, next);
-        if (!trial) s->effects.say(s->effects.context, &l->server, text);
-        s->identity->path_bytes = next;
-        rejoin(s, l, next, now);
-    } else if (index == s->current && s->standby != NONE && s->links[s->standby].state == UP) {
-        link_bye(s, index, BYE_LEAVING);
-        session_leave(s, index, "answers, but none of its data arrives", PROBE_MAX_US, now);
-    }
-}
-
-void link_arrived(struct session *s, int index, uint64_t data, int64_t now) {
-    struct link *l = &s->links[index];
-    if (path_arrived(&l->path, l->segment_bytes, data, s->segment_bytes, now)) s->identity->path_bytes = l->path.limit;
 }
 
 static void send_signed(struct session *s, struct link *l, uint8_t *bytes, size_t n) {
@@ -92,6 +68,7 @@ void link_ping(struct session *s, int index, int64_t now) {
     uint8_t bytes[MAX_PACKET_BYTES];
     link_owes(l, now);
     l->pinged = true;
+    l->pinged_us = now;
     l->ping_us = now + PING_AGAIN_US;
     l->ping_number = ++l->number;
     const size_t n = packet_ping(bytes, l->session, l->ping_number, l->role, s->identity->servers.version, l->ping_number);
@@ -110,6 +87,98 @@ void link_ask_list(struct session *s, int index, int64_t now) {
     uint8_t bytes[MAX_PACKET_BYTES];
     send_signed(s, l, bytes, packet_servers(bytes, l->session, ++l->number, s->identity->servers.version));
     s->list_us = now + PING_IDLE_US;
+}
+
+/* READs whose answers are thrown away: of the size in doubt, and behind them what is answered by smaller packets. A disk has all of it in one place. */
+static void ask_round(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    const uint32_t flags = index == s->current ? 0 : READ_HEDGED, whole = (l->path.doubt + SECTOR_BYTES - 1u) / SECTOR_BYTES * SECTOR_BYTES;
+    uint8_t bytes[MAX_PACKET_BYTES];
+    l->path.round_us = now;
+    for (unsigned i = 0; i < PATH_PROBES; i++) send_signed(s, l, bytes, packet_read(bytes, l->session, ++l->number, l->probes.offset, whole, flags));
+    if (whole > SECTOR_BYTES) send_signed(s, l, bytes, packet_read(bytes, l->session, ++l->number, l->probes.offset, SECTOR_BYTES, flags));
+    l->probes.last = l->number;
+    link_ping(s, index, now);
+}
+
+static void doubt(struct session *s, int index, uint32_t bytes, uint64_t offset, int64_t asked_us, int64_t now) {
+    struct link *l = &s->links[index];
+    if (l->rejoining || !path_doubts(&l->path, (uint16_t)bytes, asked_us)) return;
+    l->probes.first = l->number + 1;
+    l->probes.offset = offset;
+    ask_round(s, index, now);
+}
+
+void link_lost(struct session *s, const struct assembly *a, int64_t now) {
+    const struct link *l = &s->links[a->link];
+    if (a->wait_us > a->asked_us) return; /* what was asked last is announced: its disk is slow, and nothing is lost */
+    doubt(s, a->link, a->length < l->segment_bytes ? a->length : l->segment_bytes, s->reads[a->read].offset, a->asked_us, now);
+}
+
+/* Another size: whether it arrives is asked at once, and no read that is long enough waited for. */
+static void doubt_new_size(struct session *s, int index, int64_t now) {
+    const struct link *l = &s->links[index];
+    const uint64_t most = s->identity->disk_bytes, bytes = l->segment_bytes + SECTOR_BYTES, before = l->probes.offset;
+    if (bytes > most) return;
+    doubt(s, index, l->segment_bytes, before <= most - bytes ? before : 0, now, now);
+}
+
+/* Packets of the size in doubt do not arrive. */
+static void narrow(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    const bool trial = l->path.trial;
+    const uint16_t lost = l->path.doubt, next = path_lower(&l->path, s->identity->path_bytes, now);
+    if (next != 0) {
+        char text[96];
+        snprintf(text, sizeof text, "answers, but packets of %u bytes of data do not arrive: asks for %u", lost, next);
+        if (!trial) s->effects.say(s->effects.context, &l->server, text);
+        s->identity->path_bytes = next;
+        rejoin(s, l, next, now);
+    } else if (index == s->current && s->standby != NONE && s->links[s->standby].state == UP) {
+        link_bye(s, index, BYE_LEAVING);
+        session_leave(s, index, "answers, but none of its data arrives", PROBE_MAX_US, now);
+    }
+}
+
+static void judge_path(struct session *s, int index, int64_t now) {
+    struct link *l = &s->links[index];
+    switch (path_round(&l->path, l->heard_us, link_round_us(l), now)) {
+    case PATH_OPEN:
+        break;
+    case PATH_ASK_AGAIN:
+        ask_round(s, index, now);
+        break;
+    case PATH_NARROW:
+        narrow(s, index, now);
+    }
+}
+
+int64_t link_round_us(const struct link *l) {
+    struct rtt rtt = l->rtt;
+    if (rtt.smoothed_us == 0 && l->trip_us > 0) rtt_measured(&rtt, l->trip_us);
+    return rtt_timeout(&rtt, l->path.without_data);
+}
+
+static bool is_probe(const struct link *l, uint64_t request) {
+    return l->probes.first != 0 && request >= l->probes.first && request <= l->probes.last;
+}
+
+void link_arrived(struct session *s, int index, uint64_t data, int64_t now) {
+    struct link *l = &s->links[index];
+    if (path_arrived(&l->path, l->segment_bytes, data, s->segment_bytes, now)) s->identity->path_bytes = l->path.limit;
+}
+
+bool link_probe_data(struct session *s, int index, const struct packet *p, int64_t now) {
+    if (!is_probe(&s->links[index], p->request)) return false;
+    link_arrived(s, index, p->data_bytes, now);
+    return true;
+}
+
+bool link_probe_no_data(struct session *s, int index, const struct packet *p) {
+    struct link *l = &s->links[index];
+    if (!is_probe(l, p->request)) return false;
+    path_settle(&l->path);
+    return true;
 }
 
 /* Nobody answered who knows the session key. */
@@ -132,6 +201,8 @@ void link_tick(struct session *s, int index, int64_t now) {
         return;
     }
     if (l->state != UP) return;
+    judge_path(s, index, now);
+    if (l->state != UP) return; /* left for what does not arrive */
     const uint16_t larger = index == s->current && !l->rejoining ? path_trial(&l->path, l->segment_bytes, s->segment_bytes, now) : 0;
     if (larger != 0) rejoin(s, l, larger, now);
     if (!l->pinged && link_silent(l, HEDGE_AFTER_US, now)) link_ping(s, index, now); /* what was asked may be answered elsewhere by now */
@@ -173,8 +244,11 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->heard_us = l->waiting_us = now;
     l->ping_us = now + PING_IDLE_US;
     if (!resized) l->rtt = (struct rtt){0};
+    if (!resized) l->trip_us = 0;
     if (!resized) window_reset(&l->window);
     s->list_wanted |= p->list_version != s->identity->servers.version;
+    l->probes.first = l->probes.last = 0;
+    if (resized) doubt_new_size(s, index, now);
     if (resized) reads_pump(s, now);
     else session_attached(s, index, now);
 }
@@ -221,6 +295,7 @@ static void handshake(struct session *s, int index, const struct packet *p, cons
 static void pong(struct session *s, int index, const struct packet *p, int64_t now) {
     struct link *l = &s->links[index];
     l->server.state = p->state;
+    if (l->pinged && p->opaque == l->ping_number) l->trip_us = now - l->pinged_us;
     l->pinged = false;
     l->ping_us = now + (index == s->current ? PING_IDLE_US : jitter(s, PING_STANDBY_US));
     s->list_wanted |= p->list_version != s->identity->servers.version;

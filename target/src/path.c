@@ -24,16 +24,38 @@ static void again_later(struct path *path, int64_t now) {
     path->pause_us = path->pause_us * 2 < PATH_LARGER_MAX_US ? path->pause_us * 2 : PATH_LARGER_MAX_US;
 }
 
-bool path_lost(struct path *path, bool answers, bool waited, int64_t timeout_us, int64_t now) {
-    if (!answers && !path->trial) return false;
-    if (path->rounds > 0 && now - path->round_us < timeout_us) return false; /* many that were asked for at a time are one round */
-    path->rounds++;
-    path->round_us = now;
-    return path->rounds >= (waited ? PATH_WAITED_ROUNDS : PATH_ROUNDS);
+void path_settle(struct path *path) {
+    path->doubt = 0;
+    path->rounds = path->without_data = 0;
 }
 
-uint16_t path_lower(struct path *path, uint16_t bytes, uint16_t known, int64_t now) {
-    const uint16_t next = path->trial ? path->limit : known > 0 && known < bytes ? known : path_smaller(bytes);
+bool path_doubts(struct path *path, uint16_t bytes, int64_t asked_us) {
+    if (path->doubt != 0 || (path->largest >= bytes && path->largest_us >= asked_us)) return false;
+    path->doubt = bytes;
+    return true;
+}
+
+static bool data_came(const struct path *path) { return path->smaller_us > path->round_us; }
+
+int64_t path_due(const struct path *path, int64_t heard_us, int64_t timeout_us) {
+    const int64_t due = path->round_us + timeout_us, quiet = path->announced_us + PATH_ANNOUNCED_US;
+    if (path->doubt == 0) return INT64_MAX;
+    if (data_came(path)) return due;
+    if (heard_us <= path->round_us) return INT64_MAX;
+    return path->announced_us == 0 || due > quiet ? due : quiet;
+}
+
+enum path_round path_round(struct path *path, int64_t heard_us, int64_t timeout_us, int64_t now) {
+    if (now < path_due(path, heard_us, timeout_us)) return PATH_OPEN;
+    path->rounds++;
+    path->without_data += data_came(path) ? 0 : 1;
+    return path->trial || path->rounds >= PATH_ROUNDS ? PATH_NARROW : PATH_ASK_AGAIN; /* that a trial fails is no surprise */
+}
+
+uint16_t path_lower(struct path *path, uint16_t known, int64_t now) {
+    const uint16_t lost = path->doubt;
+    path_settle(path);
+    const uint16_t next = path->trial ? path->limit : known > 0 && known < lost ? known : path_smaller(lost);
     if (next == 0) return 0;
     if (!path->trial) again_later(path, now);
     path->limit = next;
@@ -41,7 +63,8 @@ uint16_t path_lower(struct path *path, uint16_t bytes, uint16_t known, int64_t n
 }
 
 void path_attached(struct path *path, uint16_t bytes, uint16_t most, int64_t now) {
-    path->rounds = 0;
+    path_settle(path);
+    path->largest = 0;
     path->trial = path->limit != 0 && path->asked > path->limit && bytes > path->limit;
     if (path->trial) return;
     path->limit = path->asked < most ? path->asked : 0; /* a server that gives less than what was asked for has its own reason */
@@ -49,8 +72,13 @@ void path_attached(struct path *path, uint16_t bytes, uint16_t most, int64_t now
 }
 
 bool path_arrived(struct path *path, uint16_t bytes, uint64_t data, uint16_t most, int64_t now) {
-    if (data > path_smaller(bytes)) path->rounds = 0;
-    if (!path->trial || data <= path->limit) return false;
+    if (data >= path->largest || now - path->largest_us > PATH_LATELY_US) {
+        path->largest = (uint16_t)data;
+        path->largest_us = now;
+    }
+    if (data >= path->doubt) path_settle(path);
+    else path->smaller_us = now;
+    if (!path->trial || data < bytes) return false;
     path->trial = false;
     path->limit = path->asked < most ? path->asked : 0;
     path->pause_us = 0;

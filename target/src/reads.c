@@ -168,8 +168,7 @@ void reads_tick(struct session *s, int64_t now) {
         a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
         s->identity->counters.retransmissions++;
         window_lost(&l->window, now, l->rtt.smoothed_us);
-        link_lost(s, a->link, a, now);
-        if (a->read == NONE || a->tries == 0) continue; /* its server was left for that */
+        link_lost(s, a, now);
         give_up_waiting(s, i);
         ask_missing(s, i, now);
         if (a->tries > 1 && s->hedge_credit >= HEDGE_COST && s->reads[a->read].answers[1] == NONE) {
@@ -232,7 +231,7 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
     struct link *l = &s->links[link];
     struct ask *ask = ask_of(s, link, p->request);
     if (ask == NULL) {
-        drop(s, DROP_LATE);
+        if (!link_probe_data(s, link, p, now)) drop(s, DROP_LATE);
         return;
     }
     const int index = ask->assembly;
@@ -281,8 +280,9 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
 
 void reads_wait(struct session *s, int link, const struct packet *p, int64_t now) {
     const struct ask *ask = ask_of(s, link, p->request);
+    s->links[link].path.announced_us = now;
     if (ask == NULL) {
-        drop(s, DROP_LATE);
+        if (!link_probe_no_data(s, link, p)) drop(s, DROP_LATE);
         return;
     }
     struct assembly *a = &s->assemblies[ask->assembly];
@@ -294,7 +294,7 @@ void reads_wait(struct session *s, int link, const struct packet *p, int64_t now
 void reads_error(struct session *s, int link, const struct packet *p, int64_t now) {
     const struct ask *ask = ask_of(s, link, p->request);
     if (ask == NULL) {
-        drop(s, DROP_LATE);
+        if (!link_probe_no_data(s, link, p)) drop(s, DROP_LATE);
         return;
     }
     const int index = ask->assembly;

@@ -122,6 +122,10 @@ struct link {
     uint16_t segment_bytes;
     uint64_t instance; /* of the server's process */
     struct path path;
+    struct {
+        uint64_t first, last; /* their packet numbers, with those of other packets between; first 0: none */
+        uint64_t offset;
+    } probes; /* READs that ask about the way */
     struct traffic_keys keys;
     struct rtt rtt;
     struct window window;
@@ -131,6 +135,7 @@ struct link {
     int64_t waiting_us; /* since when: its silence */
     int64_t heard_us, ping_us;
     bool pinged;
+    int64_t pinged_us, trip_us; /* of the last PING, and until its PONG; 0: none yet */
     uint64_t ping_number;
     uint8_t ping_tag[TAG_BYTES];
 };
@@ -254,10 +259,16 @@ void link_tick(struct session *s, int link, int64_t now_us);
 void link_ping(struct session *s, int link, int64_t now_us);
 void link_bye(struct session *s, int link, uint8_t reason);
 void link_ask_list(struct session *s, int link, int64_t now_us);
-/* An answer was not there in time, again: when it is that its large packets do not arrive, smaller ones are asked for. */
-void link_lost(struct session *s, int link, const struct assembly *a, int64_t now_us);
+/* An answer was not there in time: it may be that its large packets do not arrive. */
+void link_lost(struct session *s, const struct assembly *a, int64_t now_us);
 /* A packet of so much data came. */
 void link_arrived(struct session *s, int link, uint64_t data, int64_t now_us);
+/* What answers no read: true when it answers a question about the way. */
+bool link_probe_data(struct session *s, int link, const struct packet *p, int64_t now_us);
+/* The same of a WAIT or an ERROR. */
+bool link_probe_no_data(struct session *s, int link, const struct packet *p);
+/* How long a round of such questions is: a time-out, or what a PONG says of one where no data has come yet. */
+int64_t link_round_us(const struct link *l);
 void link_owes(struct link *l, int64_t now_us);
 bool link_silent(const struct link *l, int64_t us, int64_t now_us);
 

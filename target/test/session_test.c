@@ -11,6 +11,11 @@
 
 #define MS(n) ((int64_t)(n) * 1000)
 enum { FARM = 3, QUEUE = 4096, SEGMENT = 1408, DISK_MIB = 64, TRIP_US = 200, SEED = 20261123 };
+enum { LARGE_BYTES = 8192 };
+enum {
+    DATAGRAM_BYTES = MAX_SEGMENT_BYTES + DATA_HEADER_BYTES,
+    HELD_READS = 32 /* of a session, by a server whose disk is slow: those above are dropped */
+};
 
 enum trouble { NO_TROUBLE, FORGED_DATA, WRONG_SESSION, SHORT_SEGMENT, WRONG_OFFSET, TWICE, STRANGER };
 
@@ -22,6 +27,7 @@ static struct server {
     uint64_t number, instance;
     uint16_t segment;
     uint32_t way; /* data in the largest packet that arrives from it; 0: any */
+    unsigned held; /* reads that wait for its disk */
     struct traffic_keys keys;
     unsigned reads, pings, byes, logins, lists, attaches;
     uint16_t login_flags;
@@ -42,7 +48,7 @@ static struct {
     int64_t at;
     int from;
     size_t n;
-    uint8_t bytes[MAX_PACKET_BYTES];
+    uint8_t bytes[DATAGRAM_BYTES];
 } queue[QUEUE];
 static int queued; /* places behind it are free: an hour without packets costs nothing */
 
@@ -50,7 +56,8 @@ static struct session *s;
 static struct identity identity;
 static int64_t now;
 static enum mode mode;
-static unsigned done, loss_in_100;
+static unsigned done, large_done, loss_in_100; /* large_done: of more than LARGE_BYTES */
+static int64_t disk_from; /* no disk answers before */
 static enum trouble trouble;
 static uint16_t own_segment; /* what the client's own end takes */
 static uint8_t session_key[32];
@@ -190,13 +197,30 @@ static void on_attach(int index, const uint8_t *bytes) {
     arrive(index, out, sizeof out, TRIP_US);
 }
 
+/* False when there is no place for one more READ that waits for the disk. */
+static bool waits_for_disk(int index, const uint8_t *bytes) {
+    struct server *server = &servers[index];
+    uint8_t out[40];
+    if (now >= disk_from) server->held = 0;
+    else if (server->held++ >= HELD_READS) return false;
+    else {
+        answer_header(out, sizeof out, server, WAIT, ++server->number);
+        memcpy(out + 16, bytes + 8, 8);
+        sign(out, sizeof out, server->keys.server_tag);
+        arrive(index, out, sizeof out, TRIP_US);
+    }
+    return true;
+}
+
 static void on_read(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
+    const int64_t disk_us = disk_from > now ? disk_from - now : 0;
     static uint8_t whole[DATA_SIGNED_BYTES + MAX_READ_BYTES];
     uint8_t head[64], nonce[12] = {0}, nothing[1];
     const uint64_t offset = get64(bytes + 16), number = ++server->number;
     const uint32_t length = get32(bytes + 24);
     server->reads++;
+    if (!waits_for_disk(index, bytes)) return;
     answer_header(head, sizeof head, server, DATA, number);
     memcpy(head + 16, bytes + 8, 8);
     put64(head + 24, offset);
@@ -209,7 +233,7 @@ static void on_read(int index, const uint8_t *bytes) {
         crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole, DATA_SIGNED_BYTES + length, NULL, nonce,
                                                            server->keys.server_data);
     for (uint32_t at = 0; at < length; at += server->segment) {
-        uint8_t out[MAX_PACKET_BYTES];
+        uint8_t out[DATAGRAM_BYTES];
         const uint32_t n = length - at < server->segment ? length - at : server->segment;
         if (server->way != 0 && n > server->way) continue;
         memcpy(out, head, 64);
@@ -217,7 +241,7 @@ static void on_read(int index, const uint8_t *bytes) {
         memcpy(out + 64, whole + DATA_SIGNED_BYTES + at, n);
         const bool spoil = trouble != NO_TROUBLE && at == 0 && random() % 2 == 0;
         if (spoil) {
-            uint8_t bad[MAX_PACKET_BYTES];
+            uint8_t bad[DATAGRAM_BYTES];
             size_t bad_n = 64 + n;
             memcpy(bad, out, bad_n);
             if (trouble == FORGED_DATA) bad[70] ^= 1;
@@ -227,7 +251,7 @@ static void on_read(int index, const uint8_t *bytes) {
             if (trouble == WRONG_OFFSET) bad[30] ^= 2;
             arrive(trouble == STRANGER ? FARM : index, bad, bad_n, TRIP_US / 2);
         }
-        arrive(index, out, 64 + n, TRIP_US + at / 100);
+        arrive(index, out, 64 + n, disk_us + TRIP_US + at / 100);
     }
 }
 
@@ -370,6 +394,7 @@ static void on_filled(void *context, unsigned read) {
     while (right < r->length && data[right] == content(r->offset + right)) right++;
     CHECK(right == r->length, "byte %u of a read of %u at %llu is wrong", right, r->length, (unsigned long long)r->offset);
     done++;
+    large_done += r->length > LARGE_BYTES;
     session_release(s, read);
 }
 
@@ -424,6 +449,10 @@ static void pass(int64_t us) {
     }
 }
 
+static void nothing_travels(void) {
+    for (int i = 0; i < QUEUE; i++) queue[i].n = 0;
+}
+
 static const struct effects EFFECTS = {NULL, on_send, on_filled, on_failed, on_say, on_alert, on_hush, on_random};
 
 /* The client was killed, or says so. */
@@ -431,13 +460,14 @@ static void next_client(void) { session_init(s, &EFFECTS, &identity, own_segment
 
 static void begin(enum mode wanted) {
     memset(servers, 0, sizeof servers);
-    memset(queue, 0, sizeof queue);
+    nothing_travels();
     memset(&identity, 0, sizeof identity);
     memset(unreads, 0, sizeof unreads);
     without_disk = false;
     retry_ms = UINT32_MAX; /* 49 days */
     mode = wanted;
-    loss_in_100 = done = 0;
+    loss_in_100 = done = large_done = 0;
+    disk_from = 0;
     trouble = NO_TROUBLE;
     renewals = GRANTS;
     revoked = forgets = unsigned_refusals = false;
@@ -692,7 +722,7 @@ static void our_own_sleep_is_not_the_servers_silence(void) {
     begin(MODE_AUTHENTICATED);
     session_read(s, 0, 4096, now);
     now += MS(5000); /* the machine had no CPU, and what came was lost */
-    memset(queue, 0, sizeof queue);
+    nothing_travels();
     pass(MS(50));
     CHECK(identity.counters.failovers == 0 && done == 1, "nobody is left: %s", last_said);
 }
@@ -781,7 +811,7 @@ static void a_renewal_that_is_forged_changes_nothing(void) {
         CHECK(identity.renew_us > now + MS(1000) * 3600, "%u: and it is tried again later", forged);
         renewals = GRANTS;
         now = identity.renew_us; /* three hours and nothing else */
-        memset(queue, 0, sizeof queue);
+        nothing_travels();
         pass(MS(500));
         CHECK(memcmp(before, identity.session_key, sizeof before) != 0, "%u: then it is granted", forged);
     }
@@ -914,7 +944,7 @@ static void a_refusal_for_49_days_is_for_a_minute(void) {
     next_client();
     uint8_t login[32] = {0};
     memcpy(login + 16, s->login.nonce, 16);
-    memset(queue, 0, sizeof queue);
+    nothing_travels();
     refuse(0, login, REFUSAL_BUSY, "later", false);
     pass(MS(1));
     CHECK(s->login.state == PAUSED && s->login.next_us < now + MS(75000), "%lld", (long long)(s->login.next_us - now));
@@ -1070,6 +1100,99 @@ static void large_packets_that_do_not_arrive(enum mode wanted) {
         CHECK(identity.path_bytes == 0 && s->links[s->current].segment_bytes == 1920, "mended, it is wide again: %u", identity.path_bytes);
         own_segment = SEGMENT;
     }
+}
+
+/* The longest that one of the large reads takes in that time, while small ones go on; −1: none is done. */
+static int64_t longest_large_ms(uint32_t small, int64_t each_us, int64_t us) {
+    int64_t longest = -1, begun = now;
+    unsigned before = large_done;
+    session_read(s, 0, 32768, now);
+    for (const int64_t end = now + us; now < end; pass(each_us)) {
+        session_read(s, 1 << 20, small, now);
+        if (large_done == before) continue;
+        if ((now - begun) / 1000 > longest) longest = (now - begun) / 1000;
+        begun = now;
+        before = large_done;
+        session_read(s, 0, 32768, now);
+    }
+    return now - begun > MS(1000) ? -1 : longest;
+}
+
+/* That small packets arrive says nothing of large ones, wherever the way ends between them. */
+static void large_packets_do_not_arrive_beside_small_ones(enum mode wanted) {
+    static const struct {
+        uint32_t way, small;
+        uint16_t finds;
+    } CASES[] = {{8408, 4096, 1408}, {8408, 8192, 1408}, {4308, 4096, 1408}, {2958, 2048, 1408},
+                 {1408, 1024, 1408}, {1300, 1024, 1280}, {484, 512, 448}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        for (unsigned loss = 0; loss <= 10; loss += 10) {
+            own_segment = MAX_SEGMENT_BYTES;
+            begin(wanted);
+            narrow(FARM, CASES[i].way);
+            loss_in_100 = loss;
+            const int64_t first = longest_large_ms(CASES[i].small, loss > 0 ? MS(10) : MS(2), MS(2000));
+            CHECK(first >= 0 && first < 1000, "a way of %u beside %u, %u %% loss: %lld ms", CASES[i].way, CASES[i].small, loss, (long long)first);
+            CHECK(identity.path_bytes == CASES[i].finds, "a way of %u: asks for %u", CASES[i].way, identity.path_bytes);
+            loss_in_100 = 0;
+            const int64_t later = longest_large_ms(CASES[i].small, MS(100), MS(65000));
+            CHECK(later >= 0 && later < 150, "a way of %u, larger ones are tried meanwhile: %lld ms", CASES[i].way, (long long)later);
+            own_segment = SEGMENT;
+        }
+}
+
+/* What is read in that time, always so many at once. fixed: the client never doubts the way. */
+static unsigned reads_in(int64_t us, unsigned depth, uint32_t length, bool fixed) {
+    const unsigned before = done;
+    unsigned asked = before;
+    for (const int64_t end = now + us; now < end; pass(MS(1))) {
+        for (; asked - done < depth; asked++) session_read(s, asked % 512 * 65536, length, now);
+        for (int i = 0; fixed && i < LINKS; i++) s->links[i].path.rounds = 0;
+    }
+    return done - before;
+}
+
+/* Runs as short as these differ by the luck of what is lost, so the reads are compared over all of them: longer ones have as many. */
+static void loss_is_no_narrow_way(enum mode wanted) {
+    static const struct {
+        unsigned loss, depth;
+        uint32_t length;
+        uint16_t segment;
+    } CASES[] = {{10, 1, 4096, 1408},  {20, 1, 4096, 1408},  {10, 16, 4096, 1408}, {20, 16, 4096, 1408}, {10, 1, 65536, 1408},
+                 {20, 1, 65536, 1408}, {20, 8, 65536, 1408}, {10, 1, 4096, 8896},  {20, 1, 4096, 8896},  {20, 16, 4096, 8896},
+                 {10, 1, 65536, 8896}, {20, 1, 65536, 8896}, {20, 1, 512, 1408},   {20, 16, 512, 1408}};
+    enum { COUNT = sizeof CASES / sizeof *CASES };
+    unsigned percent = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned reads[2];
+        for (unsigned fixed = 0; fixed < 2; fixed++) {
+            own_segment = CASES[i].segment;
+            begin(wanted);
+            loss_in_100 = CASES[i].loss;
+            reads[fixed] = reads_in(MS(CASES[i].depth > 1 ? 500 : 4000), CASES[i].depth, CASES[i].length, fixed);
+            CHECK(fixed || identity.path_bytes == 0, "case %zu: %u %% of loss, %u reads of %u at once: asks for %u", i, CASES[i].loss, CASES[i].depth,
+                  CASES[i].length, identity.path_bytes);
+            own_segment = SEGMENT;
+        }
+        percent += 100 * reads[0] / reads[1];
+    }
+    CHECK(percent >= 80 * COUNT, "%u %% of the reads where the size is fixed", percent / COUNT);
+}
+
+/* All its places for reads that wait are taken, so what is asked next is not even announced. */
+static void a_slow_disk_is_no_narrow_way(void) {
+    static const int64_t SLOW_MS[] = {50, 300, 1000, 2500};
+    for (size_t i = 0; i < sizeof SLOW_MS / sizeof *SLOW_MS; i++)
+        for (unsigned depth = 1; depth <= READS; depth *= 32) {
+            begin(MODE_AUTHENTICATED);
+            const int serving = s->current;
+            disk_from = now + MS(SLOW_MS[i]);
+            for (unsigned k = 0; k < depth; k++) session_read(s, k * 65536, 4096, now);
+            pass(MS(SLOW_MS[i]) + MS(6000));
+            CHECK(done == depth, "a disk that takes %lld ms: %u of %u are read", (long long)SLOW_MS[i], done, depth);
+            CHECK(identity.path_bytes == 0 && s->current == serving, "a disk that takes %lld ms, %u reads: asks for %u", (long long)SLOW_MS[i], depth,
+                  identity.path_bytes);
+        }
 }
 
 static void a_server_whose_data_does_not_arrive_is_left(void) {
@@ -1231,7 +1354,12 @@ int main(void) {
     }
     a_server_that_can_read_nothing_is_left();
     sectors_that_come_and_go();
-    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) large_packets_that_do_not_arrive(wanted);
+    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
+        large_packets_that_do_not_arrive(wanted);
+        large_packets_do_not_arrive_beside_small_ones(wanted);
+        loss_is_no_narrow_way(wanted);
+    }
+    a_slow_disk_is_no_narrow_way();
     a_server_whose_data_does_not_arrive_is_left();
     a_disk_that_is_away_for_a_moment();
     every_wait_is_told();
