@@ -253,17 +253,28 @@ export class StreamServer implements Frontend {
   async drain(target: (session: SessionSnapshot) => ServerEntry | undefined, withinMs: number): Promise<void> {
     await this.#set({ state: 'Draining' });
     const end = performance.now() + withinMs;
-    for (const live of this.#live.values()) {
-      const server = target(live) ?? { host: '', port: 0, state: 'Unknown' };
-      if (live.role === 'serve')
-        this.#transport?.order(live.thread, { kind: 'move', session: live.session, server, withinMs });
-    }
-    const served = (): boolean => [...this.#live.values()].some(({ role }) => role === 'serve');
-    while (served() && performance.now() < end)
+    const told = new Set<string>();
+    while (this.#tellToMove(told, target, end) && performance.now() < end)
       await new Promise((resolve) =>
         setTimeout(resolve, Math.min(DRAIN_LOOK_MS, Math.max(1, end - performance.now()))),
       );
     this.#bye('Drained');
+  }
+
+  /**
+   * Whether any device is served; who is and was not told to move is told until `end`: also one that has attached anew in its place meanwhile, for packets of
+   * another size, and one whose other server has ended.
+   */
+  #tellToMove(told: Set<string>, target: (session: SessionSnapshot) => ServerEntry | undefined, end: number): boolean {
+    const served = [...this.#live].filter(([, { role }]) => role === 'serve');
+    for (const [key, live] of served) {
+      if (told.has(key)) continue;
+      told.add(key);
+      const server = target(live) ?? { host: '', port: 0, state: 'Unknown' };
+      const withinMs = Math.max(0, Math.round(end - performance.now()));
+      this.#transport?.order(live.thread, { kind: 'move', session: live.session, server, withinMs });
+    }
+    return served.length > 0;
   }
 
   /** A real HELLO through the socket, answered by a COOKIE. */

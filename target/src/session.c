@@ -112,7 +112,7 @@ void session_attached(struct session *s, int link, int64_t now) {
         link_bye(s, old, BYE_MOVED);
         s->identity->counters.moves++;
         s->links[old].state = AWAY;
-        s->links[old].next_us = now + PROBE_MAX_US;
+        if (!s->links[old].rejoining) s->links[old].next_us = now + PROBE_MAX_US; /* else it has a new session for us, which would wait for its end */
         forget_unlisted(s, old);
         make_current(s, link, now);
     } else if (s->standby == NONE || s->standby == link) {

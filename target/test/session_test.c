@@ -26,6 +26,8 @@ static struct server {
     uint32_t session;
     uint64_t number, instance;
     uint16_t segment;
+    bool serves; /* its session, or stands by, or has none */
+    unsigned loses_attached; /* so many of its ATTACHED do not arrive */
     uint32_t way; /* data in the largest packet that arrives from it; 0: any */
     unsigned held; /* reads that wait for its disk */
     struct traffic_keys keys;
@@ -194,7 +196,9 @@ static void on_attach(int index, const uint8_t *bytes) {
     put32(out + 60, list_version);
     put64(out + 64, (uint64_t)DISK_MIB << 20);
     sign(out, sizeof out, server->keys.server_tag);
-    arrive(index, out, sizeof out, TRIP_US);
+    server->serves = bytes[AT_ATTACH_ROLE] == ROLE_SERVE;
+    if (server->loses_attached > 0) server->loses_attached--;
+    else arrive(index, out, sizeof out, TRIP_US);
 }
 
 /* False when there is no place for one more READ that waits for the disk. */
@@ -301,9 +305,12 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
         else if (bytes[0] == READ && unreadable(i, bytes)) answer_error(i, bytes, ERROR_READ_FAILED);
         else if (bytes[0] == READ) on_read(i, bytes);
         else if (bytes[0] == SERVERS) on_servers(i);
-        else if (bytes[0] == BYE) server->byes++;
-        else if (bytes[0] == PING) {
+        else if (bytes[0] == BYE) {
+            server->byes++;
+            server->serves = false;
+        } else if (bytes[0] == PING) {
             server->pings++;
+            server->serves = bytes[AT_PING_ROLE] == ROLE_SERVE;
             answer_header(out, 48, server, PONG, ++server->number);
             out[16] = STATE_STREAMING;
             put32(out + 20, list_version);
@@ -626,6 +633,56 @@ static void a_move_to_a_standby_that_has_died(void) {
         }
     }
     CHECK(server_of(s->current) == to && identity.counters.moves == 1 && identity.counters.failovers == 0, "it moves when that one is back");
+}
+
+/* Somebody says that this server was restarted, so the client attaches to it anew beside the session. */
+static void attaches_anew(int index) {
+    const struct link *l = &s->links[index];
+    uint8_t out[32];
+    link_ping(s, index, now);
+    nothing_travels(); /* its PONG is lost */
+    const int server = server_of(index);
+    answer_header(out, sizeof out, &servers[server], UNKNOWN, l->ping_number);
+    put32(out + 4, l->session);
+    memcpy(out + 16, l->ping_tag, 16);
+    session_receive(s, &servers[server].entry, out, sizeof out, now);
+    CHECK(l->rejoining, "it attaches anew to server %d", server);
+}
+
+/* The server that drains, or the one it hands over to, has just been asked for another session. */
+static void a_move_while_it_attaches_anew(void) {
+    static const struct {
+        const char *name;
+        bool from, to;
+        unsigned lost;
+    } CASES[] = {{"none", false, false, 0},
+                 {"at the one that drains", true, false, 0},
+                 {"at the one that drains, and its answer is lost", true, false, 1},
+                 {"at the one it goes to", false, true, 0},
+                 {"at the one it goes to, and its answer is lost", false, true, 1},
+                 {"at both", true, true, 0}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        begin(MODE_AUTHENTICATED);
+        pass(MS(1500));
+        const int from = server_of(s->current), to = server_of(s->standby);
+        uint8_t out[56];
+        answer_header(out, sizeof out, &servers[from], MOVE, ++servers[from].number);
+        put_entry(out + 16, &servers[to].entry);
+        put32(out + 36, 10000);
+        sign(out, sizeof out, servers[from].keys.server_tag);
+        if (CASES[i].from) servers[from].loses_attached = CASES[i].lost;
+        if (CASES[i].to) servers[to].loses_attached = CASES[i].lost;
+        if (CASES[i].from) attaches_anew(s->current);
+        if (CASES[i].to) attaches_anew(s->standby);
+        session_receive(s, &servers[from].entry, out, sizeof out, now);
+        const int64_t start = now;
+        while (server_of(s->current) != to && now - start < MS(5000)) pass(MS(1));
+        CHECK(now - start < MS(300), "%s: it moves after %lld ms", CASES[i].name, (long long)(now - start) / 1000);
+        CHECK(identity.counters.moves == 1 && identity.counters.failovers == 0, "%s: once", CASES[i].name);
+        pass(MS(500));
+        CHECK(!servers[from].serves, "%s: the server that drains has nobody to serve any more", CASES[i].name);
+        CHECK(read_ms(0, 65536, 1000) < 5, "%s: it reads", CASES[i].name);
+    }
 }
 
 /* It sends its device away, ends and is back after `away_ms`. With `told`, lists of the others say so meanwhile. */
@@ -1329,6 +1386,7 @@ int main(void) {
     a_restarted_server_is_attached_again();
     a_move_attaches_there_first();
     a_move_to_a_standby_that_has_died();
+    a_move_while_it_attaches_anew();
     our_own_sleep_is_not_the_servers_silence();
     a_new_client_goes_on_with_the_ticket();
     a_new_list_is_fetched_and_followed();

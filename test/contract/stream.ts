@@ -127,8 +127,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     served: Served,
     options: Parameters<StreamClient['attach']>[2] = {},
     device = 'pc1',
+    client = served.client,
   ): Promise<ClientSession> {
-    return served.client.attach(served.at, await served.client.login(served.at, aToken({ device })), options);
+    return client.attach(served.at, await client.login(served.at, aToken({ device })), options);
   }
 
   /** What the server answers to these bytes: all that comes before the COOKIE of a HELLO sent after them. */
@@ -855,6 +856,25 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await left;
       await until(() => late.received.some(({ packet }) => packet.type === 'BYE'), 'BYE to the stand-by');
       expect(standby.mode).toBe('Trusted');
+    });
+
+    test('drain: a device that attaches anew meanwhile, or is served later, is told to move, too', async () => {
+      const served = await serve(pattern());
+      const ticket = await served.client.login(served.at, aToken());
+      const first = await served.client.attach(served.at, ticket);
+      const standby = await attached(served, { role: 'standby' }, 'pc2', await aClient());
+      const left = served.server.drain(() => OTHER, 10_000);
+      const told = ({ client, id }: ClientSession): boolean =>
+        client.received.some(({ packet }) => packet.type === 'MOVE' && packet.session === id);
+      await until(() => told(first), 'MOVE');
+      const again = await served.client.attach(served.at, ticket, { maxSegmentBytes: 448 });
+      await until(() => told(again), 'MOVE to the session in its place');
+      expect(told(standby)).toBe(false);
+      await standby.read(0, 512);
+      await until(() => told(standby), 'MOVE to the stand-by that serves now');
+      again.bye();
+      standby.bye();
+      await left;
     });
 
     test('drain ends at its time, with BYE', async () => {
