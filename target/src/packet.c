@@ -44,6 +44,8 @@ SAME(BYTES_ATTACH_MAX_SEGMENT_BYTES, 2);
 SAME(BYTES_ATTACHED_SEGMENT_BYTES, 2);
 _Static_assert(MIN_MTU <= 576, "RFC 791: every way takes the smallest segment");
 _Static_assert(SIZE_LOGIN + MAX_TOKEN_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "LOGIN has room");
+_Static_assert(SIZE_LOGIN + MAX_TOKEN_BYTES + TAG_BYTES <= 1280 - 48,
+               "LOGIN and ATTACH leave whole, and fit what IPv6 and every tunnel for it takes");
 _Static_assert(SIZE_TICKET + MAX_TOKEN_BYTES + MAX_SERVERS * (int)ENTRY_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "TICKET has room");
 
 struct entry entry_parse(const uint8_t *bytes) {
