@@ -1,6 +1,6 @@
 /** What may be served of what lies in the stores, on real folders. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -9,6 +9,7 @@ import { until } from '../../test/setup/services.ts';
 import type { Offer } from '../export/exports.ts';
 import { manifestDigest } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
+import { lookInto } from '../store/inventory.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { Copies, type ServedCopy } from './copies.ts';
 
@@ -156,6 +157,25 @@ test.each<{ what: string; happens: () => void; content: string }>([
   row.happens();
   await looked();
   expect(offered.map(({ contentOf }) => contentOf(open))).toEqual([row.content]);
+});
+
+test('an image that machines read, and that was touched, is verified while another is being read for hours', async () => {
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(contents);
+  snapshot = aFarm(version(0, contents));
+  await copies.start();
+  await looked();
+  putAll({ 'lab.1.raw': Buffer.alloc(0), ...boots('lab.1') });
+  truncateSync(join(root, 'srv/lab.1.raw'), 2 ** 40);
+  snapshot = aFarm(version(1, {}), version(0, contents));
+  await copies.look();
+  utimesSync(join(root, 'srv/lab.raw'), 1, 1);
+  const now = (await lookInto(join(root, 'srv'))).files.filter(({ name }) => name === 'lab.raw');
+  await until('it is right again', async () => {
+    await copies.look();
+    return offered.find((offer) => offer.version === 0)?.contentOf(now) === 'Right';
+  });
+  expect(copies.reports[0]).toMatchObject({ version: 1, state: 'Hashing' });
 });
 
 test('what may be served follows the farm: a version that is right is served, one that goes is not', async () => {

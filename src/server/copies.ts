@@ -123,9 +123,9 @@ export class Copies {
     this.#options.onLooked(served, this.#offers(snapshot, looks));
   }
 
-  #digestsIn({ verifyEverySeconds }: Store, path: string): (file: FileFacts) => Digest {
+  #digestsIn({ verifyEverySeconds }: Store, path: string, inUse = false): (file: FileFacts) => Digest {
     const verifyEveryMs = verifyEverySeconds === undefined ? undefined : verifyEverySeconds * 1_000;
-    return (file) => this.#digests.of(path, file, verifyEveryMs);
+    return (file) => this.#digests.of(path, file, verifyEveryMs, inUse);
   }
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
@@ -137,7 +137,7 @@ export class Copies {
                 vdisk,
                 version: number,
                 manifest: content.manifest,
-                contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path)),
+                contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path, true)),
               },
             ]
           : [],

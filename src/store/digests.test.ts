@@ -192,6 +192,27 @@ test('content that changed while size and time did not is found after verifyEver
   await again.close();
 });
 
+test('an image that machines read is read before all that wait, one that is being read gives way to it, and what waited is read then', async () => {
+  const within = await mkdtemp(join(folder, 'order-'));
+  for (const name of ['large.raw', 'last.raw']) await writeFile(join(within, name), Buffer.alloc(4 << 20, name));
+  const used = join(within, 'used.raw');
+  const told: string[] = [];
+  const tell = ({ path }: { path: string }) => void told.push(basename(path));
+  const { open, letGo } = hanging('large.raw');
+  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, open);
+  const ask = async (name: string, inUse = false): Promise<Digest['kind'] | undefined> => {
+    const file = (await lookInto(within)).files.find((found) => found.name === name);
+    return file && digests.of(within, file, undefined, inUse).kind;
+  };
+  expect([await ask('large.raw'), await ask('last.raw')]).toEqual(['hashing', 'hashing']);
+  await writeFile(used, 'used');
+  expect([await ask('used.raw'), await ask('used.raw', true)]).toEqual(['hashing', 'hashing']);
+  letGo();
+  await until('all are hashed', () => told.length === 3);
+  expect(told).toEqual(['used.raw', 'large.raw', 'last.raw']);
+  await digests.close();
+});
+
 test('digests of two folders at once, and those that cannot be kept, are right all the same', async () => {
   const warned: string[] = [];
   const log = { ...silentLogger, warn: (_: unknown, message: string) => void warned.push(message) };

@@ -1,8 +1,8 @@
 /**
  * SHA-256 of files, one at a time of a folder, in the background, kept on disk until the file changes.
  *
- * One file at a time of a folder (one that hangs holds up its own folder alone), and 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms
- * of the event loop): hashing is never in a hurry, streaming always is.
+ * One file at a time of a folder, in the order of `order.ts` (one that hangs holds up its own folder alone), and 1 MiB at a time with a pause for other
+ * work between (a read from the page cache and its hash take 1 to 2 ms of the event loop): hashing is never in a hurry, streaming always is.
  */
 import { createHash } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { openRegular } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { FileFacts } from './inventory.ts';
+import { nextOf, turnOf, type Waiting } from './order.ts';
 
 export type Digest =
   | { readonly kind: 'ready'; readonly sha256: string }
@@ -38,9 +39,15 @@ interface Known {
 interface Job {
   readonly folder: string;
   readonly file: FileFacts;
-  /** What is known of it holds until this is done. */
   readonly again: boolean;
+  doubtful: boolean;
   progressPercent: number;
+}
+
+/** A job that waits or runs, and by which path. */
+interface Queued extends Waiting {
+  readonly path: string;
+  readonly job: Job;
 }
 
 /** All maps are by path. */
@@ -52,6 +59,8 @@ export class Digests {
   readonly #known = new Map<string, Known>();
   readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
   readonly #queue = new Map<string, Job>();
+  /** Files that went before others, and how many bytes of those are to be read before they may do so again. */
+  readonly #owed = new Map<string, { readonly folder: string; bytes: number }>();
   /** By folder. */
   readonly #running = new Map<string, Promise<void>>();
   #keeping = Promise.resolve();
@@ -76,8 +85,8 @@ export class Digests {
     }
   }
 
-  /** The digest of a file as it is now, or how far it is; asking is what queues the work. */
-  of(folder: string, file: FileFacts, verifyEveryMs = VERIFY_EVERY_MS): Digest {
+  /** The digest of a file as it is now, or how far it is; asking is what queues the work. `inUse`: machines read it, so where it is not known it goes first. */
+  of(folder: string, file: FileFacts, verifyEveryMs = VERIFY_EVERY_MS, inUse = false): Digest {
     const path = join(folder, file.name);
     const known = this.#known.get(path);
     if (known && sameFile(known.identity, file.identity)) {
@@ -90,7 +99,9 @@ export class Digests {
     const failed = this.#failed.get(path);
     if (failed && sameFile(failed.identity, file.identity) && performance.now() - failed.at < RETRY_MS)
       return { kind: 'failed', message: failed.message };
-    return { kind: 'hashing', progressPercent: this.#queued(path, folder, file, false).progressPercent };
+    const job = this.#queued(path, folder, file, false);
+    job.doubtful ||= inUse;
+    return { kind: 'hashing', progressPercent: job.progressPercent };
   }
 
   async close(): Promise<void> {
@@ -102,7 +113,7 @@ export class Digests {
   #queued(path: string, folder: string, file: FileFacts, again: boolean): Job {
     const before = this.#queue.get(path);
     const same = before && sameFile(before.file.identity, file.identity);
-    const job = same ? before : { folder, file, again, progressPercent: 0 };
+    const job = same ? before : { folder, file, again, doubtful: false, progressPercent: 0 };
     if (!same) {
       this.#queue.delete(path);
       this.#queue.set(path, job);
@@ -116,16 +127,19 @@ export class Digests {
   }
 
   async #run(folder: string): Promise<void> {
-    for (let next = this.#next(folder); next && !this.#closed; next = this.#next(folder)) await this.#do(...next);
+    for (let next = nextOf(this.#waiting(folder)); next && !this.#closed; next = nextOf(this.#waiting(folder)))
+      await this.#do(next);
   }
 
-  /** What is not known yet comes before what is only read again. */
-  #next(folder: string, again = true): [string, Job] | undefined {
-    const queued = [...this.#queue].filter(([, job]) => job.folder === folder && (again || !job.again));
-    return queued.find(([, job]) => !job.again) ?? queued[0];
+  #waiting(folder: string): readonly Queued[] {
+    return [...this.#queue].filter(([, job]) => job.folder === folder).map(([path, job]) => this.#asQueued(path, job));
   }
 
-  async #do(path: string, job: Job): Promise<void> {
+  #asQueued(path: string, job: Job): Queued {
+    return { path, job, again: job.again, doubtful: job.doubtful, owes: this.#owed.get(path)?.bytes ?? 0 };
+  }
+
+  async #do({ path, job, ...turn }: Queued): Promise<void> {
     const { identity } = job.file;
     try {
       const started = performance.now();
@@ -145,6 +159,9 @@ export class Digests {
       this.#failed.set(path, { identity, message, at: performance.now() });
     }
     if (this.#queue.get(path) === job) this.#queue.delete(path);
+    const wentBefore =
+      turnOf(turn) === 0 && this.#waiting(job.folder).some((other) => turnOf(other) === 1 && !other.doubtful);
+    if (wentBefore) this.#owed.set(path, { folder: job.folder, bytes: job.file.sizeBytes });
   }
 
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
@@ -162,8 +179,10 @@ export class Digests {
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
       job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
-      if (job.again) await this.#giveWay(job, bytesRead);
+      this.#pay(job, bytesRead);
+      if (job.again) await delay((bytesRead / VERIFY_BYTES_PER_SECOND) * 1_000);
       else await setImmediate();
+      await this.#giveWay(path, job);
     }
     // What was read is what was seen only if it was that from the first byte to the last.
     for (const stats of [opened.value.stats, await file.stat({ bigint: true })])
@@ -171,11 +190,20 @@ export class Digests {
     return hash.digest('hex');
   }
 
-  /** To what is not known yet, and to whoever else reads the disk. */
-  async #giveWay({ folder }: Job, bytes: number): Promise<void> {
-    await delay((bytes / VERIFY_BYTES_PER_SECOND) * 1_000);
-    for (let next = this.#next(folder, false); next && !this.#closed; next = this.#next(folder, false))
-      await this.#do(...next);
+  /** To what goes before it; what is only read again, to whoever else reads the disk, too. */
+  async #giveWay(path: string, job: Job): Promise<void> {
+    const next = () => nextOf(this.#waiting(job.folder), turnOf(this.#asQueued(path, job)));
+    for (let first = next(); first && !this.#closed; first = next()) await this.#do(first);
+  }
+
+  /** What is read of one that went before nobody is owed no more by those that did. */
+  #pay({ folder, doubtful }: Job, bytes: number): void {
+    if (doubtful) return;
+    for (const [path, owed] of this.#owed) {
+      if (owed.folder !== folder) continue;
+      owed.bytes -= bytes;
+      if (owed.bytes <= 0) this.#owed.delete(path);
+    }
   }
 
   /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */
