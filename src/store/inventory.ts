@@ -1,5 +1,5 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
-import type { StatsFs } from 'node:fs';
+import type { Dirent, StatsFs } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile } from '../farm/files.ts';
@@ -53,14 +53,16 @@ export interface LookOptions {
 /** What a look asks of the system. */
 export interface FolderCalls {
   readonly statfs: (path: string) => Promise<StatsFs>;
-  readonly readdir: (path: string) => Promise<readonly string[]>;
+  readonly readdir: (path: string) => Promise<readonly Entry[]>;
   readonly stat: typeof statRegular;
   readonly mayWrite: (path: string) => Promise<boolean>;
 }
 
+type Entry = Pick<Dirent, 'name' | 'isSymbolicLink'>;
+
 export const FOLDER_CALLS: FolderCalls = {
   statfs: (path) => statfs(path),
-  readdir: (path) => readdir(path),
+  readdir: (path) => readdir(path, { withFileTypes: true }),
   stat: statRegular,
   mayWrite: (path) =>
     access(path, constants.W_OK).then(
@@ -116,12 +118,12 @@ async function look(
   try {
     const space = await calls.statfs(path);
     answered();
-    const names = await calls.readdir(path);
+    const entries = await calls.readdir(path);
     answered();
     const files: FileFacts[] = [];
-    for (const name of names) {
+    for (const { name } of entries) {
       if (!isBootFile(name) && formatOf(name, formats) === undefined) continue;
-      const file = await facts(path, name, calls);
+      const file = await facts(path, name, calls, space.type);
       answered();
       if (!file) continue;
       const image = await imageOf(join(path, file.name), file, formats, probed);
@@ -167,8 +169,13 @@ async function imageOf(
 }
 
 /** Undefined for a file that went while we looked. */
-async function facts(folder: string, name: string, calls: FolderCalls): Promise<FileFacts | undefined> {
+async function facts(
+  folder: string,
+  name: string,
+  calls: FolderCalls,
+  fileSystem: number,
+): Promise<FileFacts | undefined> {
   const looked = await calls.stat(join(folder, name));
-  if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value) };
+  if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value, fileSystem) };
   return looked.error.code === 'FileMissing' ? undefined : { name, sizeBytes: 0, identity: '', fault: looked.error };
 }
