@@ -32,6 +32,10 @@ export function manifestDigest(files: readonly VersionFile[]): string {
 /** Where a store lies on a server. */
 export const storePath = (store: Store, server: string): string => store.local.nodes[server] ?? store.local.path;
 
+/** Is a path one of these folders, or below one? */
+export const isWithin = (path: string, folders: readonly string[]): boolean =>
+  folders.some((folder) => path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`));
+
 /** Does a server offer this store? */
 export function offersStore(
   store: Store,

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { kindOf, openRegular, pathFault } from './file.ts';
+import { kindOf, leadsTo, openRegular, pathFault } from './file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -35,6 +35,29 @@ test('what is none is not opened, and nobody is waited for', async () => {
     expect(opened).toMatchObject({ ok: false, error: { code: 'NotRegular', message: expect.stringContaining(says) } });
   }
   socket.close();
+});
+
+test.each([
+  { what: 'no link', path: 'led/file', to: 'led/file' },
+  { what: 'what is not there', path: 'led/gone/file', to: 'led/gone/file' },
+  { what: 'a link', path: 'led/near', to: 'led/file' },
+  { what: 'a link to a link in another folder', path: 'led/folder/far', to: 'led/file' },
+  { what: 'a file in a folder that is a link', path: 'led/linked/far', to: 'led/file' },
+  { what: 'a way up from where a link leads', path: 'led/deep/../far', to: 'led/file' },
+  { what: 'a link to nowhere', path: 'led/nowhere', to: '/nowhere/lab.raw' },
+  { what: 'a link to itself', path: 'led/circle', to: 'led/circle' },
+])('$what is followed to its end', async ({ path, to }) => {
+  execFileSync(
+    'sh',
+    [
+      '-c',
+      `rm -rf led; mkdir -p led/folder/sub; cd led; : > file; ln -s file near; ln -s ../near folder/far; ln -s folder linked
+     ln -s folder/sub deep; ln -s /nowhere/./lab.raw nowhere; ln -s circle circle`,
+    ],
+    { cwd: folder },
+  );
+  const at = (name: string): string => (name.startsWith('/') ? name : `${folder}/${name}`);
+  expect(await leadsTo(at(path))).toBe(at(to));
 });
 
 test.each([

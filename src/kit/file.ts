@@ -3,7 +3,8 @@
  * may have no end, and opening one may already do something (a watchdog starts, a tape winds back). What is none is a fault that says what it is.
  */
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
+import { type FileHandle, open, readlink, realpath, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { errorCode, errorMessage } from './errors.ts';
 import { type Fault, fail, ok, type Result } from './result.ts';
 
@@ -68,6 +69,32 @@ async function faultOf(path: string, thrown: unknown): Promise<Result<never, Fil
 
 /** Undefined: it is no link. */
 const targetOf = (path: string): Promise<string | undefined> => readlink(path).catch(() => undefined);
+
+/** As the kernel follows. */
+const MAX_LINKS = 40;
+
+/** Where an absolute path leads when each link in it is followed, whether or not something is there: as `readlink -m` says it. A circle leads to itself. */
+export async function leadsTo(path: string): Promise<string> {
+  // One question where all of it is there.
+  const there = await realpath(path).catch(() => undefined);
+  if (there !== undefined) return there;
+  const parts = partsOf(path);
+  let at = '/';
+  for (let links = 0; parts.length > 0; ) {
+    const next = join(at, parts.shift() ?? '');
+    const target = await targetOf(next);
+    if (target === undefined) at = next;
+    else if (++links > MAX_LINKS) return path;
+    else {
+      if (isAbsolute(target)) at = '/';
+      parts.unshift(...partsOf(target));
+    }
+  }
+  return at;
+}
+
+/** `..` stays one: it leads to the folder above where the link before it led to. */
+const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
 
 /** `target`: where `path` leads, if it is a link. */
 export function pathFault(path: string, thrown: unknown, target?: string): FileFault {

@@ -2,6 +2,7 @@
  * What must be so before anything is done for a resource: an ordered list a kind. The first that is not so is what its status says, with the way out;
  * what only another spec can mend comes first. Pure.
  */
+import { isWithin } from '../farm/files.ts';
 import type { Store as StoreRow } from '../farm/model.ts';
 import { ok, type Result } from '../kit/result.ts';
 import type { Hindrance } from '../resources/conditions.ts';
@@ -205,10 +206,7 @@ export function preconditions<Kind extends KindName, Facts extends FactsOf[Kind]
 
 /** The paths among these that no allowed folder holds. */
 export const forbiddenPaths = ({ allowedHostPaths }: Allowed, paths: readonly string[]): readonly string[] =>
-  paths.filter(
-    (path) =>
-      !allowedHostPaths.some((folder) => path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`)),
-  );
+  paths.filter((path) => !isWithin(path, allowedHostPaths));
 
 /** Pairs of which one lies in the other, or is it. */
 export const overlaps = (

@@ -1,6 +1,15 @@
 /** What may be served of what lies in the stores, on real folders. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -157,6 +166,21 @@ test.each<{ what: string; happens: () => void; content: string }>([
   row.happens();
   await looked();
   expect(offered.map(({ contentOf }) => contentOf(open))).toEqual([row.content]);
+});
+
+test('a link that leads out of the storeRoots is a fault of its version, with the reason', async () => {
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(contents);
+  renameSync(join(root, 'srv/lab.raw'), join(root, 'lab.raw'));
+  symlinkSync(join(root, 'lab.raw'), join(root, 'srv/lab.raw'));
+  snapshot = aFarm(version(0, contents));
+  await copies.start();
+  expect(copies.reports).toMatchObject([
+    {
+      state: 'Faulty',
+      message: expect.stringMatching(/lab\.raw leads to .*\/lab\.raw, which is outside of storeRoots/),
+    },
+  ]);
 });
 
 test('an image that machines read, and that was touched, is verified while another is being read for hours', async () => {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { CopyReport, StoreReport } from '../control/status.ts';
 import type { Offer } from '../export/exports.ts';
-import { offersStore, storePath } from '../farm/files.ts';
+import { isWithin, offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { contentOf } from '../store/content.ts';
@@ -42,7 +42,7 @@ const LOOK_MS = 1_000;
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #digests: Digests;
-  readonly #looks = new Looks();
+  readonly #looks: Looks;
   #stores: readonly StoreReport[] = [];
   #reports: readonly CopyReport[] = [];
   #served: readonly ServedCopy[] = [];
@@ -53,6 +53,7 @@ export class Copies {
   constructor(options: CopiesOptions) {
     this.#options = options;
     this.#digests = new Digests(options.stateDirectory, options.log);
+    this.#looks = new Looks({ roots: options.storeRoots });
   }
 
   get stores(): readonly StoreReport[] {
@@ -147,8 +148,7 @@ export class Copies {
 
   #inventory(path: string): Promise<Inventory | undefined> | Inventory {
     const { storeRoots } = this.#options;
-    if (storeRoots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`)))
-      return this.#looks.into(path);
+    if (isWithin(path, storeRoots)) return this.#looks.into(path);
     return noInventory(
       'Missing',
       `${path} is below none of spec.storeRoots of the StreamingServer (${storeRoots.join(', ') || 'none'}): add its root there`,

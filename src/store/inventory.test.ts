@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Format } from '../image/disk.ts';
 import { openRegular } from '../kit/file.ts';
 import { fail, ok } from '../kit/result.ts';
@@ -57,6 +57,59 @@ test.each(STRANGE.flatMap((strange) => ['lab.initrd', 'new.raw'].map((name) => (
     expect(files.find((file) => file.name === name)).toMatchObject({ fault: { code, message } });
   },
 );
+
+describe('where the server is allowed some folders only', () => {
+  let other: string;
+  beforeEach(() => {
+    other = mkdtempSync(join(tmpdir(), 'bootfarm-outside-'));
+    writeFileSync(join(other, 'big.raw'), Buffer.alloc(512));
+    mkdirSync(join(folder, 'sub'));
+    writeFileSync(join(folder, 'sub', 'near.raw'), Buffer.alloc(512));
+  });
+  afterEach(() => rmSync(other, { recursive: true }));
+  const linked = async (target: string, through = folder) => {
+    symlinkSync(target, join(folder, 'new.raw'));
+    const { files } = await lookInto(through, { roots: [folder] });
+    return files.find(({ name }) => name === 'new.raw');
+  };
+
+  test.each<{ what: string; target: () => string; end: () => string }>([
+    { what: 'a file elsewhere', target: () => join(other, 'big.raw'), end: () => join(other, 'big.raw') },
+    { what: 'a file that this pod does not see', target: () => '/data/big.raw', end: () => '/data/big.raw' },
+    { what: 'a way up', target: () => '../../etc/hostname', end: () => '/etc/hostname' },
+  ])('a link to $what is refused by name, and the others are seen', async ({ target, end }) => {
+    const message = `${join(folder, 'new.raw')} leads to ${end()}, which is outside of storeRoots (${folder}): put the file itself there`;
+    expect(await linked(target())).toEqual({
+      ...{ name: 'new.raw', sizeBytes: 0, identity: '' },
+      fault: { code: 'LinkOutside', message },
+    });
+    const { files } = await lookInto(folder, { roots: [folder] });
+    expect(files.find(({ name }) => name === 'lab.raw')).toMatchObject({ sizeBytes: 512, image: { ok: true } });
+  });
+
+  test.each([
+    { what: 'a file beside it', target: 'lab.raw' },
+    { what: 'a file in a folder below', target: 'sub/near.raw' },
+  ])('a link to $what is followed', async ({ target }) => {
+    expect(await linked(target)).toMatchObject({ sizeBytes: 512, image: { ok: true } });
+  });
+
+  test('a root that is a link itself is as good as what it leads to', async () => {
+    const root = join(other, 'root');
+    symlinkSync(folder, root);
+    const { state, files } = await lookInto(root, { roots: [root] });
+    expect([state, files.map(({ name }) => name)]).toEqual(['Accessible', ['lab.raw']]);
+  });
+
+  test('a folder that leads outside is missing, and says why', async () => {
+    const led = join(folder, 'led');
+    symlinkSync(other, led);
+    expect(await lookInto(led, { roots: [folder] })).toMatchObject({
+      state: 'Missing',
+      message: `${led} leads to ${other}, which is outside of storeRoots (${folder}): put the folder itself there, or add its root`,
+    });
+  });
+});
 
 /** Root may read everything. */
 async function asNobody<T>(what: () => Promise<T>): Promise<T> {

@@ -2,14 +2,16 @@
 import type { Dirent, StatsFs } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isBootFile } from '../farm/files.ts';
+import { isBootFile, isWithin } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
-import { type FileFault, pathFault, statRegular } from '../kit/file.ts';
-import type { Result } from '../kit/result.ts';
+import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
+import type { Fault, Result } from '../kit/result.ts';
+
+type LookFault = FileFault | Fault<'LinkOutside'>;
 
 export interface FileFacts {
   readonly name: string;
@@ -17,7 +19,7 @@ export interface FileFacts {
   /** As `image/identity.ts` writes it, and compares it: tells that a digest is stale, never what is right. */
   readonly identity: string;
   /** Why it cannot be read, whatever it is named; it has no size then. */
-  readonly fault?: FileFault;
+  readonly fault?: LookFault;
   /** What an image says of itself, or why it is none. Absent: it is not named as one, or cannot be read. */
   readonly image?: Result<ImageFacts, OpenFault>;
 }
@@ -46,6 +48,8 @@ export interface LookOptions {
   readonly timeoutMs?: number;
   readonly formats?: readonly Format[];
   readonly calls?: FolderCalls;
+  /** Folders that no link may lead out of: what is elsewhere is the server's own, or not in its pod. */
+  readonly roots?: readonly string[];
   /** What images say of themselves, by path: asked again only of a file that changed. The caller's, who looks again and again. */
   readonly probed?: Map<string, Probed>;
 }
@@ -54,6 +58,7 @@ export interface LookOptions {
 export interface FolderCalls {
   readonly statfs: (path: string) => Promise<StatsFs>;
   readonly readdir: (path: string) => Promise<readonly Entry[]>;
+  readonly leadsTo: typeof leadsTo;
   readonly stat: typeof statRegular;
   readonly mayWrite: (path: string) => Promise<boolean>;
 }
@@ -63,6 +68,7 @@ type Entry = Pick<Dirent, 'name' | 'isSymbolicLink'>;
 export const FOLDER_CALLS: FolderCalls = {
   statfs: (path) => statfs(path),
   readdir: (path) => readdir(path, { withFileTypes: true }),
+  leadsTo,
   stat: statRegular,
   mayWrite: (path) =>
     access(path, constants.W_OK).then(
@@ -78,7 +84,13 @@ export interface Probed {
 
 export async function lookInto(
   path: string,
-  { timeoutMs = LOOK_TIMEOUT_MS, formats = FORMATS, calls = FOLDER_CALLS, probed = new Map() }: LookOptions = {},
+  {
+    timeoutMs = LOOK_TIMEOUT_MS,
+    formats = FORMATS,
+    calls = FOLDER_CALLS,
+    roots = ['/'],
+    probed = new Map(),
+  }: LookOptions = {},
 ): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
@@ -99,7 +111,7 @@ export async function lookInto(
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, { formats, calls, probed, answered: () => answers++ }).finally(() => {
+  const looked = look(path, { formats, calls, roots, probed, answered: () => answers++ }).finally(() => {
     over = true;
     clearTimeout(timer);
     hung.delete(path);
@@ -110,21 +122,25 @@ export async function lookInto(
 const unanswered = (path: string): Inventory =>
   noInventory('Unreachable', `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`);
 
+interface Looking extends Omit<Required<LookOptions>, 'timeoutMs'> {
+  readonly answered: () => void;
+}
+
 /** One call after the other: a folder that hangs holds one thread. */
-async function look(
-  path: string,
-  { formats, calls, probed, answered }: Omit<Required<LookOptions>, 'timeoutMs'> & { readonly answered: () => void },
-): Promise<Inventory> {
+async function look(path: string, looking: Looking): Promise<Inventory> {
+  const { formats, calls, roots, probed, answered } = looking;
   try {
+    const elsewhere = await leadsOut(path, looking);
+    if (elsewhere !== undefined)
+      return noInventory('Missing', `${outside(path, elsewhere, roots)}: put the folder itself there, or add its root`);
     const space = await calls.statfs(path);
     answered();
     const entries = await calls.readdir(path);
     answered();
     const files: FileFacts[] = [];
-    for (const { name } of entries) {
-      if (!isBootFile(name) && formatOf(name, formats) === undefined) continue;
-      const file = await facts(path, name, calls, space.type);
-      answered();
+    for (const entry of entries) {
+      if (!isBootFile(entry.name) && formatOf(entry.name, formats) === undefined) continue;
+      const file = await facts(path, entry, space.type, looking);
       if (!file) continue;
       const image = await imageOf(join(path, file.name), file, formats, probed);
       answered();
@@ -168,14 +184,35 @@ async function imageOf(
   return image;
 }
 
-/** Undefined for a file that went while we looked. */
+/** Undefined for a file that went while we looked. `fileSystem`: the type of that of the folder. */
 async function facts(
   folder: string,
-  name: string,
-  calls: FolderCalls,
+  entry: Entry,
   fileSystem: number,
+  looking: Looking,
 ): Promise<FileFacts | undefined> {
-  const looked = await calls.stat(join(folder, name));
-  if (looked.ok) return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value, fileSystem) };
-  return looked.error.code === 'FileMissing' ? undefined : { name, sizeBytes: 0, identity: '', fault: looked.error };
+  const { calls, roots, answered } = looking;
+  const { name } = entry;
+  const path = join(folder, name);
+  const faulty = (fault: LookFault): FileFacts => ({ name, sizeBytes: 0, identity: '', fault });
+  const isLink = entry.isSymbolicLink();
+  const elsewhere = isLink ? await leadsOut(path, looking) : undefined;
+  if (elsewhere !== undefined)
+    return faulty({ code: 'LinkOutside', message: `${outside(path, elsewhere, roots)}: put the file itself there` });
+  const looked = await calls.stat(path);
+  answered();
+  if (!looked.ok) return looked.error.code === 'FileMissing' ? undefined : faulty(looked.error);
+  const type = isLink ? (await calls.statfs(path).catch(() => undefined))?.type : fileSystem;
+  return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value, type) };
 }
+
+/** Where a path leads, if that is outside of the roots. */
+async function leadsOut(path: string, { calls, roots, answered }: Looking): Promise<string | undefined> {
+  const end = await calls.leadsTo(path);
+  answered();
+  if (isWithin(end, roots)) return undefined;
+  return isWithin(end, await Promise.all(roots.map(calls.leadsTo))) ? undefined : end;
+}
+
+const outside = (path: string, end: string, roots: readonly string[]): string =>
+  `${path} leads to ${end}, which is outside of storeRoots (${roots.join(', ')})`;

@@ -25,8 +25,11 @@ function callsAfter(wait: () => Promise<unknown>): FolderCalls {
       if (path.startsWith(join(root, 'slow'))) await wait();
       return call(path);
     };
-  const { statfs, readdir, stat, mayWrite } = FOLDER_CALLS;
-  return { statfs: slowly(statfs), readdir: slowly(readdir), stat: slowly(stat), mayWrite: slowly(mayWrite) };
+  const { statfs, readdir, leadsTo, stat, mayWrite } = FOLDER_CALLS;
+  return {
+    ...{ statfs: slowly(statfs), readdir: slowly(readdir), leadsTo: slowly(leadsTo) },
+    ...{ stat: slowly(stat), mayWrite: slowly(mayWrite) },
+  };
 }
 
 test('a folder whose first look goes on is unknown, and holds up no other', async () => {
