@@ -13,7 +13,7 @@ test.each([
   for (const name of names) expect(formatOf(name)).toBeDefined();
 });
 
-test.each(['lab', 'raw', 'lab.RAW', 'lab.raw.partial', 'lab.vmlinuz', 'labvhd', 'lab.xvhd'])(
+test.each(['lab', 'raw', 'lab.RAW', 'lab.raw.partial', 'lab.vhdx.partial', 'lab.vmlinuz', 'labvhd', 'lab.xvhd'])(
   '%s is no image',
   (name) => {
     expect(formatOf(name)).toBeUndefined();
@@ -26,7 +26,10 @@ test.each(['lab.vhd', 'lab.3.avhd', 'lab.vhdx', 'lab.3.avhdx'])(
     const format = formatOf(name);
     const refused = {
       ok: false,
-      error: { code: 'NotSupported', message: expect.stringMatching(`^/srv/${name}: .*qemu-img`) },
+      error: {
+        code: 'NotSupported',
+        message: expect.stringMatching(`^/srv/${name}: .*\`cd /srv && qemu-img convert .*\`$`),
+      },
     };
     expect(await format?.probe(`/srv/${name}`, 4_096)).toMatchObject(refused);
     expect(await format?.open(`/srv/${name}`, () => Promise.reject())).toMatchObject(refused);

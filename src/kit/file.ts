@@ -8,6 +8,9 @@ import { isAbsolute, join } from 'node:path';
 import { errorCode, errorMessage } from './errors.ts';
 import { type Fault, fail, ok, type Result } from './result.ts';
 
+/** What is named so is not whole yet, and is taken for nothing: who writes a file gives it its own name last. */
+export const PARTIAL = '.partial';
+
 export type FileFault = Fault<'FileMissing' | 'LinkBroken' | 'NotRegular' | 'NoPermission' | 'FileUnreadable'>;
 
 export interface RegularFile {

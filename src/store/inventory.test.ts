@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Format } from '../image/disk.ts';
-import { openRegular } from '../kit/file.ts';
+import { openRegular, PARTIAL } from '../kit/file.ts';
 import { fail, ok } from '../kit/result.ts';
 import { lookInto, type Probed } from './inventory.ts';
 
@@ -130,6 +130,12 @@ test.each([
     return [...files.flatMap(({ fault }) => fault ?? []), ...(opened.ok ? [] : [opened.error])];
   });
   expect(file).toMatchObject({ code: 'NoPermission', message: expect.stringMatching(/lab\.raw: permission denied/) });
+});
+
+test('what is named as not whole yet is not seen', async () => {
+  for (const name of ['new.raw', 'new.vhdx', 'new.3.avhd', 'new.vmlinuz', 'new.initrd'])
+    writeFileSync(join(folder, name + PARTIAL), 'half');
+  expect((await lookInto(folder)).files.map(({ name }) => name)).toEqual(['lab.raw']);
 });
 
 test('a folder that is not there is said to be missing', async () => {

@@ -1,28 +1,43 @@
-/** What other tools write, named as a raw image: their images are refused by what they are, their disks are not. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * What other tools write, named as a raw image: their images are refused by what they are, their disks are not. And the line that a refusal names is run as
+ * it stands: the disk is there, and right, after it.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { lookInto } from '../../src/store/inventory.ts';
 
+const DISK_BYTES = Buffer.alloc(16 << 20, 'disk');
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bootfarm-formats-'));
-  writeFileSync(join(folder, 'disk'), Buffer.alloc(16 << 20, 'disk'));
+  writeFileSync(join(folder, 'disk'), DISK_BYTES);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-async function judged(command: string): Promise<unknown> {
-  execFileSync('sh', ['-ec', command], { cwd: folder, env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } });
+const env = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` };
+const run = (command: string): void => void execFileSync('sh', ['-ec', command], { cwd: folder, env });
+
+async function imageOf(name: string) {
   const { files } = await lookInto(folder);
-  return files.find(({ name }) => name === 'lab.raw')?.image;
+  return files.find((file) => file.name === name)?.image;
 }
+
+async function judged(command: string): Promise<unknown> {
+  run(command);
+  return imageOf('lab.raw');
+}
+
+/** Whether the tools are here with which a row is made, and undone. */
+const isHere = (...tools: readonly string[]): boolean =>
+  tools.every((tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env }).status === 0);
 
 const qemu = (format: string, options = ''): string =>
   `qemu-img convert -q -f raw -O ${format} ${options} disk lab.raw`;
 
-test.each([
+const REFUSED = [
   { says: 'a VHDX image', by: qemu('vhdx') },
   { says: 'a VHD image', by: qemu('vpc') },
   { says: 'fixed size', by: qemu('vpc', '-o subformat=fixed') },
@@ -31,16 +46,38 @@ test.each([
   { says: 'description of a VMDK', by: qemu('vmdk', '-o subformat=monolithicFlat') },
   { says: 'a qcow2 image', by: qemu('qcow2') },
   { says: 'a qcow2 image', by: qemu('qcow2', '-o compat=0.10') },
-  { says: 'a qcow2 image', by: qemu('qcow') },
+  { says: 'a qcow image', by: qemu('qcow') },
   { says: 'a QED image', by: qemu('qed') },
   { says: 'a VDI image', by: qemu('vdi') },
   { says: 'a Parallels image', by: qemu('parallels') },
   { says: 'gzip', by: 'gzip -c disk > lab.raw' },
   { says: 'zstd', by: 'zstd -q disk -o lab.raw' },
+  { says: 'xz', by: 'xz -c -0 disk > lab.raw' },
+  { says: 'bzip2', by: 'bzip2 -c disk > lab.raw' },
+  { says: 'lz4', by: 'lz4 -q -c disk > lab.raw' },
+  { says: 'lzop', by: 'lzop -c disk > lab.raw' },
+  { says: 'lzip', by: 'lzip -c disk > lab.raw' },
+  { says: 'a 7z archive', by: '7z a -bd lab.7z disk; mv lab.7z lab.raw' },
+  { says: 'a zip archive', by: 'zip -q lab.zip disk; mv lab.zip lab.raw', and: 'unzip' },
   { says: 'tar', by: 'tar -cf lab.raw disk' },
-])('$says: $by', async ({ says, by }) => {
-  const message = expect.stringContaining(says);
-  expect(await judged(by)).toMatchObject({ ok: false, error: { code: 'NotSupported', message } });
+  { says: 'none of .vhdx', by: qemu('vhdx').replace('lab.raw', 'lab.vhdx'), name: 'lab.vhdx' },
+  { says: 'none of .vhd', by: qemu('vpc').replace('lab.raw', 'lab.vhd'), name: 'lab.vhd' },
+].filter(({ by, and = 'sh' }) => isHere(by.split(' ')[0] ?? '', and));
+test.each(REFUSED)('$says: $by, and the line of the message undoes it', async ({ says, by, name = 'lab.raw' }) => {
+  run(by);
+  const image = await imageOf(name);
+  if (image?.ok !== false) throw new Error('it is refused');
+  expect(image.error).toMatchObject({ code: 'NotSupported', message: expect.stringContaining(says) });
+  run('rm disk');
+  execFileSync('sh', ['-ec', /`(.*)`/.exec(image.error.message)?.[1] ?? 'false'], { cwd: '/', env });
+  expect(await imageOf('lab.raw')).toMatchObject({ ok: true });
+  // A VHD rounds the size of its disk up.
+  const disk = readFileSync(join(folder, 'lab.raw'));
+  expect([disk.subarray(0, 16 << 20).equals(DISK_BYTES), disk.subarray(16 << 20).every((byte) => byte === 0)]).toEqual([
+    true,
+    true,
+  ]);
+  expect(readdirSync(folder).filter((left) => left.endsWith('.partial'))).toEqual([]);
 });
 
 const DISK = 'truncate -s 64M lab.raw; ';

@@ -4,6 +4,8 @@
  * A disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
  * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
  */
+import { basename, dirname } from 'node:path';
+import { filter, lineFor, qemuConvert, type Unpack, word } from '../shell.ts';
 
 /** Read of the beginning: up to the header of a GPT. */
 export const HEAD_BYTES = 1_024;
@@ -14,6 +16,8 @@ export const TAIL_BYTES = 512;
 export interface Ends {
   readonly head: Buffer;
   readonly tail: Buffer;
+  /** All of it. */
+  readonly sizeBytes: number;
 }
 
 interface Foreign {
@@ -21,7 +25,7 @@ interface Foreign {
   readonly what: string;
   readonly is: (ends: Ends) => boolean;
   /** After "a raw image is the disk as it is:". */
-  readonly instead: string;
+  readonly instead: (path: string, ends: Ends) => string;
 }
 
 const has = (bytes: Buffer, offset: number, magic: string | readonly number[]): boolean => {
@@ -51,29 +55,52 @@ const isGzip = ({ head }: Ends): boolean =>
   (head.readUInt8(9) <= 13 || head.readUInt8(9) === 255);
 
 /** Microsoft's VHD specification, "Hard Disk Footer Format": the disk is followed by 512 bytes, 511 by the first Virtual PC. */
-function isFixedVhd({ tail }: Ends): boolean {
+function footerOf({ tail }: Ends): Buffer | undefined {
   const footer = [tail, tail.subarray(1)].find((bytes) => has(bytes, 0, 'conectix'));
-  if (!footer || footer.length < 68 || footer.readUInt32BE(60) !== 2) return false;
+  if (!footer || footer.length < 68 || footer.readUInt32BE(60) !== 2) return undefined;
   const sum = footer.reduce((total, byte, at) => (at >= 64 && at < 68 ? total : total + byte), 0);
-  return footer.readUInt32BE(64) === (~sum & 0xffffffff) >>> 0;
+  return footer.readUInt32BE(64) === (~sum & 0xffffffff) >>> 0 ? footer : undefined;
 }
 
-const convert = (format: string): string => `convert it with qemu-img convert -f ${format} -O raw`;
-const unpack = (command: string): string => `unpack it with ${command}`;
+/** To a size that is said, so that a second time does no harm. */
+function cutFooter(path: string, ends: Ends): string {
+  const bytes = ends.sizeBytes - (footerOf(ends)?.length ?? 0);
+  return `cut its footer off with \`cd ${word(dirname(path))} && truncate -s ${bytes} ${word(basename(path))}\``;
+}
+
+/** The same field, in the copy of the footer that a VHD that grows begins with: qemu-img reads a difference as if nothing were below it. */
+const isDifference = (ends: Ends): boolean =>
+  atStart('conectix')(ends) && ends.head.length >= 64 && ends.head.readUInt32BE(60) === 4;
+
+/** Of these versions. */
+function isQcow(...versions: readonly number[]): Foreign['is'] {
+  return ({ head }) => has(head, 0, 'QFI\xfb') && head.length >= 8 && versions.includes(head.readUInt32BE(4));
+}
+
+const convert = (format: string) => lineThat('convert it with', qemuConvert(format));
+const unpack = (command: string) => lineThat('unpack it with', filter(command));
+/** What comes out is the image only where nothing else is in it. */
+const extract = (how: Unpack) => lineThat('where the image is all that is in it, unpack it with', how);
+
+function lineThat(words: string, how: Unpack): Foreign['instead'] {
+  return (path) => `${words} ${lineFor(path, how)}`;
+}
+const just =
+  (words: string): Foreign['instead'] =>
+  () =>
+    words;
 
 const FOREIGN: readonly Foreign[] = [
   { what: 'a VHDX image', is: atStart('vhdxfile'), instead: convert('vhdx') },
+  {
+    what: 'a VHD image that is a difference of another',
+    is: isDifference,
+    instead: just('merge both into one (Convert-VHD of Hyper-V, the console of PVS), and bring that'),
+  },
   { what: 'a VHD image', is: atStart('conectix'), instead: convert('vpc') },
-  {
-    what: 'a VHD image of fixed size',
-    is: isFixedVhd,
-    instead: `cut its footer off with truncate -s -512, or ${convert('vpc')}`,
-  },
-  {
-    what: 'a qcow2 image',
-    is: ({ head }) => has(head, 0, 'QFI\xfb') && head.length >= 8 && [1, 2, 3].includes(head.readUInt32BE(4)),
-    instead: convert('qcow2'),
-  },
+  { what: 'a VHD image of fixed size', is: (ends) => footerOf(ends) !== undefined, instead: cutFooter },
+  { what: 'a qcow image', is: isQcow(1), instead: convert('qcow') },
+  { what: 'a qcow2 image', is: isQcow(2, 3), instead: convert('qcow2') },
   { what: 'a QED image', is: atStart('QED\0'), instead: convert('qed') },
   {
     what: 'a VMDK image',
@@ -84,7 +111,7 @@ const FOREIGN: readonly Foreign[] = [
   {
     what: 'the description of a VMDK image',
     is: atStart('# Disk DescriptorFile'),
-    instead: `bring its extents, too, and ${convert('vmdk')}`,
+    instead: lineThat('bring its extents, too, and convert it with', qemuConvert('vmdk')),
   },
   {
     what: 'a VDI image',
@@ -96,40 +123,52 @@ const FOREIGN: readonly Foreign[] = [
     is: (ends) => atStart('WithoutFreeSpace')(ends) || atStart('WithouFreSpacExt')(ends),
     instead: convert('parallels'),
   },
-  { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), instead: 'apply it to a disk, and bring that' },
-  { what: 'a sparse image of Android', is: atStart([0x3a, 0xff, 0x26, 0xed, 1, 0]), instead: unpack('simg2img') },
-  { what: 'data compressed by gzip', is: unlessDisk(isGzip), instead: unpack('gzip -d') },
-  { what: 'data compressed by xz', is: unlessDisk(atStart('\xfd7zXZ\0')), instead: unpack('xz -d') },
-  { what: 'data compressed by zstd', is: unlessDisk(atStart([0x28, 0xb5, 0x2f, 0xfd])), instead: unpack('zstd -d') },
+  { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), instead: just('apply it to a disk, and bring that') },
+  {
+    what: 'a sparse image of Android',
+    is: atStart([0x3a, 0xff, 0x26, 0xed, 1, 0]),
+    instead: lineThat('unpack it with', (from, into) => `simg2img ${from} ${into}`),
+  },
+  { what: 'data compressed by gzip', is: unlessDisk(isGzip), instead: unpack('gzip -dc') },
+  { what: 'data compressed by xz', is: unlessDisk(atStart('\xfd7zXZ\0')), instead: unpack('xz -dc') },
+  { what: 'data compressed by zstd', is: unlessDisk(atStart([0x28, 0xb5, 0x2f, 0xfd])), instead: unpack('zstd -dc') },
   {
     what: 'data compressed by bzip2',
     is: unlessDisk(({ head }) => has(head, 0, 'BZh') && has(head, 4, '1AY&SY')),
-    instead: unpack('bzip2 -d'),
+    instead: unpack('bzip2 -dc'),
   },
-  { what: 'data compressed by lz4', is: unlessDisk(atStart([0x04, 0x22, 0x4d, 0x18])), instead: unpack('lz4 -d') },
-  { what: 'data compressed by lzop', is: unlessDisk(atStart('\x89LZO\0\r\n\x1a\n')), instead: unpack('lzop -d') },
-  { what: 'data compressed by lzip', is: unlessDisk(atStart('LZIP\x01')), instead: unpack('lzip -d') },
-  { what: 'a 7z archive', is: unlessDisk(atStart("7z\xbc\xaf'\x1c")), instead: unpack('7z x') },
-  { what: 'a zip archive', is: unlessDisk(atStart('PK\x03\x04')), instead: unpack('unzip') },
+  { what: 'data compressed by lz4', is: unlessDisk(atStart([0x04, 0x22, 0x4d, 0x18])), instead: unpack('lz4 -dc') },
+  { what: 'data compressed by lzop', is: unlessDisk(atStart('\x89LZO\0\r\n\x1a\n')), instead: unpack('lzop -dc') },
+  { what: 'data compressed by lzip', is: unlessDisk(atStart('LZIP\x01')), instead: unpack('lzip -dc') },
+  {
+    what: 'a 7z archive',
+    is: unlessDisk(atStart("7z\xbc\xaf'\x1c")),
+    instead: extract((from, into) => `7z x -so ${from} > ${into}`),
+  },
+  {
+    what: 'a zip archive',
+    is: unlessDisk(atStart('PK\x03\x04')),
+    instead: extract((from, into) => `unzip -p ${from} > ${into}`),
+  },
   {
     what: 'a tar archive',
     is: unlessDisk(({ head }) => has(head, 257, 'ustar\0') || has(head, 257, 'ustar  ')),
-    instead: unpack('tar -x'),
+    instead: extract(filter('tar -xO')),
   },
   {
     what: 'a page of HTML',
     is: unlessDisk(({ head }) => /^\s*<(!doctype html|html)\b/i.test(head.toString('latin1', 0, 128))),
-    instead: 'look at what it says, and download the image again',
+    instead: just('look at what it says, and download the image again'),
   },
   {
     what: 'a pointer of Git LFS',
     is: unlessDisk(atStart('version https://git-lfs')),
-    instead: 'fetch the file with git lfs pull',
+    instead: just('fetch the file with `git lfs pull`'),
   },
 ];
 
 /** Undefined: nothing says that it is no disk. */
 export function foreign(path: string, ends: Ends): string | undefined {
   const found = FOREIGN.find(({ is }) => is(ends));
-  return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead}`;
+  return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead(path, ends)}`;
 }

@@ -46,7 +46,7 @@ async function judge(path: string, file: FileHandle, fileBytes: number): Promise
   try {
     const head = await readUpTo(file, 0, Math.min(HEAD_BYTES, fileBytes));
     const tail = await readUpTo(file, Math.max(0, fileBytes - TAIL_BYTES), Math.min(TAIL_BYTES, fileBytes));
-    const message = foreign(path, { head, tail });
+    const message = foreign(path, { head, tail, sizeBytes: fileBytes });
     // Before its size: what is compressed has any, and was not cut.
     return message === undefined ? factsOf(path, fileBytes) : fail('NotSupported', message);
   } catch (thrown) {
