@@ -1,20 +1,27 @@
 /** The verdict on one copy: what a server reported, against what is right. Pure; the first rule that holds says it. */
-import type { CopyState } from './model.ts';
+import { PARTIAL } from '../kit/file.ts';
+import type { CopyState, VersionFile } from './model.ts';
 
 export interface CopyReportFacts {
   readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
   readonly progressPercent: number;
+  readonly files: readonly VersionFile[];
   readonly manifest?: string;
   readonly message: string;
 }
 
 export interface CopyFacts {
   readonly server: string;
+  readonly version: number;
+  /** Where the store lies on this server. */
+  readonly folder: string;
   readonly reachable: boolean;
   /** What the server last said of it; absent: it does not know this version yet. */
   readonly report?: CopyReportFacts;
   /** Digest of the right manifest; absent: not known yet, or there is a conflict. */
   readonly right?: string;
+  /** A server that shows the right files, and these. Absent: none that answers does. */
+  readonly example?: { readonly server: string; readonly files: readonly VersionFile[] };
   /** Servers hold different files, and nothing says which are right. */
   readonly conflict: boolean;
   /** Servers whose digests must be there before it is known what is right. */
@@ -30,7 +37,8 @@ export interface CopyVerdict {
 /** In steps of 10, so that a status is not written for each percent. */
 const coarse = (percent: number): number => Math.floor(percent / 10) * 10;
 
-export function verdictOnCopy({ server, reachable, report, right, conflict, waitsFor }: CopyFacts): CopyVerdict {
+export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
+  const { server, reachable, report, right, conflict, waitsFor } = facts;
   if (!reachable) return { state: 'ServerUnreachable', message: `server ${server} does not answer` };
   if (!report) return { state: 'Copying', progressPercent: 0, message: `server ${server} has not looked yet` };
   switch (report.state) {
@@ -41,11 +49,7 @@ export function verdictOnCopy({ server, reachable, report, right, conflict, wait
     case 'Hashing':
       return { state: 'Copying', progressPercent: coarse(report.progressPercent), message: report.message };
     case 'Present':
-      if (conflict)
-        return {
-          state: 'Conflict',
-          message: `server ${server} holds ${short(report.manifest)}, others hold something else, and nothing says which is right: set sha256 of the version in the VDisk`,
-        };
+      if (conflict) return { state: 'Conflict', message: inConflict(facts, report) };
       if (right === undefined)
         return {
           state: 'Copying',
@@ -53,14 +57,37 @@ export function verdictOnCopy({ server, reachable, report, right, conflict, wait
           message: `what is right is known when every server has computed its digest: it waits for ${waitsFor.join(', ') || 'the first'}`,
         };
       if (report.manifest === right) return { state: 'UpToDate', message: '' };
-      return {
-        state: 'OutOfDate',
-        message: `server ${server} holds ${short(report.manifest)}, right is ${short(right)}: copy the right files there, or set sha256 of the version in the VDisk`,
-      };
+      return { state: 'OutOfDate', message: outOfDate(facts, report, right) };
   }
 }
 
-const short = (digest: string | undefined): string => digest?.slice(0, 12) ?? 'nothing';
+const namesOf = (files: readonly VersionFile[]): string => files.map(({ name }) => name).join(', ');
+
+const inConflict = ({ server, folder, version }: CopyFacts, { files, manifest }: CopyReportFacts): string =>
+  `server ${server}: ${namesOf(files)} in ${folder} have the manifest ${manifest}, other servers hold other files of version ${version}, and nothing says which are right: ` +
+  `set sha256 of version ${version} in spec.versions to the manifest of those that are`;
+
+/** The digests come last: they are long, and a status has no room for more than so much. */
+function outOfDate(facts: CopyFacts, { files, manifest }: CopyReportFacts, right: string): string {
+  const { server, folder, version, example } = facts;
+  const orElse = `or, if it holds what is right, set sha256 of version ${version} in spec.versions to ${manifest}`;
+  if (!example)
+    return (
+      `server ${server}: ${namesOf(files)} in ${folder} are not the files of version ${version}, and no server that answers has those: ` +
+      `put each there as NAME${PARTIAL}, then rename it; ${orElse}. Right is the manifest ${right}, as ` +
+      `\`cd ${folder} && sha256sum ${files.map(({ name }) => name).join(' ')} | LC_ALL=C sort -k 2 | sha256sum\` gives it`
+    );
+  const here = new Map(files.map(({ name, sha256 }) => [name, sha256]));
+  const wrong = example.files.filter(({ name, sha256 }) => here.get(name) !== sha256);
+  // Of an image in another format, or one more image that it is a difference of.
+  const needless = files.filter(({ name }) => !example.files.some((file) => file.name === name));
+  const digests = wrong.map(({ name, sha256 }) => `${name} ${here.get(name) ?? 'nothing'}, right is ${sha256}`);
+  return (
+    `server ${server}: ${namesOf([...wrong, ...needless])} in ${folder} is not as on server ${example.server}, which has version ${version}: ` +
+    `copy ${namesOf(wrong)} from there, each as NAME${PARTIAL}, then rename it` +
+    `${needless.length > 0 ? `, and take ${namesOf(needless)} away` : ''}; ${orElse}. SHA-256 here: ${digests.join('; ')}`
+  );
+}
 
 /** What is right: what the spec says, else what the database recorded, else what every server that has the files agrees on. */
 export function rightContent(

@@ -511,6 +511,7 @@ describe('a VDisk', () => {
   });
   const on = (server: string, more: Partial<CopyReport> = {}): CopyHolder => ({
     server,
+    folder: '/srv',
     reachable: true,
     reports: [copy(more)],
   });

@@ -83,7 +83,11 @@ const versions = listBy(
     number: versionNumber('Number of the version: 0 is the base file.'),
     access: oneOf('Which class of device may boot it.', ACCESSES),
     releaseAt: optional(time('When a Production version is released. Absent: at once.')),
-    sha256: optional(sha256('Digest of its manifest. Absent: what the farm database says.')),
+    sha256: optional(
+      sha256(
+        'Digest of its manifest: what `sha256sum FILES | LC_ALL=C sort -k 2 | sha256sum` gives for its image, kernel and initrd, in their folder. Absent: what the farm database says.',
+      ),
+    ),
     description: optional(message('What is new in it, for people.', 1024)),
   }),
 );

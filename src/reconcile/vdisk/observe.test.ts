@@ -11,8 +11,8 @@ const server = (name: string, status?: object) => ({ name, pool: 'main', site: '
 const servers = [server('a', { copies, stores }), server('b')];
 const rows = { recorded: new Map([['lab', new Map([[0, A]])]]) };
 const held = [
-  { server: 'a', reachable: true, reports: copies },
-  { server: 'b', reachable: true, reports: [] },
+  { server: 'a', folder: '/srv/vdisks', reachable: true, reports: copies },
+  { server: 'b', folder: '/srv/vdisks', reachable: true, reports: [] },
 ];
 const told: readonly (readonly [number, string])[] = [[1, B]];
 
@@ -39,7 +39,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   {
     what: 'held by nobody of whose folder another path is told',
     given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } } }) },
-    ...{ holders: held.map((one) => ({ ...one, reports: [] })), recorded: [[0, A]] },
+    ...{ holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [] })), recorded: [[0, A]] },
   },
   {
     what: 'held by nobody who tells of files of another name',

@@ -1,6 +1,6 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
 import type { CopyReport, ServerStatus } from '../../control/status.ts';
-import { offersStore } from '../../farm/files.ts';
+import { offersStore, storePath } from '../../farm/files.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
@@ -41,7 +41,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
       .map(({ name: server, reachable, status }) => ({
-        ...{ server, reachable },
+        ...{ server, folder: storePath(row, server), reachable },
         reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
       })),
     recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),

@@ -6,7 +6,7 @@ import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { stateContent } from './apply.ts';
 import { observe } from './observe.ts';
-import { judge, vdiskStatus } from './status.ts';
+import { judge, vdiskStatus, wordOf } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
@@ -41,7 +41,7 @@ function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: R
         type: 'Warning',
         reason: `Copy${copy.state}`,
         action: 'Compare',
-        note: `server ${copy.server}: ${copy.message ?? ''}`,
+        note: wordOf(copy),
       });
   }
 }

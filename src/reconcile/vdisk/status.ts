@@ -17,9 +17,10 @@ import { vdiskRow, versionsOf } from '../projection.ts';
 
 export interface CopyHolder {
   readonly server: string;
+  /** Where the store lies on it. */
+  readonly folder: string;
   readonly reachable: boolean;
   readonly reports: readonly CopyReport[];
-  /** Devices that stream this vDisk from it. */
 }
 
 export interface VDiskFindings {
@@ -49,8 +50,8 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       report: holder.reports.find((found) => found.vdisk === vdisk.metadata.name && found.version === version.number),
     }));
     const stated = vdisk.spec.versions.find(({ number }) => number === version.number)?.sha256;
-    const shown = reports.flatMap(({ reachable, report }) =>
-      reachable && report?.state === 'Present' && report.manifest ? [report] : [],
+    const shown = reports.flatMap(({ server, reachable, report }) =>
+      reachable && report?.state === 'Present' && report.manifest ? [{ ...report, server }] : [],
     );
     const found = rightContent(
       stated,
@@ -72,15 +73,14 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
         : {}),
       diskBytes: example?.diskBytes ?? 0,
       ...(example ? { type: example.differenceOf === undefined ? 'Base' : 'Differencing' } : {}),
-      copies: reports.map(({ server, reachable, report }) => ({
+      copies: reports.map(({ server, folder, reachable, report }) => ({
         server,
         ...verdictOnCopy({
-          server,
-          reachable,
-          conflict,
+          ...{ server, folder, version: version.number, reachable, conflict },
           waitsFor: waitsFor.map((holder) => holder.server),
           ...(report ? { report } : {}),
           ...(right === undefined ? {} : { right }),
+          ...(example ? { example } : {}),
         }),
       })),
     };
@@ -179,13 +179,15 @@ function worst(copies: VersionJudged['copies']): Statement | undefined {
     if (found.length > 0)
       return {
         reason,
-        message: found
-          .map(({ server, message }) => (message.includes(server) ? message : `server ${server}: ${message}`))
-          .join('; '),
+        message: found.map(wordOf).join('; '),
       };
   }
   return undefined;
 }
+
+/** Of which server it is said. */
+export const wordOf = ({ server, message = '' }: { readonly server: string; readonly message?: string }): string =>
+  message.startsWith(`server ${server}`) ? message : `server ${server}: ${message}`;
 
 function replicated(copies: readonly (CopyVerdict & { readonly server: string })[]): Omit<Claim, 'observedGeneration'> {
   const right = copies.filter(isRight).length;
