@@ -136,7 +136,7 @@ const bootFields = {
   ),
   noServer: group('What a device does when no server answers.', {
     action: defaulted(oneOf('Wait (default), Reboot or LocalDisk.', ['Wait', 'Reboot', 'LocalDisk']), 'Wait'),
-    after: defaulted(duration('After how long without any server.'), '10m'),
+    after: defaulted(duration('After how long without any server.', { of: 'after', is: '10s' }), '10m'),
   }),
   verbose: defaulted(
     flag('Show each step of the boot on the screen of the device. Not supported in this release.'),
@@ -224,7 +224,10 @@ const spec = object(
         flag('Whether devices may log in while the database is away. Running devices go on in any case.'),
         true,
       ),
-      maxAge: defaulted(duration('The oldest replica that may still boot devices.'), '720h'),
+      maxAge: defaulted(
+        duration('The oldest replica that may still boot devices.', { of: 'maxAge', is: '1m' }),
+        '720h',
+      ),
     }),
     sites: defaulted(sites, []),
     boot: group(

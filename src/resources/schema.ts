@@ -9,6 +9,8 @@ import { type Static, type TOptional, type TSchema, type TSchemaOptions, Type } 
 export interface Rule {
   readonly rule: string;
   readonly message: string;
+  /** CEL, in place of the message where it says the value, too: the API server names its type alone. */
+  readonly messageExpression?: string;
 }
 
 export const rule = (rule: string, message: string): Rule => ({ rule, message });
@@ -40,7 +42,26 @@ export const label = (description: string) => string(description, 63, { pattern:
 export const dnsName = (description: string) => string(description, 253, { pattern: DNS_NAME });
 export const path = (description: string, options: TSchemaOptions = {}) =>
   string(description, 512, { pattern: PATH, ...options });
-export const duration = (description: string) => string(description, 24, { minLength: 2, pattern: DURATION });
+/** `least`: of the field of this name, nothing shorter is taken. */
+export const duration = (description: string, least?: { readonly of: string; readonly is: string }) =>
+  string(
+    `${description} Hours, minutes and seconds, such as 24h, 1h30m or 90s${least ? `; at least ${least.is}` : ''}.`,
+    24,
+    {
+      minLength: 2,
+      pattern: DURATION,
+      ...(least ? rules(notBelow(least.of, least.is)) : {}),
+    },
+  );
+
+/** What is no duration is the pattern's to refuse. */
+function notBelow(field: string, least: string): Rule {
+  const message = `${field} is less than ${least}: choose a longer time, in hours, minutes and seconds, such as 24h, 1h30m or 90s`;
+  return {
+    ...rule(`!self.matches(r'${DURATION}') || duration(self) >= duration('${least}')`, message),
+    messageExpression: `self + ' is too short: ${message}'`,
+  };
+}
 export const time = (description: string) => string(description, 64, { format: 'date-time' });
 export const sha256 = (description: string) => string(description, 64, { minLength: 64, pattern: SHA256 });
 export const pattern = (description: string, maxLength: number, expression: string, options: TSchemaOptions = {}) =>

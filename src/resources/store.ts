@@ -115,7 +115,10 @@ const spec = object(
         parallel: optional(integer('Copies that one server fetches at once. Default: 2.', 1, 16)),
         bandwidth: optional(quantity('Most bits a second that one server fetches, such as 2G. Absent: no limit.')),
         verifyEvery: optional(
-          duration('How often each file is read again and compared with its digests. Default: 24h.'),
+          duration(
+            'How often each file is read again and compared with its digests, at 64 MiB a second at most. Default: 24h.',
+            { of: 'verifyEvery', is: '1h' },
+          ),
         ),
       }),
     ),

@@ -69,7 +69,13 @@ const placement = group('Which nodes servers run on.', {
   nodeSelector: optional(nodeSelector),
   tolerations: defaulted(tolerations, []),
   priorityClassName: optional(priorityClassName),
-  replaceAfter: defaulted(duration('How long a node must be dead before its server is placed on another node.'), '10m'),
+  replaceAfter: defaulted(
+    duration('How long a node must be dead before its server is placed on another node.', {
+      of: 'replaceAfter',
+      is: '1m',
+    }),
+    '10m',
+  ),
 });
 
 const network = object(
@@ -164,7 +170,7 @@ const spec = object(
     ),
     limits,
     drain: group('What a server does before it ends.', {
-      timeout: defaulted(duration('How long it waits for its devices to move.'), '120s'),
+      timeout: defaulted(duration('How long it waits for its devices to move. 0s: it ends at once.'), '120s'),
     }),
     stateDirectory: defaulted(
       path(

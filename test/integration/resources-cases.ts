@@ -69,6 +69,24 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { sites: [{ name: 'default', boot: { http: { port: 6912 } } }] },
   },
   {
+    at: 'Farm spec.boot.noServer.after',
+    says: 'after is less than 10s',
+    good: { boot: { noServer: { after: '10s' } } },
+    bad: { boot: { noServer: { after: '0s' } } },
+  },
+  {
+    at: 'Farm spec.sites[].boot.noServer.after',
+    says: 'after is less than 10s',
+    good: { sites: [{ name: 'default', boot: { noServer: { after: '1m' } } }] },
+    bad: { sites: [{ name: 'default', boot: { noServer: { after: '9s' } } }] },
+  },
+  {
+    at: 'Farm spec.offline.maxAge',
+    says: 'maxAge is less than 1m',
+    good: { offline: { maxAge: '1m' } },
+    bad: { offline: { maxAge: '0h59s' } },
+  },
+  {
     at: 'Farm spec',
     says: 'say the site of each collection',
     good: { sites: [{ name: 'a' }, { name: 'b' }], collections: [{ name: 'c', site: 'b' }] },
@@ -103,6 +121,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     says: 'minReplicas (2 where it is absent) is more than maxReplicas',
     good: { autoscaling: { maxReplicas: 2 } },
     bad: { autoscaling: { maxReplicas: 1 } },
+  },
+  {
+    at: 'StreamingServer spec.placement.replaceAfter',
+    says: 'replaceAfter is less than 1m',
+    good: { placement: { replaceAfter: '60s' } },
+    bad: { placement: { replaceAfter: '59s' } },
   },
   {
     at: 'StreamingServer spec.network',
@@ -164,6 +188,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     says: 'name the LUN in one way',
     good: { local: undefined, fc: { wwids } },
     bad: { local: undefined, fc: { wwids, lun: 1 } },
+  },
+  {
+    at: 'Store spec.replication.verifyEvery',
+    says: 'verifyEvery is less than 1h',
+    good: { replication: { verifyEvery: '60m' } },
+    bad: { replication: { verifyEvery: '59m59s' } },
   },
   {
     at: 'Store spec',
