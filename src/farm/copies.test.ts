@@ -28,7 +28,7 @@ describe('a copy is', () => {
     {
       is: 'Copying',
       given: {},
-      says: 'every server has computed its digest: it waits for node-b',
+      says: 'every server has computed its digest of files that nobody writes any more: it waits for node-b',
     },
     {
       is: 'OutOfDate',

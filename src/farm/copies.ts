@@ -24,7 +24,7 @@ export interface CopyFacts {
   readonly example?: { readonly server: string; readonly files: readonly VersionFile[] };
   /** Servers hold different files, and nothing says which are right. */
   readonly conflict: boolean;
-  /** Servers whose digests must be there before it is known what is right. */
+  /** Servers whose digests must be there, of files that were not written a moment ago, before it is known what is right. */
   readonly waitsFor: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
         return {
           state: 'Copying',
           progressPercent: 100,
-          message: `what is right is known when every server has computed its digest: it waits for ${waitsFor.join(', ') || 'the first'}`,
+          message: `what is right is known when every server has computed its digest of files that nobody writes any more: it waits for ${waitsFor.join(', ') || 'the first'}`,
         };
       if (report.manifest === right) return { state: 'UpToDate', message: '' };
       return { state: 'OutOfDate', message: outOfDate(facts, report, right) };

@@ -48,3 +48,6 @@ export function sameFile(one: string, other: string): boolean {
 }
 
 export const sameSize = (one: string, other: string | undefined): boolean => one.split(':')[1] === other?.split(':')[1];
+
+/** When its content was written last, as far as the file says: Unix milliseconds. */
+export const modifiedMs = (identity: string): number => Number(identity.split(':')[2]) / 1_000_000;

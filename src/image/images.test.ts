@@ -40,7 +40,9 @@ function put(name: string, facts: ImageFacts): void {
 async function reported(number: number) {
   const inventory = await lookInto(folder, { formats: TABLE });
   const digest = { kind: 'ready', sha256: 'a'.repeat(64) } as const;
-  return copyFacts(aVDisk(), { vdisk: 'lab', number, access: 'Test' }, folder, inventory, () => digest, TABLE);
+  return copyFacts(aVDisk(), { vdisk: 'lab', number, access: 'Test' }, folder, inventory, () => digest, {
+    formats: TABLE,
+  });
 }
 
 function putBoot(stem: string): void {

@@ -612,12 +612,17 @@ describe('a VDisk', () => {
       other: on('node-b', { state: 'Hashing', manifest: undefined as never }),
     },
     { what: 'while another has not looked', other: { ...on('node-b'), reports: [] } },
+    { what: 'while files of another were written a moment ago', other: on('node-b', { fresh: true }) },
   ])('is not recorded $what', ({ other }) => {
     const [judged] = judge(vdisk, found([on('node-a'), other], []));
     expect(judged).not.toHaveProperty('content');
     expect(judged?.copies.map(({ state }) => state)).toEqual(['Copying', 'Copying']);
     const [away] = judge(vdisk, found([on('node-a'), { ...other, reachable: false }], []));
     expect(away?.content).toMatchObject({ manifest: A });
+  });
+
+  test('files that were written a moment ago are right where that was said', () => {
+    expect(observe(found([on('node-a', { fresh: true })])).copies).toMatchObject([{ state: 'UpToDate' }]);
   });
 
   const later = '1970-01-01T00:00:01Z';

@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
+import type { Format } from '../image/disk.ts';
 import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
+import { modifiedMs } from '../image/identity.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 
@@ -20,8 +22,22 @@ export interface CopyFacts {
   readonly differenceOf?: string;
   /** Size of the disk that the image shows, bytes; 0 until known. */
   readonly diskBytes: number;
+  /** A file of it was written a moment ago, so it may not be whole: what is right is not learned from it yet. */
+  readonly fresh?: true;
   readonly message: string;
 }
+
+/**
+ * A copy that is being put there pauses while its disk is busy. What pauses for longer, and is cut, looks like one that is whole: only a name that no look
+ * takes for an image until it is (`PARTIAL`) tells them apart.
+ */
+const FRESH_MS = 10_000;
+
+/** Written after now is a clock that is wrong, here or where the file came from: nothing is waited for. */
+const isFresh = ({ identity }: FileFacts, nowMs: number): boolean => {
+  const age = nowMs - modifiedMs(identity);
+  return age >= 0 && age < FRESH_MS;
+};
 
 export function copyFacts(
   vdisk: VDisk,
@@ -29,7 +45,7 @@ export function copyFacts(
   path: string,
   inventory: Inventory,
   digestOf: (file: FileFacts) => Digest,
-  formats = FORMATS,
+  { formats = FORMATS, nowMs = Date.now() }: { readonly formats?: readonly Format[]; readonly nowMs?: number } = {},
 ): CopyFacts {
   const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
   const names = fileNames(vdisk.fileName, version.number);
@@ -68,6 +84,7 @@ export function copyFacts(
     manifest: manifestDigest(files),
     diskBytes: chain.diskBytes,
     ...(chain.files[1] ? { differenceOf: chain.files[1].name } : {}),
+    ...(present.some((file) => isFresh(file, nowMs)) ? { fresh: true } : {}),
     message: '',
   };
 }

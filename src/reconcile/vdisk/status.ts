@@ -58,10 +58,12 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       recorded.get(version.number),
       shown.map(({ manifest }) => manifest ?? ''),
     );
-    // Who computes its digest first is not right for that alone.
+    // Who computes its digest first is not right for that alone, nor is what is still being put there.
     const waitsFor =
       (stated ?? recorded.get(version.number)) === undefined
-        ? reports.filter(({ reachable, report }) => reachable && (!report || report.state === 'Hashing'))
+        ? reports.filter(
+            ({ reachable, report }) => reachable && (!report || report.state === 'Hashing' || report.fresh),
+          )
         : [];
     const { right, conflict } = waitsFor.length > 0 ? { conflict: found.conflict } : found;
     const example = shown.find(({ manifest }) => manifest === right);
