@@ -434,7 +434,7 @@ describe('a pool', () => {
 });
 
 describe('a Store', () => {
-  const at = (state: 'Accessible' | 'Missing') => ({
+  const at = (state: 'Accessible' | 'Missing' | 'Unreachable') => ({
     name: 'node-a',
     reachable: true,
     message: '',
@@ -467,6 +467,15 @@ describe('a Store', () => {
   ])('$what', ({ servers, ready, accessible }) => {
     const status = storeStatus(aStore(), { servers, devices: 0 }, NOW);
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Accessible=${accessible}`]));
+  });
+
+  const silent = { ...at('Missing'), name: 'node-b', reachable: false };
+  test.each([
+    { what: 'is on no server', servers: [at('Missing'), { ...at('Missing'), name: 'node-b' }], gives: 'Stalled' },
+    { what: 'is not on one server, and the other is silent', servers: [at('Missing'), silent], gives: 'Reconciling' },
+    { what: 'does not answer', servers: [at('Unreachable')], gives: 'Reconciling' },
+  ])('whose folder $what is $gives', ({ servers, gives }) => {
+    expect(says(storeStatus(aStore(), { servers, devices: 0 }, NOW))).toContain(`${gives}=True NoServerAccess`);
   });
 
   test('that is slow is Ready, and says so', () => {
@@ -598,6 +607,56 @@ describe('a VDisk', () => {
     const status = observe(given);
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Replicated=${replicated}`]));
     expect(status.copies?.map(({ state }) => state)).toEqual(states);
+  });
+
+  const MISSING = { state: 'Missing', message: 'lab.raw is not in /srv' } as const;
+  const HASHING = { state: 'Hashing', progressPercent: 40 } as const;
+  const away = { ...on('node-b'), reachable: false };
+  test.each<{ what: string; holders: CopyHolder[]; minCopies?: number; gives: string }>([
+    { what: 'missing', holders: [on('node-a', MISSING)], gives: 'Stalled FilesMissing' },
+    { what: 'no image', holders: [on('node-a', { state: 'Faulty' })], gives: 'Stalled FilesFaulty' },
+    { what: 'other than recorded', holders: [on('node-a', { manifest: B })], gives: 'Stalled CopiesBehind' },
+    { what: 'being read', holders: [on('node-a', HASHING)], gives: 'Reconciling Verifying' },
+    { what: 'of a server that is away', holders: [away], gives: 'Reconciling ServerUnreachable' },
+    {
+      what: 'missing on one server, and being read on the other',
+      holders: [on('node-a', MISSING), on('node-b', HASHING)],
+      gives: 'Reconciling Verifying',
+    },
+    {
+      what: 'missing on one server, while the other is away',
+      holders: [on('node-a', MISSING), away],
+      gives: 'Reconciling ServerUnreachable',
+    },
+    {
+      what: 'missing on one server, while two are wanted and the other is read',
+      holders: [on('node-a', MISSING), on('node-b', HASHING)],
+      minCopies: 2,
+      gives: 'Stalled FilesMissing',
+    },
+    {
+      what: 'missing on one server and right on the other, of three that are wanted',
+      holders: [on('node-a', MISSING), on('node-b')],
+      minCopies: 3,
+      gives: 'Stalled FilesMissing',
+    },
+    {
+      what: 'right, on fewer servers than are wanted',
+      holders: [on('node-a')],
+      minCopies: 2,
+      gives: 'Reconciling TooFewCopies',
+    },
+    { what: 'on no server', holders: [], gives: 'Reconciling TooFewCopies' },
+  ])('a VDisk whose files are $what is $gives', ({ holders, minCopies = 1, gives }) => {
+    const asked = aVDisk({ metadata: { name: 'lab' }, spec: { minCopies } });
+    const findings = found(holders);
+    const status = vdiskStatus(asked, findings, judge(asked, findings), NOW);
+    const [kind, reason] = gives.split(' ');
+    expect(says(status)).toEqual([
+      `Ready=False ${reason}`,
+      `${kind}=True ${reason}`,
+      expect.stringMatching(/^Replicated=/),
+    ]);
   });
 
   test('what all agree on is to be recorded, once', () => {

@@ -7,7 +7,7 @@
  * | True  | absent      | absent  | it serves; Degraded=True says what is worse than wanted  |
  * | True  | True        | absent  | it serves, and a newer spec is being put into effect     |
  * | False | True        | absent  | not yet: work goes on, or will be tried again            |
- * | False | absent      | True    | never, until a person changes the spec                   |
+ * | False | absent      | True    | never, until a person acts: in the spec, or as it says   |
  *
  * Reconciling, Stalled and Degraded are there only while True (kstatus' rule: abnormal conditions are absent when all is well).
  */
@@ -17,7 +17,7 @@ export const TYPES = {
   Ready: 'Ready',
   /** Work goes on, or will be tried again. */
   Reconciling: 'Reconciling',
-  /** Only a change of the spec can help. */
+  /** Only a person can help: by the spec, or by what the message names, such as a file. */
   Stalled: 'Stalled',
   /** It works, and something is worse than wanted. */
   Degraded: 'Degraded',

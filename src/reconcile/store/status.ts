@@ -46,7 +46,7 @@ export function storeStatus(
     conditions: conditionsOf(
       store.status?.conditions ?? [],
       {
-        ...verdict(servers.length, good, told, wrong.join('; '), fault),
+        ...verdict(servers, good, told, wrong.join('; '), fault),
         claims: [claim(servers.length, good, told, wrong)],
         generation,
       },
@@ -77,15 +77,18 @@ function wordOf({ name, reachable, message, report }: StoreOnServer): string {
   return report ? `server ${name}: ${report.message}` : `server ${name} has not looked yet`;
 }
 
+/** The folder is not there, or not where it may be: it comes by a person. */
+const isMissing = ({ reachable, report }: StoreOnServer): boolean => reachable && report?.state === 'Missing';
+
 function verdict(
-  total: number,
+  servers: readonly StoreOnServer[],
   good: number,
   told: string,
   wrong: string,
   fault: StoreFindings['fault'],
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
-  if (total === 0)
+  if (servers.length === 0)
     return {
       verdict: {
         kind: 'reconciling',
@@ -93,10 +96,13 @@ function verdict(
         message: 'no server should offer it: make a StreamingServer of its site, or correct spec.servers',
       },
     };
-  if (good === 0) return { verdict: { kind: 'reconciling', reason: 'NoServerAccess', message: `${told}; ${wrong}` } };
+  if (good === 0) {
+    const kind = servers.every(isMissing) ? 'stalled' : 'reconciling';
+    return { verdict: { kind, reason: 'NoServerAccess', message: `${told}; ${wrong}` } };
+  }
   return {
     verdict: { kind: 'ready', message: told },
-    ...(good < total ? { degraded: { reason: 'SomeServersLackAccess', message: wrong } } : {}),
+    ...(good < servers.length ? { degraded: { reason: 'SomeServersLackAccess', message: wrong } } : {}),
   };
 }
 

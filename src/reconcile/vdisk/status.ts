@@ -91,6 +91,8 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
 
 type VDiskStatus = NonNullable<VDisk['status']>;
 const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate';
+/** It becomes right by itself, or may: its digest is being computed, its server comes back. In each other state files wait for a person. */
+const isPending = ({ state }: CopyVerdict): boolean => state === 'Copying' || state === 'ServerUnreachable';
 
 export function vdiskStatus(
   vdisk: VDisk,
@@ -166,13 +168,14 @@ function verdict(
   const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
   if (right >= spec.minCopies)
     return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
-  return {
-    verdict: {
-      kind: 'reconciling',
-      reason: wrong?.reason ?? 'TooFewCopies',
-      message: `${told}, ${spec.minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
-    },
+  const pending = boots.copies.filter(isPending);
+  // Copies that no person has to touch may be enough, and a resource that needs nobody is not Stalled.
+  const needsPerson = boots.copies.length > right + pending.length && right + pending.length < spec.minCopies;
+  const why: Statement = {
+    reason: (needsPerson ? wrong : worst(pending))?.reason ?? 'TooFewCopies',
+    message: `${told}, ${spec.minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
   };
+  return { verdict: needsPerson ? { kind: 'stalled', ...why } : { kind: 'reconciling', ...why } };
 }
 
 function worst(copies: VersionJudged['copies']): Statement | undefined {
