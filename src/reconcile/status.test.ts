@@ -680,6 +680,15 @@ describe('a VDisk', () => {
     expect(away?.content).toMatchObject({ manifest: A });
   });
 
+  test.each([
+    { what: 'when it was verified', verifiedAt: 1_700_000_000_999, says: '2023-11-14T22:13:20Z' },
+    { what: 'nothing where its server does not', verifiedAt: undefined, says: undefined },
+    { what: 'nothing that is no time', verifiedAt: 1e300, says: undefined },
+  ])('of a copy the status says $what', ({ verifiedAt, says: text }) => {
+    const { copies } = observe(found([on('node-a', verifiedAt === undefined ? {} : { verifiedAt })]));
+    expect(copies?.[0]?.lastVerified).toBe(text);
+  });
+
   test('files that were written a moment ago are right where that was said', () => {
     expect(observe(found([on('node-a', { fresh: true })])).copies).toMatchObject([{ state: 'UpToDate' }]);
   });

@@ -192,7 +192,7 @@ export interface Claim {
 }
 
 const MAX_MESSAGE = 32_768;
-const rfc3339 = (now: Date): string => now.toISOString().replace(/\.\d{3}Z$/, 'Z');
+export const rfc3339 = (now: Date): string => now.toISOString().replace(/\.\d{3}Z$/, 'Z');
 
 /** The list with this condition in place: at its old position, or at the end. `lastTransitionTime` moves only when status changes. */
 export function setCondition(list: readonly Condition[], claim: Claim, now: Date): Condition[] {

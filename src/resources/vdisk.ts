@@ -215,6 +215,7 @@ const status = object('What is.', {
         version: versionNumber('Number of the version.'),
         state: oneOf('State of the copy, judged by content.', COPY_STATES),
         progressPercent: optional(integer('How far it is copied or read, in steps of 10.', 0, 100)),
+        lastVerified: optional(time('When all of its files were read and their digests computed last.')),
         message: optional(message('What is wrong with it, and what to do.')),
       }),
     ),

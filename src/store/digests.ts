@@ -16,7 +16,8 @@ import type { FileFacts } from './inventory.ts';
 import { nextOf, turnOf, type Waiting } from './order.ts';
 
 export type Digest =
-  | { readonly kind: 'ready'; readonly sha256: string }
+  /** `at`: when all of the file was read last, Unix milliseconds. */
+  | { readonly kind: 'ready'; readonly sha256: string; readonly at?: number }
   | { readonly kind: 'hashing'; readonly progressPercent: number }
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -32,7 +33,6 @@ const KEEP_FILE = 'digests.json';
 interface Known {
   readonly identity: string;
   readonly sha256: string;
-  /** When all of it was read last, Unix milliseconds. */
   readonly at: number;
 }
 
@@ -94,7 +94,7 @@ export class Digests {
       this.#known.set(path, { ...known, identity: file.identity });
       const age = this.#clock() - known.at;
       if (age < 0 || age > verifyEveryMs) this.#queued(path, folder, file, true);
-      return { kind: 'ready', sha256: known.sha256 };
+      return { kind: 'ready', sha256: known.sha256, at: known.at };
     }
     const failed = this.#failed.get(path);
     if (failed && sameFile(failed.identity, file.identity) && performance.now() - failed.at < RETRY_MS)

@@ -99,3 +99,9 @@ test.each([
   const found = copyFacts(vdisk, version, '/srv', given, () => hashed, { nowMs: 1_000_000 + age });
   expect([found.state, found.fresh]).toEqual(['Present', fresh]);
 });
+
+test('a copy was verified when that of its files was that was read longest ago', () => {
+  const at: Readonly<Record<string, number>> = { 'lab.raw': 3, 'lab.vmlinuz': 2, 'lab.initrd': 5 };
+  const digestOf = ({ name }: FileFacts): Digest => ({ ...hashed, at: at[name] ?? 0 });
+  expect(copyFacts(vdisk, version, '/srv', whole(image('lab.raw', 512)), digestOf).verifiedAt).toBe(2);
+});

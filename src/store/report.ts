@@ -24,6 +24,8 @@ export interface CopyFacts {
   readonly diskBytes: number;
   /** A file of it was written a moment ago, so it may not be whole: what is right is not learned from it yet. */
   readonly fresh?: true;
+  /** When the file of it that was read longest ago was read, all of it, Unix milliseconds; absent until all are hashed. */
+  readonly verifiedAt?: number;
   readonly message: string;
 }
 
@@ -85,6 +87,7 @@ export function copyFacts(
     diskBytes: chain.diskBytes,
     ...(chain.files[1] ? { differenceOf: chain.files[1].name } : {}),
     ...(present.some((file) => isFresh(file, nowMs)) ? { fresh: true } : {}),
+    ...verifiedOf(digests.map(({ digest }) => digest)),
     message: '',
   };
 }
@@ -116,6 +119,13 @@ function chainOf(name: string, path: string, byName: ReadonlyMap<string, FileFac
   if (depth === MAX_CHAIN) return { ...alone, wrong: chainTooLong(join(path, name)).message };
   const below = chainOf(parent, path, byName, depth + 1);
   return { ...below, files: [file, ...below.files], diskBytes: sizeBytes };
+}
+
+function verifiedOf(digests: readonly Digest[]): Pick<CopyFacts, 'verifiedAt'> {
+  const at = digests
+    .map((digest) => (digest.kind === 'ready' ? digest.at : undefined))
+    .filter((ms) => ms !== undefined);
+  return at.length === digests.length ? { verifiedAt: Math.min(...at) } : {};
 }
 
 function hashedPercent(digests: readonly { readonly file: FileFacts; readonly digest: Digest }[]): number {

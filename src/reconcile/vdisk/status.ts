@@ -9,6 +9,7 @@ import {
   conditionsOf,
   type Hindrance,
   type Reason,
+  rfc3339,
   type Statement,
   type Verdict,
 } from '../../resources/conditions.ts';
@@ -40,7 +41,7 @@ export interface VersionJudged extends Omit<Version, 'content'> {
   readonly diskBytes: number;
   /** Undefined: no server shows it. */
   readonly type?: 'Base' | 'Differencing';
-  readonly copies: readonly (CopyVerdict & { readonly server: string })[];
+  readonly copies: readonly (CopyVerdict & { readonly server: string; readonly verifiedAt?: number })[];
 }
 
 export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): readonly VersionJudged[] {
@@ -77,6 +78,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       ...(example ? { type: example.differenceOf === undefined ? 'Base' : 'Differencing' } : {}),
       copies: reports.map(({ server, folder, reachable, report }) => ({
         server,
+        ...(report?.verifiedAt === undefined ? {} : { verifiedAt: report.verifiedAt }),
         ...verdictOnCopy({
           ...{ server, folder, version: version.number, reachable, conflict },
           waitsFor: waitsFor.map((holder) => holder.server),
@@ -128,14 +130,21 @@ export function vdiskStatus(
       upToDate: copies.filter(isRight).length,
       copies: copies.length,
     })),
-    copies: shown.map(({ server, version, state, progressPercent, message }) => ({
+    copies: shown.map(({ server, version, state, progressPercent, verifiedAt, message }) => ({
       server,
       version,
       state,
       ...(progressPercent === undefined ? {} : { progressPercent }),
+      ...verifiedOf(verifiedAt),
       ...(message ? { message } : {}),
     })),
   };
+}
+
+/** A server says it: what is no time is left out. */
+function verifiedOf(ms: number | undefined): { readonly lastVerified?: string } {
+  const at = new Date(ms ?? Number.NaN);
+  return Number.isNaN(at.getTime()) ? {} : { lastVerified: rfc3339(at) };
 }
 
 const typeOf = <Type>(type: Type | undefined) => (type === undefined ? {} : { type });
