@@ -109,6 +109,7 @@ static int next_open(const struct session *s, uint64_t after) {
 void reads_pump(struct session *s, int64_t now) {
     if (s->current == NONE || s->links[s->current].state != UP) return;
     const bool silent = link_silent(&s->links[s->current], HEDGE_AFTER_US, now);
+    uint32_t full = 0; /* links whose window has no room for a read: later ones do not pass it, or a long one waits for ever */
     ASSERT(LINKS <= 32);
     for (int i = next_open(s, 0); i != NONE; i = next_open(s, s->reads[i].order)) {
         struct read *read = &s->reads[i];
@@ -121,7 +122,10 @@ void reads_pump(struct session *s, int64_t now) {
             fail(s, i, now);
             continue;
         }
-        if (read->answers[0] == NONE && open_to(s, place, read->length)) read->answers[0] = start(s, i, place, now);
+        if (read->answers[0] == NONE && (full >> place & 1) == 0) {
+            if (open_to(s, place, read->length)) read->answers[0] = start(s, i, place, now);
+            if (read->answers[0] == NONE) full |= UINT32_C(1) << place;
+        }
         if (silent) hedge(s, i, now);
     }
 }

@@ -1198,6 +1198,19 @@ static void large_packets_do_not_arrive_beside_small_ones(enum mode wanted) {
         }
 }
 
+/* A window that is as small as it gets has room for a long read only when nothing else is out. */
+static void a_long_read_is_not_passed_for_ever(void) {
+    begin(MODE_TRUSTED);
+    const unsigned before = large_done;
+    session_read(s, 1 << 20, 4096, now);
+    session_read(s, 0, 65536, now);
+    for (unsigned k = 0; k < 1000 && large_done == before; k++, pass(50)) {
+        s->links[s->current].window.bytes = WINDOW_MIN;
+        session_read(s, 1 << 20, 4096, now);
+    }
+    CHECK(large_done > before, "a read of 64 KiB is done beside small ones that never end");
+}
+
 /* What is read in that time, always so many at once. fixed: the client never doubts the way. */
 static unsigned reads_in(int64_t us, unsigned depth, uint32_t length, bool fixed) {
     const unsigned before = done;
@@ -1417,6 +1430,7 @@ int main(void) {
         large_packets_do_not_arrive_beside_small_ones(wanted);
         loss_is_no_narrow_way(wanted);
     }
+    a_long_read_is_not_passed_for_ever();
     a_slow_disk_is_no_narrow_way();
     a_server_whose_data_does_not_arrive_is_left();
     a_disk_that_is_away_for_a_moment();
