@@ -36,8 +36,7 @@ const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
     'uuidSharedWith', (select mac from shared_uuid where shared_uuid.uuid = device.uuid),
     'collection', collection, 'class', class, 'enabled', enabled, 'properties', properties) as value from device`,
   mac: sql`select mac as key, to_jsonb(device) as value from device_mac`,
-  uuid: sql`select uuid::text as key, to_jsonb(name) as value from device
-    where uuid is not null and not exists (select from shared_uuid where shared_uuid.uuid = device.uuid)`,
+  uuid: sql`select uuid::text as key, to_jsonb(name) as value from device where uuid is not null`,
   session: sql`select device as key, jsonb_build_object('device', device, 'server', server, 'vdisk', vdisk,
     'version', version, 'since', since, 'epoch', epoch, 'protocol', protocol) as value from session where not ended`,
   removed: sql`select device as key, to_jsonb(at) as value from removed`,

@@ -37,7 +37,7 @@ export interface FarmData {
   deviceByName(name: string): FarmAnswer<Device | undefined>;
   /** What is known of each of these names, in one question: devices, and marks of those that were removed. */
   devicesByName(names: readonly string[]): FarmAnswer<ReadonlyMap<string, KnownDevice>>;
-  /** SMBIOS UUID, lower case. */
+  /** SMBIOS UUID, lower case. With `uuidSharedWith` nobody is the device by it. */
   deviceByUuid(uuid: string): FarmAnswer<Device | undefined>;
   deviceCount(): FarmAnswer<number>;
   sessionOf(device: string): FarmAnswer<Session | undefined>;

@@ -42,7 +42,7 @@ async function scene(
   if (heard) adding.heard.byDhcp(stranger.mac, performance.now());
   const options: BootOptions = {
     ...{ site, data, view, ring: () => ring, autoAdd: adding },
-    uuids: new Uuids(database, silentLogger),
+    uuids: new Uuids({ database, data, log: silentLogger, lookMs: 1 }),
   };
   return { options, data };
 }
@@ -217,6 +217,41 @@ test('a device whose UUID two machines had is found by it again once it was remo
     devices(known);
     expect([time, await kindFor(stranger.mac), await kindFor(stranger.mac)]).toEqual([time, 'boot', 'boot']);
   }
+});
+
+test('of two unknown machines with one UUID the second is not the device that the first became', async () => {
+  const { options, data } = await scene(unknownAre('AutoAdd', { autoAdd }));
+  const [first, second] = ['52:54:00:00:00:98', stranger.mac];
+  const uuid = UUID.replace('6', '7');
+  const kindFor = async (mac: string) => {
+    const answer = await lookUp(options, { mac, uuid });
+    return answer.ok ? answer.value.kind : answer.error.code;
+  };
+  expect(await kindFor(first)).toBe('unknown');
+  const added = aDevice({ name: 'pc0002', macs: [first], uuid });
+  data.load({ snapshot: aSnapshot(), devices: [known, added], sessions: [] });
+  expect([await kindFor(second), await kindFor(first), await kindFor(second)]).toEqual(['unknown', 'boot', 'unknown']);
+});
+
+test('what a server has seen of a UUID holds until the data that it reads says so, and no longer', async () => {
+  const { options, data } = await scene(aSnapshot(), 'added');
+  const own = known.macs[0] ?? '';
+  const sharedFor = (mac: string, now: number) =>
+    options.uuids.isShared(known, { uuid: UUID, mac, own: mac === own ? known.macs : [] }, now);
+  let onLook = (): void => {};
+  const looked = () =>
+    new Promise<void>((resolve) => {
+      onLook = resolve;
+    });
+  const { deviceByName } = data;
+  data.deviceByName = (name) => deviceByName(name).finally(() => setImmediate(onLook));
+  expect([sharedFor(own, 0), sharedFor(stranger.mac, 1)]).toEqual([false, true]);
+  for (let look = 0; look < 3; look++) await looked();
+  expect(sharedFor(stranger.mac, 3_600_000)).toBe(true);
+  data.load({ snapshot: aSnapshot(), devices: [{ ...known, uuidSharedWith: stranger.mac }], sessions: [] });
+  await looked();
+  data.load({ snapshot: aSnapshot(), devices: [known], sessions: [] });
+  expect(sharedFor(stranger.mac, 3_600_001)).toBe(false);
 });
 
 test('a stranger of whom nothing but the question over HTTP was heard is not added, however often it asks', async () => {

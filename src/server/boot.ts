@@ -50,7 +50,7 @@ async function identify({ data, uuids }: BootOptions, { mac, uuid }: Machine): F
   if (!byMac.ok || uuid === undefined) return byMac;
   let found = byMac.value ? byMac : await data.deviceByUuid(uuid);
   if (found.ok && !found.value) found = await data.deviceByUuid(otherOrder(uuid));
-  if (!found.ok || !found.value) return found;
+  if (!found.ok) return found;
   return uuids.isShared(found.value, { uuid, mac, own: byMac.value?.macs ?? [] }) ? byMac : found;
 }
 

@@ -112,7 +112,7 @@ export class FarmServer {
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
       autoAdd: this.#autoAdd,
-      uuids: new Uuids(database, log),
+      uuids: new Uuids({ database, data: this.#data, log }),
       instance: this.#instance,
       data: this.#data,
       view: this.#view,

@@ -1,67 +1,83 @@
 /** UUIDs that two machines have: which this server has seen with whose MACs, and the word to the farm when they are not one device's. */
 import type { Database } from '../database/connection.ts';
 import { markSharedUuid } from '../database/devices.ts';
+import type { FarmData } from '../farm/data.ts';
 import type { Device } from '../farm/model.ts';
-import { canonicalUuid, SeenUuids } from '../farm/uuids.ts';
+import { canonicalUuid, SeenUuids, type Sighting } from '../farm/uuids.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-/** Until then what the database was told has come to this server with the farm's data, whatever else waits there. */
-const MARK_COMES_WITHIN_MS = 60_000;
+/** Whether what the database was told has come to this server is looked at so often, */
+const LOOK_MS = 1_000;
+/** and so many times at most. What was seen is kept then. */
+const LOOKS = 3_600;
+
+export interface UuidsOptions {
+  readonly database: Database;
+  readonly data: Pick<FarmData, 'deviceByName'>;
+  readonly log: Logger;
+  readonly lookMs?: number;
+}
 
 export class Uuids {
   readonly #seen = new SeenUuids();
-  readonly #database: Database;
-  readonly #log: Logger;
-  /** Devices of which the log has it, and the database not yet. */
+  readonly #options: UuidsOptions;
+  /** Devices of which the log has it, and those that are being marked. */
   readonly #logged = new Set<string>();
-  /** Devices that are being marked, and were: until when the farm's data may not say so. */
-  readonly #marked = new Map<string, number>();
+  readonly #marking = new Set<string>();
 
-  constructor(database: Database, log: Logger) {
-    this.#database = database;
-    this.#log = log;
+  constructor(options: UuidsOptions) {
+    this.#options = options;
   }
 
   /**
-   * Whether this device, which was found for the machine `mac`, has a UUID that two machines have, so that nobody is the device by it. `own`: the MACs of
-   * the device that the farm knows the machine as by its MAC. Each server and the device say so once the database has it; until then, and while it is
-   * away, this server alone knows, and tells it when it sees it again. Who removes the device ends it.
+   * Whether the machine `mac` has a UUID that two machines have, so that nobody is `device` by it, which was found for the machine. Each server and the
+   * device say so once the farm's data has it; until then, and while the database is away, this server alone knows, and tells it when it sees it again. Who
+   * removes the device ends it: what the data has said is not remembered here.
    */
   isShared(
-    device: Device,
-    { uuid, mac, own }: { uuid: string; mac: string; own: readonly string[] },
+    device: Device | undefined,
+    { uuid, ...sighting }: Sighting & { readonly uuid: string },
     now = performance.now(),
   ): boolean {
-    if (device.uuidSharedWith !== undefined) {
-      this.#marked.delete(device.name);
+    if (device?.uuidSharedWith !== undefined) {
+      this.#seen.forget(uuid);
       return true;
     }
-    if ((this.#marked.get(device.name) ?? 0) > now) return true;
-    const sharedWith = this.#seen.saw(uuid, { mac, own }, now);
+    const sharedWith = this.#seen.saw(uuid, sighting, now);
     if (sharedWith === undefined) return false;
-    if (device.uuid !== undefined && canonicalUuid(uuid) === canonicalUuid(device.uuid))
-      this.#mark(device.name, device.uuid, own.length > 0 ? sharedWith : mac);
+    if (device?.uuid !== undefined && canonicalUuid(uuid) === canonicalUuid(device.uuid))
+      this.#mark(device.name, device.uuid, sighting.own.length > 0 ? sharedWith : sighting.mac);
     return true;
   }
 
   /** `mac`: of the other machine. */
   #mark(name: string, uuid: string, mac: string): void {
+    if (this.#marking.has(name)) return;
+    const { database, log } = this.#options;
     if (!this.#logged.has(name))
-      this.#log.warn(
+      log.warn(
         { device: name, uuid, mac },
         `machine ${mac} has the UUID of device ${name} and is another one: no machine is found by this UUID any more. If it is the same one, remove the device and add it with both MACs`,
       );
     this.#logged.add(name);
-    this.#marked.set(name, Number.POSITIVE_INFINITY);
-    void markSharedUuid(this.#database, { name, uuid, mac }).then((marked) => {
-      if (marked.ok) {
-        this.#marked.set(name, performance.now() + MARK_COMES_WITHIN_MS);
-        this.#seen.forget(uuid); // what the database holds ends with the device
+    this.#marking.add(name);
+    void markSharedUuid(database, { name, uuid, mac }).then(async (marked) => {
+      if (!marked.ok) log.debug({ device: name, fault: marked.error }, 'not noted in the database');
+      else if (await this.#isInData(name)) {
+        this.#seen.forget(uuid);
         this.#logged.delete(name);
-      } else {
-        this.#marked.delete(name);
-        this.#log.debug({ device: name, fault: marked.error }, 'not noted in the database');
       }
+      this.#marking.delete(name);
     });
+  }
+
+  /** Waits until the farm's data has the mark, or the device has gone. */
+  async #isInData(name: string): Promise<boolean> {
+    for (let look = 0; look < LOOKS; look++) {
+      const found = await this.#options.data.deviceByName(name);
+      if (found.ok && (!found.value || found.value.uuidSharedWith !== undefined)) return true;
+      await new Promise((resolve) => setTimeout(resolve, this.#options.lookMs ?? LOOK_MS).unref());
+    }
+    return false;
   }
 }

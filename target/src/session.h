@@ -193,6 +193,7 @@ struct waits {
     bool told;       /* of the wait that is not over: its end is told, too */
     int64_t since_us;
     int64_t again_us[WAITS]; /* when each may be told again */
+    int64_t next_us;         /* WAIT_AGAIN_US more for each outage whose end was told */
     bool hushed;
 };
 

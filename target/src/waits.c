@@ -66,6 +66,10 @@ void waits_tell(struct session *s, int64_t now) {
     w->shown = wait;
     if (wait == WAITS_FOR_NOTHING) {
         if (!w->told) return;
+        if (w->next_us <= now + 2 * WAIT_AGAIN_US) { /* the next outage is one of its own: three in a row are told, and one a minute */
+            w->next_us = (w->next_us > now ? w->next_us : now) + WAIT_AGAIN_US;
+            memset(w->again_us, 0, sizeof w->again_us);
+        }
         snprintf(text, sizeof text, "goes on after %lld s", (long long)(now - w->since_us) / 1000000);
     } else {
         if (now < w->again_us[wait]) return;

@@ -45,7 +45,7 @@ export function createFakeFarmData(contents?: FarmContents): FakeFarmData {
           ),
       ),
     deviceByUuid: (uuid) =>
-      answer(({ devices }) => devices.find((device) => device.uuid === uuid && device.uuidSharedWith === undefined)),
+      answer(({ devices }) => devices.find((device) => device.uuid === uuid)),
     deviceCount: () => answer(({ devices }) => devices.length),
     sessionOf: (device) => answer(({ sessions }) => sessions.find((session) => session.device === device)),
     onChange(callback) {

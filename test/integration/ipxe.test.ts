@@ -134,7 +134,7 @@ test(
       const options: BootOptions = {
         ...{ site: 'default', data, view, ring: () => ({ current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) }) },
         autoAdd: new AutoAdd({ server: 'node-a', database, log: silentLogger }),
-        uuids: new Uuids(database, silentLogger),
+        uuids: new Uuids({ database, data, log: silentLogger }),
       };
       const started = await startHttpBoot({
         ...{ address: '127.0.0.1', port: 0, log: silentLogger, onEvent: () => {}, file: () => undefined },

@@ -9,10 +9,9 @@ interface Mapping {
   /** Of the file's byte 0; 0: it is not mapped. */
   readonly at: number;
   readonly bytes: number;
-  /** The file's size, and the batch in which it was asked for. */
-  sizeBytes: number;
-  batch: number;
 }
+
+const NONE: Mapping = { at: 0, bytes: 0 };
 
 export const NOT_MAPPED = 0;
 /** Not in the page cache, or behind the end of a file that was cut. */
@@ -34,7 +33,6 @@ export class Mappings {
   /** What mincore says, a byte a page. */
   readonly #there: Buffer;
   readonly #thereAt: number;
-  #batch = 1;
   #tick = 0;
 
   constructor(libc: Libc) {
@@ -43,25 +41,21 @@ export class Mappings {
     this.#thereAt = libc.addressOf(this.#there);
   }
 
-  /** READs that came together: files do not change their size in between. */
+  /** Of the READs that come now: pages that were seen lately are there. */
   begin(now: number): void {
-    this.#batch++;
     this.#tick = Math.floor(now / TICK_MS);
   }
 
   /**
    * Where these bytes of the file lie, all of them in the page cache. A cut file's last page is zeros behind its end and mincore does not tell, so its size
-   * is asked for, once a batch. A page that goes after this look is waited for, in the send.
+   * is asked for each time (lseek 0.013 s/GB, a preadv2 of the last byte 0.047; nobody uses the position). A page that goes after this look is waited
+   * for, in the send.
    */
   find(fd: number, offset: number, length: number): number {
     const mapping = this.#byFd.get(fd);
     const end = offset + length;
     if (!mapping || end > mapping.bytes) return NOT_MAPPED;
-    if (mapping.batch !== this.#batch) {
-      mapping.batch = this.#batch;
-      mapping.sizeBytes = this.#libc.lseek(fd, 0, SEEK_END); // nobody uses the position
-    }
-    if (mapping.sizeBytes < end) return NOT_THERE;
+    if (this.#libc.lseek(fd, 0, SEEK_END) < end) return NOT_THERE;
     const { pageBytes } = this.#libc;
     const first = Math.floor(offset / pageBytes);
     const pages = Math.ceil(end / pageBytes) - first;
@@ -114,14 +108,13 @@ export class Mappings {
   }
 
   #map(fd: number): Mapping {
-    const none = { at: 0, bytes: 0, sizeBytes: 0, batch: 0 };
     try {
       const { uid, size } = fstatSync(fd);
-      if (!isOurs(uid, fd)) return none;
+      if (!isOurs(uid, fd)) return NONE;
       const at = this.#libc.mmap(0, size, PROT_READ, MAP_SHARED, fd, 0);
-      return at > 0 ? { ...none, at, bytes: size } : none;
+      return at > 0 ? { at, bytes: size } : NONE;
     } catch {
-      return none;
+      return NONE;
     }
   }
 }
