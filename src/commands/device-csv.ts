@@ -1,5 +1,6 @@
 /** A CSV file of devices (RFC 4180), line by line into devices or complaints. Pure. */
 import type { Device } from '../farm/model.ts';
+import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Column, type Complaint, type DeviceText, parseDevice } from './device-input.ts';
 
@@ -54,22 +55,29 @@ function judgeRecords(columns: readonly string[], records: readonly FileRecord[]
     const complaints = 'name' in device ? repeated(device, taken) : device;
     bad.push(...complaints.map((complaint) => ({ line, ...complaint })));
     if (!('name' in device) || complaints.length > 0) continue;
-    for (const [, value] of identities(device)) taken.set(value, line);
+    for (const { key } of identities(device)) taken.set(key, line);
     good.push({ line, device });
   }
   return { good, bad };
 }
 
-const identities = (device: Device): [Column, string][] => [
-  ['name', device.name],
-  ...device.macs.map((mac): [Column, string] => ['mac', mac]),
-  ...(device.uuid === undefined ? [] : ([['uuid', device.uuid]] satisfies [Column, string][])),
+interface Identity {
+  readonly column: Column;
+  readonly value: string;
+  /** Equal for values that are one machine's. */
+  readonly key: string;
+}
+
+const identities = ({ name, macs, uuid }: Device): Identity[] => [
+  { column: 'name', value: name, key: name },
+  ...macs.map((mac): Identity => ({ column: 'mac', value: mac, key: mac })),
+  ...(uuid === undefined ? [] : [{ column: 'uuid', value: uuid, key: canonicalUuid(uuid) } satisfies Identity]),
 ];
 
 const repeated = (device: Device, taken: ReadonlyMap<string, number>): Complaint[] =>
   identities(device)
-    .filter(([, value]) => taken.has(value))
-    .map(([column, value]) => ({ column, value, reason: `line ${taken.get(value)} has it already` }));
+    .filter(({ key }) => taken.has(key))
+    .map(({ column, value, key }) => ({ column, value, reason: `line ${taken.get(key)} has it already` }));
 
 function deviceText(columns: readonly string[], cells: readonly string[]): DeviceText {
   const cell = (column: string): string => cells[columns.indexOf(column)]?.trim() ?? '';

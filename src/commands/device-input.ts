@@ -37,7 +37,11 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
   const macs = text.macs.map((mac) => {
     const parsed = parseMac(mac);
     if (parsed === undefined)
-      complain('mac', mac, 'a MAC is six bytes in hex, like 52:54:00:12:34:56, and no multicast address');
+      complain(
+        'mac',
+        mac,
+        'a MAC is six bytes in hex, like 52:54:00:12:34:56, neither all zeros nor a multicast address',
+      );
     return parsed ?? mac;
   });
   if (macs.length === 0) complain('mac', '', 'a device needs a MAC');

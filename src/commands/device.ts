@@ -108,6 +108,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .action((options: { collection?: string; site?: string; output: string }) =>
       run(async (database) => {
         const { collection, site } = options;
+        if (collection !== undefined) await refuseUnknown(database, collection);
         const devices = must(await listDevices(database, options));
         const where = `${collection ? ` of collection ${collection}` : ''}${site ? ` of site ${site}` : ''}`;
         if (devices.length === 0) terminal.err(`the farm has no device${where}\n`);
@@ -175,6 +176,15 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
     );
 
   return command;
+}
+
+/** A name that is mistyped must not look like an empty room. */
+async function refuseUnknown(database: Database, collection: string): Promise<void> {
+  const { collections } = must(await neighboursOf(database, []));
+  if (!collections.has(collection))
+    throw new Refusal(
+      `the farm has no collection ${collection}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
+    );
 }
 
 /** Its login may read; the message says where the others are. */

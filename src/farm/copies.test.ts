@@ -45,7 +45,7 @@ describe('a copy is', () => {
         example: { server: 'node-b', files: [...files('3', 'lab.raw'), ...files('2', 'lab.vmlinuz')] },
       },
       says:
-        'server node-a: lab.raw in /srv/vdisks is not as on server node-b, which has version 3: ' +
+        'server node-a: not what server node-b has of version 3: lab.raw in /srv/vdisks: ' +
         `copy lab.raw from there, each as NAME.partial, then rename it; ${ORELSE}. ` +
         `SHA-256 here: lab.raw ${'1'.repeat(64)}, right is ${'3'.repeat(64)}`,
     },
@@ -55,7 +55,7 @@ describe('a copy is', () => {
         right: B,
         example: { server: 'node-b', files: [...files('1', 'lab.vhdx'), ...files('2', 'lab.vmlinuz')] },
       },
-      says: 'lab.vhdx, lab.raw in /srv/vdisks is not as on server node-b, which has version 3: copy lab.vhdx from there, each as NAME.partial, then rename it, and take lab.raw away',
+      says: 'not what server node-b has of version 3: lab.vhdx, lab.raw in /srv/vdisks: copy lab.vhdx from there, each as NAME.partial, then rename it; lab.raw is no file of it',
     },
     {
       is: 'Conflict',

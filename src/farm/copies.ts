@@ -7,6 +7,8 @@ export interface CopyReportFacts {
   readonly progressPercent: number;
   readonly files: readonly VersionFile[];
   readonly manifest?: string;
+  /** A file of it was written a moment ago. */
+  readonly fresh?: true;
   readonly message: string;
 }
 
@@ -41,6 +43,14 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
   const { server, reachable, report, right, conflict, waitsFor } = facts;
   if (!reachable) return { state: 'ServerUnreachable', message: `server ${server} does not answer` };
   if (!report) return { state: 'Copying', progressPercent: 0, message: `server ${server} has not looked yet` };
+  // What is still being put there is judged when it is: nobody is told to mend it, or to take it for right.
+  const isRight = report.state === 'Present' && report.manifest !== undefined && report.manifest === right;
+  if (report.fresh && report.state !== 'Hashing' && !isRight)
+    return {
+      state: 'Copying',
+      progressPercent: report.progressPercent,
+      message: `files of it in ${facts.folder} were written a moment ago: it is judged when nobody writes them any more${report.message ? ` (now: ${report.message})` : ''}`,
+    };
   switch (report.state) {
     case 'Missing':
       return { state: 'Missing', message: report.message };
@@ -56,7 +66,7 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
           progressPercent: 100,
           message: `what is right is known when every server has computed its digest of files that nobody writes any more: it waits for ${waitsFor.join(', ') || 'the first'}`,
         };
-      if (report.manifest === right) return { state: 'UpToDate', message: '' };
+      if (isRight) return { state: 'UpToDate', message: '' };
       return { state: 'OutOfDate', message: outOfDate(facts, report, right) };
   }
 }
@@ -83,9 +93,9 @@ function outOfDate(facts: CopyFacts, { files, manifest }: CopyReportFacts, right
   const needless = files.filter(({ name }) => !example.files.some((file) => file.name === name));
   const digests = wrong.map(({ name, sha256 }) => `${name} ${here.get(name) ?? 'nothing'}, right is ${sha256}`);
   return (
-    `server ${server}: ${namesOf([...wrong, ...needless])} in ${folder} is not as on server ${example.server}, which has version ${version}: ` +
+    `server ${server}: not what server ${example.server} has of version ${version}: ${namesOf([...wrong, ...needless])} in ${folder}: ` +
     `copy ${namesOf(wrong)} from there, each as NAME${PARTIAL}, then rename it` +
-    `${needless.length > 0 ? `, and take ${namesOf(needless)} away` : ''}; ${orElse}. SHA-256 here: ${digests.join('; ')}`
+    `${needless.length > 0 ? `; ${namesOf(needless)} is no file of it` : ''}; ${orElse}. SHA-256 here: ${digests.join('; ')}`
   );
 }
 

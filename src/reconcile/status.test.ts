@@ -612,7 +612,19 @@ describe('a VDisk', () => {
   const MISSING = { state: 'Missing', message: 'lab.raw is not in /srv' } as const;
   const HASHING = { state: 'Hashing', progressPercent: 40 } as const;
   const away = { ...on('node-b'), reachable: false };
-  test.each<{ what: string; holders: CopyHolder[]; minCopies?: number; gives: string }>([
+  test.each<{ what: string; holders: CopyHolder[]; minCopies?: number; recorded?: []; gives: string }>([
+    {
+      what: 'other than recorded, and written a moment ago',
+      holders: [on('node-a', { manifest: B, fresh: true })],
+      gives: 'Reconciling Verifying',
+    },
+    { what: 'cut, so far', holders: [on('node-a', { state: 'Faulty', fresh: true })], gives: 'Reconciling Verifying' },
+    {
+      what: 'in conflict, while a third server is away',
+      holders: [on('node-a'), on('node-b', { manifest: B }), { ...on('node-c'), reachable: false }],
+      recorded: [],
+      gives: 'Stalled CopiesConflict',
+    },
     { what: 'missing', holders: [on('node-a', MISSING)], gives: 'Stalled FilesMissing' },
     { what: 'no image', holders: [on('node-a', { state: 'Faulty' })], gives: 'Stalled FilesFaulty' },
     { what: 'other than recorded', holders: [on('node-a', { manifest: B })], gives: 'Stalled CopiesBehind' },
@@ -647,9 +659,9 @@ describe('a VDisk', () => {
       gives: 'Reconciling TooFewCopies',
     },
     { what: 'on no server', holders: [], gives: 'Reconciling TooFewCopies' },
-  ])('a VDisk whose files are $what is $gives', ({ holders, minCopies = 1, gives }) => {
+  ])('a VDisk whose files are $what is $gives', ({ holders, minCopies = 1, recorded, gives }) => {
     const asked = aVDisk({ metadata: { name: 'lab' }, spec: { minCopies } });
-    const findings = found(holders);
+    const findings = found(holders, recorded);
     const status = vdiskStatus(asked, findings, judge(asked, findings), NOW);
     const [kind, reason] = gives.split(' ');
     expect(says(status)).toEqual([
@@ -672,6 +684,12 @@ describe('a VDisk', () => {
     },
     { what: 'while another has not looked', other: { ...on('node-b'), reports: [] } },
     { what: 'while files of another were written a moment ago', other: on('node-b', { fresh: true }) },
+    { what: 'while others of it were', other: on('node-b', { fresh: true, manifest: B }) },
+    { what: 'while another lacks some, and has others that were', other: on('node-b', { ...MISSING, fresh: true }) },
+    {
+      what: 'while another is cut, so far',
+      other: on('node-b', { state: 'Faulty', message: 'it was cut', fresh: true }),
+    },
   ])('is not recorded $what', ({ other }) => {
     const [judged] = judge(vdisk, found([on('node-a'), other], []));
     expect(judged).not.toHaveProperty('content');

@@ -45,7 +45,7 @@ export const path = (description: string, options: TSchemaOptions = {}) =>
 /** `least`: of the field of this name, nothing shorter is taken. */
 export const duration = (description: string, least?: { readonly of: string; readonly is: string }) =>
   string(
-    `${description} Hours, minutes and seconds, such as 24h, 1h30m or 90s${least ? `; at least ${least.is}` : ''}.`,
+    `${description} Hours, minutes and seconds, such as 24h or 1h30m; a week is 168h${least ? `. At least ${least.is}` : ''}.`,
     24,
     {
       minLength: 2,
@@ -56,7 +56,7 @@ export const duration = (description: string, least?: { readonly of: string; rea
 
 /** What is no duration is the pattern's to refuse. */
 function notBelow(field: string, least: string): Rule {
-  const message = `${field} is less than ${least}: choose a longer time, in hours, minutes and seconds, such as 24h, 1h30m or 90s`;
+  const message = `${field} is less than ${least}: choose a longer time, in hours, minutes and seconds, such as 24h or 1h30m`;
   return {
     ...rule(`!self.matches(r'${DURATION}') || duration(self) >= duration('${least}')`, message),
     messageExpression: `self + ' is too short: ${message}'`,

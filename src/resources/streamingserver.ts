@@ -100,8 +100,11 @@ const network = object(
 const ports = group(
   'Ports on the node, beside those that PXE prescribes (UDP 67, 69, 4011) and http of the Farm.',
   {
-    stream: defaulted(port('UDP port of the stream, peers included.'), DEFAULT_PORTS.stream),
-    control: defaulted(port('TCP port for the operator and other servers.'), DEFAULT_PORTS.control),
+    stream: defaulted(port('UDP port of the stream.'), DEFAULT_PORTS.stream),
+    control: defaulted(
+      port('TCP port for the operator, and UDP port of the pings between servers.'),
+      DEFAULT_PORTS.control,
+    ),
     telemetry: defaulted(port('TCP port for metrics and probes.'), DEFAULT_PORTS.telemetry),
   },
   rule(

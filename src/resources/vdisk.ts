@@ -130,7 +130,8 @@ const spec = object(
       },
     ),
     fileName: Type.String({
-      description: 'Name of the files without extension: lab stands for lab.vhdx, lab.1.avhdx and so on. Immutable.',
+      description:
+        'Name of the files without extension: lab stands for lab.raw, lab.1.raw and so on, and for their kernels and initrds. Immutable.',
       minLength: 1,
       maxLength: 128,
       pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*$',

@@ -22,7 +22,7 @@ export interface CopyFacts {
   readonly differenceOf?: string;
   /** Size of the disk that the image shows, bytes; 0 until known. */
   readonly diskBytes: number;
-  /** A file of it was written a moment ago, so it may not be whole: what is right is not learned from it yet. */
+  /** A file of it was written a moment ago, so it may not be whole: it is not judged yet, and what is right not learned from it. */
   readonly fresh?: true;
   /** When the file of it that was read longest ago was read, all of it, Unix milliseconds; absent until all are hashed. */
   readonly verifiedAt?: number;
@@ -57,36 +57,36 @@ export function copyFacts(
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
-  const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
-  if (wrong.length > 0) return { ...base, state: 'Faulty', message: wrong.join('; ') };
-
   const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
+  const now = present.some((file) => isFresh(file, nowMs)) ? { ...base, fresh: true as const } : base;
+  const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
+  if (wrong.length > 0) return { ...now, state: 'Faulty', message: wrong.join('; ') };
+
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
   // What is right is learned from a copy: one that is still being put there must never be taken for whole.
   const lacking = [...chain.lacking, ...boots.filter((name) => !byName.has(name))];
-  if (lacking.length > 0) return { ...base, state: 'Missing', message: notThere(lacking, path) };
+  if (lacking.length > 0) return { ...now, state: 'Missing', message: notThere(lacking, path) };
   const failed = digests.map(({ digest }) => digest).find((digest) => digest.kind === 'failed');
-  if (failed) return { ...base, state: 'Faulty', message: failed.message };
+  if (failed) return { ...now, state: 'Faulty', message: failed.message };
   const files = digests.flatMap(({ file, digest }) =>
     digest.kind === 'ready' ? [{ name: file.name, sizeBytes: file.sizeBytes, sha256: digest.sha256 }] : [],
   );
   const hashing = digests.flatMap(({ file, digest }) => (digest.kind === 'hashing' ? [file.name] : []));
   if (hashing.length > 0)
     return {
-      ...base,
+      ...now,
       state: 'Hashing',
       progressPercent: hashedPercent(digests),
       message: `the digest of ${hashing.join(', ')} is being computed`,
     };
   return {
-    ...base,
+    ...now,
     state: 'Present',
     progressPercent: 100,
     files,
     manifest: manifestDigest(files),
     diskBytes: chain.diskBytes,
     ...(chain.files[1] ? { differenceOf: chain.files[1].name } : {}),
-    ...(present.some((file) => isFresh(file, nowMs)) ? { fresh: true } : {}),
     ...verifiedOf(digests.map(({ digest }) => digest)),
     message: '',
   };

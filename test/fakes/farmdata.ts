@@ -44,8 +44,7 @@ export function createFakeFarmData(contents?: FarmContents): FakeFarmData {
             }),
           ),
       ),
-    deviceByUuid: (uuid) =>
-      answer(({ devices }) => devices.find((device) => device.uuid === uuid)),
+    deviceByUuid: (uuid) => answer(({ devices }) => devices.find((device) => device.uuid === uuid)),
     deviceCount: () => answer(({ devices }) => devices.length),
     sessionOf: (device) => answer(({ sessions }) => sessions.find((session) => session.device === device)),
     onChange(callback) {

@@ -78,6 +78,10 @@ describe('bootfarm device', () => {
       /^NAME +MAC +COLLECTION .*\npc1 +52:54:00:00:00:01 52:54:00:00:00:02 +room-101 +- +true +-\n$/,
     );
     expect((await device('list', '--collection', 'room-102', '-o', 'json')).out).toBe('[]\n');
+    expect(await device('list', '--collection', 'room-10')).toMatchObject({
+      failed: true,
+      err: expect.stringMatching(/no collection room-10; it has room-101, room-102/),
+    });
     expect((await device('remove', 'pc1')).out).toBe(
       'device pc1 (MAC 52:54:00:00:00:01 52:54:00:00:00:02) removed from collection room-101\n',
     );

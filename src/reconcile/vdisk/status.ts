@@ -57,7 +57,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const found = rightContent(
       stated,
       recorded.get(version.number),
-      shown.map(({ manifest }) => manifest ?? ''),
+      shown.filter(({ fresh }) => !fresh).map(({ manifest }) => manifest ?? ''),
     );
     // Who computes its digest first is not right for that alone, nor is what is still being put there.
     const waitsFor =
@@ -179,7 +179,8 @@ function verdict(
     return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
   const pending = boots.copies.filter(isPending);
   // Copies that no person has to touch may be enough, and a resource that needs nobody is not Stalled.
-  const needsPerson = boots.copies.length > right + pending.length && right + pending.length < spec.minCopies;
+  const tooFew = boots.copies.length > right + pending.length && right + pending.length < spec.minCopies;
+  const needsPerson = tooFew || boots.copies.some(({ state }) => state === 'Conflict');
   const why: Statement = {
     reason: (needsPerson ? wrong : worst(pending))?.reason ?? 'TooFewCopies',
     message: `${told}, ${spec.minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
