@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
 import { openRegular } from '../kit/file.ts';
@@ -211,6 +212,31 @@ test('an image that machines read is read before all that wait, one that is bein
   letGo();
   await until('all are hashed', () => told.length === 3);
   expect(told).toEqual(['used.raw', 'large.raw', 'last.raw']);
+  await digests.close();
+});
+
+test('an image that is touched again and again while it is read holds up no new file beside it', async () => {
+  const within = await mkdtemp(join(folder, 'touched-'));
+  const image = join(within, 'used.raw');
+  await writeFile(image, Buffer.alloc(64 << 20));
+  const digests = new Digests(within, silentLogger);
+  /** As a second of `rsync --inplace`: each look sees another file, long before all of the one before was read. */
+  let touches = 0;
+  const touch = async (): Promise<void> => {
+    await utimes(image, 1, ++touches);
+    const file = (await lookInto(within)).files.find(({ name }) => name === 'used.raw');
+    if (!file) throw new Error('it is there');
+    digests.of(within, file);
+    expect(digests.of(within, file, undefined, true)).toMatchObject({ kind: 'hashing' });
+    await delay(2);
+  };
+  for (let before = 0; before < 5; before++) await touch();
+  await writeFile(join(within, 'new.initrd'), Buffer.alloc(512, 'n'));
+  const added = (await lookInto(within)).files.find(({ name }) => name === 'new.initrd');
+  if (!added) throw new Error('it is there');
+  let rounds = 0;
+  for (; digests.of(within, added).kind !== 'ready' && rounds < 100; rounds++) await touch();
+  expect(rounds).toBeLessThan(20);
   await digests.close();
 });
 

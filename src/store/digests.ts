@@ -22,6 +22,8 @@ export type Digest =
   | { readonly kind: 'failed'; readonly message: string };
 
 const CHUNK_BYTES = 1 << 20;
+/** Owed by a file that went before others, however little was read of it before it changed again. */
+const LEAST_OWED_BYTES = CHUNK_BYTES;
 /** A file that could not be read is tried again after this. */
 const RETRY_MS = 10_000;
 /** Content that changed while size and time did not is found by reading all of it again, this often where the Store does not say. */
@@ -42,6 +44,7 @@ interface Job {
   readonly again: boolean;
   doubtful: boolean;
   progressPercent: number;
+  readBytes: number;
 }
 
 /** A job that waits or runs, and by which path. */
@@ -59,7 +62,7 @@ export class Digests {
   readonly #known = new Map<string, Known>();
   readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
   readonly #queue = new Map<string, Job>();
-  /** Files that went before others, and how many bytes of those are to be read before they may do so again. */
+  /** Files that went before others, to their end or until they changed, and how many bytes of those are to be read before they may do so again. */
   readonly #owed = new Map<string, { readonly folder: string; bytes: number }>();
   /** By folder. */
   readonly #running = new Map<string, Promise<void>>();
@@ -113,7 +116,7 @@ export class Digests {
   #queued(path: string, folder: string, file: FileFacts, again: boolean): Job {
     const before = this.#queue.get(path);
     const same = before && sameFile(before.file.identity, file.identity);
-    const job = same ? before : { folder, file, again, doubtful: false, progressPercent: 0 };
+    const job = same ? before : { folder, file, again, doubtful: false, progressPercent: 0, readBytes: 0 };
     if (!same) {
       this.#queue.delete(path);
       this.#queue.set(path, job);
@@ -139,7 +142,17 @@ export class Digests {
     return { path, job, again: job.again, doubtful: job.doubtful, owes: this.#owed.get(path)?.bytes ?? 0 };
   }
 
-  async #do({ path, job, ...turn }: Queued): Promise<void> {
+  async #do({ path, job }: Queued): Promise<void> {
+    await this.#settle(path, job);
+    if (this.#queue.get(path) === job) this.#queue.delete(path);
+    const keptWaiting = (other: Queued) => other.path !== path && turnOf(other) === 1 && !other.doubtful;
+    // Its turn as it is by now: that machines read it may have been said after it was begun.
+    if (turnOf(this.#asQueued(path, job)) === 0 && this.#waiting(job.folder).some(keptWaiting))
+      this.#owed.set(path, { folder: job.folder, bytes: Math.max(job.readBytes, LEAST_OWED_BYTES) });
+  }
+
+  /** Ends with its digest, with why there is none, or with neither where another file is asked for by then. */
+  async #settle(path: string, job: Job): Promise<void> {
     const { identity } = job.file;
     try {
       const started = performance.now();
@@ -158,10 +171,6 @@ export class Digests {
       this.#known.delete(path);
       this.#failed.set(path, { identity, message, at: performance.now() });
     }
-    if (this.#queue.get(path) === job) this.#queue.delete(path);
-    const wentBefore =
-      turnOf(turn) === 0 && this.#waiting(job.folder).some((other) => turnOf(other) === 1 && !other.doubtful);
-    if (wentBefore) this.#owed.set(path, { folder: job.folder, bytes: job.file.sizeBytes });
   }
 
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
@@ -178,6 +187,7 @@ export class Digests {
       if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
+      job.readBytes = done;
       job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
       this.#pay(job, bytesRead);
       if (job.again) await delay((bytesRead / VERIFY_BYTES_PER_SECOND) * 1_000);

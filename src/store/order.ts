@@ -12,7 +12,7 @@ export interface Waiting {
 /** The least goes first. */
 type Turn = 0 | 1 | 2;
 
-/** A file that is touched for ever would be read for ever: it goes before the others once, and then waits with them for as many bytes as it has. */
+/** A file that is touched for ever would be read for ever: it goes before the others once, and then waits with them for as many bytes as were read of it. */
 export const turnOf = ({ again, doubtful, owes }: Waiting): Turn => (again ? 2 : doubtful && owes <= 0 ? 0 : 1);
 
 /** The first of those whose turn it is. `before`: only one that goes before whoever has this turn, and is being read. */
