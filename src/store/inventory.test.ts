@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Format } from '../image/disk.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
 import { fail, ok } from '../kit/result.ts';
-import { lookInto, type Probed } from './inventory.ts';
+import { FOLDER_CALLS, type FolderCalls, lookInto, type Probed } from './inventory.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -136,6 +136,44 @@ test('what is named as not whole yet is not seen', async () => {
   for (const name of ['new.raw', 'new.vhdx', 'new.3.avhd', 'new.vmlinuz', 'new.initrd'])
     writeFileSync(join(folder, name + PARTIAL), 'half');
   expect((await lookInto(folder)).files.map(({ name }) => name)).toEqual(['lab.raw']);
+});
+
+test.each([
+  { what: 'a moment ago', ageMs: 0, fresh: true },
+  { what: 'nearly so long ago', ageMs: 9_999, fresh: true },
+  { what: 'long enough ago', ageMs: 10_000, fresh: undefined },
+  { what: 'by a clock that is a little ahead, as that of a server of NFS may be', ageMs: -1_000, fresh: true },
+  { what: 'by a clock that is nearly so far ahead', ageMs: -9_999, fresh: true },
+  { what: 'by a clock that is wrong', ageMs: -10_000, fresh: undefined },
+])('of a file that was written $what, fresh: $fresh', async ({ ageMs, fresh }) => {
+  utimesSync(join(folder, 'lab.raw'), 1_000_000, 1_000_000);
+  const { files } = await lookInto(folder, { clock: () => 1_000_000_000 + ageMs });
+  expect(files.map((file) => file.fresh)).toEqual([fresh]);
+});
+
+test.each([
+  { what: 'before the look at it', after: 0 },
+  { what: 'while it was looked at', after: 15_000 },
+])('a file that was written $what is fresh, however long the look at the folder takes', async ({ after }) => {
+  let now = 1_000_000_000;
+  const slowly =
+    <T>(call: (path: string) => Promise<T>) =>
+    (path: string) => {
+      now += 20_000;
+      return call(path);
+    };
+  const calls: FolderCalls = {
+    ...FOLDER_CALLS,
+    readdir: slowly(FOLDER_CALLS.readdir),
+    stat: slowly(async (path) => {
+      const seconds = (now - 20_000 + after) / 1_000;
+      utimesSync(path, seconds, seconds);
+      return FOLDER_CALLS.stat(path);
+    }),
+    mayWrite: slowly(FOLDER_CALLS.mayWrite),
+  };
+  const { files } = await lookInto(folder, { calls, clock: () => now });
+  expect(files.map((file) => file.fresh)).toEqual([true]);
 });
 
 test('a folder that is not there is said to be missing', async () => {

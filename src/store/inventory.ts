@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isBootFile, isWithin } from '../farm/files.ts';
 import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
-import { identityOf, sameFile } from '../image/identity.ts';
+import { identityOf, modifiedMs, sameFile } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
@@ -18,6 +18,8 @@ export interface FileFacts {
   readonly sizeBytes: number;
   /** As `image/identity.ts` writes it, and compares it: tells that a digest is stale, never what is right. */
   readonly identity: string;
+  /** It was written a moment before this look, so it may not be whole. */
+  readonly fresh?: true;
   /** Why it cannot be read, whatever it is named; it has no size then. */
   readonly fault?: LookFault;
   /** What an image says of itself, or why it is none. Absent: it is not named as one, or cannot be read. */
@@ -34,6 +36,12 @@ export interface Inventory {
 
 /** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
+
+/**
+ * A copy that is being put there pauses while its disk is busy. What pauses for longer, and is cut, looks like one that is whole: only a name that no look
+ * takes for an image until it is (`PARTIAL`) tells them apart.
+ */
+const FRESH_MS = 10_000;
 
 /** Of a folder that nothing is known of. */
 export const noInventory = (state: 'Missing' | 'Unreachable', message: string): Inventory => ({
@@ -52,6 +60,8 @@ export interface LookOptions {
   readonly roots?: readonly string[];
   /** What images say of themselves, by path: asked again only of a file that changed. The caller's, who looks again and again. */
   readonly probed?: Map<string, Probed>;
+  /** Unix milliseconds. */
+  readonly clock?: () => number;
 }
 
 /** What a look asks of the system. */
@@ -90,6 +100,7 @@ export async function lookInto(
     calls = FOLDER_CALLS,
     roots = ['/'],
     probed = new Map(),
+    clock = Date.now,
   }: LookOptions = {},
 ): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
@@ -111,7 +122,7 @@ export async function lookInto(
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, { formats, calls, roots, probed, answered: () => answers++ }).finally(() => {
+  const looked = look(path, { formats, calls, roots, probed, clock, answered: () => answers++ }).finally(() => {
     over = true;
     clearTimeout(timer);
     hung.delete(path);
@@ -191,7 +202,7 @@ async function facts(
   fileSystem: number,
   looking: Looking,
 ): Promise<FileFacts | undefined> {
-  const { calls, roots, answered } = looking;
+  const { calls, roots, clock, answered } = looking;
   const { name } = entry;
   const path = join(folder, name);
   const faulty = (fault: LookFault): FileFacts => ({ name, sizeBytes: 0, identity: '', fault });
@@ -199,11 +210,24 @@ async function facts(
   const elsewhere = isLink ? await leadsOut(path, looking) : undefined;
   if (elsewhere !== undefined)
     return faulty({ code: 'LinkOutside', message: `${outside(path, elsewhere, roots)}: put the file itself there` });
+  const began = clock();
   const looked = await calls.stat(path);
+  const ended = clock();
   answered();
   if (!looked.ok) return looked.error.code === 'FileMissing' ? undefined : faulty(looked.error);
   const type = isLink ? (await calls.statfs(path).catch(() => undefined))?.type : fileSystem;
-  return { name, sizeBytes: Number(looked.value.size), identity: identityOf(looked.value, type) };
+  const identity = identityOf(looked.value, type);
+  const fresh = isFresh(identity, began, ended) ? { fresh: true as const } : {};
+  return { name, sizeBytes: Number(looked.value.size), identity, ...fresh };
+}
+
+/**
+ * By the time of the look at this file: that at its folder may take long. The clock that wrote the time may be another (NFS), a little ahead of ours; one that
+ * is as far ahead as what is old is behind is wrong, and nothing is waited for.
+ */
+function isFresh(identity: string, beganMs: number, endedMs: number): boolean {
+  const modified = modifiedMs(identity);
+  return modified > beganMs - FRESH_MS && modified < endedMs + FRESH_MS;
 }
 
 /** Where a path leads, if that is outside of the roots. */

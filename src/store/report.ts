@@ -4,7 +4,6 @@ import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
 import type { Format } from '../image/disk.ts';
 import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
-import { modifiedMs } from '../image/identity.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 
@@ -29,25 +28,13 @@ export interface CopyFacts {
   readonly message: string;
 }
 
-/**
- * A copy that is being put there pauses while its disk is busy. What pauses for longer, and is cut, looks like one that is whole: only a name that no look
- * takes for an image until it is (`PARTIAL`) tells them apart.
- */
-const FRESH_MS = 10_000;
-
-/** Written after now is a clock that is wrong, here or where the file came from: nothing is waited for. */
-const isFresh = ({ identity }: FileFacts, nowMs: number): boolean => {
-  const age = nowMs - modifiedMs(identity);
-  return age >= 0 && age < FRESH_MS;
-};
-
 export function copyFacts(
   vdisk: VDisk,
   version: Version,
   path: string,
   inventory: Inventory,
   digestOf: (file: FileFacts) => Digest,
-  { formats = FORMATS, nowMs = Date.now() }: { readonly formats?: readonly Format[]; readonly nowMs?: number } = {},
+  { formats = FORMATS }: { readonly formats?: readonly Format[] } = {},
 ): CopyFacts {
   const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
   const names = fileNames(vdisk.fileName, version.number);
@@ -58,7 +45,7 @@ export function copyFacts(
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
   const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
-  const now = present.some((file) => isFresh(file, nowMs)) ? { ...base, fresh: true as const } : base;
+  const now = present.some((file) => file.fresh) ? { ...base, fresh: true as const } : base;
   const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
   if (wrong.length > 0) return { ...now, state: 'Faulty', message: wrong.join('; ') };
 
