@@ -101,6 +101,66 @@ describe('where the server is allowed some folders only', () => {
     expect([state, files.map(({ name }) => name)]).toEqual(['Accessible', ['lab.raw']]);
   });
 
+  describe('and another of those hangs', () => {
+    /** What lies below this folder never answers. `asked`: how often it was. */
+    const hangs = (below: string) => {
+      const asked: string[] = [];
+      const never = new Promise<never>(() => {});
+      const leadsTo: FolderCalls['leadsTo'] = (path) => {
+        if (!path.startsWith(below)) return FOLDER_CALLS.leadsTo(path);
+        asked.push(path);
+        return never;
+      };
+      return { asked, calls: { ...FOLDER_CALLS, leadsTo } };
+    };
+
+    test.each([
+      { what: 'a link out of them is refused', code: 'LinkOutside', target: () => join(other, 'big.raw') },
+      {
+        what: 'a link into a third, which is a link itself, is followed',
+        code: undefined,
+        target: () => join(other, 'led', 'far.raw'),
+      },
+    ])('$what, the others are seen, and who hangs is asked once', async ({ code, target }) => {
+      const [led, third] = [join(other, 'led'), join(other, 'third')];
+      mkdirSync(led);
+      writeFileSync(join(led, 'far.raw'), Buffer.alloc(512));
+      symlinkSync(led, third);
+      const hung = join(other, 'hung');
+      const { asked, calls } = hangs(hung);
+      for (const name of ['new.raw', 'newer.raw']) symlinkSync(target(), join(folder, name));
+      for (let look = 0; look < 2; look++) {
+        const { state, files } = await lookInto(folder, { roots: [hung, folder, third], calls, timeoutMs: 100 });
+        const faults = Object.fromEntries(files.map(({ name, fault }) => [name, fault?.code]));
+        expect([state, faults]).toEqual(['Accessible', { 'lab.raw': undefined, 'new.raw': code, 'newer.raw': code }]);
+      }
+      expect(asked).toEqual([hung]);
+    });
+
+    test('a folder whose own root is a link is as good as what that leads to', async () => {
+      const root = join(other, 'root');
+      symlinkSync(folder, root);
+      symlinkSync('lab.raw', join(folder, 'new.raw'));
+      const { asked, calls } = hangs(join(other, 'hung'));
+      const roots = [join(other, 'hung'), root];
+      const { state, files } = await lookInto(root, { roots, calls, timeoutMs: 100 });
+      expect([state, files.map(({ fault }) => fault)]).toEqual(['Accessible', [undefined, undefined]]);
+      expect(asked).toEqual([]);
+    });
+
+    test('a link into one that answered before is judged as it said then', async () => {
+      const [led, third] = [join(other, 'led'), join(other, 'third')];
+      mkdirSync(led);
+      writeFileSync(join(led, 'far.raw'), Buffer.alloc(512));
+      symlinkSync(led, third);
+      symlinkSync(join(led, 'far.raw'), join(folder, 'new.raw'));
+      for (const calls of [FOLDER_CALLS, hangs(third).calls]) {
+        const { state, files } = await lookInto(folder, { roots: [folder, third], calls, timeoutMs: 100 });
+        expect([state, files.map(({ fault }) => fault)]).toEqual(['Accessible', [undefined, undefined]]);
+      }
+    });
+  });
+
   test('a folder that leads outside is missing, and says why', async () => {
     const led = join(folder, 'led');
     symlinkSync(other, led);

@@ -52,6 +52,16 @@ export const noInventory = (state: 'Missing' | 'Unreachable', message: string): 
 /** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
 const hung = new Set<string>();
 
+/** Where roots lead as they said last, and which are being asked. */
+const led = new Map<string, Led>();
+
+interface Led {
+  readonly end?: string;
+  asking?: Promise<void>;
+  /** It did not answer in time, and has not yet. */
+  late: boolean;
+}
+
 export interface LookOptions {
   readonly timeoutMs?: number;
   readonly formats?: readonly Format[];
@@ -122,18 +132,20 @@ export async function lookInto(
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, { formats, calls, roots, probed, clock, answered: () => answers++ }).finally(() => {
-    over = true;
-    clearTimeout(timer);
-    hung.delete(path);
-  });
+  const looked = look(path, { timeoutMs, formats, calls, roots, probed, clock, answered: () => answers++ }).finally(
+    () => {
+      over = true;
+      clearTimeout(timer);
+      hung.delete(path);
+    },
+  );
   return Promise.race([looked, late]);
 }
 
 const unanswered = (path: string): Inventory =>
   noInventory('Unreachable', `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`);
 
-interface Looking extends Omit<Required<LookOptions>, 'timeoutMs'> {
+interface Looking extends Required<LookOptions> {
   readonly answered: () => void;
 }
 
@@ -230,12 +242,42 @@ function isFresh(identity: string, beganMs: number, endedMs: number): boolean {
   return modified > beganMs - FRESH_MS && modified < endedMs + FRESH_MS;
 }
 
-/** Where a path leads, if that is outside of the roots. */
-async function leadsOut(path: string, { calls, roots, answered }: Looking): Promise<string | undefined> {
+/** Where a path leads, if that is outside of the roots. Other roots than its own are asked only where nothing else says that it is within. */
+async function leadsOut(path: string, looking: Looking): Promise<string | undefined> {
+  const { calls, roots, answered } = looking;
   const end = await calls.leadsTo(path);
   answered();
   if (isWithin(end, roots)) return undefined;
-  return isWithin(end, await Promise.all(roots.map(calls.leadsTo))) ? undefined : end;
+  const own = roots.filter((root) => isWithin(path, [root]));
+  for (const root of own) {
+    const led = await calls.leadsTo(root);
+    answered();
+    if (isWithin(end, [led])) return undefined;
+  }
+  for (const root of roots) {
+    const led = own.includes(root) ? undefined : await endOfOther(root, looking);
+    answered();
+    if (led !== undefined && isWithin(end, [led])) return undefined;
+  }
+  return end;
+}
+
+/** Another folder that hangs must not hold this look: it is waited for once, and has what it said last, or undefined, until it answers. */
+async function endOfOther(root: string, { calls, timeoutMs }: Looking): Promise<string | undefined> {
+  const known: Led = led.get(root) ?? { late: false };
+  led.set(root, known);
+  if (known.late || hung.has(root)) return known.end;
+  known.asking ??= calls.leadsTo(root).then((end) => void led.set(root, { end, late: false }));
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    setImmediate(() => {
+      known.late = true;
+      resolve();
+    });
+  }, timeoutMs / 2);
+  await Promise.race([known.asking, late]);
+  clearTimeout(timer);
+  return led.get(root)?.end;
 }
 
 const outside = (path: string, end: string, roots: readonly string[]): string =>
