@@ -87,15 +87,24 @@ describe('a copy is', () => {
   });
 });
 
-test.each([{ fresh: true as const }, { fresh: undefined }])(
-  'a copy is fresh as one of its files is: $fresh',
-  ({ fresh }) => {
-    const kernel = { ...file('lab.vmlinuz', 7), ...(fresh ? { fresh } : {}) };
-    const given = inventory([image('lab.raw', 512), kernel, file('lab.initrd', 1)]);
-    const found = copyFacts(vdisk, version, '/srv', given, () => hashed);
-    expect([found.state, found.fresh]).toEqual(['Present', fresh]);
+const written: FileFacts = { ...file('lab.vmlinuz', 7), fresh: true };
+test.each<{ what: string; files: readonly FileFacts[]; is: readonly [string, true | undefined] }>([
+  { what: 'whole', files: [image('lab.raw', 512), written, file('lab.initrd', 1)], is: ['Present', true] },
+  { what: 'that lacks another file', files: [image('lab.raw', 512), written], is: ['Missing', true] },
+  {
+    what: 'whose own file is cut, so far',
+    files: [
+      { ...file('lab.raw', 513), image: fail('SizeInvalid', 'it was cut'), fresh: true },
+      file('lab.vmlinuz', 7),
+      file('lab.initrd', 1),
+    ],
+    is: ['Faulty', true],
   },
-);
+  { what: 'of files that nobody writes', files: whole(image('lab.raw', 512)).files, is: ['Present', undefined] },
+])('a copy is fresh as one of its files is: one $what', ({ files, is }) => {
+  const { state, fresh } = copyFacts(vdisk, version, '/srv', inventory([...files]), () => hashed);
+  expect([state, fresh]).toEqual(is);
+});
 
 test('a copy was verified when that of its files was that was read longest ago', () => {
   const at: Readonly<Record<string, number>> = { 'lab.raw': 3, 'lab.vmlinuz': 2, 'lab.initrd': 5 };
