@@ -28,18 +28,22 @@ function vhdFooter(type: number, wrongBy = 0): Buffer {
 const MBR = { 510: '\x55\xaa' };
 
 test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>([
-  { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*qemu-img convert -f vhdx -O raw/ },
-  { what: 'VHD that grows', parts: { 0: vhdFooter(3), [-512]: vhdFooter(3) }, says: /a VHD image.*-f vpc/ },
+  { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*qemu-img convert -O raw -f vhdx / },
+  {
+    what: 'VHD that grows',
+    parts: { 0: vhdFooter(3), [-512]: vhdFooter(3) },
+    says: /a VHD image.*driver=vpc,force_size_calc=current_size,file\.filename=lab\.raw /,
+  },
   { what: 'VHD that is a difference', parts: { 0: vhdFooter(4), [-512]: vhdFooter(4) }, says: /a difference.*merge/ },
   {
     what: 'VHD of fixed size',
     parts: { ...MBR, [-512]: vhdFooter(2) },
-    says: /fixed size.*`cd \/srv && truncate -s 1048064 lab\.raw`/,
+    says: /fixed size.*`cd \/srv && tail -c 512 lab\.raw > "\$\(mktemp lab\.raw\.footer-XXXXXX\)" && truncate -s 1048064 lab\.raw`/,
   },
   {
     what: 'VHD of the first Virtual PC',
     parts: { [-511]: vhdFooter(2).subarray(0, 511) },
-    says: /fixed size.*truncate -s 1048065/,
+    says: /fixed size.*tail -c 511 .*truncate -s 1048065/,
   },
   { what: 'qcow', parts: { 0: 'QFI\xfb\0\0\0\x01' }, says: /a qcow image.*-f qcow / },
   { what: 'qcow2', parts: { 0: 'QFI\xfb\0\0\0\x03' }, says: /a qcow2 image.*-f qcow2/ },
@@ -59,7 +63,7 @@ test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>(
   {
     what: 'gzip',
     parts: { 0: gzipSync('disk') },
-    says: /`cd \/srv && gzip -dc < lab\.raw > lab\.raw\.partial && mv lab\.raw\.partial lab\.raw`$/,
+    says: /`cd \/srv && gzip -dc < lab\.raw > lab\.raw\.partial && mv lab\.raw "\$\(mktemp -u lab\.raw\.original-XXXXXX\)" && mv lab\.raw\.partial lab\.raw`$/,
   },
   { what: 'gzip with a name', parts: { 0: '\x1f\x8b\x08\x08\xf8\x11\x89\x4c\x02\x03lab.raw\0' }, says: /gzip -dc </ },
   { what: 'xz', parts: { 0: '\xfd7zXZ\0' }, says: /xz -dc </ },

@@ -4,8 +4,7 @@
  * A disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
  * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
  */
-import { basename, dirname } from 'node:path';
-import { filter, lineFor, qemuConvert, type Unpack, word } from '../shell.ts';
+import { cutLine, filter, lineFor, qemuConvert, type Unpack } from '../shell.ts';
 
 /** Read of the beginning: up to the header of a GPT. */
 export const HEAD_BYTES = 1_024;
@@ -62,10 +61,9 @@ function footerOf({ tail }: Ends): Buffer | undefined {
   return footer.readUInt32BE(64) === (~sum & 0xffffffff) >>> 0 ? footer : undefined;
 }
 
-/** To a size that is said, so that a second time does no harm. */
 function cutFooter(path: string, ends: Ends): string {
-  const bytes = ends.sizeBytes - (footerOf(ends)?.length ?? 0);
-  return `cut its footer off with \`cd ${word(dirname(path))} && truncate -s ${bytes} ${word(basename(path))}\``;
+  const bytes = footerOf(ends)?.length ?? 0;
+  return `cut its footer off with ${cutLine(path, ends.sizeBytes - bytes, bytes)}`;
 }
 
 /** The same field, in the copy of the footer that a VHD that grows begins with: qemu-img reads a difference as if nothing were below it. */
