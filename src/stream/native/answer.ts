@@ -22,6 +22,7 @@ import {
   MSG_CONFIRM,
   MSG_DONTWAIT,
   POLLOUT,
+  SEEK_END,
   SOL_UDP,
   UDP_SEGMENT,
 } from '../../net/libc.ts';
@@ -85,7 +86,9 @@ const NONCE = CONTROL + 32;
 const READ_IOV = NONCE + 16;
 const POLL = READ_IOV + 16;
 const TIMEOUT = POLL + 16;
-const PAIRS = TIMEOUT + 16;
+/** A byte a page: 64 KiB lie on 17 pages of 4 KiB at most. */
+const RESIDENT = TIMEOUT + 16;
+const PAIRS = RESIDENT + 32;
 const SLAB_BYTES = PAIRS + MAX_SEGMENTS * PAIR_BYTES;
 /** `struct mmsghdr`. */
 export const MESSAGE_BYTES = 64;
@@ -160,9 +163,22 @@ export class Answer {
     return this.#libc.preadv2(fd, this.#at + READ_IOV, 1, fileOffset, flags);
   }
 
-  /** Takes the data from where it lies. */
-  takeFrom(dataAt: number): void {
-    this.#dataAt = dataAt;
+  /**
+   * Takes the data from where the file is mapped, `mapAt` its byte 0. False: not all of it is in the page cache, or the file was cut. A cut file's last
+   * page is zeros behind its end and mincore does not tell, so its size is asked for each time (lseek 0.013 s/GB, a preadv2 of the last byte 0.047; nobody
+   * uses the position). A page that goes after this look is waited for, in the send.
+   */
+  map(mapAt: number, fd: number, fileOffset: number, length: number): boolean {
+    const slab = this.#slab;
+    const { pageBytes } = this.#libc;
+    if (this.#libc.lseek(fd, 0, SEEK_END) < fileOffset + length) return false;
+    const before = fileOffset % pageBytes;
+    const spanBytes = before + length;
+    if (this.#libc.mincore(mapAt + fileOffset - before, spanBytes, this.#at + RESIDENT) !== 0) return false;
+    const pages = Math.ceil(spanBytes / pageBytes);
+    for (let page = 0; page < pages; page++) if (((slab[RESIDENT + page] ?? 0) & 1) === 0) return false;
+    this.#dataAt = mapAt + fileOffset;
+    return true;
   }
 
   /** The words of a READ as it came: they go to the header as they are, without being read as numbers. */

@@ -39,7 +39,7 @@ import type { Report } from '../transport.ts';
 import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
-import { Mappings, NOT_MAPPED, NOT_THERE } from './mappings.ts';
+import { Mappings } from './mappings.ts';
 import { silentNeighbours } from './neighbours.ts';
 import type { Native } from './sodium.ts';
 
@@ -159,7 +159,6 @@ export class Loop {
     const packets = this.#libc.recvmmsg(socket, this.#at + MESSAGES, BATCH, MSG_DONTWAIT, 0);
     // EAGAIN, or an ICMP error of an earlier send, which is over once it was told.
     if (packets <= 0) return 0;
-    this.#mappings.begin(now);
     let bytes = 0;
     let others = 0;
     for (let i = 0; i < packets; i++) {
@@ -272,12 +271,8 @@ export class Loop {
     const fileOffset = offset + (rows[row + SHIFT] ?? 0);
     const fd = rows[row + FD] ?? -1;
     const answer = this.#answers.next;
-    const dataAt = this.#mappings.find(fd, fileOffset, length);
-    if (dataAt === NOT_THERE) return false;
-    if (dataAt !== NOT_MAPPED) {
-      answer.takeFrom(dataAt);
-      return true;
-    }
+    const mapAt = this.#mappings.of(fd, fileOffset + length);
+    if (mapAt !== 0) return answer.map(mapAt, fd, fileOffset, length);
     const read = answer.read(fd, fileOffset, length, RWF_NOWAIT);
     if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(id);
     if (read === length && this.#options.identity.mode === 'Trusted') this.#mappings.add(fd);
