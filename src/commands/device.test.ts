@@ -101,6 +101,16 @@ describe('a file of devices', () => {
     ]);
   });
 
+  test('a UUID is the same in its other byte order', () => {
+    const { good, bad } = file(
+      'name,mac,collection,uuid\na,52:54:00:00:00:01,x,6d3c8a62-0000-4000-8000-000000000001\nb,52:54:00:00:00:02,x,628A3C6D-0000-0040-8000-000000000001',
+    );
+    expect(good.map(({ line }) => line)).toEqual([2]);
+    expect(bad).toMatchObject([
+      { line: 3, column: 'uuid', value: '628a3c6d-0000-0040-8000-000000000001', reason: 'line 2 has it already' },
+    ]);
+  });
+
   test('a stray quote costs its own line', () => {
     const { good, bad } = file(
       'name,mac,collection\n"a,52:54:00:00:00:01,x\nb,52:54:00:00:00:02,x\nc,"52:54:00:00:00:03"y,x\nd,52:54:00:00:00:04,"x"',
