@@ -13,6 +13,7 @@ import {
   listDevices,
   moveIn,
   neighboursOf,
+  noCollection,
   removeDevice,
 } from '../database/devices.ts';
 import type { Device } from '../farm/model.ts';
@@ -181,10 +182,7 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
 /** A name that is mistyped must not look like an empty room. */
 async function refuseUnknown(database: Database, collection: string): Promise<void> {
   const { collections } = must(await neighboursOf(database, []));
-  if (!collections.has(collection))
-    throw new Refusal(
-      `the farm has no collection ${collection}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
-    );
+  if (!collections.has(collection)) throw new Refusal(noCollection(collection, collections));
 }
 
 /** Its login may read; the message says where the others are. */

@@ -43,6 +43,9 @@ export function moveIn({ byName, byMac, byUuid }: Neighbours, device: Device): v
   if (device.uuid !== undefined) byUuid.set(canonicalUuid(device.uuid), device);
 }
 
+export const noCollection = (name: string, collections: ReadonlySet<string>): string =>
+  `the farm has no collection ${name}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`;
+
 export type Verdict = Result<'Added' | 'Unchanged', Fault<'Conflict'> & { readonly field: keyof Device }>;
 
 /** May this device join those that are there? Adding the same again changes nothing. */
@@ -58,11 +61,7 @@ export function judgeDevice(device: Device, { collections, byName, byMac, byUuid
       'name',
       `device ${device.name} exists and differs: ${describeDevice(same)}. Remove it first to change it`,
     );
-  if (!collections.has(device.collection))
-    return refuse(
-      'collection',
-      `the farm has no collection ${device.collection}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
-    );
+  if (!collections.has(device.collection)) return refuse('collection', noCollection(device.collection, collections));
   for (const mac of device.macs) {
     const owner = byMac.get(mac);
     if (owner)
