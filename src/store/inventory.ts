@@ -250,14 +250,14 @@ async function leadsOut(path: string, looking: Looking): Promise<string | undefi
   if (isWithin(end, roots)) return undefined;
   const own = roots.filter((root) => isWithin(path, [root]));
   for (const root of own) {
-    const led = await calls.leadsTo(root);
+    const rootEnd = await calls.leadsTo(root);
     answered();
-    if (isWithin(end, [led])) return undefined;
+    if (isWithin(end, [rootEnd])) return undefined;
   }
   for (const root of roots) {
-    const led = own.includes(root) ? undefined : await endOfOther(root, looking);
+    const rootEnd = own.includes(root) ? undefined : await endOfOther(root, looking);
     answered();
-    if (led !== undefined && isWithin(end, [led])) return undefined;
+    if (rootEnd !== undefined && isWithin(end, [rootEnd])) return undefined;
   }
   return end;
 }
