@@ -8,6 +8,7 @@ import {
   conditionsOf,
   type Hindrance,
   type Reason,
+  rfc3339,
   type Statement,
   type Verdict,
 } from '../../resources/conditions.ts';
@@ -44,7 +45,7 @@ export interface FarmFindings {
   readonly fault?: Hindrance;
 }
 
-const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+const time = (ms: number): string => rfc3339(new Date(ms));
 const streams = ({ reachable, status }: ServerView): boolean => reachable && status?.state === 'Streaming';
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
