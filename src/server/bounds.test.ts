@@ -155,6 +155,7 @@ const packets = {
     sizeBytes: 2 ** 50,
     blockSize: 512,
     mode: 'Authenticated',
+    suite: 'HashThenMac',
     ticket,
     listVersion: 1,
     servers: entries,

@@ -162,6 +162,7 @@ function open(
       instance: shard.instance,
       segmentBytes,
       mode: shard.mode,
+      suite: 'Aead',
       listVersion: shard.settings.listVersion,
       sizeBytes: ticket.sizeBytes,
     }),

@@ -97,6 +97,7 @@ function ticketPacket(
     sizeBytes,
     blockSize,
     mode: port.mode,
+    suite: 'Aead',
     listVersion,
     ticket: sealTicket(port.ring(), { ...pending.token, sizeBytes, key, expires }),
     servers,

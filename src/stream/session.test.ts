@@ -107,7 +107,7 @@ function attached(shard: Shard, peer = PEER): { id: number; packet: (fields: obj
   return { id: answer.session, packet };
 }
 
-const PING = { type: 'PING', role: 'serve', listVersion: 0, opaque: new Uint8Array(8) };
+const PING = { type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: new Uint8Array(8) };
 const READ = { type: 'READ', offset: 0, length: 512, hedged: false };
 
 test.each([

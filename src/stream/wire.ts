@@ -30,8 +30,8 @@ export const PROTOCOL_VERSION = 1;
 export const TAG_BYTES = 16;
 
 export const MODES = { Trusted: 1, Authenticated: 2 } as const;
-/** SipHash-2-4-128 tags, ChaCha20-Poly1305 for DATA. */
-export const SUITE = 1;
+/** How an answer is authenticated: README.md, "Answer tags". Tags of all else are SipHash-2-4-128 in both. */
+export const SUITES = { Aead: 1, HashThenMac: 3 } as const;
 export const REFUSALS = {
   TokenInvalid: 1,
   TokenExpired: 2,
@@ -91,8 +91,7 @@ const cookie = raw(32, 20, 'cookie');
 const listVersion = (at: number): Field<number> => uint(at, 4, 'version of the server list');
 const known = (at: number): Field<number> => uint(at, 4, 'list version known');
 const sizeBytes = uint(64, 8, 'disk size in bytes');
-const suite = (at: number): Field<undefined> =>
-  fixed(at, 1, SUITE, `suite: ${SUITE} (SipHash-2-4-128 tags, ChaCha20-Poly1305 for DATA)`);
+const suite = (at: number, says: string): Field<keyof typeof SUITES> => named(at, 1, SUITES, `suite: ${says}`);
 const segment = { least: SEGMENT_GRAIN_BYTES, multipleOf: SEGMENT_GRAIN_BYTES };
 const request = uint(16, 8, 'request id');
 const retryAfterMs = (at: number): Field<number> => uint(at, 4, 'retry after, ms');
@@ -134,7 +133,7 @@ export const MESSAGES = {
     sizeBytes,
     blockSize: uint(72, 4, 'block size: 512 or 4096'),
     mode: named(76, 1, MODES, 'mode: 1 Trusted, 2 Authenticated, 3 Encrypted (later)'),
-    suite: suite(77),
+    suite: suite(77, 'as in ATTACHED, where it is decided: here what the login server has'),
     listVersion: listVersion(80),
     ticket: counted(78, 88, ['t', 1, MAX_TICKET_BYTES], 'ticket, opaque to the client'),
     servers: entries(84, 88, [1, MAX_SERVERS], '; the first is the server to attach to'),
@@ -167,7 +166,7 @@ export const MESSAGES = {
       least: MIN_SEGMENT_BYTES,
     }),
     mode: named(58, 1, MODES, 'mode'),
-    suite: suite(59),
+    suite: suite(59, '1 Aead, 3 HashThenMac: how answers of this session are tagged in mode Authenticated'),
     listVersion: listVersion(60),
     sizeBytes,
   }),
@@ -192,6 +191,7 @@ export const MESSAGES = {
   }),
   PING: message(13, '→', 'client tag key', 32, true, {
     role: named(16, 1, ROLES, 'role'),
+    badReads: uint(18, 2, 'bad reads (answered twice by a wrong tag, in this session; 65,535: or more)'),
     listVersion: known(20),
     opaque: opaque('opaque'),
   }),

@@ -219,7 +219,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
         drop(s, DROP_TAG);
         return;
     }
-    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != MODE_TRUSTED && p->mode != MODE_AUTHENTICATED) || p->suite != SUITE ||
+    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != MODE_TRUSTED && p->mode != MODE_AUTHENTICATED) || p->suite != SUITE_AEAD ||
         p->segment_bytes > l->path.asked) {
         drop(s, DROP_SIZE);
         return;

@@ -27,6 +27,10 @@ enum mode {
     MODE_TRUSTED = 1,
     MODE_AUTHENTICATED = 2,
 };
+enum suite {
+    SUITE_AEAD = 1,
+    SUITE_HASH_THEN_MAC = 3,
+};
 enum role {
     ROLE_SERVE = 0,
     ROLE_STANDBY = 1,
@@ -67,7 +71,6 @@ enum {
 
 enum {
     VERSION = 1,
-    SUITE = 1,
     TAG_BYTES = 16,
     HEADER_BYTES = 16,
     DATA_HEADER_BYTES = 64,
@@ -148,6 +151,7 @@ enum {
     AT_ERROR_RETRY_AFTER_MS = 28, BYTES_ERROR_RETRY_AFTER_MS = 4,
     SIZE_ERROR = 32,
     AT_PING_ROLE = 16, BYTES_PING_ROLE = 1,
+    AT_PING_BAD_READS = 18, BYTES_PING_BAD_READS = 2,
     AT_PING_LIST_VERSION = 20, BYTES_PING_LIST_VERSION = 4,
     AT_PING_OPAQUE = 24, BYTES_PING_OPAQUE = 8,
     SIZE_PING = 32,

@@ -110,7 +110,7 @@ export async function sessions(field: Field): Promise<void> {
     const role = field.sent % 2 ? 'serve' : 'standby';
     const offset = 4_096 * randomInt(Math.floor(ticket.sizeBytes / 4_096));
     const read = { type: 'READ', offset, length: 4_096, hedged: false } as const;
-    const ping = { type: 'PING', role, listVersion: 0, opaque: randomBytes(8) } as const;
+    const ping = { type: 'PING', role, badReads: 0, listVersion: 0, opaque: randomBytes(8) } as const;
     session.send(session.packet(field.sent % 3 ? read : ping));
     field.sent += 1;
   });
@@ -158,7 +158,7 @@ export async function replays(field: Field): Promise<void> {
   const captured = [
     loginPacket(cookie, makeShare().bytes, await token(field, server)),
     attachPacket(ticket.sessionKey, ticket.ticket, cookie),
-    session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: randomBytes(8) }),
+    session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: randomBytes(8) }),
     ...[0, 1, 2, 3].map((n) => session.packet({ type: 'READ', offset: n * 32_768, length: 32_768, hedged: false })),
     session.packet({ type: 'SERVERS', listVersion: 0 }),
     session.packet({ type: 'BYE', reason: 'Leaving' }),

@@ -25,7 +25,7 @@ import {
   REFUSALS,
   ROLES,
   rowsOf,
-  SUITE,
+  SUITES,
   TAG_BYTES,
   TYPES,
 } from '../../src/stream/wire.ts';
@@ -136,6 +136,7 @@ export function wireHeader(): string {
 
 ${enumOf('packet_type', TYPES)}
 ${enumOf('mode', prefixed('MODE_', MODES))}
+${enumOf('suite', prefixed('SUITE_', SUITES))}
 ${enumOf('role', prefixed('ROLE_', ROLES))}
 ${enumOf('server_state', prefixed('STATE_', STATES))}
 ${enumOf('refusal', prefixed('REFUSAL_', REFUSALS))}
@@ -145,7 +146,6 @@ ${enumOf('', flags)}
 
 enum {
     VERSION = ${PROTOCOL_VERSION},
-    SUITE = ${SUITE},
     TAG_BYTES = ${TAG_BYTES},
     HEADER_BYTES = ${HEADER_BYTES},
     DATA_HEADER_BYTES = ${DATA_HEADER_BYTES},

@@ -301,7 +301,7 @@ export class ClientSession {
 
   ping(role: Role = 'serve'): Promise<Named<'PONG'>> {
     const opaque = randomBytes(8);
-    return this.ask('PONG', () => this.packet({ type: 'PING', role, listVersion: 0, opaque }));
+    return this.ask('PONG', () => this.packet({ type: 'PING', role, badReads: 0, listVersion: 0, opaque }));
   }
 
   list(): Promise<Named<'LIST'>> {

@@ -565,7 +565,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       // No number of 32 bits: the answer cannot be written.
       await served.server.setServers(-1, []);
-      const ping = session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) });
+      const ping = session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8) });
       expect(await answersTo(served.client, served.at, ping)).toEqual([]);
       await until(() => served.server.counters().dropFault === 1, 'one fault counted');
       await expect(served.client.login(served.at, aToken())).resolves.toBeDefined();
@@ -782,7 +782,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await session.read(0, 512);
       await server.setRefused([CLAIMANT]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
-      const ping = session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) });
+      const ping = session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8) });
       expect(await answersTo(client, at, ping)).toMatchObject([
         { type: 'ERROR', request: session.number, code: 'Revoked' },
       ]);

@@ -282,10 +282,10 @@ function streamSamples(): Sample[] {
     { type: 'LOGIN', ...before, nonce, cookie, renew: false, redirected: false, share: Buffer.alloc(32), token: nonce },
     { type: 'ATTACH', ...before, nonce, cookie, maxSegmentBytes: 1_408, role: 'serve', ticket: nonce },
     { type: 'READ', ...inside, offset: 0, length: 512, hedged: false },
-    { type: 'PING', ...inside, role: 'serve', listVersion: 0, opaque: nonce.subarray(8) },
+    { type: 'PING', ...inside, role: 'serve', badReads: 0, listVersion: 0, opaque: nonce.subarray(8) },
     { type: 'SERVERS', ...inside, listVersion: 0 },
   ];
-  const common = { mode: 'Trusted', listVersion: 7, sizeBytes: 512 } as const;
+  const common = { mode: 'Trusted', suite: 'Aead', listVersion: 7, sizeBytes: 512 } as const;
   const answers: StreamPacket[] = [
     { type: 'COOKIE', ...before, nonce, cookie },
     {

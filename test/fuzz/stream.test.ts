@@ -35,7 +35,7 @@ const GOOD: readonly Buffer[] = [
   }),
   attachPacket(Buffer.alloc(32), Buffer.alloc(300, 1), Buffer.alloc(20)),
   encode({ type: 'READ', session: 5, number: 1, offset: 0, length: 4_096, hedged: false }),
-  encode({ type: 'PING', session: 5, number: 1, role: 'serve', listVersion: 0, opaque: Buffer.alloc(8) }),
+  encode({ type: 'PING', session: 5, number: 1, role: 'serve', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8) }),
   encode({ type: 'SERVERS', session: 5, number: 1, listVersion: 0 }),
   encode({ type: 'BYE', session: 5, number: 1, reason: 'Leaving' }),
   encode({
@@ -166,7 +166,7 @@ describe.each(['plain', 'native'] as const)('a live %s server', (native) => {
       // Right in all but the address it comes from.
       attachPacket(ticket.sessionKey, ticket.ticket, foreignCookie),
       session.packet(read),
-      session.packet({ type: 'PING', role: 'serve', listVersion: 0, opaque: randomBytes(8) }),
+      session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: randomBytes(8) }),
       session.packet({ type: 'SERVERS', listVersion: 0 }),
       session.packet({ type: 'BYE', reason: 'Leaving' }),
     ];
