@@ -12,6 +12,11 @@ const DEBIAN: readonly (readonly [name: string, licence: string, what: string])[
   ['redis-server', 'BSD-3-Clause', 'the replica (Redis 7.0, before its licence changed)'],
 ];
 
+/** What is compiled into a file of ours, so that no package of the image names it. */
+const COMPILED: readonly (readonly [file: string, what: string, licence: string])[] = [
+  ['libpieces.so', 'the C and assembly of BLAKE3 1.3.1 (Debian: librust-blake3-dev)', 'CC0-1.0 OR Apache-2.0'],
+];
+
 interface Lock {
   readonly packages: Readonly<
     Record<string, { readonly version?: string; readonly license?: string; readonly dev?: boolean }>
@@ -47,6 +52,9 @@ Node.js 24 (MIT, and the licences that its own LICENSE names), and Debian 12, wh
 /usr/share/doc/NAME/copyright. Of these bootfarm calls:
 
 ${DEBIAN.map(([name, licence, what]) => `  ${name}: ${licence}\n    ${what}\n`).join('')}
+Compiled into files of bootfarm:
+
+${COMPILED.map(([file, what, licence]) => `  ${file}: ${licence}\n    ${what}\n`).join('')}
 Packages of npm, by licence; each has its text in /app/node_modules:
 
 ${packages.join('\n')}`;
