@@ -3,7 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { checkCookie, makeCookie } from './cookie.ts';
-import { answerTag, attachKey, KEY_AT, loginKeys, makeShare, type Share, sign, trafficKeys, verify } from './keys.ts';
+import {
+  answerTag,
+  attachKey,
+  KEY_AT,
+  loginKeys,
+  makeShare,
+  piecesTag,
+  type Share,
+  sign,
+  trafficKeys,
+  verify,
+} from './keys.ts';
 import { encode } from './packet.ts';
 import { siphash } from './siphash.ts';
 
@@ -41,6 +52,22 @@ function aShare(value: number): Share {
   return { key, bytes: createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32) };
 }
 
+/** BLAKE3 of bytes 0, 1, … 250, 0, 1, …: of its published test vectors. */
+const BLAKE3 = [
+  { bytes: 1_024, hash: '42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7' },
+  { bytes: 4_096, hash: '015094013f57a5277b59d8475c0501042c0b642e531b0a1c8f58d2163229e969' },
+  { bytes: 1_024, hash: '42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7' },
+];
+
+/** An answer that begins 1,024 bytes before a multiple of 4,096, so that these are the hashes of its three pieces. */
+function anAnswer() {
+  const data = Buffer.concat(BLAKE3.map(({ bytes }) => Buffer.from(Array.from({ length: bytes }, (_, i) => i % 251))));
+  const place = { session: 77, number: 9, request: 5, offset: 3_072, length: data.length, position: 0 } as const;
+  const packet = encode({ type: 'DATA', ...place, answerTag: Buffer.alloc(16), data: data.subarray(0, 64) });
+  const hashes = Buffer.concat(BLAKE3.map(({ hash }) => Buffer.from(hash, 'hex')));
+  return { key: ascending(32), number: place.number, header: packet.subarray(0, 40), data, hashes };
+}
+
 /** What the C client's codec_test checks its own keys and tags by. */
 test('test/golden/stream-keys.txt says what these keys are', () => {
   const [client, server, renews, nonce] = [aShare(1), aShare(2), Buffer.alloc(32, 3), Buffer.alloc(16, 4)];
@@ -54,6 +81,7 @@ test('test/golden/stream-keys.txt says what these keys are', () => {
   const facts = { sizeBytes: 1 << 30, blockSize: 512, mode: 'Authenticated', suite: 'Aead', listVersion: 7 } as const;
   const ticket = { ...before, share: server.bytes, ...facts, ticket: ascending(50), servers } as const;
   const busy = { ...before, code: 'Busy', retryAfterMs: 700, text: 'wait' } as const;
+  const answer = anAnswer();
   const vectors = {
     clientSecret: Buffer.alloc(32, 1),
     clientShare: client.bytes,
@@ -69,6 +97,11 @@ test('test/golden/stream-keys.txt says what these keys are', () => {
     renewalTicket: sign(siphash, renewal.value.loginKey, encode({ type: 'TICKET', ...ticket })),
     refuseSigned: sign(siphash, attach, encode({ type: 'REFUSE', ...busy })),
     refuseUnsigned: encode({ type: 'REFUSE', ...busy }),
+    answerKey: answer.key,
+    answerHeader: answer.header,
+    answerHashes: answer.hashes,
+    aeadTag: answerTag(answer.key, answer.number, answer.header, answer.data),
+    piecesTag: piecesTag(answer.key, answer.header, answer.hashes),
   };
   const lines = Object.entries(vectors).map(([name, bytes]) => `${name} ${Buffer.from(bytes).toString('hex')}\n`);
   expect(readFileSync(join(import.meta.dirname, '../../test/golden/stream-keys.txt'), 'utf8')).toBe(lines.join(''));
@@ -107,6 +140,25 @@ test('an answer tag holds for number, header and data, and not for the bytes aft
   expect(answerTag(key, 7, Buffer.alloc(64), data)).not.toEqual(tag);
   expect(answerTag(key, 7, header, data.subarray(1))).not.toEqual(tag);
   expect(answerTag(key, 7, header.subarray(0, 40), data)).toEqual(tag);
+});
+
+test("a tag of pieces holds for the key's first half, header and hashes, and not for the bytes after the header", () => {
+  const { key, header, hashes } = anAnswer();
+  const tag = piecesTag(key, header, hashes);
+  expect(tag).toHaveLength(16);
+  expect(piecesTag(key.subarray(0, 16), Buffer.concat([header, ascending(24)]), hashes)).toEqual(tag);
+  expect(piecesTag(Buffer.alloc(32), header, hashes)).not.toEqual(tag);
+  for (const at of [0, 31, 32, 95]) {
+    const altered = Buffer.from(hashes);
+    altered[at] = (altered[at] ?? 0) ^ 1;
+    expect(piecesTag(key, header, altered)).not.toEqual(tag);
+  }
+  for (let at = 0; at < header.length; at++) {
+    const altered = Buffer.from(header);
+    altered[at] = (altered[at] ?? 0) ^ 1;
+    expect(piecesTag(key, altered, hashes)).not.toEqual(tag);
+  }
+  expect(piecesTag(key, header, hashes.subarray(32))).not.toEqual(tag);
 });
 
 test.each([
