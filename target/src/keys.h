@@ -25,7 +25,6 @@ void traffic_keys(struct traffic_keys *keys, const uint8_t session_key[32], cons
 void sign(uint8_t *packet, size_t n, const uint8_t key[16]);
 bool signed_by(const uint8_t *packet, size_t n, const uint8_t key[16]);
 
-/* Answer tag of mode Authenticated: over the first 40 bytes of a DATA packet and the whole data of the answer.
- * scratch has room for 40 + length bytes. */
-bool answer_tag_right(const uint8_t key[32], const uint8_t *data_header, uint64_t number, const uint8_t *data, size_t length, const uint8_t tag[16],
-                      uint8_t *scratch);
+/* Whether an answer tag of mode Authenticated is right, in a session of that suite: over the first 40 bytes of a DATA packet, whose packet number is the
+ * answer's and which say where on the disk it lies, and over the whole data of the answer (MAX_READ_BYTES at most). Copies none of it. */
+bool answer_tag_right(uint8_t suite, const uint8_t key[32], const uint8_t *data_header, const uint8_t *data, uint32_t length, const uint8_t tag[16]);

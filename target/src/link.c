@@ -211,6 +211,11 @@ void link_tick(struct session *s, int index, int64_t now) {
     else link_ping(s, index, now);
 }
 
+/* Whether we can tell the answers of such a session from others. */
+static bool judgeable(uint8_t mode, uint8_t suite) {
+    return (mode == MODE_TRUSTED && suite == SUITE_AEAD) || (mode == MODE_AUTHENTICATED && (suite == SUITE_AEAD || suite == SUITE_HASH_THEN_MAC));
+}
+
 static void attached(struct session *s, int index, const struct packet *p, const uint8_t *bytes, size_t n, int64_t now) {
     struct link *l = &s->links[index];
     struct traffic_keys keys;
@@ -219,8 +224,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
         drop(s, DROP_TAG);
         return;
     }
-    if (p->disk_bytes != s->identity->disk_bytes || (p->mode != MODE_TRUSTED && p->mode != MODE_AUTHENTICATED) || p->suite != SUITE_AEAD ||
-        p->segment_bytes > l->path.asked) {
+    if (p->disk_bytes != s->identity->disk_bytes || !judgeable(p->mode, p->suite) || p->segment_bytes > l->path.asked) {
         drop(s, DROP_SIZE);
         return;
     }
@@ -231,6 +235,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->keys = keys;
     l->session = p->session;
     l->mode = p->mode;
+    l->suite = p->suite;
     l->instance = p->instance;
     l->segment_bytes = p->segment_bytes;
     path_attached(&l->path, l->segment_bytes, s->segment_bytes, now);

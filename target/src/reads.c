@@ -200,8 +200,7 @@ static void finish(struct session *s, int index, int64_t now) {
     ASSERT(a->got == a->length);
     ASSERT(s->reads[a->read].state == OPEN);
     struct link *l = &s->links[a->link];
-    if (l->mode == MODE_AUTHENTICATED &&
-        !(a->headed && answer_tag_right(l->keys.server_data, a->header, a->number, a->data, a->length, a->tag, s->scratch))) {
+    if (l->mode == MODE_AUTHENTICATED && !(a->headed && answer_tag_right(l->suite, l->keys.server_data, a->header, a->data, a->length, a->tag))) {
         drop(s, DROP_ANSWER_TAG); /* some segment was not the server's: nobody can say which */
         memset(a->have, 0, sizeof a->have);
         a->got = 0;
@@ -253,7 +252,6 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
     }
     if (l->mode == MODE_AUTHENTICATED && ask->begin == 0 && ask->length == a->length && !a->headed) {
         a->headed = true;
-        a->number = p->number;
         memcpy(a->header, bytes, DATA_SIGNED_BYTES);
         memcpy(a->tag, p->tag, TAG_BYTES);
     }

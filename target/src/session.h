@@ -110,7 +110,7 @@ enum link_state { AWAY, ATTACHING, UP };
 struct link {
     struct entry server; /* family 0: no link in this place */
     enum link_state state;
-    uint8_t role, mode;
+    uint8_t role, mode, suite;
     unsigned tries, fails;
     int64_t next_us; /* AWAY: when to attach; ATTACHING or rejoining: when to ask again */
     bool hinted;     /* somebody says that the ticket does not open */
@@ -157,8 +157,7 @@ struct assembly {
     unsigned tries;
     bool waited, headed;
     int64_t asked_us, wait_us, deadline_us; /* the last time that it was asked for, and announced by a WAIT */
-    uint64_t number; /* of the answer whose tag covers all: mode Authenticated */
-    uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES];
+    uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES]; /* of the answer whose tag covers all: mode Authenticated */
     uint64_t have[MAX_READ_BYTES / GRAIN / 64];
     uint8_t data[MAX_READ_BYTES];
 };
@@ -212,7 +211,6 @@ struct session {
     struct read reads[READS];
     struct assembly assemblies[ASSEMBLIES];
     struct ask asks[ASKS];
-    uint8_t scratch[DATA_SIGNED_BYTES + MAX_READ_BYTES];
 };
 
 /* identity: of an earlier client, or zero but for token, servers and device. segment_bytes: the most data that one DATA packet may carry. */

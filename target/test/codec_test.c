@@ -12,6 +12,7 @@
 #include "keys.h"
 #include "nbd.h"
 #include "packet.h"
+#include "pieces.h"
 #include "rtt.h"
 #include "server_list.h"
 #include "window.h"
@@ -102,6 +103,56 @@ static void keys_and_renewal_are_the_servers(void) {
     CHECK(packet_parse(wanted, bytes, &p) && signed_by(wanted, bytes, attach) && p.code == REFUSAL_BUSY && p.retry_ms == 700, "a signed REFUSE");
     bytes = golden("refuseUnsigned", wanted, sizeof wanted);
     CHECK(packet_parse(wanted, bytes, &p) && !signed_by(wanted, bytes, attach), "a REFUSE without a tag");
+}
+
+/* The answer of the golden file: three pieces, of 1,024, 4,096 and 1,024 bytes, each of them i % 251. */
+static void answer_tags_are_the_servers(void) {
+    enum { FIRST = 1024, LENGTH = FIRST + PIECE_BYTES + FIRST };
+    static const uint8_t SUITES[] = {SUITE_AEAD, SUITE_HASH_THEN_MAC};
+    static const char *const TAGS[] = {"aeadTag", "piecesTag"};
+    uint8_t key[32], header[DATA_SIGNED_BYTES], hashes[3 * PIECE_HASH_BYTES], made[PIECES_MOST(LENGTH) * PIECE_HASH_BYTES], data[LENGTH],
+        tag[TAG_BYTES];
+    for (uint32_t i = 0; i < LENGTH; i++) data[i] = (uint8_t)((i < FIRST ? i : (i - FIRST) % PIECE_BYTES) % 251);
+    golden("answerKey", key, sizeof key);
+    golden("answerHeader", header, sizeof header);
+    golden("answerHashes", hashes, sizeof hashes);
+    CHECK(pieces_hash(made, get64(header + AT_DATA_OFFSET), data, LENGTH) == 3 && memcmp(made, hashes, sizeof hashes) == 0, "three pieces");
+    for (unsigned k = 0; k < 2; k++) {
+        const uint8_t suite = SUITES[k], other = SUITES[1 - k];
+        golden(TAGS[k], tag, sizeof tag);
+        CHECK(answer_tag_right(suite, key, header, data, LENGTH, tag), "%s", TAGS[k]);
+        CHECK(!answer_tag_right(other, key, header, data, LENGTH, tag), "%s in a session of the other suite", TAGS[k]);
+        CHECK(!answer_tag_right(suite, key, header, data, LENGTH - 512, tag), "%s of a shorter answer", TAGS[k]);
+        for (uint32_t at = 0; at < LENGTH; at += 331) {
+            data[at] ^= 0x10;
+            CHECK(!answer_tag_right(suite, key, header, data, LENGTH, tag), "%s with another byte %u", TAGS[k], at);
+            data[at] ^= 0x10;
+        }
+        for (unsigned at = 0; at < sizeof header; at++) {
+            header[at] ^= 1;
+            CHECK(!answer_tag_right(suite, key, header, data, LENGTH, tag), "%s with another byte %u of the header", TAGS[k], at);
+            header[at] ^= 1;
+        }
+        for (unsigned at = 0; at < sizeof tag; at++) {
+            tag[at] ^= 0x80;
+            CHECK(!answer_tag_right(suite, key, header, data, LENGTH, tag), "%s with its byte %u changed", TAGS[k], at);
+            tag[at] ^= 0x80;
+        }
+    }
+}
+
+/* libsodium puts the same tag together from one piece, whatever the length. */
+static void the_tag_of_suite_1_is_libsodiums(void) {
+    static uint8_t text[DATA_SIGNED_BYTES + MAX_READ_BYTES];
+    uint8_t key[32], tag[TAG_BYTES], nonce[12] = {0}, none[1];
+    for (unsigned i = 0; i < 200; i++) {
+        const uint32_t length = i < 40 ? i : (uint32_t)random() % (MAX_READ_BYTES + 1);
+        for (size_t k = 0; k < sizeof key; k++) key[k] = (uint8_t)random();
+        for (size_t k = 0; k < DATA_SIGNED_BYTES + length; k++) text[k] = (uint8_t)random();
+        memcpy(nonce + 4, text + AT_NUMBER, 8);
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(none, tag, NULL, NULL, 0, text, DATA_SIGNED_BYTES + length, NULL, nonce, key);
+        CHECK(answer_tag_right(SUITE_AEAD, key, text, text + DATA_SIGNED_BYTES, length, tag), "%u bytes, seed %d", length, SEED);
+    }
 }
 
 /* A whole packet of each type that a server sends. Gives its length. */
@@ -318,6 +369,8 @@ int main(void) {
     tags_are_siphash_2_4_128();
     segments_fit_the_way();
     keys_and_renewal_are_the_servers();
+    answer_tags_are_the_servers();
+    the_tag_of_suite_1_is_libsodiums();
     packets();
     random_bytes_do_no_harm();
     timers();

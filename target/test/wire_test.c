@@ -54,6 +54,7 @@ static size_t bytes_of(const char *name, uint8_t *out, size_t room) {
 }
 
 static const char *const MODES[] = {"", "Trusted", "Authenticated"};
+static const char *const SUITES[] = {"", "Aead", "", "HashThenMac"};
 static const char *const ROLES[] = {"serve", "standby"};
 static const char *const STATES[] = {"Unknown", "Streaming", "Draining", "Unreachable"};
 static const char *const ERRORS[] = {"", "BadRange", "ReadFailed", "Revoked"};
@@ -119,6 +120,7 @@ static void tell_packet(const struct packet *p) {
         tell_number("sizeBytes", p->disk_bytes);
         tell_number("blockSize", p->block_bytes);
         tell("mode", MODES[p->mode % 3]);
+        tell("suite", SUITES[p->suite % 4]);
         tell_number("listVersion", p->list_version);
         tell_bytes("ticket", p->ticket, p->ticket_bytes);
         tell_servers(p);
@@ -136,6 +138,7 @@ static void tell_packet(const struct packet *p) {
         tell_number_bytes("instance", p->instance);
         tell_number("segmentBytes", p->segment_bytes);
         tell("mode", MODES[p->mode % 3]);
+        tell("suite", SUITES[p->suite % 4]);
         tell_number("listVersion", p->list_version);
         tell_number("sizeBytes", p->disk_bytes);
         break;
