@@ -39,9 +39,12 @@ static void write_all(struct device *d, struct iovec *iov, size_t count) {
 /*
  * The next to be asked for, of those that are not wholly asked for, and not parked; NONE. One that was begun comes before all others, and else what was taken
  * first: so one alone holds reads without having all that it needs, and gets those of the others, which end. Two of them could hold all reads for ever.
+ * What is being written comes before even those: the others are held until its end.
  */
 static int next_to_ask(const struct device *d, int64_t now) {
     int found = NONE;
+    const struct request *written = d->writing != NONE ? &d->requests[d->writing] : NULL;
+    if (written != NULL && written->asked < written->length && now >= written->again_us) return d->writing;
     for (int i = 0; i < REQUESTS; i++) {
         const struct request *r = &d->requests[i];
         if (!r->used || r->asked == r->length || now < r->again_us) continue;

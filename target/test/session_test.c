@@ -1070,6 +1070,21 @@ static void what_nobody_can_read_costs_nothing_else(enum mode wanted) {
     }
 }
 
+/* A request larger than all reads is written as it comes, and cannot be read in its middle. Those that wait beside it came first, and are woken with it. */
+static void what_is_being_written_is_read_before_all_else(void) {
+    enum { BESIDE = 60, LARGE = 3 << 20 };
+    begin_device(MODE_TRUSTED, 1, 0);
+    sectors_go_bad(true, false, false);
+    for (unsigned k = 0; k < BESIDE; k++) kernel_waits(16 + k, BAD_FROM + k * 4096, 65536);
+    kernel_waits(16 + BESIDE, BAD_FROM - LARGE + 524288, LARGE);
+    pass(MS(1000));
+    CHECK(kernel.waiting == BESIDE + 1 && kernel.device->writing != NONE, "it is begun: %u wait", kernel.waiting);
+    sectors_go_bad(false, false, false);
+    pass(PARK_MAX_US + MS(200));
+    CHECK(kernel.waiting == 0, "all are there when all can be read: %u are not", kernel.waiting);
+    end_device();
+}
+
 static void what_one_cannot_read_is_read_elsewhere(enum mode wanted) {
     for (int farm = 2; farm <= FARM; farm++)
         for (int good = 0; good < farm; good++) {
@@ -1422,6 +1437,7 @@ int main(void) {
         what_nobody_can_read_costs_nothing_else(wanted);
         what_one_cannot_read_is_read_elsewhere(wanted);
     }
+    what_is_being_written_is_read_before_all_else();
     a_server_that_can_read_nothing_is_left();
     sectors_that_come_and_go();
     for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
