@@ -131,6 +131,7 @@ void device_failed(struct device *d, unsigned read) {
     struct request *r = request_of(d, (int)read);
     ASSERT(r != NULL);
     r->failed = true;
+    r->wrong = d->session->reads[read].wrong;
 }
 
 /* Gives its reads back: what is not written is asked for again later. */
@@ -184,6 +185,7 @@ static void tell_parked(struct device *d) {
         if (!r->used || r->fails == 0 || (waits->parked_us != 0 && r->since_us >= waits->parked_us)) continue;
         waits->parked_us = r->since_us;
         waits->parked_at = r->offset;
+        waits->parked_wrong = r->wrong;
     }
 }
 

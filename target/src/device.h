@@ -15,7 +15,8 @@ struct request {
     uint64_t handle, offset, order;
     uint32_t length, asked, written; /* bytes handed to the session; bytes written to the kernel */
     int64_t since_us;
-    bool failed;      /* one of its reads is one that no server can read now */
+    bool failed;      /* one of its reads is one that no server can read now, */
+    bool wrong;       /* and that a server answers wrong */
     unsigned fails;   /* so often */
     int64_t again_us; /* parked until then: it holds no read meanwhile, so that all others go on */
     unsigned first, count; /* of reads[], a ring: not written yet, in order */

@@ -71,9 +71,24 @@ void link_ping(struct session *s, int index, int64_t now) {
     l->pinged_us = now;
     l->ping_us = now + PING_AGAIN_US;
     l->ping_number = ++l->number;
-    const size_t n = packet_ping(bytes, l->session, l->ping_number, l->role, s->identity->servers.version, l->ping_number);
+    if (l->bad_told != l->bad_reads) l->bad_us = now + PING_BAD_US;
+    l->bad_told = l->bad_reads;
+    const size_t n = packet_ping(bytes, l->session, l->ping_number, l->role, l->bad_reads, s->identity->servers.version, l->ping_number);
     send_signed(s, l, bytes, n);
     memcpy(l->ping_tag, bytes + n - TAG_BYTES, TAG_BYTES);
+}
+
+void link_wrong(struct session *s, int index, uint64_t offset, int64_t now) {
+    struct link *l = &s->links[index];
+    struct counters *counters = &s->identity->counters;
+    if (l->bad_reads < UINT16_MAX) l->bad_reads++;
+    counters->bad_reads++;
+    counters->bad = l->server;
+    if (l->wrong_said_us != 0 && now - l->wrong_said_us < WRONG_SAID_US) return;
+    l->wrong_said_us = now;
+    char text[96];
+    snprintf(text, sizeof text, "gives wrong data at byte %llu: its copy is bad, or the way alters it", (unsigned long long)offset);
+    s->effects.say(s->effects.context, &l->server, text);
 }
 
 void link_bye(struct session *s, int index, uint8_t reason) {
@@ -206,6 +221,7 @@ void link_tick(struct session *s, int index, int64_t now) {
     const uint16_t larger = index == s->current && !l->rejoining ? path_trial(&l->path, l->segment_bytes, s->segment_bytes, now) : 0;
     if (larger != 0) rejoin(s, l, larger, now);
     if (!l->pinged && link_silent(l, HEDGE_AFTER_US, now)) link_ping(s, index, now); /* what was asked may be answered elsewhere by now */
+    if (l->bad_told != l->bad_reads && now >= l->bad_us) link_ping(s, index, now);
     if (now < l->ping_us) return;
     if (index == s->current && !l->pinged && now - l->heard_us < PING_IDLE_US) l->ping_us = l->heard_us + PING_IDLE_US;
     else link_ping(s, index, now);
@@ -243,6 +259,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->heard_number = p->number;
     l->heard_mask = 0;
     l->asks = l->failing = 0;
+    l->bad_reads = l->bad_told = 0;
     l->pinged = l->owes = l->rejoining = l->hinted = false;
     l->fails = 0;
     l->state = UP;

@@ -41,6 +41,7 @@ SAME(BYTES_DATA_OFFSET, 8);
 SAME(BYTES_DATA_LENGTH, 4);
 SAME(BYTES_DATA_POSITION, 4);
 SAME(BYTES_ATTACH_MAX_SEGMENT_BYTES, 2);
+SAME(BYTES_PING_BAD_READS, 2);
 SAME(BYTES_ATTACHED_SEGMENT_BYTES, 2);
 _Static_assert(MIN_MTU <= 576, "RFC 791: every way takes the smallest segment");
 _Static_assert(SIZE_LOGIN + MAX_TOKEN_BYTES + TAG_BYTES <= MAX_PACKET_BYTES, "LOGIN has room");
@@ -225,9 +226,10 @@ size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t off
     return SIZE_READ + TAG_BYTES;
 }
 
-size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint32_t list_version, uint64_t opaque) {
+size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint16_t bad_reads, uint32_t list_version, uint64_t opaque) {
     header(out, SIZE_PING + TAG_BYTES, PING, session, number);
     out[AT_PING_ROLE] = role;
+    put16(out + AT_PING_BAD_READS, bad_reads);
     put32(out + AT_PING_LIST_VERSION, list_version);
     put64(out + AT_PING_OPAQUE, opaque);
     return SIZE_PING + TAG_BYTES;

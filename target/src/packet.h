@@ -79,6 +79,6 @@ size_t packet_login(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, u
 size_t packet_attach(uint8_t *out, const uint8_t *nonce, const uint8_t *cookie, uint16_t segment_bytes, uint8_t role, const uint8_t *ticket,
                      uint16_t ticket_bytes);
 size_t packet_read(uint8_t *out, uint32_t session, uint64_t number, uint64_t offset, uint32_t length, uint32_t flags);
-size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint32_t list_version, uint64_t opaque);
+size_t packet_ping(uint8_t *out, uint32_t session, uint64_t number, uint8_t role, uint16_t bad_reads, uint32_t list_version, uint64_t opaque);
 size_t packet_servers(uint8_t *out, uint32_t session, uint64_t number, uint32_t list_version);
 size_t packet_bye(uint8_t *out, uint32_t session, uint64_t number, uint8_t reason);

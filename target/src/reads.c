@@ -194,6 +194,35 @@ bool reads_asked(const struct session *s, int link, uint64_t number, const uint8
     return ask != NULL && sodium_memcmp(ask->tag, tag, TAG_BYTES) == 0;
 }
 
+/* This server cannot read it: it is asked elsewhere by the next reads_pump. */
+static void give_up(struct session *s, int index) {
+    const struct assembly *a = &s->assemblies[index];
+    s->reads[a->read].failed |= UINT32_C(1) << a->link;
+    assembly_end(s, index, false);
+}
+
+/*
+ * Some segment was not what the server has, and nobody can say which: it is asked for again as a whole, once. Twice in a row is no accident: the server
+ * reads it wrong, or somebody on the way to it alters all that it says; that is as good as an ERROR.
+ */
+static void answered_wrong(struct session *s, int index, int64_t now) {
+    struct assembly *a = &s->assemblies[index];
+    drop(s, DROP_ANSWER_TAG);
+    if (++a->wrong >= WRONG_ANSWERS) {
+        s->reads[a->read].wrong = true;
+        link_wrong(s, a->link, s->reads[a->read].offset, now);
+        give_up(s, index);
+        return;
+    }
+    memset(a->have, 0, sizeof a->have);
+    a->got = 0;
+    a->headed = false;
+    a->tries++;
+    a->deadline_us = now + rtt_timeout(&s->links[a->link].rtt, a->tries);
+    assembly_asks_end(s, index, false);
+    ask_range(s, index, 0, a->length, now);
+}
+
 /* The whole is there. Mode Trusted has checked each segment already. */
 static void finish(struct session *s, int index, int64_t now) {
     struct assembly *a = &s->assemblies[index];
@@ -201,14 +230,7 @@ static void finish(struct session *s, int index, int64_t now) {
     ASSERT(s->reads[a->read].state == OPEN);
     struct link *l = &s->links[a->link];
     if (l->mode == MODE_AUTHENTICATED && !(a->headed && answer_tag_right(l->suite, l->keys.server_data, a->header, a->data, a->length, a->tag))) {
-        drop(s, DROP_ANSWER_TAG); /* some segment was not the server's: nobody can say which */
-        memset(a->have, 0, sizeof a->have);
-        a->got = 0;
-        a->headed = false;
-        a->tries++;
-        a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
-        assembly_asks_end(s, index, false);
-        ask_range(s, index, 0, a->length, now);
+        answered_wrong(s, index, now);
         return;
     }
     assembly_asks_end(s, index, true);
@@ -299,9 +321,7 @@ void reads_error(struct session *s, int link, const struct packet *p, int64_t no
         if (!link_probe_no_data(s, link, p)) drop(s, DROP_LATE);
         return;
     }
-    const int index = ask->assembly;
-    s->reads[s->assemblies[index].read].failed |= UINT32_C(1) << link;
-    assembly_end(s, index, false);
+    give_up(s, ask->assembly);
     reads_pump(s, now);
 }
 

@@ -524,6 +524,7 @@ int64_t session_wake(const struct session *s, int64_t now) {
         if (l->state == ATTACHING || l->rejoining || (l->state == AWAY && s->standby == NONE)) sooner(&wake, l->next_us);
         if (l->state != UP) continue;
         sooner(&wake, l->ping_us);
+        if (l->bad_told != l->bad_reads) sooner(&wake, l->bad_us);
         sooner(&wake, path_due(&l->path, l->heard_us, link_round_us(l)));
         if (!l->owes) continue;
         if (now - l->waiting_us < HEDGE_AFTER_US) sooner(&wake, l->waiting_us + HEDGE_AFTER_US);

@@ -28,6 +28,7 @@ enum {
     PING_IDLE_US = 1000000,
     PING_STANDBY_US = 5000000,
     PING_AGAIN_US = 120000, /* so that a lost PING alone is no silence */
+    PING_BAD_US = 1000000,  /* a server is told of its wrong answers at once, but not more often */
     ATTACH_AGAIN_US = 100000,
     ATTACH_TRIES = 3,
     PROBE_MIN_US = 100000,
@@ -51,10 +52,21 @@ enum {
     PAUSED_US = 100000, /* a gap in our own running as long as this is not the server's silence */
     MAX_REDIRECTS = 4,
     FAILING_READS = 8,       /* in a row that a server could not read and its stand-by could: its whole copy is bad */
+    WRONG_ANSWERS = 2,       /* in a row to one read: a forged segment spoils one, what a server reads wrong is wrong again */
+    WRONG_SAID_US = 60000000, /* what a server gives wrong is said once in this time */
     OTHER_STANDBY_US = 1000000, /* what neither server can read may be read elsewhere: another stand-by, at most one in this time */
 };
-enum wait { WAITS_FOR_NOTHING, WAITS_FOR_SERVER, WAITS_FOR_LOGIN, WAITS_FOR_TOKEN, WAITS_FOR_RIGHT, WAITS_FOR_DATA, WAITS_FOR_COPY };
-enum { WAITS = WAITS_FOR_COPY + 1 };
+enum wait {
+    WAITS_FOR_NOTHING,
+    WAITS_FOR_SERVER,
+    WAITS_FOR_LOGIN,
+    WAITS_FOR_TOKEN,
+    WAITS_FOR_RIGHT,
+    WAITS_FOR_DATA,
+    WAITS_FOR_COPY,
+    WAITS_FOR_GOOD_COPY
+};
+enum { WAITS = WAITS_FOR_GOOD_COPY + 1 };
 /* A ticket lives 7 days and is renewed at half of them; a renewal that fails is tried again each 3 hours. */
 #define TICKET_US (INT64_C(604800) * 1000000)
 #define RENEW_US (TICKET_US / 2)
@@ -68,6 +80,8 @@ struct counters {
     uint64_t reads, bytes, retransmissions, hedges, failovers, moves, restarts, drops[DROPS];
     int64_t longest_stall_us;
     struct entry current, standby; /* family 0: none */
+    uint64_t bad_reads; /* given up at a server whose answer was wrong twice, */
+    struct entry bad;   /* and which one that was last; family 0: none */
     bool refused; /* no server may serve this device now */
     char waits_for[WAIT_TEXT]; /* for more than WAIT_TOLD_US; empty: for nothing */
 };
@@ -130,6 +144,8 @@ struct link {
     struct rtt rtt;
     struct window window;
     unsigned asks, failing;
+    uint16_t bad_reads, bad_told; /* of this session: reads that it answered wrong twice in a row; those that a PING has told it of */
+    int64_t bad_us, wrong_said_us; /* when it may be told of more; when somebody in front of the machine was; 0: never */
     uint64_t heard_number, heard_mask; /* of its signed packets: the highest, and which of the 64 before it came */
     bool owes;          /* something was sent after its last word, be it answered by another server since */
     int64_t waiting_us; /* since when: its silence */
@@ -144,7 +160,8 @@ enum { NONE = -1 };
 
 struct read {
     enum { FREE, OPEN, DONE, FAILED } state;
-    uint32_t failed; /* a bit for each link that said it cannot read this */
+    uint32_t failed; /* a bit for each link that said it cannot read this, or that answers wrong */
+    bool wrong;      /* one of them answered wrong */
     uint64_t offset, order;
     int64_t since_us;
     uint32_t length;
@@ -154,7 +171,7 @@ struct read {
 struct assembly {
     int read, link; /* read NONE: free. A DONE read keeps its one assembly for the data */
     uint32_t length, got;
-    unsigned tries;
+    unsigned tries, wrong; /* wrong: answers, in a row */
     bool waited, headed;
     int64_t asked_us, wait_us, deadline_us; /* the last time that it was asked for, and announced by a WAIT */
     uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES]; /* of the answer whose tag covers all: mode Authenticated */
@@ -188,6 +205,7 @@ struct waits {
     int64_t served_us; /* since when one does */
     int64_t parked_us; /* since when no server can read what lies at parked_at; 0: none that is wanted */
     uint64_t parked_at;
+    bool parked_wrong; /* one that was asked answers wrong */
     enum wait shown; /* in the status */
     bool told;       /* of the wait that is not over: its end is told, too */
     int64_t since_us;
@@ -268,6 +286,8 @@ bool link_probe_data(struct session *s, int link, const struct packet *p, int64_
 bool link_probe_no_data(struct session *s, int link, const struct packet *p);
 /* How long a round of such questions is: a time-out, or what a PONG says of one where no data has come yet. */
 int64_t link_round_us(const struct link *l);
+/* It answered a read wrong, twice in a row: it is told, and somebody in front of the machine. */
+void link_wrong(struct session *s, int link, uint64_t offset, int64_t now_us);
 void link_owes(struct link *l, int64_t now_us);
 bool link_silent(const struct link *l, int64_t us, int64_t now_us);
 

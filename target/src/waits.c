@@ -22,7 +22,7 @@ static enum wait waits_for(const struct session *s, int64_t now, int64_t *since,
     if (s->waits.parked_us == 0 || s->waits.parked_us >= *since) return found;
     *since = s->waits.parked_us;
     *at = s->waits.parked_at;
-    return WAITS_FOR_COPY;
+    return s->waits.parked_wrong ? WAITS_FOR_GOOD_COPY : WAITS_FOR_COPY;
 }
 
 static void describe_wait(const struct session *s, enum wait wait, uint64_t at, char text[WAIT_TEXT]) {
@@ -45,6 +45,9 @@ static void describe_wait(const struct session *s, enum wait wait, uint64_t at, 
         break;
     case WAITS_FOR_COPY:
         snprintf(text, WAIT_TEXT, "data at byte %llu: no server can read it", (unsigned long long)at);
+        break;
+    case WAITS_FOR_GOOD_COPY:
+        snprintf(text, WAIT_TEXT, "data at byte %llu: no server gives it right: their copies are bad, or the way alters it", (unsigned long long)at);
         break;
     case WAITS_FOR_NOTHING:
         text[0] = '\0';

@@ -8,6 +8,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "device.h"
+#include "pieces.h"
 
 #define MS(n) ((int64_t)(n) * 1000)
 enum { FARM = 3, QUEUE = 4096, SEGMENT = 1408, DISK_MIB = 64, TRIP_US = 200, SEED = 20261123 };
@@ -30,14 +31,16 @@ static struct server {
     unsigned loses_attached; /* so many of its ATTACHED do not arrive */
     uint32_t way; /* data in the largest packet that arrives from it; 0: any */
     unsigned held; /* reads that wait for its disk */
+    unsigned forged; /* so many of its next answers are spoiled on the way */
+    unsigned bad_told, bad_pings; /* bad reads, as the last PING of its session told; PINGs that told of more than the one before */
     struct traffic_keys keys;
     unsigned reads, pings, byes, logins, lists, attaches;
     uint16_t login_flags;
 } servers[FARM];
 /* What every server says of all. */
 static uint32_t list_version;
-static uint64_t bad_from, bad_to; /* what a server of unreads[] cannot read */
-static bool unreads[FARM], without_disk;
+static uint64_t bad_from, bad_to; /* what a server of unreads[] cannot read, and one of spoils[] reads wrong */
+static bool unreads[FARM], spoils[FARM], without_disk;
 static uint32_t retry_ms; /* what a REFUSE says */
 static bool listed[FARM], revoked, forgets, unsigned_refusals;
 static enum { GRANTS, REFUSES, REFUSES_UNSIGNED, FORGES, SENDS_AWAY, IS_REFUSED_FOR } renewals; /* what is answered to a renewal */
@@ -58,13 +61,15 @@ static struct session *s;
 static struct identity identity;
 static int64_t now;
 static enum mode mode;
-static unsigned done, large_done, loss_in_100; /* large_done: of more than LARGE_BYTES */
+static enum suite suite = SUITE_AEAD; /* of mode Authenticated */
+static uint8_t odd_suite; /* what ATTACHED says instead; 0: what is so */
+static unsigned done, large_done, unread, loss_in_100; /* large_done: of more than LARGE_BYTES; unread: those that ended in failed() */
 static int64_t disk_from; /* no disk answers before */
 static enum trouble trouble;
 static uint16_t own_segment; /* what the client's own end takes */
 static uint8_t session_key[32];
 static char last_said[128], alerted[256];
-static unsigned alerts, hushes;
+static unsigned alerts, hushes, wrong_said;
 static bool hushed;
 
 static uint8_t content(uint64_t at) { return (uint8_t)(at ^ at >> 9 ^ at >> 17); }
@@ -192,7 +197,8 @@ static void on_attach(int index, const uint8_t *bytes) {
     server->segment = get16(bytes + 54);
     put16(out + 56, server->segment);
     out[58] = (uint8_t)mode;
-    out[59] = 1;
+    out[59] = odd_suite != 0 ? odd_suite : (uint8_t)(mode == MODE_AUTHENTICATED ? suite : SUITE_AEAD);
+    server->bad_told = 0;
     put32(out + 60, list_version);
     put64(out + 64, (uint64_t)DISK_MIB << 20);
     sign(out, sizeof out, server->keys.server_tag);
@@ -216,11 +222,27 @@ static bool waits_for_disk(int index, const uint8_t *bytes) {
     return true;
 }
 
+/* The answer tag in mode Authenticated, of DATA_SIGNED_BYTES and `length` bytes. */
+static void answer_tag(uint8_t tag[TAG_BYTES], const struct server *server, const uint8_t *whole, uint32_t length) {
+    uint8_t nonce[12] = {0}, nothing[1], text[DATA_SIGNED_BYTES + PIECES_MOST(MAX_READ_BYTES) * PIECE_HASH_BYTES];
+    if (suite == SUITE_AEAD) {
+        memcpy(nonce + 4, whole + AT_NUMBER, 8);
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, tag, NULL, NULL, 0, whole, DATA_SIGNED_BYTES + length, NULL, nonce,
+                                                           server->keys.server_data);
+        return;
+    }
+    memcpy(text, whole, DATA_SIGNED_BYTES);
+    const unsigned count = pieces_hash(text + DATA_SIGNED_BYTES, get64(whole + AT_DATA_OFFSET), whole + DATA_SIGNED_BYTES, length);
+    crypto_shorthash_siphashx24(tag, text, DATA_SIGNED_BYTES + count * PIECE_HASH_BYTES, server->keys.server_data);
+}
+
+static bool in_bad_range(const uint8_t *read) { return get64(read + 16) < bad_to && get64(read + 16) + get32(read + 24) > bad_from; }
+
 static void on_read(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
     const int64_t disk_us = disk_from > now ? disk_from - now : 0;
     static uint8_t whole[DATA_SIGNED_BYTES + MAX_READ_BYTES];
-    uint8_t head[64], nonce[12] = {0}, nothing[1];
+    uint8_t head[64];
     const uint64_t offset = get64(bytes + 16), number = ++server->number;
     const uint32_t length = get32(bytes + 24);
     server->reads++;
@@ -231,11 +253,12 @@ static void on_read(int index, const uint8_t *bytes) {
     put32(head + 32, length);
     memcpy(whole, head, DATA_SIGNED_BYTES);
     for (uint32_t i = 0; i < length; i++) whole[DATA_SIGNED_BYTES + i] = content(offset + i);
-    put64(nonce + 4, number);
     if (mode == MODE_TRUSTED) memcpy(head + 40, bytes + 32, 16);
-    else
-        crypto_aead_chacha20poly1305_ietf_encrypt_detached(nothing, head + 40, NULL, NULL, 0, whole, DATA_SIGNED_BYTES + length, NULL, nonce,
-                                                           server->keys.server_data);
+    else answer_tag(head + 40, server, whole, length);
+    const bool rotten = spoils[index] && in_bad_range(bytes);
+    if (rotten) whole[DATA_SIGNED_BYTES + (bad_from > offset ? bad_from - offset : 0)] ^= 0x40;
+    if (server->forged > 0) whole[DATA_SIGNED_BYTES + (uint32_t)random() % length] ^= 0x40;
+    if (server->forged > 0) server->forged--;
     for (uint32_t at = 0; at < length; at += server->segment) {
         uint8_t out[DATAGRAM_BYTES];
         const uint32_t n = length - at < server->segment ? length - at : server->segment;
@@ -259,9 +282,7 @@ static void on_read(int index, const uint8_t *bytes) {
     }
 }
 
-static bool unreadable(int index, const uint8_t *bytes) {
-    return unreads[index] && get64(bytes + 16) < bad_to && get64(bytes + 16) + get32(bytes + 24) > bad_from;
-}
+static bool unreadable(int index, const uint8_t *bytes) { return unreads[index] && in_bad_range(bytes); }
 
 static void answer_error(int index, const uint8_t *bytes, uint16_t code) {
     struct server *server = &servers[index];
@@ -311,6 +332,8 @@ static void on_send(void *context, const struct entry *to, const uint8_t *bytes,
         } else if (bytes[0] == PING) {
             server->pings++;
             server->serves = bytes[AT_PING_ROLE] == ROLE_SERVE;
+            server->bad_pings += get16(bytes + AT_PING_BAD_READS) > server->bad_told;
+            server->bad_told = get16(bytes + AT_PING_BAD_READS);
             answer_header(out, 48, server, PONG, ++server->number);
             out[16] = STATE_STREAMING;
             put32(out + 20, list_version);
@@ -385,6 +408,7 @@ static void kernel_turn(void) {
 
 static void on_failed(void *context, unsigned read) {
     (void)context;
+    unread++;
     if (kernel.device != NULL) device_failed(kernel.device, read);
     else session_release(s, read);
 }
@@ -409,6 +433,7 @@ static void on_say(void *context, const struct entry *subject, const char *text)
     (void)context;
     (void)subject;
     snprintf(last_said, sizeof last_said, "%s", text);
+    wrong_said += strncmp(text, "gives wrong data at byte ", 25) == 0;
 }
 
 static void on_alert(void *context, const char *text) {
@@ -470,10 +495,11 @@ static void begin(enum mode wanted) {
     nothing_travels();
     memset(&identity, 0, sizeof identity);
     memset(unreads, 0, sizeof unreads);
+    memset(spoils, 0, sizeof spoils);
     without_disk = false;
     retry_ms = UINT32_MAX; /* 49 days */
     mode = wanted;
-    loss_in_100 = done = large_done = 0;
+    loss_in_100 = done = large_done = unread = 0;
     disk_from = 0;
     trouble = NO_TROUBLE;
     renewals = GRANTS;
@@ -491,7 +517,7 @@ static void begin(enum mode wanted) {
     identity.servers.version = 1;
     identity.token_bytes = 5;
     strcpy(identity.device, "52:54:00:00:00:01");
-    alerts = hushes = 0;
+    alerts = hushes = wrong_said = 0;
     next_client();
     pass(MS(50));
 }
@@ -543,12 +569,16 @@ static int server_of(int link) {
     return NONE;
 }
 
-/* One read; gives the milliseconds it took, or −1 when it was not done within the limit. */
+/* One read, asked anew when no server can read it; gives the milliseconds it took, or −1 when it was not done within the limit. */
 static int64_t read_ms(uint64_t offset, uint32_t length, int64_t limit_ms) {
     const unsigned before = done;
     const int64_t start = now;
     session_read(s, offset, length, now);
-    while (done == before && now - start < MS(limit_ms)) pass(MS(1));
+    while (done == before && now - start < MS(limit_ms)) {
+        const unsigned failed = unread;
+        pass(MS(1));
+        if (unread != failed) session_read(s, offset, length, now);
+    }
     return done > before ? (now - start) / 1000 : -1;
 }
 
@@ -558,6 +588,23 @@ static void it_has_a_stand_by_from_the_start(void) {
     CHECK(s->standby != NONE && s->links[s->standby].state == UP, "another stands by");
     CHECK(read_ms(4096, 32768, 100) >= 0, "a read");
     CHECK(servers[0].reads == 1 && servers[1].reads + servers[2].reads == 0, "only from the one that serves");
+}
+
+/* Nothing that such a server says could be judged. */
+static void a_suite_that_it_does_not_know_is_no_session(void) {
+    static const struct {
+        enum mode mode;
+        uint8_t suite;
+        bool known;
+    } CASES[] = {{MODE_TRUSTED, 1, true},        {MODE_TRUSTED, 3, false},      {MODE_AUTHENTICATED, 1, true},
+                 {MODE_AUTHENTICATED, 2, false}, {MODE_AUTHENTICATED, 3, true}, {MODE_AUTHENTICATED, 4, false}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        odd_suite = CASES[i].suite;
+        begin(CASES[i].mode);
+        CHECK((s->current != NONE) == CASES[i].known, "mode %u, suite %u", CASES[i].mode, CASES[i].suite);
+        CHECK((identity.counters.drops[DROP_SIZE] > 0) == !CASES[i].known, "mode %u, suite %u is counted", CASES[i].mode, CASES[i].suite);
+    }
+    odd_suite = 0;
 }
 
 static void a_silent_server_is_left(enum mode wanted) {
@@ -1113,6 +1160,144 @@ static void a_server_that_can_read_nothing_is_left(void) {
     end_device();
 }
 
+/* What each server that is named gives of [BAD_FROM, BAD_TO) is not what its tag says. */
+static void sectors_go_wrong(bool first, bool second, bool third) {
+    sectors_go_bad(false, false, false);
+    spoils[0] = first, spoils[1] = second, spoils[2] = third;
+}
+
+/* Whoever is on the way can do that much. */
+static void one_wrong_answer_alone_is_asked_for_again(void) {
+    begin(MODE_AUTHENTICATED);
+    const int serving = server_of(s->current);
+    for (unsigned k = 1; k <= 40; k++) {
+        servers[serving].forged = 1;
+        CHECK(read_ms(k * 12288 + 512, 65536 - k * 512, 100) >= 0, "read %u", k);
+        CHECK(identity.counters.drops[DROP_ANSWER_TAG] == k, "it was wrong once: %llu", (unsigned long long)identity.counters.drops[DROP_ANSWER_TAG]);
+    }
+    pass(MS(2000));
+    CHECK(identity.counters.bad_reads == 0 && wrong_said == 0 && servers[serving].bad_told == 0, "no server is blamed for it");
+    CHECK(server_of(s->current) == serving && servers[serving].reads == 80, "and no other asked: %u", servers[serving].reads);
+}
+
+static void what_one_gives_wrong_is_read_elsewhere(void) {
+    for (int farm = 2; farm <= FARM; farm++)
+        for (int good = 0; good < farm; good++) {
+            enum { WRONG = 5 };
+            begin_device(MODE_AUTHENTICATED, farm, 4);
+            const int serving = server_of(s->current);
+            const bool third = good != serving && good != server_of(s->standby); /* it stands by only after both have failed once */
+            sectors_go_wrong(good != 0, good != 1, good != 2);
+            for (unsigned k = 0; k < WRONG; k++) {
+                kernel_waits(16, BAD_FROM + k * 65536, 65536);
+                pass(k == 0 ? MS(150) : MS(5)); /* a third server is attached after the first pause */
+                CHECK(kernel.waiting == 0, "of %d servers %d gives it right", farm, good);
+                if (kernel.waiting > 0) break;
+            }
+            CHECK(server_of(s->current) == serving, "and it serves on: %d of %d", good, farm);
+            CHECK((identity.counters.bad_reads > 0) == (serving != good), "%llu were wrong", (unsigned long long)identity.counters.bad_reads);
+            const unsigned told_at_once = servers[serving].bad_told;
+            CHECK(serving == good || told_at_once > 0, "the server is told at once");
+            pass(MS(1500));
+            CHECK(servers[serving].bad_told == (serving == good ? 0U : (unsigned)WRONG + third), "and of all within a second: %u",
+                  servers[serving].bad_told);
+            CHECK(servers[serving].bad_pings <= 2, "by a PING a second: %u", servers[serving].bad_pings);
+            CHECK(answered_in(MS(100)) > 100, "all else is read");
+            end_device();
+        }
+}
+
+static void what_all_give_wrong_is_waited_for(void) {
+    static const char WORDS[] = "for data at byte 6291456: no server gives it right";
+    for (int farm = 1; farm <= FARM; farm++) {
+        begin_device(MODE_AUTHENTICATED, farm, 4);
+        const unsigned before = answered_in(MS(200));
+        const int serving = s->current;
+        sectors_go_wrong(true, true, true);
+        kernel_waits(16, BAD_FROM, 262144);
+        const unsigned with = answered_in(MS(200));
+        CHECK(with >= before * 9 / 10, "of %d: %u reads in 200 ms, %u beside what all give wrong", farm, before, with);
+        pass(MS(7000));
+        CHECK(alerts == 1 && strstr(alerted, WORDS) != NULL, "of %d: %u: %s", farm, alerts, alerted);
+        CHECK(strncmp(identity.counters.waits_for, WORDS + 4, sizeof WORDS - 5) == 0, "the status says so, too: %s", identity.counters.waits_for);
+        pass(MS(1000) * 601);
+        CHECK(alerts == 11, "once a minute: %u", alerts);
+        CHECK(wrong_said >= 11 && wrong_said <= 12 * (unsigned)farm, "and of each server, which: %u", wrong_said);
+        CHECK(identity.counters.bad.family == 4, "which was the last is in the status");
+        CHECK(s->current == serving && kernel.waiting == 1, "of %d: it is waited for, and no server left", farm);
+        sectors_go_wrong(false, false, false);
+        pass(PARK_MAX_US + MS(200));
+        CHECK(kernel.waiting == 0 && strncmp(alerted, "goes on after 6", 15) == 0, "of %d: %s", farm, alerted);
+        end_device();
+    }
+}
+
+static void bad_reads_are_those_of_a_session(void) {
+    begin_device(MODE_AUTHENTICATED, 2, 4);
+    const int serving = server_of(s->current);
+    sectors_go_wrong(serving == 0, serving == 1, false);
+    for (unsigned k = 0; k < 3; k++, pass(MS(1100))) kernel_waits(16, BAD_FROM + k * 65536, 65536);
+    CHECK(servers[serving].bad_told == 3, "%u", servers[serving].bad_told);
+    servers[serving].session = 0; /* it is restarted */
+    answered_in(MS(1500));
+    kernel_waits(16, BAD_FROM, 65536);
+    pass(MS(1100));
+    CHECK(server_of(s->current) == serving && servers[serving].bad_told == 1, "%u", servers[serving].bad_told);
+    CHECK(identity.counters.bad_reads == 4, "the status has all: %llu", (unsigned long long)identity.counters.bad_reads);
+    end_device();
+}
+
+static void a_server_that_gives_all_wrong_is_left(void) {
+    begin_device(MODE_AUTHENTICATED, 2, 4);
+    const int serving = server_of(s->current);
+    sectors_go_wrong(serving == 0, serving == 1, false);
+    bad_from = 0;
+    bad_to = (uint64_t)DISK_MIB << 20;
+    CHECK(answered_in(MS(100)) > 200, "its stand-by reads it all: %u", kernel.answered);
+    CHECK(server_of(s->current) == 1 - serving && servers[serving].byes == 1, "and serves");
+    end_device();
+}
+
+static void bad_reads_are_counted_up_to_16_bits(void) {
+    begin_device(MODE_AUTHENTICATED, 2, 4);
+    const int serving = server_of(s->current);
+    sectors_go_wrong(serving == 0, serving == 1, false);
+    s->links[s->current].bad_reads = UINT16_MAX - 1;
+    for (unsigned k = 0; k < 3; k++, pass(MS(1100))) kernel_waits(16, BAD_FROM + k * 65536, 65536);
+    CHECK(servers[serving].bad_told == UINT16_MAX && kernel.waiting == 0, "%u", servers[serving].bad_told);
+    const unsigned pings = servers[serving].pings;
+    pass(MS(5000));
+    CHECK(servers[serving].pings - pings <= 6, "and then the server has no more PINGs than before: %u", servers[serving].pings - pings);
+    end_device();
+}
+
+/* Who gives what wrong, and who cannot read it, changes all the time; in the end all is right. That no wrong byte comes out is looked at in every reply. */
+static void wrong_data_never_reaches_the_device(void) {
+    uint64_t wrong = 0;
+    for (unsigned round = 0; round < 24; round++) {
+        begin_device(MODE_AUTHENTICATED, 1 + (int)(round % 3), 4);
+        for (unsigned k = 0; k < 60; k++) {
+            sectors_go_bad(random() % 4 == 0, random() % 4 == 0, random() % 4 == 0);
+            for (int i = 0; i < FARM; i++) spoils[i] = random() % 2 == 0, servers[i].forged = (unsigned)random() % 3;
+            bad_from = (uint64_t)random() % (12 << 20);
+            bad_to = bad_from + (uint64_t)random() % (4 << 20);
+            const unsigned handle = 16 + (unsigned)random() % 100;
+            const uint32_t length = random() % 30 == 0 ? 3 << 20 : 512 * (1 + (uint32_t)random() % 200);
+            if (kernel.length[handle] == 0) kernel_waits(handle, (uint64_t)random() % 24000 * 512, length);
+            loss_in_100 = random() % 4 == 0 ? 5 : 0;
+            pass(random() % MS(30));
+        }
+        loss_in_100 = 0;
+        sectors_go_wrong(false, false, false);
+        for (int i = 0; i < FARM; i++) servers[i].forged = 0;
+        pass(PARK_MAX_US + MS(1000));
+        CHECK(kernel.waiting == 0, "round %u: %u are not there", round, kernel.waiting);
+        wrong += identity.counters.bad_reads;
+        end_device();
+    }
+    CHECK(wrong > 100, "much of it was wrong: %llu", (unsigned long long)wrong);
+}
+
 /* Which server can read what changes all the time; in the end all can. */
 static void sectors_that_come_and_go(void) {
     for (unsigned round = 0; round < 12; round++) {
@@ -1397,18 +1582,32 @@ static void waits_that_alternate_are_told_once_a_minute(void) {
     }
 }
 
+static void in_each_suite(void (*test)(void)) {
+    test();
+    suite = SUITE_HASH_THEN_MAC;
+    test();
+    suite = SUITE_AEAD;
+}
+
+static void in_each_way(void (*test)(enum mode)) {
+    test(MODE_TRUSTED);
+    test(MODE_AUTHENTICATED);
+    suite = SUITE_HASH_THEN_MAC;
+    test(MODE_AUTHENTICATED);
+    suite = SUITE_AEAD;
+}
+
 int main(void) {
     if (sodium_init() < 0 || (s = calloc(1, sizeof *s)) == NULL) return 1;
     srandom(SEED);
     own_segment = SEGMENT;
     it_has_a_stand_by_from_the_start();
+    a_suite_that_it_does_not_know_is_no_session();
     a_rolling_change_leaves_two_servers();
     a_server_that_drains_is_the_last_choice();
-    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
-        a_silent_server_is_left(wanted);
-        bad_answers_are_dropped_and_counted(wanted);
-        loss_costs_time_and_nothing_else(wanted);
-    }
+    in_each_way(a_silent_server_is_left);
+    in_each_way(bad_answers_are_dropped_and_counted);
+    in_each_way(loss_costs_time_and_nothing_else);
     nothing_is_an_error_when_nobody_answers();
     a_restarted_server_is_attached_again();
     a_move_attaches_there_first();
@@ -1433,13 +1632,18 @@ int main(void) {
     what_is_sent_again_keeps_no_server_alive();
     a_refusal_for_49_days_is_for_a_minute();
     a_move_to_a_server_that_is_in_no_list();
-    for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
-        what_nobody_can_read_costs_nothing_else(wanted);
-        what_one_cannot_read_is_read_elsewhere(wanted);
-    }
+    in_each_way(what_nobody_can_read_costs_nothing_else);
     what_is_being_written_is_read_before_all_else();
+    in_each_way(what_one_cannot_read_is_read_elsewhere);
     a_server_that_can_read_nothing_is_left();
     sectors_that_come_and_go();
+    in_each_suite(one_wrong_answer_alone_is_asked_for_again);
+    in_each_suite(what_one_gives_wrong_is_read_elsewhere);
+    in_each_suite(what_all_give_wrong_is_waited_for);
+    in_each_suite(a_server_that_gives_all_wrong_is_left);
+    in_each_suite(bad_reads_are_counted_up_to_16_bits);
+    in_each_suite(bad_reads_are_those_of_a_session);
+    in_each_suite(wrong_data_never_reaches_the_device);
     for (enum mode wanted = MODE_TRUSTED; wanted <= MODE_AUTHENTICATED; wanted++) {
         large_packets_that_do_not_arrive(wanted);
         large_packets_do_not_arrive_beside_small_ones(wanted);

@@ -211,7 +211,7 @@ static size_t make(uint8_t type, uint8_t *out) {
     case PING:
         bytes_of("opaque", opaque, sizeof opaque);
         for (int i = 0; i < 8; i++) value = value << 8 | opaque[i];
-        return packet_ping(out, session, count, NAMED("role", ROLES), (uint32_t)number("listVersion"), value);
+        return packet_ping(out, session, count, NAMED("role", ROLES), (uint16_t)number("badReads"), (uint32_t)number("listVersion"), value);
     case SERVERS:
         return packet_servers(out, session, count, (uint32_t)number("listVersion"));
     default:
