@@ -5,7 +5,7 @@
 import type { FileFault } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
 
-export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed'>;
+export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed' | 'ContentWrong'>;
 export type OpenFault = FileFault | Fault<'SizeInvalid' | 'NotSupported' | 'ChainTooLong'>;
 
 /** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
@@ -37,6 +37,16 @@ export interface OpenFile {
  */
 export type Content = 'Right' | 'Wrong' | 'Hashing' | 'Elsewhere' | 'Unseen';
 
+/** The leaf table of a disk as threads read it (`tree/layout.ts`): its reads are compared with it. */
+export interface Leaves {
+  /** 64 hex digits. */
+  readonly root: string;
+  /** Open for reading for as long as the disk is. */
+  readonly fd: number;
+  /** 32 bytes a page of 4 KiB of the file, by which each page is proved. */
+  readonly pageHashes: Uint8Array<SharedArrayBuffer>;
+}
+
 export interface Disk {
   /** A multiple of 512. */
   readonly sizeBytes: number;
@@ -49,6 +59,8 @@ export interface Disk {
    * who asks has room for. Absent: nothing lies plain.
    */
   extents?(offset: number, length: number): Iterable<Extent>;
+  /** Absent: there is no table (yet). */
+  readonly leaves?: Leaves;
   /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */
   files?(): Promise<readonly OpenFile[]>;
   /** Idempotent. Reads after it are faults. */
@@ -67,6 +79,8 @@ export interface ImageFacts {
 export interface Format {
   /** What their names end with: `.raw`. */
   readonly extension: string;
+  /** The file is the disk, byte for byte: its leaf table is made in the pass that digests it. */
+  readonly plain?: true;
   /** The same of those that are a difference of another image. Absent: there are none. */
   readonly differencing?: string;
   /** Or why the file is no such image. Asked again and again: it reads a few sectors at most. */

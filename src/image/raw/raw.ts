@@ -20,6 +20,7 @@ import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
 
 export const raw: Format = {
   extension: '.raw',
+  plain: true,
   probe,
   open: openRaw,
 };

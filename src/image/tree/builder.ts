@@ -1,0 +1,57 @@
+/** Makes the file of a leaf table, of a disk that is given to it from its beginning to its end. In memory: the hashes of its pages, and one chunk's leaves. */
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { PARTIAL } from '../../kit/file.ts';
+import { PAGE_BYTES, PAGE_SPAN_BYTES, rootOf, shapeOf, type TableShape } from './layout.ts';
+import { HASH_BYTES, PIECE_BYTES, type Pieces } from './pieces.ts';
+
+export class TableBuilder {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #shape: TableShape;
+  readonly #pieces: Pieces;
+  readonly #pageHashes: Buffer;
+  #doneBytes = 0;
+
+  private constructor(path: string, file: FileHandle, sizeBytes: number, pieces: Pieces) {
+    this.#path = path;
+    this.#file = file;
+    this.#shape = shapeOf(sizeBytes);
+    this.#pieces = pieces;
+    this.#pageHashes = Buffer.alloc(this.#shape.pages * HASH_BYTES);
+  }
+
+  /** Rejects where the file system does, as all its calls do. It is `path` with `.partial` behind until it is finished. */
+  static async begin(path: string, sizeBytes: number, pieces: Pieces): Promise<TableBuilder> {
+    const partial = path + PARTIAL;
+    return new TableBuilder(partial, await open(partial, 'w'), sizeBytes, pieces);
+  }
+
+  /** The next bytes of the disk: a multiple of 512 KiB, but for the last. */
+  async add(data: Uint8Array): Promise<void> {
+    if (this.#doneBytes % PAGE_SPAN_BYTES !== 0) throw new Error('a chunk was added behind the last one');
+    const page = this.#doneBytes / PAGE_SPAN_BYTES;
+    const leaves = Buffer.alloc(Math.ceil(data.length / PAGE_SPAN_BYTES) * PAGE_BYTES);
+    this.#pieces.hash(leaves.subarray(0, Math.ceil(data.length / PIECE_BYTES) * HASH_BYTES), this.#doneBytes, data);
+    this.#pieces.hash(this.#pageHashes.subarray(page * HASH_BYTES), 0, leaves);
+    this.#doneBytes += data.length;
+    await this.#file.write(leaves, 0, leaves.length, page * PAGE_BYTES);
+  }
+
+  /** Gives the file its name, `path`; the root. */
+  async finish(path: string): Promise<string> {
+    const { hashesAt, fileBytes } = this.#shape;
+    const hashes = Buffer.alloc(fileBytes - hashesAt);
+    hashes.set(this.#pageHashes);
+    await this.#file.write(hashes, 0, hashes.length, hashesAt);
+    await this.#file.sync();
+    await this.#file.close();
+    await rename(this.#path, path);
+    return rootOf(this.#pieces, this.#pageHashes);
+  }
+
+  /** Nothing is left of it. Also after `finish`, which it leaves as it is. */
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    await rm(this.#path, { force: true }).catch(() => undefined);
+  }
+}
