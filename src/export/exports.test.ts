@@ -3,10 +3,12 @@ import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { tableOf } from '../../test/setup/leaves.ts';
 import { until } from '../../test/setup/services.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { identityOf } from '../image/identity.ts';
 import { openImage } from '../image/images.ts';
+import type { TableRef } from '../image/tree/table.ts';
 import { ok } from '../kit/result.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { Exports, type Offer } from './exports.ts';
@@ -14,6 +16,7 @@ import type { Export } from './frontend.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-disks-'));
 let applied: (readonly Export[])[];
+let lost: TableRef[];
 let held: Exports;
 beforeAll(() => {
   for (const name of ['lab.raw', 'office.raw', 'hung.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
@@ -24,6 +27,7 @@ let clock: number;
 let letGo: (entries: readonly Export[]) => Promise<void>;
 beforeEach(() => {
   applied = [];
+  lost = [];
   letGo = async () => undefined;
   const apply = (entries: readonly Export[]): Promise<void> => {
     applied.push(entries);
@@ -40,6 +44,7 @@ beforeEach(() => {
       if (path.endsWith('hung.raw')) await hung.promise;
       return openImage(path);
     },
+    onTableLost: (table) => lost.push(table),
     patienceMs: 1_000,
     now: () => clock,
   });
@@ -119,6 +124,40 @@ test('a disk that opens when its copy has gone is not given out', async () => {
 
 const LAB = join(folder, 'lab.raw');
 const touch = (seconds: number): void => utimesSync(LAB, seconds, seconds);
+
+describe('a copy with a leaf table', () => {
+  let table: TableRef;
+  beforeEach(async () => {
+    writeFileSync(LAB, Buffer.alloc(4_096, 'a'));
+    const disk = await openImage(LAB);
+    if (!disk.ok) throw new Error(disk.error.message);
+    table = await tableOf(disk.value, folder);
+    await disk.value.close();
+  });
+  afterEach(() => held.close());
+
+  test('is served with it; when it comes later, the disk that is open gets it, and no reader notices', async () => {
+    await held.set([aCopy('lab')]);
+    const [before] = held.list;
+    expect(before?.disk.leaves).toBeUndefined();
+    await held.set([{ ...aCopy('lab'), table }]);
+    const [after] = held.list;
+    expect(after?.disk.leaves?.root).toBe(table.root);
+    expect(applied).toHaveLength(2);
+    expect([await isOpen(before?.disk), await isOpen(after?.disk)]).toEqual([true, true]);
+    await held.set([{ ...aCopy('lab'), table }]);
+    expect(applied).toHaveLength(2);
+    await held.close();
+    expect([await isOpen(before?.disk), await isOpen(after?.disk)]).toEqual([false, false]);
+  });
+
+  test('that is wrong is served without it, and the table is told to be lost', async () => {
+    writeFileSync(table.path, Buffer.alloc(8_192));
+    await held.set([{ ...aCopy('lab'), table }]);
+    expect([shown(), held.list[0]?.disk.leaves]).toEqual([['lab@a'], undefined]);
+    expect(lost).toEqual([table]);
+  });
+});
 
 describe('a disk whose copy is not right, for who reads it', () => {
   let disk: Disk | undefined;

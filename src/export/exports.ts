@@ -2,6 +2,8 @@
 import { refKey, type VersionRef } from '../farm/token.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
+import type { TableRef } from '../image/tree/table.ts';
+import { verified } from '../image/tree/verified.ts';
 import type { Fault } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Export, Frontend } from './frontend.ts';
@@ -12,6 +14,8 @@ interface Copy extends VersionRef {
   readonly imagePath: string;
   /** As they were when they were found right: the image first, then what it is a difference of. */
   readonly imageFiles: readonly OpenFile[];
+  /** The leaf table of its disk; absent: there is none (yet). */
+  readonly table?: TableRef;
 }
 
 /** A version that the farm says this server has, whether or not its files are right now. */
@@ -21,7 +25,7 @@ export interface Offer extends VersionRef {
 
 interface Open {
   readonly copy: Copy;
-  readonly disk: Disk;
+  disk: Disk;
   /** As its files were when their content was last proved, and when they were first seen changed since. */
   proved: readonly OpenFile[];
   doubted?: readonly OpenFile[];
@@ -35,6 +39,8 @@ export interface ExportsOptions {
   /** Whether a device has a session of it. */
   readonly inUse: (version: VersionRef) => boolean;
   readonly log: Logger;
+  /** A leaf table is not what it was. */
+  readonly onTableLost?: (table: TableRef) => void;
   readonly open?: typeof openImage;
   /** How long a file that is open may be silent. */
   readonly patienceMs?: number;
@@ -60,7 +66,13 @@ export class Exports {
   readonly #asked = { files: new WeakSet<Disk>(), read: new WeakSet<Disk>() };
 
   constructor(options: ExportsOptions) {
-    this.#options = { open: openImage, patienceMs: PATIENCE_MS, now: () => performance.now(), ...options };
+    this.#options = {
+      onTableLost: () => undefined,
+      open: openImage,
+      patienceMs: PATIENCE_MS,
+      now: () => performance.now(),
+      ...options,
+    };
   }
 
   get list(): readonly Export[] {
@@ -106,24 +118,37 @@ export class Exports {
       open.proved = copy.imageFiles;
       delete open.doubted;
       delete open.kept;
-      return;
+      const disk = await this.#withTable(open.disk, copy);
+      if (disk === open.disk) return;
+      open.disk = disk;
+      return this.#options.apply(this.list);
     }
     const opened = await this.#options.open(copy.imagePath);
     if (!opened.ok) return this.#refuse(key, copy, opened.error);
-    const disk = opened.value;
-    if (!(await this.#holds(disk, copy.imageFiles))) {
-      await disk.close();
+    if (!(await this.#holds(opened.value, copy.imageFiles))) {
+      await opened.value.close();
       return this.#refuse(key, copy, {
         code: 'FileChanged',
         message: `${copy.imagePath} changed since it was found right`,
       });
     }
+    const disk = await this.#withTable(opened.value, copy);
     if (!this.#wanted.has(key)) return disk.close();
     this.#refused.delete(key);
     const before = this.#open.get(key);
     this.#open.set(key, { copy, disk, proved: copy.imageFiles });
     await this.#options.apply(this.list);
     await before?.disk.close();
+  }
+
+  /** As soon as there is a table; without it, or where it cannot be used, the disk is served all the same. */
+  async #withTable(disk: Disk, { vdisk, version, table }: Copy): Promise<Disk> {
+    if (!table || disk.leaves?.root === table.root) return disk;
+    const layered = await verified(disk, table);
+    if (layered.ok) return layered.value;
+    this.#options.log.warn({ vdisk, version, ...layered.error }, 'leaf table not used');
+    if (layered.error.code !== 'PiecesUnavailable') this.#options.onTableLost(table);
+    return disk;
   }
 
   /** It is tried again at each look, and told once. */

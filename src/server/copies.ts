@@ -5,11 +5,13 @@ import type { Offer } from '../export/exports.ts';
 import { isWithin, offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
+import { openRegular } from '../kit/file.ts';
 import { contentOf } from '../store/content.ts';
 import { type Digest, Digests } from '../store/digests.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import { copyFacts } from '../store/report.ts';
+import { Tables } from '../store/tables.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** A version of which a device may read the disk here. */
@@ -20,6 +22,8 @@ export interface Readable extends VersionRef {
 /** A version whose files here are byte for byte what the farm says: a machine may boot it. */
 export interface ServedCopy extends Readable {
   readonly imagePath: string;
+  /** The leaf table of its disk; absent: there is none (yet). */
+  readonly table?: NonNullable<ReturnType<Digests['tableOf']>>;
   /** As they were when they were found right: the image first, then what it is a difference of. */
   readonly imageFiles: readonly FileFacts[];
   /** Names of all its files to their paths. */
@@ -52,7 +56,13 @@ export class Copies {
 
   constructor(options: CopiesOptions) {
     this.#options = options;
-    this.#digests = new Digests(options.stateDirectory, options.log);
+    this.#digests = new Digests(
+      options.stateDirectory,
+      options.log,
+      openRegular,
+      Date.now,
+      new Tables(options.stateDirectory, options.log),
+    );
     this.#looks = new Looks({ roots: options.storeRoots });
   }
 
@@ -67,6 +77,11 @@ export class Copies {
   }
   find(vdisk: string, version: number): ServedCopy | undefined {
     return this.#served.find((copy) => copy.vdisk === vdisk && copy.version === version);
+  }
+
+  /** A table that is not what it was: it is made again. */
+  tableLost(table: NonNullable<ServedCopy['table']>): Promise<void> {
+    return this.#digests.tableLost(table);
   }
 
   async start(): Promise<void> {
@@ -117,7 +132,9 @@ export class Copies {
       })),
     );
     this.#reports = copies.map(({ facts }) => facts);
-    const served = copies.flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory));
+    const served = copies
+      .flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory))
+      .map((copy) => this.#withTable(copy));
     if (JSON.stringify(served.map(refKey)) !== JSON.stringify(this.#served.map(refKey)))
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
@@ -127,6 +144,11 @@ export class Copies {
   #digestsIn({ verifyEverySeconds }: Store, path: string, inUse = false): (file: FileFacts) => Digest {
     const verifyEveryMs = verifyEverySeconds === undefined ? undefined : verifyEverySeconds * 1_000;
     return (file) => this.#digests.of(path, file, verifyEveryMs, inUse);
+  }
+
+  #withTable(copy: ServedCopy): ServedCopy {
+    const table = copy.imageFiles.length === 1 ? this.#digests.tableOf(copy.imagePath) : undefined;
+    return table ? { ...copy, table } : copy;
   }
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {

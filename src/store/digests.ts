@@ -5,15 +5,17 @@
  * work between (a read from the page cache and its hash take 1 to 2 ms of the event loop): hashing is never in a hurry, streaming always is.
  */
 import { createHash } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { identityOf, sameFile } from '../image/identity.ts';
+import type { TableRef } from '../image/tree/table.ts';
 import { errorMessage } from '../kit/errors.ts';
-import { openRegular } from '../kit/file.ts';
+import { openRegular, type RegularFile } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { FileFacts } from './inventory.ts';
 import { nextOf, turnOf, type Waiting } from './order.ts';
+import type { Making, Tables } from './tables.ts';
 
 export type Digest =
   /** `at`: when all of the file was read last, Unix milliseconds. */
@@ -30,11 +32,17 @@ const RETRY_MS = 10_000;
 const VERIFY_EVERY_MS = 86_400_000;
 /** What is read again takes no more of a disk than this: a TiB in five hours. */
 const VERIFY_BYTES_PER_SECOND = 64 << 20;
+/** A file that nobody asked for since the start, and that was read before, is forgotten with its table: its store may only be away for a while. */
+const FORGOTTEN_AFTER_MS = 30 * 86_400_000;
+/** A leaf table that could not be made is tried again after this, with all of the file. */
+const TABLE_RETRY_MS = 3_600_000;
 const KEEP_FILE = 'digests.json';
 
 interface Known {
   readonly identity: string;
   readonly sha256: string;
+  /** Of the leaf table that was made with it. */
+  readonly root?: string;
   readonly at: number;
 }
 
@@ -59,8 +67,13 @@ export class Digests {
   readonly #log: Logger;
   readonly #open: typeof openRegular;
   readonly #clock: () => number;
+  readonly #tables: Tables | undefined;
   readonly #known = new Map<string, Known>();
   readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
+  /** When a leaf table was tried last, by a clock that never jumps. */
+  readonly #triedTable = new Map<string, number>();
+  /** What this process was asked for. */
+  readonly #asked = new Set<string>();
   readonly #queue = new Map<string, Job>();
   /** Files that went before others, to their end or until they changed, and how many bytes of those are to be read before they may do so again. */
   readonly #owed = new Map<string, { readonly folder: string; bytes: number }>();
@@ -70,15 +83,18 @@ export class Digests {
   #isKept = true;
   #closed = false;
 
-  constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now) {
+  /** Without `tables` none are made. */
+  constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now, tables?: Tables) {
     this.#stateDirectory = stateDirectory;
     this.#log = log;
     this.#open = open;
     this.#clock = clock;
+    this.#tables = tables;
   }
 
   /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
   async load(): Promise<void> {
+    await this.#tables?.load();
     try {
       const kept: unknown = JSON.parse(await readFile(join(this.#stateDirectory, KEEP_FILE), 'utf8'));
       if (typeof kept !== 'object' || kept === null) return;
@@ -91,12 +107,13 @@ export class Digests {
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. `inUse`: machines read it, so where it is not known it goes first. */
   of(folder: string, file: FileFacts, verifyEveryMs = VERIFY_EVERY_MS, inUse = false): Digest {
     const path = join(folder, file.name);
+    this.#asked.add(path);
     const known = this.#known.get(path);
     if (known && sameFile(known.identity, file.identity)) {
       // The last look is what the next is compared with: of two witnesses one may change at a time.
       this.#known.set(path, { ...known, identity: file.identity });
       const age = this.#clock() - known.at;
-      if (age < 0 || age > verifyEveryMs) this.#queued(path, folder, file, true);
+      if (age < 0 || age > verifyEveryMs || this.#wantsTable(path, file)) this.#queued(path, folder, file, true);
       return { kind: 'ready', sha256: known.sha256, at: known.at };
     }
     const failed = this.#failed.get(path);
@@ -105,6 +122,27 @@ export class Digests {
     const job = this.#queued(path, folder, file, false);
     job.doubtful ||= inUse;
     return { kind: 'hashing', progressPercent: job.progressPercent };
+  }
+
+  /** The leaf table of an image; undefined: there is none (yet). */
+  tableOf(path: string): TableRef | undefined {
+    const known = this.#known.get(path);
+    if (known?.root === undefined || !this.#tables?.has(known.sha256)) return undefined;
+    return { path: this.#tables.pathOf(known.sha256), root: known.root };
+  }
+
+  /** It is not what it was, and is made again, with the digest. */
+  async tableLost({ path }: TableRef): Promise<void> {
+    for (const [file, { sha256 }] of this.#known) {
+      if (this.#tables?.pathOf(sha256) !== path) continue;
+      this.#triedTable.delete(file);
+      await this.#tables.remove(sha256);
+    }
+  }
+
+  #wantsTable(path: string, { name, sizeBytes }: FileFacts): boolean {
+    if (!this.#tables?.makes(name, sizeBytes) || this.tableOf(path)) return false;
+    return performance.now() - (this.#triedTable.get(path) ?? Number.NEGATIVE_INFINITY) > TABLE_RETRY_MS;
   }
 
   async close(): Promise<void> {
@@ -156,12 +194,16 @@ export class Digests {
     const { identity } = job.file;
     try {
       const started = performance.now();
-      const sha256 = await this.#hash(path, job);
-      if (sha256 === undefined) return;
+      const hashed = await this.#hash(path, job);
+      if (hashed === undefined) return;
+      const { sha256 } = hashed;
       const before = this.#known.get(path);
-      this.#known.set(path, { identity, sha256, at: this.#clock() });
+      const root = hashed.root ?? (before?.sha256 === sha256 ? before.root : undefined);
+      this.#known.set(path, { identity, sha256, ...(root === undefined ? {} : { root }), at: this.#clock() });
       this.#failed.delete(path);
+      this.#forget();
       await this.#keep();
+      await this.#tables?.keepOnly(new Set([...this.#known.values()].map((known) => known.sha256)));
       this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       if (job.again && before?.sha256 !== sha256)
         this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
@@ -174,18 +216,36 @@ export class Digests {
   }
 
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
-  async #hash(path: string, job: Job): Promise<string | undefined> {
-    const { sizeBytes, identity } = job.file;
+  async #hash(path: string, job: Job): Promise<Pick<Known, 'sha256' | 'root'> | undefined> {
+    const { name, sizeBytes } = job.file;
     const opened = await this.#open(path);
     if (!opened.ok) throw new Error(opened.error.message);
     await using file = opened.value.file;
+    const wanted = this.#tables?.makes(name, sizeBytes) && !(job.again && this.tableOf(path));
+    const table = wanted ? await this.#tables?.begin(sizeBytes) : undefined;
+    if (wanted) this.#triedTable.set(path, performance.now());
+    try {
+      return await this.#read(path, job, { file, stats: opened.value.stats }, table);
+    } finally {
+      await table?.abandon();
+    }
+  }
+
+  async #read(
+    path: string,
+    job: Job,
+    { file, stats }: RegularFile,
+    table: Making | undefined,
+  ): Promise<Pick<Known, 'sha256' | 'root'> | undefined> {
+    const { sizeBytes, identity } = job.file;
     const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let done = 0; done < sizeBytes; ) {
       if (this.#closed || this.#queue.get(path) !== job) return undefined;
-      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, sizeBytes - done), done);
+      const bytesRead = await readUpTo(file, chunk.subarray(0, sizeBytes - done), done);
       if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
+      await table?.add(chunk.subarray(0, bytesRead));
       done += bytesRead;
       job.readBytes = done;
       job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
@@ -195,9 +255,11 @@ export class Digests {
       await this.#giveWay(path, job);
     }
     // What was read is what was seen only if it was that from the first byte to the last.
-    for (const stats of [opened.value.stats, await file.stat({ bigint: true })])
-      if (!sameFile(identityOf(stats), identity)) throw new Error('it changed while it was read, and is read again');
-    return hash.digest('hex');
+    for (const seen of [stats, await file.stat({ bigint: true })])
+      if (!sameFile(identityOf(seen), identity)) throw new Error('it changed while it was read, and is read again');
+    const sha256 = hash.digest('hex');
+    const root = await table?.finish(sha256);
+    return { sha256, ...(root === undefined ? {} : { root }) };
   }
 
   /** To what goes before it; what is only read again, to whoever else reads the disk, too. */
@@ -214,6 +276,12 @@ export class Digests {
       owed.bytes -= bytes;
       if (owed.bytes <= 0) this.#owed.delete(path);
     }
+  }
+
+  /** Files that are gone, as far as anybody knows. */
+  #forget(): void {
+    for (const [path, { at }] of this.#known)
+      if (!this.#asked.has(path) && this.#clock() - at > FORGOTTEN_AFTER_MS) this.#known.delete(path);
   }
 
   /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */
@@ -233,13 +301,25 @@ export class Digests {
   }
 }
 
+/** Fewer than there is room for: the file ends. */
+async function readUpTo(file: FileHandle, to: Uint8Array, at: number): Promise<number> {
+  for (let done = 0; ; ) {
+    const { bytesRead } = await file.read(to, done, to.length - done, at + done);
+    done += bytesRead;
+    if (bytesRead === 0 || done === to.length) return done;
+  }
+}
+
+const HEX = /^[0-9a-f]{64}$/;
+
 function isKnown(value: unknown): value is Known {
   if (typeof value !== 'object' || value === null) return false;
-  const { identity, sha256, at } = value as Record<string, unknown>;
+  const { identity, sha256, root, at } = value as Record<string, unknown>;
   return (
     typeof at === 'number' &&
     typeof identity === 'string' &&
     typeof sha256 === 'string' &&
-    /^[0-9a-f]{64}$/.test(sha256)
+    HEX.test(sha256) &&
+    (root === undefined || (typeof root === 'string' && HEX.test(root)))
   );
 }
