@@ -13,7 +13,18 @@ import {
   REFUSED_RETRY_MS,
 } from './limits.ts';
 import { type Attach, encode, type Login, type Refusal } from './packet.ts';
-import { drop, type Effect, event, leave, peerKey, type ServedDisk, type Session, type Shard, tally } from './shard.ts';
+import {
+  drop,
+  type Effect,
+  event,
+  leave,
+  peerKey,
+  type ServedDisk,
+  type Session,
+  type Shard,
+  suiteOf,
+  tally,
+} from './shard.ts';
 import { ReplayWindow } from './window.ts';
 
 /** 52 bytes for a HELLO of 64, a LOGIN of 89 or more, an ATTACH of 81 or more: never longer than the question. */
@@ -150,6 +161,7 @@ function open(
   const serverNonce = shard.random(16);
   const keys = trafficKeys(sessionKey, packet.nonce, serverNonce, shard.instance);
   const segmentBytes = Math.min(packet.maxSegmentBytes, shard.maxSegmentBytes);
+  const suite = suiteOf(shard.mode, disk);
   const attached = sign(
     shard.sip,
     keys.serverTag,
@@ -162,7 +174,7 @@ function open(
       instance: shard.instance,
       segmentBytes,
       mode: shard.mode,
-      suite: 'Aead',
+      suite,
       listVersion: shard.settings.listVersion,
       sizeBytes: ticket.sizeBytes,
     }),
@@ -177,6 +189,7 @@ function open(
     disk: disk.key,
     keys,
     segmentBytes,
+    suite,
     // Of its own: a slice of a Buffer would hold the whole of the 8 KiB that it is cut from.
     clientNonce: Uint8Array.from(packet.nonce),
     earlierNonces: previous
@@ -190,6 +203,7 @@ function open(
     waiting: 0,
     refused: false,
     seenMs: nowMs,
+    badReads: 0,
     sent: 1,
   };
   shard.sessions.set(id, session);

@@ -10,6 +10,7 @@ export const COUNTERS = [
   'readBytes',
   'waits',
   'readErrors',
+  'badReads',
   'logins',
   'attaches',
   'unknowns',

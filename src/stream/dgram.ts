@@ -5,13 +5,14 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { HASH_BYTES, pieces } from '../image/tree/pieces.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { ok } from '../kit/result.ts';
 import { listenUdp } from '../net/listen.ts';
 import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
-import { answerTag } from './keys.ts';
-import { TICK_MS } from './limits.ts';
+import { answerTag, piecesTag } from './keys.ts';
+import { MAX_PIECES, TICK_MS } from './limits.ts';
 import { encode } from './packet.ts';
 import { wait } from './reads.ts';
 import { obey, receive, tick } from './session.ts';
@@ -25,7 +26,6 @@ import {
   type Transport,
   type TransportEdge,
 } from './transport.ts';
-import { DATA_HEADER_BYTES } from './wire.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
 const WAIT_AFTER_MS = 5;
@@ -132,24 +132,22 @@ class DgramTransport implements Transport {
     session.sent++;
     const { request, offset, length } = read;
     const common = { type: 'DATA', session: session.id, number: session.sent, request, offset, length } as const;
-    const tag =
-      this.#shard.mode === 'Trusted'
-        ? read.tag
-        : answerTag(
-            session.keys.serverData,
-            session.sent,
-            encode({ ...common, answerTag: read.tag, position: 0, data: new Uint8Array(0) }).subarray(
-              0,
-              DATA_HEADER_BYTES,
-            ),
-            bytes,
-          );
+    const header = encode({ ...common, answerTag: read.tag, position: 0, data: new Uint8Array(0) });
+    const tag = this.#shard.mode === 'Trusted' ? read.tag : this.#tag(session, header, offset, bytes);
     for (let position = 0; position < length; position += session.segmentBytes) {
       const data = bytes.subarray(position, position + session.segmentBytes);
       this.#send(encode({ ...common, answerTag: tag, position, data }), session.peer);
     }
     count(this.#shard.counters, 'reads');
     count(this.#shard.counters, 'readBytes', length);
+  }
+
+  #tag({ keys, sent, suite }: Session, header: Uint8Array, offset: number, data: Uint8Array): Buffer {
+    const library = suite === 'HashThenMac' ? pieces() : undefined;
+    if (!library?.ok) return answerTag(keys.serverData, sent, header, data);
+    const hashes = Buffer.alloc(MAX_PIECES * HASH_BYTES);
+    const count = library.value.hash(hashes, offset, data);
+    return piecesTag(siphash, keys.serverData, header, hashes.subarray(0, count * HASH_BYTES));
   }
 
   async close(): Promise<void> {

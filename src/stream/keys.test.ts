@@ -101,7 +101,7 @@ test('test/golden/stream-keys.txt says what these keys are', () => {
     answerHeader: answer.header,
     answerHashes: answer.hashes,
     aeadTag: answerTag(answer.key, answer.number, answer.header, answer.data),
-    piecesTag: piecesTag(answer.key, answer.header, answer.hashes),
+    piecesTag: piecesTag(siphash, answer.key, answer.header, answer.hashes),
   };
   const lines = Object.entries(vectors).map(([name, bytes]) => `${name} ${Buffer.from(bytes).toString('hex')}\n`);
   expect(readFileSync(join(import.meta.dirname, '../../test/golden/stream-keys.txt'), 'utf8')).toBe(lines.join(''));
@@ -144,21 +144,21 @@ test('an answer tag holds for number, header and data, and not for the bytes aft
 
 test("a tag of pieces holds for the key's first half, header and hashes, and not for the bytes after the header", () => {
   const { key, header, hashes } = anAnswer();
-  const tag = piecesTag(key, header, hashes);
+  const tag = piecesTag(siphash, key, header, hashes);
   expect(tag).toHaveLength(16);
-  expect(piecesTag(key.subarray(0, 16), Buffer.concat([header, ascending(24)]), hashes)).toEqual(tag);
-  expect(piecesTag(Buffer.alloc(32), header, hashes)).not.toEqual(tag);
+  expect(piecesTag(siphash, key.subarray(0, 16), Buffer.concat([header, ascending(24)]), hashes)).toEqual(tag);
+  expect(piecesTag(siphash, Buffer.alloc(32), header, hashes)).not.toEqual(tag);
   for (const at of [0, 31, 32, 95]) {
     const altered = Buffer.from(hashes);
     altered[at] = (altered[at] ?? 0) ^ 1;
-    expect(piecesTag(key, header, altered)).not.toEqual(tag);
+    expect(piecesTag(siphash, key, header, altered)).not.toEqual(tag);
   }
   for (let at = 0; at < header.length; at++) {
     const altered = Buffer.from(header);
     altered[at] = (altered[at] ?? 0) ^ 1;
-    expect(piecesTag(key, altered, hashes)).not.toEqual(tag);
+    expect(piecesTag(siphash, key, altered, hashes)).not.toEqual(tag);
   }
-  expect(piecesTag(key, header, hashes.subarray(32))).not.toEqual(tag);
+  expect(piecesTag(siphash, key, header, hashes.subarray(32))).not.toEqual(tag);
 });
 
 test.each([

@@ -10,7 +10,7 @@ import {
 } from 'node:crypto';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { writeU64 } from './fields.ts';
-import { type Sip, siphash } from './siphash.ts';
+import type { Sip } from './siphash.ts';
 import { DATA_TAGGED_BYTES, TAG_BYTES } from './wire.ts';
 
 const NO_SALT = new Uint8Array(0);
@@ -104,7 +104,7 @@ export function verify(sip: Sip, key: Uint8Array, packet: Buffer): boolean {
   return timingSafeEqual(packet.subarray(-TAG_BYTES), sip(key, packet.subarray(0, -TAG_BYTES)));
 }
 
-/** The answer tag in mode Authenticated, suite 1, over the first 40 bytes of the DATA header and the whole data of the answer. */
+/** The answer tag of suite 1, over the first 40 bytes of the DATA header and the whole data of the answer. */
 export function answerTag(key: Uint8Array, number: number, header: Uint8Array, data: Uint8Array): Buffer {
   const nonce = Buffer.alloc(12);
   writeU64(nonce, number, 4);
@@ -114,7 +114,7 @@ export function answerTag(key: Uint8Array, number: number, header: Uint8Array, d
   return cipher.getAuthTag();
 }
 
-/** The answer tag of suite 3: over the first 40 bytes of the DATA header and the BLAKE3 hashes of the answer's pieces, 32 bytes each in their order. */
-export function piecesTag(key: Uint8Array, header: Uint8Array, hashes: Uint8Array, sip: Sip = siphash): Uint8Array {
-  return sip(key.subarray(0, TAG_BYTES), Buffer.concat([header.subarray(0, DATA_TAGGED_BYTES), hashes]));
+/** The answer tag of suite 3, over the first 40 bytes of the DATA header and the hashes of the answer's pieces. */
+export function piecesTag(sip: Sip, key: Uint8Array, header: Uint8Array, hashes: Uint8Array): Buffer {
+  return Buffer.from(sip(key.subarray(0, 16), Buffer.concat([header.subarray(0, DATA_TAGGED_BYTES), hashes])));
 }

@@ -1,9 +1,13 @@
 /** Every limit of the protocol and of a server, with its reason. */
 
+import { PIECE_BYTES } from '../image/tree/pieces.ts';
+
 export const SECTOR_BYTES = 512;
 
 /** One READ. Larger ones would need more than two sends of 65,507 bytes, and hold a client's window for too long. */
 export const MAX_READ_BYTES = 65_536;
+/** Pieces of an answer: one more where it begins within one. */
+export const MAX_PIECES = MAX_READ_BYTES / PIECE_BYTES + 1;
 
 /** A boot token or ticket: so that LOGIN and ATTACH stay in one packet of an Ethernet (1,472 bytes). */
 export const MAX_TICKET_BYTES = 1_024;

@@ -1,10 +1,10 @@
 /** LOGIN on the main thread, its token opened: where the device goes (the role's decision), as TICKET, REDIRECT or REFUSE. */
-import { type BootToken, sealTicket, TICKET_LIFE_SECONDS } from '../farm/token.ts';
+import { type BootToken, sealTicket, TICKET_LIFE_SECONDS, type VersionRef } from '../farm/token.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Peer } from './cookie.ts';
 import { attachKey, loginKeys, makeShare, sign } from './keys.ts';
 import { BUSY_RETRY_MS, LOGIN_DECIDE_MS } from './limits.ts';
-import { encode, type Mode, type Refusal, type ServerEntry } from './packet.ts';
+import { encode, type Mode, type Refusal, type ServerEntry, type Suite } from './packet.ts';
 import type { PendingLogin } from './shard.ts';
 import type { Sip } from './siphash.ts';
 
@@ -37,6 +37,8 @@ export interface LoginPort {
   readonly sip: Sip;
   readonly ring: () => KeyRing;
   readonly mode: Mode;
+  /** How we would tag answers of this version. */
+  readonly suite: (version: VersionRef) => Suite;
   readonly wallMs: () => number;
   readonly decide: (request: LoginRequest) => Promise<LoginAnswer>;
 }
@@ -97,7 +99,7 @@ function ticketPacket(
     sizeBytes,
     blockSize,
     mode: port.mode,
-    suite: 'Aead',
+    suite: port.suite(pending.token),
     listVersion,
     ticket: sealTicket(port.ring(), { ...pending.token, sizeBytes, key, expires }),
     servers,

@@ -16,12 +16,14 @@ import {
   PROTOCOL_VERSION,
   type REFUSALS,
   type ROLES,
+  type SUITES,
   TAG_BYTES,
 } from './wire.ts';
 
 export type { ServerEntry, ServerState } from './fields.ts';
 export type { PacketName } from './wire.ts';
 export type Mode = keyof typeof MODES;
+export type Suite = keyof typeof SUITES;
 export type Refusal = keyof typeof REFUSALS;
 export type ReadError = keyof typeof ERRORS;
 export type Role = keyof typeof ROLES;

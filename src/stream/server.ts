@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Export, Frontend } from '../export/frontend.ts';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
-import { refKey } from '../farm/token.ts';
+import { refKey, type VersionRef } from '../farm/token.ts';
 import type { Disk } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
@@ -29,7 +29,16 @@ import {
 import { answerLogin, type LoginAnswer, type LoginPort, type LoginRequest } from './login.ts';
 import { openNative } from './native/transport.ts';
 import { type ByeReason, decode, encode, type Mode, type ServerEntry } from './packet.ts';
-import type { Order, PendingLogin, PendingRead, ServedDisk, SessionEvent, SessionInfo, Settings } from './shard.ts';
+import {
+  type Order,
+  type PendingLogin,
+  type PendingRead,
+  type ServedDisk,
+  type SessionEvent,
+  type SessionInfo,
+  type Settings,
+  suiteOf,
+} from './shard.ts';
 import { siphash } from './siphash.ts';
 import type { BufferFault, Report, Transport, TransportFault } from './transport.ts';
 
@@ -49,6 +58,8 @@ export interface StreamServerOptions {
   /** Placement. A rejection is answered as Busy. */
   readonly login: (request: LoginRequest) => Promise<LoginAnswer>;
   readonly onSession: (event: SessionEvent) => void;
+  /** Content that is not what its version says went out, or would have: found by a device or by ourselves. May be called for each read. */
+  readonly onBadCopy?: (version: VersionRef, why: string, reads: number) => void;
   /** A thread died: nothing is served any more. The role ends the process. */
   readonly onFailure: (error: Error) => void;
   readonly log: Logger;
@@ -100,7 +111,7 @@ export class StreamServer implements Frontend {
   readonly #byDevice = new Map<string, Set<string>>();
   /** By `refKey`. */
   readonly #disks = new Map<string, Held>();
-  readonly #byId = new Map<number, Disk>();
+  readonly #byId = new Map<number, Held>();
   readonly #applied = new Map<number, { left: number; readonly done: () => void }>();
   readonly #login: LoginPort;
   #transport: Transport | undefined;
@@ -130,6 +141,7 @@ export class StreamServer implements Frontend {
       sip: siphash,
       ring,
       mode,
+      suite: (version) => suiteOf(mode, this.#disks.get(refKey(version))?.served),
       wallMs: Date.now,
       decide: options.login,
     };
@@ -187,21 +199,23 @@ export class StreamServer implements Frontend {
   }
 
   #served(key: string, { disk, vdisk, version, manifest }: Export): ServedDisk {
-    const { sizeBytes } = disk;
+    const { sizeBytes, leaves } = disk;
     const extents = extentTable(disk.extents?.(0, sizeBytes) ?? []);
     if (!extents.whole)
       this.#options.log.warn(
         { vdisk, version, bytes: MAX_EXTENT_TABLE_BYTES },
         'stream: the image lies in more pieces than the table of extents holds: beyond them it is read slowly. Convert it with a larger block',
       );
-    return { id: this.#nextDisk++, key, ref: { vdisk, version, manifest }, sizeBytes, extents };
+    const { fd, pageHashes, root } = leaves ?? {};
+    const told = fd === undefined || !pageHashes || root === undefined ? {} : { leaves: { fd, pageHashes, root } };
+    return { id: this.#nextDisk++, key, ref: { vdisk, version, manifest }, sizeBytes, extents, ...told };
   }
 
   /** In place of the one before under its key: another Disk of the same version has another id. */
   #remember(held: Held): void {
     this.#forget(held.served.key);
     this.#disks.set(held.served.key, held);
-    this.#byId.set(held.served.id, held.disk);
+    this.#byId.set(held.served.id, held);
   }
 
   #forget(key: string): void {
@@ -352,6 +366,9 @@ export class StreamServer implements Frontend {
         waiting.done();
         return;
       }
+      case 'badReads':
+        this.#options.onBadCopy?.(report.ref, `${report.device} got wrong data`, report.reads);
+        return;
       case 'fault':
         this.#fault(report.message);
     }
@@ -370,11 +387,11 @@ export class StreamServer implements Frontend {
   }
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {
-    const data = await this.#byId
-      .get(disk)
-      ?.read(offset, length)
-      .catch((thrown: unknown) => this.#fault(errorMessage(thrown)));
+    const held = this.#byId.get(disk);
+    const data = await held?.disk.read(offset, length).catch((thrown: unknown) => this.#fault(errorMessage(thrown)));
     if (data && !data.ok) this.#readFailed({ ...data.error, offset, length });
+    if (held && data?.ok === false && data.error.code === 'ContentWrong')
+      this.#options.onBadCopy?.(held.served.ref, data.error.message, 1);
     const bytes = data?.ok ? data.value : undefined;
     this.#transport?.order(thread, { kind: 'readDone', read: id, bytes });
   }

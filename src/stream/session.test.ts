@@ -122,6 +122,18 @@ test.each([
   expect(shard.sessions.size).toBe(gone ? 0 : 1);
 });
 
+test('PING tells of bad reads: what is new is counted and told, once', () => {
+  const shard = aShard();
+  const { packet } = attached(shard);
+  const bad = (badReads: number): unknown[] =>
+    receive(shard, packet({ ...PING, badReads }), PEER, 0).filter(({ kind }) => kind === 'badReads');
+  expect(bad(0)).toEqual([]);
+  expect(bad(3)).toMatchObject([{ ref: { vdisk: 'lab' }, device: 'pc1', reads: 3 }]);
+  expect([bad(3), bad(2)]).toEqual([[], []]);
+  expect(bad(65_535)).toMatchObject([{ reads: 65_532 }]);
+  expect(sumCounters([shard.counters]).badReads).toBe(65_535);
+});
+
 test('a ticket is judged by the wall clock, a session by one that never jumps', () => {
   const shard = aShard();
   expect(sent(attach(shard, PEER, 5, aTicket(WALL / 1000)))).toMatchObject([{ type: 'REFUSE', code: 'TicketInvalid' }]);

@@ -58,7 +58,11 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
         ...read(shard, session, packet, bytes),
       ];
     case 'PING':
-      return [...takeRole(shard, session, packet.role, nowMs), pong(shard, session, packet)];
+      return [
+        ...takeRole(shard, session, packet.role, nowMs),
+        ...badReads(shard, session, packet),
+        pong(shard, session, packet),
+      ];
     case 'SERVERS':
       return [list(shard, session)];
     case 'BYE':
@@ -94,6 +98,14 @@ function tellRole(shard: Shard, session: Session, nowMs: number): Effect[] {
 function pong(shard: Shard, session: Session, { opaque }: Ping): Effect {
   const { state, loadPercent, listVersion } = shard.settings;
   return answer(shard, session, (header) => ({ type: 'PONG', ...header, state, loadPercent, listVersion, opaque }));
+}
+
+function badReads(shard: Shard, session: Session, packet: Ping): Effect[] {
+  const reads = packet.badReads - session.badReads;
+  if (reads <= 0) return [];
+  session.badReads = packet.badReads;
+  count(shard.counters, 'badReads', reads);
+  return [{ kind: 'badReads', ref: session.ref, device: session.device, reads }];
 }
 
 function list(shard: Shard, session: Session): Effect {

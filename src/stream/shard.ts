@@ -1,5 +1,6 @@
 /** The sessions of one thread: what is known of each, and what every step on them needs. What packets do to them: admission.ts, session.ts. */
 import type { BootToken, VersionRef } from '../farm/token.ts';
+import type { Leaves } from '../image/disk.ts';
 import { Shares } from '../kit/budget.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import type { Own } from '../net/source.ts';
@@ -23,6 +24,7 @@ import {
   type Role,
   type ServerEntry,
   type ServerState,
+  type Suite,
 } from './packet.ts';
 import type { Sip } from './siphash.ts';
 import type { ReplayWindow } from './window.ts';
@@ -36,7 +38,13 @@ export interface ServedDisk {
   readonly sizeBytes: number;
   /** What native code may read by itself. */
   readonly extents: ExtentTable;
+  /** What its answers are tagged by in suite 3, without a look at the data. */
+  readonly leaves?: Leaves;
 }
+
+/** How answers of a disk are tagged. */
+export const suiteOf = (mode: Mode, disk: Pick<ServedDisk, 'leaves'> | undefined): Suite =>
+  mode === 'Authenticated' && disk?.leaves ? 'HashThenMac' : 'Aead';
 
 /** What the main thread tells a thread, at its start and whenever it changes. */
 export interface Settings {
@@ -89,6 +97,8 @@ export interface Session {
   readonly disk: string;
   readonly keys: TrafficKeys;
   readonly segmentBytes: number;
+  /** In mode Authenticated. */
+  readonly suite: Suite;
   readonly clientNonce: Uint8Array;
   /** Of the sessions before it at this address, newest first. */
   readonly earlierNonces: readonly Buffer[];
@@ -104,6 +114,8 @@ export interface Session {
   /** Its claim is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
+  /** As its PINGs told. */
+  badReads: number;
   /** The last packet number sent. */
   sent: number;
   /** What LIST says to its device, and of which servers it was made. */
@@ -130,7 +142,9 @@ export type Effect =
   | { readonly kind: 'data'; readonly session: Session; readonly read: PendingRead; readonly bytes: Uint8Array }
   | { readonly kind: 'read'; readonly read: PendingRead }
   | { readonly kind: 'login'; readonly login: PendingLogin }
-  | { readonly kind: 'session'; readonly event: SessionEvent };
+  | { readonly kind: 'session'; readonly event: SessionEvent }
+  /** A device got wrong data of a version from us, `reads` times more. */
+  | { readonly kind: 'badReads'; readonly ref: VersionRef; readonly device: string; readonly reads: number };
 
 /** A LOGIN whose cookie is right and whose token or ticket opened: the main thread decides it. */
 export interface PendingLogin {

@@ -1,7 +1,7 @@
 /** What a socket half is to the server: the port between server.ts and its two implementations, dgram.ts and native/. */
 import type { Fault, Result } from '../kit/result.ts';
 import type { ListenFault, Place } from '../net/listen.ts';
-import type { Identity, Order, PendingLogin, PendingRead, SessionEvent, Settings } from './shard.ts';
+import type { Effect, Identity, Order, PendingLogin, PendingRead, SessionEvent, Settings } from './shard.ts';
 
 export interface TransportOptions extends Identity {
   readonly address: string;
@@ -15,6 +15,7 @@ export type Report =
   | { readonly kind: 'login'; readonly login: PendingLogin }
   | { readonly kind: 'read'; readonly read: PendingRead }
   | { readonly kind: 'session'; readonly event: SessionEvent }
+  | Extract<Effect, { kind: 'badReads' }>
   /** What that order says holds, and no extent of a disk that it took away is read any more. */
   | { readonly kind: 'applied'; readonly id: number }
   /** A packet met a bug: it was dropped, and nothing else. */

@@ -6,17 +6,20 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { HASH_BYTES, pieces } from '../../src/image/tree/pieces.ts';
 import type { Peer } from '../../src/stream/cookie.ts';
 import {
   answerTag,
   attachKey,
   loginKeys,
   makeShare,
+  piecesTag,
   sign,
   type TrafficKeys,
   trafficKeys,
   verify,
 } from '../../src/stream/keys.ts';
+import { MAX_PIECES } from '../../src/stream/limits.ts';
 import {
   type Attached,
   type Data,
@@ -369,11 +372,19 @@ class Answer {
     this.#data.set(packet.data, packet.position);
     this.#missing -= packet.data.length;
     if (this.#missing > 0) return undefined;
-    const wanted =
-      this.#session.mode === 'Trusted'
-        ? this.#request.subarray(-TAG_BYTES)
-        : answerTag(this.#session.keys.serverData, packet.number, bytes.subarray(0, DATA_HEADER_BYTES), this.#data);
-    if (!wanted.equals(packet.answerTag)) throw new Error('DATA has a wrong answer tag');
+    if (!this.#tagOf(packet, bytes.subarray(0, DATA_HEADER_BYTES)).equals(packet.answerTag))
+      throw new Error('DATA has a wrong answer tag');
     return this.#data;
+  }
+
+  #tagOf({ number }: Data, header: Buffer): Buffer {
+    const { mode, keys, attached } = this.#session;
+    if (mode === 'Trusted') return this.#request.subarray(-TAG_BYTES);
+    if (attached.suite === 'Aead') return answerTag(keys.serverData, number, header, this.#data);
+    const library = pieces();
+    if (!library.ok) throw new Error(library.error.message);
+    const hashes = Buffer.alloc(MAX_PIECES * HASH_BYTES);
+    const count = library.value.hash(hashes, this.#offset, this.#data);
+    return piecesTag(siphash, keys.serverData, header, hashes.subarray(0, count * HASH_BYTES));
   }
 }

@@ -2,7 +2,7 @@
  * What every transport of the stream server does: run by dgram.test.ts and native/native.test.ts in src/stream. With several threads only what
  * threads could break runs again: many sessions at a time, and the end.
  */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,11 +14,12 @@ import { openRaw } from '../../src/image/raw/raw.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
 import { loginKeys, makeShare, sign } from '../../src/stream/keys.ts';
 import type { LoginAnswer } from '../../src/stream/login.ts';
-import { decode, encode, type Mode, type Packet, type ServerEntry } from '../../src/stream/packet.ts';
+import { decode, encode, type Mode, type Packet, type ServerEntry, type Suite } from '../../src/stream/packet.ts';
 import { type StreamServer, type StreamServerOptions, startStreamServer } from '../../src/stream/server.ts';
 import type { SessionEvent } from '../../src/stream/shard.ts';
 import { siphash } from '../../src/stream/siphash.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { tableOf, withLeaves } from '../setup/leaves.ts';
 import {
   attachPacket,
   type ClientSession,
@@ -73,6 +74,15 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     if (!opened.ok) throw new Error(opened.error.message);
     closers.push(() => opened.value.close());
     return { disk: opened.value, path };
+  }
+
+  /** With its leaf table. */
+  async function proved(disk: Disk): Promise<Disk> {
+    const folder = mkdtempSync(join(tmpdir(), 'bootfarm-leaves-'));
+    closers.push(() => rmSync(folder, { recursive: true }));
+    const layered = await withLeaves(disk, await tableOf(disk, folder));
+    closers.push(() => layered.close());
+    return layered;
   }
 
   interface Served {
@@ -374,13 +384,18 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     });
   });
 
-  alone.each<Mode>(['Trusted', 'Authenticated'])('reads in mode %s', (mode) => {
+  alone.each<{ mode: Mode; suite: Suite }>([
+    { mode: 'Trusted', suite: 'Aead' },
+    { mode: 'Authenticated', suite: 'Aead' },
+    { mode: 'Authenticated', suite: 'HashThenMac' },
+  ])('reads in mode $mode, suite $suite', ({ mode, suite }) => {
+    const tables = (disk: Disk) => (suite === 'HashThenMac' ? proved(disk) : disk);
     test.each([448, 512, 576, 1_408, 8_832, 32_768, 65_408])(
       'in segments of %i bytes: every byte is right',
       async (segment) => {
-        const served = await serve((await aFile()).disk, { mode });
+        const served = await serve(await tables((await aFile()).disk), { mode });
         const session = await attached(served, { maxSegmentBytes: segment });
-        expect(session.attached).toMatchObject({ segmentBytes: segment, mode, sizeBytes: SIZE, listVersion: 4 });
+        expect(session.attached).toMatchObject({ segmentBytes: segment, mode, suite, sizeBytes: SIZE, listVersion: 4 });
         for (const [offset, length] of [
           [0, 512],
           [512, 4_096],
@@ -394,8 +409,75 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     );
 
     test('a disk without extents is read by the main thread', async () => {
-      const session = await attached(await serve(pattern(), { mode }));
+      const session = await attached(await serve(await tables(pattern()), { mode }));
       expect(patternMismatch(await session.read(4_096, 32_768), 4_096)).toBeUndefined();
+    });
+  });
+
+  alone('a copy that rots, in suite 3', () => {
+    /** Flips a bit of the file, as a page or a block does that rots. */
+    function rot(path: string, at: number): void {
+      const fd = openSync(path, 'r+');
+      const byte = Buffer.alloc(1);
+      readSync(fd, byte, 0, 1, at);
+      writeSync(fd, Buffer.from([byte.readUInt8(0) ^ 4]), 0, 1, at);
+      closeSync(fd);
+    }
+
+    test('gives no wrong byte: reads of the piece fail or have a wrong tag, all others are right; it is told', async () => {
+      const { disk, path } = await aFile();
+      const told: string[] = [];
+      const onBadCopy: StreamServerOptions['onBadCopy'] = ({ vdisk, version }, why) =>
+        told.push(`${vdisk}/${version}: ${why}`);
+      const served = await serve(await proved(disk), { mode: 'Authenticated', onBadCopy });
+      const session = await attached(served);
+      expect(patternMismatch(await session.read(65_536, 65_536), 65_536)).toBeUndefined();
+      rot(path, 70_000);
+      for (const [offset, length] of [
+        [65_536, 65_536],
+        [69_632, 4_096],
+        [69_632, 512],
+        [70_144, 512],
+        [66_048, 8_192],
+      ] as const)
+        await expect(session.read(offset, length)).rejects.toThrow();
+      for (const [offset, length] of [
+        [0, 65_536],
+        [65_536, 4_096],
+        [73_728, 512],
+      ] as const)
+        expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
+      expect(told[0]).toContain('lab/3: ');
+      rot(path, 70_000);
+      expect(patternMismatch(await session.read(65_536, 65_536), 65_536)).toBeUndefined();
+    });
+
+    test('a session whose disk loses its table reads on', async () => {
+      const { disk } = await aFile();
+      const served = await serve(await proved(disk), { mode: 'Authenticated' });
+      const session = await attached(served);
+      await served.server.setExports([{ ...REF, disk }]);
+      for (const [offset, length] of [
+        [0, 65_536],
+        [512, 4_096],
+      ] as const)
+        expect(patternMismatch(await session.read(offset, length), offset)).toBeUndefined();
+      expect((await attached(served, {}, 'pc2', await aClient())).attached.suite).toBe('Aead');
+    });
+
+    test('what a device tells of it in PING is told', async () => {
+      const told: unknown[] = [];
+      const onBadCopy: StreamServerOptions['onBadCopy'] = ({ vdisk }, why, reads) => told.push([vdisk, why, reads]);
+      const served = await serve(await proved((await aFile()).disk), { mode: 'Authenticated', onBadCopy });
+      const session = await attached(served);
+      const opaque = Buffer.alloc(8);
+      served.client.send(
+        session.packet({ type: 'PING', role: 'serve', badReads: 2, listVersion: 0, opaque }),
+        served.at,
+      );
+      await until(() => told.length > 0, 'it was told');
+      expect(told).toEqual([['lab', 'pc1 got wrong data', 2]]);
+      expect(served.server.counters().badReads).toBe(2);
     });
   });
 
@@ -565,7 +647,13 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       // No number of 32 bits: the answer cannot be written.
       await served.server.setServers(-1, []);
-      const ping = session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8) });
+      const ping = session.packet({
+        type: 'PING',
+        role: 'serve',
+        badReads: 0,
+        listVersion: 0,
+        opaque: Buffer.alloc(8),
+      });
       expect(await answersTo(served.client, served.at, ping)).toEqual([]);
       await until(() => served.server.counters().dropFault === 1, 'one fault counted');
       await expect(served.client.login(served.at, aToken())).resolves.toBeDefined();
@@ -782,7 +870,13 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await session.read(0, 512);
       await server.setRefused([CLAIMANT]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
-      const ping = session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8) });
+      const ping = session.packet({
+        type: 'PING',
+        role: 'serve',
+        badReads: 0,
+        listVersion: 0,
+        opaque: Buffer.alloc(8),
+      });
       expect(await answersTo(client, at, ping)).toMatchObject([
         { type: 'ERROR', request: session.number, code: 'Revoked' },
       ]);

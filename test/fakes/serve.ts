@@ -2,14 +2,17 @@
  * One stream server on one file, for clients under test:
  *
  *   node test/fakes/serve.ts --file PATH --address 127.0.0.1 --port 6910 --key HEX64 [--mode trusted|authenticated] [--native auto|native|plain]
- *       [--threads N] [--list HOST:PORT,…] [--redirect HOST:PORT] [--refuse CODE[:RETRY_MS]] [--wait-ms N] [--segment BYTES]
+ *       [--leaves] [--version NAME] [--threads N] [--list HOST:PORT,…] [--redirect HOST:PORT] [--refuse CODE[:RETRY_MS]] [--wait-ms N] [--segment BYTES]
  *
  * When it serves it prints one JSON line: {"address","port","kind","token" (a sealed boot token, base64url; good for an hour),"sizeBytes"}.
- * Then a line for each session event. Servers with the same key and file stand in for each other; `--list` is what TICKET and LIST say (default:
- * itself). `--redirect` and `--refuse` answer every LOGIN so; `--wait-ms` makes each read miss the cache for that long. SIGTERM drains (to the
+ * Then a line for each session event, and for each bad read (`badCopy`). Servers with the same key and file (or `--version`) stand in for each other; `--list` is what TICKET and LIST say (default:
+ * itself). `--leaves` gives the disk its leaf table (suite 3). `--redirect` and `--refuse` answer every LOGIN so; `--wait-ms` makes each read miss the cache for that long. SIGTERM drains (to the
  * second of the list, or any), SIGUSR1 takes the disk away (ERROR 3), SIGUSR2 gives it back, SIGWINCH refuses the device, or takes it again, SIGINT ends at once; SIGKILL is the honest test.
  */
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BootToken, sealBootToken } from '../../src/farm/token.ts';
 import type { Disk } from '../../src/image/disk.ts';
@@ -19,6 +22,7 @@ import type { LoginAnswer } from '../../src/stream/login.ts';
 import type { Refusal, ServerEntry } from '../../src/stream/packet.ts';
 import { startStreamServer } from '../../src/stream/server.ts';
 import { REFUSALS } from '../../src/stream/wire.ts';
+import { tableOf, withLeaves } from '../setup/leaves.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,8 +32,10 @@ const { values } = parseArgs({
     key: { type: 'string', default: '01'.repeat(32) },
     mode: { type: 'string', default: 'trusted' },
     native: { type: 'string', default: 'auto' },
+    leaves: { type: 'boolean', default: false },
     threads: { type: 'string', default: '1' },
     list: { type: 'string' },
+    version: { type: 'string' },
     redirect: { type: 'string' },
     refuse: { type: 'string' },
     'wait-ms': { type: 'string' },
@@ -58,6 +64,14 @@ function slow(disk: Disk, ms: number): Disk {
   };
 }
 
+/** Its table is gone when it is open: many servers have the same file. */
+async function proved(disk: Disk): Promise<Disk> {
+  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-leaves-'));
+  const layered = await withLeaves(disk, await tableOf(disk, folder));
+  rmSync(folder, { recursive: true });
+  return layered;
+}
+
 function fatal(message: string): never {
   console.error(message);
   process.exit(1);
@@ -67,9 +81,16 @@ const { file = fatal('--file is missing'), address, key } = values;
 const ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.from(key, 'hex')]]) };
 const opened = await openRaw(file);
 if (!opened.ok) fatal(opened.error.message);
-const disk = values['wait-ms'] === undefined ? opened.value : slow(opened.value, Number(values['wait-ms']));
+const plain = values['wait-ms'] === undefined ? opened.value : slow(opened.value, Number(values['wait-ms']));
+const disk = values.leaves ? await proved(plain) : plain;
 /** Not a digest of the content: the same for servers of the same file, which is all a test needs. */
-const ref = { vdisk: 'lab', version: 0, manifest: createHash('sha256').update(file).digest('hex') };
+const ref = {
+  vdisk: 'lab',
+  version: 0,
+  manifest: createHash('sha256')
+    .update(values.version ?? file)
+    .digest('hex'),
+};
 
 /** Itself is known when the port is. */
 let servers: readonly ServerEntry[] = values.list?.split(',').map(entry) ?? [];
@@ -101,6 +122,7 @@ const started = await startStreamServer({
   ...(values.segment === undefined ? {} : { maxSegmentBytes: Number(values.segment) }),
   login: async () => decide(),
   onSession: (event) => console.log(JSON.stringify({ event })),
+  onBadCopy: (_, why, reads) => console.log(JSON.stringify({ badCopy: why, reads })),
   onFailure: (error) => fatal(error.message),
   log,
   native,

@@ -11,6 +11,7 @@
  * between the headers. In mode Authenticated the tag wants 40 bytes of the header right before the data, so the data is in the slab.
  */
 
+import { HASH_BYTES, PIECE_BYTES } from '../../image/tree/pieces.ts';
 import {
   alignedSlab,
   EAGAIN,
@@ -29,9 +30,10 @@ import {
 import { count, counterAt } from '../counters.ts';
 import { writeU64 } from '../fields.ts';
 import { KEY_AT } from '../keys.ts';
-import { MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
-import type { Session } from '../shard.ts';
+import { MAX_PIECES, MAX_READ_BYTES, MAX_SEND_BYTES, MAX_SEND_SEGMENTS, MIN_SEGMENT_BYTES } from '../limits.ts';
+import type { ServedDisk, Session } from '../shard.ts';
 import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, PROTOCOL_VERSION, TYPES } from '../wire.ts';
+import type { LeafPages } from './leaves.ts';
 import type { Native } from './sodium.ts';
 
 /** What the hot path knows of a session, beside the session. Words are signed and as they lie in memory: V8 keeps signed ones out of its heap. */
@@ -78,8 +80,10 @@ const MAX_SEGMENTS = Math.ceil(MAX_READ_BYTES / MIN_SEGMENT_BYTES);
 const HEADERS = 0;
 /** At a multiple of 64, with room before it for what the tag covers of the header. */
 const DATA = HEADERS + MAX_SEGMENTS * DATA_HEADER_BYTES + 64;
+/** What is not whole pieces is read as such. */
+const DATA_BYTES = MAX_PIECES * PIECE_BYTES;
 const AD = DATA - DATA_TAGGED_BYTES;
-const COMMON = DATA + MAX_READ_BYTES;
+const COMMON = DATA + DATA_BYTES;
 const NAME = COMMON + 64;
 const CONTROL = NAME + 32;
 const NONCE = CONTROL + 32;
@@ -89,7 +93,11 @@ const TIMEOUT = POLL + 16;
 /** A byte a page: 64 KiB lie on 17 pages of 4 KiB at most. */
 const RESIDENT = TIMEOUT + 16;
 const PAIRS = RESIDENT + 32;
-const SLAB_BYTES = PAIRS + MAX_SEGMENTS * PAIR_BYTES;
+/** What the tag of suite 3 is of: of the header, and the hashes of the pieces. Behind it, hashes to compare with those. */
+const PROOF = PAIRS + MAX_SEGMENTS * PAIR_BYTES;
+const HASHES = PROOF + DATA_TAGGED_BYTES;
+const FOUND = HASHES + MAX_PIECES * HASH_BYTES;
+const SLAB_BYTES = FOUND + MAX_PIECES * HASH_BYTES;
 /** `struct mmsghdr`. */
 export const MESSAGE_BYTES = 64;
 
@@ -108,6 +116,8 @@ export class Answer {
   /** Its message alone. */
   readonly #message: Int32Array;
   readonly #full: { untilMs: number };
+  /** Hashes that were put to `hashes`. */
+  #pieces = 0;
   /** Whose answer was sealed. */
   #hot: Hot | undefined;
   #length = 0;
@@ -205,6 +215,28 @@ export class Answer {
     slab.set(tag, COMMON + 40);
     slab.set(data, DATA);
     this.#dataAt = this.#at + DATA;
+  }
+
+  /** Hashes the pieces of its data, which was read into the slab and lies at `offset` on the disk. */
+  hash(offset: number, length: number): void {
+    this.#pieces = this.#libc.hashPieces(this.#at + HASHES, offset, this.#dataAt, length);
+  }
+
+  /** Takes the hashes of all `count` pieces from the leaf table. */
+  takeLeaves(leaves: LeafPages, disk: ServedDisk, first: number, count: number): boolean {
+    this.#pieces = count;
+    return leaves.copy(disk, first, count, this.#words, HASHES / 4);
+  }
+
+  /** Is the data that was read into the slab, whole pieces from `offset` on, what the leaves say that were taken? */
+  isProved(offset: number, length: number): boolean {
+    const many = this.#libc.hashPieces(this.#at + FOUND, offset, this.#dataAt, length) * HASH_BYTES;
+    return this.#slab.compare(this.#slab, HASHES, HASHES + many, FOUND, FOUND + many) === 0;
+  }
+
+  /** Leaves out the first bytes of the data. */
+  skip(bytes: number): void {
+    this.#dataAt += bytes;
   }
 
   /** Makes `length` bytes of the data the next answer of the session: its number, its tag, its headers. */
@@ -326,14 +358,19 @@ export class Answer {
     }
   }
 
-  /** The answer tag over the first 40 bytes and the data, which lie in one piece. */
+  /** The answer tag over the first 40 bytes, and behind them the hashes of the pieces, or the data. */
   #tag(hot: Hot, length: number): void {
     const words = this.#words;
-    for (let word = 0; word < DATA_TAGGED_BYTES / 4; word++) words[AD / 4 + word] = words[COMMON / 4 + word] ?? 0;
+    const [tag, key] = [this.#at + COMMON + DATA_TAGGED_BYTES, hot.keysAt + KEY_AT.serverData];
+    const head = hot.session.suite === 'HashThenMac' ? PROOF : AD;
+    for (let word = 0; word < DATA_TAGGED_BYTES / 4; word++) words[head / 4 + word] = words[COMMON / 4 + word] ?? 0;
+    if (head === PROOF) {
+      this.#libc.siphash(tag, this.#at + PROOF, DATA_TAGGED_BYTES + this.#pieces * HASH_BYTES, key);
+      return;
+    }
     words[NONCE / 4 + 1] = words[COMMON / 4 + 2] ?? 0;
     words[NONCE / 4 + 2] = words[COMMON / 4 + 3] ?? 0;
-    const [tag, nonce] = [this.#at + COMMON + DATA_TAGGED_BYTES, this.#at + NONCE];
-    const key = hot.keysAt + KEY_AT.serverData;
+    const nonce = this.#at + NONCE;
     this.#libc.aeadTag(tag, this.#at + AD, DATA_TAGGED_BYTES + length, nonce, key);
   }
 }

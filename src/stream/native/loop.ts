@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { PIECE_BYTES } from '../../image/tree/pieces.ts';
 import { errorMessage } from '../../kit/errors.ts';
 import {
   EOPNOTSUPP,
@@ -39,6 +40,7 @@ import type { Report } from '../transport.ts';
 import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
+import { LeafPages } from './leaves.ts';
 import { Mappings } from './mappings.ts';
 import { silentNeighbours } from './neighbours.ts';
 import type { Native } from './sodium.ts';
@@ -70,7 +72,7 @@ const SILENT_LOOK_MS = 500;
 const SILENT_TELL_MS = 1_000;
 /** Of this thread's network namespace. */
 const ARP_TABLE = '/proc/thread-self/net/arp';
-/** Batches between two looks at the orders while packets never stop coming. */
+/** Batches between two looks at the orders while packets never stop coming. After a batch of one there is most likely none: ppoll says so, at the cost of looking. */
 const BATCHES_PER_LOOK = 16;
 
 const PACKETS = 0;
@@ -100,8 +102,10 @@ export class Loop {
   readonly #hot = new Map<number, Hot>();
   /** Disks whose file system does not know RWF_NOWAIT (NFS, FUSE): the main thread reads them. */
   readonly #blocking = new Set<number>();
-  /** What answers are sent from, in mode Trusted: a tag is computed over data that nobody can cut. */
+  /** What answers are sent from in mode Trusted and in suite 3: the tag of suite 1 is computed over data that nobody can cut. */
   readonly #mappings: Mappings;
+  /** From the first session of suite 3 on. */
+  #leaves: LeafPages | undefined;
   /** Sessions that are `silent`, and when the kernel's table was read last. */
   #silent = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;
@@ -142,7 +146,7 @@ export class Loop {
       let now = performance.now();
       const words = this.#words;
       if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0)
-        for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) > 0; batch++) now = performance.now();
+        for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) > 1; batch++) now = performance.now();
       if ((words[POLL / 4 + 3] ?? 0) >>> 16 !== 0) this.#orders(now);
       if (now - ticked >= TICK_MS) {
         ticked = now;
@@ -232,7 +236,7 @@ export class Loop {
       this.#tellSilent(hot, number, now);
       return true;
     }
-    if (this.#cached(disk, offset, length)) {
+    if (this.#cached(session, disk, offset, length)) {
       this.#answers.next.headFromRead(words, at);
       this.#answers.send(hot, length);
       return true;
@@ -264,18 +268,43 @@ export class Loop {
     }
   }
 
-  /** Gives the next answer its data when all of it is in the page cache. If not: a miss, or a file that was cut; the main thread finds out. */
-  #cached({ id, extents: { rows } }: ServedDisk, offset: number, length: number): boolean {
+  /** Gives the next answer its data, and what its tag is of, when all of it is in the page cache. If not: a miss, or a file that was cut; the main thread finds out. */
+  #cached({ suite }: Session, disk: ServedDisk, offset: number, length: number): boolean {
+    if (this.#options.identity.mode === 'Trusted') return this.#data(disk, offset, length, true);
+    if (suite === 'Aead') return this.#data(disk, offset, length, false);
+    this.#leaves ??= new LeafPages(this.#libc);
+    if (this.#leaves.reach(disk)) return this.#proved(this.#leaves, disk, offset, length);
+    // Its table was taken away under the session, or cannot be read without waiting.
+    const read = this.#data(disk, offset, length, false);
+    if (read) this.#answers.next.hash(offset, length);
+    return read;
+  }
+
+  /** Whole pieces are tagged by their leaves, unread. Of what is less, the whole is read and compared, and its part hashed. */
+  #proved(leaves: LeafPages, disk: ServedDisk, offset: number, length: number): boolean {
+    const answer = this.#answers.next;
+    const begin = offset - (offset % PIECE_BYTES);
+    const end = Math.min(Math.ceil((offset + length) / PIECE_BYTES) * PIECE_BYTES, disk.sizeBytes);
+    if (!answer.takeLeaves(leaves, disk, begin / PIECE_BYTES, Math.ceil((end - begin) / PIECE_BYTES))) return false;
+    if (end - begin === length) return this.#data(disk, offset, length, true);
+    if (!this.#data(disk, begin, end - begin, false) || !answer.isProved(begin, end - begin)) return false;
+    answer.skip(offset - begin);
+    answer.hash(offset, length);
+    return true;
+  }
+
+  /** `mapped`: nothing but the kernel reads it, so it may be sent from where it lies. */
+  #data({ id, extents: { rows } }: ServedDisk, offset: number, length: number, mapped: boolean): boolean {
     const row = rowOf(rows, offset, length);
     if (row < 0 || this.#blocking.has(id)) return false;
     const fileOffset = offset + (rows[row + SHIFT] ?? 0);
     const fd = rows[row + FD] ?? -1;
     const answer = this.#answers.next;
-    const mapAt = this.#mappings.of(fd, fileOffset + length);
+    const mapAt = mapped ? this.#mappings.of(fd, fileOffset + length) : 0;
     if (mapAt !== 0) return answer.map(mapAt, fd, fileOffset, length);
     const read = answer.read(fd, fileOffset, length, RWF_NOWAIT);
     if (read < 0 && this.#libc.errno() === EOPNOTSUPP) this.#blocking.add(id);
-    if (read === length && this.#options.identity.mode === 'Trusted') this.#mappings.add(fd);
+    if (read === length && mapped) this.#mappings.add(fd);
     return read === length;
   }
 
@@ -316,6 +345,7 @@ export class Loop {
             break;
           }
           this.#answers.next.fill(request, offset, tag, effect.bytes);
+          if (this.#tagsPieces(effect.session)) this.#answers.next.hash(offset, length);
           this.#answers.send(hot, length);
           this.#answers.flush();
           break;
@@ -336,6 +366,10 @@ export class Loop {
           this.#report(effect);
       }
     }
+  }
+
+  #tagsPieces({ suite }: Session): boolean {
+    return this.#options.identity.mode === 'Authenticated' && suite === 'HashThenMac';
   }
 
   #hotOf(session: Session): Hot {

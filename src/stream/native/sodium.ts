@@ -1,5 +1,6 @@
 /** What the native transport calls: libc, libsodium's SipHash (0.05 µs, call included), and the tag of an answer (`aead.ts`). */
 import koffi, { type LibraryHandle } from 'koffi';
+import { type Pieces, pieces } from '../../image/tree/pieces.ts';
 import { errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { type Libc, libc, type Pointer } from '../../net/libc.ts';
@@ -10,6 +11,8 @@ export interface Native extends Libc {
   /** Writes 16 bytes at `out`. */
   readonly siphash: (out: Pointer, from: Pointer, bytes: number, key: Pointer) => number;
   readonly aeadTag: AeadTag;
+  /** As `pieces_hash`: writes 32 bytes a piece, and says how many there are. Called only where a disk has a leaf table. */
+  readonly hashPieces: Pieces['hashAt'];
   /** The same hash on Buffers, for paths that are not hot. */
   readonly sip: Sip;
 }
@@ -43,11 +46,20 @@ function bindings(c: Libc): Omit<Native, keyof Libc> {
   return {
     siphash: sodium.func('int crypto_shorthash_siphashx24(uintptr_t, uintptr_t, uint64_t, uintptr_t)'),
     aeadTag: fastestTag(c, sodium),
+    hashPieces: hashPieces(),
     sip: (key, bytes) => {
       const out = Buffer.alloc(16);
       siphashBuffers(out, bytes, bytes.length, key);
       return out;
     },
+  };
+}
+
+function hashPieces(): Pieces['hashAt'] {
+  const library = pieces();
+  if (library.ok) return library.value.hashAt;
+  return () => {
+    throw new Error(library.error.message);
   };
 }
 
