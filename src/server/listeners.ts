@@ -19,6 +19,7 @@ import { STREAM_PATIENCE_MS } from '../telemetry/limits.ts';
 import type { Thread } from '../telemetry/turns.ts';
 import { startTftp, type Tftp } from '../tftp/server.ts';
 import type { AutoAdd } from './autoadd.ts';
+import type { BadCopies } from './badcopies.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
@@ -60,6 +61,7 @@ export interface ListenersOptions {
   readonly status: () => ServerStatus;
   readonly ready: Readiness;
   readonly onSession: (event: SessionEvent) => void;
+  readonly onBadCopy: BadCopies['told'];
 }
 
 /** The farm and the site say which protocols run; the mode of the stream is fixed when its sockets open. */
@@ -107,6 +109,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
           site,
           login: logins.decide,
           onSession: options.onSession,
+          onBadCopy: options.onBadCopy,
           onFailure: thrown, // a thread died; devices are on their stand-bys by then
           log,
           native: 'auto',

@@ -58,6 +58,10 @@ const STREAM: Readonly<Record<string, Family>> = {
   },
   bootfarm_stream_reads_total: { help: 'READs that were answered with data', of: [['reads', {}]] },
   bootfarm_stream_read_bytes_total: { help: 'Bytes of vDisks in these answers', of: [['readBytes', {}]] },
+  bootfarm_stream_bad_reads_total: {
+    help: 'Reads that devices say were answered twice by a wrong tag: a copy here is rotten, or somebody forges packets',
+    of: [['badReads', {}]],
+  },
   bootfarm_stream_answers_total: {
     help: 'Other answers: WAIT, ERROR, UNKNOWN and MOVE',
     labels: ['type'],

@@ -17,6 +17,7 @@ import type { SessionSnapshot, StreamServer } from '../stream/server.ts';
 import type { SessionEvent } from '../stream/shard.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
+import { BadCopies } from './badcopies.ts';
 import { Copies, type Readable } from './copies.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
@@ -58,6 +59,7 @@ export class FarmServer {
     return found.map(({ address }) => address);
   });
   readonly #autoAdd: AutoAdd;
+  readonly #badCopies: BadCopies;
   readonly #listeners: Listeners;
   readonly #refusals: Refusals;
   #registration: Registration | undefined;
@@ -82,6 +84,7 @@ export class FarmServer {
     this.#exports = new Exports({
       apply: async (exports) => this.#listeners.stream.value?.setExports(exports),
       inUse: (of) => this.#streamed().some(({ vdisk, version }) => vdisk === of.vdisk && version === of.version),
+      onTableLost: (table) => void this.#copies.tableLost(table),
       log,
     });
     this.#sessions = sessionWriter({
@@ -109,6 +112,7 @@ export class FarmServer {
       alive: this.#alive,
       served: () => this.#readable(),
     });
+    this.#badCopies = new BadCopies(log);
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
       autoAdd: this.#autoAdd,
@@ -125,6 +129,7 @@ export class FarmServer {
       status: () => serverStatus(this.#facts()),
       ready: () => missing(this.#facts(), this.#listeners),
       onSession: (event) => this.#onSession(event),
+      onBadCopy: (...found) => this.#badCopies.told(...found),
     });
   }
 
@@ -241,7 +246,12 @@ export class FarmServer {
   /** What a person must know, and no device notices. */
   #advisories(): readonly ServerFault[] {
     const { peers, stream } = this.#listeners;
-    const faults = [this.#sessions.fault, leftOutFault(this.#view.snapshot), stream.value?.bufferFault];
+    const faults = [
+      this.#sessions.fault,
+      leftOutFault(this.#view.snapshot),
+      stream.value?.bufferFault,
+      ...this.#badCopies.faults,
+    ];
     return [
       ...faults.flatMap((fault) => (fault ? [{ ...fault, advisory: true as const }] : [])),
       ...[peers.value?.clockFault()].flatMap((fault) => fault ?? []),
