@@ -68,12 +68,21 @@ interface Status {
   readonly drops: Readonly<Record<string, number>>;
 }
 
-type Mode = 'trusted' | 'authenticated';
+/** `proved`: Authenticated, with a leaf table (suite 3), as servers have it that have digested their images. */
+type Mode = 'trusted' | 'authenticated' | 'proved';
+
+const OPTIONS: Readonly<Record<Mode, readonly string[]>> = {
+  trusted: ['--mode', 'trusted'],
+  authenticated: ['--mode', 'authenticated'],
+  proved: ['--mode', 'authenticated', '--leaves'],
+};
 
 interface Server {
   readonly port: number;
   readonly token: string;
   readonly child: ChildProcess;
+  /** What it said of bad reads. */
+  readonly badCopies: readonly string[];
 }
 
 let folder: string;
@@ -119,15 +128,19 @@ async function startServerIn(enter: readonly string[], port: number, mode: Mode,
     'setpriv',
     [
       ...['--pdeathsig', 'KILL', ...enter, process.execPath, 'test/fakes/serve.ts'],
-      ...['--port', String(port), '--mode', mode, ...more],
+      ...['--port', String(port), ...OPTIONS[mode], ...more],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   cleanups.push(() => end(child, 'SIGKILL'));
   const lines = createInterface({ input: child.stdout });
   const [line] = (await once(lines, 'line')) as [string];
-  lines.on('line', () => undefined);
-  return { port, token: JSON.parse(line).token, child };
+  const badCopies: string[] = [];
+  lines.on('line', (said) => {
+    const { badCopy } = JSON.parse(said);
+    if (badCopy !== undefined) badCopies.push(badCopy);
+  });
+  return { port, token: JSON.parse(line).token, child, badCopies };
 }
 
 interface Client {
@@ -265,7 +278,7 @@ test('an assertion that fails, twice in a row, costs no read', async () => {
   expect(await client.close()).toBe(0);
 });
 
-describe.each<Mode>(['trusted', 'authenticated'])('in mode %s', (mode) => {
+describe.each<Mode>(['trusted', 'authenticated', 'proved'])('in mode %s', (mode) => {
   async function pair(): Promise<{ first: Server; second: Server; client: Client }> {
     const ports = await freePorts(2);
     const [one = 0, two = 0] = ports;
@@ -419,6 +432,53 @@ async function routed() {
     router.run(`nft flush chain ip way pass; nft add rule ip way pass ip length gt ${bytes} drop`);
   return { server, client, narrow };
 }
+
+describe('a copy that rots while it is served, past its digest', () => {
+  const READS = 10_000;
+  const NAMED_MS = 10_000;
+  /** How the file of one server is spoiled: its bytes, in the place of the right ones. */
+  const spoil = (path: string, bytes: (right: Buffer, at: number) => Buffer): void => {
+    const [fd, piece] = [openSync(path, 'r+'), Buffer.alloc(4_096)];
+    for (let at = 0; at < FILE_BYTES; at += piece.length) {
+      readSync(fd, piece, 0, piece.length, at);
+      writeSync(fd, bytes(piece, at), 0, piece.length, at);
+    }
+    closeSync(fd);
+  };
+  const flipped = (right: Buffer, at: number): Buffer => {
+    const wrong = Buffer.from(right);
+    const byte = (at / 4_096) % wrong.length;
+    wrong.writeUInt8(wrong.readUInt8(byte) ^ 8, byte);
+    return wrong;
+  };
+
+  test.each<{ what: string; bytes: (right: Buffer, at: number) => Buffer }>([
+    { what: 'one bit in each 4 KiB', bytes: flipped },
+    { what: 'one bit in 1 MiB', bytes: (right, at) => (at % (1 << 20) === 0 ? flipped(right, at) : right) },
+    { what: 'blocks of another version', bytes: (right) => randomFillSync(Buffer.alloc(right.length)) },
+    { what: 'zeros', bytes: (right) => Buffer.alloc(right.length) },
+  ])('$what: 10,000 reads are right, and it is named within 10 s', async ({ what, bytes }) => {
+    const ports = await freePorts(2);
+    const [one = 0, two = 0] = ports;
+    const rotten = join(folder, `${what}.raw`);
+    copyFileSync(file, rotten);
+    const first = await startServerOf(rotten, one, ports, 'proved', '--version', 'lab');
+    const second = await startServerOf(file, two, ports, 'proved', '--version', 'lab');
+    const client = await startClient(first.token, ports);
+    await client.until('a server and a stand-by', attachedToBoth);
+    expect(await client.read(8, 300, 64)).toMatchObject(right);
+    spoil(rotten, bytes);
+    const named = until('the bad one is named', () => first.badCopies.length > 0, NAMED_MS);
+    for (let reads = 0; reads < READS; ) {
+      const report = await client.read(8, 1_000, 32);
+      expect(report).toMatchObject(right);
+      reads += report.reads;
+    }
+    await named;
+    expect(second.badCopies).toEqual([]);
+    expect(await client.close()).toBe(0);
+  });
+});
 
 test.each<[Mode, number, number]>([
   ['trusted', 1_500, 1_408],
