@@ -15,7 +15,7 @@ export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay
 storage=(--root "$cache/storage" --runroot "$cache/run")
 mkdir -p "$cache"
 
-sources=$(cat Dockerfile LICENSE NOTICE test/setup/sbom.ts package.json package-lock.json tsconfig.json tsconfig.build.json; find src -type f ! -name '*.test.ts' -print0 | sort -z | xargs -0 cat)
+sources=$(cat Dockerfile LICENSE NOTICE target/Makefile target/src/pieces.[ch] test/setup/sbom.ts package.json package-lock.json tsconfig.json tsconfig.build.json; find src -type f ! -name '*.test.ts' -print0 | sort -z | xargs -0 cat)
 key=$(printf '%s %s %s' "$base" "$reference" "$sources" | sha256sum | cut -c1-16)
 # give: the archive, and its bill of materials.
 give() {
