@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { HASH_BYTES } from '../../../src/image/tree/pieces.ts';
 import {
   AF_INET,
   SO_RCVBUF,
@@ -19,7 +20,7 @@ import { writeU64 } from '../../../src/stream/fields.ts';
 import { attachKey, loginKeys, makeShare, sign, type TrafficKeys, trafficKeys } from '../../../src/stream/keys.ts';
 import { writePointer } from '../../../src/stream/native/answer.ts';
 import { type Native, native } from '../../../src/stream/native/sodium.ts';
-import { decode, encode, type Packet } from '../../../src/stream/packet.ts';
+import { decode, encode, type Packet, type Suite } from '../../../src/stream/packet.ts';
 import { DATA_HEADER_BYTES, DATA_TAGGED_BYTES, TYPES } from '../../../src/stream/wire.ts';
 
 export interface ReaderTask {
@@ -195,7 +196,8 @@ function stream(): () => number {
   const attached = exchange(sign(c.sip, attachKey(sessionKey), encode(attach)), 'ATTACHED');
   const keys = trafficKeys(sessionKey, nonce, attached.serverNonce, attached.instance);
   segmentBytes = attached.segmentBytes;
-  return () => streamReads(fd, attached.session, attached.segmentBytes, attached.mode === 'Authenticated', keys);
+  const suite = attached.mode === 'Authenticated' ? attached.suite : undefined;
+  return () => streamReads(fd, attached.session, attached.segmentBytes, suite, keys);
 }
 
 interface Open {
@@ -212,7 +214,14 @@ interface Open {
  * Answers come in one piece (UDP_GRO) and are scattered: headers to one place, the data of consecutive segments to one piece, compared at once, and its
  * tag checked where it lies.
  */
-function streamReads(fd: number, session: number, segment: number, authenticated: boolean, keys: TrafficKeys): number {
+function streamReads(
+  fd: number,
+  session: number,
+  segment: number,
+  suite: Suite | undefined,
+  keys: TrafficKeys,
+): number {
+  const authenticated = suite !== undefined;
   const most = Math.ceil(65_536 / (segment + DATA_HEADER_BYTES)) + 1;
   const DATA = most * DATA_HEADER_BYTES + DATA_TAGGED_BYTES;
   const IOVS = Math.ceil((DATA + 65_536 + segment) / 8) * 8;
@@ -236,13 +245,20 @@ function streamReads(fd: number, session: number, segment: number, authenticated
   const requestAt = c.addressOf(request);
   encode({ type: 'READ', session, number: 0, offset: 0, length: task.length, hedged: false }).copy(request);
   request.set(keys.clientTag, 1_024);
-  const [KEY, NONCE, TAG] = [2_048, 2_112, 2_176];
+  const [KEY, NONCE, TAG, PROOF] = [2_048, 2_112, 2_176, 2_304];
   request.set(keys.serverData, KEY);
   /** The answer tag of what lies here: `DATA_TAGGED_BYTES` of the header in `slab`, which this fills in, and the data. */
-  const isTagged = (at: number, headAt: Buffer, position: number): boolean => {
-    slab.copy(headAt, position, 0, DATA_TAGGED_BYTES);
-    slab.copy(request, NONCE + 4, 8, 16);
-    c.aeadTag(requestAt + TAG, at, DATA_TAGGED_BYTES + task.length, requestAt + NONCE, requestAt + KEY);
+  const isTagged = (at: number, headAt: Buffer, position: number, offset: number): boolean => {
+    if (suite === 'HashThenMac') {
+      slab.copy(request, PROOF, 0, DATA_TAGGED_BYTES);
+      const hashesAt = requestAt + PROOF + DATA_TAGGED_BYTES;
+      const hashes = c.hashPieces(hashesAt, offset, at + DATA_TAGGED_BYTES, task.length) * HASH_BYTES;
+      c.siphash(requestAt + TAG, requestAt + PROOF, DATA_TAGGED_BYTES + hashes, requestAt + KEY);
+    } else {
+      slab.copy(headAt, position, 0, DATA_TAGGED_BYTES);
+      slab.copy(request, NONCE + 4, 8, 16);
+      c.aeadTag(requestAt + TAG, at, DATA_TAGGED_BYTES + task.length, requestAt + NONCE, requestAt + KEY);
+    }
     return request.compare(slab, DATA_TAGGED_BYTES, DATA_TAGGED_BYTES + 16, TAG, TAG + 16) === 0;
   };
   const open = new Map<number, Open>();
@@ -284,7 +300,7 @@ function streamReads(fd: number, session: number, segment: number, authenticated
     const [at, bytesAt, position] = read.tagged
       ? [c.addressOf(read.tagged), read.tagged, 0]
       : [slabAt + DATA - DATA_TAGGED_BYTES, slab, DATA - DATA_TAGGED_BYTES];
-    if (authenticated && !isTagged(at, bytesAt, position)) wrong('answer tag');
+    if (authenticated && !isTagged(at, bytesAt, position, read.offset)) wrong('answer tag');
     open.delete(slab.readUInt32BE(20));
     done++;
     if (asked < total) ask(asked++);
