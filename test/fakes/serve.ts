@@ -2,11 +2,11 @@
  * One stream server on one file, for clients under test:
  *
  *   node test/fakes/serve.ts --file PATH --address 127.0.0.1 --port 6910 --key HEX64 [--mode trusted|authenticated] [--native auto|native|plain]
- *       [--leaves] [--version NAME] [--threads N] [--list HOST:PORT,…] [--redirect HOST:PORT] [--refuse CODE[:RETRY_MS]] [--wait-ms N] [--segment BYTES]
+ *       [--leaves] [--content NAME] [--quiet] [--threads N] [--list HOST:PORT,…] [--redirect HOST:PORT] [--refuse CODE[:RETRY_MS]] [--wait-ms N] [--segment BYTES]
  *
- * When it serves it prints one JSON line: {"address","port","kind","token" (a sealed boot token, base64url; good for an hour),"sizeBytes"}.
- * Then a line for each session event, and for each bad read (`badCopy`). Servers with the same key and file (or `--version`) stand in for each other; `--list` is what TICKET and LIST say (default:
- * itself). `--leaves` gives the disk its leaf table (suite 3). `--redirect` and `--refuse` answer every LOGIN so; `--wait-ms` makes each read miss the cache for that long. SIGTERM drains (to the
+ * When it serves it prints one JSON line: {"address","port","kind","token" (a sealed boot token, base64url; good for an hour),"sizeBytes","pid"}.
+ * Then a line for each session event (not with `--quiet`), and for each bad read (`badCopy`). Servers with the same key and file (or `--content`, where copies lie in several files) stand in for each
+ * other; `--list` is what TICKET and LIST say (default: itself). `--leaves` gives the disk its leaf table (suite 3). `--redirect` and `--refuse` answer every LOGIN so; `--wait-ms` makes each read miss the cache for that long. SIGTERM drains (to the
  * second of the list, or any), SIGUSR1 takes the disk away (ERROR 3), SIGUSR2 gives it back, SIGWINCH refuses the device, or takes it again, SIGINT ends at once; SIGKILL is the honest test.
  */
 import { createHash } from 'node:crypto';
@@ -35,11 +35,12 @@ const { values } = parseArgs({
     leaves: { type: 'boolean', default: false },
     threads: { type: 'string', default: '1' },
     list: { type: 'string' },
-    version: { type: 'string' },
     redirect: { type: 'string' },
     refuse: { type: 'string' },
     'wait-ms': { type: 'string' },
     segment: { type: 'string' },
+    content: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
   },
 });
 
@@ -88,7 +89,7 @@ const ref = {
   vdisk: 'lab',
   version: 0,
   manifest: createHash('sha256')
-    .update(values.version ?? file)
+    .update(values.content ?? file)
     .digest('hex'),
 };
 
@@ -121,7 +122,9 @@ const started = await startStreamServer({
   site: 'default',
   ...(values.segment === undefined ? {} : { maxSegmentBytes: Number(values.segment) }),
   login: async () => decide(),
-  onSession: (event) => console.log(JSON.stringify({ event })),
+  onSession: (event) => {
+    if (!values.quiet) console.log(JSON.stringify({ event }));
+  },
   onBadCopy: (_, why, reads) => console.log(JSON.stringify({ badCopy: why, reads })),
   onFailure: (error) => fatal(error.message),
   log,
@@ -147,6 +150,7 @@ console.log(
     kind: server.kind,
     token: Buffer.from(sealBootToken(ring, token)).toString('base64url'),
     sizeBytes: disk.sizeBytes,
+    pid: process.pid,
   }),
 );
 

@@ -462,8 +462,8 @@ describe('a copy that rots while it is served, past its digest', () => {
     const [one = 0, two = 0] = ports;
     const rotten = join(folder, `${what}.raw`);
     copyFileSync(file, rotten);
-    const first = await startServerOf(rotten, one, ports, 'proved', '--version', 'lab');
-    const second = await startServerOf(file, two, ports, 'proved', '--version', 'lab');
+    const first = await startServerOf(rotten, one, ports, 'proved', '--content', 'lab');
+    const second = await startServerOf(file, two, ports, 'proved', '--content', 'lab');
     const client = await startClient(first.token, ports);
     await client.until('a server and a stand-by', attachedToBoth);
     expect(await client.read(8, 300, 64)).toMatchObject(right);
