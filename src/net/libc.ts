@@ -155,6 +155,8 @@ const PAGE_BYTES = 4_096;
 /** What a socket holds and may hold, in bytes of the kernel's accounting, which counts about twice what was sent. */
 export interface SocketMemory {
   readonly receiveMost: number;
+  /** Packets that found no room in it, since the socket was opened. */
+  readonly receiveDrops: number;
   readonly sending: number;
   readonly sendMost: number;
 }
@@ -164,7 +166,8 @@ export function socketMemory(c: Libc, fd: number): SocketMemory {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(words.length);
   c.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, words, bytes);
-  return { receiveMost: words.readUInt32LE(4), sending: words.readUInt32LE(8), sendMost: words.readUInt32LE(12) };
+  const word = (index: number): number => words.readUInt32LE(index * 4);
+  return { receiveMost: word(1), sending: word(2), sendMost: word(3), receiveDrops: word(8) };
 }
 
 /** `sockaddr_in`, 16 bytes. */

@@ -6,6 +6,7 @@ const counters = Object.fromEntries(COUNTERS.map((name, index) => [name, index +
 const made = (stream: () => Counters | undefined) =>
   serverMetrics({
     stream,
+    buffers: () => stream() && { receiveBytes: 1_000, receiveDrops: 2_000, sendBytes: 0 },
     load: () => ({ devices: 3, booting: 1, loadPercent: 2 }),
     servedCopies: () => 4,
     journalEntries: () => 0,
@@ -22,10 +23,14 @@ test('each counter of the stream is told once, and again it is not added to', as
   const { registry } = made(() => counters);
   await registry.metrics();
   const told = await valuesOf(registry.metrics());
-  const ofStream = [...told].filter(([name]) => name.startsWith('bootfarm_stream_')).map(([, value]) => value);
+  const ofStream = [...told]
+    .filter(([name]) => name.startsWith('bootfarm_stream_') && !name.includes('_buffer_'))
+    .map(([, value]) => value);
   expect(ofStream.toSorted((a, b) => a - b)).toEqual(COUNTERS.map((_, index) => index + 1));
   expect(told.get('bootfarm_stream_packets_total{direction="in"}')).toBe(counters.packetsIn);
   expect(told.get('bootfarm_stream_dropped_total{reason="Busy"}')).toBe(counters.dropBusy);
+  expect(told.get('bootfarm_stream_receive_buffer_bytes')).toBe(1_000);
+  expect(told.get('bootfarm_stream_receive_buffer_drops_total')).toBe(2_000);
 });
 
 test('what never happened is 0', async () => {

@@ -5,11 +5,13 @@ import type { DhcpEvent } from '../dhcp/session.ts';
 import type { HttpBootEvent } from '../httpboot/server.ts';
 import { BAD_SOURCES, type BadSource } from '../net/source.ts';
 import { COUNTERS, type Counter as Counted, type Counters, type DropReason } from '../stream/counters.ts';
+import type { Buffers } from '../stream/transport.ts';
 import { processMetrics } from '../telemetry/process.ts';
 import type { TftpEvent } from '../tftp/server.ts';
 
 export interface ServerNumbers {
   readonly stream: () => Counters | undefined;
+  readonly buffers: () => Buffers | undefined;
   readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
   readonly servedCopies: () => number;
   readonly journalEntries: () => number;
@@ -131,6 +133,20 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
         for (const [counter, labelled] of of) this.inc(labelled, counters?.[counter] ?? 0);
       },
     });
+  gauge(
+    'bootfarm_stream_receive_buffer_bytes',
+    'What the kernel gave to the receive buffers of the stream, as it accounts',
+    () => numbers.buffers()?.receiveBytes ?? 0,
+  );
+  new Counter({
+    name: 'bootfarm_stream_receive_buffer_drops_total',
+    help: 'Packets of the stream that found no room in the receive buffer',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(numbers.buffers()?.receiveDrops ?? 0);
+    },
+  });
   const boots = new Counter({
     name: 'bootfarm_boot_events_total',
     help: 'Steps of booting machines, by protocol and event',

@@ -36,6 +36,7 @@ import { FarmView } from './view.ts';
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
 const TICK_MS = 500;
 const DRAIN_LOOK_MS = 50;
+const COUNT_EVERY_MS = 60_000;
 
 export async function startServer(config: ServerConfig, log: Logger): Promise<Result<FarmServer, Fault>> {
   const parts = await openParts(config, log);
@@ -65,6 +66,9 @@ export class FarmServer {
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
+  /** Of the farm, and when they were counted. */
+  #devices = 0;
+  #countedMs = Number.NEGATIVE_INFINITY;
   /** Which list of servers which stream was told last. */
   #told: { readonly stream: StreamServer; readonly version: number } | undefined;
 
@@ -192,6 +196,7 @@ export class FarmServer {
   #makeMetrics(): ServerMetrics {
     return serverMetrics({
       stream: () => this.#listeners.stream.value?.counters(),
+      buffers: () => this.#listeners.stream.value?.buffers(),
       load: () => this.#load(),
       servedCopies: () => this.#copies.served.length,
       journalEntries: () => this.#sessions.journalEntries,
@@ -249,7 +254,7 @@ export class FarmServer {
     const faults = [
       this.#sessions.fault,
       leftOutFault(this.#view.snapshot),
-      stream.value?.bufferFault,
+      stream.value?.bufferFault(this.#devices),
       ...this.#badCopies.faults,
     ];
     return [
@@ -260,7 +265,17 @@ export class FarmServer {
     ];
   }
 
+  /** Any server may have to take all of them. */
+  async #countDevices(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#countedMs < COUNT_EVERY_MS) return;
+    this.#countedMs = now;
+    const counted = await this.#data.deviceCount();
+    if (counted.ok) this.#devices = counted.value;
+  }
+
   #tick(): void {
+    void this.#countDevices();
     const { snapshot } = this.#view;
     const stream = this.#listeners.stream.value;
     if (!snapshot || !stream) return;

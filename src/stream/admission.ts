@@ -61,7 +61,7 @@ export function login(shard: Shard, packet: Login, bytes: Buffer, from: Peer, no
   if (!opened.ok) return [refuse(shard, packet.nonce, from, [opened.error.code, 0, opened.error.message])];
   const { device, mac, uuid, site, vdisk, version, manifest, expires } = opened.value;
   const renews = held?.ok ? Buffer.from(held.value.key, 'base64') : undefined;
-  const signer = renews && attachKey(renews);
+  const signer = renews && attachKey(renews, shard.hkdf);
   if (signer && !verify(shard.sip, signer, bytes)) return drop(shard, 'dropWrongTag');
   const refusal = loginRefusal(shard, opened.value, renews !== undefined);
   if (refusal) return [refuse(shard, packet.nonce, from, refusal, signer)];
@@ -91,7 +91,7 @@ export function attach(shard: Shard, packet: Attach, bytes: Buffer, from: Peer, 
   if (!opened.ok) return [refuse(shard, packet.nonce, from, ['TicketInvalid', 0, opened.error.message])];
   const ticket = opened.value;
   const sessionKey = Buffer.from(ticket.key, 'base64');
-  const key = attachKey(sessionKey);
+  const key = attachKey(sessionKey, shard.hkdf);
   if (!verify(shard.sip, key, bytes)) return drop(shard, 'dropWrongTag');
 
   const previous = shard.byPeer.get(peerKey(from));
@@ -159,7 +159,7 @@ function open(
   let id = 0;
   while (id === 0 || shard.sessions.has(id)) id = shard.random(4).readUInt32BE(0);
   const serverNonce = shard.random(16);
-  const keys = trafficKeys(sessionKey, packet.nonce, serverNonce, shard.instance);
+  const keys = trafficKeys(sessionKey, packet.nonce, serverNonce, shard.instance, shard.hkdf);
   const segmentBytes = Math.min(packet.maxSegmentBytes, shard.maxSegmentBytes);
   const suite = suiteOf(shard.mode, disk);
   const attached = sign(

@@ -11,21 +11,14 @@ import { ok } from '../kit/result.ts';
 import { listenUdp } from '../net/listen.ts';
 import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
-import { answerTag, piecesTag } from './keys.ts';
+import { answerTag, hkdf, piecesTag } from './keys.ts';
 import { MAX_PIECES, TICK_MS } from './limits.ts';
 import { encode } from './packet.ts';
 import { wait } from './reads.ts';
 import { obey, receive, tick } from './session.ts';
 import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
-import {
-  type BufferFault,
-  bufferFault,
-  type OpenTransport,
-  placeOf,
-  type Transport,
-  type TransportEdge,
-} from './transport.ts';
+import { type Buffers, type OpenTransport, placeOf, type Transport, type TransportEdge } from './transport.ts';
 
 /** A read that takes longer is announced by WAIT: well below the client's smallest time-out (20 ms). */
 const WAIT_AFTER_MS = 5;
@@ -44,7 +37,7 @@ export const openDgram: OpenTransport = async (options, edge) => {
   if (!bound.ok) return bound;
   const counters = makeCounters();
   const own = ownOf(address, [socket.address().port]);
-  const around = { sip: siphash, random: randomBytes, counters, wallMs: Date.now, own };
+  const around = { sip: siphash, hkdf, random: randomBytes, counters, wallMs: Date.now, own };
   const shard = makeShard(options, options.settings, around);
   return ok(new DgramTransport(socket, shard, edge));
 };
@@ -54,7 +47,6 @@ class DgramTransport implements Transport {
   readonly threads = 1;
   readonly port: number;
   readonly counters: readonly Float64Array[];
-  readonly bufferFault: BufferFault | undefined;
   readonly #socket: Socket;
   readonly #shard: Shard;
   readonly #edge: TransportEdge;
@@ -69,8 +61,6 @@ class DgramTransport implements Transport {
     this.#edge = edge;
     this.port = socket.address().port;
     this.counters = [shard.counters];
-    const granted = { receiveMost: socket.getRecvBufferSize(), sendMost: socket.getSendBufferSize() };
-    this.bufferFault = bufferFault(granted, BUFFER_BYTES);
     socket.on('message', (bytes, from) => {
       count(shard.counters, 'packetsIn');
       count(shard.counters, 'bytesIn', bytes.length);
@@ -85,6 +75,12 @@ class DgramTransport implements Transport {
       this.#edge.failed(error);
     });
     this.#timer = setInterval(() => this.#perform(tick(shard, performance.now())), TICK_MS);
+  }
+
+  /** What was dropped, node:dgram does not tell. */
+  buffers(): Buffers {
+    const socket = this.#socket;
+    return { receiveBytes: socket.getRecvBufferSize(), receiveDrops: 0, sendBytes: socket.getSendBufferSize() };
   }
 
   order: Transport['order'] = (_, order) => {

@@ -15,8 +15,16 @@ import { DATA_TAGGED_BYTES, TAG_BYTES } from './wire.ts';
 
 const NO_SALT = new Uint8Array(0);
 
-const hkdf = (key: Uint8Array, salt: Uint8Array, info: string | Uint8Array, bytes: number): Buffer =>
-  Buffer.from(hkdfSync('sha256', key, salt, info, bytes));
+/** Native code has one of its own for ATTACH (native/hkdf.ts). */
+export type Hkdf = (key: Uint8Array, salt: Uint8Array, info: Uint8Array, bytes: number) => Buffer;
+
+export const hkdf: Hkdf = (key, salt, info, bytes) => Buffer.from(hkdfSync('sha256', key, salt, info, bytes));
+
+const INFO = {
+  login: Buffer.from('bootfarm session 1'),
+  attach: Buffer.from('bootfarm attach 1'),
+  traffic: Buffer.from('bootfarm traffic 1'),
+};
 
 export interface Share {
   /** 32 bytes, sent in clear. */
@@ -55,11 +63,12 @@ export function loginKeys(
   } catch {
     return fail('ShareInvalid', 'the share is no X25519 key that gives a secret');
   }
-  const keys = hkdf(secret, Buffer.concat([clientShare, serverShare, renews]), 'bootfarm session 1', 48);
+  const keys = hkdf(secret, Buffer.concat([clientShare, serverShare, renews]), INFO.login, 48);
   return ok({ sessionKey: keys.subarray(0, 32), loginKey: keys.subarray(32) });
 }
 
-export const attachKey = (sessionKey: Uint8Array): Uint8Array => hkdf(sessionKey, NO_SALT, 'bootfarm attach 1', 16);
+export const attachKey = (sessionKey: Uint8Array, derive = hkdf): Uint8Array =>
+  derive(sessionKey, NO_SALT, INFO.attach, 16);
 
 /** Where the keys lie in `all`. */
 export const KEY_AT = { clientTag: 0, serverTag: 16, serverData: 32, clientData: 64, end: 96 } as const;
@@ -88,9 +97,10 @@ export function trafficKeys(
   clientNonce: Uint8Array,
   serverNonce: Uint8Array,
   instance: Uint8Array,
+  derive = hkdf,
 ): TrafficKeys {
-  const info = Buffer.concat([Buffer.from('bootfarm traffic 1'), instance]);
-  return new TrafficKeys(hkdf(sessionKey, Buffer.concat([clientNonce, serverNonce]), info, KEY_AT.end));
+  const info = Buffer.concat([INFO.traffic, instance]);
+  return new TrafficKeys(derive(sessionKey, Buffer.concat([clientNonce, serverNonce]), info, KEY_AT.end));
 }
 
 /** Writes the tag into the last 16 bytes, and gives the packet back. */

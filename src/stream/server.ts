@@ -40,7 +40,14 @@ import {
   suiteOf,
 } from './shard.ts';
 import { siphash } from './siphash.ts';
-import type { BufferFault, Report, Transport, TransportFault } from './transport.ts';
+import {
+  type BufferFault,
+  type Buffers,
+  bufferFault,
+  type Report,
+  type Transport,
+  type TransportFault,
+} from './transport.ts';
 
 export interface StreamServerOptions {
   /** The address that devices reach; one server an address. */
@@ -173,7 +180,8 @@ export class StreamServer implements Frontend {
     }
     if (!opened.ok) return opened;
     this.#transport = opened.value;
-    if (this.bufferFault) log.warn({ reason: this.bufferFault.message }, 'stream: small socket buffers');
+    const fault = this.bufferFault(0);
+    if (fault) log.warn({ reason: fault.message }, 'stream: small socket buffers');
     this.#timer = setInterval(() => this.#readRing(), RING_EVERY_MS).unref();
     return ok(undefined);
   }
@@ -242,9 +250,15 @@ export class StreamServer implements Frontend {
     return this.#set({ loadPercent: Math.max(0, Math.min(100, Math.round(percent))) });
   }
 
-  /** Not ready for many devices: says the sysctl to set. */
-  get bufferFault(): BufferFault | undefined {
-    return this.#transport?.bufferFault;
+  /** Not ready for a burst of so many devices: says the sysctl to set. */
+  bufferFault(devices: number): BufferFault | undefined {
+    const transport = this.#transport;
+    return transport && bufferFault(transport.buffers(), transport.threads, devices);
+  }
+
+  /** Undefined: it is closed. */
+  buffers(): Buffers | undefined {
+    return this.#transport?.buffers();
   }
 
   sessions(): readonly SessionSnapshot[] {

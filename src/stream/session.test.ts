@@ -7,7 +7,7 @@ import { ownOf } from '../net/source.ts';
 import { makeCookie, type Peer } from './cookie.ts';
 import { makeCounters, sumCounters } from './counters.ts';
 import { extentTable } from './extents.ts';
-import { attachKey, sign, trafficKeys } from './keys.ts';
+import { attachKey, hkdf, sign, trafficKeys } from './keys.ts';
 import {
   MAX_PENDING_LOGINS,
   MAX_PENDING_READS,
@@ -45,7 +45,14 @@ function aShard(): Shard {
       loadPercent: 0,
       refused: new Set(),
     },
-    { sip: siphash, random: randomBytes, counters: makeCounters(), wallMs: () => WALL, own: ownOf('10.0.0.1', [6910]) },
+    {
+      sip: siphash,
+      hkdf,
+      random: randomBytes,
+      counters: makeCounters(),
+      wallMs: () => WALL,
+      own: ownOf('10.0.0.1', [6910]),
+    },
   );
   obey(shard, { kind: 'disks', served: [aDisk()], gone: [], id: 1 }, 0);
   return shard;

@@ -10,7 +10,7 @@ import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
-import { ROLE_EVERY_MS, SILENT_MS } from './limits.ts';
+import { ROLE_EVERY_MS, SILENT_LOOK_MS, SILENT_MS } from './limits.ts';
 import { moves } from './moves.ts';
 import { decode, encode, type Packet, type Ping, type Role } from './packet.ts';
 import { read, readError } from './reads.ts';
@@ -84,7 +84,9 @@ function unknown(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, now
 export function takeRole(shard: Shard, session: Session, role: Role, nowMs: number): Effect[] {
   if (session.role === role) return [];
   session.role = role;
-  return tellRole(shard, session, nowMs);
+  const told = tellRole(shard, session, nowMs);
+  if (session.role !== session.toldRole) shard.restless.add(session);
+  return told;
 }
 
 /** At once if it can, else by `tick`; a role that has changed back by then is not told. */
@@ -149,6 +151,7 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       const session = shard.sessions.get(order.session);
       if (!session) return [];
       session.move = { server: order.server, untilMs: nowMs + order.withinMs, nextMs: nowMs };
+      shard.restless.add(session);
       return moves(shard, session, nowMs);
     }
     case 'bye':
@@ -168,12 +171,14 @@ function byeTo(shard: Shard, id: number | undefined): Session[] {
 /** Timers: sends MOVE again, and forgets who has been silent. Call it each TICK_MS. */
 export function tick(shard: Shard, nowMs: number): Effect[] {
   const effects: Effect[] = [];
-  for (const session of shard.sessions.values()) {
-    if (nowMs - session.seenMs > SILENT_MS) effects.push(leave(shard, session, 'silent'));
-    else {
-      if (session.role !== session.toldRole) effects.push(...tellRole(shard, session, nowMs));
-      if (session.move) effects.push(...moves(shard, session, nowMs));
-    }
+  for (const session of shard.restless) {
+    effects.push(...tellRole(shard, session, nowMs), ...moves(shard, session, nowMs));
+    const isMoving = session.move !== undefined && nowMs <= session.move.untilMs;
+    if (!isMoving && session.role === session.toldRole) shard.restless.delete(session);
   }
+  if (nowMs - shard.lookedMs < SILENT_LOOK_MS) return effects;
+  shard.lookedMs = nowMs;
+  for (const session of shard.sessions.values())
+    if (nowMs - session.seenMs > SILENT_MS) effects.push(leave(shard, session, 'silent'));
   return effects;
 }

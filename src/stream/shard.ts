@@ -7,7 +7,7 @@ import type { Own } from '../net/source.ts';
 import type { Peer } from './cookie.ts';
 import { type Counter, count, type DropReason } from './counters.ts';
 import type { ExtentTable } from './extents.ts';
-import { sign, type TrafficKeys } from './keys.ts';
+import { type Hkdf, sign, type TrafficKeys } from './keys.ts';
 import {
   ATTACH_RATE,
   ATTACH_RATE_OF_ALL,
@@ -179,6 +179,7 @@ export type Order =
 /** The state of one thread. */
 export interface Shard extends Identity {
   readonly sip: Sip;
+  readonly hkdf: Hkdf;
   /** Where the thread's socket listens. */
   readonly own: Own;
   /** Unix milliseconds, for the life of tickets and for events. All other times are of a clock that never jumps. */
@@ -190,6 +191,10 @@ export interface Shard extends Identity {
   readonly disks: Map<string, ServedDisk>;
   readonly sessions: Map<number, Session>;
   readonly byPeer: Map<string, Session>;
+  /** Those of which something is to be told later: to them that they shall move, or of them their role. */
+  readonly restless: Set<Session>;
+  /** When all sessions were looked at for who is silent. */
+  lookedMs: number;
   readonly logins: Set<string>;
   readonly loginShares: Shares;
   readonly attachShares: Shares;
@@ -203,7 +208,7 @@ export const peerKey = ({ host, port }: Peer): string => `${host}/${port}`;
 export function makeShard(
   identity: Identity,
   settings: Settings,
-  edge: Pick<Shard, 'sip' | 'random' | 'counters' | 'wallMs' | 'own'>,
+  edge: Pick<Shard, 'sip' | 'hkdf' | 'random' | 'counters' | 'wallMs' | 'own'>,
 ): Shard {
   return {
     ...identity,
@@ -212,6 +217,8 @@ export function makeShard(
     disks: new Map(),
     sessions: new Map(),
     byPeer: new Map(),
+    restless: new Set(),
+    lookedMs: Number.NEGATIVE_INFINITY,
     logins: new Set(),
     loginShares: new Shares(LOGIN_RATE, LOGIN_RATE_OF_ALL),
     attachShares: new Shares(ATTACH_RATE, ATTACH_RATE_OF_ALL),
@@ -241,6 +248,7 @@ export function event(shard: Shard, session: Session, type: SessionEvent['type']
 export function leave(shard: Shard, session: Session, type: 'left' | 'silent'): Effect {
   shard.sessions.delete(session.id);
   shard.byPeer.delete(peerKey(session.peer));
+  shard.restless.delete(session);
   return event(shard, session, type);
 }
 

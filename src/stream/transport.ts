@@ -33,8 +33,7 @@ export interface Transport {
   readonly port: number;
   readonly threads: number;
   readonly counters: readonly Float64Array[];
-  /** Its sockets got smaller buffers than they asked for. */
-  readonly bufferFault: BufferFault | undefined;
+  buffers(): Buffers;
   order(thread: number, order: Order): void;
   close(): Promise<void>;
 }
@@ -45,21 +44,37 @@ export type OpenTransport = (
   edge: TransportEdge,
 ) => Promise<Result<Transport, TransportFault>>;
 
+/** What the kernel gave to the sockets of a server, as it accounts: twice what it was asked for, at most twice net.core.rmem_max and wmem_max. */
+export interface Buffers {
+  /** Of all threads. */
+  readonly receiveBytes: number;
+  /** Packets that found no room there. */
+  readonly receiveDrops: number;
+  /** Of one. */
+  readonly sendBytes: number;
+}
+
 export type BufferFault = Fault<'BufferTooSmall'>;
 
-/** The kernel grants twice what it is asked for, for its own accounting. */
-export function bufferFault(
-  granted: { readonly receiveMost: number; readonly sendMost: number },
-  asked: number,
-): BufferFault | undefined {
+/** The kernel counts so much for a packet of 48 bytes, a READ, that waits to be received: 512 fit in 208 KiB, which it doubles. */
+const READ_COUNTS_BYTES = 832;
+/** Two neighbours that do not answer ARP hold 208 KiB. */
+const SEND_BYTES = 4 << 20;
+
+/**
+ * Whether a burst of these devices fits, a READ of each at once: they have lost another server, or power is back. Nothing is lost for good that does not
+ * fit; each device asks again, after a time-out.
+ */
+export function bufferFault(buffers: Buffers, threads: number, devices: number): BufferFault | undefined {
+  const receive = Math.ceil((devices * READ_COUNTS_BYTES) / threads / 2);
   const small = [
-    { name: 'net.core.rmem_max', bytes: granted.receiveMost / 2 },
-    { name: 'net.core.wmem_max', bytes: granted.sendMost / 2 },
-  ].filter(({ bytes }) => bytes < asked);
+    { name: 'net.core.rmem_max', bytes: buffers.receiveBytes / threads / 2, needed: receive },
+    { name: 'net.core.wmem_max', bytes: buffers.sendBytes / 2, needed: SEND_BYTES },
+  ].filter(({ bytes, needed }) => bytes < needed);
   if (small.length === 0) return undefined;
-  const got = small.map(({ name, bytes }) => `${name} is ${bytes}`).join(', ');
-  const set = small.map(({ name }) => `${name}=${asked}`).join(' ');
-  const message = `the stream's socket buffers are too small for many devices: ${got}, ${asked} is needed; on the node: sysctl -w ${set}`;
+  const got = small.map(({ name, bytes, needed }) => `${name} is ${bytes}, ${needed} is needed`).join('; ');
+  const set = small.map(({ name, needed }) => `${name}=${needed}`).join(' ');
+  const message = `the stream's socket buffers are too small for a burst of ${devices} devices: ${got}; on the node: sysctl -w ${set}, and start the server again`;
   return { code: 'BufferTooSmall', message };
 }
 

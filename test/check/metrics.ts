@@ -15,7 +15,14 @@ interface Registered {
 const none = () => 0;
 
 function ofServer(): Registry {
-  const numbers = { stream: () => undefined, servedCopies: none, journalEntries: none, databaseReachable: () => false };
+  const never = () => undefined;
+  const numbers = {
+    stream: never,
+    buffers: never,
+    servedCopies: none,
+    journalEntries: none,
+    databaseReachable: () => false,
+  };
   return serverMetrics({ ...numbers, load: () => ({ devices: 0, booting: 0, loadPercent: 0 }) }).registry;
 }
 

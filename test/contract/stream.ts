@@ -647,14 +647,8 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       // No number of 32 bits: the answer cannot be written.
       await served.server.setServers(-1, []);
-      const ping = session.packet({
-        type: 'PING',
-        role: 'serve',
-        badReads: 0,
-        listVersion: 0,
-        opaque: Buffer.alloc(8),
-      });
-      expect(await answersTo(served.client, served.at, ping)).toEqual([]);
+      const servers = session.packet({ type: 'SERVERS', listVersion: 0 });
+      expect(await answersTo(served.client, served.at, servers)).toEqual([]);
       await until(() => served.server.counters().dropFault === 1, 'one fault counted');
       await expect(served.client.login(served.at, aToken())).resolves.toBeDefined();
       await served.server.setServers(4, [OTHER]);
@@ -682,7 +676,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         ]);
         session.bye();
         // A READ that comes with it may be answered before it.
-        await until(() => served.server.sessions().length === 0, 'the session gone');
+        await until(() => served.events.some(({ type: told }) => told === 'left'), 'the session gone');
         expect(await answersTo(served.client, served.at, session.packet({ type, ...fields }))).toMatchObject([
           { type: 'UNKNOWN' },
         ]);
@@ -702,6 +696,43 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       expect(await session.ping()).toMatchObject({ state: 'Streaming', loadPercent: 42, listVersion: 4 });
       expect(await session.list()).toMatchObject({ listVersion: 4, servers: [OTHER] });
+    });
+
+    test('each PING is answered by a PONG of its own, whose number was never sent before', async () => {
+      const served = await serve((await aFile()).disk);
+      const session = await attached(served);
+      const opaques = Array.from({ length: 100 }, (_, index) => Buffer.alloc(8, index));
+      const pings = opaques.map((opaque) => session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 9, opaque }));
+      const pongs = await answersTo(served.client, served.at, ...pings);
+      expect(pongs).toHaveLength(100);
+      expect(pongs).toEqual(opaques.map((opaque) => expect.objectContaining({ type: 'PONG', opaque })));
+      await session.read(0, 512);
+      const numbers = served.client.received.flatMap(({ packet }) => (packet.number > 0 ? [packet.number] : []));
+      expect(new Set(numbers).size).toBe(numbers.length);
+      await until(() => served.server.counters().packetsOut >= 103, 'all are counted');
+    });
+
+    test('PINGs that are replayed, altered, old, or of no role are not answered, change nothing, and are counted', async () => {
+      const served = await serve((await aFile()).disk);
+      const { server, client, at, events } = served;
+      const session = await attached(served);
+      const fields = { type: 'PING', role: 'standby', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8, 5) } as const;
+      const ping = session.packet({ ...fields, role: 'serve' }, 2_000);
+      expect(await answersTo(client, at, ping)).toMatchObject([{ type: 'PONG', opaque: fields.opaque }]);
+      const [altered, role] = [session.packet(fields, 2_001), session.packet(fields, 2_002)];
+      altered[20] = 1;
+      role[16] = 7;
+      sign(siphash, session.keys.clientTag, role);
+      const beyond = session.packet(fields, 2_003);
+      beyond.fill(0xff, 8, 16);
+      sign(siphash, session.keys.clientTag, beyond);
+      const old = [0, 1, 2_000 - 1_024].map((number) => session.packet(fields, number));
+      expect(await answersTo(client, at, ping, altered, role, beyond, ...old)).toEqual([]);
+      await until(() => server.counters().dropReplayed === 4, 'four replayed packets');
+      expect(server.counters()).toMatchObject({ dropWrongTag: 1, dropMalformed: 2, dropFault: 0 });
+      await session.ask('PONG', () => session.packet({ ...fields, role: 'serve' }, 3_000), 1);
+      await until(() => events.length > 0, 'it is told');
+      expect(events.map(({ type }) => type)).toEqual(['attached']);
     });
 
     test.each([20, 21, 256])('of %i servers a device hears of 20, in TICKET and LIST', async (many) => {

@@ -5,7 +5,6 @@
  *
  * The thread never returns to its event loop: orders come through a MessagePort that is read when an eventfd says so.
  */
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { PIECE_BYTES } from '../../image/tree/pieces.ts';
@@ -24,6 +23,7 @@ import type { Peer } from '../cookie.ts';
 import { count } from '../counters.ts';
 import { FD, rowOf, SHIFT } from '../extents.ts';
 import { TICK_MS } from '../limits.ts';
+import type { Role } from '../packet.ts';
 import { readable, startRead, wait, waitFor } from '../reads.ts';
 import { obey, receive, takeRole, tick } from '../session.ts';
 import {
@@ -37,12 +37,16 @@ import {
   type Shard,
 } from '../shard.ts';
 import type { Report } from '../transport.ts';
-import { PROTOCOL_VERSION, TYPES } from '../wire.ts';
+import { PROTOCOL_VERSION, ROLES, TYPES } from '../wire.ts';
 import { type Hot, swap, writePointer } from './answer.ts';
 import { Answers } from './answers.ts';
+import { Backlog } from './backlog.ts';
 import { LeafPages } from './leaves.ts';
 import { Mappings } from './mappings.ts';
 import { silentNeighbours } from './neighbours.ts';
+import { Pace } from './pace.ts';
+import { Pongs } from './pongs.ts';
+import { pooledRandom } from './random.ts';
 import type { Native } from './sodium.ts';
 
 export interface LoopOptions {
@@ -65,6 +69,8 @@ const PACKET_BYTES = 1_280;
 const MMSG_BYTES = 64;
 const IOV_BYTES = 16;
 const NAME_BYTES = 16;
+const POLL_FD_BYTES = 8;
+/** READs and PINGs. */
 const READ_BYTES = 48;
 const SIP_INPUT_BYTES = 32;
 /** The table of 20,000 neighbours takes 20 ms to read. */
@@ -74,6 +80,17 @@ const SILENT_TELL_MS = 1_000;
 const ARP_TABLE = '/proc/thread-self/net/arp';
 /** Batches between two looks at the orders while packets never stop coming. After a batch of one there is most likely none: ppoll says so, at the cost of looking. */
 const BATCHES_PER_LOOK = 16;
+/**
+ * What is neither a READ nor a PING has a turn of so many ms between them, however much of it there is: 20,000 devices that attach at once are a second
+ * of work, and READs do not queue behind it. The rest waits here; what is above is dropped, and its sender asks again.
+ */
+const OTHERS_MS = 2;
+/** See pace.ts. */
+const CALM_NS = 1_000_000;
+/** The main thread is told of sessions so often, and of so many at a time. */
+const TELL_MS = 10;
+const MAX_REPORTS = 256;
+const MAX_WAITING = 4_096;
 
 const PACKETS = 0;
 const MESSAGES = PACKETS + BATCH * PACKET_BYTES;
@@ -81,12 +98,31 @@ const IOVS = MESSAGES + BATCH * MMSG_BYTES;
 const NAMES = IOVS + BATCH * IOV_BYTES;
 const POLL = NAMES + BATCH * NAME_BYTES;
 const TIMEOUT = POLL + 16;
-const TAG = TIMEOUT + 16;
+const NO_TIMEOUT = TIMEOUT + 16;
+const CALM = NO_TIMEOUT + 16;
+const TELL = CALM + 16;
+const TAG = TELL + 16;
 const EVENT = TAG + 16;
 const OUT = EVENT + 64;
 const OUT_BYTES = 2_048;
 const OUT_NAME = OUT + OUT_BYTES;
 const SLAB_BYTES = OUT_NAME + 64;
+
+/** In the order of their numbers on the wire. */
+const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
+
+/** 64 bits, big-endian; above 2⁵³ it is no exact number, and no packet has it. */
+const numberAt = (words: Int32Array, at: number): number =>
+  (swap(words[at] ?? 0) >>> 0) * 0x1_0000_0000 + (swap(words[at + 1] ?? 0) >>> 0);
+
+/** Of the word of a PING in which its role and its bad reads lie. A number that grew is told by session.ts. */
+const badReadsAt = (words: Int32Array, at: number): number => swap(words[at] ?? 0) & 0xffff;
+
+/** Of a `sockaddr_in`. */
+const peerOf = (name: Buffer): Peer => ({
+  host: `${name[4]}.${name[5]}.${name[6]}.${name[7]}`,
+  port: name.readUInt16BE(2),
+});
 
 export class Loop {
   readonly #libc: Native;
@@ -96,8 +132,12 @@ export class Loop {
   readonly #at: number;
   readonly #shard: Shard;
   readonly #answers: Answers;
-  /** Packets of a batch that the fast path did not take. */
+  readonly #pongs: Pongs;
+  readonly #pace = new Pace();
+  /** Packets of a batch that the fast path did not take, */
   readonly #others = new Uint8Array(BATCH);
+  /** and those of batches before it. */
+  readonly #waiting = new Backlog(MAX_WAITING, PACKET_BYTES, NAME_BYTES);
   /** By the session id as it lies in memory. */
   readonly #hot = new Map<number, Hot>();
   /** Disks whose file system does not know RWF_NOWAIT (NFS, FUSE): the main thread reads them. */
@@ -110,14 +150,19 @@ export class Loop {
   #silent = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
+  /** For the main thread. */
+  #reports: Report[] = [];
+  #isUrgent = false;
+  #toldMs = 0;
 
   constructor(libc: Native, options: LoopOptions) {
     this.#libc = libc;
     this.#options = options;
     const { identity, settings, counters, socket, wake, own } = options;
-    const edge = { sip: libc.sip, random: randomBytes, counters, wallMs: Date.now, own };
+    const edge = { sip: libc.sip, hkdf: libc.hkdf, random: pooledRandom(), counters, wallMs: Date.now, own };
     this.#shard = makeShard(identity, settings, edge);
     this.#answers = new Answers(libc, socket, identity.mode === 'Authenticated', counters);
+    this.#pongs = new Pongs(libc, socket, BATCH, counters);
     this.#mappings = new Mappings(libc);
     this.#at = libc.addressOf(this.#slab);
     const slab = this.#slab;
@@ -135,29 +180,42 @@ export class Loop {
     slab.writeInt32LE(wake, POLL + 8);
     slab.writeInt16LE(POLLIN, POLL + 12);
     slab.writeUInt32LE(TICK_MS * 1_000_000, TIMEOUT + 8);
+    slab.writeUInt32LE(CALM_NS, CALM + 8);
+    slab.writeUInt32LE(TELL_MS * 1_000_000, TELL + 8);
   }
 
   /** Until an order says stop. */
   run(): void {
     let ticked = 0;
     while (!this.#stopped) {
-      this.#libc.ppoll(this.#at + POLL, 2, this.#at + TIMEOUT, 0);
+      this.#sleep();
       count(this.#options.counters, 'turns');
       let now = performance.now();
       const words = this.#words;
       if ((words[POLL / 4 + 1] ?? 0) >>> 16 !== 0)
         for (let batch = 0; batch < BATCHES_PER_LOOK && this.#batch(now) > 1; batch++) now = performance.now();
+      this.#catchUp();
       if ((words[POLL / 4 + 3] ?? 0) >>> 16 !== 0) this.#orders(now);
       if (now - ticked >= TICK_MS) {
         ticked = now;
         this.#perform(tick(this.#shard, now));
         this.#findSilent(now);
       }
+      this.#tell(now);
     }
+    this.#tell(Number.POSITIVE_INFINITY);
     this.#mappings.keep(new Set());
   }
 
-  /** One recvmmsg and its packets; how many there were. READs come first: a LOGIN costs as much as a hundred of them, and rubbish LOGINs are for anybody. */
+  /** Until something comes: an order at once, packets a moment later while all is calm. */
+  #sleep(): void {
+    const { ppoll } = this.#libc;
+    const [polls, waits] = [this.#at + POLL, this.#waiting.length > 0];
+    if (this.#pace.isCalm && !waits) ppoll(polls + POLL_FD_BYTES, 1, this.#at + CALM, 0);
+    ppoll(polls, 2, this.#at + (waits ? NO_TIMEOUT : this.#reports.length > 0 ? TELL : TIMEOUT), 0);
+  }
+
+  /** One recvmmsg and its packets; how many there were: after one alone there is mostly no other. READs come first: a LOGIN costs as much as ten of them, and rubbish LOGINs are for anybody. */
   #batch(now: number): number {
     const { socket, counters } = this.#options;
     const packets = this.#libc.recvmmsg(socket, this.#at + MESSAGES, BATCH, MSG_DONTWAIT, 0);
@@ -168,36 +226,83 @@ export class Loop {
     for (let i = 0; i < packets; i++) {
       const length = this.#words[(MESSAGES + i * MMSG_BYTES) / 4 + 14] ?? 0;
       bytes += length;
-      if (length !== READ_BYTES || !this.#read(i, now)) this.#others[others++] = i;
+      if (length !== READ_BYTES || !(this.#read(i, now) || this.#ping(i, now))) this.#others[others++] = i;
     }
     this.#answers.flush();
-    for (const i of this.#others.subarray(0, others)) this.#other(i, now);
-    this.#answers.flush();
+    const pings = this.#pongs.flush();
+    this.#pace.add(packets - others - pings, pings, now);
+    for (const i of this.#others.subarray(0, others)) this.#later(i);
+    this.#tell(now);
     count(counters, 'packetsIn', packets);
     count(counters, 'bytesIn', bytes);
     return packets;
   }
 
-  #other(i: number, now: number): void {
+  #later(i: number): void {
+    const { counters } = this.#options;
     const message = (MESSAGES + i * MMSG_BYTES) / 4;
     if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) {
-      count(this.#options.counters, 'dropMalformed');
+      count(counters, 'dropMalformed');
       return;
     }
-    const at = PACKETS + i * PACKET_BYTES;
+    const [at, name] = [PACKETS + i * PACKET_BYTES, NAMES + i * NAME_BYTES];
     const bytes = this.#slab.subarray(at, at + (this.#words[message + 14] ?? 0));
+    if (!this.#waiting.push(bytes, this.#slab.subarray(name, name + NAME_BYTES))) count(counters, 'dropBusy');
+  }
+
+  /** What waits, in the order in which it came; one packet at least. */
+  #catchUp(): void {
+    const end = performance.now() + OTHERS_MS;
+    for (let now = end - OTHERS_MS; now < end && this.#waiting.length > 0; now = performance.now()) {
+      const next = this.#waiting.shift();
+      if (next) this.#other(next.packet, peerOf(next.name), now);
+    }
+    this.#answers.flush();
+  }
+
+  #other(bytes: Buffer, from: Peer, now: number): void {
     try {
-      this.#perform(receive(this.#shard, bytes, this.#peer(i), now));
+      this.#perform(receive(this.#shard, bytes, from, now));
     } catch (thrown) {
       count(this.#options.counters, 'dropFault');
       this.#report({ kind: 'fault', message: errorMessage(thrown) });
     }
   }
 
-  #peer(i: number): Peer {
-    const at = NAMES + i * NAME_BYTES;
-    const slab = this.#slab;
-    return { host: `${slab[at + 4]}.${slab[at + 5]}.${slab[at + 6]}.${slab[at + 7]}`, port: slab.readUInt16BE(at + 2) };
+  /** A PING of a session that may stream; a READ's way, and its answer is made here. */
+  #ping(i: number, now: number): boolean {
+    const words = this.#words;
+    const at = (PACKETS + i * PACKET_BYTES) / 4;
+    const hot = this.#sender(i, TYPES.PING);
+    const role = ROLE_NAMES[(words[at + 4] ?? 0) & 0xff];
+    if (!hot || !role) return false;
+    const { session } = hot;
+    const number = numberAt(words, at + 2);
+    if (badReadsAt(words, at + 4) !== session.badReads) return false;
+    if (number > Number.MAX_SAFE_INTEGER || session.refused || !session.window.accept(number)) return false;
+    session.seenMs = now;
+    if (session.role !== role) this.#perform(takeRole(this.#shard, session, role, now));
+    this.#pongs.add(hot, words, at, this.#shard.settings);
+    return true;
+  }
+
+  /** Whose packet of that type this is: session, address and tag are right. */
+  #sender(i: number, type: number): Hot | undefined {
+    const words = this.#words;
+    const packet = PACKETS + i * PACKET_BYTES;
+    const at = packet / 4;
+    const name = (NAMES + i * NAME_BYTES) / 4;
+    if (this.#slab[packet] !== type || this.#slab[packet + 1] !== PROTOCOL_VERSION) return undefined;
+    const hot = this.#hot.get(words[at + 1] ?? 0);
+    if (!hot || hot.name0 !== words[name] || hot.name1 !== words[name + 1]) return undefined;
+    const tag = TAG / 4;
+    this.#libc.siphash(this.#at + TAG, this.#at + packet, SIP_INPUT_BYTES, hot.keysAt);
+    const wrong =
+      ((words[tag] ?? 0) ^ (words[at + 8] ?? 0)) |
+      ((words[tag + 1] ?? 0) ^ (words[at + 9] ?? 0)) |
+      ((words[tag + 2] ?? 0) ^ (words[at + 10] ?? 0)) |
+      ((words[tag + 3] ?? 0) ^ (words[at + 11] ?? 0));
+    return wrong === 0 ? hot : undefined;
   }
 
   /** The fast path. False, with nothing changed: not a READ that can be answered here. */
@@ -206,22 +311,10 @@ export class Loop {
     const slab = this.#slab;
     const packet = PACKETS + i * PACKET_BYTES;
     const at = packet / 4;
-    const name = (NAMES + i * NAME_BYTES) / 4;
-    if (slab[packet] !== TYPES.READ || slab[packet + 1] !== PROTOCOL_VERSION) return false;
-    const hot = this.#hot.get(words[at + 1] ?? 0);
-    if (!hot || hot.name0 !== words[name] || hot.name1 !== words[name + 1]) return false;
-
-    const tag = TAG / 4;
-    this.#libc.siphash(this.#at + TAG, this.#at + packet, SIP_INPUT_BYTES, hot.keysAt);
-    const wrong =
-      ((words[tag] ?? 0) ^ (words[at + 8] ?? 0)) |
-      ((words[tag + 1] ?? 0) ^ (words[at + 9] ?? 0)) |
-      ((words[tag + 2] ?? 0) ^ (words[at + 10] ?? 0)) |
-      ((words[tag + 3] ?? 0) ^ (words[at + 11] ?? 0));
-    if (wrong !== 0) return false;
-
-    const number = (swap(words[at + 2] ?? 0) >>> 0) * 0x1_0000_0000 + (swap(words[at + 3] ?? 0) >>> 0);
-    const offset = (swap(words[at + 4] ?? 0) >>> 0) * 0x1_0000_0000 + (swap(words[at + 5] ?? 0) >>> 0);
+    const hot = this.#sender(i, TYPES.READ);
+    if (!hot) return false;
+    const number = numberAt(words, at + 2);
+    const offset = numberAt(words, at + 4);
     const length = swap(words[at + 6] ?? 0) >>> 0;
     const hedged = ((slab[packet + 31] ?? 0) & 1) === 1;
     if (number > Number.MAX_SAFE_INTEGER || offset > Number.MAX_SAFE_INTEGER || offset % 512 !== 0) return false;
@@ -328,7 +421,19 @@ export class Loop {
   }
 
   #report(report: Report): void {
-    this.#options.port.postMessage(report);
+    this.#reports.push(report);
+    if (report.kind !== 'session') this.#isUrgent = true;
+  }
+
+  /** What is to be told, in one message: a message and a thread that wakes for it cost half of an ATTACH. Of sessions, where nobody waits, a little later. */
+  #tell(now: number): void {
+    if (this.#reports.length === 0) return;
+    if (this.#isUrgent || this.#reports.length >= MAX_REPORTS || now - this.#toldMs >= TELL_MS) {
+      this.#options.port.postMessage(this.#reports);
+      this.#reports = [];
+      this.#isUrgent = false;
+      this.#toldMs = now;
+    }
   }
 
   #perform(effects: readonly Effect[]): void {

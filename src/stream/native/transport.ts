@@ -12,21 +12,22 @@ import {
   SO_SNDBUF,
   SOCK_DGRAM_CLOEXEC,
   SOL_SOCKET,
+  type SocketMemory,
   socketAddress,
   socketMemory,
 } from '../../net/libc.ts';
 import { listenFault } from '../../net/listen.ts';
 import { ownOf } from '../../net/source.ts';
 import { makeCounters } from '../counters.ts';
-import { bufferFault, type OpenTransport, placeOf, type Report, type Transport } from '../transport.ts';
+import { type Buffers, type OpenTransport, placeOf, type Report, type Transport } from '../transport.ts';
 import type { LoopOptions, LoopOrder } from './loop.ts';
 import { native } from './sodium.ts';
 
 /**
- * The kernel gives what net.core.rmem_max and wmem_max allow: 4 MiB since Linux 6.15, 208 KiB before. A burst of 4,000 devices' READs is 3 MB of socket
- * buffer; of 208 KiB two neighbours that do not answer ARP hold all.
+ * The kernel gives what net.core.rmem_max and wmem_max allow: 4 MiB since Linux 6.15, 208 KiB before. A burst of 20,000 devices' READs is 16 MiB of
+ * receive buffer, which is 8 MiB asked for; of 208 KiB two neighbours that do not answer ARP hold all of a send buffer.
  */
-const BUFFER_BYTES = 4 << 20;
+const BUFFER_BYTES = { receive: 32 << 20, send: 4 << 20 };
 
 /** The build renames the file. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -69,7 +70,9 @@ export const openNative: OpenTransport = async (options, edge) => {
       port: port2,
     };
     const worker = new Worker(WORKER, { workerData: workerData satisfies LoopOptions, transferList: [port2] });
-    port1.on('message', (report: Report) => edge.report(index, report));
+    port1.on('message', (reports: readonly Report[]) => {
+      for (const report of reports) edge.report(index, report);
+    });
     const exited = new Promise<void>((resolve) => {
       worker.once('exit', (code) => {
         resolve();
@@ -93,7 +96,7 @@ export const openNative: OpenTransport = async (options, edge) => {
     port: bound,
     threads: many,
     counters,
-    bufferFault: bufferFault(socketMemory(loaded.value, fds[0] ?? -1), BUFFER_BYTES),
+    buffers: () => buffersOf(closed ? [] : fds.map((fd) => socketMemory(loaded.value, fd))),
     order,
     close: () => {
       closed ??= close();
@@ -112,6 +115,12 @@ export const openNative: OpenTransport = async (options, edge) => {
   }
   return ok(transport);
 };
+
+const buffersOf = (sockets: readonly SocketMemory[]): Buffers => ({
+  receiveBytes: sockets.reduce((sum, { receiveMost }) => sum + receiveMost, 0),
+  receiveDrops: sockets.reduce((sum, { receiveDrops }) => sum + receiveDrops, 0),
+  sendBytes: sockets[0]?.sendMost ?? 0,
+});
 
 const ONE = Buffer.from(BigUint64Array.of(1n).buffer);
 
@@ -141,8 +150,8 @@ function openSockets(c: Libc, address: string, port: number, many: number): Resu
 function openSocket(c: Libc, address: string, port: number, shared: boolean): Result<number, string> {
   const fd = c.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
   if (fd < 0) return { ok: false, error: c.error() };
-  setOption(c, fd, SO_RCVBUF, BUFFER_BYTES);
-  setOption(c, fd, SO_SNDBUF, BUFFER_BYTES);
+  setOption(c, fd, SO_RCVBUF, BUFFER_BYTES.receive);
+  setOption(c, fd, SO_SNDBUF, BUFFER_BYTES.send);
   if (shared) setOption(c, fd, SO_REUSEPORT, 1);
   if (c.bind(fd, socketAddress(address, port), 16) === 0) return ok(fd);
   const error = c.error();
