@@ -2,7 +2,8 @@
  * Plays the kernel for a client on the host: no nbd module is needed.
  *
  *   kernel FILE CLIENT ARGUMENT…     starts `CLIENT ARGUMENT… --kernel FD` and takes the socket that it sends; prints {"client": pid}
- *   read DEPTH MS MAX_KIB [MIB]      on stdin: random reads, DEPTH at a time, each compared with FILE; one line of JSON when done. MIB: below that alone
+ *   read DEPTH MS MAX_KIB [MIB [PER_SECOND]]   on stdin: random reads, DEPTH at a time, each compared with FILE; one line of JSON when done. MIB: below
+ *                                    that alone (0: everywhere). PER_SECOND: no more than these (0: as many as are answered)
  *   wait KIB AT_KIB                  one more read of KIB at AT_KIB, whose answer nobody waits for: "waiting" says whether it came
  *   (end of stdin)                   disconnects, as a shutdown does; the exit code is the client's
  *
@@ -108,8 +109,25 @@ static void take_reply(void) {
     if (now() - requests[i].since > longest) longest = now() - requests[i].since;
 }
 
-static void run(unsigned depth, unsigned ms, unsigned max_kib, uint64_t below) {
-    const double begin = now(), end = begin + ms / 1000.0;
+/* False: no reply came before `until`. */
+static bool wait_reply(double until) {
+    struct pollfd reply = {.fd = device, .events = POLLIN};
+    const double seconds = until - now();
+    return poll(&reply, 1, seconds > 0 ? (int)(seconds * 1000) + 1 : 0) > 0;
+}
+
+static void ask(unsigned i, unsigned max_kib, uint64_t below) {
+    const uint64_t blocks = 1 + (uint64_t)random() % (max_kib * 2);
+    requests[i].length = (uint32_t)blocks * 512;
+    requests[i].offset = (uint64_t)random() % (below / 512 - blocks + 1) * 512;
+    requests[i].since = now();
+    requests[i].open = true;
+    if (!send_request(i)) again();
+}
+
+static void run(unsigned depth, unsigned ms, unsigned max_kib, uint64_t below, unsigned per_second) {
+    const double begin = now(), end = begin + ms / 1000.0, each = per_second > 0 ? 1.0 / per_second : 0;
+    double next = begin;
     unsigned open = 0;
     reads = wrong = failed = 0;
     longest = 0;
@@ -118,18 +136,15 @@ static void run(unsigned depth, unsigned ms, unsigned max_kib, uint64_t below) {
     do {
         open = 0;
         for (unsigned i = 0; i < depth; i++) {
-            if (!requests[i].open && now() < end) {
-                const uint64_t blocks = 1 + (uint64_t)random() % (max_kib * 2);
-                requests[i].length = (uint32_t)blocks * 512;
-                requests[i].offset = (uint64_t)random() % (below / 512 - blocks + 1) * 512;
-                requests[i].since = now();
-                requests[i].open = true;
-                if (!send_request(i)) again();
+            if (!requests[i].open && now() < end && now() >= next) {
+                ask(i, max_kib, below);
+                next += each;
             }
             open += requests[i].open;
         }
-        if (open > 0) take_reply();
-    } while (open > 0);
+        const bool asks_later = each > 0 && open < depth && now() < end;
+        if (asks_later ? wait_reply(next) : open > 0) take_reply();
+    } while (open > 0 || now() < end);
     printf("{\"reads\":%lu,\"wrong\":%lu,\"failed\":%lu,\"perSecond\":%.0f,\"longestStallMs\":%.1f,\"sockets\":%lu,\"waiting\":%s}\n", reads, wrong,
            failed, (double)reads / (now() - begin), longest * 1000, sockets, requests[WAITS].open ? "true" : "false");
     fflush(stdout);
@@ -170,10 +185,11 @@ int main(int argc, char **argv) {
     take_socket();
     printf("{\"ready\":true}\n");
     fflush(stdout);
-    unsigned depth, ms, max_kib, below, kib, at_kib;
+    unsigned depth, ms, max_kib, below, per_second, kib, at_kib;
     for (char line[128]; fgets(line, sizeof line, stdin) != NULL;) {
-        const int numbers = sscanf(line, "read %u %u %u %u", &depth, &ms, &max_kib, &below);
-        if (numbers >= 3) run(depth, ms, max_kib, numbers == 4 ? (uint64_t)below << 20 : file_bytes);
+        below = per_second = 0;
+        if (sscanf(line, "read %u %u %u %u %u", &depth, &ms, &max_kib, &below, &per_second) >= 3)
+            run(depth, ms, max_kib, below > 0 ? (uint64_t)below << 20 : file_bytes, per_second);
         else if (sscanf(line, "wait %u %u", &kib, &at_kib) == 2) ask_and_go_on(kib, at_kib);
     }
     close(device);

@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- NAME…` (or `all`): each NAME is a module of this folder that exports `run`. Figures go to standard output, one JSON line each;
+ * `npm run bench -- NAME… [--rounds N]` (or `all`): each NAME is a module of this folder that exports `run`. Figures go to standard output, one JSON line each;
  * everything else to standard error. Ends with 1 when a figure misses its bar.
  */
 import { readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import type { Run } from './figure.ts';
 
 const NOT_BENCHES = new Set(['bench', 'figure']);
@@ -12,18 +13,19 @@ const known = readdirSync(import.meta.dirname)
   .filter((name) => !NOT_BENCHES.has(name))
   .sort();
 
-const asked = process.argv.slice(2);
+const { positionals: asked, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: 'string' } } });
+const options = values.rounds === undefined ? {} : { rounds: Number(values.rounds) };
 const names = asked.includes('all') ? known : asked;
 const wrong = names.filter((name) => !known.includes(name));
 if (names.length === 0 || wrong.length > 0) {
   console.error(
-    `usage: npm run bench -- all|${known.join('|')}${wrong.length > 0 ? ` (no bench ${wrong.join(', ')})` : ''}`,
+    `usage: npm run bench -- all|${known.join('|')} [--rounds N]${wrong.length > 0 ? ` (no bench ${wrong.join(', ')})` : ''}`,
   );
   process.exit(2);
 }
 for (const name of names) {
   const { run }: { run: Run } = await import(`./${name}.ts`);
-  for await (const figure of run()) {
+  for await (const figure of run(options)) {
     console.log(JSON.stringify(figure));
     if (figure.pass === false) process.exitCode = 1;
   }

@@ -15,8 +15,13 @@ export interface Figure {
   readonly pass?: boolean;
 }
 
+export interface RunOptions {
+  /** Instead of the bench's own number of them: for a first look. */
+  readonly rounds?: number;
+}
+
 /** A bench module's one export. It prints what it runs (command lines, rounds) to standard error. */
-export type Run = () => AsyncIterable<Figure>;
+export type Run = (options?: RunOptions) => AsyncIterable<Figure>;
 
 /** Adds ratio and verdict, and rounds to what is worth reading. */
 export function figure(

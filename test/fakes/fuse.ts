@@ -1,6 +1,6 @@
 /**
  * A file system of one folder, served by the test over `/dev/fuse` (linux/fuse.h, protocol 7.31): its files have another inode number at each look, and
- * what is asked of their names and attributes may take long, while reads do not. Needs root.
+ * what is asked of their names and attributes may take long, while reads do not; or reads hang, as on a disk that died. Needs root.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, read, writeSync } from 'node:fs';
@@ -24,6 +24,7 @@ const UNANSWERED = [2, 36, 42];
 const [ENOENT, ENOSYS] = [2, 38];
 const HEAD_BYTES = { in: 40, out: 16 };
 const ROOT = 1;
+const FOPEN_DIRECT_IO = 1;
 const MODE = { folder: 0o40755, file: 0o100644 };
 /** Of every file, in s. */
 const MODIFIED = 1_767_225_600n;
@@ -33,13 +34,18 @@ const readFrom = promisify(read);
 export class FuseFolder {
   /** Of one question about names or attributes. */
   metadataMs = 0;
+  /** Until when reads wait. */
+  #hung: Promise<void> = Promise.resolve();
   readonly #path: string;
   readonly #fd: number;
   readonly #files: readonly (readonly [string, Buffer])[];
+  readonly #cached: boolean;
   #inode = 1_000n;
 
-  constructor(path: string, files: Readonly<Record<string, Buffer>>) {
+  /** @param cached whether the kernel may keep what was read. */
+  constructor(path: string, files: Readonly<Record<string, Buffer>>, cached = true) {
     this.#path = path;
+    this.#cached = cached;
     this.#files = Object.entries(files);
     this.#fd = openSync('/dev/fuse', 'r+');
     const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
@@ -48,6 +54,13 @@ export class FuseFolder {
     });
     if (mounted.status !== 0) throw new Error(`mount of ${path} ended with ${mounted.status}`);
     void this.#serve();
+  }
+
+  /** Reads wait until what this gives is called. */
+  hang(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#hung = promise;
+    return resolve;
   }
 
   close(): void {
@@ -70,6 +83,7 @@ export class FuseFolder {
     const node = Number(question.readBigUInt64LE(16));
     if ([OP.LOOKUP, OP.GETATTR, OP.STATFS, OP.READDIR].includes(opcode) && this.metadataMs > 0)
       await delay(this.metadataMs);
+    if (opcode === OP.READ) await this.#hung;
     const answer = this.#answerTo(opcode, node, question.subarray(HEAD_BYTES.in));
     const error = typeof answer === 'number' ? answer : 0;
     const body = typeof answer === 'number' ? Buffer.alloc(0) : answer;
@@ -114,6 +128,7 @@ export class FuseFolder {
           [48, 4_096],
         ]);
       case OP.OPEN:
+        return fields(16, [[8, this.#cached ? 0 : FOPEN_DIRECT_IO]]);
       case OP.OPENDIR:
         return Buffer.alloc(16);
       case OP.READDIR:
