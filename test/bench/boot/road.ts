@@ -1,7 +1,7 @@
 /**
  * The road of a booting machine without a cluster: ProxyDHCP, TFTP, HTTP boot and the block stream of one server, in one process, for one known
  * machine. Arguments: address, interface, folder of the disk, MAC, largest block of TFTP. Prints a JSON line {"at","event"} (Unix milliseconds) for what happens; the
- * first is `serves`.
+ * first event is where the files are.
  */
 import { join } from 'node:path';
 import { startProxyDhcp } from '../../../src/dhcp/server.ts';
@@ -100,4 +100,4 @@ must(
     log,
   }),
 );
-say('serves');
+say(`http://${address}:${ports.http}/boot/file/${ref.vdisk}/${ref.version}`);

@@ -1,4 +1,4 @@
-/** The process of `road.ts` in a network namespace, and what it says that happens. */
+/** The processes of `road.ts` and `judge.ts` in a network namespace, and what they say that happens. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -16,22 +16,44 @@ export interface RoadOptions {
   readonly maxBlockSize?: number;
 }
 
-export interface Road {
-  /** When this event happened first since then; both Unix milliseconds. */
+interface Event {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly event: string;
+}
+
+export interface Teller {
+  /** When this event happened first since then. */
   since(event: string, startMs: number): number | undefined;
   end(): Promise<void>;
 }
 
-export async function startRoad({ namespace, address, folder, mac, maxBlockSize = 1_468 }: RoadOptions): Promise<Road> {
+export interface Road extends Teller {
+  /** Where the kernel and the initramfs are. */
+  readonly files: string;
+}
+
+export async function startRoad(options: RoadOptions): Promise<Road> {
+  const { namespace, address, folder, mac, maxBlockSize = 1_468 } = options;
+  const { first, ...road } = await start(namespace, 'road.ts', address, 'eth0', folder, mac, String(maxBlockSize));
+  return { ...road, files: first.event };
+}
+
+/** Where a machine says that it begins something, and ends it: by asking for `http://…/EVENT`. */
+export const startJudge = (namespace: string, address: string, port: number): Promise<Teller> =>
+  start(namespace, 'judge.ts', address, String(port));
+
+async function start(namespace: string, program: string, ...args: string[]): Promise<Teller & { first: Event }> {
   // Not by nsenter: the MTU of a card is read from the /sys of its namespace.
   const [command, ...enter] = [...inNamespace(), 'ip', 'netns', 'exec', namespace];
-  const program = [join(import.meta.dirname, 'road.ts'), address, 'eth0', folder, mac, String(maxBlockSize)];
-  const child = spawn(command, [...enter, process.execPath, ...program], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const happened: { readonly at: number; readonly event: string }[] = [];
+  const script = [process.execPath, join(import.meta.dirname, program), ...args];
+  const child = spawn(command, [...enter, ...script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const happened: Event[] = [];
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => happened.push(JSON.parse(line)));
-  await once(lines, 'line');
+  const [line] = (await once(lines, 'line')) as [string];
   return {
+    first: JSON.parse(line),
     since: (event, startMs) => happened.find((one) => one.event === event && one.at >= startMs)?.at,
     end: async () => {
       const ended = once(child, 'exit');
