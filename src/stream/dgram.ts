@@ -5,16 +5,15 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { HASH_BYTES, pieces } from '../image/tree/pieces.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { ok } from '../kit/result.ts';
 import { listenUdp } from '../net/listen.ts';
 import { ownOf } from '../net/source.ts';
 import { count, makeCounters } from './counters.ts';
-import { answerTag, hkdf, piecesTag } from './keys.ts';
-import { MAX_PIECES, TICK_MS } from './limits.ts';
-import { encode } from './packet.ts';
+import { hkdf } from './keys.ts';
+import { TICK_MS } from './limits.ts';
 import { wait } from './reads.ts';
+import { segments } from './segments.ts';
 import { obey, receive, tick } from './session.ts';
 import { type Effect, makeShard, type PendingRead, type Session, type Shard } from './shard.ts';
 import { siphash } from './siphash.ts';
@@ -125,25 +124,9 @@ class DgramTransport implements Transport {
   }
 
   #data(session: Session, read: PendingRead, bytes: Uint8Array): void {
-    session.sent++;
-    const { request, offset, length } = read;
-    const common = { type: 'DATA', session: session.id, number: session.sent, request, offset, length } as const;
-    const header = encode({ ...common, answerTag: read.tag, position: 0, data: new Uint8Array(0) });
-    const tag = this.#shard.mode === 'Trusted' ? read.tag : this.#tag(session, header, offset, bytes);
-    for (let position = 0; position < length; position += session.segmentBytes) {
-      const data = bytes.subarray(position, position + session.segmentBytes);
-      this.#send(encode({ ...common, answerTag: tag, position, data }), session.peer);
-    }
+    for (const packet of segments(this.#shard.mode, session, read, bytes)) this.#send(packet, session.peer);
     count(this.#shard.counters, 'reads');
-    count(this.#shard.counters, 'readBytes', length);
-  }
-
-  #tag({ keys, sent, suite }: Session, header: Uint8Array, offset: number, data: Uint8Array): Buffer {
-    const library = suite === 'HashThenMac' ? pieces() : undefined;
-    if (!library?.ok) return answerTag(keys.serverData, sent, header, data);
-    const hashes = Buffer.alloc(MAX_PIECES * HASH_BYTES);
-    const count = library.value.hash(hashes, offset, data);
-    return piecesTag(siphash, keys.serverData, header, hashes.subarray(0, count * HASH_BYTES));
+    count(this.#shard.counters, 'readBytes', read.length);
   }
 
   async close(): Promise<void> {
