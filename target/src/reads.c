@@ -113,11 +113,11 @@ void reads_pump(struct session *s, int64_t now) {
     ASSERT(LINKS <= 32);
     for (int i = next_open(s, 0); i != NONE; i = next_open(s, s->reads[i].order)) {
         struct read *read = &s->reads[i];
-        if (read->answers[0] == NONE) {
-            read->answers[0] = read->answers[1]; /* the hedge is left: its server is the current one now */
+        const int place = place_of(s, read), hedged = read->answers[1];
+        if (read->answers[0] == NONE && hedged != NONE && (place == NONE || s->assemblies[hedged].link == place)) {
+            read->answers[0] = hedged; /* the hedge is left, and its server is asked now. Else the current one has only attached anew */
             read->answers[1] = NONE;
         }
-        const int place = place_of(s, read);
         if (read->answers[0] == NONE && place == NONE) {
             fail(s, i, now);
             continue;
