@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench attack matrix life test-gitops demo dev demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench soak attack matrix life test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,6 +35,10 @@ cluster-down: ## ends it and removes every trace
 
 bench: setup ## every figure beside its peer, one JSON line each
 	@npm run --silent bench -- all
+
+soak: setup ## the simulator's farms in virtual time, 10 million steps from SEED on (it prints one): a wrong byte or a read that hangs is told by its seed
+	@make --silent -C target simulation
+	@node test/simulation/simulate.ts --steps 10000000 --seed $(or $(SEED),$$RANDOM$$RANDOM)
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts

@@ -12,7 +12,7 @@ export default {
   // Milliseconds. The end of a test that hangs, never a measure of speed.
   testTimeout: 60_000,
   projects: [
-    project('unit', ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/{attack,check,fuzz}/**/*.test.ts']),
+    project('unit', ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/{attack,check,fuzz,simulation}/**/*.test.ts']),
     project('integration', ['<rootDir>/test/integration/**/*.test.ts']),
     project('e2e', ['<rootDir>/test/e2e/**/*.test.ts']),
     project('gitops', ['<rootDir>/test/gitops/**/*.test.ts']),
