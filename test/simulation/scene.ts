@@ -84,7 +84,7 @@ const READS_AFTER = 4;
 export function makeScene(seed: number, random: Random): Scene {
   const servers = random.between(2, 4);
   const diskBytes = random.of([16, 64, 256, 1_024]) << 10;
-  const long = random.chance(0.03);
+  const long = random.chance(0.05);
   const spanUs = long ? random.scale(8e6, 60e6) : random.scale(0.2e6, 3e6);
   const kinds = [...Array(random.between(1, 4))].map(() => random.of(KINDS));
   const faults = [...Array(random.between(1, 6))].flatMap(() => someFault(random, kinds, servers, diskBytes, spanUs));
