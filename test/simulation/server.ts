@@ -9,6 +9,7 @@ import type { Peer } from '../../src/stream/cookie.ts';
 import { makeCounters } from '../../src/stream/counters.ts';
 import { extentTable } from '../../src/stream/extents.ts';
 import { MAX_DEVICE_SESSIONS } from '../../src/stream/limits.ts';
+import { hkdf } from '../../src/stream/keys.ts';
 import { answerLogin, type LoginAnswer, type LoginRequest } from '../../src/stream/login.ts';
 import type { ServerEntry, ServerState } from '../../src/stream/packet.ts';
 import { wait } from '../../src/stream/reads.ts';
@@ -109,6 +110,7 @@ export class Server {
     const settings = { ring, servers, listVersion, state: this.state, loadPercent: 0, refused: new Set<string>() };
     this.#shard = makeShard(identity, settings, {
       sip: siphash,
+      hkdf,
       random: (bytes) => random.bytes(bytes),
       counters: makeCounters(),
       wallMs: () => WALL_MS + clock.nowUs / 1_000,
@@ -309,7 +311,8 @@ export class Server {
     const { ring, scene, clock, random } = this.#farm;
     const wallMs = (): number => WALL_MS + clock.nowUs / 1_000;
     const decide = async (request: LoginRequest) => this.#place(request);
-    const answer = answerLogin({ sip: siphash, ring: () => ring, mode: scene.mode, wallMs, decide }, login);
+    const port = { sip: siphash, ring: () => ring, mode: scene.mode, suite: () => 'Aead' as const, wallMs, decide };
+    const answer = answerLogin(port, login);
     const life = this.#life;
     this.#farm.pending(
       answer.then((bytes) => {

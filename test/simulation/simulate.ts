@@ -98,7 +98,7 @@ async function many(from: number, most: number, mostSteps: number): Promise<void
   }
   const { user, system } = process.cpuUsage(start);
   const virtualSeconds = Math.round(sum.virtualSeconds);
-  console.log(JSON.stringify({ ...sum, virtualSeconds, cpuSeconds: (user + system) / 1e6, ...counters }));
+  console.log(JSON.stringify({ from, ...sum, virtualSeconds, cpuSeconds: (user + system) / 1e6, ...counters }));
   if (sum.failures > 0) process.exitCode = 1;
 }
 
