@@ -702,7 +702,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const served = await serve((await aFile()).disk);
       const session = await attached(served);
       const opaques = Array.from({ length: 100 }, (_, index) => Buffer.alloc(8, index));
-      const pings = opaques.map((opaque) => session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 9, opaque }));
+      const pings = opaques.map((opaque) =>
+        session.packet({ type: 'PING', role: 'serve', badReads: 0, listVersion: 9, opaque }),
+      );
       const pongs = await answersTo(served.client, served.at, ...pings);
       expect(pongs).toHaveLength(100);
       expect(pongs).toEqual(opaques.map((opaque) => expect.objectContaining({ type: 'PONG', opaque })));
@@ -716,7 +718,13 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const served = await serve((await aFile()).disk);
       const { server, client, at, events } = served;
       const session = await attached(served);
-      const fields = { type: 'PING', role: 'standby', badReads: 0, listVersion: 0, opaque: Buffer.alloc(8, 5) } as const;
+      const fields = {
+        type: 'PING',
+        role: 'standby',
+        badReads: 0,
+        listVersion: 0,
+        opaque: Buffer.alloc(8, 5),
+      } as const;
       const ping = session.packet({ ...fields, role: 'serve' }, 2_000);
       expect(await answersTo(client, at, ping)).toMatchObject([{ type: 'PONG', opaque: fields.opaque }]);
       const [altered, role] = [session.packet(fields, 2_001), session.packet(fields, 2_002)];
