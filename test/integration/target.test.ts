@@ -65,6 +65,8 @@ interface Status {
   readonly refused: boolean;
   readonly waitsFor: string;
   readonly servers: number;
+  readonly badReads: number;
+  readonly badReadsOf: string;
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -476,6 +478,10 @@ describe('a copy that rots while it is served, past its digest', () => {
     }
     await named;
     expect(second.badCopies).toEqual([]);
+    // What the server has not in its page cache it judges itself, and says ERROR: then the client has seen nothing wrong.
+    expect(['', name(one)]).toContain(client.status().badReadsOf);
+    const told = client.said().includes(`${name(one)} gives wrong data at byte `);
+    await client.until('console and status agree', ({ badReads }) => badReads > 0 === told);
     expect(await client.close()).toBe(0);
   });
 });
