@@ -16,7 +16,7 @@ import { measureDownloads } from './boot/download.ts';
 import { startRoad } from './boot/start.ts';
 import { figure, median, type Run } from './figure.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const BAR = { kernel: 1.2, download: 1 };
 const MAC = '52:54:00:00:00:01';
 const BOOT_MS = 180_000;

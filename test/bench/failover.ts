@@ -22,6 +22,7 @@ const AT_A_TIME = 25;
 const FILE_BYTES = 32 << 20;
 /** What a device reads: as a desktop that is in use, not as one that boots, so that 25 of them leave the processor idle. */
 const READS = { depth: 4, maxKiB: 64, perSecond: 50, ms: 4_000 };
+const WARM_UP = { depth: 8, maxKiB: 4, ms: 500 };
 const FAULT_AFTER_MS = 700;
 const MAX_BAR_MS = 1_000;
 
@@ -92,6 +93,8 @@ async function together(rig: Rig, fault: Fault): Promise<readonly Report[]> {
     const served = devices.filter((device) => device.status().current === first.name);
     if (served.length === 0) throw new Error(`${fault.name}: the first server serves nobody`);
     const { depth, ms, maxKiB, perSecond } = READS;
+    // A device that has booted: its hedges are paid for by what it has read.
+    await Promise.all(served.map((device) => device.read(WARM_UP.depth, WARM_UP.ms, WARM_UP.maxKiB, 0)));
     const reading = served.map((device) => device.read(depth, ms, maxKiB, perSecond));
     await delay(FAULT_AFTER_MS);
     await fault.happens(site, {
