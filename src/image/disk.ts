@@ -6,7 +6,15 @@ import type { FileFault } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
 
 export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed' | 'ContentWrong'>;
-export type OpenFault = FileFault | Fault<'SizeInvalid' | 'NotSupported' | 'ChainTooLong'>;
+/**
+ * What the content of a file is refused for: only another file mends it.
+ *
+ * - `ImageInvalid`: what it says of itself contradicts itself, or its format.
+ * - `FileCut`: it ends before what it says that it holds.
+ * - `NotSupported`: it may be right, and is not read by this release.
+ */
+export type ImageFault = Fault<'ImageInvalid' | 'FileCut' | 'SizeInvalid' | 'NotSupported'>;
+export type OpenFault = FileFault | ReadFault | ImageFault | Fault<'ChainTooLong' | 'ParentWrong'>;
 
 /** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
 export interface Extent {
@@ -71,8 +79,18 @@ export interface Disk {
 export interface ImageFacts {
   /** Of the disk, which may be larger than the file, and smaller. */
   readonly sizeBytes: number;
-  /** The image that this one is a difference of: its name, in the same folder. */
-  readonly parent?: string;
+  /** By which a difference knows what it is a difference of. Absent: its format has none. */
+  readonly id?: string;
+  /** The image that this one is a difference of. */
+  readonly parent?: ParentFacts;
+}
+
+/** What an image says of the one that it is a difference of, which lies in the same folder. */
+export interface ParentFacts {
+  /** Names that it may have, in the order in which they are believed; hints, for files are renamed. */
+  readonly names: readonly string[];
+  /** Its `id` is one of these. Absent: its name alone says it. */
+  readonly ids?: readonly string[];
 }
 
 /** How images of one kind are told, judged and opened: a line of the table in `formats.ts`. */
@@ -83,13 +101,13 @@ export interface Format {
   readonly plain?: true;
   /** The same of those that are a difference of another image. Absent: there are none. */
   readonly differencing?: string;
-  /** Or why the file is no such image. Asked again and again: it reads a few sectors at most. */
+  /** Or why the file is no such image. Asked again when the file changed: it reads what the image says of itself, at most some MiB, and nothing of the disk. */
   probe(path: string, fileBytes: number): Promise<Result<ImageFacts, OpenFault>>;
   /** Opens the file read-only; `parent` opens what it is a difference of, which is then this disk's to close. */
   open(path: string, parent: OpenParent): Promise<Result<Disk, OpenFault>>;
 }
 
-export type OpenParent = (name: string) => Promise<Result<Disk, OpenFault>>;
+export type OpenParent = (parent: ParentFacts) => Promise<Result<Disk, OpenFault>>;
 
 export const SECTOR_BYTES = 512;
 

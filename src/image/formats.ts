@@ -3,14 +3,13 @@
  *
  * Names are those of PVS: `lab.vhdx` is a base, `lab.3.avhdx` a difference, `lab.4.vhdx` a base again, merged.
  */
-import { basename } from 'node:path';
-import { fail } from '../kit/result.ts';
 import type { Format, OpenFault } from './disk.ts';
 import { raw } from './raw/raw.ts';
-import { lineFor, qemuConvert } from './shell.ts';
+import { vhd } from './vhd/vhd.ts';
+import { vhdx } from './vhdx/vhdx.ts';
 
 /** Where several images have one name but for its end, the first is meant. */
-export const FORMATS: readonly Format[] = [raw, notRead('vhdx', '.vhdx', '.avhdx'), notRead('vpc', '.vhd', '.avhd')];
+export const FORMATS: readonly Format[] = [raw, vhdx, vhd];
 
 /** Images of which each is a difference of the next. */
 export const MAX_CHAIN = 50;
@@ -32,18 +31,3 @@ export const imageNames = (stem: string, later: boolean, formats = FORMATS): rea
   formats
     .flatMap(({ extension, differencing }) => (later && differencing ? [differencing, extension] : [extension]))
     .map((end) => stem + end);
-
-/** Known by name, so that it is refused by name. `qemu`: what qemu-img calls the format; it reads no difference. */
-function notRead(qemu: string, extension: string, differencing: string): Format {
-  const refuse = async (path: string) => {
-    const isDifference = path.endsWith(differencing);
-    const base = path.slice(0, -(isDifference ? differencing : extension).length) + extension;
-    const merged = isDifference
-      ? `merge it and what it is a difference of into ${basename(base)} (Convert-VHD of Hyper-V, the console of PVS), and `
-      : '';
-    const line = lineFor(base, qemuConvert(qemu), basename(base, extension) + raw.extension);
-    const reads = `this release reads raw images, none of ${extension} or ${differencing}`;
-    return fail('NotSupported', `${path}: ${reads}: ${merged}convert it with ${line}`);
-  };
-  return { extension, differencing, probe: refuse, open: refuse };
-}

@@ -62,8 +62,8 @@ test('the size of a disk is what its image says, not what its file has', async (
 
 test('a difference is whole with all below it, and is opened with it', async () => {
   put('lab.toy', { sizeBytes: 1_024 });
-  put('lab.1.atoy', { sizeBytes: 1_024, parent: 'lab.toy' });
-  put('lab.2.atoy', { sizeBytes: 2_048, parent: 'lab.1.atoy' });
+  put('lab.1.atoy', { sizeBytes: 1_024, parent: { names: ['lab.toy'] } });
+  put('lab.2.atoy', { sizeBytes: 2_048, parent: { names: ['lab.1.atoy'] } });
   putBoot('lab.2');
   const { state, diskBytes, files } = await reported(2);
   expect([state, diskBytes]).toEqual(['Present', 2_048]);
@@ -74,13 +74,13 @@ test('a difference is whole with all below it, and is opened with it', async () 
 });
 
 test.each<{ what: string; parent: string; state: string; says: string; code: string }>([
-  { what: 'that is not there', parent: 'lab.toy', state: 'Missing', says: 'lab.toy is not in', code: 'FileUnreadable' },
+  { what: 'that is not there', parent: 'lab.toy', state: 'Missing', says: 'lab.toy is not in', code: 'FileMissing' },
   { what: 'elsewhere', parent: '../lab.toy', state: 'Missing', says: '../lab.toy is not in', code: 'FileMissing' },
   { what: 'that is no image', parent: 'lab.1.initrd', state: 'Faulty', says: 'lab.1.initrd', code: 'NotSupported' },
-  { what: 'of a format that is not read', parent: 'lab.vhd', state: 'Faulty', says: 'lab.vhd:', code: 'NotSupported' },
+  { what: 'that its format refuses', parent: 'lab.vhd', state: 'Faulty', says: 'lab.vhd', code: 'ImageInvalid' },
   { what: 'that is itself', parent: 'lab.1.atoy', state: 'Faulty', says: `${MAX_CHAIN}`, code: 'ChainTooLong' },
 ])('a difference of an image $what', async ({ parent, state, says, code }) => {
-  put('lab.1.atoy', { sizeBytes: 1_024, parent });
+  put('lab.1.atoy', { sizeBytes: 1_024, parent: { names: [parent] } });
   putBoot('lab.1');
   writeFileSync(join(folder, 'lab.vhd'), '');
   expect(await reported(1)).toMatchObject({ state, message: expect.stringContaining(says) });
@@ -99,7 +99,7 @@ test('an image at which its format throws is Faulty, and hurts no other', async 
 test.each([MAX_CHAIN, MAX_CHAIN + 1])('a chain of %i', async (many) => {
   const nameOf = (number: number): string => (number === 0 ? 'lab.toy' : `lab.${number}.atoy`);
   for (let number = 0; number < many; number++)
-    put(nameOf(number), { sizeBytes: 512, ...(number > 0 && { parent: nameOf(number - 1) }) });
+    put(nameOf(number), { sizeBytes: 512, ...(number > 0 && { parent: { names: [nameOf(number - 1)] } }) });
   putBoot(`lab.${many - 1}`);
   const fits = many === MAX_CHAIN;
   expect((await reported(many - 1)).state).toBe(fits ? 'Present' : 'Faulty');

@@ -1,9 +1,12 @@
 /** Images of a store by their names: what one says of itself, and opening it. What a format throws is that image's fault, and no other's. */
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
+import { pathFault, statRegular } from '../kit/file.ts';
 import { fail, type Result } from '../kit/result.ts';
-import type { Disk, ImageFacts, OpenFault } from './disk.ts';
+import type { Disk, Format, ImageFacts, OpenFault, OpenParent } from './disk.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
+import { type Candidate, findParent, isIt, parentNames } from './parent.ts';
 
 /** Undefined: a file of that name is no image. */
 export async function probeImage(
@@ -19,11 +22,34 @@ export async function openImage(path: string, formats = FORMATS, depth = 1): Pro
   if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
   const format = formatOf(path, formats);
   if (!format) return fail('NotSupported', `${path} is named as no image is`);
-  const openParent = async (parent: string) =>
-    parent === basename(parent)
-      ? openImage(join(dirname(path), parent), formats, depth + 1)
-      : fail('FileMissing', `${path} is a difference of ${parent}, which is not in its folder`);
-  return format.open(path, openParent).catch(unforeseen(path));
+  return format.open(path, parentOpener(path, formats, depth)).catch(unforeseen(path));
+}
+
+function parentOpener(path: string, formats: readonly Format[], depth: number): OpenParent {
+  return async (parent) => {
+    const folder = dirname(path);
+    let there: ReadonlySet<string>;
+    try {
+      there = new Set(await readdir(folder));
+    } catch (thrown) {
+      return { ok: false, error: pathFault(folder, thrown) };
+    }
+    const candidates: Candidate[] = [];
+    for (const name of parentNames(basename(path), parent, there, formats)) {
+      const image = await probeByName(join(folder, name), formats);
+      candidates.push({ name, image });
+      if (image?.ok && isIt(parent, image.value)) break;
+    }
+    const found = findParent(path, parent, candidates);
+    if (found.kind === 'found') return openImage(join(folder, found.name), formats, depth + 1);
+    if (found.kind === 'wrong') return fail('ParentWrong', found.message);
+    return fail('FileMissing', `${path} is a difference of ${found.name}, which is not in its folder: put it there`);
+  };
+}
+
+async function probeByName(path: string, formats: readonly Format[]): Promise<Candidate['image']> {
+  const looked = await statRegular(path);
+  return looked.ok ? probeImage(path, Number(looked.value.size), formats) : looked;
 }
 
 const unforeseen = (path: string) => (thrown: unknown) => fail('FileUnreadable', `${path}: ${errorMessage(thrown)}`);

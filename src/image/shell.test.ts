@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { isBootFile } from '../farm/files.ts';
 import { formatOf } from './formats.ts';
-import { filter, lineFor, qemuConvert, word } from './shell.ts';
+import { filter, lineFor, qemuConvert, renameLine, word } from './shell.ts';
 
-const KEEP = 'mv lab.raw "$(mktemp -u lab.raw.original-XXXXXX)"';
-test.each([
-  { what: 'keeps what the image was', image: 'lab.raw', moves: `${KEEP} && mv lab.raw.partial lab.raw` },
-  { what: 'overwrites no other image', image: 'new.raw', moves: 'mv -n new.raw.partial new.raw' },
-])('a line runs in any folder, and $what', ({ image, moves }) => {
-  expect(lineFor('/srv/my disks/lab.raw', filter('gzip -dc'), image)).toBe(
-    `\`cd '/srv/my disks' && gzip -dc < lab.raw > ${image}.partial && ${moves}\``,
+test('a line runs in any folder, and keeps what the image was', () => {
+  const moves = 'mv lab.raw "$(mktemp -u lab.raw.original-XXXXXX)" && mv lab.raw.partial lab.raw';
+  expect(lineFor('/srv/my disks/lab.raw', filter('gzip -dc'))).toBe(
+    `\`cd '/srv/my disks' && gzip -dc < lab.raw > lab.raw.partial && ${moves}\``,
   );
+});
+
+test('an image gets the name of its format, over no other image', () => {
+  expect(renameLine('/srv/my disks/lab.1.raw', '.avhd')).toBe("`cd '/srv/my disks' && mv -n lab.1.raw lab.1.avhd`");
 });
 
 test.each(['lab.raw', 'a b.raw', "it's, you.raw", 'a,b,,c.raw', 'a"b$(id).raw'])(
@@ -22,13 +23,11 @@ test.each(['lab.raw', 'a b.raw', "it's, you.raw", 'a,b,,c.raw', 'a"b$(id).raw'])
   (name) => {
     const folder = mkdtempSync(join(tmpdir(), "bootfarm it's, a shell-"));
     writeFileSync(join(folder, name), 'packed');
-    // In place of qemu-img: what it was asked to read, as its options are split, goes to where it was asked to write.
+    // In place of qemu-img: what it was asked to read goes to where it was asked to write.
     const qemu = 'qemu() { for into; do asked=$last; last=$into; done; printf %s "$asked" > "$into"; }; ';
-    const line = lineFor(join(folder, name), qemuConvert('vpc')).replace(/^`|`$/g, '');
+    const line = lineFor(join(folder, name), qemuConvert('vdi')).replace(/^`|`$/g, '');
     execFileSync('sh', ['-ec', qemu + line.replace('qemu-img', 'qemu')]);
-    const asked = readFileSync(join(folder, name), 'utf8').split('file.filename=')[1];
-    expect(asked?.replaceAll(',,', ',')).toBe(name);
-    expect(asked?.replaceAll(',,', '')).not.toContain(',');
+    expect(readFileSync(join(folder, name), 'utf8')).toBe(name);
     const kept = readdirSync(folder).find((left) => left !== name) ?? '';
     expect([kept.startsWith(`${name}.original-`), readFileSync(join(folder, kept), 'utf8')]).toEqual([true, 'packed']);
     expect([isBootFile(kept), formatOf(kept)]).toEqual([false, undefined]);

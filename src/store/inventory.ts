@@ -3,7 +3,7 @@ import type { Dirent, StatsFs } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile, isWithin } from '../farm/files.ts';
-import type { Format, ImageFacts, OpenFault } from '../image/disk.ts';
+import type { Format, ImageFacts, ImageFault, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
 import { identityOf, modifiedMs, sameFile } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
@@ -187,9 +187,14 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
   }
 }
 
-/** Where the file could not be read, that may be mended without a change of it: it is asked again. */
-const mayBeMended = (image: Probed['image']): boolean =>
-  !image.ok && image.error.code !== 'NotSupported' && image.error.code !== 'SizeInvalid';
+/** Where the file could not be read, that may be mended without a change of it: it is asked again. What is wrong with its content is not. */
+const mayBeMended = (image: Probed['image']): boolean => !image.ok && !OF_CONTENT.has(image.error.code);
+const OF_CONTENT: ReadonlySet<string> = new Set<ImageFault['code']>([
+  'ImageInvalid',
+  'FileCut',
+  'SizeInvalid',
+  'NotSupported',
+]);
 
 /** Undefined: it is not named as an image, or cannot be one. */
 async function imageOf(

@@ -4,6 +4,7 @@ import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
 import type { Format } from '../image/disk.ts';
 import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
+import { findParent, parentNames } from '../image/parent.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 
@@ -40,7 +41,7 @@ export function copyFacts(
   const names = fileNames(vdisk.fileName, version.number);
   const byName = new Map(inventory.files.map((file) => [file.name, file]));
   const images = imageNames(names.stem, version.number > 0, formats);
-  const chain = chainOf(images.find((name) => byName.has(name)) ?? images[0] ?? names.stem, path, byName);
+  const chain = chainOf(images.find((name) => byName.has(name)) ?? images[0] ?? names.stem, { path, byName, formats });
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
@@ -94,7 +95,14 @@ interface Chain {
   readonly wrong?: string;
 }
 
-function chainOf(name: string, path: string, byName: ReadonlyMap<string, FileFacts>, depth = 1): Chain {
+interface Folder {
+  readonly path: string;
+  readonly byName: ReadonlyMap<string, FileFacts>;
+  readonly formats: readonly Format[];
+}
+
+function chainOf(name: string, folder: Folder, depth = 1): Chain {
+  const { path, byName, formats } = folder;
   const file = byName.get(name);
   if (!file) return { files: [], diskBytes: 0, lacking: [name] };
   const alone = { files: [file], diskBytes: 0, lacking: [] };
@@ -104,7 +112,13 @@ function chainOf(name: string, path: string, byName: ReadonlyMap<string, FileFac
   const { sizeBytes, parent } = file.image.value;
   if (parent === undefined) return { ...alone, diskBytes: sizeBytes };
   if (depth === MAX_CHAIN) return { ...alone, wrong: chainTooLong(join(path, name)).message };
-  const below = chainOf(parent, path, byName, depth + 1);
+  const candidates = parentNames(name, parent, byName, formats).map((other) => ({
+    name: other,
+    image: byName.get(other)?.image,
+  }));
+  const found = findParent(join(path, name), parent, candidates);
+  if (found.kind === 'wrong') return { ...alone, wrong: found.message };
+  const below = chainOf(found.name, folder, depth + 1);
   return { ...below, files: [file, ...below.files], diskBytes: sizeBytes };
 }
 

@@ -1,12 +1,13 @@
 /**
  * What other tools write, named as a raw image: their images are refused by what they are, their disks are not. And the line that a refusal names is run as
- * it stands: the disk is there, and right, after it.
+ * it stands: the disk is there, and right, after it. What qemu-img writes under its own name is read as qemu-img reads it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openImage } from '../../src/image/images.ts';
 import { lookInto } from '../../src/store/inventory.ts';
 
 const DISK_BYTES = Buffer.alloc(16 << 20, 'disk');
@@ -59,15 +60,16 @@ interface Refused {
   readonly by: string;
   /** Another tool that undoes it. */
   readonly and?: string;
-  readonly name?: string;
+  /** Where it is an image that is read, by its own name. */
+  readonly becomes?: string;
   /** After that. */
   readonly change?: (path: string) => void;
 }
 const ROWS: readonly Refused[] = [
-  { says: 'a VHDX image', by: qemu('vhdx') },
-  { says: 'a VHD image', by: qemu('vpc') },
-  { says: 'a VHD image', by: qemu('vpc'), change: asVirtualPc },
-  { says: 'fixed size', by: qemu('vpc', '-o subformat=fixed') },
+  { says: 'a VHDX image', by: qemu('vhdx'), becomes: 'lab.vhdx' },
+  { says: 'a VHD image', by: qemu('vpc'), becomes: 'lab.vhd' },
+  { says: 'a VHD image', by: qemu('vpc'), becomes: 'lab.vhd', change: asVirtualPc },
+  { says: 'fixed size', by: qemu('vpc', '-o subformat=fixed'), becomes: 'lab.vhd' },
   { says: 'a VMDK image', by: qemu('vmdk') },
   { says: 'a VMDK image', by: qemu('vmdk', '-o subformat=streamOptimized') },
   { says: 'description of a VMDK', by: qemu('vmdk', '-o subformat=monolithicFlat') },
@@ -87,36 +89,47 @@ const ROWS: readonly Refused[] = [
   { says: 'a 7z archive', by: '7z a -bd lab.7z disk; mv lab.7z lab.raw' },
   { says: 'a zip archive', by: 'zip -q lab.zip disk; mv lab.zip lab.raw', and: 'unzip' },
   { says: 'tar', by: 'tar -cf lab.raw disk' },
-  { says: 'none of .vhdx', by: qemu('vhdx').replace('lab.raw', 'lab.vhdx'), name: 'lab.vhdx' },
-  { says: 'none of .vhd', by: qemu('vpc').replace('lab.raw', 'lab.vhd'), name: 'lab.vhd' },
-  { says: 'none of .vhd', by: qemu('vpc').replace('lab.raw', 'lab.vhd'), name: 'lab.vhd', change: asVirtualPc },
-  { says: 'none of .vhd', by: qemu('vpc', '-o subformat=fixed').replace('lab.raw', 'lab.vhd'), name: 'lab.vhd' },
 ];
 const REFUSED = ROWS.filter(({ by, and = 'sh' }) => isHere(by.split(' ')[0] ?? '', and));
 test.each(REFUSED)(
   '$says: $by, and the line of the message undoes it',
-  async ({ says, by, name = 'lab.raw', change }) => {
-    run(by);
-    change?.(join(folder, name));
-    const image = await imageOf(name);
-    if (image?.ok !== false) throw new Error('it is refused');
-    expect(image.error).toMatchObject({ code: 'NotSupported', message: expect.stringContaining(says) });
-    const packed = readFileSync(join(folder, name));
+  async ({ says, by, becomes = 'lab.raw', change }) => {
+    const message = await refusedBy(by, change);
+    expect(message).toContain(says);
+    const packed = readFileSync(join(folder, 'lab.raw'));
     const before = await seen();
     run('rm disk');
-    runLineOf(image.error.message);
-    expect(await imageOf('lab.raw')).toMatchObject({ ok: true });
+    runLineOf(message);
+    expect(await imageOf(becomes)).toMatchObject({ ok: true });
     // A VHD rounds the size of its disk up.
-    const disk = readFileSync(join(folder, 'lab.raw'));
+    const disk = await shown(becomes);
     expect([
       disk.subarray(0, 16 << 20).equals(DISK_BYTES),
       disk.subarray(16 << 20).every((byte) => byte === 0),
     ]).toEqual([true, true]);
     expect(readdirSync(folder).filter((left) => left.endsWith('.partial'))).toEqual([]);
     expect(isKept(packed)).toBe(true);
-    expect(new Set(await seen())).toEqual(new Set([...before, 'lab.raw']));
+    expect(new Set(await seen())).toEqual(new Set([...before.filter((name) => name !== 'lab.raw'), becomes]));
   },
 );
+
+async function refusedBy(by: string, change?: (path: string) => void): Promise<string> {
+  run(by);
+  change?.(join(folder, 'lab.raw'));
+  const image = await imageOf('lab.raw');
+  if (image?.ok !== false) throw new Error('it is refused');
+  expect(image.error.code).toBe('NotSupported');
+  return image.error.message;
+}
+
+async function shown(name: string): Promise<Buffer> {
+  const opened = await openImage(join(folder, name));
+  if (!opened.ok) throw new Error(opened.error.message);
+  const read = await opened.value.read(0, opened.value.sizeBytes);
+  await opened.value.close();
+  if (!read.ok) throw new Error(read.error.message);
+  return read.value;
+}
 
 test('what is packed twice is undone line by line, and what it was is kept each time', async () => {
   run(`${qemu('qcow2')}; rm disk; gzip lab.raw; mv lab.raw.gz lab.raw`);
@@ -130,25 +143,20 @@ test('what is packed twice is undone line by line, and what it was is kept each 
 });
 
 test('an image that is there by then is left as it is', async () => {
-  run(qemu('vhdx').replace('lab.raw', 'lab.vhdx'));
-  const image = await imageOf('lab.vhdx');
-  if (image?.ok !== false) throw new Error('it is refused');
+  const message = await refusedBy(qemu('vhdx'));
   const there = Buffer.alloc(512, 'there');
-  writeFileSync(join(folder, 'lab.raw'), there);
-  runLineOf(image.error.message);
-  expect(readFileSync(join(folder, 'lab.raw')).equals(there)).toBe(true);
+  writeFileSync(join(folder, 'lab.vhdx'), there);
+  runLineOf(message);
+  expect(readFileSync(join(folder, 'lab.vhdx')).equals(there)).toBe(true);
 });
 
 function runLineOf(message: string): void {
   execFileSync('sh', ['-ec', /`(.*)`/.exec(message)?.[1] ?? 'false'], { cwd: '/', env });
 }
 
-/** All bytes that a file had are in the folder still: in one, or in the disk and what was cut off it. */
-function isKept(packed: Buffer): boolean {
-  const all = readdirSync(folder).map((name) => readFileSync(join(folder, name)));
-  const disk = readFileSync(join(folder, 'lab.raw'));
-  return all.some((bytes) => bytes.equals(packed) || Buffer.concat([disk, bytes]).equals(packed));
-}
+/** All bytes that a file had are in the folder still. */
+const isKept = (packed: Buffer): boolean =>
+  readdirSync(folder).some((name) => readFileSync(join(folder, name)).equals(packed));
 
 const DISK = 'truncate -s 64M lab.raw; ';
 test.each([
@@ -159,4 +167,48 @@ test.each([
   'cp /usr/lib/ipxe/ipxe.iso lab.raw',
 ])('a disk: %s', async (by) => {
   expect(await judged(by)).toMatchObject({ ok: true });
+});
+
+const random = (offsetMib: number, mib: number): string =>
+  `dd if=/dev/urandom of=disk bs=1M seek=${offsetMib} count=${mib} conv=notrunc status=none; `;
+/** A disk with holes: 80 MiB of 48 MiB that are written, and a rest that is no whole block. */
+const HOLED = `truncate -s 80M disk; ${random(20, 3)} ${random(40, 1)} ${random(79, 1)} truncate -s 83970560 disk; `;
+const MADE = [
+  ...[
+    'vpc -o subformat=dynamic',
+    'vpc -o subformat=fixed',
+    'vpc -o force_size=on',
+    'vpc -o subformat=fixed,force_size=on',
+  ],
+  ...['vhdx', 'vhdx -o subformat=fixed', 'vhdx -o log_size=2M', 'vhdx -o block_state_zero=off -S 0'],
+  ...[1, 2, 8, 32, 64, 256].map((mib) => `vhdx -o block_size=${mib}M`),
+];
+test.each(MADE)('what qemu-img makes by -O %s is read as it reads it', async (options) => {
+  const name = options.startsWith('vpc') ? 'lab.vhd' : 'lab.vhdx';
+  run(`${HOLED} qemu-img convert -q -f raw -O ${options} disk ${name}`);
+  run(`qemu-img convert -q -O raw -f ${options.split(' ')[0]} ${name} judge`);
+  const disk = await shown(name);
+  expect(disk.equals(readFileSync(join(folder, 'judge')))).toBe(true);
+  expect(disk.subarray(0, 83_970_560).equals(readFileSync(join(folder, 'disk')))).toBe(true);
+});
+
+test('a disk of 127 GiB with a part at its end', async () => {
+  const bytes = 127 * 2 ** 30;
+  for (const [name, format] of Object.entries({ 'lab.vhdx': 'vhdx', 'lab.vhd': 'vpc' })) {
+    run(`qemu-img create -q -f ${format} ${format === 'vpc' ? '-o force_size=on' : ''} ${name} ${bytes}`);
+    run(`qemu-io -f ${format} -c 'write -q -P 7 ${bytes - 4096} 4096' -c 'write -q -P 8 0 512' ${name}`);
+    const opened = await openImage(join(folder, name));
+    if (!opened.ok) throw new Error(opened.error.message);
+    const { value: disk } = opened;
+    expect(disk.sizeBytes).toBe(bytes);
+    expect(await disk.read(bytes - 8_192, 8_192)).toEqual({
+      ok: true,
+      value: Buffer.concat([Buffer.alloc(4_096), Buffer.alloc(4_096, 7)]),
+    });
+    expect(await disk.read(0, 1_024)).toEqual({
+      ok: true,
+      value: Buffer.concat([Buffer.alloc(512, 8), Buffer.alloc(512)]),
+    });
+    await disk.close();
+  }
 });

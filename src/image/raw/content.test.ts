@@ -12,7 +12,7 @@ function holding(parts: Readonly<Record<number, string | Uint8Array>>, bytes = 1
       Number(at) < 0 ? bytes + Number(at) : Number(at),
     );
   const ends = { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) };
-  return foreign('/srv/lab.raw', { ...ends, sizeBytes: bytes });
+  return foreign('/srv/lab.raw', ends);
 }
 
 /** The footer of a VHD: its cookie, its type, and the complement of the sum of its bytes. */
@@ -28,22 +28,26 @@ function vhdFooter(type: number, wrongBy = 0): Buffer {
 const MBR = { 510: '\x55\xaa' };
 
 test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>([
-  { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*qemu-img convert -O raw -f vhdx / },
+  { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*`cd \/srv && mv -n lab\.raw lab\.vhdx`$/ },
   {
     what: 'VHD that grows',
     parts: { 0: vhdFooter(3), [-512]: vhdFooter(3) },
-    says: /a VHD image.*driver=vpc,force_size_calc=current_size,file\.filename=lab\.raw /,
+    says: /a VHD image, .*`cd \/srv && mv -n lab\.raw lab\.vhd`$/,
   },
-  { what: 'VHD that is a difference', parts: { 0: vhdFooter(4), [-512]: vhdFooter(4) }, says: /a difference.*merge/ },
+  {
+    what: 'VHD that is a difference',
+    parts: { 0: vhdFooter(4), [-512]: vhdFooter(4) },
+    says: /a difference.*`cd \/srv && mv -n lab\.raw lab\.avhd`$/,
+  },
   {
     what: 'VHD of fixed size',
     parts: { ...MBR, [-512]: vhdFooter(2) },
-    says: /fixed size.*`cd \/srv && tail -c 512 lab\.raw > "\$\(mktemp lab\.raw\.footer-XXXXXX\)" && truncate -s 1048064 lab\.raw`/,
+    says: /fixed size.*`cd \/srv && mv -n lab\.raw lab\.vhd`$/,
   },
   {
     what: 'VHD of the first Virtual PC',
     parts: { [-511]: vhdFooter(2).subarray(0, 511) },
-    says: /fixed size.*tail -c 511 .*truncate -s 1048065/,
+    says: /fixed size.*mv -n lab\.raw lab\.vhd`$/,
   },
   { what: 'qcow', parts: { 0: 'QFI\xfb\0\0\0\x01' }, says: /a qcow image.*-f qcow / },
   { what: 'qcow2', parts: { 0: 'QFI\xfb\0\0\0\x03' }, says: /a qcow2 image.*-f qcow2/ },
@@ -118,7 +122,7 @@ test('a file of any size and content is judged', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 2_000 }), (bytes) => {
       const file = Buffer.from(bytes);
-      const ends = { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES), sizeBytes: file.length };
+      const ends = { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) };
       expect(foreign('lab.raw', ends)).toBeUndefined(); // none of 1,000 that begin by chance
     }),
     { seed: 18, numRuns: 1_000 },

@@ -4,7 +4,7 @@
  * A disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
  * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
  */
-import { cutLine, filter, lineFor, qemuConvert, type Unpack } from '../shell.ts';
+import { filter, lineFor, qemuConvert, renameLine, type Unpack } from '../shell.ts';
 
 /** Read of the beginning: up to the header of a GPT. */
 export const HEAD_BYTES = 1_024;
@@ -15,8 +15,6 @@ export const TAIL_BYTES = 512;
 export interface Ends {
   readonly head: Buffer;
   readonly tail: Buffer;
-  /** All of it. */
-  readonly sizeBytes: number;
 }
 
 interface Foreign {
@@ -24,7 +22,7 @@ interface Foreign {
   readonly what: string;
   readonly is: (ends: Ends) => boolean;
   /** After "a raw image is the disk as it is:". */
-  readonly instead: (path: string, ends: Ends) => string;
+  readonly instead: (path: string) => string;
 }
 
 const has = (bytes: Buffer, offset: number, magic: string | readonly number[]): boolean => {
@@ -61,12 +59,7 @@ function footerOf({ tail }: Ends): Buffer | undefined {
   return footer.readUInt32BE(64) === (~sum & 0xffffffff) >>> 0 ? footer : undefined;
 }
 
-function cutFooter(path: string, ends: Ends): string {
-  const bytes = footerOf(ends)?.length ?? 0;
-  return `cut its footer off with ${cutLine(path, ends.sizeBytes - bytes, bytes)}`;
-}
-
-/** The same field, in the copy of the footer that a VHD that grows begins with: qemu-img reads a difference as if nothing were below it. */
+/** The same field, in the copy of the footer that a VHD that grows begins with. */
 const isDifference = (ends: Ends): boolean =>
   atStart('conectix')(ends) && ends.head.length >= 64 && ends.head.readUInt32BE(60) === 4;
 
@@ -76,6 +69,11 @@ function isQcow(...versions: readonly number[]): Foreign['is'] {
 }
 
 const convert = (format: string) => lineThat('convert it with', qemuConvert(format));
+/** What this release reads under its own name. */
+const rename =
+  (extension: string): Foreign['instead'] =>
+  (path) =>
+    `give it its name with ${renameLine(path, extension)}`;
 const unpack = (command: string) => lineThat('unpack it with', filter(command));
 /** What comes out is the image only where nothing else is in it. */
 const extract = (how: Unpack) => lineThat('where the image is all that is in it, unpack it with', how);
@@ -89,14 +87,14 @@ const just =
     words;
 
 const FOREIGN: readonly Foreign[] = [
-  { what: 'a VHDX image', is: atStart('vhdxfile'), instead: convert('vhdx') },
+  { what: 'a VHDX image', is: atStart('vhdxfile'), instead: rename('.vhdx') },
   {
     what: 'a VHD image that is a difference of another',
     is: isDifference,
-    instead: just('merge both into one (Convert-VHD of Hyper-V, the console of PVS), and bring that'),
+    instead: rename('.avhd'),
   },
-  { what: 'a VHD image', is: atStart('conectix'), instead: convert('vpc') },
-  { what: 'a VHD image of fixed size', is: (ends) => footerOf(ends) !== undefined, instead: cutFooter },
+  { what: 'a VHD image', is: atStart('conectix'), instead: rename('.vhd') },
+  { what: 'a VHD image of fixed size', is: (ends) => footerOf(ends) !== undefined, instead: rename('.vhd') },
   { what: 'a qcow image', is: isQcow(1), instead: convert('qcow') },
   { what: 'a qcow2 image', is: isQcow(2, 3), instead: convert('qcow2') },
   { what: 'a QED image', is: atStart('QED\0'), instead: convert('qed') },
@@ -168,5 +166,5 @@ const FOREIGN: readonly Foreign[] = [
 /** Undefined: nothing says that it is no disk. */
 export function foreign(path: string, ends: Ends): string | undefined {
   const found = FOREIGN.find(({ is }) => is(ends));
-  return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead(path, ends)}`;
+  return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead(path)}`;
 }

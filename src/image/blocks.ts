@@ -1,0 +1,277 @@
+/**
+ * A disk whose image keeps it in blocks, anywhere in the file: what VHD and VHDX have in common. A block is plain in the file, zeros, or that of the image
+ * below; of one that is partly here, a bitmap says which sectors are.
+ *
+ * ```
+ * this image   [0][ ][1][½]      0, 1: here      ½: by its bitmap      blank: zeros, or what lies below
+ * below        [a][b][c]         shorter: zeros beyond its end
+ * the disk     [0][b][1][½]
+ * ```
+ */
+import { ok, type Result } from '../kit/result.ts';
+import { type Bitmap, endOfRun, isSet } from './bits.ts';
+import {
+  beyondEnd,
+  type Disk,
+  type Extent,
+  type Format,
+  type ImageFacts,
+  type OpenFault,
+  type OpenFile,
+  type OpenParent,
+  type ReadFault,
+} from './disk.ts';
+import { type ImageFile, lookAtFile, withFile } from './file.ts';
+
+/** Where a piece of the disk lies, if not in this file. */
+export const ZEROS = -1;
+export const BELOW = -2;
+/** Its bitmap is not in memory. */
+const UNKNOWN = -3;
+
+/** Where a format says that its blocks lie: pure, in memory. */
+export interface BlockMap {
+  /** Of the disk. */
+  readonly sizeBytes: number;
+  /** The sector of the bitmaps, too. */
+  readonly blockSize: 512 | 4096;
+  readonly blockBytes: number;
+  /** In the file, in bytes; or `ZEROS`, or `BELOW`. */
+  readonly dataAt: (block: number) => number;
+  /** Where the bitmap lies that says which sectors are here, those that are not being below; undefined: all are. */
+  readonly bitmapAt: (block: number) => number | undefined;
+  readonly highestFirst: boolean;
+}
+
+export interface BlockImage {
+  readonly facts: ImageFacts;
+  readonly map: BlockMap;
+}
+
+type Load = (file: ImageFile) => Promise<Result<BlockImage, OpenFault>>;
+
+/** `load` reads and judges all that the image says of itself. */
+export const blockFormat = (extension: string, differencing: string, load: Load): Format => ({
+  extension,
+  differencing,
+  probe: (path) =>
+    lookAtFile(path, async (file) => {
+      const image = await load(file);
+      return image.ok ? ok(image.value.facts) : image;
+    }),
+  open: (path, openParent) => withFile(path, (file) => openBlocks(file, load, openParent)),
+});
+
+async function openBlocks(file: ImageFile, load: Load, openParent: OpenParent): Promise<Result<Disk, OpenFault>> {
+  const image = await load(file);
+  if (!image.ok) return image;
+  const { facts, map } = image.value;
+  if (!facts.parent) return BlockDisk.open(file, map);
+  const below = await openParent(facts.parent);
+  if (!below.ok) return below;
+  const disk = await BlockDisk.open(file, map, below.value);
+  if (!disk.ok) await below.value.close();
+  return disk;
+}
+
+/** The whole disk as one piece, from `dataAt` on. */
+export const oneBlock = (sizeBytes: number, dataAt: number): BlockMap => ({
+  sizeBytes,
+  blockSize: 512,
+  blockBytes: sizeBytes,
+  dataAt: () => dataAt,
+  bitmapAt: () => undefined,
+  highestFirst: true,
+});
+
+/**
+ * Bitmaps that are kept in memory of one image: 16 MiB are those of 64 GiB that are partly here, in blocks of 2 MiB. So many are looked at when it is opened,
+ * one after the other (a file system that hangs holds one thread), 3 s from the page cache. Beyond either, a block is read, and never told as an extent.
+ */
+const KEPT_BITMAP_BYTES = 16 << 20;
+const BITMAPS_AT_OPEN = 65_536;
+
+/** A piece of the disk: at a place in the file, or one of the above. */
+interface Run {
+  readonly offset: number;
+  readonly length: number;
+  readonly at: number;
+}
+
+class BlockDisk implements Disk {
+  readonly #file: ImageFile;
+  readonly #map: BlockMap;
+  readonly #below: Disk | undefined;
+  /** Of blocks that are partly here; undefined: of all of it. */
+  readonly #bitmaps = new Map<number, Bitmap | undefined>();
+
+  private constructor(file: ImageFile, map: BlockMap, below: Disk | undefined) {
+    this.#file = file;
+    this.#map = map;
+    this.#below = below;
+  }
+
+  /** Once it is open, both are its own. */
+  static async open(file: ImageFile, map: BlockMap, below?: Disk): Promise<Result<Disk, ReadFault>> {
+    const disk = new BlockDisk(file, map, below);
+    const fault = below ? await disk.#readBitmaps() : undefined;
+    return fault ? { ok: false, error: fault } : ok(disk);
+  }
+
+  get sizeBytes(): number {
+    return this.#map.sizeBytes;
+  }
+
+  get blockSize(): 512 | 4096 {
+    return this.#map.blockSize;
+  }
+
+  async read(offset: number, length: number): Promise<Result<Buffer, ReadFault>> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return { ok: false, error: beyond };
+    if (this.#file.closed) return { ok: false, error: closedFault(this.#file.path) };
+    const bytes = Buffer.allocUnsafe(length);
+    for (const run of this.#runs(offset, length)) {
+      const fault = await this.#readRun(bytes, offset, run);
+      if (fault) return { ok: false, error: fault };
+    }
+    return ok(bytes);
+  }
+
+  async #readRun(bytes: Buffer, from: number, { offset, length, at }: Run): Promise<ReadFault | undefined> {
+    const place = offset - from;
+    if (at >= 0) return this.#file.readInto(bytes, place, length, at);
+    if (at === BELOW) return this.#readBelow(bytes, place, offset, length);
+    if (at === ZEROS) {
+      bytes.fill(0, place, place + length);
+      return undefined;
+    }
+    const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
+    if (!bitmap.ok) return bitmap.error;
+    for (const run of joined(this.#within(bitmap.value, offset, length))) {
+      const fault = await this.#readRun(bytes, from, run);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+
+  async #readBelow(bytes: Buffer, place: number, offset: number, length: number): Promise<ReadFault | undefined> {
+    const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
+    if (there > 0) {
+      const read = await this.#below?.read(offset, there);
+      if (read?.ok === false) return read.error;
+      read?.value.copy(bytes, place);
+    }
+    bytes.fill(0, place + there, place + length);
+    return undefined;
+  }
+
+  *extents(offset: number, length: number): Generator<Extent> {
+    if (beyondEnd(this, offset, length)) return;
+    for (const run of this.#runs(offset, length)) {
+      if (this.#file.closed) return;
+      if (run.at >= 0) yield* this.#extentsOf(run);
+      if (run.at !== BELOW) continue;
+      const there = Math.min(run.length, (this.#below?.sizeBytes ?? 0) - run.offset);
+      if (there > 0) yield* this.#below?.extents?.(run.offset, there) ?? [];
+    }
+  }
+
+  *#extentsOf({ offset, length, at }: Run): Generator<Extent> {
+    for (const plain of this.#file.plain(at, length))
+      yield { offset: offset + plain.offset - at, length: plain.length, fd: this.#file.fd, fileOffset: plain.offset };
+  }
+
+  /** The image first. */
+  async files(): Promise<readonly OpenFile[]> {
+    return [await this.#file.openFile(), ...((await this.#below?.files?.()) ?? [])];
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+    await this.#below?.close();
+  }
+
+  #runs(offset: number, length: number): Generator<Run> {
+    return joined(this.#pieces(offset, length));
+  }
+
+  *#pieces(offset: number, length: number): Generator<Run> {
+    const { blockBytes, dataAt, bitmapAt } = this.#map;
+    const end = offset + length;
+    for (let from = offset; from < end; ) {
+      const block = Math.floor(from / blockBytes);
+      const to = Math.min(end, (block + 1) * blockBytes);
+      const at = dataAt(block);
+      const here = { offset: from, length: to - from };
+      if (at < 0) yield { ...here, at };
+      else if (this.#below === undefined || bitmapAt(block) === undefined)
+        yield { ...here, at: at + from - block * blockBytes };
+      else if (this.#bitmaps.has(block)) yield* this.#within(this.#bitmaps.get(block), from, to - from);
+      else yield { ...here, at: UNKNOWN };
+      from = to;
+    }
+  }
+
+  /** Of a range within one block. */
+  *#within(bitmap: Bitmap | undefined, offset: number, length: number): Generator<Run> {
+    const { blockBytes, blockSize, dataAt } = this.#map;
+    const block = Math.floor(offset / blockBytes);
+    const start = block * blockBytes;
+    const at = dataAt(block);
+    const end = offset + length;
+    if (bitmap === undefined) return yield { offset, length, at: at + offset - start };
+    const sectors = Math.ceil((end - start) / blockSize);
+    for (let from = offset; from < end; ) {
+      const sector = Math.floor((from - start) / blockSize);
+      const here = isSet(bitmap, sector);
+      const to = Math.min(end, start + endOfRun(bitmap, here, sector, sectors) * blockSize);
+      yield { offset: from, length: to - from, at: here ? at + from - start : BELOW };
+      from = to;
+    }
+  }
+
+  async #readBitmap(block: number): Promise<Result<Bitmap | undefined, ReadFault>> {
+    const { sizeBytes, blockSize, blockBytes, bitmapAt, highestFirst } = this.#map;
+    const at = bitmapAt(block);
+    if (at === undefined) return ok(undefined);
+    const sectors = Math.ceil(Math.min(blockBytes, sizeBytes - block * blockBytes) / blockSize);
+    const bits = await this.#file.read(at, Math.ceil(sectors / 8));
+    if (!bits.ok) return bits;
+    const bitmap = { bits: bits.value, highestFirst };
+    return ok(endOfRun(bitmap, true, 0, sectors) === sectors ? undefined : bitmap);
+  }
+
+  async #readBitmaps(): Promise<ReadFault | undefined> {
+    const { sizeBytes, blockBytes, dataAt, bitmapAt } = this.#map;
+    let kept = 0;
+    for (let block = 0; block * blockBytes < sizeBytes; block++) {
+      if (dataAt(block) < 0 || bitmapAt(block) === undefined) continue;
+      if (kept >= KEPT_BITMAP_BYTES || this.#bitmaps.size === BITMAPS_AT_OPEN) return undefined;
+      const bitmap = await this.#readBitmap(block);
+      if (!bitmap.ok) return bitmap.error;
+      kept += bitmap.value?.bits.length ?? 0;
+      this.#bitmaps.set(block, bitmap.value);
+    }
+    return undefined;
+  }
+}
+
+const closedFault = (path: string): ReadFault => ({ code: 'DiskClosed', message: `${path} is closed` });
+
+/** Runs that continue each other become one: one read, one question to what is below. */
+function* joined(runs: Iterable<Run>): Generator<Run> {
+  let last: Run | undefined;
+  for (const run of runs) {
+    if (last && continues(last, run)) {
+      last = { ...last, length: last.length + run.length };
+      continue;
+    }
+    if (last) yield last;
+    last = run;
+  }
+  if (last) yield last;
+}
+
+const continues = (last: Run, { at }: Run): boolean =>
+  at >= 0 ? last.at >= 0 && at === last.at + last.length : at === last.at && at !== UNKNOWN;

@@ -1,0 +1,178 @@
+/**
+ * The file of an image, open for reading: what every format reads from. Its size is fixed when it is opened. A format whose tables are not written yet (the
+ * log of a VHDX) lays pages over it: what reads sees them, the file stays as it is.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { type FileFault, openRegular } from '../kit/file.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
+import type { OpenFile, ReadFault } from './disk.ts';
+import { identityOf } from './identity.ts';
+
+export const PAGE_BYTES = 4_096;
+
+/** By number: the page's bytes, or undefined for zeros. */
+export type Pages = ReadonlyMap<number, Buffer | undefined>;
+
+export class ImageFile {
+  readonly path: string;
+  readonly #file: FileHandle;
+  /** Of the file as it was opened. */
+  readonly #fileBytes: number;
+  #sizeBytes: number;
+  #pages: Pages = new Map();
+  #closed = false;
+
+  private constructor(path: string, file: FileHandle, fileBytes: number) {
+    this.path = path;
+    this.#file = file;
+    this.#fileBytes = fileBytes;
+    this.#sizeBytes = fileBytes;
+  }
+
+  static async open(path: string): Promise<Result<ImageFile, FileFault>> {
+    const opened = await openRegular(path);
+    if (!opened.ok) return opened;
+    return ok(new ImageFile(path, opened.value.file, Number(opened.value.stats.size)));
+  }
+
+  /** With what is laid over it. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** `sizeBytes`: where the file ends with them; between its own end and that there are zeros. Before anything reads it as a disk. */
+  lay(pages: Pages, sizeBytes: number): void {
+    this.#pages = pages;
+    this.#sizeBytes = Math.max(this.#fileBytes, sizeBytes);
+  }
+
+  async read(offset: number, length: number): Promise<Result<Buffer, ReadFault>> {
+    const bytes = Buffer.allocUnsafe(length);
+    const fault = await this.readInto(bytes, 0, length, offset);
+    return fault ? { ok: false, error: fault } : ok(bytes);
+  }
+
+  /** Undefined: all is there. */
+  async readInto(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
+    if (this.#closed) return { code: 'DiskClosed', message: `${this.path} is closed` };
+    if (offset < 0 || length < 0 || length > this.#sizeBytes - offset)
+      return {
+        code: 'FileCut',
+        message: `${this.path} has ${this.#sizeBytes} bytes, and ${length} at ${offset} are asked for`,
+      };
+    const own = Math.max(0, Math.min(length, this.#fileBytes - offset));
+    const fault = await this.#readOwn(bytes, at, own, offset);
+    if (fault) return fault;
+    bytes.fill(0, at + own, at + length);
+    if (this.#pages.size > 0) this.#layOver(bytes, at, length, offset);
+    return undefined;
+  }
+
+  async #readOwn(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
+    try {
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await this.#file.read(bytes, at + done, length - done, offset + done);
+        if (bytesRead === 0)
+          return {
+            code: 'FileCut',
+            message: `${this.path} ends before byte ${offset + length}: it had ${this.#fileBytes} bytes when it was opened and was cut since`,
+          };
+        done += bytesRead;
+      }
+      return undefined;
+    } catch (thrown) {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      return { code: 'ReadFailed', message: `${this.path}: ${length} bytes at ${offset}: ${why}` };
+    }
+  }
+
+  #layOver(bytes: Buffer, at: number, length: number, offset: number): void {
+    const end = offset + length;
+    for (let page = Math.floor(offset / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
+      if (!this.#pages.has(page)) continue;
+      const from = Math.max(offset, page * PAGE_BYTES);
+      const to = Math.min(end, (page + 1) * PAGE_BYTES);
+      const content = this.#pages.get(page);
+      const target = bytes.subarray(at + from - offset, at + to - offset);
+      if (content) content.copy(target, 0, from - page * PAGE_BYTES);
+      else target.fill(0);
+    }
+  }
+
+  /** The parts of a range that the file has as they are, in order: nothing is laid over them, and they lie within it. */
+  *plain(offset: number, length: number): Generator<{ readonly offset: number; readonly length: number }> {
+    const end = Math.min(offset + length, this.#fileBytes);
+    if (this.#pages.size === 0) {
+      if (end > offset) yield { offset, length: end - offset };
+      return;
+    }
+    let from = offset;
+    while (from < end) {
+      let to = from;
+      while (to < end && !this.#pages.has(Math.floor(to / PAGE_BYTES))) to = nextPage(to);
+      if (to > from) yield { offset: from, length: Math.min(to, end) - from };
+      from = nextPage(to);
+    }
+  }
+
+  async openFile(): Promise<OpenFile> {
+    return { name: basename(this.path), identity: identityOf(await this.#file.stat({ bigint: true })) };
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#file.close();
+  }
+}
+
+const nextPage = (offset: number): number => (Math.floor(offset / PAGE_BYTES) + 1) * PAGE_BYTES;
+
+/** Opens a file for what `use` makes of it; it stays open only where that is right. */
+export async function withFile<T, E>(
+  path: string,
+  use: (file: ImageFile) => Promise<Result<T, E>>,
+): Promise<Result<T, E | FileFault>> {
+  const opened = await ImageFile.open(path);
+  if (!opened.ok) return opened;
+  const file = opened.value;
+  try {
+    const used = await use(file);
+    if (!used.ok) await file.close();
+    return used;
+  } catch (thrown) {
+    await file.close();
+    throw thrown;
+  }
+}
+
+/** The same, and closes it in any case. */
+export async function lookAtFile<T, E>(
+  path: string,
+  use: (file: ImageFile) => Promise<Result<T, E>>,
+): Promise<Result<T, E | FileFault>> {
+  let looked: ImageFile | undefined;
+  const used = await withFile(path, (file) => {
+    looked = file;
+    return use(file);
+  });
+  await looked?.close();
+  return used;
+}
+
+/** What is wrong with the content of a file, as a fault that names it. */
+export const ofFile = <T, Code extends string>(
+  path: string,
+  judged: Result<T, { readonly code: Code; readonly message: string }>,
+): Result<T, { readonly code: Code; readonly message: string }> =>
+  judged.ok ? judged : fail(judged.error.code, `${path}: ${judged.error.message}`);

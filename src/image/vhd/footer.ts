@@ -1,0 +1,95 @@
+/**
+ * The footer of a VHD: what it is, and how large. Big-endian. Source: "Virtual Hard Disk Image Format Specification" 1.0 (Microsoft, 2006), "Hard Disk
+ * Footer Format". Pure.
+ *
+ * ```
+ * 0 cookie "conectix" (8)  8 features (4)     12 format version (4)  16 offset of the dynamic header (8)
+ * 24 time stamp (4)        28 creator (4)     32 its version (4)     36 its system (4)
+ * 40 original size (8)     48 current size (8)  56 geometry (4)      60 type (4)
+ * 64 checksum (4)          68 unique id (16)  84 saved state (1)     85 zeros (427)
+ * ```
+ */
+import { fail, ok, type Result } from '../../kit/result.ts';
+import { type ImageFault, SECTOR_BYTES } from '../disk.ts';
+
+export const FOOTER_BYTES = 512;
+
+/** 3, "dynamic", is also what some call sparse. 0, 1, 5 and 6 are reserved. */
+const TYPES: ReadonlyMap<number, Footer['type']> = new Map([
+  [2, 'fixed'],
+  [3, 'dynamic'],
+  [4, 'differencing'],
+]);
+
+export interface Footer {
+  readonly type: 'fixed' | 'dynamic' | 'differencing';
+  /** Of the disk. The geometry beside it may say less (Windows, Virtual PC), or far more (Disk2vhd): it is never asked. */
+  readonly sizeBytes: number;
+  /** 32 hex digits. */
+  readonly id: string;
+  /** In the file; of a fixed disk it says nothing. */
+  readonly headerOffset: bigint;
+}
+
+export interface FoundFooter {
+  readonly footer: Footer;
+  /** What the footer at the end takes of the file: 0, 511 or 512 bytes. */
+  readonly tailBytes: number;
+  /** Written by what computes no checksums: both footers are the same, and so is what is wrong with them. */
+  readonly unchecked: boolean;
+}
+
+/** 2,040 GiB: the last sector of the last block must have a number in the block table. */
+const MAX_SIZE_BYTES = 2_040n * 2n ** 30n;
+
+/** "Checksum": the ones' complement of the sum of all bytes without it. The structures are 512 and 1,024 bytes. */
+export function checksum(bytes: Buffer, at: number): number {
+  let sum = 0;
+  for (let index = 0; index < bytes.length; index++) if (index < at || index >= at + 4) sum += bytes[index] ?? 0;
+  return ~sum >>> 0;
+}
+
+const hasCookie = (bytes: Buffer): boolean =>
+  bytes.length === FOOTER_BYTES && bytes.toString('latin1', 0, 8) === 'conectix';
+const isSound = (bytes: Buffer): boolean => hasCookie(bytes) && bytes.readUInt32BE(64) === checksum(bytes, 64);
+const typeOf = (bytes: Buffer): Footer['type'] | undefined => TYPES.get(bytes.readUInt32BE(60));
+
+/**
+ * `head` and `tail`: the first and the last 512 bytes of the file. The footer at the end counts; a disk that grows begins with a copy of it, which stands in
+ * for one that is damaged. Writers before Virtual PC 2004 wrote 511 bytes at the end.
+ */
+export function findFooter(head: Buffer, tail: Buffer): Result<FoundFooter, ImageFault> {
+  const short = Buffer.concat([tail.subarray(1), Buffer.alloc(1)]);
+  const found = [
+    { bytes: tail, tailBytes: FOOTER_BYTES, is: isSound(tail) },
+    { bytes: short, tailBytes: FOOTER_BYTES - 1, is: isSound(short) },
+    { bytes: head, tailBytes: 0, is: isSound(head) && typeOf(head) !== 'fixed' },
+  ].find(({ is }) => is);
+  const unchecked = found === undefined && hasCookie(head) && head.equals(tail);
+  if (!found && !unchecked) {
+    if (!hasCookie(tail) && !hasCookie(short) && !hasCookie(head))
+      return fail('ImageInvalid', 'it has no footer of a VHD at its end: it was cut, or is none; copy it again');
+    return fail(
+      'ImageInvalid',
+      'its footer is damaged (the checksum is wrong), and there is no right copy: copy it again',
+    );
+  }
+  const footer = decodeFooter(found?.bytes ?? tail);
+  return footer.ok ? ok({ footer: footer.value, tailBytes: found?.tailBytes ?? FOOTER_BYTES, unchecked }) : footer;
+}
+
+function decodeFooter(bytes: Buffer): Result<Footer, ImageFault> {
+  const version = bytes.readUInt32BE(12);
+  if (version >>> 16 !== 1)
+    return fail('NotSupported', `its format has version ${version >>> 16}, and this release reads version 1 of VHD`);
+  const type = typeOf(bytes);
+  if (type === undefined) return fail('ImageInvalid', `its footer says type ${bytes.readUInt32BE(60)}, which is none`);
+  const size = bytes.readBigUInt64BE(48);
+  if (size === 0n || size % BigInt(SECTOR_BYTES) !== 0n || size > MAX_SIZE_BYTES)
+    return fail(
+      'SizeInvalid',
+      `its footer says a disk of ${size} bytes, and one of a VHD has a multiple of ${SECTOR_BYTES} up to ${MAX_SIZE_BYTES}`,
+    );
+  const id = bytes.toString('hex', 68, 84);
+  return ok({ type, sizeBytes: Number(size), id, headerOffset: bytes.readBigUInt64BE(16) });
+}

@@ -1,0 +1,116 @@
+/** A VHD read in place: fixed, dynamic or differencing, which its footer says and its name does not. What is in it is judged in `footer.ts` and `header.ts`. */
+import { fail, ok, type Result } from '../../kit/result.ts';
+import { BELOW, type BlockImage, type BlockMap, blockFormat, oneBlock, ZEROS } from '../blocks.ts';
+import { type OpenFault, type ReadFault, SECTOR_BYTES } from '../disk.ts';
+import { type ImageFile, ofFile } from '../file.ts';
+import { MAX_HINT_BYTES, namesOf } from '../hints.ts';
+import { FOOTER_BYTES, type Footer, type FoundFooter, findFooter } from './footer.ts';
+import {
+  ABSENT,
+  bitmapBytes,
+  decodeHeader,
+  decodeTable,
+  HEADER_BYTES,
+  type Header,
+  judgeTable,
+  type Table,
+  tableBytes,
+} from './header.ts';
+import { hintsOf, isRead, type LocatorText } from './locators.ts';
+
+export const vhd = blockFormat('.vhd', '.avhd', load);
+
+async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
+  const { path, sizeBytes } = file;
+  if (sizeBytes < FOOTER_BYTES - 1)
+    return fail('ImageInvalid', `${path} has ${sizeBytes} bytes: it is no VHD, or was cut; copy it again`);
+  const ends = await bothEnds(file);
+  if (!ends.ok) return ends;
+  const found = ofFile(path, findFooter(ends.value.head, ends.value.tail));
+  if (!found.ok) return found;
+  return found.value.footer.type === 'fixed' ? fixed(file, found.value) : growing(file, found.value);
+}
+
+async function bothEnds(file: ImageFile): Promise<Result<{ readonly head: Buffer; readonly tail: Buffer }, ReadFault>> {
+  const length = Math.min(FOOTER_BYTES, file.sizeBytes);
+  const head = await file.read(0, length);
+  if (!head.ok) return head;
+  const tail = await file.read(file.sizeBytes - length, length);
+  return tail.ok ? ok({ head: head.value, tail: tail.value }) : tail;
+}
+
+const idOf = (hex: string): string => `vhd:${hex}`;
+
+function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<BlockImage, OpenFault> {
+  const { sizeBytes, id } = footer;
+  const endBytes = file.sizeBytes - tailBytes;
+  if (sizeBytes > endBytes)
+    return fail(
+      'FileCut',
+      `${file.path} has ${endBytes} bytes before its footer, which says ${sizeBytes}: it was cut; copy it again`,
+    );
+  return ok({ facts: { sizeBytes, id: idOf(id) }, map: oneBlock(sizeBytes, 0) });
+}
+
+async function growing(
+  file: ImageFile,
+  { footer, tailBytes, unchecked }: FoundFooter,
+): Promise<Result<BlockImage, OpenFault>> {
+  const { path } = file;
+  const headerOffset = Number(footer.headerOffset);
+  const bytes = await within(file, 'header', headerOffset, HEADER_BYTES);
+  if (!bytes.ok) return bytes;
+  const decoded = ofFile(path, decodeHeader(bytes.value, footer.sizeBytes, unchecked));
+  if (!decoded.ok) return decoded;
+  const header = decoded.value;
+  const read = await within(file, 'block table', header.tableOffset, tableBytes(header));
+  if (!read.ok) return read;
+  const table = decodeTable(read.value);
+  const { sizeBytes } = footer;
+  const layout = { ...header, sizeBytes, headerOffset, endBytes: file.sizeBytes - tailBytes };
+  const fault = judgeTable(table, layout);
+  if (fault) return ofFile(path, { ok: false, error: fault });
+  const map = mapOf(footer, header, table);
+  const facts = { sizeBytes, id: idOf(footer.id) };
+  if (footer.type === 'dynamic') return ok({ facts, map });
+  const locators = await readLocators(file, header);
+  if (!locators.ok) return locators;
+  const names = namesOf(hintsOf(locators.value, header.parentName));
+  return ok({ facts: { ...facts, parent: { names, ids: [idOf(header.parentId)] } }, map });
+}
+
+async function within(
+  file: ImageFile,
+  what: string,
+  offset: number,
+  length: number,
+): Promise<Result<Buffer, OpenFault>> {
+  if (offset <= file.sizeBytes && length <= file.sizeBytes - offset) return file.read(offset, length);
+  const message = `${file.path} has ${file.sizeBytes} bytes, and its ${what} ends at ${offset + length}: it was cut; copy it again`;
+  return fail('FileCut', message);
+}
+
+/** A hint that lies elsewhere than in the file is none. */
+async function readLocators(file: ImageFile, { locators }: Header): Promise<Result<readonly LocatorText[], ReadFault>> {
+  const texts: LocatorText[] = [];
+  for (const { platform, length, offset } of locators) {
+    const at = Number(offset);
+    if (!isRead(platform) || length > MAX_HINT_BYTES || at > file.sizeBytes || length > file.sizeBytes - at) continue;
+    const bytes = await file.read(at, length);
+    if (!bytes.ok) return bytes;
+    texts.push({ platform, bytes: bytes.value });
+  }
+  return ok(texts);
+}
+
+/** Of a disk that is no difference the bitmaps are not asked: see the README. */
+function mapOf({ type, sizeBytes }: Footer, { blockBytes }: Header, table: Table): BlockMap {
+  const bitmap = bitmapBytes(blockBytes);
+  const absent = type === 'dynamic' ? ZEROS : BELOW;
+  const sectorOf = (block: number): number => table[block] ?? ABSENT;
+  const dataAt = (block: number): number =>
+    sectorOf(block) === ABSENT ? absent : sectorOf(block) * SECTOR_BYTES + bitmap;
+  const bitmapAt = (block: number): number | undefined =>
+    type === 'dynamic' || sectorOf(block) === ABSENT ? undefined : sectorOf(block) * SECTOR_BYTES;
+  return { sizeBytes, blockSize: 512, blockBytes, dataAt, bitmapAt, highestFirst: true };
+}
