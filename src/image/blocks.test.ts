@@ -159,6 +159,23 @@ function checkExtents(disk: Disk, model: Buffer, from: number, many: number): vo
   expect(model.subarray(end, from + many).every((byte) => byte === 0)).toBe(true);
 }
 
+test('of blocks whose bitmaps are not kept no extent is told, and they are read', async () => {
+  const [many, blockBytes] = [65_600, 1_024];
+  const half: Held = [false, true];
+  const child: Layer = {
+    ...{ sizeBytes: many * blockBytes, blockBytes, sectorBytes: 512, seed: 2 },
+    blocks: new Map(Array.from({ length: many }, (_, block) => [block, half])),
+  };
+  const below: Layer = { ...child, blockBytes: 1 << 20, seed: 1, blocks: new Map([[64, 'whole']]) };
+  const disk = await opened(put(VHD, [below, child]));
+  const [offset, length] = [65_500 * blockBytes + 100, 90 * blockBytes];
+  const read = await disk.read(offset, length);
+  expect(read.ok && read.value.equals(shownBy([below, child]).subarray(offset, offset + length))).toBe(true);
+  const told = [...(disk.extents?.(offset, length) ?? [])].at(-1);
+  expect(told && told.offset + told.length).toBe(65_536 * blockBytes);
+  await disk.close();
+});
+
 test('no file stays open of a chain that cannot be opened', async () => {
   const own = async () => (await import('node:fs/promises')).readdir('/proc/self/fd');
   const layer: Layer = {

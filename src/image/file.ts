@@ -108,13 +108,14 @@ export class ImageFile {
     }
   }
 
+  /** Has the file all of a range as it is? */
+  isPlain(offset: number, length: number): boolean {
+    return this.#pages.size === 0 && length <= this.#fileBytes - offset;
+  }
+
   /** The parts of a range that the file has as they are, in order: nothing is laid over them, and they lie within it. */
   *plain(offset: number, length: number): Generator<{ readonly offset: number; readonly length: number }> {
     const end = Math.min(offset + length, this.#fileBytes);
-    if (this.#pages.size === 0) {
-      if (end > offset) yield { offset, length: end - offset };
-      return;
-    }
     let from = offset;
     while (from < end) {
       let to = from;

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aVDisk } from '../../test/builders/farm.ts';
+import { writeImage } from '../../test/builders/image.ts';
+import { VHD_ID, vhdImage } from '../../test/builders/vhd.ts';
 import { ok, type Result } from '../kit/result.ts';
 import { lookInto } from '../store/inventory.ts';
 import { copyFacts } from '../store/report.ts';
@@ -85,6 +87,26 @@ test.each<{ what: string; parent: string; state: string; says: string; code: str
   writeFileSync(join(folder, 'lab.vhd'), '');
   expect(await reported(1)).toMatchObject({ state, message: expect.stringContaining(says) });
   expect(await openImage(join(folder, 'lab.1.atoy'), TABLE)).toMatchObject({ ok: false, error: { code } });
+});
+
+test.each<{ what: string; base?: string; id: string; state: string; says: string; code?: string }>([
+  { what: 'as it was named', base: 'base.vhd', id: VHD_ID, state: 'Present', says: '' },
+  { what: 'in other case', base: 'Base.vhd', id: VHD_ID, state: 'Present', says: '' },
+  { what: 'as the farm names it', base: 'lab.vhd', id: VHD_ID, state: 'Present', says: '' },
+  { what: 'nowhere', id: '', state: 'Missing', says: 'base.vhd is not in', code: 'FileMissing' },
+  { what: 'another', base: 'base.vhd', id: '0b'.repeat(16), state: 'Faulty', says: 'vhd:0b0b', code: 'ParentWrong' },
+])('the base of a VHD is there $what', async ({ base, id, state, says, code }) => {
+  const layer = { sizeBytes: 4_096, blockBytes: 4_096, sectorBytes: 512, seed: 0, blocks: new Map() } as const;
+  if (base) writeImage(join(folder, base), vhdImage(layer, { id }));
+  const locators = { W2ku: Buffer.from('D:\\PVS\\base.vhd', 'utf16le') };
+  writeImage(join(folder, 'lab.1.avhd'), vhdImage(layer, { id: 'c1'.repeat(16), parent: { id: VHD_ID, locators } }));
+  putBoot('lab.1');
+  const { state: is, message, files } = await reported(1);
+  expect([is, message]).toEqual([state, expect.stringContaining(says)]);
+  expect(files.map(({ name }) => name).slice(0, 2)).toEqual(state === 'Present' ? ['lab.1.avhd', base] : []);
+  const opened = await openImage(join(folder, 'lab.1.avhd'), TABLE);
+  expect(opened.ok ? undefined : opened.error.code).toBe(code);
+  if (opened.ok) await opened.value.close();
 });
 
 test('an image at which its format throws is Faulty, and hurts no other', async () => {
