@@ -131,7 +131,7 @@ const spec = object(
     ),
     fileName: Type.String({
       description:
-        'Name of the files without extension: lab stands for lab.raw, lab.1.raw and so on, and for their kernels and initrds. Immutable.',
+        'Name of the files without extension: lab stands for lab.raw, lab.vhdx or lab.vhd, for lab.1.raw, lab.1.avhdx and so on, and for their kernels and initrds. Immutable.',
       minLength: 1,
       maxLength: 128,
       pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*$',
