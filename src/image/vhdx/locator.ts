@@ -15,8 +15,13 @@ import { COPY_AGAIN } from './header.ts';
 const VHDX_PARENT = 'b04aefb7-d19e-4a81-b789-25b8e9445913';
 const PATHS = [{ key: 'relative_path', relative: true }, { key: 'absolute_win32_path' }, { key: 'volume_path' }];
 
+/** A locator of Windows has six entries. */
+const MAX_ENTRIES = 64;
+const MAX_KEY_BYTES = 64;
+
 /** Beside `parent_linkage` the second one is right, too: of a parent into which another was merged. All zeros (Windows 10) it is none. */
 const LINKAGES = ['parent_linkage', 'parent_linkage2'];
+const KEYS: ReadonlySet<string> = new Set([...LINKAGES, ...PATHS.map(({ key }) => key)]);
 
 export function decodeLocator(bytes: Buffer): Result<ParentFacts, ImageFault> {
   const type = guidAt(bytes, 0);
@@ -25,18 +30,24 @@ export function decodeLocator(bytes: Buffer): Result<ParentFacts, ImageFault> {
       'NotSupported',
       `it is a difference of what a locator of type ${type} names, and this release knows that of a VHDX`,
     );
-  const values = new Map<string, string>();
-  const many = Math.min(bytes.readUInt16LE(18), Math.floor((bytes.length - 20) / 12));
-  for (let index = 0; index < many; index++) {
-    const at = 20 + 12 * index;
-    const key = textAt(bytes, bytes.readUInt32LE(at), bytes.readUInt16LE(at + 8));
-    values.set(key, textAt(bytes, bytes.readUInt32LE(at + 4), bytes.readUInt16LE(at + 10)));
-  }
+  const values = valuesOf(bytes);
   const guids = LINKAGES.map((key) => parseGuid(values.get(key) ?? ''));
   const ids = guids.filter((guid) => guid !== undefined && guid !== NO_GUID).map((guid) => idOf(guid ?? NO_GUID));
   if (ids.length === 0) return fail('ImageInvalid', `it does not say which image it is a difference of: ${COPY_AGAIN}`);
   const hints = PATHS.map(({ key, ...hint }) => ({ ...hint, path: values.get(key) ?? '' }));
   return ok({ names: namesOf(hints), ids });
+}
+
+/** Of the keys that are asked for: others may say anything, and as much of it as they like. */
+function valuesOf(bytes: Buffer): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  const many = Math.min(bytes.readUInt16LE(18), Math.floor((bytes.length - 20) / 12), MAX_ENTRIES);
+  for (let index = 0; index < many; index++) {
+    const at = 20 + 12 * index;
+    const key = textAt(bytes, bytes.readUInt32LE(at), Math.min(bytes.readUInt16LE(at + 8), MAX_KEY_BYTES));
+    if (KEYS.has(key)) values.set(key, textAt(bytes, bytes.readUInt32LE(at + 4), bytes.readUInt16LE(at + 10)));
+  }
+  return values;
 }
 
 /** Beyond the locator is nothing. */

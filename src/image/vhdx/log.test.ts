@@ -138,6 +138,11 @@ test.each<{ what: string; log: () => Buffer; shows: readonly number[] | string }
   { what: 'more file than there is', log: () => logOf([{ ...ONE, flushedBytes: FILE + 1 }]), shows: 'FileCut' },
   { what: 'a file without end', log: () => logOf([{ ...ONE, lastBytes: 2 ** 50 }]), shows: 'NotSupported' },
   {
+    what: 'the same zeros again and again',
+    log: () => logOf([{ ...ONE, writes: Array.from({ length: 1_000 }, () => ({ offset: 0, data: 2 ** 30 })) }]),
+    shows: 'NotSupported',
+  },
+  {
     what: 'zeros without end',
     log: () => logOf([{ ...ONE, writes: [{ offset: 0, data: 2 ** 52 }] }]),
     shows: 'NotSupported',
@@ -210,6 +215,21 @@ test('entries that lie over each other, each as long as the log, are not summed 
     ring.writeUInt32LE(ring.length, at + 8);
     ring.writeUInt32LE(at, at + 12);
     ring.writeBigUInt64LE(BigInt(at + 1), at + 16);
+  }
+  const started = performance.now();
+  expect(replay(ring, { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length }, FILE)).toMatchObject({
+    ok: false,
+  });
+  expect(performance.now() - started).toBeLessThan(5_000);
+});
+
+test('entries that each begin where a torn one does are not walked again and again', () => {
+  const ring = Buffer.alloc(32 * MIB);
+  const head = logEntry({ ...ONE, writes: [] });
+  for (let at = 0; at < ring.length; at += PAGE) {
+    head.copy(ring, at);
+    ring.writeUInt32LE(0, at + 12);
+    ring.writeBigUInt64LE(BigInt(at / PAGE + 1), at + 16);
   }
   const started = performance.now();
   expect(replay(ring, { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length }, FILE)).toMatchObject({

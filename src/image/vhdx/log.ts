@@ -21,10 +21,13 @@ import type { Header } from './header.ts';
 
 /** Held in memory while it is read; Windows and qemu make logs of 1 MiB. */
 export const MAX_LOG_BYTES = 32 << 20;
-/** That lie over the file: 1 GiB of zeros, or as many pages as a log holds. */
+/** That are laid over the file, each as often as it is: 1 GiB of zeros, or as many pages as a log holds. */
 const MAX_PAGES = 262_144;
 /** Checksums of entries that lie over each other, as only somebody makes them, are computed for so many times the log. */
 const MAX_CHECKED = 8;
+
+/** From entry to entry, in all that is tried: one that is newer than a torn one begins where that did, so each try may be as long as the log. */
+const MAX_STEPS = 1_000_000;
 
 const HEAD_BYTES = 64;
 const DESCRIPTOR_BYTES = 32;
@@ -68,8 +71,9 @@ export function replay(
   const longest = active.find(({ lastBytes }) => lastBytes > most);
   if (longest) return fail('NotSupported', tooMuch(`makes the file ${longest.lastBytes} bytes long`));
   const pages = new Map<number, Buffer | undefined>();
+  const budget = { pages: MAX_PAGES };
   for (const entry of active)
-    if (!layEntry(log, entry, pages)) return fail('NotSupported', tooMuch('has more than 1 GiB'));
+    if (!layEntry(log, entry, pages, budget)) return fail('NotSupported', tooMuch('has more than 1 GiB'));
   return ok({ pages, sizeBytes: Math.max(fileBytes, ...active.map(({ lastBytes }) => Number(lastBytes))) });
 }
 
@@ -86,20 +90,27 @@ function activeSequence(log: Buffer, guid: string): readonly Entry[] {
     whole.set(entry.at, known);
     return known;
   };
+  const steps = { left: MAX_STEPS };
   const newestFirst = [...entries.values()].sort(
     (a, b) => Number(b.sequence > a.sequence) - Number(b.sequence < a.sequence),
   );
   for (const head of newestFirst) {
-    const sequence = fromTail(head, entries, log.length);
+    const sequence = fromTail(head, entries, log.length, steps);
     if (sequence?.every(isWhole)) return sequence;
   }
   return [];
 }
 
 /** Where the next begins, the last one ended, and its number is one more. Undefined: the head is not reached. */
-function fromTail(head: Entry, entries: ReadonlyMap<number, Entry>, logBytes: number): readonly Entry[] | undefined {
+function fromTail(
+  head: Entry,
+  entries: ReadonlyMap<number, Entry>,
+  logBytes: number,
+  steps: { left: number },
+): readonly Entry[] | undefined {
   const sequence: Entry[] = [];
   for (let entry = entries.get(head.tail); entry; entry = entries.get((entry.at + entry.length) % logBytes)) {
+    if (steps.left-- === 0) return undefined;
     const last = sequence.at(-1);
     if (last && entry.sequence !== last.sequence + 1n) return undefined;
     sequence.push(entry);
@@ -180,14 +191,19 @@ function pageOf(descriptor: Buffer, sector: Buffer, sequence: bigint): Buffer | 
   return Buffer.concat([descriptor.subarray(8, 16), sector.subarray(8, SECTOR_BYTES - 4), descriptor.subarray(4, 8)]);
 }
 
-/** Later entries lie over earlier ones. False: there are more pages than are held. */
-function layEntry(log: Buffer, entry: Entry, pages: Map<number, Buffer | undefined>): boolean {
+/** Later entries lie over earlier ones. False: it lays more pages than there may be. */
+function layEntry(
+  log: Buffer,
+  entry: Entry,
+  pages: Map<number, Buffer | undefined>,
+  budget: { pages: number },
+): boolean {
   for (const { offset, length, page } of descriptorsOf(bytesOf(log, entry), entry) ?? []) {
     const many = length / BigInt(PAGE_BYTES);
-    if (many > BigInt(MAX_PAGES) || offset > BigInt(Number.MAX_SAFE_INTEGER)) return false;
+    if (many > BigInt(budget.pages) || offset > BigInt(Number.MAX_SAFE_INTEGER)) return false;
+    budget.pages -= Number(many);
     const first = Number(offset) / PAGE_BYTES;
     for (let number = first; number < first + Number(many); number++) pages.set(number, page);
-    if (pages.size > MAX_PAGES) return false;
   }
   return true;
 }
