@@ -201,6 +201,11 @@ test('a look at a folder tells of each image its size and what it is a differenc
   const { files } = await lookInto(folder);
   expect(files.find(({ name }) => name === 'lab.1.avhdx')?.image).toEqual({
     ok: true,
-    value: { sizeBytes: 4_096, id: `vhdx:${guid(1)}`, parent: { names: ['gone.vhdx'], ids: [`vhdx:${guid(0)}`] } },
+    value: {
+      sizeBytes: 4_096,
+      blockSize: 512,
+      id: `vhdx:${guid(1)}`,
+      parent: { names: ['gone.vhdx'], ids: [`vhdx:${guid(0)}`] },
+    },
   });
 });

@@ -79,6 +79,8 @@ export interface Disk {
 export interface ImageFacts {
   /** Of the disk, which may be larger than the file, and smaller. */
   readonly sizeBytes: number;
+  /** The logical block that the device sees. Absent: 512. */
+  readonly blockSize?: 512 | 4096;
   /** By which a difference knows what it is a difference of. Absent: its format has none. */
   readonly id?: string;
   /** The image that this one is a difference of. */

@@ -6,7 +6,7 @@ import { pathFault, statRegular } from '../kit/file.ts';
 import { fail, type Result } from '../kit/result.ts';
 import type { Disk, Format, ImageFacts, OpenFault, OpenParent } from './disk.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
-import { type Candidate, findParent, isIt, parentNames } from './parent.ts';
+import { type Candidate, findParent, parentNames } from './parent.ts';
 
 /** Undefined: a file of that name is no image. */
 export async function probeImage(
@@ -35,11 +35,8 @@ function parentOpener(path: string, formats: readonly Format[], depth: number): 
       return { ok: false, error: pathFault(folder, thrown) };
     }
     const candidates: Candidate[] = [];
-    for (const name of parentNames(basename(path), parent, there, formats)) {
-      const image = await probeByName(join(folder, name), formats);
-      candidates.push({ name, image });
-      if (image?.ok && isIt(parent, image.value)) break;
-    }
+    for (const name of parentNames(basename(path), parent, there, formats))
+      candidates.push({ name, image: await probeByName(join(folder, name), formats) });
     const found = findParent(path, parent, candidates);
     if (found.kind === 'found') return openImage(join(folder, found.name), formats, depth + 1);
     if (found.kind === 'wrong') return fail('ParentWrong', found.message);

@@ -20,7 +20,7 @@ test.each<{ what: string; child: string; there: readonly string[]; names: readon
     what: 'that name as it is, before other case',
     child: 'x.avhd',
     there: ['BASE.VHD', 'base.vhd'],
-    names: ['base.vhd'],
+    names: ['base.vhd', 'BASE.VHD'],
   },
   {
     what: 'names of the farm first, the nearest before all',
@@ -42,6 +42,16 @@ test.each<{ what: string; candidates: readonly Candidate[]; is: object }>([
     what: 'the first that has its identifier',
     candidates: [image('a', 'vhd:3'), image('b', 'vhd:2')],
     is: { kind: 'found', name: 'b' },
+  },
+  {
+    what: 'the one that it names, before others with its identifier',
+    candidates: [image('lab.2.vhd', 'vhd:1'), image('base.vhd', 'vhd:1')],
+    is: { kind: 'found', name: 'base.vhd' },
+  },
+  {
+    what: 'not one of two with its identifier, of which it names none',
+    candidates: [image('lab.2.vhd', 'vhd:1'), image('lab.vhd', 'vhd:1')],
+    is: { kind: 'wrong', message: expect.stringContaining('lab.2.vhd and lab.vhd have') },
   },
   { what: 'lacking', candidates: [], is: { kind: 'lacks', name: 'base.vhd' } },
   {

@@ -28,10 +28,11 @@ export function parentNames(child: string, { names }: ParentFacts, there: Names,
   return [...new Set([...own, ...names.flatMap((name) => namedSo(name, there))])];
 }
 
+/** As it is, then in other case. */
 function namedSo(name: string, there: Names): string[] {
-  if (there.has(name)) return [name];
   const folded = name.toLowerCase();
-  return [...there.keys()].filter((other) => other.toLowerCase() === folded).sort();
+  const others = [...there.keys()].filter((other) => other !== name && other.toLowerCase() === folded).sort();
+  return there.has(name) ? [name, ...others] : others;
 }
 
 function farmNames(child: string, formats: readonly Format[]): string[] {
@@ -55,8 +56,15 @@ export type Found =
 
 /** `candidates`: of the names above, in order. `path`: of the image. */
 export function findParent(path: string, parent: ParentFacts, candidates: readonly Candidate[]): Found {
-  const right = candidates.find(({ image }) => image?.ok && isIt(parent, image.value));
-  if (right) return { kind: 'found', name: right.name };
+  const right = candidates.filter(({ image }) => image?.ok && isIt(parent, image.value));
+  const [first, second] = [right.find(({ name }) => parent.names.includes(name)) ?? right[0], right[1]];
+  // A copy that was changed since still has its identifier (a VHD) or has it until then (a VHDX): the image itself names the one it was made with.
+  if (first && second && !parent.names.includes(first.name) && !provesContent(first)) {
+    const both = right.map(({ name }) => name).join(' and ');
+    const message = `${path} is a difference of an image with the identifier ${wanted(parent)}, which ${both} have: leave the one with which it was made`;
+    return { kind: 'wrong', message };
+  }
+  if (first) return { kind: 'found', name: first.name };
   const named = candidates.filter(({ name }) => parent.names.some((hint) => hint.toLowerCase() === name.toLowerCase()));
   // What is none will say itself why.
   const none = named.find(({ image }) => !image?.ok);
@@ -68,7 +76,11 @@ export function findParent(path: string, parent: ParentFacts, candidates: readon
   return { kind: 'wrong', message };
 }
 
-export const isIt = ({ ids }: ParentFacts, { id }: ImageFacts): boolean =>
+const isIt = ({ ids }: ParentFacts, { id }: ImageFacts): boolean =>
   ids === undefined || (id !== undefined && ids.includes(id));
+
+/** The identifier of a VHDX is another after each write; that of a VHD stays. */
+const provesContent = ({ image }: Candidate): boolean =>
+  image?.ok === true && image.value.id?.startsWith('vhdx:') === true;
 
 const wanted = ({ ids = [] }: ParentFacts): string => ids.join(' or ');

@@ -58,6 +58,11 @@ describe('a copy is', () => {
       is: { state: 'Faulty', message: 'lab.raw was cut' },
     },
     {
+      what: 'Faulty when a machine would see other sectors than it has',
+      given: whole({ ...file('lab.vhdx', 1024), image: ok({ sizeBytes: 1024, blockSize: 4_096 }) }),
+      is: { state: 'Faulty', message: expect.stringContaining('has sectors of 4096 bytes') },
+    },
+    {
       what: 'Faulty when the first of two images is none',
       given: inventory([image('lab.vhdx', 1024), { ...file('lab.raw', 0), image: fail('SizeInvalid', 'empty') }]),
       is: { state: 'Faulty', message: 'empty' },

@@ -109,7 +109,8 @@ function chainOf(name: string, folder: Folder, depth = 1): Chain {
   if (file.fault) return { ...alone, wrong: file.fault.message };
   if (!file.image) return { ...alone, wrong: `${join(path, name)} is named as no image is` };
   if (!file.image.ok) return { ...alone, wrong: file.image.error.message };
-  const { sizeBytes, parent } = file.image.value;
+  const { sizeBytes, blockSize = 512, parent } = file.image.value;
+  if (depth === 1 && blockSize !== 512) return { ...alone, wrong: otherSectors(join(path, name), blockSize) };
   if (parent === undefined) return { ...alone, diskBytes: sizeBytes };
   if (depth === MAX_CHAIN) return { ...alone, wrong: chainTooLong(join(path, name)).message };
   const candidates = parentNames(name, parent, byName, formats).map((other) => ({
@@ -121,6 +122,10 @@ function chainOf(name: string, folder: Folder, depth = 1): Chain {
   const below = chainOf(found.name, folder, depth + 1);
   return { ...below, files: [file, ...below.files], diskBytes: sizeBytes };
 }
+
+/** Its partitions are counted in its own sectors: a machine that sees others finds none. */
+const otherSectors = (path: string, blockSize: number): string =>
+  `${path} has sectors of ${blockSize} bytes, and this release gives machines sectors of 512: install into an image that is made with them (New-VHD -LogicalSectorSizeBytes 512)`;
 
 function verifiedOf(digests: readonly Digest[]): Pick<CopyFacts, 'verifiedAt'> {
   const at = digests

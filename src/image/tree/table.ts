@@ -3,16 +3,26 @@
  * file that rots later is found, too.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { errorMessage } from '../../kit/errors.ts';
+import { errorCode, errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { Leaves } from '../disk.ts';
 import { PAGE_BYTES, rootOf, shapeOf } from './layout.ts';
-import { HASH_BYTES, type Pieces } from './pieces.ts';
+import { HASH_BYTES, PIECE_BYTES, type Pieces, pieces } from './pieces.ts';
 
 /** Which table: a file, and the root that it has to have, 64 hex digits. */
 export interface TableRef {
   readonly path: string;
   readonly root: string;
+}
+
+export type TableFault = Fault<'PiecesUnavailable' | 'TableWrong' | 'TableMissing' | 'TableUnreadable'>;
+
+/** For writing where it may be written: a page that is lost is put back. */
+async function openFile(path: string): Promise<FileHandle> {
+  return open(path, 'r+').catch((thrown: unknown) => {
+    if (errorCode(thrown) === 'ENOENT') throw thrown;
+    return open(path, 'r');
+  });
 }
 
 export class LeafTable implements Leaves {
@@ -28,25 +38,32 @@ export class LeafTable implements Leaves {
     this.#pieces = pieces;
   }
 
-  static async open(
-    { path, root }: TableRef,
-    sizeBytes: number,
-    pieces: Pieces,
-  ): Promise<Result<LeafTable, Fault<'TableWrong' | 'TableUnreadable'>>> {
+  /** `sizeBytes`: of the disk. `TableWrong` and `TableMissing` mean that it has to be made again; anything else may pass. */
+  static async open({ path, root }: TableRef, sizeBytes: number): Promise<Result<LeafTable, TableFault>> {
+    const library = pieces();
+    if (!library.ok) return library;
     const { pages, hashesAt } = shapeOf(sizeBytes);
     let file: FileHandle | undefined;
     try {
-      file = await open(path, 'r+');
+      file = await openFile(path);
       const pageHashes = new Uint8Array(new SharedArrayBuffer(pages * HASH_BYTES));
       const read = await file.read(Buffer.alloc(pageHashes.length), 0, pageHashes.length, hashesAt);
       pageHashes.set(read.buffer);
-      if (rootOf(pieces, read.buffer) === root) return ok(new LeafTable(root, file, pageHashes, pieces));
+      if (rootOf(library.value, read.buffer) === root) return ok(new LeafTable(root, file, pageHashes, library.value));
       await file.close();
       return fail('TableWrong', `${path} is not the leaf table with root ${root}: it was cut or changed`);
     } catch (thrown) {
       await file?.close().catch(() => undefined);
-      return fail('TableUnreadable', `${path} cannot be read: ${errorMessage(thrown)}`);
+      const code = errorCode(thrown) === 'ENOENT' ? 'TableMissing' : 'TableUnreadable';
+      return fail(code, `${path} cannot be read: ${errorMessage(thrown)}`);
     }
+  }
+
+  /** The hashes of the pieces of `data`, which lies at `offset` on the disk. */
+  hashesOf(offset: number, data: Uint8Array): Buffer {
+    const hashes = Buffer.alloc(Math.ceil(data.length / PIECE_BYTES) * HASH_BYTES);
+    this.#pieces.hash(hashes, offset, data);
+    return hashes;
   }
 
   get fd(): number {

@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { tableOf } from '../../../test/setup/leaves.ts';
+import { tableOf, withLeaves } from '../../../test/setup/leaves.ts';
 import { ok } from '../../kit/result.ts';
 import type { Disk } from '../disk.ts';
 import { PAGE_SPAN_BYTES, rootOf, shapeOf } from './layout.ts';
 import { HASH_BYTES, PIECE_BYTES, type Pieces, pieces } from './pieces.ts';
 import { LeafTable, type TableRef } from './table.ts';
-import { verified } from './verified.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -49,11 +48,7 @@ async function aTable(bytes: Buffer): Promise<TableRef> {
   return tableOf(memoryDisk(bytes), folder);
 }
 
-async function layer(bytes: Buffer, ref: TableRef): Promise<Disk> {
-  const layered = await verified(memoryDisk(bytes), ref);
-  if (!layered.ok) throw new Error(layered.error.message);
-  return layered.value;
-}
+const layer = (bytes: Buffer, ref: TableRef): Promise<Disk> => withLeaves(memoryDisk(bytes), ref);
 
 /** Flips a bit of a file. */
 async function rot(path: string, at: number): Promise<void> {
@@ -108,7 +103,7 @@ describe('a table', () => {
   });
 
   test.each<{ what: string; happens: (path: string) => void | Promise<void>; code: string }>([
-    { what: 'removed', happens: (path) => rmSync(path), code: 'TableUnreadable' },
+    { what: 'removed', happens: (path) => rmSync(path), code: 'TableMissing' },
     { what: 'cut', happens: (path) => truncateSync(path, statSync(path).size - 4_096), code: 'TableWrong' },
     { what: 'emptied', happens: (path) => truncateSync(path, 0), code: 'TableWrong' },
     {
@@ -124,7 +119,7 @@ describe('a table', () => {
   ])('$what is $code, and named', async ({ happens, code }) => {
     const ref = await aTable(content(SIZE));
     await happens(ref.path);
-    const opened = await LeafTable.open(ref, SIZE, library());
+    const opened = await LeafTable.open(ref, SIZE);
     expect(opened).toMatchObject({ ok: false, error: { code } });
     expect(!opened.ok && opened.error.message).toContain(ref.path);
   });

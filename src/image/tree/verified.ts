@@ -2,33 +2,23 @@
  * A disk whose reads are compared with its leaf table: a block that rotted on the disk or in memory is a fault, never an answer. A layer: it is itself a
  * disk, and says where its leaves lie.
  */
-import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { fail, ok, type Result } from '../../kit/result.ts';
 import { beyondEnd, type Disk, type ReadFault } from '../disk.ts';
 import { PAGE_BYTES, PAGE_LEAVES, PAGE_SPAN_BYTES } from './layout.ts';
-import { HASH_BYTES, PIECE_BYTES, type Pieces, pieces } from './pieces.ts';
-import { LeafTable, type TableRef } from './table.ts';
+import { HASH_BYTES, PIECE_BYTES } from './pieces.ts';
+import type { LeafTable } from './table.ts';
 
-/** `disk` is the new one's to close. */
-export async function verified(
-  disk: Disk,
-  ref: TableRef,
-): Promise<Result<Disk, Fault<'PiecesUnavailable' | 'TableWrong' | 'TableUnreadable'>>> {
-  const library = pieces();
-  if (!library.ok) return library;
-  const table = await LeafTable.open(ref, disk.sizeBytes, library.value);
-  return table.ok ? ok(new VerifiedDisk(disk, table.value, library.value)) : table;
-}
+/** Both are the new disk's to close. */
+export const verified = (disk: Disk, table: LeafTable): Disk => new VerifiedDisk(disk, table);
 
 class VerifiedDisk implements Disk {
   readonly #disk: Disk;
-  readonly #pieces: Pieces;
   readonly leaves: LeafTable;
   readonly extents?: NonNullable<Disk['extents']>;
   readonly files?: NonNullable<Disk['files']>;
 
-  constructor(disk: Disk, leaves: LeafTable, library: Pieces) {
+  constructor(disk: Disk, leaves: LeafTable) {
     this.#disk = disk;
-    this.#pieces = library;
     this.leaves = leaves;
     if (disk.extents) this.extents = disk.extents.bind(disk);
     if (disk.files) this.files = disk.files.bind(disk);
@@ -49,18 +39,12 @@ class VerifiedDisk implements Disk {
     const end = Math.min(Math.ceil((offset + length) / PIECE_BYTES) * PIECE_BYTES, this.sizeBytes);
     const [read, wanted] = await Promise.all([this.#disk.read(begin, end - begin), this.#leavesOf(begin, end)]);
     if (!read.ok) return read;
-    if (wanted === undefined || !this.#hashesOf(begin, read.value).equals(wanted))
+    if (wanted === undefined || !this.leaves.hashesOf(begin, read.value).equals(wanted))
       return fail(
         'ContentWrong',
         `the ${end - begin} bytes at ${begin} are not what the leaf table of their disk says`,
       );
     return ok(read.value.subarray(offset - begin, offset - begin + length));
-  }
-
-  #hashesOf(begin: number, data: Uint8Array): Buffer {
-    const hashes = Buffer.alloc(Math.ceil(data.length / PIECE_BYTES) * HASH_BYTES);
-    this.#pieces.hash(hashes, begin, data);
-    return hashes;
   }
 
   /** Undefined: neither the table nor the disk itself has them. */
@@ -83,7 +67,7 @@ class VerifiedDisk implements Disk {
     const read = await this.#disk.read(begin, Math.min(PAGE_SPAN_BYTES, this.sizeBytes - begin));
     if (!read.ok) return undefined;
     const leaves = Buffer.alloc(PAGE_BYTES);
-    leaves.set(this.#hashesOf(begin, read.value));
+    leaves.set(this.leaves.hashesOf(begin, read.value));
     if (!this.leaves.isPage(page, leaves)) return undefined;
     await this.leaves.mend(page, leaves);
     return leaves;

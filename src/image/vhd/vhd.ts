@@ -39,7 +39,10 @@ async function bothEnds(file: ImageFile): Promise<Result<{ readonly head: Buffer
   return tail.ok ? ok({ head: head.value, tail: tail.value }) : tail;
 }
 
-const idOf = (hex: string): string => `vhd:${hex}`;
+/** No image has it. */
+const NO_ID = 'vhd:none';
+/** Zeros are none: what is made by hand has them, and would be everybody's parent. */
+const idOf = (hex: string): { readonly id?: string } => (/^0*$/.test(hex) ? {} : { id: `vhd:${hex}` });
 
 function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<BlockImage, OpenFault> {
   const { sizeBytes, id } = footer;
@@ -49,7 +52,7 @@ function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<Bloc
       'FileCut',
       `${file.path} has ${endBytes} bytes before its footer, which says ${sizeBytes}: it was cut; copy it again`,
     );
-  return ok({ facts: { sizeBytes, id: idOf(id) }, map: oneBlock(sizeBytes, 0) });
+  return ok({ facts: { sizeBytes, ...idOf(id) }, map: oneBlock(sizeBytes, 0) });
 }
 
 async function growing(
@@ -71,12 +74,12 @@ async function growing(
   const fault = judgeTable(table, layout);
   if (fault) return ofFile(path, { ok: false, error: fault });
   const map = mapOf(footer, header, table);
-  const facts = { sizeBytes, id: idOf(footer.id) };
+  const facts = { sizeBytes, ...idOf(footer.id) };
   if (footer.type === 'dynamic') return ok({ facts, map });
   const locators = await readLocators(file, header);
   if (!locators.ok) return locators;
   const names = namesOf(hintsOf(locators.value, header.parentName));
-  return ok({ facts: { ...facts, parent: { names, ids: [idOf(header.parentId)] } }, map });
+  return ok({ facts: { ...facts, parent: { names, ids: [idOf(header.parentId).id ?? NO_ID] } }, map });
 }
 
 async function within(

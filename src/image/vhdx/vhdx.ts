@@ -29,7 +29,8 @@ async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   const { shape, parent } = metadata.value;
   const table = await readTable(file, regions.value, shape, header.value);
   if (!table.ok) return table;
-  const facts = { sizeBytes: shape.sizeBytes, id: idOf(header.value.dataWriteGuid), ...(parent ? { parent } : {}) };
+  const { sizeBytes, blockSize } = shape;
+  const facts = { sizeBytes, blockSize, id: idOf(header.value.dataWriteGuid), ...(parent ? { parent } : {}) };
   return ok({ facts, map: mapOf(shape, table.value) });
 }
 
