@@ -200,11 +200,15 @@ describe('a disk whose copy is not right, for who reads it', () => {
     renameSync(`${LAB}.new`, LAB);
   };
 
-  test('touched, and right: goes on, as the same disk', async () => {
+  test('touched, and right: goes on, and is opened anew, for its tables may be others now', async () => {
     touch(2);
     await held.set([], [anOffer('Hashing')]);
     await held.set([aCopy('lab')], [anOffer('Right')]);
-    expect([held.list[0]?.disk === disk, held.kept, applied]).toEqual([true, [], []]);
+    const anew = held.list[0]?.disk;
+    expect([anew === disk, held.kept, applied.length]).toEqual([false, [], 1]);
+    expect([await isOpen(disk), await isOpen(anew)]).toEqual([false, true]);
+    await held.set([aCopy('lab')], [anOffer('Right')]);
+    expect([held.list[0]?.disk === anew, applied.length]).toEqual([true, 1]);
     touch(3);
     await held.set([], [anOffer('Hashing')]);
     expect(held.list).toHaveLength(1); // the change before was proved

@@ -2,7 +2,7 @@
 import { refKey, type VersionRef } from '../farm/token.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
-import type { TableRef } from '../image/tree/table.ts';
+import { LeafTable, type TableRef } from '../image/tree/table.ts';
 import { verified } from '../image/tree/verified.ts';
 import type { Fault } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -26,6 +26,8 @@ export interface Offer extends VersionRef {
 interface Open {
   readonly copy: Copy;
   disk: Disk;
+  /** As its files were when it was opened: what a format keeps of them in memory is of then. */
+  readonly opened: readonly OpenFile[];
   /** As its files were when their content was last proved, and when they were first seen changed since. */
   proved: readonly OpenFile[];
   doubted?: readonly OpenFile[];
@@ -61,6 +63,8 @@ export class Exports {
   readonly #open = new Map<string, Open>();
   /** Why the last try to open them failed. */
   readonly #refused = new Map<string, string>();
+  /** Why tables are not used, told once each. */
+  readonly #tableless = new Set<string>();
   /** Being opened, or asked how they are. */
   readonly #busy = new Set<string>();
   readonly #asked = { files: new WeakSet<Disk>(), read: new WeakSet<Disk>() };
@@ -114,12 +118,14 @@ export class Exports {
   /** A disk is opened once; another file in its place, with the same content, takes its turn when it is open. */
   async #serve(key: string, copy: Copy): Promise<void> {
     const open = this.#open.get(key);
-    if (open && (sameFiles(open.proved, copy.imageFiles) || (await this.#holds(open.disk, copy.imageFiles)))) {
+    if (open && sameFiles(open.opened, copy.imageFiles)) {
       open.proved = copy.imageFiles;
       delete open.doubted;
       delete open.kept;
       const disk = await this.#withTable(open.disk, copy);
       if (disk === open.disk) return;
+      // It was dropped meanwhile, and closed.
+      if (this.#open.get(key) !== open) return disk.close();
       open.disk = disk;
       return this.#options.apply(this.list);
     }
@@ -136,7 +142,7 @@ export class Exports {
     if (!this.#wanted.has(key)) return disk.close();
     this.#refused.delete(key);
     const before = this.#open.get(key);
-    this.#open.set(key, { copy, disk, proved: copy.imageFiles });
+    this.#open.set(key, { copy, disk, opened: copy.imageFiles, proved: copy.imageFiles });
     await this.#options.apply(this.list);
     await before?.disk.close();
   }
@@ -144,11 +150,22 @@ export class Exports {
   /** As soon as there is a table; without it, or where it cannot be used, the disk is served all the same. */
   async #withTable(disk: Disk, { vdisk, version, table }: Copy): Promise<Disk> {
     if (!table || disk.leaves?.root === table.root) return disk;
-    const layered = await verified(disk, table);
-    if (layered.ok) return layered.value;
-    this.#options.log.warn({ vdisk, version, ...layered.error }, 'leaf table not used');
-    if (layered.error.code !== 'PiecesUnavailable') this.#options.onTableLost(table);
+    const opened = await this.#inTime(LeafTable.open(table, disk.sizeBytes));
+    if (opened?.ok) return verified(disk, opened.value);
+    const { code, message } = opened?.error ?? { code: 'TableSilent', message: `${table.path} does not answer` };
+    if (!this.#tableless.has(message)) this.#options.log.warn({ vdisk, version, code, message }, 'leaf table not used');
+    this.#tableless.add(message);
+    if (code === 'TableWrong' || code === 'TableMissing') this.#options.onTableLost(table);
     return disk;
+  }
+
+  /** A table that comes late is let go of: the next look asks again. */
+  async #inTime(opening: ReturnType<typeof LeafTable.open>): Promise<Awaited<typeof opening> | undefined> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, this.#options.patienceMs, undefined);
+    const first = await Promise.race([opening, late]).finally(() => clearTimeout(timer));
+    if (!first) void opening.then((opened) => (opened.ok ? opened.value.close() : undefined));
+    return first;
   }
 
   /** It is tried again at each look, and told once. */

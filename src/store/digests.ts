@@ -94,7 +94,6 @@ export class Digests {
 
   /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
   async load(): Promise<void> {
-    await this.#tables?.load();
     try {
       const kept: unknown = JSON.parse(await readFile(join(this.#stateDirectory, KEEP_FILE), 'utf8'));
       if (typeof kept !== 'object' || kept === null) return;
@@ -102,6 +101,7 @@ export class Digests {
     } catch {
       // hashed again
     }
+    await this.#tables?.load(new Set([...this.#known.values()].map(({ sha256 }) => sha256)));
   }
 
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. `inUse`: machines read it, so where it is not known it goes first. */
@@ -203,7 +203,7 @@ export class Digests {
       this.#failed.delete(path);
       this.#forget();
       await this.#keep();
-      await this.#tables?.keepOnly(new Set([...this.#known.values()].map((known) => known.sha256)));
+      if (before && before.sha256 !== sha256) await this.#removeTable(before.sha256);
       this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       if (job.again && before?.sha256 !== sha256)
         this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
@@ -280,8 +280,17 @@ export class Digests {
 
   /** Files that are gone, as far as anybody knows. */
   #forget(): void {
-    for (const [path, { at }] of this.#known)
-      if (!this.#asked.has(path) && this.#clock() - at > FORGOTTEN_AFTER_MS) this.#known.delete(path);
+    for (const [path, { sha256, at }] of this.#known) {
+      if (this.#asked.has(path) || this.#clock() - at <= FORGOTTEN_AFTER_MS) continue;
+      this.#known.delete(path);
+      void this.#removeTable(sha256);
+    }
+  }
+
+  /** Of an image that is no more, if no other is the same. */
+  async #removeTable(sha256: string): Promise<void> {
+    if ([...this.#known.values()].some((known) => known.sha256 === sha256)) return;
+    await this.#tables?.remove(sha256);
   }
 
   /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { formatOf } from '../image/formats.ts';
 import { TableBuilder } from '../image/tree/builder.ts';
 import { MAX_DISK_BYTES, shapeOf } from '../image/tree/layout.ts';
-import { pieces } from '../image/tree/pieces.ts';
+import { type Pieces, pieces } from '../image/tree/pieces.ts';
 import { errorMessage } from '../kit/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 
@@ -22,6 +22,17 @@ export interface Making {
 /** Left free for what the server keeps beside: a table that would take it is not made. */
 const LEAST_FREE_BYTES = 256 << 20;
 const END = '.leaves';
+/** A state directory that hangs holds up no digest: as for a look into a folder. The last step waits for the disk to have it all. */
+const PATIENCE_MS = 60_000;
+
+async function inTime<T>(step: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error(`the state directory did not answer for ${PATIENCE_MS / 1_000} s`)),
+    PATIENCE_MS,
+  );
+  return Promise.race([step, late]).finally(() => clearTimeout(timer));
+}
 
 export class Tables {
   readonly #folder: string;
@@ -34,12 +45,14 @@ export class Tables {
     this.#log = log;
   }
 
-  /** Takes up those of an earlier process; what it began and did not end goes. */
-  async load(): Promise<void> {
+  /** Takes up those of an earlier process that are of these images; all else goes, also what it began and did not end. */
+  async load(digests: ReadonlySet<string>): Promise<void> {
     const names = await readdir(this.#folder).catch(() => []);
-    for (const name of names)
-      if (name.endsWith(END)) this.#there.add(name.slice(0, -END.length));
+    for (const name of names) {
+      const sha256 = name.slice(0, -END.length);
+      if (name.endsWith(END) && digests.has(sha256)) this.#there.add(sha256);
       else await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
+    }
   }
 
   /** Whether an image has a table at all. */
@@ -60,16 +73,20 @@ export class Tables {
     const library = pieces();
     if (!library.ok) return undefined;
     try {
-      await mkdir(this.#folder, { recursive: true });
-      const { bavail, bsize } = await statfs(this.#folder);
-      const least = shapeOf(sizeBytes).fileBytes + LEAST_FREE_BYTES;
-      if (bavail * bsize < least)
-        throw new Error(`${this.#folder} has ${bavail * bsize} bytes free, and ${least} are needed`);
-      return new Unfailing(await TableBuilder.begin(join(this.#folder, randomUUID()), sizeBytes, library.value), this);
+      return await inTime(this.#begin(sizeBytes, library.value));
     } catch (thrown) {
       this.failed(thrown);
       return undefined;
     }
+  }
+
+  async #begin(sizeBytes: number, library: Pieces): Promise<Making> {
+    await mkdir(this.#folder, { recursive: true });
+    const { bavail, bsize } = await statfs(this.#folder);
+    const least = shapeOf(sizeBytes).fileBytes + LEAST_FREE_BYTES;
+    if (bavail * bsize < least)
+      throw new Error(`${this.#folder} has ${bavail * bsize} bytes free, and ${least} are needed`);
+    return new Unfailing(await TableBuilder.begin(join(this.#folder, randomUUID()), sizeBytes, library), this);
   }
 
   made(sha256: string): void {
@@ -83,11 +100,6 @@ export class Tables {
   async remove(sha256: string): Promise<void> {
     this.#there.delete(sha256);
     await rm(this.pathOf(sha256), { force: true }).catch(() => undefined);
-  }
-
-  /** Removes the tables of all other images. What is open stays readable. */
-  async keepOnly(digests: ReadonlySet<string>): Promise<void> {
-    for (const sha256 of this.#there) if (!digests.has(sha256)) await this.remove(sha256);
   }
 }
 
@@ -118,10 +130,10 @@ class Unfailing implements Making {
 
   async #try<T>(step: (builder: TableBuilder) => Promise<T>): Promise<T | undefined> {
     try {
-      return this.#builder && (await step(this.#builder));
+      return this.#builder && (await inTime(step(this.#builder)));
     } catch (thrown) {
       this.#tables.failed(thrown);
-      await this.abandon();
+      void this.abandon();
       return undefined;
     }
   }

@@ -4,7 +4,7 @@ import type { Disk } from '../../src/image/disk.ts';
 import { TableBuilder } from '../../src/image/tree/builder.ts';
 import { PAGE_SPAN_BYTES } from '../../src/image/tree/layout.ts';
 import { pieces } from '../../src/image/tree/pieces.ts';
-import type { TableRef } from '../../src/image/tree/table.ts';
+import { LeafTable, type TableRef } from '../../src/image/tree/table.ts';
 import { verified } from '../../src/image/tree/verified.ts';
 import type { Result } from '../../src/kit/result.ts';
 
@@ -23,4 +23,5 @@ export async function tableOf(disk: Disk, folder: string): Promise<TableRef> {
   return { path, root: await builder.finish(path) };
 }
 
-export const withLeaves = async (disk: Disk, table: TableRef): Promise<Disk> => must(await verified(disk, table));
+export const withLeaves = async (disk: Disk, table: TableRef): Promise<Disk> =>
+  verified(disk, must(await LeafTable.open(table, disk.sizeBytes)));
