@@ -8,9 +8,7 @@ import { type Paced, paced } from '../telemetry/paced.ts';
 const FORGOTTEN_AFTER_MS = 600_000;
 
 interface Found extends VersionRef {
-  reads: number;
-  why: string;
-  atMs: number;
+  readonly atMs: number;
 }
 
 export class BadCopies {
@@ -26,17 +24,16 @@ export class BadCopies {
 
   told({ vdisk, version, manifest }: VersionRef, why: string, reads = 1): void {
     const ref = { vdisk, version, manifest };
-    this.#log({ ...ref, why });
-    const before = this.#found.get(refKey(ref));
-    this.#found.set(refKey(ref), { ...ref, reads: (before?.reads ?? 0) + reads, why, atMs: this.#clock() });
+    this.#log({ ...ref, why, reads });
+    this.#found.set(refKey(ref), { ...ref, atMs: this.#clock() });
   }
 
   get faults(): readonly Fault<'BadCopy'>[] {
     const now = this.#clock();
     for (const [key, { atMs }] of this.#found) if (now - atMs > FORGOTTEN_AFTER_MS) this.#found.delete(key);
-    return [...this.#found.values()].map(({ vdisk, version, reads, why }) => ({
+    return [...this.#found.values()].map(({ vdisk, version }) => ({
       code: 'BadCopy',
-      message: `bad copy of ${vdisk} version ${version}: ${reads} reads of it here gave wrong data (the last: ${why}); other servers answer them. Test the disk and the memory of the node, then copy the image again`,
+      message: `bad copy of ${vdisk} version ${version}: reads of it here gave wrong data, and other servers answer them. Test the disk and the memory of the node, then copy the image again; the log has each`,
     }));
   }
 }

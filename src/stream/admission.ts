@@ -204,6 +204,7 @@ function open(
     refused: false,
     seenMs: nowMs,
     badReads: 0,
+    toldBadMs: Number.NEGATIVE_INFINITY,
     sent: 1,
   };
   shard.sessions.set(id, session);

@@ -118,6 +118,7 @@ export class StreamServer implements Frontend {
   readonly #byDevice = new Map<string, Set<string>>();
   /** By `refKey`. */
   readonly #disks = new Map<string, Held>();
+  /** Another Disk of the same version has another id. */
   readonly #byId = new Map<number, Held>();
   readonly #applied = new Map<number, { left: number; readonly done: () => void }>();
   readonly #login: LoginPort;
@@ -201,9 +202,15 @@ export class StreamServer implements Frontend {
     const changed = [...wanted].filter(([key, { disk }]) => this.#disks.get(key)?.disk !== disk);
     // A disk that throws when it is asked for its extents has changed nothing.
     const held = changed.map(([key, found]): Held => ({ disk: found.disk, served: this.#served(key, found) }));
-    for (const key of gone) this.#forget(key);
-    for (const each of held) this.#remember(each);
+    const others = [...gone, ...changed.map(([key]) => key)].flatMap((key) => this.#disks.get(key)?.served.id ?? []);
+    for (const key of gone) this.#disks.delete(key);
+    for (const each of held) {
+      this.#disks.set(each.served.key, each);
+      this.#byId.set(each.served.id, each);
+    }
     await this.#tell((id) => ({ kind: 'disks', served: held.map(({ served }) => served), gone, id }));
+    // A read that a thread asked for before it was told is of the disk that was there.
+    for (const id of others) this.#byId.delete(id);
   }
 
   #served(key: string, { disk, vdisk, version, manifest }: Export): ServedDisk {
@@ -217,19 +224,6 @@ export class StreamServer implements Frontend {
     const { fd, pageHashes, root } = leaves ?? {};
     const told = fd === undefined || !pageHashes || root === undefined ? {} : { leaves: { fd, pageHashes, root } };
     return { id: this.#nextDisk++, key, ref: { vdisk, version, manifest }, sizeBytes, extents, ...told };
-  }
-
-  /** In place of the one before under its key: another Disk of the same version has another id. */
-  #remember(held: Held): void {
-    this.#forget(held.served.key);
-    this.#disks.set(held.served.key, held);
-    this.#byId.set(held.served.id, held);
-  }
-
-  #forget(key: string): void {
-    const held = this.#disks.get(key);
-    if (held) this.#byId.delete(held.served.id);
-    this.#disks.delete(key);
   }
 
   /** The servers of the site, as LIST says them; `listVersion` grows with each change. */

@@ -129,15 +129,21 @@ test.each([
   expect(shard.sessions.size).toBe(gone ? 0 : 1);
 });
 
-test('PING tells of bad reads: what is new is counted and told, once', () => {
+test('PING tells of bad reads: what is new is counted and told, once, and once a second', () => {
   const shard = aShard();
   const { packet } = attached(shard);
-  const bad = (badReads: number): unknown[] =>
-    receive(shard, packet({ ...PING, badReads }), PEER, 0).filter(({ kind }) => kind === 'badReads');
+  let now = 0;
+  const bad = (badReads: number, ms = 1_000): unknown[] => {
+    now += ms;
+    return receive(shard, packet({ ...PING, badReads }), PEER, now).filter(({ kind }) => kind === 'badReads');
+  };
   expect(bad(0)).toEqual([]);
   expect(bad(3)).toMatchObject([{ ref: { vdisk: 'lab' }, device: 'pc1', reads: 3 }]);
   expect([bad(3), bad(2)]).toEqual([[], []]);
-  expect(bad(65_535)).toMatchObject([{ reads: 65_532 }]);
+  expect(bad(4)).toMatchObject([{ reads: 1 }]);
+  expect(bad(9, 999)).toEqual([]);
+  expect(bad(9, 1)).toMatchObject([{ reads: 5 }]);
+  expect(bad(65_535)).toMatchObject([{ reads: 65_526 }]);
   expect(sumCounters([shard.counters]).badReads).toBe(65_535);
 });
 

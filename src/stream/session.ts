@@ -60,7 +60,7 @@ function inSession(shard: Shard, packet: InSession, bytes: Buffer, from: Peer, n
     case 'PING':
       return [
         ...takeRole(shard, session, packet.role, nowMs),
-        ...badReads(shard, session, packet),
+        ...badReads(shard, session, packet, nowMs),
         pong(shard, session, packet),
       ];
     case 'SERVERS':
@@ -102,10 +102,12 @@ function pong(shard: Shard, session: Session, { opaque }: Ping): Effect {
   return answer(shard, session, (header) => ({ type: 'PONG', ...header, state, loadPercent, listVersion, opaque }));
 }
 
-function badReads(shard: Shard, session: Session, packet: Ping): Effect[] {
+/** Once a second: the next PING says the rest. */
+function badReads(shard: Shard, session: Session, packet: Ping, nowMs: number): Effect[] {
   const reads = packet.badReads - session.badReads;
-  if (reads <= 0) return [];
+  if (reads <= 0 || nowMs - session.toldBadMs < ROLE_EVERY_MS) return [];
   session.badReads = packet.badReads;
+  session.toldBadMs = nowMs;
   count(shard.counters, 'badReads', reads);
   return [{ kind: 'badReads', ref: session.ref, device: session.device, reads }];
 }

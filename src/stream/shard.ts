@@ -114,8 +114,9 @@ export interface Session {
   /** Its claim is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
-  /** As its PINGs told. */
+  /** As its PINGs told, and when that was passed on last. */
   badReads: number;
+  toldBadMs: number;
   /** The last packet number sent. */
   sent: number;
   /** What LIST says to its device, and of which servers it was made. */

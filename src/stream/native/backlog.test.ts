@@ -11,12 +11,13 @@ test('it gives what it was given, in order, and says when it is full', () => {
       const model: { packet: Uint8Array; name: Uint8Array }[] = [];
       for (const step of steps) {
         if (step) {
-          expect(backlog.push(step.packet, step.name)).toBe(model.length < 5);
+          expect(backlog.push(step.packet, step.name, step.packet.length)).toBe(model.length < 5);
           if (model.length < 5) model.push(step);
         } else {
           const [given, wanted] = [backlog.shift(), model.shift()];
           expect(given && [...given.packet]).toEqual(wanted && [...wanted.packet]);
           expect(given && [...given.name]).toEqual(wanted && [...wanted.name]);
+          expect(given?.cameMs).toBe(wanted?.packet.length);
         }
         expect(backlog.length).toBe(model.length);
       }

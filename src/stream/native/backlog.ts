@@ -7,6 +7,7 @@ export class Backlog {
   /** Made when the first packet comes. */
   #slab = Buffer.alloc(0);
   readonly #lengths: Uint16Array;
+  readonly #cameMs: Float64Array;
   #first = 0;
   #length = 0;
 
@@ -16,6 +17,7 @@ export class Backlog {
     this.#nameBytes = nameBytes;
     this.#slotBytes = packetBytes + nameBytes;
     this.#lengths = new Uint16Array(most);
+    this.#cameMs = new Float64Array(most);
   }
 
   get length(): number {
@@ -23,7 +25,7 @@ export class Backlog {
   }
 
   /** False when it is full. */
-  push(packet: Uint8Array, name: Uint8Array): boolean {
+  push(packet: Uint8Array, name: Uint8Array, nowMs: number): boolean {
     if (this.#length === this.#most) return false;
     if (this.#slab.length === 0) this.#slab = Buffer.alloc(this.#most * this.#slotBytes);
     const slot = (this.#first + this.#length++) % this.#most;
@@ -31,17 +33,19 @@ export class Backlog {
     this.#slab.set(packet, at);
     this.#slab.set(name, at + this.#packetBytes);
     this.#lengths[slot] = packet.length;
+    this.#cameMs[slot] = nowMs;
     return true;
   }
 
   /** The oldest one, and takes it out: views, good until the next `push`. */
-  shift(): { readonly packet: Buffer; readonly name: Buffer } | undefined {
+  shift(): { readonly packet: Buffer; readonly name: Buffer; readonly cameMs: number } | undefined {
     if (this.#length === 0) return undefined;
     const slot = this.#first;
     this.#first = (slot + 1) % this.#most;
     this.#length--;
     const at = slot * this.#slotBytes;
     return {
+      cameMs: this.#cameMs[slot] ?? 0,
       packet: this.#slab.subarray(at, at + (this.#lengths[slot] ?? 0)),
       name: this.#slab.subarray(at + this.#packetBytes, at + this.#packetBytes + this.#nameBytes),
     };

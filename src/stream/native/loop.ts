@@ -85,6 +85,8 @@ const BATCHES_PER_LOOK = 16;
  * of work, and READs do not queue behind it. The rest waits here; what is above is dropped, and its sender asks again.
  */
 const OTHERS_MS = 2;
+/** Who asked has asked again by then, and takes no answer to what came before: to give it would keep all others waiting as long. */
+const STALE_MS = 250;
 /** See pace.ts. */
 const CALM_NS = 1_000_000;
 /** The main thread is told of sessions so often, and of so many at a time. */
@@ -231,14 +233,14 @@ export class Loop {
     this.#answers.flush();
     const pings = this.#pongs.flush();
     this.#pace.add(packets - others - pings, pings, now);
-    for (const i of this.#others.subarray(0, others)) this.#later(i);
+    for (const i of this.#others.subarray(0, others)) this.#later(i, now);
     this.#tell(now);
     count(counters, 'packetsIn', packets);
     count(counters, 'bytesIn', bytes);
     return packets;
   }
 
-  #later(i: number): void {
+  #later(i: number, now: number): void {
     const { counters } = this.#options;
     const message = (MESSAGES + i * MMSG_BYTES) / 4;
     if (((this.#words[message + 12] ?? 0) & MSG_TRUNC) !== 0) {
@@ -247,7 +249,7 @@ export class Loop {
     }
     const [at, name] = [PACKETS + i * PACKET_BYTES, NAMES + i * NAME_BYTES];
     const bytes = this.#slab.subarray(at, at + (this.#words[message + 14] ?? 0));
-    if (!this.#waiting.push(bytes, this.#slab.subarray(name, name + NAME_BYTES))) count(counters, 'dropBusy');
+    if (!this.#waiting.push(bytes, this.#slab.subarray(name, name + NAME_BYTES), now)) count(counters, 'dropBusy');
   }
 
   /** What waits, in the order in which it came; one packet at least. */
@@ -255,7 +257,9 @@ export class Loop {
     const end = performance.now() + OTHERS_MS;
     for (let now = end - OTHERS_MS; now < end && this.#waiting.length > 0; now = performance.now()) {
       const next = this.#waiting.shift();
-      if (next) this.#other(next.packet, peerOf(next.name), now);
+      if (!next) break;
+      if (now - next.cameMs > STALE_MS) count(this.#options.counters, 'dropBusy');
+      else this.#other(next.packet, peerOf(next.name), now);
     }
     this.#answers.flush();
   }
