@@ -31,6 +31,7 @@ export const RWF_NOWAIT = 8;
 export const SEEK_END = 2;
 export const PROT_READ = 1;
 export const MAP_SHARED = 1;
+export const MADV_DONTNEED = 4;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 
@@ -75,6 +76,7 @@ export interface Libc {
   /** −1 when it cannot be mapped. */
   readonly mmap: (at: Pointer, bytes: number, protection: number, flags: number, fd: number, offset: number) => Pointer;
   readonly munmap: (at: Pointer, bytes: number) => number;
+  readonly madvise: (at: Pointer, bytes: number, advice: number) => number;
   /** A byte a page, bit 0: it is in the page cache. */
   readonly mincore: (at: Pointer, bytes: number, to: Pointer) => number;
   readonly pageBytes: number;
@@ -128,6 +130,7 @@ function bindings(): Libc {
     lseek: c.func('int64_t lseek(int, int64_t, int)'),
     mmap: c.func('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)'),
     munmap: c.func('int munmap(uintptr_t, size_t)'),
+    madvise: c.func('int madvise(uintptr_t, size_t, int)'),
     mincore: c.func('int mincore(uintptr_t, size_t, uintptr_t)'),
     pageBytes: c.func('int getpagesize()')(),
     memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),

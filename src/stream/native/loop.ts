@@ -202,6 +202,7 @@ export class Loop {
         ticked = now;
         this.#perform(tick(this.#shard, now));
         this.#findSilent(now);
+        this.#mappings.trim();
       }
       this.#tell(now);
     }

@@ -56,3 +56,30 @@ test('what cannot be mapped stays unmapped, and is no error', () => {
   mappings.add(folderFd + 1_000);
   expect(mappings.of(folderFd + 1_000, 512)).toBe(0);
 });
+
+test('what was read of a large file is let go of, and can be read again', () => {
+  const large = join(folder, 'large.raw');
+  writeFileSync(large, Buffer.alloc(256 << 20, 'a'));
+  const largeFd = openSync(large, 'r');
+  mappings.add(largeFd);
+  const at = mappings.of(largeFd, 512);
+  const [same, loaded] = [Buffer.alloc(4_096, 'a'), libc()];
+  if (!loaded.ok) throw new Error(loaded.error.message);
+  const { addressOf, memcmp } = loaded.value;
+  const touch = (): void => {
+    for (let page = 0; page < 256 << 20; page += 4_096) expect0(memcmp(at + page, addressOf(same), 512));
+  };
+  const mappedMiB = (): number =>
+    Number(/RssFile:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1_024;
+  touch();
+  const before = mappedMiB();
+  mappings.trim();
+  expect(before - mappedMiB()).toBeGreaterThan(200);
+  touch();
+  mappings.keep(new Set());
+  closeSync(largeFd);
+});
+
+function expect0(difference: number): void {
+  if (difference !== 0) throw new Error('other bytes');
+}
