@@ -4,6 +4,7 @@ import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
 import { LeafTable, type TableRef } from '../image/tree/table.ts';
 import { verified } from '../image/tree/verified.ts';
+import { inTime } from '../kit/patience.ts';
 import type { Fault } from '../kit/result.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Export, Frontend } from './frontend.ts';
@@ -150,22 +151,16 @@ export class Exports {
   /** As soon as there is a table; without it, or where it cannot be used, the disk is served all the same. */
   async #withTable(disk: Disk, { vdisk, version, table }: Copy): Promise<Disk> {
     if (!table || disk.leaves?.root === table.root) return disk;
-    const opened = await this.#inTime(LeafTable.open(table, disk.sizeBytes));
+    const opening = LeafTable.open(table, disk.sizeBytes);
+    const opened = await inTime(opening, this.#options.patienceMs);
+    // One that comes late is let go of: the next look asks again.
+    if (!opened) void opening.then((late) => (late.ok ? late.value.close() : undefined));
     if (opened?.ok) return verified(disk, opened.value);
     const { code, message } = opened?.error ?? { code: 'TableSilent', message: `${table.path} does not answer` };
     if (!this.#tableless.has(message)) this.#options.log.warn({ vdisk, version, code, message }, 'leaf table not used');
     this.#tableless.add(message);
     if (code === 'TableWrong' || code === 'TableMissing') this.#options.onTableLost(table);
     return disk;
-  }
-
-  /** A table that comes late is let go of: the next look asks again. */
-  async #inTime(opening: ReturnType<typeof LeafTable.open>): Promise<Awaited<typeof opening> | undefined> {
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(resolve, this.#options.patienceMs, undefined);
-    const first = await Promise.race([opening, late]).finally(() => clearTimeout(timer));
-    if (!first) void opening.then((opened) => (opened.ok ? opened.value.close() : undefined));
-    return first;
   }
 
   /** It is tried again at each look, and told once. */
@@ -224,9 +219,10 @@ export class Exports {
     if (asked.has(disk)) return undefined;
     asked.add(disk);
     const question = begin().finally(() => asked.delete(disk));
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(resolve, this.#options.patienceMs, undefined);
-    return Promise.race([question.catch(() => undefined), late]).finally(() => clearTimeout(timer));
+    return inTime(
+      question.catch(() => undefined),
+      this.#options.patienceMs,
+    );
   }
 
   async #drop(keys: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { ServerFault } from '../control/status.ts';
 import type { Endpoint } from '../farm/model.ts';
+import { inTime } from '../kit/patience.ts';
 
 /** Every IPv4 address of a name; throws what the resolver says. */
 export type Lookup = (host: string) => Promise<readonly string[]>;
@@ -40,7 +41,7 @@ export class Names {
     const old = [...names].filter((name) => this.#now() - (this.#known.get(name)?.askedAt ?? -Infinity) > NAME_LIFE_MS);
     const asked = old.map((name) => this.#ask(name));
     /* An answer that is old serves while the next one comes. */
-    if (old.some((name) => !this.#known.get(name)?.addresses.length)) await within(Promise.all(asked), deadlineMs);
+    if (old.some((name) => !this.#known.get(name)?.addresses.length)) await inTime(Promise.all(asked), deadlineMs);
     return endpoints.flatMap(({ host, port }) => this.#addresses(host).map((address) => ({ host: address, port })));
   }
 
@@ -85,10 +86,4 @@ export class Names {
     this.#asking.delete(name);
     this.#known.set(name, { ...known, askedAt: this.#now() });
   }
-}
-
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

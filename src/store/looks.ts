@@ -1,6 +1,7 @@
 /**
  * Looks into the folders of stores again and again, each by itself: one that is slow holds up none but itself, and is shown as it was when its last look ended.
  */
+import { inTime } from '../kit/patience.ts';
 import { type Inventory, type LookOptions, lookInto, type Probed } from './inventory.ts';
 
 interface Folder {
@@ -35,10 +36,7 @@ export class Looks {
     folder.looking ??= this.#look(path, folder).finally(() => {
       delete folder.looking;
     });
-    const { promise: tired, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#patienceMs);
-    await Promise.race([folder.looking, tired]);
-    clearTimeout(timer);
+    await inTime(folder.looking, this.#patienceMs);
     return folder.last;
   }
 

@@ -7,6 +7,7 @@ import { TableBuilder } from '../image/tree/builder.ts';
 import { MAX_DISK_BYTES, shapeOf } from '../image/tree/layout.ts';
 import { type Pieces, pieces } from '../image/tree/pieces.ts';
 import { errorMessage } from '../kit/errors.ts';
+import { inTime } from '../kit/patience.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** A table that is being made: what goes wrong costs the table, and not the digest beside it. */
@@ -25,13 +26,13 @@ const END = '.leaves';
 /** A state directory that hangs holds up no digest: as for a look into a folder. The last step waits for the disk to have it all. */
 const PATIENCE_MS = 60_000;
 
-async function inTime<T>(step: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new Error(`the state directory did not answer for ${PATIENCE_MS / 1_000} s`)),
+async function answered<T>(step: Promise<T>): Promise<T> {
+  const ended = await inTime(
+    step.then((value) => ({ value })),
     PATIENCE_MS,
   );
-  return Promise.race([step, late]).finally(() => clearTimeout(timer));
+  if (!ended) throw new Error(`the state directory did not answer for ${PATIENCE_MS / 1_000} s`);
+  return ended.value;
 }
 
 export class Tables {
@@ -73,7 +74,7 @@ export class Tables {
     const library = pieces();
     if (!library.ok) return undefined;
     try {
-      return await inTime(this.#begin(sizeBytes, library.value));
+      return await answered(this.#begin(sizeBytes, library.value));
     } catch (thrown) {
       this.failed(thrown);
       return undefined;
@@ -130,7 +131,7 @@ class Unfailing implements Making {
 
   async #try<T>(step: (builder: TableBuilder) => Promise<T>): Promise<T | undefined> {
     try {
-      return this.#builder && (await inTime(step(this.#builder)));
+      return this.#builder && (await answered(step(this.#builder)));
     } catch (thrown) {
       this.#tables.failed(thrown);
       void this.abandon();
