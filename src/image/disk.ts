@@ -83,6 +83,8 @@ export interface ImageFacts {
   readonly blockSize?: 512 | 4096;
   /** By which a difference knows what it is a difference of. Absent: its format has none. */
   readonly id?: string;
+  /** The id stays when the content is changed, so two images may have it and be others. */
+  readonly idStays?: true;
   /** The image that this one is a difference of. */
   readonly parent?: ParentFacts;
 }

@@ -6,7 +6,7 @@ import { namesOf } from './hints.ts';
 import { type Candidate, findParent, parentNames } from './parent.ts';
 
 const parent: ParentFacts = { names: ['base.vhd'], ids: ['vhd:1', 'vhd:2'] };
-const image = (name: string, id: string): Candidate => ({ name, image: ok({ sizeBytes: 512, id }) });
+const image = (name: string, id: string): Candidate => ({ name, image: ok({ sizeBytes: 512, id, idStays: true }) });
 
 test.each<{ what: string; child: string; there: readonly string[]; names: readonly string[] }>([
   { what: 'the name that it says', child: 'x.avhd', there: ['base.vhd', 'lab.vhd'], names: ['base.vhd'] },

@@ -58,8 +58,8 @@ export type Found =
 export function findParent(path: string, parent: ParentFacts, candidates: readonly Candidate[]): Found {
   const right = candidates.filter(({ image }) => image?.ok && isIt(parent, image.value));
   const [first, second] = [right.find(({ name }) => parent.names.includes(name)) ?? right[0], right[1]];
-  // A copy that was changed since still has its identifier (a VHD) or has it until then (a VHDX): the image itself names the one it was made with.
-  if (first && second && !parent.names.includes(first.name) && !provesContent(first)) {
+  // Of several the image itself names the one that it was made with.
+  if (first && second && !parent.names.includes(first.name) && first.image?.ok && first.image.value.idStays) {
     const both = right.map(({ name }) => name).join(' and ');
     const message = `${path} is a difference of an image with the identifier ${wanted(parent)}, which ${both} have: leave the one with which it was made`;
     return { kind: 'wrong', message };
@@ -78,9 +78,5 @@ export function findParent(path: string, parent: ParentFacts, candidates: readon
 
 const isIt = ({ ids }: ParentFacts, { id }: ImageFacts): boolean =>
   ids === undefined || (id !== undefined && ids.includes(id));
-
-/** The identifier of a VHDX is another after each write; that of a VHD stays. */
-const provesContent = ({ image }: Candidate): boolean =>
-  image?.ok === true && image.value.id?.startsWith('vhdx:') === true;
 
 const wanted = ({ ids = [] }: ParentFacts): string => ids.join(' or ');

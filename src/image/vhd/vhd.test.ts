@@ -277,7 +277,12 @@ test.each<{ what: string; parent: Omit<VhdParent, 'id'>; names: readonly string[
   const path = put('named.vhd', CHILD, { id: CHILD_ID, parent: { id: VHD_ID, ...parent } });
   expect(await probeImage(path, 0)).toEqual({
     ok: true,
-    value: { sizeBytes: LAYER.sizeBytes, id: `vhd:${CHILD_ID}`, parent: { names, ids: [`vhd:${VHD_ID}`] } },
+    value: {
+      sizeBytes: LAYER.sizeBytes,
+      id: `vhd:${CHILD_ID}`,
+      idStays: true,
+      parent: { names, ids: [`vhd:${VHD_ID}`] },
+    },
   });
 });
 

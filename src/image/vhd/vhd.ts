@@ -1,7 +1,7 @@
 /** A VHD read in place: fixed, dynamic or differencing, which its footer says and its name does not. What is in it is judged in `footer.ts` and `header.ts`. */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { BELOW, type BlockImage, type BlockMap, blockFormat, oneBlock, ZEROS } from '../blocks.ts';
-import { type OpenFault, type ReadFault, SECTOR_BYTES } from '../disk.ts';
+import { type ImageFacts, type OpenFault, type ReadFault, SECTOR_BYTES } from '../disk.ts';
 import { type ImageFile, ofFile } from '../file.ts';
 import { MAX_HINT_BYTES, namesOf } from '../hints.ts';
 import { FOOTER_BYTES, type Footer, type FoundFooter, findFooter } from './footer.ts';
@@ -42,7 +42,8 @@ async function bothEnds(file: ImageFile): Promise<Result<{ readonly head: Buffer
 /** No image has it. */
 const NO_ID = 'vhd:none';
 /** Zeros are none: what is made by hand has them, and would be everybody's parent. */
-const idOf = (hex: string): { readonly id?: string } => (/^0*$/.test(hex) ? {} : { id: `vhd:${hex}` });
+const idOf = (hex: string): Pick<ImageFacts, 'id' | 'idStays'> =>
+  /^0*$/.test(hex) ? {} : { id: `vhd:${hex}`, idStays: true };
 
 function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<BlockImage, OpenFault> {
   const { sizeBytes, id } = footer;
