@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Export, Frontend } from '../export/frontend.ts';
 import { type Claimant, claimOf } from '../farm/refusal.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
-import type { Disk } from '../image/disk.ts';
+import type { Disk, Leaves } from '../image/disk.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { KeyRing } from '../kit/seal.ts';
@@ -104,6 +104,9 @@ interface Live extends SessionSnapshot {
   readonly thread: number;
   readonly session: number;
 }
+
+/** What threads get is copied to them: an object of a class arrives without its getters. */
+const plain = ({ root, fd, pageHashes }: Leaves): Leaves => ({ root, fd, pageHashes });
 
 interface Held {
   readonly disk: Disk;
@@ -221,9 +224,14 @@ export class StreamServer implements Frontend {
         { vdisk, version, bytes: MAX_EXTENT_TABLE_BYTES },
         'stream: the image lies in more pieces than the table of extents holds: beyond them it is read slowly. Convert it with a larger block',
       );
-    const { fd, pageHashes, root } = leaves ?? {};
-    const told = fd === undefined || !pageHashes || root === undefined ? {} : { leaves: { fd, pageHashes, root } };
-    return { id: this.#nextDisk++, key, ref: { vdisk, version, manifest }, sizeBytes, extents, ...told };
+    return {
+      id: this.#nextDisk++,
+      key,
+      ref: { vdisk, version, manifest },
+      sizeBytes,
+      extents,
+      ...(leaves ? { leaves: plain(leaves) } : {}),
+    };
   }
 
   /** The servers of the site, as LIST says them; `listVersion` grows with each change. */

@@ -97,7 +97,7 @@ export interface Session {
   readonly disk: string;
   readonly keys: TrafficKeys;
   readonly segmentBytes: number;
-  /** In mode Authenticated. */
+  /** Aead also in mode Trusted, which tags no data. */
   readonly suite: Suite;
   readonly clientNonce: Uint8Array;
   /** Of the sessions before it at this address, newest first. */

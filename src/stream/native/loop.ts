@@ -455,7 +455,7 @@ export class Loop {
             break;
           }
           this.#answers.next.fill(request, offset, tag, effect.bytes);
-          if (this.#tagsPieces(effect.session)) this.#answers.next.hash(offset, length);
+          if (effect.session.suite === 'HashThenMac') this.#answers.next.hash(offset, length);
           this.#answers.send(hot, length);
           this.#answers.flush();
           break;
@@ -476,10 +476,6 @@ export class Loop {
           this.#report(effect);
       }
     }
-  }
-
-  #tagsPieces({ suite }: Session): boolean {
-    return this.#options.identity.mode === 'Authenticated' && suite === 'HashThenMac';
   }
 
   #hotOf(session: Session): Hot {

@@ -17,7 +17,6 @@ const NONE: Mapping = { at: 0, bytes: 0 };
  * runs out of memory the process would be the first to be killed. Above this (Node itself is 50 MiB) it lets go of the pages, which stay where they are.
  */
 const MOST_FILE_BYTES = 96 << 20;
-const PAGE_BYTES = 4_096;
 
 export class Mappings {
   readonly #libc: Libc;
@@ -40,7 +39,7 @@ export class Mappings {
 
   /** Call it at each tick: 20 µs. */
   trim(): void {
-    if (this.#byFd.size === 0 || fileBytes() < MOST_FILE_BYTES) return;
+    if (this.#byFd.size === 0 || filePages() * this.#libc.pageBytes < MOST_FILE_BYTES) return;
     for (const { at, bytes } of this.#byFd.values()) if (at !== 0) this.#libc.madvise(at, bytes, MADV_DONTNEED);
   }
 
@@ -66,9 +65,9 @@ export class Mappings {
 }
 
 /** Of all files that are mapped; proc_pid_statm(5), the third number. 0: the process has no descriptor left to ask with. */
-function fileBytes(): number {
+function filePages(): number {
   try {
-    return Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[2]) * PAGE_BYTES;
+    return Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[2]);
   } catch {
     return 0;
   }
