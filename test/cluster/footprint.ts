@@ -22,7 +22,10 @@ export async function leftBehind(before: Footprint): Promise<readonly string[]> 
   return left;
 }
 
-/** One line for each thing that came (`+`) or went (`-`), with its section; empty when the machine is as it was. */
+/**
+ * One line for each thing that came (`+`) or went (`-`), with its section; empty when the machine is as it was. A process that went ended by
+ * itself: it is not listed.
+ */
 function difference(before: Footprint, after: Footprint): string[] {
   const lines = (section: string, sign: string, from: readonly string[], to: readonly string[]): string[] => {
     const rest = [...to];
@@ -34,7 +37,7 @@ function difference(before: Footprint, after: Footprint): string[] {
   };
   return [...after].flatMap(([section, now]) => {
     const was = before.get(section) ?? [];
-    return [...lines(section, '+', was, now), ...lines(section, '-', now, was)];
+    return [...lines(section, '+', was, now), ...(section === 'process' ? [] : lines(section, '-', now, was))];
   });
 }
 

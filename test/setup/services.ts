@@ -105,13 +105,14 @@ class Service {
     this.#child?.kill(signal);
   }
 
+  /** Until each process that it started has ended, too: the last one closes its output. */
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGCONT');
     child.kill(signal);
-    await once(child, 'exit');
+    await once(child, 'close');
   }
 }
 
