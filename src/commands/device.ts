@@ -2,12 +2,9 @@
  * `bootfarm device add|list|remove|import|export`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
  * read the Secret of a farm's database; in a server, whose login may not change a device, they are listed and exported alone.
  */
-import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
+import type { Database } from '../database/connection.ts';
 import {
-  type Actor,
   addDevices,
   judgeDevice,
   listDevices,
@@ -17,10 +14,11 @@ import {
   removeDevice,
 } from '../database/devices.ts';
 import type { Device } from '../farm/model.ts';
-import type { Fault, Result } from '../kit/result.ts';
 import { replicaDevices } from '../replica/devices.ts';
+import { actor, attempt, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint, parseDevice } from './device-input.ts';
+import { must, Refusal } from './farm-of.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface AddOptions {
@@ -32,47 +30,23 @@ interface AddOptions {
   readonly property?: readonly string[];
 }
 
-/** Ends a command with a message; not a bug. */
-class Refusal extends Error {}
-
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a word of the command
 export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
-  const command = new Command('device')
+  const command = databaseOptions(new Command('device'))
     .description('target devices: which machines the farm knows')
-    .addOption(new Option('--farm <namespace/name>', 'the farm, in the pod of the operator').env('BOOTFARM_FARM'))
-    .addOption(
-      new Option('--database-uri-file <file>', 'file that holds the uri of the farm database; a server has it set').env(
-        'BOOTFARM_DATABASE_URI_FILE',
-      ),
-    )
-    .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
 
-  /** Runs with a connection that is closed whatever happens; refusals become one line. */
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (thrown) {
-      if (!(thrown instanceof Refusal)) throw thrown;
-      terminal.err(`error: ${thrown.message}\n`);
-      terminal.fail();
-    }
-  };
-  const withDatabase = async (work: (database: Database) => Promise<void>): Promise<void> => {
-    const database = must(connect({ ...(await readAccess(command.opts())), applicationName: 'bootfarm device' }));
-    await work(database).finally(() => database.close());
-  };
-  const run = (work: (database: Database) => Promise<void>): Promise<void> => attempt(() => withDatabase(work));
+  const run = (work: (database: Database) => Promise<void>): Promise<void> =>
+    attempt(terminal, () => withDatabase(command, work));
   /** What is typed is judged before anybody is asked: to find a farm's database takes seconds. */
   const edit = <T>(
     judge: () => T | Promise<T>,
     work: (database: Database, judged: T) => Promise<void>,
   ): Promise<void> =>
-    attempt(async () => {
-      if (command.opts()['farm'] === undefined && command.getOptionValueSource('databaseUriFile') === 'env')
-        refuseInServer();
+    attempt(terminal, async () => {
+      refuseInServer(command, 'devices');
       const judged = await judge();
-      return withDatabase((database) => work(database, judged));
+      return withDatabase(command, (database) => work(database, judged));
     });
 
   command
@@ -166,10 +140,12 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
       ]),
     )
     .action(({ from }: { from?: 'database' | 'replica' }) =>
-      attempt(async () => {
+      attempt(terminal, async () => {
         const socket = process.env['BOOTFARM_REPLICA_SOCKET'];
         if ((from ?? (socket === undefined ? 'database' : 'replica')) === 'database')
-          return withDatabase(async (database) => terminal.out(formatDevices(must(await listDevices(database)))));
+          return withDatabase(command, async (database) =>
+            terminal.out(formatDevices(must(await listDevices(database)))),
+          );
         if (socket === undefined)
           throw new Refusal('only a server has a follower: run it in one, or use --from database');
         terminal.out(formatDevices(must(await replicaDevices(socket))));
@@ -183,15 +159,6 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
 async function refuseUnknown(database: Database, collection: string): Promise<void> {
   const { collections } = must(await neighboursOf(database, []));
   if (!collections.has(collection)) throw new Refusal(noCollection(collection, collections));
-}
-
-/** Its login may read; the message says where the others are. */
-function refuseInServer(): void {
-  const farm = process.env['BOOTFARM_SERVER_OF'];
-  if (farm === undefined) return;
-  throw new Refusal(
-    `a server may not change devices: run it in the pod of the operator, as in \`kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm device --farm ${farm} …\``,
-  );
 }
 
 async function importFile(
@@ -287,30 +254,4 @@ function table(devices: readonly Device[]): string {
       .join('   ')
       .trimEnd();
   return `${[head, ...rows].map(line).join('\n')}\n`;
-}
-
-async function readAccess(options: { farm?: string; databaseUriFile?: string }): Promise<DatabaseAccess> {
-  // The client of the Kubernetes API is loaded where it is needed alone.
-  if (options.farm !== undefined) return must(await (await import('./device-farm.ts')).databaseOfFarm(options.farm));
-  if (options.databaseUriFile !== undefined) return { uri: (await readText(options.databaseUriFile)).trim() };
-  const { BOOTFARM_DATABASE_URI } = process.env;
-  if (BOOTFARM_DATABASE_URI) return { uri: BOOTFARM_DATABASE_URI };
-  throw new Refusal(
-    'which database? Name --farm NAMESPACE/NAME in the pod of the operator, give --database-uri-file FILE, or set BOOTFARM_DATABASE_URI',
-  );
-}
-
-async function readText(file: string | number): Promise<string> {
-  try {
-    return await readFile(typeof file === 'number' ? '/dev/stdin' : file, 'utf8');
-  } catch (thrown) {
-    throw new Refusal(`cannot read ${file}: ${String((thrown as Error).message)}`);
-  }
-}
-
-const actor = (): Actor => ({ source: 'command', who: userInfo().username });
-
-function must<T>(result: Result<T, Fault>): T {
-  if (!result.ok) throw new Refusal(result.error.message);
-  return result.value;
 }
