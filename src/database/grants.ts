@@ -15,6 +15,7 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
   store: ['SELECT'],
   vdisk: ['SELECT'],
   vdisk_version: ['SELECT'],
+  version_override: ['SELECT'],
   device: ['SELECT', 'INSERT'],
   device_mac: ['SELECT', 'INSERT'],
   shared_uuid: ['SELECT', 'INSERT'],

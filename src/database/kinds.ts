@@ -9,7 +9,7 @@ import type { Result } from '../kit/result.ts';
 import type { Tables } from './tables.ts';
 
 /** Kinds of a `FarmSnapshot`, of which there are few: read together, whole. */
-export const SMALL_KINDS = ['farm', 'site', 'collection', 'store', 'vdisk', 'version', 'server'] as const;
+export const SMALL_KINDS = ['farm', 'site', 'collection', 'store', 'vdisk', 'version', 'override', 'server'] as const;
 /** Thousands: asked for by key. `mac` and `uuid` give the name of a device. */
 export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session', 'removed'] as const;
 
@@ -27,8 +27,10 @@ const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
   collection: sql`select name as key, doc as value from collection`,
   store: sql`select name as key, doc as value from store`,
   vdisk: sql`select name as key, doc as value from vdisk`,
-  version: sql`select vdisk || '/' || number as key, doc || jsonb_build_object('content', content) as value
-    from vdisk_version where listed`,
+  version: sql`select vdisk || '/' || number as key, 
+    doc || jsonb_build_object('content', content, 'settledAt', settled_at) as value from vdisk_version where listed`,
+  override: sql`select vdisk as key, jsonb_build_object('vdisk', vdisk, 'version', version, 'until', until) as value
+    from version_override`,
   server: sql`select name as key, jsonb_build_object('name', name, 'site', site, 'pool', pool, 'address', address,
     'ports', ports, 'powerRating', power_rating) as value from server`,
   device: sql`select name as key, jsonb_build_object('name', name,

@@ -14,8 +14,8 @@ export interface Projection {
   readonly stores: readonly Store[];
   readonly pools: readonly Pool[];
   readonly vdisks: readonly VDisk[];
-  /** Their content is stated by `setVersionContent` alone. */
-  readonly versions: readonly Omit<Version, 'content'>[];
+  /** Their content is stated by `setVersionContent` alone, and that enough servers have it by `settleVersion`. */
+  readonly versions: readonly Omit<Version, 'content' | 'settledAt'>[];
 }
 
 export type ProjectedKind = 'site' | 'collection' | 'store' | 'server_pool' | 'vdisk';
@@ -91,10 +91,24 @@ export function setVersionContent(
   return database.run(async (db) => {
     const json = JSON.stringify(content);
     const { rows } = await sql<{ found: number }>`
-      with changed as (update vdisk_version set content = ${json}::jsonb
+      with changed as (update vdisk_version set content = ${json}::jsonb, settled_at = null
         where vdisk = ${vdisk} and number = ${number} and content is distinct from ${json}::jsonb)
       select count(*)::int as found from vdisk_version where vdisk = ${vdisk} and number = ${number}`.execute(db);
     return rows[0]?.found === 1;
+  });
+}
+
+/** Enough servers have the version right now: it may be the default from here on, whoever goes. False: the farm has no such version. */
+export function settleVersion(database: Database, vdisk: string, number: number, atSeconds: number): Answer<boolean> {
+  return database.run(async (db) => {
+    const { numUpdatedRows } = await db
+      .updateTable('vdisk_version')
+      .set(({ fn, val }) => ({ settled_at: fn.coalesce('settled_at', val(atSeconds)) }))
+      .where('vdisk', '=', vdisk)
+      .where('number', '=', number)
+      .where('content', 'is not', null)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows === 1n;
   });
 }
 
@@ -143,7 +157,7 @@ async function write<T extends Projectable>(
 /** A version that its VDisk names no more is not served; those of a VDisk that is merely absent stay as they are. */
 async function writeVersions(trx: Kysely<Tables>, { vdisks, versions }: Projection): Promise<void> {
   await write(trx, 'vdisk_version', versions);
-  await sql`update vdisk_version set listed = false
+  await sql`update vdisk_version set listed = false, settled_at = null
     where listed and vdisk = any(${vdisks.map(({ name }) => name)})
       and vdisk || '/' || number <> all(${versions.map((version) => `${version.vdisk}/${version.number}`)})`.execute(
     trx,

@@ -30,10 +30,12 @@ export interface Tables {
   vdisk_version: {
     vdisk: string;
     number: number;
-    doc: Omit<Version, 'content'>;
+    doc: Omit<Version, 'content' | 'settledAt'>;
     content: NonNullable<Version['content']> | null;
+    settled_at: number | null;
     listed: Generated<boolean>;
   };
+  version_override: { vdisk: string; version: number; until: number | null; at: Generated<Date>; who: string };
   device: {
     name: string;
     uuid: string | null;

@@ -55,7 +55,8 @@ export function decideBoot(
     );
   if (!vdisk.enabled)
     return refuse('VDiskDisabled', `vDisk ${vdisk.name} is disabled: set spec.enabled of the VDisk to true`);
-  const choice = versionFor(vdisk, snapshot.versions, device.class ?? collection.class, nowSeconds);
+  const { versions, overrides } = snapshot;
+  const choice = versionFor({ vdisk, versions, overrides, nowSeconds }, device.class ?? collection.class);
   if (choice.kind === 'none') return refuse('NoVersion', choice.message);
   const { version } = choice;
   if (!version.content)

@@ -154,10 +154,21 @@ export const Version = Type.Object({
   access: Access,
   /** Unix seconds; absent: released. */
   releaseAt: Type.Optional(Type.Integer()),
+  /** Unix seconds: since when enough servers had it right. Absent: not yet, and an older version is the default. */
+  settledAt: Type.Optional(Type.Integer()),
   /** The right content, once somebody has said what is right; absent: nobody serves it yet. */
   content: Type.Optional(Type.Object({ manifest: sha256, files: Type.Array(VersionFile) })),
 });
 export type Version = Read<Static<typeof Version>>;
+
+/** What Production devices boot in place of what the VDisk says: of `bootfarm rollback`. */
+export const VersionOverride = Type.Object({
+  vdisk: text,
+  version: whole(MAX_INTEGER),
+  /** Unix seconds; absent: until it is cleared. */
+  until: Type.Optional(Type.Integer()),
+});
+export type VersionOverride = Read<Static<typeof VersionOverride>>;
 
 export const Device = Type.Object({
   /** DNS label, unique in the farm. */
@@ -221,6 +232,7 @@ export interface FarmSnapshot {
   readonly stores: readonly Store[];
   readonly vdisks: readonly VDisk[];
   readonly versions: readonly Version[];
+  readonly overrides: readonly VersionOverride[];
   readonly servers: readonly Server[];
   /** Entries that are not as the schemas say, each with what is wrong; absent: none. The rest is served. */
   readonly leftOut?: readonly string[];

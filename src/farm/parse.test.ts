@@ -12,6 +12,7 @@ const PLURAL = {
   store: 'stores',
   vdisk: 'vdisks',
   version: 'versions',
+  override: 'overrides',
   server: 'servers',
 } as const;
 const textsOf = (farm: FarmSnapshot) => (kind: Kind) =>

@@ -6,7 +6,19 @@ import type { Static, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { Value } from 'typebox/value';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { Collection, Device, Farm, type FarmSnapshot, Server, Session, Site, Store, VDisk, Version } from './model.ts';
+import {
+  Collection,
+  Device,
+  Farm,
+  type FarmSnapshot,
+  Server,
+  Session,
+  Site,
+  Store,
+  VDisk,
+  Version,
+  VersionOverride,
+} from './model.ts';
 
 export type EntryFault = Fault<'EntryInvalid'>;
 
@@ -24,6 +36,7 @@ export const SCHEMAS = {
   store: Store,
   vdisk: VDisk,
   version: Version,
+  override: VersionOverride,
   server: Server,
   device: Device,
   session: Session,
@@ -71,6 +84,7 @@ const SMALL = {
   store: parser('store'),
   vdisk: parser('vdisk'),
   version: parser('version'),
+  override: parser('override'),
   server: parser('server'),
 } as const;
 
@@ -104,6 +118,7 @@ export function parseSnapshot(
     stores: read('store', SMALL.store),
     vdisks: read('vdisk', SMALL.vdisk),
     versions: read('version', SMALL.version),
+    overrides: read('override', SMALL.override),
     servers: read('server', SMALL.server),
   };
   return ok(leftOut.length === 0 ? snapshot : { ...snapshot, leftOut });

@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
 import { fileNames, isBootFile, manifestDigest, offersStore, storePath } from './files.ts';
-import type { FarmSnapshot, Server, Store, Version } from './model.ts';
-import { versionFor } from './version.ts';
+import type { Access, FarmSnapshot, Server, Store, VDisk, Version, VersionOverride } from './model.ts';
+import { type Choice, versionFor, versionStates } from './version.ts';
 
 const lab = aVDisk();
 const version = (number: number, more: Partial<Version> = {}): Version => ({
@@ -12,6 +12,15 @@ const version = (number: number, more: Partial<Version> = {}): Version => ({
   access: 'Production',
   ...more,
 });
+
+const choice = (versions: readonly Version[], more: Partial<Choice> = {}): Choice => ({
+  vdisk: lab,
+  versions,
+  overrides: [],
+  nowSeconds: 100,
+  ...more,
+});
+const settled = { settledAt: 1 };
 
 describe('versionFor', () => {
   test.each([
@@ -47,17 +56,37 @@ describe('versionFor', () => {
       boots: 0,
     },
     {
+      what: 'the newest that enough servers have',
+      versions: [version(0, settled), version(1, settled), version(2)],
+      device: 'Production',
+      boots: 1,
+    },
+    {
+      what: 'the newest of all where enough have none',
+      versions: [version(0), version(1)],
+      device: 'Production',
+      boots: 1,
+    },
+    {
+      what: 'a Test version that few have',
+      versions: [version(0, settled), version(1, { access: 'Test' })],
+      device: 'Test',
+      boots: 1,
+    },
+    {
       what: 'Maintenance first',
       versions: [version(0), version(3, { access: 'Maintenance' })],
       device: 'Maintenance',
       boots: 3,
     },
   ] as const)('$what', ({ versions, device, boots }) => {
-    expect(versionFor(lab, versions, device, 100)).toMatchObject({ kind: 'version', version: { number: boots } });
+    expect(versionFor(choice(versions), device)).toMatchObject({ kind: 'version', version: { number: boots } });
   });
 
   test('bootVersion pins Production devices', () => {
-    expect(versionFor({ ...lab, bootVersion: 0 }, [version(0), version(1)], 'Production', 100)).toMatchObject({
+    expect(
+      versionFor(choice([version(0), version(1)], { vdisk: { ...lab, bootVersion: 0 } }), 'Production'),
+    ).toMatchObject({
       version: { number: 0 },
     });
   });
@@ -68,9 +97,56 @@ describe('versionFor', () => {
     { vdisk: lab, versions: [version(0, { releaseAt: 101 })], says: '0 is Production later' },
     { vdisk: lab, versions: [], says: 'it has none' },
   ])('none: $says', ({ vdisk, versions, says }) => {
-    const choice = versionFor(vdisk, versions, 'Production', 100);
-    expect(choice.kind === 'none' && choice.message).toContain(says);
+    const chosen = versionFor(choice(versions, { vdisk }), 'Production');
+    expect(chosen.kind === 'none' && chosen.message).toContain(says);
   });
+});
+
+describe('an override', () => {
+  const versions = [version(0, settled), version(1, settled), version(2, { access: 'Test' })];
+  const override = (more: object) => ({ vdisk: 'lab', version: 0, ...more });
+  test.each<{ what: string; overrides: VersionOverride[]; vdisk?: VDisk; device?: Access; boots: number }>([
+    { what: 'goes before the newest', overrides: [override({})], boots: 0 },
+    { what: 'goes before bootVersion', overrides: [override({})], vdisk: { ...lab, bootVersion: 1 }, boots: 0 },
+    { what: 'ends', overrides: [override({ until: 100 })], boots: 1 },
+    { what: 'holds until it ends', overrides: [override({ until: 101 })], boots: 0 },
+    { what: 'is of its vDisk alone', overrides: [override({ vdisk: 'other' })], boots: 1 },
+    { what: 'of a version that is gone is passed over', overrides: [override({ version: 7 })], boots: 1 },
+    { what: 'is for Production devices alone', overrides: [override({})], device: 'Test', boots: 2 },
+  ])('$what', ({ overrides, vdisk = lab, device = 'Production', boots }) => {
+    expect(versionFor(choice(versions, { overrides, vdisk }), device)).toMatchObject({ version: { number: boots } });
+  });
+});
+
+test.each<{ what: string; versions: readonly Version[]; more?: Partial<Choice>; states: string[] }>([
+  {
+    what: 'each by its access, and one default',
+    versions: [version(0, settled), version(1, settled), version(2, { access: 'Test' })],
+    states: ['Production', 'Default', 'Test'],
+  },
+  {
+    what: 'what waits for copies, and for its time',
+    versions: [version(0, settled), version(1), version(2, { ...settled, releaseAt: 200 })],
+    states: ['Default', 'Pending copies', 'Pending 200'],
+  },
+  {
+    what: 'what a rollback chose, and nothing that waits',
+    versions: [version(0, settled), version(1, settled), version(2)],
+    more: { overrides: [{ vdisk: 'lab', version: 0 }] },
+    states: ['Override', 'Production', 'Production'],
+  },
+  {
+    what: 'a pinned one, and nothing that waits',
+    versions: [version(0), version(1)],
+    more: { vdisk: { ...lab, bootVersion: 0 } },
+    states: ['Default', 'Production'],
+  },
+  { what: 'none that may be booted', versions: [version(3, { access: 'Maintenance' })], states: ['Maintenance'] },
+])('versionStates says $what', ({ versions, more, states }) => {
+  const told = [...versionStates(choice(versions, more)).values()].map((one) =>
+    one.state === 'Pending' ? `Pending ${one.waitsFor === 'copies' ? 'copies' : one.waitsFor.releaseAt}` : one.state,
+  );
+  expect(told).toEqual(states);
 });
 
 describe('files', () => {

@@ -2,27 +2,38 @@
 import type { Database } from '../database/connection.ts';
 import { snapshot } from '../database/project.ts';
 import { sessionCounts } from '../database/servers.ts';
+import type { VersionOverride } from '../farm/model.ts';
 import type { Use } from './uses.ts';
 
 export interface FarmRows {
   readonly servers: readonly { readonly name: string; readonly pool: string }[];
-  /** Manifest digest of what is right, by vDisk and version. */
-  readonly recorded: ReadonlyMap<string, ReadonlyMap<number, string>>;
+  /** What is right of versions, by vDisk and version. */
+  readonly recorded: ReadonlyMap<string, ReadonlyMap<number, Recorded>>;
+  readonly overrides: readonly VersionOverride[];
   /** When they had been read. */
   readonly atMs: number;
   /** Sessions that have not ended. */
   readonly uses: readonly Use[];
 }
 
+export interface Recorded {
+  /** Digest of its manifest. */
+  readonly manifest: string;
+  /** Unix seconds: since when enough servers had it. */
+  readonly settledAt?: number;
+}
+
 /** Undefined while the database is away. */
 export async function readRows(database: Database): Promise<FarmRows | undefined> {
   const [rows, uses] = await Promise.all([snapshot(database), sessionCounts(database)]);
   if (!rows.ok || !rows.value || !uses.ok) return undefined;
-  const recorded = new Map<string, Map<number, string>>();
-  for (const { vdisk, number, content } of rows.value.versions) {
-    const versions = recorded.get(vdisk) ?? new Map<number, string>();
-    if (content) versions.set(number, content.manifest);
+  const { servers, overrides } = rows.value;
+  const recorded = new Map<string, Map<number, Recorded>>();
+  for (const { vdisk, number, content, settledAt } of rows.value.versions) {
+    const versions = recorded.get(vdisk) ?? new Map<number, Recorded>();
+    const settled = settledAt === undefined ? {} : { settledAt };
+    if (content) versions.set(number, { manifest: content.manifest, ...settled });
     recorded.set(vdisk, versions);
   }
-  return { servers: rows.value.servers, recorded, atMs: performance.now(), uses: uses.value };
+  return { servers, recorded, overrides, atMs: performance.now(), uses: uses.value };
 }

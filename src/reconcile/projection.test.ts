@@ -30,7 +30,7 @@ const rows: readonly [string, object | undefined, { readonly properties: object 
   ['Collection', collections[0], Collection],
   ['Store', stores[0], Store],
   ['VDisk', vdisks[0], VDisk],
-  ['Version', versions[0], Version, 'content'],
+  ['Version', versions[0], Version, 'content', 'settledAt'],
 ];
 
 test.each(rows)('every field of a %s is projected', (_, row, { properties }, ...ofTheDatabase) => {

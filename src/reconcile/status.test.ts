@@ -3,11 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { aFarm, aStore, aStreamingServer, aVDisk, type Written } from '../../test/builders/resources.ts';
 import type { CopyReport, ServerStatus } from '../control/status.ts';
 import type { ServerView } from '../operator/poller.ts';
+import type { Recorded } from '../operator/rows.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { type FarmFindings, farmStatus } from './farm/status.ts';
 import { storeStatus } from './store/status.ts';
 import { type PoolFindings, poolStatus } from './streamingserver/status.ts';
-import { type CopyHolder, judge, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
+import { type CopyHolder, judge, nowSettled, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
 
 const NOW = new Date('2026-11-23T12:00:00Z');
 const GIB = 2 ** 30;
@@ -526,7 +527,8 @@ describe('a VDisk', () => {
   });
   const found = (holders: CopyHolder[], recorded: [number, string][] = [[0, A]]): VDiskFindings => ({
     holders,
-    recorded: new Map(recorded),
+    recorded: new Map(recorded.map(([number, manifest]) => [number, { manifest }])),
+    overrides: [],
     devices: 0,
     nowSeconds: 0,
   });
@@ -744,5 +746,63 @@ describe('a VDisk', () => {
     const status = vdiskStatus(given, found([]), judge(given, found([])), NOW);
     expect(status.bootVersion).toBe(boots);
     expect(message(status, 'Ready')).toContain(text);
+  });
+
+  describe('a version that is newer', () => {
+    const two = aVDisk({ metadata: { name: 'lab' }, spec: { versions: [version(0), version(1)] } });
+    const settled = { manifest: A, settledAt: 1 };
+    const both = (server: string, more: Partial<CopyReport> = {}): CopyHolder => ({
+      ...on(server),
+      reports: [copy(), copy({ version: 1, ...more })],
+    });
+    const given = (holders: CopyHolder[], more: Partial<VDiskFindings> = {}): VDiskFindings => ({
+      ...found(holders),
+      recorded: new Map<number, Recorded>([
+        [0, settled],
+        [1, { manifest: A }],
+      ]),
+      ...more,
+    });
+
+    test.each([
+      { what: 'every server that answers has', holders: [both('a'), both('b'), { ...both('c'), reachable: false }] },
+      { what: 'minCopies of them have', holders: [both('a'), both('b', MISSING)], minCopies: 1 },
+      { what: 'some have', holders: [both('a'), both('b', MISSING)], numbers: [] },
+      { what: 'fewer than minCopies have', holders: [both('a')], minCopies: 2, numbers: [] },
+      { what: 'nobody answers for', holders: [{ ...both('a'), reachable: false }], numbers: [] },
+      { what: 'there is no server for', holders: [], numbers: [] },
+    ])('may be the default from now on: $numbers, when $what', ({ holders, minCopies, numbers = [1] }) => {
+      const asked = minCopies === undefined ? two : aVDisk({ ...two, spec: { ...two.spec, minCopies } });
+      expect(nowSettled(asked, judge(asked, given(holders)))).toEqual(numbers);
+    });
+
+    test('waits, and says for whom', () => {
+      const findings = given([both('a'), both('b', MISSING)]);
+      const { bootVersion, versions } = vdiskStatus(two, findings, judge(two, findings), NOW);
+      expect({ bootVersion, versions }).toMatchObject({
+        bootVersion: 0,
+        versions: [
+          { state: 'Default', settledAt: '1970-01-01T00:00:01Z' },
+          {
+            state: 'Pending',
+            message: 'becomes the default when 2 servers have it right: 1 have; server b: lab.raw is not in /srv',
+          },
+        ],
+      });
+    });
+
+    test.each([
+      { what: 'until it ends', until: 60, says: /version 0, whatever the spec says, until 1970-01-01T00:01:00Z: / },
+      { what: 'until it is cleared', says: /until it is cleared: `bootfarm rollback --clear --vdisk lab` ends it$/ },
+      { what: 'of a version that is gone', number: 7, says: /version 7 of a rollback is not in spec.versions/ },
+    ])('is overridden $what', ({ until, number = 0, says: text }) => {
+      const override = { vdisk: 'lab', version: number, ...(until === undefined ? {} : { until }) };
+      const recorded = new Map([0, 1].map((one) => [one, settled] as const));
+      const findings = given([both('a')], { recorded, overrides: [override] });
+      const status = vdiskStatus(two, findings, judge(two, findings), NOW);
+      expect(status.bootVersion).toBe(number === 7 ? 1 : 0);
+      expect(message(status, 'Overridden')).toMatch(text);
+      expect(status.override).toMatchObject({ version: number });
+    });
   });
 });

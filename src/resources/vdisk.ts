@@ -3,6 +3,7 @@
 import { Type } from 'typebox';
 import { NOT_CARRIED } from '../farm/commandline.ts';
 import type { CopyState } from '../farm/model.ts';
+import type { VersionState } from '../farm/version.ts';
 import { ACCESSES, farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
@@ -41,6 +42,15 @@ const COPY_STATES = [
   'Corrupt',
   'Conflict',
 ] as const satisfies readonly CopyState[];
+
+const VERSION_STATES = [
+  'Maintenance',
+  'Test',
+  'Pending',
+  'Production',
+  'Default',
+  'Override',
+] as const satisfies readonly VersionState['state'][];
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);
 
@@ -152,7 +162,13 @@ const spec = object(
       }),
     ),
     enabled: defaulted(flag('Whether devices may boot it.'), true),
-    minCopies: defaulted(integer('Servers that must have a right copy before the VDisk is Ready.', 1, 256), 1),
+    minCopies: optional(
+      integer(
+        'Servers that must have a right copy before the VDisk is Ready (absent: 1), and before a newer version becomes the default (absent: every server that answers).',
+        1,
+        256,
+      ),
+    ),
     loadBalancing,
     writeCache: group('Where the writes of a device go.', {
       type: defaulted(
@@ -185,6 +201,12 @@ const spec = object(
 const status = object('What is.', {
   ...statusHead,
   bootVersion: optional(versionNumber('The version that Production devices boot.')),
+  override: optional(
+    object('What `bootfarm rollback` chose in place of the spec. Absent: nothing.', {
+      version: versionNumber('The version that Production devices boot.'),
+      until: optional(time('When it ends. Absent: when it is cleared.')),
+    }),
+  ),
   sizeBytes: optional(count('Size of the disk that devices see, bytes.')),
   devices: optional(count('Devices that stream it: whose session has not ended, as far as it is known.')),
   upToDate: optional(
@@ -199,6 +221,14 @@ const status = object('What is.', {
         number: versionNumber('Number of the version.'),
         type: optional(oneOf('Base, Differencing or Merged.', ['Base', 'Differencing', 'Merged'])),
         access: optional(oneOf('Which class of device may boot it.', ACCESSES)),
+        state: optional(
+          oneOf(
+            'Maintenance, Test or Production (released), and of the Production ones: Default, which devices boot now; Override, the same by `bootfarm rollback`; Pending, which becomes the default by itself.',
+            VERSION_STATES,
+          ),
+        ),
+        message: optional(message('What a version that is Pending waits for.')),
+        settledAt: optional(time('Since when enough servers had it right, so that it may be the default.')),
         sizeBytes: optional(count('Size of its files, bytes.')),
         sha256: optional(sha256('Digest of its manifest.')),
         upToDate: optional(count('Servers with a right copy.')),

@@ -89,6 +89,7 @@ export const aSnapshot = (more: Partial<FarmSnapshot> = {}): FarmSnapshot => ({
   stores: [{ name: 'images', pools: [], servers: [], local: { path: '/srv/vdisks', nodes: {} } }],
   vdisks: [aVDisk()],
   versions: [aVersion()],
+  overrides: [],
   servers: [aServer(), aServer({ name: 'node-b', address: '10.77.0.12' })],
   ...more,
 });

@@ -80,12 +80,17 @@ export const aFarm = (): FarmSnapshot => ({
       number: 0,
       access: 'Production',
       releaseAt: 1_767_225_600,
+      settledAt: 1_767_225_700,
       content: {
         manifest: 'a'.repeat(64),
         files: [{ name: 'lab.raw', sizeBytes: 3_000_000_000, sha256: 'b'.repeat(64) }],
       },
     },
     { vdisk: 'lab', number: 1, access: 'Test' },
+  ],
+  overrides: [
+    { vdisk: 'lab', version: 0, until: 4_102_444_800 },
+    { vdisk: 'pinned', version: 7 },
   ],
   servers: [
     {
@@ -111,6 +116,7 @@ export const sorted = (snapshot: FarmSnapshot): FarmSnapshot => {
     stores: by(snapshot.stores, name),
     vdisks: by(snapshot.vdisks, name),
     versions: by(snapshot.versions, (version) => `${version.vdisk}/${version.number}`),
+    overrides: by(snapshot.overrides, ({ vdisk }) => vdisk),
     servers: by(snapshot.servers, name),
   };
 };

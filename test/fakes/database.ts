@@ -1,7 +1,8 @@
 /** Fills a real database with what a test says, through the same queries that the operator, servers and commands use. */
 import type { Database } from '../../src/database/connection.ts';
 import { addDevices, listDevices, markSharedUuid, removeDevice } from '../../src/database/devices.ts';
-import { type Projection, project, setVersionContent } from '../../src/database/project.ts';
+import { clearOverrides, setOverrides } from '../../src/database/overrides.ts';
+import { type Projection, project, settleVersion, setVersionContent } from '../../src/database/project.ts';
 import { endSession, registerServer, sessions, upsertSession } from '../../src/database/servers.ts';
 import type { FarmSnapshot } from '../../src/farm/model.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
@@ -16,7 +17,7 @@ export const projectionOf = (snapshot: FarmSnapshot): Projection => {
     stores: snapshot.stores,
     pools: [{ name: 'main', site: 'default' }],
     vdisks: snapshot.vdisks,
-    versions: snapshot.versions.map(({ content: _, ...version }) => version),
+    versions: snapshot.versions.map(({ content: _, settledAt: _at, ...version }) => version),
   };
 };
 
@@ -27,8 +28,12 @@ export async function loadDatabase(
 ): Promise<void> {
   const actor = { source: 'command', who: 'test' } as const;
   await must(project(database, projectionOf(snapshot)));
-  for (const { vdisk, number, content } of snapshot.versions)
+  for (const { vdisk, number, content, settledAt } of snapshot.versions) {
     if (content) await must(setVersionContent(database, vdisk, number, content));
+    if (settledAt !== undefined) await must(settleVersion(database, vdisk, number, settledAt));
+  }
+  await must(clearOverrides(database, undefined, actor));
+  await must(setOverrides(database, snapshot.overrides, actor));
   for (const server of snapshot.servers) await must(registerServer(database, server));
   for (const { name } of await must(listDevices(database))) await must(removeDevice(database, name, actor));
   await must(addDevices(database, devices, actor));

@@ -118,7 +118,8 @@ describe('projection', () => {
     await dirty(database);
     expect(value(await project(database, wanted)).farmId).toBe(first.farmId);
     expect(await dirty(database)).toEqual([]);
-    const bare = { ...aFarm(), servers: [], versions: aFarm().versions.map(({ content: _, ...version }) => version) };
+    const versions = aFarm().versions.map(({ content: _, settledAt: _at, ...version }) => version);
+    const bare = { ...aFarm(), servers: [], overrides: [], versions };
     const read = await stored();
     expect(read && sorted(read)).toEqual(sorted({ ...bare, farm: { ...bare.farm, id: first.farmId } }));
   });

@@ -6,6 +6,7 @@ import { sql as rights } from './0004-rights.ts';
 import { sql as documents } from './0005-documents.ts';
 import { sql as keys } from './0006-keys.ts';
 import { sql as sharedUuids } from './0007-shared-uuids.ts';
+import { sql as defaults } from './0008-defaults.ts';
 
 export interface Migration {
   readonly number: number;
@@ -21,4 +22,5 @@ export const migrations: readonly Migration[] = [
   { number: 5, name: 'documents', sql: documents },
   { number: 6, name: 'keys', sql: keys },
   { number: 7, name: 'shared-uuids', sql: sharedUuids },
+  { number: 8, name: 'defaults', sql: defaults },
 ];

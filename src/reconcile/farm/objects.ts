@@ -202,6 +202,8 @@ export function databaseSet({ farm, embedded, image, priorityClassName }: Parts)
           `${DATA}/postgres.lock`,
         ),
         ports: [{ name: 'database', containerPort: DATABASE_PORT, protocol: 'TCP' }],
+        // For commands of people who are on its node, where the Kubernetes API is away.
+        env: [{ name: 'BOOTFARM_DATABASE_URI', value: `postgresql://postgres@localhost/${DATABASE_NAME}?host=/tmp` }],
         // TERM alone waits for every client to leave: servers do not, and it was killed after 30 s and had to recover.
         lifecycle: { preStop: { exec: { command: ['/bin/sh', '-c', 'kill -INT 1'] } } },
         readinessProbe: {

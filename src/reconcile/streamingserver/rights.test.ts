@@ -62,6 +62,7 @@ database: site SELECT
 database: store SELECT
 database: vdisk SELECT
 database: vdisk_version SELECT
+database: version_override SELECT
 `;
 
 interface Pod {

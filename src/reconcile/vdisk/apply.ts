@@ -1,6 +1,6 @@
 /** Records what is right of a version where nobody had said it. */
 import type { Database } from '../../database/connection.ts';
-import { setVersionContent } from '../../database/project.ts';
+import { settleVersion, setVersionContent } from '../../database/project.ts';
 import { ok } from '../../kit/result.ts';
 import type { VDiskFindings, VersionJudged } from './status.ts';
 
@@ -19,4 +19,20 @@ export async function stateContent(
     fault ??= { kind: 'reconciling', reason: 'FarmNotReady', message };
   }
   return fault;
+}
+
+/** What may be the default from now on: servers learn it by the database alone. */
+export async function settle(
+  writes: Database,
+  vdisk: string,
+  numbers: readonly number[],
+  atSeconds: number,
+): Promise<VDiskFindings['fault']> {
+  for (const number of numbers) {
+    const settled = await settleVersion(writes, vdisk, number, atSeconds);
+    if (settled.ok) continue;
+    const message = `that version ${number} may be the default is not recorded: ${settled.error.message}`;
+    return { kind: 'reconciling', reason: 'FarmNotReady', message };
+  }
+  return undefined;
 }

@@ -9,7 +9,7 @@ const copies = [{ vdisk: 'lab', version: 0, state: 'Present', files: [{ name: 'l
 const stores = [{ name: 'images', path: '/srv/vdisks' }];
 const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
 const servers = [server('a', { copies, stores }), server('b')];
-const rows = { recorded: new Map([['lab', new Map([[0, A]])]]) };
+const rows = { recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]), overrides: [] };
 const held = [
   { server: 'a', folder: '/srv/vdisks', reachable: true, reports: copies },
   { server: 'b', folder: '/srv/vdisks', reachable: true, reports: [] },
@@ -28,7 +28,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   { what: 'held by its servers, recorded by the database', given: whole, holders: held, recorded: [[0, A]] },
   {
     what: 'recorded by nobody where the database has nothing of it',
-    given: { ...whole, runtime: { servers, rows: async () => ({ recorded: new Map() }) } },
+    given: { ...whole, runtime: { servers, rows: async () => ({ recorded: new Map(), overrides: [] }) } },
     holders: held,
   },
   {
@@ -66,7 +66,8 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     });
     const found = await observe(context, vdisk);
     expect(found).toEqual({
-      ...{ holders, recorded: new Map(recorded), devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
+      ...{ holders, recorded: new Map(recorded.map(([number, manifest]) => [number, { manifest }])) },
+      ...{ overrides: [], devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
       ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),
     });
   },

@@ -1,7 +1,7 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
 import type { CopyReport, ServerStatus } from '../../control/status.ts';
 import { offersStore, storePath } from '../../farm/files.ts';
-import type { Store as StoreRow } from '../../farm/model.ts';
+import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
@@ -17,6 +17,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   const nothing: VDiskFindings = {
     holders: [],
     recorded: new Map(),
+    overrides: [],
     devices: await devicesUsing(context, farmKey, vdisk.status?.devices, (use) => use.vdisk === name),
     nowSeconds: Math.floor(Date.now() / 1_000),
   };
@@ -33,9 +34,6 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   if (!asked.ok) return { ...nothing, fault: asked.error };
   const { row, runtime } = asked.value;
   const rows = await runtime.rows();
-  const told = (vdisk.status?.versions ?? []).flatMap(({ number, sha256 }) =>
-    sha256 ? [[number, sha256] as const] : [],
-  );
   return {
     ...nothing,
     holders: runtime.servers
@@ -44,9 +42,29 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
         ...{ server, folder: storePath(row, server), reachable },
         reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
       })),
-    recorded: rows ? (rows.recorded.get(name) ?? new Map()) : new Map(told),
+    ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
 }
+
+/** As it was told last: the database is away. */
+function told({ metadata, status }: VDisk): Pick<VDiskFindings, 'recorded' | 'overrides'> {
+  const recorded = (status?.versions ?? []).flatMap(({ number, sha256: manifest, settledAt }) => {
+    if (manifest === undefined) return [];
+    const settled = settledAt === undefined ? {} : { settledAt: secondsSinceEpoch(settledAt) };
+    return [[number, { manifest, ...settled }] as const];
+  });
+  return {
+    recorded: new Map(recorded),
+    overrides: status?.override ? [overrideRow(metadata.name, status.override)] : [],
+  };
+}
+
+function overrideRow(vdisk: string, { version, until }: Override): VersionOverride {
+  return { vdisk, version, ...(until === undefined ? {} : { until: secondsSinceEpoch(until) }) };
+}
+
+type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
+const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
 
 /** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
 function reportsOf(status: ServerStatus, row: StoreRow, server: string, fileName: string): readonly CopyReport[] {

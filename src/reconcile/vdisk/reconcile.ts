@@ -4,9 +4,9 @@ import type { VDisk } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
-import { stateContent } from './apply.ts';
+import { settle, stateContent } from './apply.ts';
 import { observe } from './observe.ts';
-import { judge, vdiskStatus, wordOf } from './status.ts';
+import { judge, nowSettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
@@ -20,14 +20,23 @@ export const vdiskMember: Member<'VDisk'> = {
     const { namespace, name } = vdisk.metadata;
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
     const findings = await observe(context, vdisk);
-    const versions = judge(vdisk, findings);
-    const fault = findings.fault ?? (runtime && (await stateContent(runtime.writes, name, versions)));
+    const judged = judge(vdisk, findings);
+    const settling = findings.fault ? [] : nowSettled(vdisk, judged);
+    const fault =
+      findings.fault ??
+      (runtime &&
+        ((await stateContent(runtime.writes, name, judged)) ??
+          (await settle(runtime.writes, name, settling, findings.nowSeconds))));
+    const versions = fault ? judged : withSettled(judged, settling, findings.nowSeconds);
     return {
       status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
       report: (status) => report(context, object, vdisk, status),
     };
   },
 };
+
+const withSettled = (versions: readonly VersionJudged[], numbers: readonly number[], settledAt: number) =>
+  versions.map((version) => (numbers.includes(version.number) ? { ...version, settledAt } : version));
 
 /** An Event for a copy that is not right and was not told of. */
 function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {

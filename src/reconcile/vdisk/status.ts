@@ -2,8 +2,9 @@
 
 import type { CopyReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
-import type { Version, VersionFile } from '../../farm/model.ts';
-import { type VersionChoice, versionFor } from '../../farm/version.ts';
+import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
+import { overrideOf, type VersionChoice, type VersionState, versionFor, versionStates } from '../../farm/version.ts';
+import type { Recorded } from '../../operator/rows.ts';
 import {
   type Claim,
   conditionsOf,
@@ -27,8 +28,9 @@ export interface CopyHolder {
 export interface VDiskFindings {
   /** Servers that should have copies. */
   readonly holders: readonly CopyHolder[];
-  /** Right manifests that the database recorded, by version. */
-  readonly recorded: ReadonlyMap<number, string>;
+  /** What is right by the database, by version. */
+  readonly recorded: ReadonlyMap<number, Recorded>;
+  readonly overrides: readonly VersionOverride[];
   readonly devices: number;
   readonly nowSeconds: number;
   readonly fault?: Hindrance;
@@ -51,17 +53,18 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       report: holder.reports.find((found) => found.vdisk === vdisk.metadata.name && found.version === version.number),
     }));
     const stated = vdisk.spec.versions.find(({ number }) => number === version.number)?.sha256;
+    const { manifest: known, settledAt } = recorded.get(version.number) ?? {};
     const shown = reports.flatMap(({ server, reachable, report }) =>
       reachable && report?.state === 'Present' && report.manifest ? [{ ...report, server }] : [],
     );
     const found = rightContent(
       stated,
-      recorded.get(version.number),
+      known,
       shown.filter(({ fresh }) => !fresh).map(({ manifest }) => manifest ?? ''),
     );
     // Who computes its digest first is not right for that alone, nor is what is still being put there.
     const waitsFor =
-      (stated ?? recorded.get(version.number)) === undefined
+      (stated ?? known) === undefined
         ? reports.filter(
             ({ reachable, report }) => reachable && (!report || report.state === 'Hashing' || report.fresh),
           )
@@ -70,8 +73,9 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const example = shown.find(({ manifest }) => manifest === right);
     return {
       ...version,
+      ...(settledAt === undefined ? {} : { settledAt }),
       ...(right === undefined ? {} : { right }),
-      ...(example && right !== undefined && recorded.get(version.number) !== right
+      ...(example && right !== undefined && known !== right
         ? { content: { manifest: right, files: example.files } }
         : {}),
       diskBytes: example?.diskBytes ?? 0,
@@ -91,6 +95,21 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
   });
 }
 
+/** Numbers of those that enough servers have right for the first time: they may be the default from now on. */
+export const nowSettled = ({ spec }: VDisk, versions: readonly VersionJudged[]): readonly number[] =>
+  versions
+    .filter(({ settledAt, copies }) => settledAt === undefined && enough(copies, spec.minCopies).right)
+    .map(({ number }) => number);
+
+function enough(
+  copies: VersionJudged['copies'],
+  minCopies?: number,
+): { readonly right: boolean; readonly wanted: number } {
+  const answering = copies.filter(({ state }) => state !== 'ServerUnreachable').length;
+  const wanted = minCopies ?? Math.max(1, answering);
+  return { right: copies.filter(isRight).length >= wanted, wanted };
+}
+
 type VDiskStatus = NonNullable<VDisk['status']>;
 const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate';
 /** It becomes right by itself, or may: its digest is being computed, its server comes back. In each other state files wait for a person. */
@@ -103,7 +122,11 @@ export function vdiskStatus(
   now: Date,
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
-  const choice = versionFor(vdiskRow(vdisk), versions, 'Production', findings.nowSeconds);
+  const { overrides, nowSeconds } = findings;
+  const asked = { vdisk: vdiskRow(vdisk), versions, overrides, nowSeconds };
+  const choice = versionFor(asked, 'Production');
+  const states = versionStates(asked);
+  const overridden = overrideOf(asked);
   const boots = choice.kind === 'version' ? choice.version : undefined;
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
@@ -112,7 +135,11 @@ export function vdiskStatus(
     observedGeneration: generation,
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
-      { ...verdict(vdisk, findings, choice, right), claims: [replicated(all)], generation },
+      {
+        ...verdict(vdisk, findings, choice, right),
+        claims: [replicated(all), ...overriddenClaim(overridden)],
+        generation,
+      },
       now,
     ),
     ...(boots ? { bootVersion: boots.number, upToDate: `${right}/${boots.copies.length}` } : {}),
@@ -122,10 +149,13 @@ export function vdiskStatus(
         ? {}
         : { sizeBytes: vdisk.status.sizeBytes }),
     devices: findings.devices,
-    versions: versions.map(({ number, type, access, right: digest, copies }) => ({
+    ...(overridden ? { override: overrideStatus(overridden.override) } : {}),
+    versions: versions.map(({ number, type, access, settledAt, right: digest, copies }) => ({
       number,
       ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
       access,
+      ...stateStatus(states.get(number), copies, vdisk.spec.minCopies),
+      ...(settledAt === undefined ? {} : { settledAt: atSeconds(settledAt) }),
       ...(digest === undefined ? {} : { sha256: digest }),
       upToDate: copies.filter(isRight).length,
       copies: copies.length,
@@ -145,6 +175,36 @@ export function vdiskStatus(
 function verifiedOf(ms: number | undefined): { readonly lastVerified?: string } {
   const at = new Date(ms ?? Number.NaN);
   return Number.isNaN(at.getTime()) ? {} : { lastVerified: rfc3339(at) };
+}
+
+const atSeconds = (seconds: number): string => rfc3339(new Date(1_000 * seconds));
+
+const overrideStatus = ({ version, until }: VersionOverride): NonNullable<VDiskStatus['override']> => ({
+  version,
+  ...(until === undefined ? {} : { until: atSeconds(until) }),
+});
+
+function stateStatus(known: VersionState | undefined, copies: VersionJudged['copies'], minCopies: number | undefined) {
+  if (known?.state !== 'Pending') return known ? { state: known.state } : {};
+  const { state, waitsFor } = known;
+  if (waitsFor !== 'copies') return { state, message: `is released at ${atSeconds(waitsFor.releaseAt)}` };
+  const right = copies.filter(isRight).length;
+  const message = `becomes the default when ${enough(copies, minCopies).wanted} servers have it right: ${right} have`;
+  const lacks = worst(copies);
+  return { state, message: lacks ? `${message}; ${lacks.message}` : message };
+}
+
+/** Present while there is an override. */
+function overriddenClaim(overridden: ReturnType<typeof overrideOf>): Omit<Claim, 'observedGeneration'>[] {
+  if (!overridden) return [];
+  const { override, version } = overridden;
+  const { vdisk, until } = override;
+  const ends = until === undefined ? 'until it is cleared' : `until ${atSeconds(until)}`;
+  const clear = `\`bootfarm rollback --clear --vdisk ${vdisk}\` ends it`;
+  const message = version
+    ? `devices boot version ${override.version}, whatever the spec says, ${ends}: ${clear}`
+    : `version ${override.version} of a rollback is not in spec.versions any more: devices boot what the spec says. ${clear}`;
+  return [{ type: 'Overridden', status: version ? 'True' : 'False', reason: 'RolledBack', message }];
 }
 
 const typeOf = <Type>(type: Type | undefined) => (type === undefined ? {} : { type });
@@ -175,15 +235,15 @@ function verdict(
   const boots = choice.version;
   const wrong = worst(boots.copies);
   const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
-  if (right >= spec.minCopies)
-    return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
+  const minCopies = spec.minCopies ?? 1;
+  if (right >= minCopies) return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
   const pending = boots.copies.filter(isPending);
   // Copies that no person has to touch may be enough, and a resource that needs nobody is not Stalled.
-  const tooFew = boots.copies.length > right + pending.length && right + pending.length < spec.minCopies;
+  const tooFew = boots.copies.length > right + pending.length && right + pending.length < minCopies;
   const needsPerson = tooFew || boots.copies.some(({ state }) => state === 'Conflict');
   const why: Statement = {
     reason: (needsPerson ? wrong : worst(pending))?.reason ?? 'TooFewCopies',
-    message: `${told}, ${spec.minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
+    message: `${told}, ${minCopies} are wanted${wrong ? `; ${wrong.message}` : ''}`,
   };
   return { verdict: needsPerson ? { kind: 'stalled', ...why } : { kind: 'reconciling', ...why } };
 }
