@@ -138,13 +138,36 @@ export function signalNodeProcess(cluster: Cluster, node: string, name: string, 
   process.kill(firstOf(pid), signal);
 }
 
+/** The same to a part of the control plane, such as `kube-apiserver`. */
+export function signalControlPlane(cluster: Cluster, name: string, signal: NodeJS.Signals): void {
+  const pid = runningPid(cluster.stateDirectory, name);
+  if (pid === undefined) throw new Error(`${name} does not run`);
+  process.kill(pid, signal);
+}
+
 /** SIGKILL to the first process of a container, whose id is what the pod's status says. */
 export async function killContainer(cluster: Cluster, node: string, containerId: string): Promise<void> {
-  const found = nodesOf(cluster).find(({ name }) => name === node);
-  if (!found) throw new Error(`there is no node ${node}`);
-  const id = containerId.replace('containerd://', '');
-  await runAsync(...ctr(cluster, found), 'tasks', 'kill', '--signal', 'SIGKILL', id);
+  await runAsync(...ctr(cluster, nodeOf(cluster, node)), 'tasks', 'kill', '--signal', 'SIGKILL', taskOf(containerId));
 }
+
+/** What a command in a container says, as `crictl exec` on its node runs it: the Kubernetes API is not asked. */
+export function execInContainer(
+  cluster: Cluster,
+  node: string,
+  containerId: string,
+  ...command: readonly string[]
+): Promise<string> {
+  const exec = ['tasks', 'exec', '--exec-id', `by-hand-${process.pid}`, taskOf(containerId)];
+  return runAsync(...inNode(cluster, node), ...ctr(cluster, nodeOf(cluster, node)), ...exec, ...command);
+}
+
+function nodeOf(cluster: Cluster, name: string): Node {
+  const found = nodesOf(cluster).find((node) => node.name === name);
+  if (!found) throw new Error(`there is no node ${name}`);
+  return found;
+}
+
+const taskOf = (containerId: string): string => containerId.replace('containerd://', '');
 
 /** A node's cable. Taken off the bridge, not set down: one that is cut far away is not seen at either end. */
 export const cutLink = (cluster: Cluster, node: string): string =>

@@ -40,7 +40,14 @@ export interface PoolStatus extends Status {
 }
 export interface VDiskStatus extends Status {
   readonly copies?: readonly { readonly server: string; readonly state: string; readonly message?: string }[];
-  readonly versions?: readonly { readonly number: number; readonly upToDate?: number; readonly copies?: number }[];
+  readonly bootVersion?: number;
+  readonly versions?: readonly {
+    readonly number: number;
+    readonly state?: string;
+    readonly message?: string;
+    readonly upToDate?: number;
+    readonly copies?: number;
+  }[];
 }
 export interface FarmStatus extends Status {
   readonly database?: { readonly state?: string; readonly offlineSince?: string; readonly message?: string };
@@ -243,6 +250,11 @@ export class DemoFarm<S extends Site = Site> {
   /** `bootfarm keys`, there too. */
   keys(...args: string[]): Promise<string> {
     return runAsync(...this.inOperator('keys', ...args));
+  }
+
+  /** `bootfarm rollback`, there too. */
+  rollback(...args: string[]): Promise<string> {
+    return runAsync(...this.inOperator('rollback', ...args));
   }
 
   /** The command line of a command of bootfarm for this farm, in the operator's pod. */
