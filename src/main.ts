@@ -6,6 +6,7 @@ const COMMANDS = {
   operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
   server: async () => (await import('./roles/server.ts')).serverCommand(),
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  vdisk: async () => (await import('./commands/vdisk.ts')).vdiskCommand(),
   rollback: async () => (await import('./commands/rollback.ts')).rollbackCommand(),
   device: async () => (await import('./commands/device.ts')).deviceCommand(),
 };

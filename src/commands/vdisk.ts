@@ -1,0 +1,12 @@
+/** `bootfarm vdisk …`: vDisks, their versions and their files. */
+import { Command } from 'commander';
+import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { addReleaseCommands } from './vdisk-release.ts';
+
+export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
+  const command = new Command('vdisk')
+    .description('vDisks: their versions, and their images where the files are')
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+  addReleaseCommands(command, terminal);
+  return command;
+}
