@@ -143,6 +143,8 @@ const SERVER_SECURITY: Wire<V1SecurityContext> = {
   ...CONTAINER,
   capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE', 'DAC_OVERRIDE'] },
 };
+/** It may write to stores: no port is open in it, and nobody on the network says a word to it. */
+const WORK_SECURITY: Wire<V1SecurityContext> = { ...CONTAINER, capabilities: { drop: ['ALL'], add: ['DAC_OVERRIDE'] } };
 const FOLLOWER_SECURITY: Wire<V1SecurityContext> = { ...CONTAINER, capabilities: { drop: ['ALL'] } };
 
 /**
@@ -151,6 +153,11 @@ const FOLLOWER_SECURITY: Wire<V1SecurityContext> = { ...CONTAINER, capabilities:
  */
 const DEFAULT_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '100m', memory: '192Mi' } };
 const FOLLOWER_RESOURCES: Wire<V1ResourceRequirements> = { requests: { cpu: '20m', memory: '32Mi' } };
+/** The least share of the processor: streaming comes first. Work on images takes some 100 MiB, and what it read is given back first. */
+const WORK_RESOURCES: Wire<V1ResourceRequirements> = {
+  requests: { cpu: '5m', memory: '8Mi' },
+  limits: { memory: '1Gi' },
+};
 
 const storeMount = (root: string, index: number): Wire<V1VolumeMount> => ({
   name: `root-${index}`,
@@ -226,6 +233,17 @@ const followerContainer = ({ pool: { spec }, image }: ServerPlan): Wire<V1Contai
   volumeMounts: [CONFIG_MOUNT, RUN_MOUNT, { name: 'replica', mountPath: '/data' }],
 });
 
+/** Waits for people's commands on images (`bootfarm vdisk …`): the server's own container may not write to a store. */
+const workContainer = ({ pool: { spec }, image }: ServerPlan): Wire<V1Container> => ({
+  name: 'work',
+  image: spec.image ?? image,
+  imagePullPolicy: spec.imagePullPolicy,
+  command: ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 86400 & wait; done'],
+  securityContext: WORK_SECURITY,
+  resources: WORK_RESOURCES,
+  volumeMounts: spec.storeRoots.map((root, index) => ({ ...storeMount(root, index), readOnly: false })),
+});
+
 function volumesOf({ pool, farm, lineage, node }: ServerPlan): Wire<V1Volume>[] {
   const state = stateFolder(pool, lineage);
   const secretName = serverSecretName(serverName(pool.metadata.name, node));
@@ -269,7 +287,7 @@ export function deployment(plan: ServerPlan, settings: string): Wire<V1Deploymen
           imagePullSecrets: spec.imagePullSecrets,
           terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,
           securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
-          containers: [serverContainer(plan), followerContainer(plan)],
+          containers: [serverContainer(plan), followerContainer(plan), workContainer(plan)],
           volumes: volumesOf(plan),
         },
       },

@@ -38,6 +38,10 @@ replica root file system: read-only
 replica reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
 replica writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/replica at /data
 replica writes: memory at /run/bootfarm
+work user: 0
+work capability: DAC_OVERRIDE
+work root file system: read-only
+work writes: folder of the node /srv at /srv
 secret: ca.crt
 secret: database-ca.crt
 secret: database-uri
