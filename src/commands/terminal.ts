@@ -6,12 +6,17 @@ import { text } from 'node:stream/consumers';
 
 /** A failed command ends with 1. */
 export interface Terminal {
+  /** A person sees standard error as it comes. */
+  readonly isWatched: boolean;
   out(text: string): void;
   err(text: string): void;
   fail(): void;
 }
 
 export const terminalOfProcess: Terminal = {
+  get isWatched() {
+    return process.stderr.isTTY === true;
+  },
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   fail: () => {

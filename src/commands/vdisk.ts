@@ -2,11 +2,13 @@
 import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 import { addReleaseCommands } from './vdisk-release.ts';
+import { addVDiskWork } from './vdisk-work.ts';
 
 export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
   const command = new Command('vdisk')
     .description('vDisks: their versions, and their images where the files are')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+  addVDiskWork(command, terminal);
   addReleaseCommands(command, terminal);
   return command;
 }

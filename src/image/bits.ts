@@ -22,3 +22,19 @@ export function endOfRun(bitmap: Bitmap, set: boolean, sector: number, end: numb
   }
   return end;
 }
+
+/** The bits of `many` sectors from `sector` on. Whole bytes are set at once. */
+export function setBits(bits: Uint8Array, sector: number, many: number, highestFirst: boolean): void {
+  const end = sector + many;
+  for (let at = sector; at < end; ) {
+    const byte = Math.floor(at / 8);
+    if (at % 8 === 0 && end - at >= 8) {
+      const whole = Math.floor(end / 8);
+      bits.fill(0xff, byte, whole);
+      at = whole * 8;
+      continue;
+    }
+    bits[byte] = (bits[byte] ?? 0) | (1 << (highestFirst ? 7 - (at % 8) : at % 8));
+    at++;
+  }
+}

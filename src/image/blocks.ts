@@ -19,6 +19,7 @@ import {
   type OpenFault,
   type OpenFile,
   type OpenParent,
+  type Piece,
   type ReadFault,
 } from './disk.ts';
 import { type ImageFile, lookAtFile, withFile } from './file.ts';
@@ -51,8 +52,14 @@ export interface BlockImage {
 type Load = (file: ImageFile) => Promise<Result<BlockImage, OpenFault>>;
 
 /** `load` reads and judges all that the image says of itself. */
-export const blockFormat = (extension: string, differencing: string, load: Load): Format => ({
+export const blockFormat = (
+  extension: string,
+  differencing: string,
+  load: Load,
+  create: NonNullable<Format['create']>,
+): Format => ({
   extension,
+  create,
   differencing,
   probe: (path) =>
     lookAtFile(path, async (file) => {
@@ -184,6 +191,53 @@ class BlockDisk implements Disk {
   *#extentsOf({ offset, length, at }: Run): Generator<Extent> {
     for (const plain of this.#file.plain(at, length))
       yield { offset: offset + plain.offset - at, length: plain.length, fd: this.#file.fd, fileOffset: plain.offset };
+  }
+
+  async map(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return { ok: false, error: beyond };
+    const pieces: Piece[] = [];
+    for (const run of this.#runs(offset, length)) {
+      const fault = await this.#mapRun(pieces, run);
+      if (fault) return { ok: false, error: fault };
+    }
+    return ok(pieces);
+  }
+
+  async #mapRun(pieces: Piece[], { offset, length, at }: Run): Promise<ReadFault | undefined> {
+    if (at === BELOW) return this.#mapBelow(pieces, offset, length);
+    if (at === ZEROS) {
+      pieces.push({ offset, length, depth: 0, isZero: true });
+      return undefined;
+    }
+    if (at >= 0) {
+      for (const stretch of this.#file.stretches(at, length))
+        pieces.push({
+          ...{ offset: offset + stretch.offset - at, length: stretch.length },
+          ...{ depth: 0, isZero: stretch.isHole },
+        });
+      return undefined;
+    }
+    const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
+    if (!bitmap.ok) return bitmap.error;
+    for (const run of joined(this.#within(bitmap.value, offset, length))) {
+      const fault = await this.#mapRun(pieces, run);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+
+  /** Beyond its end are zeros, which are its own: what lies further down does not show through. */
+  async #mapBelow(pieces: Piece[], offset: number, length: number): Promise<ReadFault | undefined> {
+    const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
+    if (there > 0) {
+      const below =
+        (await this.#below?.map?.(offset, there)) ?? ok([{ offset, length: there, depth: 0, isZero: false }]);
+      if (!below.ok) return below.error;
+      for (const piece of below.value) pieces.push({ ...piece, depth: piece.depth + 1 });
+    }
+    if (there < length) pieces.push({ offset: offset + there, length: length - there, depth: 1, isZero: true });
+    return undefined;
   }
 
   /** The image first. */

@@ -1,9 +1,10 @@
 /**
- * A disk as blocks: the port that every image format implements and that layers stack on; and what a format is. Reading only; versions being written and
- * caches will add `write`, `flush` and `discard`. Golden files are opened read-only and never changed in place.
+ * A disk as blocks: the port that every image format implements and that layers stack on; and what a format is. Reading only (images are made by `writer.ts`);
+ * versions being written and caches will add `write`, `flush` and `discard`. Golden files are opened read-only and never changed in place.
  */
 import type { FileFault } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
+import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
 
 export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed' | 'ContentWrong'>;
 /**
@@ -25,6 +26,17 @@ export interface Extent {
   readonly fd: number;
   /** Where in the file, in bytes. */
   readonly fileOffset: number;
+}
+
+/** A part of the disk, by what is known of it without reading it. */
+export interface Piece {
+  /** On the disk, in bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** Which image of the chain has it: 0 is the image itself, 1 what it is a difference of. What no image has is the last one's. */
+  readonly depth: number;
+  /** Zeros, of which nothing has to be read. */
+  readonly isZero: boolean;
 }
 
 /** A file that a disk is made of, as it is now: of what is open, whatever its name leads to. */
@@ -67,6 +79,8 @@ export interface Disk {
    * who asks has room for. Absent: nothing lies plain.
    */
   extents?(offset: number, length: number): Iterable<Extent>;
+  /** All of the range, in order. For windows of some MiB: it may have a piece for each sector. Absent: nothing is known. */
+  map?(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>>;
   /** Absent: there is no table (yet). */
   readonly leaves?: Leaves;
   /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */
@@ -107,6 +121,8 @@ export interface Format {
   readonly differencing?: string;
   /** Or why the file is no such image. Asked again when the file changed: it reads what the image says of itself, at most some MiB, and nothing of the disk. */
   probe(path: string, fileBytes: number): Promise<Result<ImageFacts, OpenFault>>;
+  /** Begins an image that has this name when it is finished. Absent: it is read alone. */
+  create?(path: string, image: NewImage): Promise<Result<ImageWriter, WriteFault>>;
   /** Opens the file read-only; `parent` opens what it is a difference of, which is then this disk's to close. */
   open(path: string, parent: OpenParent): Promise<Result<Disk, OpenFault>>;
 }

@@ -8,6 +8,7 @@ import { type FileFault, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { OpenFile, ReadFault } from './disk.ts';
 import { identityOf } from './identity.ts';
+import { type Stretch, stretches } from './native.ts';
 
 export const PAGE_BYTES = 4_096;
 
@@ -137,6 +138,17 @@ export class ImageFile {
       else high = middle;
     }
     return (this.#laid[low] ?? Number.POSITIVE_INFINITY) * PAGE_BYTES;
+  }
+
+  /** All of a range within the file, by where it has holes. What is laid over it is none. */
+  *stretches(offset: number, length: number): Generator<Stretch> {
+    let at = offset;
+    for (const plain of this.#closed ? [] : this.plain(offset, length)) {
+      if (plain.offset > at) yield { offset: at, length: plain.offset - at, isHole: false };
+      yield* stretches(this.#file.fd, plain.offset, plain.length);
+      at = plain.offset + plain.length;
+    }
+    if (at < offset + length) yield { offset: at, length: offset + length - at, isHole: false };
   }
 
   async openFile(): Promise<OpenFile> {

@@ -26,6 +26,13 @@ export const formatOf = (name: string, formats = FORMATS): Format | undefined =>
       name.endsWith(extension) || (differencing !== undefined && name.endsWith(differencing)),
   );
 
+/** A name without the end by which it is an image. Undefined: it is none. */
+export function stemOf(name: string, formats = FORMATS): string | undefined {
+  const format = formatOf(name, formats);
+  const end = [format?.extension, format?.differencing].find((end) => end !== undefined && name.endsWith(end));
+  return end === undefined ? undefined : name.slice(0, -end.length);
+}
+
 /** What the image may be called that is `stem` without its end, in order of preference. `later`: it is not the first version. */
 export const imageNames = (stem: string, later: boolean, formats = FORMATS): readonly string[] =>
   formats

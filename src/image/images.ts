@@ -7,6 +7,7 @@ import { fail, type Result } from '../kit/result.ts';
 import type { Disk, Format, ImageFacts, OpenFault, OpenParent } from './disk.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
 import { type Candidate, findParent, parentNames } from './parent.ts';
+import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
 
 /** Undefined: a file of that name is no image. */
 export async function probeImage(
@@ -24,6 +25,23 @@ export async function openImage(path: string, formats = FORMATS, depth = 1): Pro
   if (!format) return fail('NotSupported', `${path} is named as no image is`);
   return format.open(path, parentOpener(path, formats, depth)).catch(unforeseen(path));
 }
+
+/** Begins an image that has this name when it is finished, of the format that the name says. */
+export async function createImage(
+  path: string,
+  image: NewImage,
+  formats = FORMATS,
+): Promise<Result<ImageWriter, WriteFault>> {
+  const format = formatOf(path, formats);
+  if (!format?.create) return fail('NotSupported', `${path} is named as no image is that is written: ${ends(formats)}`);
+  const isDifference = format.differencing !== undefined && path.endsWith(format.differencing);
+  if (isDifference && !image.parent)
+    return fail('NotSupported', `${path} is named as a difference of another image: end it with ${format.extension}`);
+  return format.create(path, image);
+}
+
+const ends = (formats: readonly Format[]): string =>
+  `end it with ${formats.flatMap(({ extension, create }) => (create ? [extension] : [])).join(', ')}`;
 
 function parentOpener(path: string, formats: readonly Format[], depth: number): OpenParent {
   return async (parent) => {

@@ -2,7 +2,7 @@
 
 import type { Result } from '../kit/result.ts';
 import type { Format, ImageFacts, OpenFault, ParentFacts } from './disk.ts';
-import { formatOf, imageNames } from './formats.ts';
+import { imageNames, stemOf } from './formats.ts';
 
 /** Of the files of a folder: a set, or a map by name. */
 export interface Names {
@@ -36,9 +36,7 @@ function namedSo(name: string, there: Names): string[] {
 }
 
 function farmNames(child: string, formats: readonly Format[]): string[] {
-  const format = formatOf(child, formats);
-  const end = [format?.extension, format?.differencing].find((end) => end !== undefined && child.endsWith(end)) ?? '';
-  const [, stem = '', digits] = /^(.+)\.(\d{1,9})$/.exec(child.slice(0, child.length - end.length)) ?? [];
+  const [, stem = '', digits] = /^(.+)\.(\d{1,9})$/.exec(stemOf(child, formats) ?? '') ?? [];
   if (digits === undefined) return [];
   const least = Math.max(1, Number(digits) - NUMBERS_BELOW);
   const numbers = Array.from({ length: Math.max(0, Number(digits) - least) }, (_, index) => Number(digits) - 1 - index);

@@ -11,6 +11,7 @@ export interface Said {
 export function fakeTerminal(heard: (text: string) => void = () => undefined): { said: Said; terminal: Terminal } {
   const said = { out: '', err: '', failed: false };
   const terminal: Terminal = {
+    isWatched: false,
     out: (text) => {
       said.out += text;
     },

@@ -8,17 +8,20 @@ import {
   type ImageFacts,
   type OpenFault,
   type OpenFile,
+  type Piece,
   type ReadFault,
   SECTOR_BYTES,
 } from '../disk.ts';
 import { type ImageFile, lookAtFile, withFile } from '../file.ts';
 import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
+import { createRaw } from './writer.ts';
 
 export const raw: Format = {
   extension: '.raw',
   plain: true,
   probe: (path) => lookAtFile(path, judge),
   open: openRaw,
+  create: createRaw,
 };
 
 /** Opens `path` read-only. The size is fixed here: a file that grows later is served up to this size. */
@@ -66,6 +69,19 @@ class RawDisk implements Disk {
 
   async files(): Promise<readonly OpenFile[]> {
     return [await this.#file.openFile()];
+  }
+
+  async map(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return { ok: false, error: beyond };
+    return ok(
+      [...this.#file.stretches(offset, length)].map(({ offset: at, length: many, isHole }) => ({
+        offset: at,
+        length: many,
+        depth: 0,
+        isZero: isHole,
+      })),
+    );
   }
 
   extents(offset: number, length: number): readonly Extent[] {

@@ -11,6 +11,7 @@
  */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { type ImageFault, SECTOR_BYTES } from '../disk.ts';
+import { geometryOf } from './geometry.ts';
 
 export const FOOTER_BYTES = 512;
 
@@ -40,7 +41,7 @@ export interface FoundFooter {
 }
 
 /** 2,040 GiB: the last sector of the last block must have a number in the block table. */
-const MAX_SIZE_BYTES = 2_040n * 2n ** 30n;
+export const MAX_SIZE_BYTES = 2_040 * 2 ** 30;
 
 /** "Checksum": the ones' complement of the sum of all bytes without it. The structures are 512 and 1,024 bytes. */
 export function checksum(bytes: Buffer, at: number): number {
@@ -85,11 +86,40 @@ function decodeFooter(bytes: Buffer): Result<Footer, ImageFault> {
   const type = typeOf(bytes);
   if (type === undefined) return fail('ImageInvalid', `its footer says type ${bytes.readUInt32BE(60)}, which is none`);
   const size = bytes.readBigUInt64BE(48);
-  if (size === 0n || size % BigInt(SECTOR_BYTES) !== 0n || size > MAX_SIZE_BYTES)
+  if (size === 0n || size % BigInt(SECTOR_BYTES) !== 0n || size > BigInt(MAX_SIZE_BYTES))
     return fail(
       'SizeInvalid',
       `its footer says a disk of ${size} bytes, and one of a VHD has a multiple of ${SECTOR_BYTES} up to ${MAX_SIZE_BYTES}`,
     );
   const id = bytes.toString('hex', 68, 84);
   return ok({ type, sizeBytes: Number(size), id, headerOffset: bytes.readBigUInt64BE(16) });
+}
+
+const FEATURES = 2; // reserved, always set
+const VERSION = 0x1_0000;
+/** Of the program that made it: `btfm`, on `Wi2k`, for there are two systems that one may say, and the other has its own byte order of paths. */
+const CREATOR = { name: 'btfm', version: VERSION, system: 'Wi2k' } as const;
+/** "Time Stamp": seconds from the year 2000 on. */
+const EPOCH_MS = Date.UTC(2000, 0, 1);
+export const timeStamp = (unixMs: number): number => Math.max(0, Math.floor((unixMs - EPOCH_MS) / 1_000)) >>> 0;
+
+export function encodeFooter({ type, sizeBytes, id, headerOffset }: Footer): Buffer {
+  const bytes = Buffer.alloc(FOOTER_BYTES);
+  const { cylinders, heads, sectors } = geometryOf(sizeBytes);
+  bytes.write('conectix');
+  bytes.writeUInt32BE(FEATURES, 8);
+  bytes.writeUInt32BE(VERSION, 12);
+  bytes.writeBigUInt64BE(headerOffset, 16);
+  bytes.writeUInt32BE(timeStamp(Date.now()), 24);
+  bytes.write(CREATOR.name, 28);
+  bytes.writeUInt32BE(CREATOR.version, 32);
+  bytes.write(CREATOR.system, 36);
+  for (const at of [40, 48]) bytes.writeBigUInt64BE(BigInt(sizeBytes), at);
+  bytes.writeUInt16BE(cylinders, 56);
+  bytes.writeUInt8(heads, 58);
+  bytes.writeUInt8(sectors, 59);
+  bytes.writeUInt32BE([...TYPES].find(([, name]) => name === type)?.[0] ?? 0, 60);
+  bytes.write(id, 68, 'hex');
+  bytes.writeUInt32BE(checksum(bytes, 64), 64);
+  return bytes;
 }

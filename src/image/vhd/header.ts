@@ -11,7 +11,7 @@
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ImageFault } from '../disk.ts';
 import { type Area, overlap } from '../overlap.ts';
-import { checksum } from './footer.ts';
+import { checksum, timeStamp } from './footer.ts';
 
 export const HEADER_BYTES = 1_024;
 
@@ -33,13 +33,53 @@ export interface Locator {
   readonly offset: bigint;
 }
 
+export interface NewHeader extends Pick<Header, 'tableOffset' | 'blockBytes'> {
+  /** Of the table. */
+  readonly entries: number;
+  /** Absent: it is no difference. `id`: 32 hex digits. */
+  readonly parent: { readonly name: string; readonly id: string; readonly modifiedMs: number } | undefined;
+  readonly locators: readonly NewLocator[];
+}
+
+export interface NewLocator {
+  readonly platform: string;
+  readonly bytes: Buffer;
+  readonly offset: number;
+}
+
 /** 2,040 GiB in blocks of 512 KiB. Writers take 2 MiB; the table is in memory, 4 bytes a block. */
-const MAX_BLOCKS = 4_194_304;
+export const MAX_BLOCKS = 4_194_304;
 const MAX_BLOCK_BYTES = 256 << 20;
 const ENTRY_BYTES = 4;
+const PARENT_NAME_BYTES = 512;
 const SECTOR = 512;
 /** An entry of a block that is not there. */
 export const ABSENT = 0xffffffff;
+
+/** The space of a locator is said in bytes, as Windows does. */
+export function encodeHeader({ tableOffset, blockBytes, entries, parent, locators }: NewHeader): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  bytes.write('cxsparse');
+  bytes.writeBigUInt64BE(2n ** 64n - 1n, 8);
+  bytes.writeBigUInt64BE(BigInt(tableOffset), 16);
+  bytes.writeUInt32BE(0x1_0000, 24);
+  bytes.writeUInt32BE(entries, 28);
+  bytes.writeUInt32BE(blockBytes, 32);
+  if (parent) {
+    bytes.write(parent.id, 40, 'hex');
+    bytes.writeUInt32BE(timeStamp(parent.modifiedMs), 56);
+    bytesSwapped(Buffer.from(parent.name, 'utf16le')).copy(bytes, 64, 0, PARENT_NAME_BYTES);
+  }
+  for (const [index, locator] of locators.entries()) {
+    const at = 576 + 24 * index;
+    bytes.write(locator.platform, at);
+    bytes.writeUInt32BE(Math.ceil(locator.bytes.length / SECTOR) * SECTOR, at + 4);
+    bytes.writeUInt32BE(locator.bytes.length, at + 8);
+    bytes.writeBigUInt64BE(BigInt(locator.offset), at + 16);
+  }
+  bytes.writeUInt32BE(checksum(bytes, 36), 36);
+  return bytes;
+}
 
 /** `unchecked`: written by what computes no checksums, as its footers say. */
 export function decodeHeader(bytes: Buffer, sizeBytes: number, unchecked: boolean): Result<Header, ImageFault> {

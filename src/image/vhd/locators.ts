@@ -24,6 +24,12 @@ export const hintsOf = (locators: readonly LocatorText[], parentName: string): r
   { path: parentName },
 ];
 
+/** The parent lies beside the image: so the relative path says it, and the other one has no more to say than its name. */
+export const encodeLocators = (name: string): readonly LocatorText[] => [
+  { platform: 'W2ku', bytes: Buffer.from(name, 'utf16le') },
+  { platform: 'W2ru', bytes: Buffer.from(`.\\${name}`, 'utf16le') },
+];
+
 /** Of an odd number of bytes the last is none. */
 const utf16 = (bytes: Buffer): string => bytes.toString('utf16le');
 

@@ -17,8 +17,9 @@ import {
   tableBytes,
 } from './header.ts';
 import { hintsOf, isRead, type LocatorText } from './locators.ts';
+import { createVhd } from './writer.ts';
 
-export const vhd = blockFormat('.vhd', '.avhd', load);
+export const vhd = blockFormat('.vhd', '.avhd', load, createVhd);
 
 async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   const { path, sizeBytes } = file;

@@ -21,6 +21,8 @@ export const MAX_BLOCKS = 4_194_304;
 /** 2.5.1.1. 4 is none; 5 is what early writers took for UNMAPPED. */
 const STATES = { notPresent: 0, undefined: 1, zero: 2, unmapped: 3, oldUnmapped: 5, present: 6, partial: 7 } as const;
 const BITMAP_PRESENT = 6;
+/** 2.5.2: the bits of a chunk. */
+export const BITMAP_BYTES = CHUNK_SECTORS / 8;
 
 export interface Chunks {
   readonly blocks: number;
@@ -35,6 +37,11 @@ export function chunksOf({ sizeBytes, blockSize, blockBytes, hasParent }: Shape)
   const ratio = (CHUNK_SECTORS * blockSize) / blockBytes;
   const entries = hasParent ? Math.ceil(blocks / ratio) * (ratio + 1) : blocks + Math.floor((blocks - 1) / ratio);
   return { blocks, ratio, entries };
+}
+
+/** `at`: in the file, whole MiB. A bitmap that is there has the state of a block that is. */
+export function encodeEntry(table: Buffer, entry: number, state: keyof typeof STATES, at: number): void {
+  table.writeBigUInt64LE(BigInt(at) | BigInt(STATES[state]), ENTRY_BYTES * entry);
 }
 
 /** Where blocks and bitmaps lie, in MiB, and the state in the lowest three bits: files of up to 512 TiB. */

@@ -22,6 +22,12 @@ export function checksumOf(bytes: Buffer, at: number): number {
   return crc32c(bytes.subarray(at + 4), crc32c(Buffer.alloc(4), crc));
 }
 
+/** Writes the sum to where it lies. */
+export function sum(bytes: Buffer, at: number): Buffer {
+  bytes.writeUInt32LE(checksumOf(bytes, at), at);
+  return bytes;
+}
+
 /** `before`: of the bytes before these. */
 export function crc32c(bytes: Uint8Array, before = 0): number {
   const [one, two, three, four] = TABLES as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];

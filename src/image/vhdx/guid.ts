@@ -16,6 +16,16 @@ export function guidAt(bytes: Buffer, at: number): string {
   return [hex(3, 2, 1, 0), hex(5, 4), hex(7, 6), hex(8, 9), hex(10, 11, 12, 13, 14, 15)].join('-');
 }
 
+export function guidBytes(guid: string): Buffer {
+  const bytes = Buffer.from(guid.replaceAll('-', ''), 'hex');
+  return Buffer.concat([
+    bytes.subarray(0, 4).reverse(),
+    bytes.subarray(4, 6).reverse(),
+    bytes.subarray(6, 8).reverse(),
+    bytes.subarray(8),
+  ]);
+}
+
 /** As text has it: `{F88D4D92-…}`. Undefined: it is none. */
 export function parseGuid(text: string): string | undefined {
   const guid = text

@@ -11,11 +11,12 @@
  */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ImageFault } from '../disk.ts';
-import { checksumOf } from './crc32c.ts';
-import { guidAt, NO_GUID } from './guid.ts';
+import { checksumOf, sum } from './crc32c.ts';
+import { guidAt, guidBytes, NO_GUID } from './guid.ts';
 
 export const MIB = 1 << 20;
 const KIB = 1_024;
+const CREATOR = 'bootfarm';
 export const HEADERS = { offsets: [64 * KIB, 128 * KIB], bytes: 4 * KIB } as const;
 export const REGION_TABLES = { offsets: [192 * KIB, 256 * KIB], bytes: 64 * KIB } as const;
 
@@ -49,6 +50,31 @@ export function findHeader(both: readonly Buffer[]): Result<Header, ImageFault> 
 }
 
 export const COPY_AGAIN = 'it is damaged; copy it again';
+
+interface NewHead {
+  readonly identifier: Buffer;
+  readonly headers: readonly [Buffer, Buffer];
+}
+
+/** Nothing is in the log. */
+export function encodeHead(
+  guids: { readonly fileWrite: string; readonly dataWrite: string },
+  log: { readonly offset: number; readonly length: number },
+): NewHead {
+  const identifier = Buffer.concat([Buffer.from('vhdxfile'), Buffer.from(CREATOR, 'utf16le')], 8 + 512);
+  const header = (sequence: bigint): Buffer => {
+    const bytes = Buffer.alloc(HEADERS.bytes);
+    bytes.write('head');
+    bytes.writeBigUInt64LE(sequence, 8);
+    guidBytes(guids.fileWrite).copy(bytes, 16);
+    guidBytes(guids.dataWrite).copy(bytes, 32);
+    bytes.writeUInt16LE(1, 66);
+    bytes.writeUInt32LE(log.length, 68);
+    bytes.writeBigUInt64LE(BigInt(log.offset), 72);
+    return sum(bytes, 4);
+  };
+  return { identifier, headers: [header(1n), header(2n)] };
+}
 
 /** None: it is not whole. */
 function decodeHeader(bytes: Buffer): Header[] {

@@ -8,7 +8,7 @@
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ImageFault, ParentFacts } from '../disk.ts';
 import { namesOf } from '../hints.ts';
-import { guidAt, NO_GUID, parseGuid } from './guid.ts';
+import { guidAt, guidBytes, NO_GUID, parseGuid } from './guid.ts';
 import { COPY_AGAIN } from './header.ts';
 
 /** 2.6.2.6.3: that of a VHDX; others are of other programs. */
@@ -58,3 +58,24 @@ const textAt = (bytes: Buffer, offset: number, length: number): string =>
     .replace(/\0[\s\S]*$/, '');
 
 export const idOf = (dataWriteGuid: string): string => `vhdx:${dataWriteGuid}`;
+
+/** It lies beside the image, so that the relative path is all there is to say. */
+export function encodeLocator({ name, id }: { readonly name: string; readonly id: string }): Buffer {
+  const values = { parent_linkage: `{${id.replace(idOf(''), '')}}`, relative_path: `.\\${name}` };
+  const texts = Object.entries(values).map(
+    (pair) => pair.map((text) => Buffer.from(text, 'utf16le')) as [Buffer, Buffer],
+  );
+  const head = Buffer.alloc(20 + 12 * texts.length);
+  guidBytes(VHDX_PARENT).copy(head);
+  head.writeUInt16LE(texts.length, 18);
+  let end = head.length;
+  for (const [index, [key, value]] of texts.entries()) {
+    const at = 20 + 12 * index;
+    head.writeUInt32LE(end, at);
+    head.writeUInt32LE(end + key.length, at + 4);
+    head.writeUInt16LE(key.length, at + 8);
+    head.writeUInt16LE(value.length, at + 10);
+    end += key.length + value.length;
+  }
+  return Buffer.concat([head, ...texts.flat()]);
+}

@@ -8,17 +8,22 @@
  */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import { type ImageFault, SECTOR_BYTES } from '../disk.ts';
-import { guidAt } from './guid.ts';
+import { guidAt, guidBytes } from './guid.ts';
 import { COPY_AGAIN, MIB } from './header.ts';
 
 export const METADATA_TABLE_BYTES = 65_536;
 /** 2.6.1.2: more do not fit. */
 const MAX_ENTRIES = 2_047;
 const REQUIRED = 4;
+const OF_DISK = 2;
 const HAS_PARENT = 2;
+/** "LeaveBlocksAllocated". */
+const IS_FIXED = 1;
+/** What disks have that are sold, and what pages are. */
+const PHYSICAL_SECTOR = 4_096;
 /** 2.6.2.2. */
-const MAX_DISK_BYTES = 64n * 2n ** 40n;
-const MAX_BLOCK_BYTES = 256 * MIB;
+export const MAX_DISK_BYTES = 64 * 2 ** 40;
+export const MAX_BLOCK_BYTES = 256 * MIB;
 /** Of a parent locator: paths of at most 32,767 characters each, and no more than 1 MiB (2.6.1.2). */
 const MAX_ITEM_BYTES = MIB;
 
@@ -89,11 +94,52 @@ export function decodeShape(parameters: Buffer, size: Buffer, logical: Buffer): 
   if (blockSize !== SECTOR_BYTES && blockSize !== 4_096)
     return fail('ImageInvalid', `its sectors have ${blockSize} bytes, and those of a VHDX 512 or 4096`);
   const sizeBytes = size.readBigUInt64LE(0);
-  if (sizeBytes === 0n || sizeBytes % BigInt(blockSize) !== 0n || sizeBytes > MAX_DISK_BYTES)
+  if (sizeBytes === 0n || sizeBytes % BigInt(blockSize) !== 0n || sizeBytes > BigInt(MAX_DISK_BYTES))
     return fail(
       'SizeInvalid',
       `it says a disk of ${sizeBytes} bytes, and one of a VHDX has a multiple of ${blockSize} up to ${MAX_DISK_BYTES}`,
     );
   const hasParent = (parameters.readUInt32LE(4) & HAS_PARENT) !== 0;
   return ok({ sizeBytes: Number(sizeBytes), blockSize, blockBytes, hasParent });
+}
+
+export interface NewMetadata {
+  readonly diskId: string;
+  readonly isFixed: boolean;
+  readonly locator: Buffer | undefined;
+}
+
+/** The table, and behind it the items; the region may be longer. */
+export function encodeMetadata(shape: Shape, { diskId, isFixed, locator }: NewMetadata): Buffer {
+  const { sizeBytes, blockSize, blockBytes, hasParent } = shape;
+  const parameters = Buffer.alloc(8);
+  parameters.writeUInt32LE(blockBytes);
+  parameters.writeUInt32LE((isFixed ? IS_FIXED : 0) | (hasParent ? HAS_PARENT : 0), 4);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(sizeBytes));
+  const items: readonly (readonly [ItemName, number, Buffer])[] = [
+    ['fileParameters', REQUIRED, parameters],
+    ['diskSize', REQUIRED | OF_DISK, size],
+    ['diskId', REQUIRED | OF_DISK, guidBytes(diskId)],
+    ['logicalSector', REQUIRED | OF_DISK, fourBytes(blockSize)],
+    ['physicalSector', REQUIRED | OF_DISK, fourBytes(PHYSICAL_SECTOR)],
+    ...(locator ? [['parentLocator', REQUIRED, locator] as const] : []),
+  ];
+  const table = Buffer.alloc(METADATA_TABLE_BYTES);
+  table.write('metadata');
+  table.writeUInt16LE(items.length, 10);
+  let end = METADATA_TABLE_BYTES;
+  for (const [index, [name, flags, bytes]] of items.entries()) {
+    const at = 32 + 32 * index;
+    guidBytes(ITEMS[name].guid).copy(table, at);
+    for (const [field, value] of [end, bytes.length, flags].entries()) table.writeUInt32LE(value, at + 16 + 4 * field);
+    end += bytes.length;
+  }
+  return Buffer.concat([table, ...items.map(([, , bytes]) => bytes)]);
+}
+
+function fourBytes(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
 }

@@ -8,9 +8,9 @@
  */
 import { fail, ok, type Result } from '../../kit/result.ts';
 import type { ImageFault } from '../disk.ts';
-import { checksumOf } from './crc32c.ts';
-import { guidAt } from './guid.ts';
-import { COPY_AGAIN, MIB } from './header.ts';
+import { checksumOf, sum } from './crc32c.ts';
+import { guidAt, guidBytes } from './guid.ts';
+import { COPY_AGAIN, MIB, REGION_TABLES } from './header.ts';
 
 const KNOWN = {
   blockTable: '2dc27766-f623-4200-9d64-115e9bfd4a08',
@@ -62,6 +62,25 @@ export function findRegions(both: readonly Buffer[], fileBytes: number): Result<
   if (!blockTable || !metadata)
     return fail('ImageInvalid', `it does not have one block table and one metadata region: ${COPY_AGAIN}`);
   return ok({ blockTable, metadata, all: entries });
+}
+
+/** Both are required. */
+export function encodeRegions(regions: Readonly<Record<keyof typeof KNOWN, Omit<Region, 'guid'>>>): Buffer {
+  const bytes = Buffer.alloc(REGION_TABLES.bytes);
+  const entries = [
+    { guid: KNOWN.blockTable, ...regions.blockTable },
+    { guid: KNOWN.metadata, ...regions.metadata },
+  ];
+  bytes.write('regi');
+  bytes.writeUInt32LE(entries.length, 8);
+  for (const [index, { guid, offset, length }] of entries.entries()) {
+    const at = 16 + 32 * index;
+    guidBytes(guid).copy(bytes, at);
+    bytes.writeBigUInt64LE(BigInt(offset), at + 16);
+    bytes.writeUInt32LE(length, at + 24);
+    bytes.writeUInt32LE(1, at + 28);
+  }
+  return sum(bytes, 4);
 }
 
 const isWhole = (bytes: Buffer): boolean =>

@@ -10,8 +10,9 @@ import { decodeLocator, idOf } from './locator.ts';
 import { MAX_LOG_BYTES, replay } from './log.ts';
 import { decodeItems, decodeShape, type Item, METADATA_TABLE_BYTES, type Shape } from './metadata.ts';
 import { findRegions, type Region, type Regions } from './region.ts';
+import { createVhdx } from './writer.ts';
 
-export const vhdx = blockFormat('.vhdx', '.avhdx', load);
+export const vhdx = blockFormat('.vhdx', '.avhdx', load, createVhdx);
 
 /** In the order of [MS-VHDX] 2.2: the header, its log, and with that in its place the regions and what they hold. */
 async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {

@@ -1,0 +1,145 @@
+/**
+ * New versions of a vDisk from those that lie in a folder of a store. Names are PVS's. What is there is never changed, and a new version is there with all its
+ * files or not at all.
+ */
+import { readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileNames } from '../farm/files.ts';
+import type { Made } from '../image/convert.ts';
+import type { Work, WorkFault } from '../image/copy.ts';
+import { createDifference } from '../image/difference.ts';
+import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
+import { type MergeKind, mergeImages } from '../image/merge.ts';
+import { copyFile } from '../image/partial.ts';
+import { pathFault } from '../kit/file.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
+
+/** A vDisk as it lies in a folder. */
+export interface VDiskFiles {
+  readonly folder: string;
+  /** `fileName` of its VDisk: `lab`. */
+  readonly fileName: string;
+}
+
+export interface NewVersion {
+  readonly number: number;
+  /** Of its image. */
+  readonly name: string;
+  /** The newest image before it: what it is a difference of, or what was merged. */
+  readonly before: string;
+  readonly diskBytes: number;
+  /** Of the image, with its holes. */
+  readonly fileBytes: number;
+  /** Kernel and initrd that it has from the version before. */
+  readonly bootFiles: readonly string[];
+}
+
+export interface NewVersionOptions extends Work {
+  /** An image that shows what the new version shall show; absent: what the newest one does. */
+  readonly from?: string;
+}
+
+/** A difference of the newest version. */
+export async function newVersion(
+  vdisk: VDiskFiles,
+  { from, ...work }: NewVersionOptions = {},
+): Promise<Result<NewVersion, WorkFault>> {
+  const newest = await newestOf(vdisk);
+  if (!newest.ok) return newest;
+  const { image } = newest.value;
+  const end = formatOf(image)?.differencing;
+  if (end !== undefined) {
+    const parent = join(vdisk.folder, image);
+    const made = makeVersion(vdisk, newest.value, end, work, (target, more) =>
+      createDifference(target, parent, { ...(from !== undefined && { from }), ...more }),
+    );
+    return made as Promise<Result<NewVersion, WorkFault>>;
+  }
+  const path = join(vdisk.folder, image);
+  const into = join(vdisk.folder, `${stemOf(image)}.vhdx`);
+  return fail(
+    'NotSupported',
+    `${path} has a format that knows no differences: \`bootfarm vdisk convert ${path} ${into}\`, then remove ${path}`,
+  );
+}
+
+/** All of the newest chain as a new base, or all of its updates as one. Undefined: there is nothing to merge. */
+export async function mergeVersions(
+  vdisk: VDiskFiles,
+  kind: MergeKind,
+  work: Work = {},
+): Promise<Result<NewVersion | undefined, WorkFault>> {
+  const newest = await newestOf(vdisk);
+  if (!newest.ok) return newest;
+  const format = formatOf(newest.value.image);
+  const end = (kind === 'base' ? format?.extension : format?.differencing) ?? '';
+  const source = join(vdisk.folder, newest.value.image);
+  return makeVersion(vdisk, newest.value, end, work, (target, more) => mergeImages(source, target, kind, more));
+}
+
+interface Newest {
+  readonly number: number;
+  readonly image: string;
+}
+
+async function newestOf({ folder, fileName }: VDiskFiles): Promise<Result<Newest, WorkFault>> {
+  let there: readonly string[];
+  try {
+    there = await readdir(folder);
+  } catch (thrown) {
+    return { ok: false, error: pathFault(folder, thrown) };
+  }
+  const number = Math.max(...there.map((name) => versionOf(name, fileName) ?? -1));
+  const { stem } = fileNames(fileName, Math.max(0, number));
+  const image = imageNames(stem, number > 0).find((name) => there.includes(name));
+  if (image !== undefined) return ok({ number, image });
+  const ends = FORMATS.map(({ extension }) => fileName + extension).join(', ');
+  return fail('FileMissing', `${folder} has no version of ${fileName} (${ends}): name a vDisk that lies there`);
+}
+
+/** Undefined: it is no image of this vDisk. */
+export function versionOf(name: string, fileName: string): number | undefined {
+  const stem = stemOf(name);
+  if (stem === fileName) return 0;
+  const digits = stem?.startsWith(`${fileName}.`) ? stem.slice(fileName.length + 1) : '';
+  return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
+}
+
+async function makeVersion(
+  { folder, fileName }: VDiskFiles,
+  newest: Newest,
+  end: string,
+  work: Work,
+  make: (target: string, work: Work) => Promise<Result<Made | undefined, WorkFault>>,
+): Promise<Result<NewVersion | undefined, WorkFault>> {
+  const number = newest.number + 1;
+  const name = fileNames(fileName, number).stem + end;
+  const target = join(folder, name);
+  const bootFiles: string[] = [];
+  const beforeName = () => copyBootFiles(folder, fileName, newest.number, bootFiles);
+  const made = await make(target, { ...work, beforeName });
+  if (!made.ok) {
+    for (const file of bootFiles) await unlink(join(folder, file)).catch(() => undefined);
+    return made;
+  }
+  if (!made.value) return ok(undefined);
+  const fileBytes = (await stat(target)).size;
+  return ok({ number, name, before: newest.image, diskBytes: made.value.diskBytes, fileBytes, bootFiles });
+}
+
+/** Those that are there already stay: who put them there meant them. Of what is copied the names are put into `copied`. */
+async function copyBootFiles(
+  folder: string,
+  fileName: string,
+  from: number,
+  copied: string[],
+): Promise<WorkFault | undefined> {
+  const [old, now] = [fileNames(fileName, from), fileNames(fileName, from + 1)];
+  for (const kind of ['kernel', 'initrd'] as const) {
+    const fault = await copyFile(join(folder, old[kind]), join(folder, now[kind]));
+    if (fault?.code === 'FileExists' || fault?.code === 'FileMissing') continue;
+    if (fault) return fault;
+    copied.push(now[kind]);
+  }
+  return undefined;
+}
