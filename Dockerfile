@@ -28,10 +28,11 @@ COPY target/src/pieces.c target/src/pieces.h src/
 RUN make --silent build/libpieces.so && strip --strip-unneeded build/libpieces.so
 
 FROM ${BASE} AS root
-# postgresql and redis-server: the embedded database and the replica. libsodium23: tags of the stream. ipxe: the boot files.
+# postgresql and redis-server: the embedded database and the replica. libsodium23: tags of the stream. ipxe: the boot files. qemu-utils: qemu-img, by which
+# images of other programs come in.
 RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf \
  && apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils ipxe libsodium23 postgresql-15 redis-server \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils ipxe libsodium23 postgresql-15 qemu-utils redis-server \
  && groupadd --gid 65532 bootfarm \
  && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin bootfarm \
  && strip /usr/local/bin/node
@@ -42,7 +43,7 @@ RUN dpkg --purge --force-depends binutils binutils-common binutils-x86-64-linux-
  && dpkg --purge --force-depends --force-remove-essential debconf perl-base libapt-pkg6.0 gpgv debian-archive-keyring login passwd e2fsprogs logsave \
       libext2fs2 libss2 mount libdb5.3 >/dev/null 2>&1 \
  && cd /usr/lib/ipxe && find . ! -type d ! -name undionly.kpxe ! -name snponly.efi -delete \
- && ln -sf redis-check-rdb /usr/bin/redis-check-aof && rm -f /usr/bin/redis-benchmark \
+ && ln -sf redis-check-rdb /usr/bin/redis-check-aof && rm -f /usr/bin/redis-benchmark /usr/bin/qemu-io /usr/bin/qemu-nbd \
  && find /usr/share/doc -type f ! -name copyright -delete \
  && rm -rf /boot/* /opt/yarn* /usr/lib/postgresql/15/lib/bitcode /usr/lib/postgresql/15/lib/llvmjit* /usr/lib/x86_64-linux-gnu/gconv /usr/local/include \
       /usr/local/lib/node_modules /usr/local/share /usr/share/i18n /usr/share/info /usr/share/locale /usr/share/man /usr/share/perl* /var/cache/* \

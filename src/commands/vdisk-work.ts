@@ -2,37 +2,27 @@
  * `bootfarm vdisk convert|new-version|merge`: new images from those that are there. Thin over `store/convert.ts` and `store/versions.ts`. Nothing that is there is
  * changed; what a command that was killed left is gone on with by the same one.
  */
-import { constants, setPriority } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Fault, Result } from '../kit/result.ts';
 import { convertFile, WRITTEN } from '../store/convert.ts';
 import { mergeVersions, type NewVersion, newVersion, type VDiskFiles } from '../store/versions.ts';
-import { inUnits, progressOn } from './progress.ts';
+import { inUnits } from './progress.ts';
 import type { Terminal } from './terminal.ts';
+import { addBringing } from './vdisk-in.ts';
+import { type Flags, output, runWork } from './work.ts';
 
-interface Flags {
-  readonly output: 'text' | 'json';
-}
 interface ConvertFlags extends Flags {
   readonly format?: string;
   readonly fixed?: true;
   readonly blockSize?: number;
 }
 
-/** What work is given: its end, and whom it tells. */
-interface Running {
-  readonly signal: AbortSignal;
-  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
-}
-
 export function addVDiskWork(command: Command, terminal: Terminal): void {
   addConvert(command, terminal);
   addNewVersion(command, terminal);
   addMerge(command, terminal);
+  addBringing(command, terminal);
 }
-
-const output = () => new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text');
 
 function addConvert(command: Command, terminal: Terminal): void {
   command
@@ -53,7 +43,7 @@ function addConvert(command: Command, terminal: Terminal): void {
         ...(fixed && { fixed }),
         ...(blockSize !== undefined && { blockBytes: blockSize }),
       };
-      return run(
+      return runWork(
         terminal,
         flags,
         (running) => convertFile(source, target, { ...options, ...running }),
@@ -82,7 +72,7 @@ function addNewVersion(command: Command, terminal: Terminal): void {
       '\nExample:\n  bootfarm vdisk new-version /srv/vdisks/lab --from /srv/vdisks/updated.raw\n\nKernel and initrd are those of the version before, but where the new one has its own already (lab.2.vmlinuz, lab.2.initrd).',
     )
     .action((name: string, { from, ...flags }: Flags & { from?: string }) =>
-      run(
+      runWork(
         terminal,
         flags,
         (running) => newVersion(vdiskOf(name), { ...(from !== undefined && { from }), ...running }),
@@ -102,7 +92,7 @@ function addMerge(command: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExample:\n  bootfarm vdisk merge /srv/vdisks/lab --base')
     .action((name: string, { base, updates, ...flags }: Flags & { base?: true; updates?: true }) => {
       if (!base && !updates) return command.error('error: say what is made: --base or --updates');
-      return run(
+      return runWork(
         terminal,
         flags,
         (running) => mergeVersions(vdiskOf(name), base ? 'base' : 'updates', running),
@@ -124,31 +114,6 @@ function told(name: string, { number, fileBytes, bootFiles, before }: NewVersion
     `its file has ${inUnits(fileBytes)}${bootFiles.length > 0 ? `; ${bootFiles.join(' and ')} are copied from those of ${before}` : ''}`,
     `copy it to ${folder} of the other servers, and let machines boot it by spec.versions of its VDisk: {number: ${number}, access: Maintenance}`,
   ];
-}
-
-/** At low priority, until it ends or is interrupted, with its progress for a person. */
-async function run<T>(
-  terminal: Terminal,
-  { output }: Flags,
-  work: (running: Running) => Promise<Result<T, Fault>>,
-  words: (made: T) => readonly string[],
-): Promise<void> {
-  setPriority(constants.priority.PRIORITY_LOW);
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const progress = progressOn(terminal);
-  const made = await work({ signal: interrupted.signal, onProgress: progress.tell }).finally(() => {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    progress.end();
-  });
-  if (!made.ok) {
-    terminal.err(`error: ${made.error.message}\n`);
-    return terminal.fail();
-  }
-  terminal.out(
-    output === 'json' ? `${JSON.stringify(made.value ?? null, undefined, 2)}\n` : `${words(made.value).join('\n')}\n`,
-  );
 }
 
 /** In bytes. */

@@ -51,6 +51,24 @@ export class PartialFile {
     return fail('BeingWritten', `${path + PARTIAL} comes and goes: another process writes it; wait until it ends`);
   }
 
+  /** Bytes that an earlier try left. */
+  get thereBytes(): number {
+    return this.#there;
+  }
+
+  /** What an earlier try left up to there is believed: whoever does so compares the digest of the whole. `onBytes` is given all of it, in order. */
+  async believe(offset: number, onBytes: (bytes: Buffer) => void): Promise<WriteFault | undefined> {
+    return this.#attempt(async () => {
+      while (this.#cursor < offset) {
+        const bytes = Buffer.allocUnsafe(Math.min(STEP_BYTES, offset - this.#cursor));
+        const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, this.#cursor);
+        if (bytesRead === 0) throw new Error('it became shorter meanwhile');
+        onBytes(bytes.subarray(0, bytesRead));
+        this.#cursor += bytesRead;
+      }
+    });
+  }
+
   /** Behind all that was appended; what is left out is zeros. */
   async append(offset: number, bytes: Buffer): Promise<WriteFault | undefined> {
     return this.#attempt(async () => {
@@ -79,6 +97,13 @@ export class PartialFile {
       await this.#file.sync();
     });
     return fault ?? (await this.#name());
+  }
+
+  /** What was written stays, for the next try. Idempotent. */
+  async leave(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.close();
   }
 
   /** Idempotent. */

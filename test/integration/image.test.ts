@@ -31,7 +31,7 @@ test('its bill of materials names every package of ours with its version, and th
   const purlOf = ([path, { version }]: (typeof served)[number]): string =>
     `pkg:npm/${path.replace(/^.*node_modules\//, '').replace('@', '%40')}@${version}`;
   expect(served.map(purlOf).filter((purl) => !purls.has(purl))).toEqual([]);
-  for (const name of ['postgresql-15', 'redis-server', 'libsodium23', 'ipxe', 'libc6'])
+  for (const name of ['postgresql-15', 'redis-server', 'libsodium23', 'ipxe', 'qemu-utils', 'libc6'])
     expect(named.has(`pkg:deb/debian/${name}`)).toBe(true);
   expect(named.has('pkg:deb/debian/libllvm14')).toBe(false);
 });

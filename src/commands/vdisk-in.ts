@@ -1,0 +1,77 @@
+/** `bootfarm vdisk upload|import`: a disk from elsewhere, into the folder of a store. Thin over `store/upload.ts` and `store/import.ts`. */
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { importFile } from '../store/import.ts';
+import { uploadedBytes, uploadFile } from '../store/upload.ts';
+import { inUnits } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+import { type Flags, output, runWork } from './work.ts';
+
+interface UploadFlags extends Flags {
+  readonly size?: number;
+  readonly sha256?: string;
+  readonly offset: number;
+  readonly tellOffset?: true;
+}
+
+export function addBringing(
+  command: Command,
+  terminal: Terminal,
+  input: AsyncIterable<Uint8Array> = process.stdin,
+): void {
+  command
+    .command('upload')
+    .description('a file from standard input: whole and right, or not there')
+    .argument('<target>', 'its path in the folder of the store')
+    .option('--size <bytes>', 'required: how large it is', parseBytes)
+    .option('--sha256 <digest>', 'required: what `sha256sum` says of it', parseDigest)
+    .option('--offset <bytes>', 'where the input begins, when it goes on with one that broke off', parseBytes, 0)
+    .option('--tell-offset', 'print where to go on, and do nothing')
+    .addOption(output())
+    .addHelpText(
+      'after',
+      `
+Example, from anywhere:
+  exec='kubectl exec -i deploy/main-node-a -c work -- bootfarm vdisk upload /srv/vdisks/lab.vhdx'
+  $exec --size $(stat -c %s lab.vhdx) --sha256 $(sha256sum lab.vhdx | cut -d' ' -f1) <lab.vhdx
+When it broke off:
+  at=$($exec --tell-offset); tail -c +$((at + 1)) lab.vhdx | $exec --offset $at --size … --sha256 …`,
+    )
+    .action(async (target: string, { size, sha256, offset, tellOffset, ...flags }: UploadFlags) => {
+      const path = resolve(target);
+      if (tellOffset) return terminal.out(`${await uploadedBytes(path)}\n`);
+      if (size === undefined || sha256 === undefined) return command.error('error: give both --size and --sha256');
+      await runWork(
+        terminal,
+        flags,
+        ({ onProgress }) => uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress }),
+        (made) => [`${made.path} is there, ${inUnits(made.sizeBytes)}`],
+      );
+    });
+  command
+    .command('import')
+    .description('make an image of one of another program: qcow2, VMDK (monolithicSparse, streamOptimized), VDI')
+    .argument('<source>', 'one file, with none beside it')
+    .argument('<target>', 'the image that is made; its end says its format (default: .vhdx)')
+    .addOption(output())
+    .addHelpText('after', '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx')
+    .action((source: string, target: string, flags: Flags) =>
+      runWork(
+        terminal,
+        flags,
+        (running) => importFile(source, target, running),
+        (made) => [`${made.path} is a disk of ${inUnits(made.diskBytes)}, in a file of ${inUnits(made.fileBytes)}`],
+      ),
+    );
+}
+
+function parseBytes(text: string): number {
+  const bytes = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError('it must be a number of bytes.');
+}
+
+function parseDigest(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('it must be 64 hex digits.');
+}

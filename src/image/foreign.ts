@@ -1,0 +1,82 @@
+/**
+ * Images of other programs that come in through qemu-img of Debian, and never by code of ours: which they are, and whether they are whole in themselves. Pure.
+ *
+ * What one may name beside itself (a backing file, a file for its data, extents) is a file that whoever made it chose: it is refused by the header, before
+ * any program opens it.
+ */
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+
+/** The names by which qemu-img knows them. */
+export type ForeignFormat = 'qcow2' | 'vmdk' | 'vdi';
+export type ForeignFault = Fault<'NotSupported' | 'FileCut'>;
+
+/** Read of the beginning of a file. */
+export const FOREIGN_HEAD_BYTES = 512;
+
+/** qcow2 specification, "Header": an incompatible feature. */
+const EXTERNAL_DATA = 1n << 2n;
+/** VMware, "Virtual Disk Format 5.0": the field of the descriptor where there is no parent. */
+const NO_PARENT = 0xffff_ffff;
+
+/** By its header, and whether the file is as long as it says; of the others `qemu-img check` tells. */
+export function foreignFormat(path: string, head: Buffer, fileBytes: number): Result<ForeignFormat, ForeignFault> {
+  if (head.length < FOREIGN_HEAD_BYTES) return unknown(path);
+  if (head.readUInt32BE(0) === 0x51_46_49_fb) return qcow2(path, head);
+  if (head.toString('latin1', 0, 4) === 'KDMV') {
+    // Without a capacity its descriptor says where the data lies: in other files.
+    if (head.readBigUInt64LE(12) !== 0n) return ok('vmdk');
+    return refuse(
+      path,
+      'a VMDK whose data lies in other files',
+      'make one of kind monolithicSparse or streamOptimized',
+    );
+  }
+  return head.readUInt32LE(64) === 0xbe_da_10_7f ? vdi(path, head, fileBytes) : unknown(path);
+}
+
+/** VirtualBox, header of version 1.1. qemu-img reads zeros beyond the end of the file, and finds nothing wrong. */
+function vdi(path: string, head: Buffer, fileBytes: number): Result<ForeignFormat, ForeignFault> {
+  const [dataOffset, blockBytes, extraBytes, allocated] = [344, 376, 380, 388].map((at) => head.readUInt32LE(at));
+  const needed = (dataOffset ?? 0) + (allocated ?? 0) * ((blockBytes ?? 0) + (extraBytes ?? 0));
+  if (fileBytes >= needed) return ok('vdi');
+  return fail('FileCut', `${path} has ${fileBytes} bytes, and its data ends at ${needed}: it was cut, bring it again`);
+}
+
+function qcow2(path: string, head: Buffer): Result<ForeignFormat, ForeignFault> {
+  const version = head.readUInt32BE(4);
+  if (version !== 2 && version !== 3)
+    return refuse(path, `a qcow image of version ${version}`, 'convert it to qcow2 with qemu-img');
+  if (head.readBigUInt64BE(8) !== 0n)
+    return refuse(path, 'a qcow2 image with a backing file', 'put both into one with `qemu-img convert -O qcow2`');
+  if (version === 3 && (head.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n)
+    return refuse(
+      path,
+      'a qcow2 image with its data in another file',
+      'put it into one with `qemu-img convert -O qcow2`',
+    );
+  return ok('qcow2');
+}
+
+const unknown = (path: string) =>
+  fail(
+    'NotSupported',
+    `${path} is no qcow2, VMDK or VDI image: raw, VHD and VHDX are taken as they are, by vdisk convert`,
+  );
+const refuse = (path: string, what: string, instead: string) => fail('NotSupported', `${path} is ${what}: ${instead}`);
+
+/** What `qemu-img info --output=json` says of it: bytes of the disk. */
+export function judgeInfo(path: string, text: string): Result<number, ForeignFault> {
+  const info = JSON.parse(text) as {
+    readonly 'virtual-size': number;
+    readonly encrypted?: boolean;
+    readonly 'format-specific'?: { readonly data?: { readonly 'parent-cid'?: number } };
+  };
+  if (info.encrypted) return refuse(path, 'encrypted', 'make a copy that is not');
+  const parent = info['format-specific']?.data?.['parent-cid'] ?? NO_PARENT;
+  if (parent !== NO_PARENT) return refuse(path, 'a difference of another VMDK', 'put both into one first');
+  return ok(info['virtual-size']);
+}
+
+/** The image for qemu-img: its format, and that it is one file, are said, and nothing of it is found out. */
+export const asOneFile = (path: string, driver: ForeignFormat): string =>
+  `json:${JSON.stringify({ driver, file: { driver: 'file', filename: path }, ...(driver === 'vdi' ? {} : { backing: null }) })}`;
