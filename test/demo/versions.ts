@@ -1,18 +1,37 @@
 /** A version that git releases, and the night when it must go back. `test/e2e/farm.test.ts` asserts it. */
-import { linkSync } from 'node:fs';
+import { cpSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { execInContainer, inLan, signalControlPlane } from '../cluster/cluster.ts';
 import { runAsync, until } from '../cluster/run.ts';
-import { type DemoFarm, DISK_FILES, STORE_FOLDER, type VDiskStatus } from './farm.ts';
+import { type DemoFarm, STORE_FOLDER, type VDiskStatus } from './farm.ts';
 import type { OwnSite } from './site.ts';
 
 const MINUTE = 60_000;
 const HTTP_PORT = 8069;
 
-/** The files of a version in the store of a node: those of the base under its names. */
-export function placeVersion({ site }: DemoFarm<OwnSite>, node: string, number: number): void {
-  const folder = site.nodePath?.(node, STORE_FOLDER) ?? '';
-  for (const name of DISK_FILES) linkSync(join(folder, name), join(folder, name.replace('lab.', `lab.${number}.`)));
+/** A command in the container of a node's server that may write to its store. */
+async function work(farm: DemoFarm, node: string, ...command: string[]): Promise<string> {
+  const { metadata } = await farm.serverPod(node);
+  return farm.kubectl('exec', metadata.name, '-c', 'work', '--', 'bootfarm', 'vdisk', ...command);
+}
+
+/** Version 1, a VHDX that is made of the base, and version 2, a difference of that: on one node. */
+export async function makeVersions(farm: DemoFarm, node: string): Promise<string> {
+  const at = (name: string): string => `${STORE_FOLDER}/${name}`;
+  await work(farm, node, 'convert', at('lab.raw'), at('lab.1.vhdx'));
+  const { metadata } = await farm.serverPod(node);
+  for (const name of ['vmlinuz', 'initrd'])
+    await farm.kubectl('exec', metadata.name, '-c', 'work', '--', 'cp', at(`lab.${name}`), at(`lab.1.${name}`));
+  return work(farm, node, 'new-version', at('lab'));
+}
+
+/** Servers copy nothing to each other yet. */
+export function copyVersions({ site }: DemoFarm<OwnSite>, from: string, to: string): void {
+  const [source, target] = [from, to].map((node) => site.nodePath?.(node, STORE_FOLDER) ?? '') as [string, string];
+  for (const name of readdirSync(source).filter((name) => /^lab\.\d+\./.test(name))) {
+    cpSync(join(source, name), join(target, `${name}.partial`));
+    renameSync(join(target, `${name}.partial`), join(target, name));
+  }
 }
 
 /** As a commit in git would: all of these are Production. */
