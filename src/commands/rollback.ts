@@ -32,6 +32,8 @@ type Wish =
   | { readonly kind: 'back'; readonly rollback: Rollback; readonly forSeconds: number | undefined };
 
 const MAX_VERSION = 999_999;
+/** A year: what lasts longer belongs into git. */
+const MAX_SECONDS = 8_760 * 3_600;
 
 export function rollbackCommand(terminal: Terminal = terminalOfProcess, now: () => number = Date.now): Command {
   const command = databaseOptions(new Command('rollback'))
@@ -76,6 +78,9 @@ Examples:
 
 function wishOf(options: Options): Wish {
   const { all = false, vdisk: vdisks, clear = false, list: listed = false, version, asOf } = options;
+  const aims = [version, asOf, options.for].some((given) => given !== undefined);
+  if ((listed && (clear || all || vdisks || aims)) || (clear && aims))
+    throw new Refusal('say either --list, or --clear with what, or where to go back to');
   if (listed) return { kind: 'list' };
   if (all === (vdisks !== undefined)) throw new Refusal('of which vDisks? Say either --all or --vdisk NAME');
   if (clear) return { kind: 'clear', vdisks };
@@ -132,7 +137,14 @@ async function clear(
     terminal.out(`${name}: machines ${dryRun ? 'would boot' : 'boot'} what its VDisk says again\n`);
 }
 
-function list(terminal: Terminal, { overrides }: FarmSnapshot, nowSeconds: number, output: Options['output']): void {
+function list(
+  terminal: Terminal,
+  { overrides, versions }: FarmSnapshot,
+  nowSeconds: number,
+  output: Options['output'],
+): void {
+  const isThere = (one: VersionOverride): boolean =>
+    versions.some(({ vdisk, number }) => vdisk === one.vdisk && number === one.version);
   const lasting = overrides.filter(({ until = Infinity }) => until > nowSeconds);
   if (lasting.length === 0) terminal.err('nothing is rolled back\n');
   if (output === 'json')
@@ -142,7 +154,11 @@ function list(terminal: Terminal, { overrides }: FarmSnapshot, nowSeconds: numbe
     );
   else
     for (const override of lasting)
-      terminal.out(`${override.vdisk}: machines boot version ${override.version}, ${endText(endOf(override).until)}\n`);
+      terminal.out(
+        isThere(override)
+          ? `${override.vdisk}: machines boot version ${override.version}, ${endText(endOf(override).until)}\n`
+          : `${override.vdisk}: its VDisk has no version ${override.version} any more, and machines boot what it says\n`,
+      );
 }
 
 function lineOf(step: RollbackStep, dryRun: boolean, until: string | undefined): string {
@@ -168,14 +184,17 @@ function numberOf(text: string): number {
 /** RFC 3339, or its date alone, in UTC. */
 function timeOf(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new Refusal(`--as-of ${text}: write it as 2026-11-20 or 2026-11-20T18:00:00Z`);
+  // Node takes the 30th of February for a day in March.
+  const isDay =
+    !Number.isNaN(ms) && new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10));
+  if (!isDay) throw new Refusal(`--as-of ${text}: write it as 2026-11-20 or 2026-11-20T18:00:00Z`);
   return Math.floor(ms / 1_000);
 }
 
 function durationOf(text: string): number {
   try {
     const seconds = secondsOf(text);
-    if (seconds > 0) return seconds;
+    if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
   } catch {} // said below
-  throw new Refusal(`--for ${text}: write it as 4h, 90m or 1h30m`);
+  throw new Refusal(`--for ${text}: write it as 4h, 90m or 1h30m, ${MAX_SECONDS / 3_600}h at most`);
 }

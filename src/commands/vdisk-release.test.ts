@@ -55,7 +55,7 @@ test.each([
   [['promote', 'lab/win', 'one'], 'version one: it must be a number from 0 to 999999'],
   [['promote', 'lab/win', '1', '--release-at', 'monday'], '--release-at monday: write it as'],
   [['promote', 'lab/linux', '1'], 'VDisk lab/linux: '],
-  [['revert', 'lab/win'], 'VDisk lab/win: there is no Production version before it: there is 0'],
+  [['revert', 'lab/win'], 'VDisk lab/win: there is no released Production version before 0: there is 0'],
 ])('%j is refused: %s', async (words, says) => {
   const kube = await aVDisk();
   const before = [...kube.writes];

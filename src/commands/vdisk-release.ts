@@ -1,6 +1,6 @@
 /** `bootfarm vdisk promote|revert`: the edit of a VDisk that a person would make in git, as a patch, or made. */
 import { type Command, Option } from 'commander';
-import { ok, type Result } from '../kit/result.ts';
+import type { Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
 import { apiOfProcess } from '../kube/config.ts';
 import type { ApiFault } from '../kube/fault.ts';
@@ -42,12 +42,12 @@ export function addReleaseCommands(command: Command, terminal: Terminal, connect
     .action((named: string, version: string, flags: Flags & { access: Access; releaseAt?: string }) =>
       run(named, flags, (spec) => {
         const { access, releaseAt } = flags;
-        return ok(promote(spec, { number: numberOf(version), access, ...releasedOf(releaseAt) }));
+        return promote(spec, { number: numberOf(version), access, ...releasedOf(releaseAt) });
       }),
     );
   edited('revert', 'let machines boot the version before: prints the edit of the VDisk')
     .addHelpText('after', '\nExample:\n  bootfarm vdisk revert lab/win --apply\n\nWithout git: bootfarm rollback')
-    .action((named: string, flags: Flags) => run(named, flags, revert));
+    .action((named: string, flags: Flags) => run(named, flags, (spec) => revert(spec, Date.now())));
 }
 
 async function edit(

@@ -98,14 +98,25 @@ export function setVersionContent(
   });
 }
 
-/** Enough servers have the version right now: it may be the default from here on, whoever goes. False: the farm has no such version. */
-export function settleVersion(database: Database, vdisk: string, number: number, atSeconds: number): Answer<boolean> {
+/**
+ * Enough servers have the version right, since `atSeconds`: it may be the default from here on, whoever goes. Undefined: it may not any more.
+ * False: the farm has no such version, or nobody said what is right of it.
+ */
+export function settleVersion(
+  database: Database,
+  vdisk: string,
+  number: number,
+  atSeconds: number | undefined,
+): Answer<boolean> {
   return database.run(async (db) => {
     const { numUpdatedRows } = await db
       .updateTable('vdisk_version')
-      .set(({ fn, val }) => ({ settled_at: fn.coalesce('settled_at', val(atSeconds)) }))
+      .set(({ fn, val }) => ({
+        settled_at: atSeconds === undefined ? null : fn.coalesce('settled_at', val(atSeconds)),
+      }))
       .where('vdisk', '=', vdisk)
       .where('number', '=', number)
+      .where('listed', '=', true)
       .where('content', 'is not', null)
       .executeTakeFirstOrThrow();
     return numUpdatedRows === 1n;
@@ -154,9 +165,14 @@ async function write<T extends Projectable>(
       where (${list([`${table}.doc`, `${table}.${own}`])}) is distinct from (excluded.doc, ${served})`.execute(trx);
 }
 
-/** A version that its VDisk names no more is not served; those of a VDisk that is merely absent stay as they are. */
+/**
+ * A version that its VDisk names no more is not served; those of a VDisk that is merely absent stay as they are. What is not Production is not settled: each
+ * release is judged anew.
+ */
 async function writeVersions(trx: Kysely<Tables>, { vdisks, versions }: Projection): Promise<void> {
   await write(trx, 'vdisk_version', versions);
+  await sql`update vdisk_version set settled_at = null
+    where settled_at is not null and doc ->> 'access' <> 'Production'`.execute(trx);
   await sql`update vdisk_version set listed = false, settled_at = null
     where listed and vdisk = any(${vdisks.map(({ name }) => name)})
       and vdisk || '/' || number <> all(${versions.map((version) => `${version.vdisk}/${version.number}`)})`.execute(

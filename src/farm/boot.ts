@@ -1,7 +1,7 @@
 /** What a machine that asks to boot is told: pure, from the replica's data alone, the same on every server. */
 import { type Bootstrap, bootstrapOf } from './bootstrap.ts';
 import type { Device, FarmSnapshot, UnknownDevices, VDisk, Version } from './model.ts';
-import { versionFor } from './version.ts';
+import { isKnown, versionFor } from './version.ts';
 
 export type BootDecision =
   | {
@@ -56,7 +56,7 @@ export function decideBoot(
   if (!vdisk.enabled)
     return refuse('VDiskDisabled', `vDisk ${vdisk.name} is disabled: set spec.enabled of the VDisk to true`);
   const { versions, overrides } = snapshot;
-  const choice = versionFor({ vdisk, versions, overrides, nowSeconds }, device.class ?? collection.class);
+  const choice = versionFor({ vdisk, versions, overrides, nowSeconds, isKnown }, device.class ?? collection.class);
   if (choice.kind === 'none') return refuse('NoVersion', choice.message);
   const { version } = choice;
   if (!version.content)

@@ -23,6 +23,8 @@ const text = Type.String({ pattern: '^[^\\u0000]+$' });
 const whole = (maximum = Number.MAX_SAFE_INTEGER) => Type.Integer({ minimum: 0, maximum });
 /** PostgreSQL's integer: an entry beyond it would stand in the way of all that wait behind it. */
 const MAX_INTEGER = 2_147_483_647;
+/** Of the year 9999: RFC 3339 has none later. */
+const LAST_SECOND = 253_402_300_799;
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const address = Type.Refine(
   Type.String(),
@@ -166,7 +168,7 @@ export const VersionOverride = Type.Object({
   vdisk: text,
   version: whole(MAX_INTEGER),
   /** Unix seconds; absent: until it is cleared. */
-  until: Type.Optional(Type.Integer()),
+  until: Type.Optional(whole(LAST_SECOND)),
 });
 export type VersionOverride = Read<Static<typeof VersionOverride>>;
 

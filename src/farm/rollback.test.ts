@@ -16,6 +16,24 @@ test.each<{ what: string; versions: readonly Version[]; to?: Rollback['to']; pin
       pinned: 1,
       gives: '1 → 0',
     },
+    {
+      what: 'one that few have, where none was complete',
+      versions: [0, 1, 2].map((number) => aVersion({ number })),
+      gives: '2 → 1',
+    },
+    {
+      what: 'a named one of another access',
+      versions: [version(0), version(1, { access: 'Test' })],
+      to: { version: 1 },
+      gives: '0 → 1',
+    },
+    {
+      what: 'never forward, nor to what it boots',
+      versions: [version(0, { settledAt: 500 }), version(1), version(2)],
+      pinned: 0,
+      to: { asOfSeconds: 100 },
+      gives: /lab has none before version 0 that was released/,
+    },
     { what: 'none that is Test', versions: [version(0), version(1, { access: 'Test' }), version(2)], gives: '2 → 0' },
     { what: 'none whose content nobody knows', versions: [version(0), unknown, version(2)], gives: '2 → 0' },
     {
@@ -36,7 +54,7 @@ test.each<{ what: string; versions: readonly Version[]; to?: Rollback['to']; pin
       to: { asOfSeconds: 19 },
       gives: '2 → 0',
     },
-    { what: 'nothing before the first', versions: [version(0)], gives: /lab has none before version 0: .* are 0$/ },
+    { what: 'nothing before the first', versions: [version(0)], gives: /lab has none before version 0: .* are 0;/ },
     {
       what: 'nothing so long ago',
       versions: [version(1)],

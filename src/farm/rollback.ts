@@ -1,7 +1,7 @@
 /** Which version each vDisk goes back to, for `bootfarm rollback`. Pure. */
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { FarmSnapshot, VDisk, Version } from './model.ts';
-import { versionFor } from './version.ts';
+import { isKnown, versionFor } from './version.ts';
 
 export interface Rollback {
   /** Absent: all of the farm. */
@@ -31,7 +31,7 @@ export function planRollback(
   for (const vdisk of snapshot.vdisks) {
     if (named && !named.includes(vdisk.name)) continue;
     const { versions } = snapshot;
-    const boots = versionFor({ vdisk, versions, overrides: [], nowSeconds }, 'Production');
+    const boots = versionFor({ vdisk, versions, overrides: [], nowSeconds, isKnown }, 'Production');
     const from = boots.kind === 'version' ? boots.version.number : undefined;
     const target = targetOf(vdisk, versions, rollback.to, from);
     if (!target.ok && named) return target;
@@ -55,21 +55,29 @@ function targetOf(
   to: Rollback['to'],
   from: number | undefined,
 ): Result<Version, RollbackFault> {
-  const versions = all.filter(({ vdisk, access, content }) => vdisk === name && access === 'Production' && content);
-  const told = versions.map(({ number }) => number).sort((a, b) => a - b);
-  const are = `Production versions whose content is known are ${told.join(', ') || 'none'}`;
+  const known = all.filter((version) => version.vdisk === name && isKnown(version));
+  const numbers = (versions: readonly Version[]): string =>
+    [...versions.map(({ number }) => number)].sort((a, b) => a - b).join(', ') || 'none';
   if (to && 'version' in to) {
-    const found = versions.find(({ number }) => number === to.version);
+    const found = known.find(({ number }) => number === to.version);
+    const are = `those whose content is known are ${numbers(known)}`;
     return found ? ok(found) : fail('VersionUnknown', `vDisk ${name} has no version ${to.version} to go to: ${are}`);
   }
-  const settled = versions.filter(({ settledAt }) => settledAt !== undefined);
-  const before = to
-    ? settled.filter(({ settledAt = 0, releaseAt = 0 }) => Math.max(settledAt, releaseAt) <= to.asOfSeconds)
-    : settled.filter(({ number }) => from !== undefined && number < from);
-  const [newest] = before.sort((a, b) => b.number - a.number);
-  if (newest) return ok(newest);
-  const when = to
-    ? `no version that was released and complete at ${new Date(1_000 * to.asOfSeconds).toISOString()}`
-    : `none before version ${from ?? '-'}`;
-  return fail('NothingBefore', `vDisk ${name} has ${when}: ${are}`);
+  const production = known.filter(({ access }) => access === 'Production');
+  const before = production.filter(({ number }) => from === undefined || number < from);
+  const settled = before.filter(({ settledAt }) => settledAt !== undefined);
+  const found = to ? thenBooted(settled, to.asOfSeconds) : newest(settled.length > 0 ? settled : before);
+  if (found) return ok(found);
+  const since = to ? ` that was released and complete at ${new Date(1_000 * to.asOfSeconds).toISOString()}` : '';
+  const are = `Production versions whose content is known are ${numbers(production)}; --version names any other`;
+  return fail(
+    'NothingBefore',
+    `vDisk ${name} has none before ${from === undefined ? 'now' : `version ${from}`}${since}: ${are}`,
+  );
 }
+
+const thenBooted = (settled: readonly Version[], asOfSeconds: number): Version | undefined =>
+  newest(settled.filter(({ settledAt = 0, releaseAt = 0 }) => Math.max(settledAt, releaseAt) <= asOfSeconds));
+
+const newest = (versions: readonly Version[]): Version | undefined =>
+  versions.toSorted((a, b) => b.number - a.number)[0];

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { aServer, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
+import { aServer, aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
 import { bootstrapHash, bootstrapOf } from './bootstrap.ts';
 import { fileNames, isBootFile, manifestDigest, offersStore, storePath } from './files.ts';
 import type { Access, FarmSnapshot, Server, Store, VDisk, Version, VersionOverride } from './model.ts';
-import { type Choice, versionFor, versionStates } from './version.ts';
+import { type Choice, isKnown, versionFor, versionStates } from './version.ts';
 
 const lab = aVDisk();
 const version = (number: number, more: Partial<Version> = {}): Version => ({
@@ -18,6 +18,7 @@ const choice = (versions: readonly Version[], more: Partial<Choice> = {}): Choic
   versions,
   overrides: [],
   nowSeconds: 100,
+  isKnown,
   ...more,
 });
 const settled = { settledAt: 1 };
@@ -62,7 +63,13 @@ describe('versionFor', () => {
       boots: 1,
     },
     {
-      what: 'the newest of all where enough have none',
+      what: 'the newest of which anything is known where enough have none',
+      versions: [aVersion(), aVersion({ number: 1 }), version(2)],
+      device: 'Production',
+      boots: 1,
+    },
+    {
+      what: 'the newest where nothing is known of any',
       versions: [version(0), version(1)],
       device: 'Production',
       boots: 1,

@@ -11,6 +11,8 @@ export interface Choice<V extends Candidate = Version> {
   /** Those of other vDisks, too. */
   readonly overrides: readonly VersionOverride[];
   readonly nowSeconds: number;
+  /** Whether somebody said what is right of it: nobody serves it before. */
+  readonly isKnown: (version: V) => boolean;
 }
 
 export type VersionChoice<V extends Candidate = Version> =
@@ -34,7 +36,7 @@ const MAY_BOOT: Readonly<Record<Access, readonly Access[]>> = {
 
 /**
  * Production devices: what an override says, else `bootVersion`, else the newest released Production version that enough servers have held (`settledAt`); where
- * none has been, the newest released one.
+ * none has been, the newest one whose content is known: a version of which nobody has anything takes the place of none.
  * Test and Maintenance devices: the newest version of the lowest access that they may boot.
  */
 export function versionFor<V extends Candidate>(choice: Choice<V>, device: Access): VersionChoice<V> {
@@ -51,7 +53,8 @@ export function versionFor<V extends Candidate>(choice: Choice<V>, device: Acces
       (version) => version.access === access && isReleased(version, nowSeconds),
     );
     const settled = released.filter(({ settledAt }) => access !== 'Production' || settledAt !== undefined);
-    const newest = newestOf(settled) ?? newestOf(released);
+    const known = access === 'Production' ? released.filter(choice.isKnown) : [];
+    const newest = newestOf(settled) ?? newestOf(known) ?? newestOf(released);
     if (newest) return { kind: 'version', version: newest, why: 'Newest' };
   }
   const told = [...own.values()].map(
@@ -89,6 +92,8 @@ export function overrideOf<V extends Candidate>(
   const version = versionsOf(choice).get(override.version);
   return { override, ...(version ? { version } : {}) };
 }
+
+export const isKnown = ({ content }: Version): boolean => content !== undefined;
 
 const versionsOf = <V extends Candidate>({ vdisk, versions }: Choice<V>): ReadonlyMap<number, V> =>
   new Map(versions.filter((version) => version.vdisk === vdisk.name).map((version) => [version.number, version]));

@@ -101,6 +101,7 @@ export abstract class EngineOperator extends library.default {
   async #close(): Promise<void> {
     this.#rest();
     await this.#turn;
+    await this.ended();
     await this.#election?.close();
     await Promise.all([...this.#informers.values()].map((informer) => informer.close()));
     await this.client.close();
@@ -138,6 +139,8 @@ export abstract class EngineOperator extends library.default {
 
   /** Called when this process leads no more and no reconciler runs: what a subclass keeps for the leader alone ends here. */
   protected async rested(): Promise<void> {}
+  /** It leads no more, and never will: before its lease is given up. */
+  protected async ended(): Promise<void> {}
 
   // From here: the library's own calls, on the engine.
 

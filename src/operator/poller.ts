@@ -16,6 +16,8 @@ export interface ServerView extends WantedServer {
   /** Its last answer, which may be old. */
   readonly status?: ServerStatus;
   readonly reachable: boolean;
+  /** Since when it does not answer, by `performance.now()`. */
+  readonly silentSinceMs?: number;
   /** Why it is not. */
   readonly message: string;
 }
@@ -94,9 +96,10 @@ export class Poller {
 
   async #observe(server: WantedServer): Promise<ServerView> {
     const { name, address, controlPort: port } = server;
-    const before = this.#views.get(name)?.status;
+    const { status, silentSinceMs = performance.now() } = this.#views.get(name) ?? {};
     const answer = await this.#control.status({ name, address, port });
     if (answer.ok) return { ...server, status: answer.value, reachable: true, message: '' };
-    return { ...server, ...(before ? { status: before } : {}), reachable: false, message: answer.error.message };
+    const { message } = answer.error;
+    return { ...server, ...(status ? { status } : {}), reachable: false, silentSinceMs, message };
   }
 }

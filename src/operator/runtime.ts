@@ -51,6 +51,7 @@ export class FarmRuntime {
   #epoch: number | undefined;
   /** The highest that this operator had here: another database begins above it, too. */
   #floor = 0;
+  #ended: Promise<void> | undefined;
   #fenced: { readonly by: number; readonly untilMs: number } | undefined;
   /** Why the database is not the farm's, and what the replica was like when that was found. */
   #refusal: { readonly fault: DatabaseFault; readonly replica: ReplicaHealth } | undefined;
@@ -239,10 +240,19 @@ export class FarmRuntime {
     return this.#poller.servers;
   }
 
+  /** Only the replica is kept, until a later leader writes it, or until `close`: then it has ended. */
+  rest(): Promise<void> {
+    this.#ended ??= (async () => {
+      await this.#poller.close();
+      await this.#projector?.projector.done;
+      await this.database.close();
+    })();
+    return this.#ended;
+  }
+
   async close(): Promise<void> {
-    await this.#poller.close();
-    await this.#projector?.projector.close();
-    await this.database.close();
+    void this.#projector?.projector.close();
+    await this.rest();
   }
 }
 

@@ -8,6 +8,8 @@ import { FarmRuntime } from './runtime.ts';
 /** By the farm's key. */
 export class FarmRuntimes {
   readonly #byKey = new Map<string, FarmRuntime>();
+  /** Of a leadership that ended. */
+  readonly #resting = new Map<string, FarmRuntime>();
   readonly #log: Logger;
 
   constructor(log: Logger) {
@@ -44,7 +46,23 @@ export class FarmRuntimes {
     await known?.close();
   }
 
+  /**
+   * Another may lead, or the Kubernetes API is away and nobody does: each replica is kept up to date until a later leader fences its projector, so that what is
+   * written to a farm's database reaches its servers all the same. Whoever leads next, this operator too, begins with runtimes of its own.
+   */
+  rest(): void {
+    for (const [key, runtime] of this.#byKey) {
+      void this.#resting.get(key)?.close();
+      this.#resting.set(key, runtime);
+      void runtime.rest().finally(() => {
+        if (this.#resting.get(key) === runtime) this.#resting.delete(key);
+      });
+    }
+    this.#byKey.clear();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#byKey.keys()].map((key) => this.end(key)));
+    await Promise.all([...this.#resting.values()].map((runtime) => runtime.close()));
   }
 }

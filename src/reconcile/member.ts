@@ -120,8 +120,8 @@ async function reconcileLive<K extends MemberKind>(
   const target = at(kinds[member.kind], namespace, name);
   const written = await applyStatusChanged(context.client, target, fitStatus(member.kind, status), object, { signal });
   if (!written.ok) return outcomeOf(written.error);
-  const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  return requeueAfter(ready ? RECONCILE_SETTLED_MS : RECONCILE_UNSETTLED_MS);
+  const is = (type: string): boolean => status.conditions?.find((found) => found.type === type)?.status === 'True';
+  return requeueAfter(is('Ready') && !is('Reconciling') ? RECONCILE_SETTLED_MS : RECONCILE_UNSETTLED_MS);
 }
 
 /** Where all of its kind go, what runs for it is its own no more. */

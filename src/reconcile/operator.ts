@@ -44,9 +44,13 @@ export class BootfarmOperator extends EngineOperator {
     this.#record = eventRecorder({ client: this.client, logger: options.logger, instance: options.instance });
   }
 
-  /** Another copy leads: connections, projectors and polls are its matter now. */
-  protected override rested(): Promise<void> {
+  /** Another copy leads, or nobody: what is written, and who is asked, is the next leader's matter. */
+  protected override async rested(): Promise<void> {
     this.#quiet.rest();
+    this.#runtimes.rest();
+  }
+
+  protected override ended(): Promise<void> {
     return this.#runtimes.close();
   }
 

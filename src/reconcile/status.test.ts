@@ -8,7 +8,7 @@ import type { VDisk } from '../resources/kinds.ts';
 import { type FarmFindings, farmStatus } from './farm/status.ts';
 import { storeStatus } from './store/status.ts';
 import { type PoolFindings, poolStatus } from './streamingserver/status.ts';
-import { type CopyHolder, judge, nowSettled, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
+import { type CopyHolder, judge, nowSettled, nowUnsettled, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
 
 const NOW = new Date('2026-11-23T12:00:00Z');
 const GIB = 2 ** 30;
@@ -523,6 +523,7 @@ describe('a VDisk', () => {
     server,
     folder: '/srv',
     reachable: true,
+    silentMs: 0,
     reports: [copy(more)],
   });
   const found = (holders: CopyHolder[], recorded: [number, string][] = [[0, A]]): VDiskFindings => ({
@@ -743,7 +744,9 @@ describe('a VDisk', () => {
     },
   ])('boots $what', ({ spec, boots, says: text }) => {
     const given = aVDisk({ spec });
-    const status = vdiskStatus(given, found([]), judge(given, found([])), NOW);
+    const known = [0, 1, 2].map((number): [number, string] => [number, A]);
+    const findings = found([], known);
+    const status = vdiskStatus(given, findings, judge(given, findings), NOW);
     expect(status.bootVersion).toBe(boots);
     expect(message(status, 'Ready')).toContain(text);
   });
@@ -755,6 +758,7 @@ describe('a VDisk', () => {
       ...on(server),
       reports: [copy(), copy({ version: 1, ...more })],
     });
+    const gone = (server: string): CopyHolder => ({ ...both(server), reachable: false, silentMs: 3_600_000 });
     const given = (holders: CopyHolder[], more: Partial<VDiskFindings> = {}): VDiskFindings => ({
       ...found(holders),
       recorded: new Map<number, Recorded>([
@@ -765,11 +769,16 @@ describe('a VDisk', () => {
     });
 
     test.each([
-      { what: 'every server that answers has', holders: [both('a'), both('b'), { ...both('c'), reachable: false }] },
+      { what: 'every server has that answered in the last minutes', holders: [both('a'), both('b'), gone('c')] },
+      {
+        what: 'one missed an answer that has not',
+        holders: [both('a'), { ...gone('b'), silentMs: 5_000 }],
+        numbers: [],
+      },
       { what: 'minCopies of them have', holders: [both('a'), both('b', MISSING)], minCopies: 1 },
       { what: 'some have', holders: [both('a'), both('b', MISSING)], numbers: [] },
       { what: 'fewer than minCopies have', holders: [both('a')], minCopies: 2, numbers: [] },
-      { what: 'nobody answers for', holders: [{ ...both('a'), reachable: false }], numbers: [] },
+      { what: 'nobody answers for', holders: [gone('a')], numbers: [] },
       { what: 'there is no server for', holders: [], numbers: [] },
     ])('may be the default from now on: $numbers, when $what', ({ holders, minCopies, numbers = [1] }) => {
       const asked = minCopies === undefined ? two : aVDisk({ ...two, spec: { ...two.spec, minCopies } });
@@ -778,7 +787,11 @@ describe('a VDisk', () => {
 
     test('waits, and says for whom', () => {
       const findings = given([both('a'), both('b', MISSING)]);
-      const { bootVersion, versions } = vdiskStatus(two, findings, judge(two, findings), NOW);
+      const status = vdiskStatus(two, findings, judge(two, findings), NOW);
+      const { bootVersion, versions } = status;
+      expect(says(status)).toEqual(
+        expect.arrayContaining(['Ready=True Settled', 'Reconciling=True CopiesBehind', 'Degraded=True FilesMissing']),
+      );
       expect({ bootVersion, versions }).toMatchObject({
         bootVersion: 0,
         versions: [
@@ -789,6 +802,16 @@ describe('a VDisk', () => {
           },
         ],
       });
+    });
+
+    test('that was Test is judged when it is released, and what another content is stated of is judged anew', () => {
+      const test_ = aVDisk({ ...two, spec: { ...two.spec, versions: [version(0), { number: 1, access: 'Test' }] } });
+      expect(nowSettled(test_, judge(test_, given([both('a')])))).toEqual([]);
+      const stated = aVDisk({ ...two, spec: { ...two.spec, versions: [version(0), { ...version(1), sha256: B }] } });
+      const findings = given([both('a')], { recorded: new Map([0, 1].map((one) => [one, settled] as const)) });
+      const judged = judge(stated, findings);
+      expect([nowUnsettled(findings, judged), nowSettled(stated, judged)]).toEqual([[1], []]);
+      expect(vdiskStatus(stated, findings, judged, NOW).bootVersion).toBe(0);
     });
 
     test.each([
@@ -802,7 +825,7 @@ describe('a VDisk', () => {
       const status = vdiskStatus(two, findings, judge(two, findings), NOW);
       expect(status.bootVersion).toBe(number === 7 ? 1 : 0);
       expect(message(status, 'Overridden')).toMatch(text);
-      expect(status.override).toMatchObject({ version: number });
+      expect(status.override).toEqual(number === 7 ? undefined : expect.objectContaining({ version: 0 }));
     });
   });
 });

@@ -44,14 +44,14 @@ test.each<{ what: string; spec: Spec; to: Parameters<typeof promote>[1]; patch: 
       spec: { versions: [entry(0), entry(1)], bootVersion: 0 },
       to: entry(1),
       patch: { bootVersion: 1 },
-      says: 'version 1 is Production, and bootVersion 0 becomes 1',
+      says: 'version 1 is Production, and bootVersion 0 becomes 1, which waits for no copies',
     },
     {
       what: 'one behind a newer one',
-      spec: { versions: [entry(1, 'Test'), entry(2)] },
+      spec: { versions: [entry(1, 'Test'), entry(5), entry(2)] },
       to: entry(1),
-      patch: { versions: [entry(1), entry(2)] },
-      says: /machines boot version 2, which is newer: revert that one, or set bootVersion$/,
+      patch: { versions: [entry(1), entry(2), entry(5)] },
+      says: /machines boot version 5, which is newer: revert that one, or set bootVersion$/,
     },
     {
       what: 'one to Test, which moves no pin',
@@ -62,7 +62,19 @@ test.each<{ what: string; spec: Spec; to: Parameters<typeof promote>[1]; patch: 
     },
   ],
 )('promotes $what', ({ spec, to, patch, says }) => {
-  expect(promote(spec, to)).toEqual({ patch, says: typeof says === 'string' ? says : expect.stringMatching(says) });
+  const value = { patch, says: typeof says === 'string' ? says : expect.stringMatching(says) };
+  expect(promote(spec, to)).toEqual({ ok: true, value });
+});
+
+test.each<{ what: string; spec: Spec; to: Parameters<typeof promote>[1] }>([
+  { what: 'to Test what machines are pinned to', spec: { versions: [entry(1)], bootVersion: 1 }, to: entry(1, 'Test') },
+  {
+    what: 'for a date where machines are pinned',
+    spec: { versions: [entry(0)], bootVersion: 0 },
+    to: entry(1, 'Production', { releaseAt: AT }),
+  },
+])('promotes not $what', ({ spec, to }) => {
+  expect(promote(spec, to)).toMatchObject({ ok: false, error: { code: 'Pinned' } });
 });
 
 test.each<{ what: string; spec: Spec; patch?: Edit['patch']; says: string }>([
@@ -78,11 +90,17 @@ test.each<{ what: string; spec: Spec; patch?: Edit['patch']; says: string }>([
     patch: { bootVersion: 0 },
     says: 'bootVersion 1 becomes 0',
   },
-  { what: 'not the only one', spec: { versions: [entry(0), entry(1, 'Test')] }, says: 'before it: there is 0' },
-  { what: 'not the base', spec: { versions: [] }, says: 'before it: there is 0' },
+  {
+    what: 'what machines boot, and not what is for later',
+    spec: { versions: [entry(0), entry(1), entry(2, 'Production', { releaseAt: AT })] },
+    patch: { versions: [entry(0), entry(1, 'Test'), entry(2, 'Production', { releaseAt: AT })] },
+    says: 'version 1 becomes Test: machines boot version 0 at their next start',
+  },
+  { what: 'not the only one', spec: { versions: [entry(0), entry(1, 'Test')] }, says: 'before 0: there is 0' },
+  { what: 'not the base', spec: { versions: [] }, says: 'before 0: there is 0' },
   { what: 'not a pin that is the first', spec: { versions: [entry(0), entry(1)], bootVersion: 0 }, says: 'is 0, 1' },
 ])('reverts $what', ({ spec, patch, says }) => {
-  const edit = revert(spec);
+  const edit = revert(spec, Date.parse(AT) - 1);
   expect(edit.ok ? edit.value.says : edit.error.message).toContain(says);
   expect(edit.ok ? edit.value.patch : undefined).toEqual(patch);
 });

@@ -12,46 +12,71 @@ export interface Edit {
   readonly says: string;
 }
 
-export type EditFault = Fault<'NoVersion'>;
+export type EditFault = Fault<'NoVersion' | 'Pinned'>;
 
 /** Without any entry version 0 is Production: it stays so, and is named. */
 const entriesOf = ({ versions }: Spec): readonly Entry[] =>
   versions.length > 0 ? versions : [{ number: 0, access: 'Production' }];
 
-/** The version gets this access; one that is not named yet is. Where `bootVersion` pins machines, a promotion to Production moves it. */
+/**
+ * The version gets this access; one that is not named yet is. Where `bootVersion` pins machines, a promotion to Production moves it, unless it is for a date:
+ * a pin waits for nothing.
+ */
 export function promote(
   spec: Spec,
   { number, access, releaseAt }: Pick<Entry, 'number' | 'access' | 'releaseAt'>,
-): Edit {
+): Result<Edit, EditFault> {
+  const { bootVersion } = spec;
   const entries = entriesOf(spec);
   const { releaseAt: before, ...known } = entries.find((entry) => entry.number === number) ?? { number };
   const entry: Entry = { ...known, access, ...(releaseAt === undefined ? {} : { releaseAt }) };
   const others = entries.filter((other) => other.number !== number);
   const versions = [...others, entry].sort((a, b) => a.number - b.number);
+  if (access !== 'Production' && bootVersion === number)
+    return fail('Pinned', `bootVersion pins machines to version ${number}: promote another one first, or revert it`);
+  if (releaseAt !== undefined && bootVersion !== undefined)
+    return fail(
+      'Pinned',
+      `bootVersion pins machines to version ${bootVersion}, which a date does not end: remove bootVersion first`,
+    );
   const isSame = entries.some((other) => other.number === number && other.access === access) && before === releaseAt;
-  const moves = access === 'Production' && spec.bootVersion !== undefined && spec.bootVersion !== number;
-  const newer = others.filter((other) => other.access === 'Production' && other.number > number).at(-1);
-  const hidden = access === 'Production' && spec.bootVersion === undefined && newer;
-  return {
+  const moves = access === 'Production' && bootVersion !== undefined && bootVersion !== number;
+  const newer = access === 'Production' && bootVersion === undefined && newest(others);
+  const hidden = newer && newer.number > number ? newer.number : undefined;
+  return ok({
     patch: { ...(isSame ? {} : { versions }), ...(moves ? { bootVersion: number } : {}) },
     says:
       `version ${number} ${isSame ? 'is' : 'becomes'} ${access}${releaseAt === undefined ? '' : `, released at ${releaseAt}`}` +
-      (moves ? `, and bootVersion ${spec.bootVersion} becomes ${number}` : '') +
-      (hidden ? `; machines boot version ${newer.number}, which is newer: revert that one, or set bootVersion` : ''),
-  };
+      (moves ? `, and bootVersion ${bootVersion} becomes ${number}, which waits for no copies` : '') +
+      (hidden === undefined
+        ? ''
+        : `; machines boot version ${hidden}, which is newer: revert that one, or set bootVersion`),
+  });
 }
 
-/** Machines boot the Production version before: the newest becomes Test, so that it can be mended and promoted again; where `bootVersion` pins them, it moves. */
-export function revert(spec: Spec): Result<Edit, EditFault> {
+/** The newest Production entry of these. */
+const newest = (entries: readonly Entry[]): Entry | undefined =>
+  entries.filter(({ access }) => access === 'Production').toSorted((a, b) => b.number - a.number)[0];
+
+/**
+ * Machines boot the Production version before: the newest one that is released becomes Test, so that it can be mended and promoted again; where
+ * `bootVersion` pins them, it moves.
+ */
+export function revert(spec: Spec, nowMs: number): Result<Edit, EditFault> {
+  const { bootVersion } = spec;
   const entries = entriesOf(spec);
-  const production = entries.filter(({ access }) => access === 'Production').sort((a, b) => b.number - a.number);
-  const from = production.find(({ number }) => spec.bootVersion === undefined || number === spec.bootVersion);
-  const to = production.find(({ number }) => from !== undefined && number < from.number);
+  const released = entries.filter(({ releaseAt }) => releaseAt === undefined || Date.parse(releaseAt) <= nowMs);
+  const from = bootVersion === undefined ? newest(released) : entries.find(({ number }) => number === bootVersion);
+  const to = from && newest(released.filter(({ number }) => number < from.number));
   if (!from || !to) {
-    const numbers = production.map(({ number }) => number).sort((a, b) => a - b);
-    return fail('NoVersion', `there is no Production version before it: there is ${numbers.join(', ') || 'none'}`);
+    const numbers = released.filter(({ access }) => access === 'Production').map(({ number }) => number);
+    const are = numbers.sort((a, b) => a - b).join(', ') || 'none';
+    return fail(
+      'NoVersion',
+      `there is no released Production version before ${from?.number ?? 'now'}: there is ${are}`,
+    );
   }
-  if (spec.bootVersion !== undefined)
+  if (bootVersion !== undefined)
     return ok({ patch: { bootVersion: to.number }, says: `bootVersion ${from.number} becomes ${to.number}` });
   const versions = entries.map((entry) => (entry === from ? { ...entry, access: 'Test' as const } : entry));
   return ok({

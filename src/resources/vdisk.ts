@@ -183,7 +183,9 @@ const spec = object(
       sizeMiB: defaulted(integer('Most memory or disk that it takes, MiB.', 16, 16_777_216), 512),
     }),
     bootVersion: optional(
-      versionNumber('The version that Production devices boot. Absent: the newest released Production version.'),
+      versionNumber(
+        'The version that Production devices boot, whoever has it. Absent: the newest released Production version that enough servers have had right (minCopies).',
+      ),
     ),
     versions: defaulted(versions, []),
     deletionPolicy: defaulted(

@@ -61,7 +61,7 @@ const overrides = async () => must(await snapshot(database))?.overrides;
 test('all go back for a while, the same again changes nothing, and it is cleared', async () => {
   const words = ['--all', '--for', '4h'];
   const lab = (would: string) => `lab: machines ${would} version 1 (its VDisk says 2), until 2026-11-20T16:00:00Z\n`;
-  const kiosk = /kiosk: stays on version 0: vDisk kiosk has none before version 0: .* are 0\n/;
+  const kiosk = /kiosk: stays on version 0: vDisk kiosk has none before version 0: .* are 0; /;
   const dry = await rollback(...words, '--dry-run');
   expect(dry.out).toContain(lab('would boot'));
   expect(dry.out).toMatch(kiosk);
@@ -79,7 +79,7 @@ test('all go back for a while, the same again changes nothing, and it is cleared
 test.each([
   { words: ['--version', '0'], version: 0 },
   { words: ['--as-of', '2026-11-12'], version: 1 },
-  { words: ['--as-of', '2026-11-19T02:00:00+02:00'], version: 2 },
+  { words: ['--as-of', '2026-11-10T02:00:00+02:00'], version: 1 },
 ])('one goes back by $words', async ({ words, version }) => {
   expect(await rollback('--vdisk', 'lab', ...words)).toMatchObject({ err: '', failed: false });
   expect(await overrides()).toEqual([{ vdisk: 'lab', version }]);
@@ -93,13 +93,17 @@ test.each([
   [['--vdisk', 'lab', '--version', 'one'], '--version one: it must be a number from 0 to 999999'],
   [
     ['--vdisk', 'lab', '--version', '7'],
-    'vDisk lab has no version 7 to go to: Production versions whose content is known are 0, 1, 2',
+    'vDisk lab has no version 7 to go to: those whose content is known are 0, 1, 2',
   ],
   [['--vdisk', 'lap'], 'the farm has no vDisk lap: it has kiosk, lab'],
   [['--vdisk', 'lap', '--clear'], 'the farm has no vDisk lap: it has kiosk, lab'],
   [['--vdisk', 'kiosk'], 'vDisk kiosk has none before version 0'],
   [['--vdisk', 'lab', '--as-of', 'yesterday'], '--as-of yesterday: write it as 2026-11-20'],
-  [['--vdisk', 'lab', '--for', '4'], '--for 4: write it as 4h, 90m or 1h30m'],
+  [['--vdisk', 'lab', '--for', '4'], '--for 4: write it as 4h, 90m or 1h30m, 8760h at most'],
+  [['--vdisk', 'lab', '--for', '9999999999h'], '--for 9999999999h: write it as'],
+  [['--vdisk', 'lab', '--as-of', '2026-02-30'], '--as-of 2026-02-30: write it as'],
+  [['--all', '--list'], 'say either --list, or --clear with what, or where to go back to'],
+  [['--all', '--clear', '--for', '4h'], 'say either --list, or --clear'],
   [['--vdisk', 'lab', '--for', '0h'], '--for 0h: write it as'],
 ])('%j is refused: %s', async (words, says) => {
   const { err, failed } = await rollback(...words);
@@ -120,10 +124,29 @@ test('a version settles once, and is unsettled by other content and by a VDisk t
   expect(await settledAt()).toBeUndefined();
   must(await settleVersion(database, 'lab', 2, 7));
   expect(await settledAt()).toBe(7);
+  must(await settleVersion(database, 'lab', 2, undefined));
+  expect(await settledAt()).toBeUndefined();
+  must(await settleVersion(database, 'lab', 2, 7));
   const projection = projectionOf(farm);
   must(await project(database, { ...projection, versions: projection.versions.filter(({ number }) => number !== 2) }));
+  expect(must(await settleVersion(database, 'lab', 2, 7))).toBe(false);
   must(await project(database, projection));
   expect(await settledAt()).toBeUndefined();
+});
+
+test('one that is Production no more is judged anew when it is again', async () => {
+  must(await settleVersion(database, 'lab', 2, 7));
+  const projection = projectionOf(farm);
+  const access = (to: 'Test' | 'Production') => ({
+    ...projection,
+    versions: projection.versions.map((one) =>
+      one.vdisk === 'lab' && one.number === 2 ? { ...one, access: to } : one,
+    ),
+  });
+  must(await project(database, access('Test')));
+  must(await project(database, access('Production')));
+  const found = must(await snapshot(database))?.versions.find(({ vdisk, number }) => vdisk === 'lab' && number === 2);
+  expect(found).not.toHaveProperty('settledAt');
 });
 
 test('an override goes with its vDisk', async () => {

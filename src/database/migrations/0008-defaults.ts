@@ -2,14 +2,14 @@
 export const sql = `
 -- Unix seconds: since when enough servers had it right. What is known already has been served all along.
 alter table vdisk_version add column settled_at bigint;
-update vdisk_version set settled_at = extract(epoch from now())::bigint where content is not null;
+update vdisk_version set settled_at = extract(epoch from now())::bigint where content is not null and listed and doc ->> 'access' = 'Production';
 
 -- Of bootfarm rollback: the resources, and so git, are not touched.
 create table version_override (
   vdisk    text        not null constraint version_override_pkey primary key
     constraint version_override_vdisk_fkey references vdisk on delete cascade,
   version  integer     not null constraint version_override_version_check check (version >= 0),
-  until    bigint,  -- unix seconds; null: until it is cleared
+  until    bigint constraint version_override_until_check check (until between 0 and 253402300799),  -- unix seconds; null: until it is cleared
   at       timestamptz not null default now(),
   who      text        not null
 );

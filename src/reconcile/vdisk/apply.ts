@@ -25,13 +25,18 @@ export async function stateContent(
 export async function settle(
   writes: Database,
   vdisk: string,
-  numbers: readonly number[],
+  { settled, unsettled }: { readonly settled: readonly number[]; readonly unsettled: readonly number[] },
   atSeconds: number,
 ): Promise<VDiskFindings['fault']> {
-  for (const number of numbers) {
-    const settled = await settleVersion(writes, vdisk, number, atSeconds);
-    if (settled.ok) continue;
-    const message = `that version ${number} may be the default is not recorded: ${settled.error.message}`;
+  const changes = [
+    ...unsettled.map((number) => [number, undefined] as const),
+    ...settled.map((number) => [number, atSeconds] as const),
+  ];
+  for (const [number, at] of changes) {
+    const done = await settleVersion(writes, vdisk, number, at);
+    if (done.ok && done.value) continue;
+    const why = done.ok ? 'the farm database has no such version yet' : done.error.message;
+    const message = `whether version ${number} may be the default is not recorded: ${why}`;
     return { kind: 'reconciling', reason: 'FarmNotReady', message };
   }
   return undefined;

@@ -11,8 +11,8 @@ const server = (name: string, status?: object) => ({ name, pool: 'main', site: '
 const servers = [server('a', { copies, stores }), server('b')];
 const rows = { recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]), overrides: [] };
 const held = [
-  { server: 'a', folder: '/srv/vdisks', reachable: true, reports: copies },
-  { server: 'b', folder: '/srv/vdisks', reachable: true, reports: [] },
+  { server: 'a', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: copies },
+  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [] },
 ];
 const told: readonly (readonly [number, string])[] = [[1, B]];
 
@@ -46,9 +46,14 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     given: { ...whole, fileName: 'la' },
     ...{ holders: held.map((one) => ({ ...one, reports: [] })), recorded: [[0, A]] },
   },
-  { what: 'nowhere without its Store', given: { farm: true }, reason: 'StoreMissing' },
-  { what: 'nowhere without its Farm', given: { ...whole, farm: false }, reason: 'FarmMissing' },
-  { what: 'nowhere while its Farm does not run', given: { farm: true, store: aStore() }, reason: 'FarmNotReady' },
+  { what: 'nowhere without its Store', given: { farm: true }, recorded: told, reason: 'StoreMissing' },
+  { what: 'nowhere without its Farm', given: { ...whole, farm: false }, recorded: told, reason: 'FarmMissing' },
+  {
+    what: 'nowhere while its Farm does not run',
+    given: { farm: true, store: aStore() },
+    recorded: told,
+    reason: 'FarmNotReady',
+  },
 ])(
   'a VDisk is $what',
   async ({ given: { farm, store, runtime, fileName = 'lab' }, holders = [], recorded = [], reason }) => {

@@ -16,8 +16,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   const farmKey = keyFor(namespace, farmRef.name);
   const nothing: VDiskFindings = {
     holders: [],
-    recorded: new Map(),
-    overrides: [],
+    ...told(vdisk),
     devices: await devicesUsing(context, farmKey, vdisk.status?.devices, (use) => use.vdisk === name),
     nowSeconds: Math.floor(Date.now() / 1_000),
   };
@@ -38,15 +37,16 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
     ...nothing,
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
-      .map(({ name: server, reachable, status }) => ({
+      .map(({ name: server, reachable, silentSinceMs, status }) => ({
         ...{ server, folder: storePath(row, server), reachable },
+        silentMs: silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs,
         reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
       })),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
 }
 
-/** As it was told last: the database is away. */
+/** As it was told last: the database is away, or what has to be there first is not. */
 function told({ metadata, status }: VDisk): Pick<VDiskFindings, 'recorded' | 'overrides'> {
   const recorded = (status?.versions ?? []).flatMap(({ number, sha256: manifest, settledAt }) => {
     if (manifest === undefined) return [];

@@ -6,7 +6,7 @@ import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { settle, stateContent } from './apply.ts';
 import { observe } from './observe.ts';
-import { judge, nowSettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
+import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
@@ -21,13 +21,14 @@ export const vdiskMember: Member<'VDisk'> = {
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
     const findings = await observe(context, vdisk);
     const judged = judge(vdisk, findings);
-    const settling = findings.fault ? [] : nowSettled(vdisk, judged);
+    const settled = findings.fault ? [] : nowSettled(vdisk, judged);
+    const unsettled = findings.fault ? [] : nowUnsettled(findings, judged);
     const fault =
       findings.fault ??
       (runtime &&
         ((await stateContent(runtime.writes, name, judged)) ??
-          (await settle(runtime.writes, name, settling, findings.nowSeconds))));
-    const versions = fault ? judged : withSettled(judged, settling, findings.nowSeconds);
+          (await settle(runtime.writes, name, { settled, unsettled }, findings.nowSeconds))));
+    const versions = fault ? judged : withSettled(judged, settled, findings.nowSeconds);
     return {
       status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
       report: (status) => report(context, object, vdisk, status),

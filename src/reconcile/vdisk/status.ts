@@ -22,6 +22,8 @@ export interface CopyHolder {
   /** Where the store lies on it. */
   readonly folder: string;
   readonly reachable: boolean;
+  /** How long it has not answered; 0: it does. */
+  readonly silentMs: number;
   readonly reports: readonly CopyReport[];
 }
 
@@ -38,12 +40,18 @@ export interface VDiskFindings {
 
 export interface VersionJudged extends Omit<Version, 'content'> {
   readonly right?: string;
+  /** The manifest that the database has: by that servers serve. */
+  readonly known?: string;
   /** The right files, when some server shows them and the database has not recorded them yet. */
   readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
   readonly diskBytes: number;
   /** Undefined: no server shows it. */
   readonly type?: 'Base' | 'Differencing';
-  readonly copies: readonly (CopyVerdict & { readonly server: string; readonly verifiedAt?: number })[];
+  readonly copies: readonly (CopyVerdict & {
+    readonly server: string;
+    readonly silentMs: number;
+    readonly verifiedAt?: number;
+  })[];
 }
 
 export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): readonly VersionJudged[] {
@@ -73,15 +81,16 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const example = shown.find(({ manifest }) => manifest === right);
     return {
       ...version,
-      ...(settledAt === undefined ? {} : { settledAt }),
+      ...(settledAt === undefined || known !== right ? {} : { settledAt }),
+      ...(known === undefined ? {} : { known }),
       ...(right === undefined ? {} : { right }),
       ...(example && right !== undefined && known !== right
         ? { content: { manifest: right, files: example.files } }
         : {}),
       diskBytes: example?.diskBytes ?? 0,
       ...(example ? { type: example.differenceOf === undefined ? 'Base' : 'Differencing' } : {}),
-      copies: reports.map(({ server, folder, reachable, report }) => ({
-        server,
+      copies: reports.map(({ server, folder, reachable, silentMs, report }) => ({
+        ...{ server, silentMs },
         ...(report?.verifiedAt === undefined ? {} : { verifiedAt: report.verifiedAt }),
         ...verdictOnCopy({
           ...{ server, folder, version: version.number, reachable, conflict },
@@ -95,18 +104,27 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
   });
 }
 
-/** Numbers of those that enough servers have right for the first time: they may be the default from now on. */
+/** Numbers of those that are Production and that enough servers have right for the first time since: they may be the default from now on. */
 export const nowSettled = ({ spec }: VDisk, versions: readonly VersionJudged[]): readonly number[] =>
   versions
-    .filter(({ settledAt, copies }) => settledAt === undefined && enough(copies, spec.minCopies).right)
+    .filter(({ access, settledAt }) => access === 'Production' && settledAt === undefined)
+    .filter(({ copies }) => enough(copies, spec.minCopies).right)
     .map(({ number }) => number);
+
+/** Of those of which something else is right by now: what enough servers had is another version. */
+export const nowUnsettled = ({ recorded }: VDiskFindings, versions: readonly VersionJudged[]): readonly number[] =>
+  versions
+    .filter(({ number, known, right }) => recorded.get(number)?.settledAt !== undefined && right !== known)
+    .map(({ number }) => number);
+
+/** A server that is away for longer is waited for no more: one that restarts, or misses a question, is. */
+const GONE_MS = 300_000;
 
 function enough(
   copies: VersionJudged['copies'],
   minCopies?: number,
 ): { readonly right: boolean; readonly wanted: number } {
-  const answering = copies.filter(({ state }) => state !== 'ServerUnreachable').length;
-  const wanted = minCopies ?? Math.max(1, answering);
+  const wanted = minCopies ?? Math.max(1, copies.filter(({ silentMs }) => silentMs < GONE_MS).length);
   return { right: copies.filter(isRight).length >= wanted, wanted };
 }
 
@@ -123,7 +141,8 @@ export function vdiskStatus(
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
   const { overrides, nowSeconds } = findings;
-  const asked = { vdisk: vdiskRow(vdisk), versions, overrides, nowSeconds };
+  const isKnown = ({ known, content }: VersionJudged): boolean => known !== undefined || content !== undefined;
+  const asked = { vdisk: vdiskRow(vdisk), versions, overrides, nowSeconds, isKnown };
   const choice = versionFor(asked, 'Production');
   const states = versionStates(asked);
   const overridden = overrideOf(asked);
@@ -136,7 +155,7 @@ export function vdiskStatus(
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
       {
-        ...verdict(vdisk, findings, choice, right),
+        ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right)),
         claims: [replicated(all), ...overriddenClaim(overridden)],
         generation,
       },
@@ -149,7 +168,7 @@ export function vdiskStatus(
         ? {}
         : { sizeBytes: vdisk.status.sizeBytes }),
     devices: findings.devices,
-    ...(overridden ? { override: overrideStatus(overridden.override) } : {}),
+    ...(overridden?.version ? { override: overrideStatus(overridden.override) } : {}),
     versions: versions.map(({ number, type, access, settledAt, right: digest, copies }) => ({
       number,
       ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
@@ -209,6 +228,24 @@ function overriddenClaim(overridden: ReturnType<typeof overrideOf>): Omit<Claim,
 
 const typeOf = <Type>(type: Type | undefined) => (type === undefined ? {} : { type });
 
+/** While a version becomes the default, the spec is being put into effect; where a person has to bring its files, that is told. */
+function waitingFor(
+  versions: readonly VersionJudged[],
+  states: ReadonlyMap<number, VersionState>,
+  { spec }: VDisk,
+  found: ReturnType<typeof verdict>,
+): ReturnType<typeof verdict> {
+  const next = versions.find(({ number }) => {
+    const known = states.get(number);
+    return known?.state === 'Pending' && known.waitsFor === 'copies';
+  });
+  if (!next || found.verdict.kind !== 'ready') return found;
+  const { message = '' } = stateStatus(states.get(next.number), next.copies, spec.minCopies);
+  const lacks = worst(next.copies.filter((copy) => !isPending(copy)));
+  const progress = { reason: 'CopiesBehind', message: `version ${next.number} ${message}` } as const;
+  return { ...(lacks ? { degraded: lacks } : {}), ...found, verdict: { ...found.verdict, progress } };
+}
+
 /** What a person is told of when no copy is right, the worst first. */
 const WORST: readonly { readonly state: CopyVerdict['state']; readonly reason: Reason }[] = [
   { state: 'Conflict', reason: 'CopiesConflict' },
@@ -248,7 +285,7 @@ function verdict(
   return { verdict: needsPerson ? { kind: 'stalled', ...why } : { kind: 'reconciling', ...why } };
 }
 
-function worst(copies: VersionJudged['copies']): Statement | undefined {
+function worst(copies: readonly (CopyVerdict & { readonly server: string })[]): Statement | undefined {
   for (const { state, reason } of WORST) {
     const found = copies.filter((copy) => copy.state === state);
     if (found.length > 0)
