@@ -1,6 +1,6 @@
 /**
  * How long a device waits for a block when something happens to the server that serves it: real clients (`target/`), every block compared, one fault
- * after the other, each so many times (`--rounds`, 200). A round is one device and one fault; 25 devices have theirs at a time, from fresh. A figure is of
+ * after the other, each so many times (`--rounds`, 200; `--only` some of them). A round is one device and one fault; 25 devices have theirs at a time, from fresh. A figure is of
  * the longest wait of each round.
  */
 import { execFileSync } from 'node:child_process';
@@ -37,7 +37,10 @@ interface Rig {
   born: number;
 }
 
-export const run: Run = async function* ({ rounds = ROUNDS } = {}) {
+export const run: Run = async function* ({ rounds = ROUNDS, only = FAULTS.map(({ name }) => name) } = {}) {
+  const faults = FAULTS.filter(({ name }) => only.includes(name));
+  if (faults.length < only.length)
+    throw new Error(`--only ${only}: a fault is one of ${FAULTS.map(({ name }) => name).join(', ')}`);
   execFileSync('make', ['-s', '-C', join(import.meta.dirname, '../../target'), 'all', 'build/kernel'], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
@@ -51,7 +54,7 @@ export const run: Run = async function* ({ rounds = ROUNDS } = {}) {
   const site = await openSite();
   const rig: Rig = { site, folder, file, fuse, fuseFile: join(mount, 'disk.raw'), born: 0 };
   try {
-    yield* figures(rig, rounds);
+    yield* figures(rig, faults, rounds);
   } finally {
     await site.close();
     fuse.close();
@@ -59,9 +62,9 @@ export const run: Run = async function* ({ rounds = ROUNDS } = {}) {
   }
 };
 
-async function* figures(rig: Rig, rounds: number): AsyncGenerator<Figure> {
+async function* figures(rig: Rig, faults: readonly Fault[], rounds: number): AsyncGenerator<Figure> {
   const all: Report[] = [];
-  for (const fault of FAULTS) {
+  for (const fault of faults) {
     const reports: Report[] = [];
     while (reports.length < rounds) reports.push(...(await together(rig, fault)));
     all.push(...reports);

@@ -18,6 +18,8 @@ export interface Figure {
 export interface RunOptions {
   /** Instead of the bench's own number of them: for a first look. */
   readonly rounds?: number;
+  /** These of its parts alone, where it has parts with names: the faults of `failover`. */
+  readonly only?: readonly string[];
 }
 
 /** A bench module's one export. It prints what it runs (command lines, rounds) to standard error. */
