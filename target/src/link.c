@@ -126,7 +126,6 @@ static void doubt(struct session *s, int index, uint32_t bytes, uint64_t offset,
 
 void link_lost(struct session *s, const struct assembly *a, int64_t now) {
     const struct link *l = &s->links[a->link];
-    if (a->wait_us > a->asked_us) return; /* what was asked last is announced: its disk is slow, and nothing is lost */
     doubt(s, a->link, a->length < l->segment_bytes ? a->length : l->segment_bytes, s->reads[a->read].offset, a->asked_us, now);
 }
 
@@ -265,7 +264,7 @@ static void attached(struct session *s, int index, const struct packet *p, const
     l->state = UP;
     l->heard_us = l->waiting_us = now;
     l->ping_us = now + PING_IDLE_US;
-    if (!resized) l->rtt = (struct rtt){0};
+    if (!resized) l->rtt = l->disk = (struct rtt){0};
     if (!resized) l->trip_us = 0;
     if (!resized) window_reset(&l->window);
     s->list_wanted |= p->list_version != s->identity->servers.version;

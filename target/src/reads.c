@@ -5,7 +5,15 @@
 #include "invariant.h"
 #include "session.h"
 
-enum { MAX_HOLES = 4, HOLE_US = 2000, HEDGE_COST = 20, HEDGE_CREDIT_MAX = 160, SECTOR = SECTOR_BYTES };
+enum {
+    MAX_HOLES = 8,
+    OLD_ASKS = MAX_HOLES, /* earlier ones of an answer, given up, that may still be answered */
+    HOLE_US = 2000,
+    EVEN_TRIES = 3, /* time-outs in a row that are not doubled: three in a row are loss as often as a way that is too full */
+    HEDGE_COST = 20,
+    HEDGE_CREDIT_MAX = 160,
+    SECTOR = SECTOR_BYTES
+};
 
 static bool has(const struct assembly *a, uint32_t byte) { return a->have[byte / GRAIN / 64] >> (byte / GRAIN % 64) & 1; }
 
@@ -32,19 +40,54 @@ static void assembly_end(struct session *s, int index, bool answered) {
     a->read = NONE;
 }
 
+static bool announced(const struct assembly *a) { return a->wait_us > a->asked_us; }
+
+/* What is announced comes from a disk, and is given time as one. All else is not waited for longer than for a silent server: one that is not is heard. */
+static int64_t timeout_of(const struct session *s, const struct assembly *a) {
+    const struct link *l = &s->links[a->link];
+    if (announced(a)) return rtt_timeout(&l->disk, a->tries);
+    const int64_t once = rtt_timeout(&l->rtt, 0), most = once > LEAVE_AFTER_US ? once : LEAVE_AFTER_US;
+    const int64_t us = rtt_timeout(&l->rtt, a->tries > EVEN_TRIES ? a->tries - EVEN_TRIES : 0);
+    return us < most ? us : most;
+}
+
+/*
+ * When it is late, by what is usual at that server: what is in its memory by the round trip, what is announced by its disk. Each read that another had to
+ * answer for it halves the patience with it, until it answers one.
+ */
+static int64_t late_us(const struct session *s, const struct assembly *a) {
+    const struct link *l = &s->links[a->link];
+    const struct rtt *rtt = a->waited ? &l->disk : &l->rtt;
+    const int64_t usual = rtt->smoothed_us == 0 ? 0 : rtt_timeout(rtt, 0);
+    const int64_t patience = l->failing < FAILING_READS ? HEDGE_AFTER_US >> l->failing : 0;
+    const int64_t least = patience > RTO_MIN_US ? patience : RTO_MIN_US;
+    return a->begun_us + (usual > least ? usual : least);
+}
+
+static bool late(const struct session *s, int index, int64_t now) { return index != NONE && now >= late_us(s, &s->assemblies[index]); }
+
+/* A free place; else that of the oldest question that is given up. */
+static struct ask *place_for_ask(struct session *s) {
+    struct ask *old = NULL;
+    for (int i = 0; i < ASKS; i++) {
+        struct ask *ask = &s->asks[i];
+        if (ask->assembly == NONE) return ask;
+        if (ask->counted == 0 && (old == NULL || ask->sent_us < old->sent_us)) old = ask;
+    }
+    if (old != NULL) ask_end(s, old, false);
+    return old;
+}
+
 /* One READ for a range of the assembly. False when there is no place for it: the next time-out tries again. */
 static bool ask_range(struct session *s, int index, uint32_t begin, uint32_t length, int64_t now) {
     struct assembly *a = &s->assemblies[index];
     const struct read *read = &s->reads[a->read];
     struct link *l = &s->links[a->link];
-    struct ask *ask = NULL;
-    for (int i = 0; i < ASKS && ask == NULL; i++)
-        if (s->asks[i].assembly == NONE) ask = &s->asks[i];
+    struct ask *ask = place_for_ask(s);
     if (ask == NULL) return false;
     link_owes(l, now);
     a->asked_us = now;
-    *ask = (struct ask){
-        .assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length, .again = a->tries > 0, .sent_us = now};
+    *ask = (struct ask){.assembly = index, .number = ++l->number, .begin = begin, .length = length, .counted = length, .sent_us = now};
     l->asks++;
     window_sent(&l->window, length);
     uint8_t bytes[MAX_PACKET_BYTES];
@@ -63,6 +106,7 @@ static int start(struct session *s, int read, int link, int64_t now) {
         a->read = read;
         a->link = link;
         a->length = s->reads[read].length;
+        a->begun_us = now;
         a->deadline_us = now + rtt_timeout(&s->links[link].rtt, 0);
         if (ask_range(s, i, 0, a->length, now)) return i;
         a->read = NONE;
@@ -92,8 +136,8 @@ static void fail(struct session *s, int index, int64_t now) {
 static void hedge(struct session *s, int index, int64_t now) {
     struct read *read = &s->reads[index];
     const int other = s->standby;
-    if (read->answers[1] != NONE || read->answers[0] == NONE || failed_at(read, other) || !open_to(s, other, read->length)) return;
-    if (s->assemblies[read->answers[0]].link == other) return;
+    if (read->answers[1] != NONE || failed_at(read, other) || !open_to(s, other, read->length)) return;
+    if (read->answers[0] != NONE && s->assemblies[read->answers[0]].link == other) return;
     read->answers[1] = start(s, index, other, now);
     if (read->answers[1] != NONE) s->identity->counters.hedges++;
 }
@@ -106,9 +150,19 @@ static int next_open(const struct session *s, uint64_t after) {
     return found;
 }
 
+/* Something that the current server was asked for is late. */
+static bool holds_up(const struct session *s, int64_t now) {
+    for (int i = 0; i < ASSEMBLIES; i++) {
+        const struct assembly *a = &s->assemblies[i];
+        if (a->read != NONE && a->link == s->current && s->reads[a->read].state == OPEN && late(s, i, now)) return true;
+    }
+    return false;
+}
+
 void reads_pump(struct session *s, int64_t now) {
     if (s->current == NONE || s->links[s->current].state != UP) return;
-    const bool silent = link_silent(&s->links[s->current], HEDGE_AFTER_US, now);
+    const bool silent = link_silent(&s->links[s->current], HEDGE_AFTER_US, now), held_up = holds_up(s, now);
+    bool nobody_has = false;
     uint32_t full = 0; /* links whose window has no room for a read: later ones do not pass it, or a long one waits for ever */
     ASSERT(LINKS <= 32);
     for (int i = next_open(s, 0); i != NONE; i = next_open(s, s->reads[i].order)) {
@@ -122,12 +176,15 @@ void reads_pump(struct session *s, int64_t now) {
             fail(s, i, now);
             continue;
         }
-        if (read->answers[0] == NONE && (full >> place & 1) == 0) {
+        if (read->answers[0] == NONE && (hedged == NONE || late(s, hedged, now)) && (full >> place & 1) == 0) {
             if (open_to(s, place, read->length)) read->answers[0] = start(s, i, place, now);
             if (read->answers[0] == NONE) full |= UINT32_C(1) << place;
         }
-        if (silent) hedge(s, i, now);
+        const int asked = read->answers[0];
+        if (asked == NONE ? silent || held_up : silent || late(s, asked, now)) hedge(s, i, now);
+        if (late(s, asked, now) && late(s, read->answers[1], now)) nobody_has = true;
     }
+    if (nobody_has) session_other_standby(s, now);
 }
 
 /* Asks for what is missing: at most MAX_HOLES ranges of whole sectors, the last of them up to the end of what lacks. */
@@ -160,7 +217,18 @@ static void give_up_waiting(struct session *s, int index) {
         mine++;
         if (oldest == NONE || s->asks[i].number < s->asks[oldest].number) oldest = i;
     }
-    if (mine > 2 * MAX_HOLES) ask_end(s, &s->asks[oldest], false);
+    if (mine > OLD_ASKS) ask_end(s, &s->asks[oldest], false);
+}
+
+int64_t reads_due(const struct session *s, int64_t now) {
+    int64_t due = INT64_MAX;
+    for (int i = 0; i < ASSEMBLIES; i++) {
+        const struct assembly *a = &s->assemblies[i];
+        if (a->read == NONE || s->reads[a->read].state != OPEN) continue;
+        if (a->deadline_us < due) due = a->deadline_us;
+        if (!late(s, i, now) && late_us(s, a) < due) due = late_us(s, a);
+    }
+    return due;
 }
 
 void reads_tick(struct session *s, int64_t now) {
@@ -169,10 +237,10 @@ void reads_tick(struct session *s, int64_t now) {
         if (a->read == NONE || s->reads[a->read].state != OPEN || now < a->deadline_us) continue;
         struct link *l = &s->links[a->link];
         a->tries++;
-        a->deadline_us = now + rtt_timeout(&l->rtt, a->tries);
+        a->deadline_us = now + timeout_of(s, a);
         s->identity->counters.retransmissions++;
-        window_lost(&l->window, now, l->rtt.smoothed_us);
-        link_lost(s, a, now);
+        if (!announced(a)) window_lost(&l->window, now, l->rtt.smoothed_us);
+        if (!announced(a) && a->tries > 1) link_lost(s, a, now);
         give_up_waiting(s, i);
         ask_missing(s, i, now);
         if (a->tries > 1 && s->hedge_credit >= HEDGE_COST && s->reads[a->read].answers[1] == NONE) {
@@ -218,7 +286,7 @@ static void answered_wrong(struct session *s, int index, int64_t now) {
     a->got = 0;
     a->headed = false;
     a->tries++;
-    a->deadline_us = now + rtt_timeout(&s->links[a->link].rtt, a->tries);
+    a->deadline_us = now + timeout_of(s, a);
     assembly_asks_end(s, index, false);
     ask_range(s, index, 0, a->length, now);
 }
@@ -237,6 +305,7 @@ static void finish(struct session *s, int index, int64_t now) {
     const int number = a->read;
     struct read *read = &s->reads[number];
     const int other = read->answers[0] == index ? read->answers[1] : read->answers[0];
+    const bool held_up = late(s, other, now);
     if (other != NONE) assembly_end(s, other, false);
     read->answers[0] = index;
     read->answers[1] = NONE;
@@ -244,12 +313,24 @@ static void finish(struct session *s, int index, int64_t now) {
     s->identity->counters.reads++;
     s->identity->counters.bytes += a->length;
     if (s->hedge_credit < HEDGE_CREDIT_MAX) s->hedge_credit++;
-    const bool instead = failed_at(read, s->current) && a->link != s->current;
+    const bool instead = a->link != s->current && (failed_at(read, s->current) || held_up);
     l->failing = 0;
     s->effects.filled(s->effects.context, (unsigned)number);
     if (!instead || ++s->links[s->current].failing < FAILING_READS) return;
     link_bye(s, s->current, BYE_LEAVING);
-    session_leave(s, s->current, "cannot read its copy", PROBE_MAX_US, now);
+    session_leave(s, s->current, held_up ? "leaves waiting what its stand-by has" : "cannot read its copy", PROBE_MAX_US, now);
+}
+
+/* What was asked before that and has no answer yet was lost, on its way or on the way back: it is asked again as soon as what comes late has had its time. */
+static void overtaken(struct session *s, const struct ask *by, int64_t now) {
+    const int link = s->assemblies[by->assembly].link;
+    const int64_t again_us = now + s->links[link].rtt.variation_us + HOLE_US;
+    for (int i = 0; i < ASKS; i++) {
+        const struct ask *ask = &s->asks[i];
+        if (ask->assembly == NONE || ask->number >= by->number || ask->sent_us == 0 || ask->counted == 0) continue;
+        struct assembly *a = &s->assemblies[ask->assembly];
+        if (a->link == link && !announced(a) && a->deadline_us > again_us) a->deadline_us = again_us;
+    }
 }
 
 void reads_data(struct session *s, int link, const struct packet *p, const uint8_t *bytes, int64_t now) {
@@ -279,7 +360,10 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
     }
     l->heard_us = l->waiting_us = now;
     link_arrived(s, link, p->data_bytes, now);
-    if (!ask->again && ask->sent_us != 0 && !a->waited) rtt_measured(&l->rtt, now - ask->sent_us);
+    if (a->waited && a->got == 0) rtt_measured(&l->disk, now - a->begun_us);
+    if (!a->waited && ask->sent_us != 0)
+        rtt_measured(&l->rtt, now - ask->sent_us); /* no other READ has its number: what was asked again counts, too */
+    if (ask->sent_us != 0) overtaken(s, ask, now);
     ask->sent_us = 0; /* measured once */
     const uint32_t at = ask->begin + p->position;
     ASSERT(at + want <= a->length); /* it lies in its own answer, and in no memory behind */
@@ -292,6 +376,7 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
         fresh += n;
     }
     a->got += fresh;
+    if (fresh > 0) a->tries = 0; /* RFC 9002, 6.2.1: the way carries */
     if (fresh == 0) drop(s, DROP_DUPLICATE);
     if (a->got == a->length) {
         finish(s, index, now);
@@ -299,7 +384,7 @@ void reads_data(struct session *s, int link, const struct packet *p, const uint8
         return;
     }
     const bool hole = p->position + want == ask->length; /* the end came, and something before it did not */
-    a->deadline_us = now + (hole ? l->rtt.variation_us + HOLE_US : rtt_timeout(&l->rtt, a->tries));
+    a->deadline_us = now + (hole ? l->rtt.variation_us + HOLE_US : timeout_of(s, a));
 }
 
 void reads_wait(struct session *s, int link, const struct packet *p, int64_t now) {
@@ -310,9 +395,9 @@ void reads_wait(struct session *s, int link, const struct packet *p, int64_t now
         return;
     }
     struct assembly *a = &s->assemblies[ask->assembly];
-    if (!a->waited) a->deadline_us = now + RTO_FIRST_US;
     a->waited = true;
     a->wait_us = now;
+    a->deadline_us = now + timeout_of(s, a);
 }
 
 void reads_error(struct session *s, int link, const struct packet *p, int64_t now) {

@@ -530,8 +530,7 @@ int64_t session_wake(const struct session *s, int64_t now) {
         if (now - l->waiting_us < HEDGE_AFTER_US) sooner(&wake, l->waiting_us + HEDGE_AFTER_US);
         sooner(&wake, l->waiting_us + LEAVE_AFTER_US);
     }
-    for (int i = 0; i < ASSEMBLIES; i++)
-        if (s->assemblies[i].read != NONE && s->reads[s->assemblies[i].read].state == OPEN) sooner(&wake, s->assemblies[i].deadline_us);
+    sooner(&wake, reads_due(s, now));
     return wake > now ? wake : now + 1000;
 }
 

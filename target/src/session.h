@@ -141,7 +141,7 @@ struct link {
         uint64_t offset;
     } probes; /* READs that ask about the way */
     struct traffic_keys keys;
-    struct rtt rtt;
+    struct rtt rtt, disk; /* of what it has in memory, and of what a WAIT announces */
     struct window window;
     unsigned asks, failing;
     uint16_t bad_reads, bad_told; /* of this session: reads that it answered wrong twice in a row; those that a PING has told it of */
@@ -171,9 +171,9 @@ struct read {
 struct assembly {
     int read, link; /* read NONE: free. A DONE read keeps its one assembly for the data */
     uint32_t length, got;
-    unsigned tries, wrong; /* wrong: answers, in a row */
+    unsigned tries, wrong; /* in a row: time-outs without data, and wrong answers */
     bool waited, headed;
-    int64_t asked_us, wait_us, deadline_us; /* the last time that it was asked for, and announced by a WAIT */
+    int64_t begun_us, asked_us, wait_us, deadline_us; /* the first and last time that it was asked for, and announced by a WAIT */
     uint8_t header[DATA_SIGNED_BYTES], tag[TAG_BYTES]; /* of the answer whose tag covers all: mode Authenticated */
     uint64_t have[MAX_READ_BYTES / GRAIN / 64];
     uint8_t data[MAX_READ_BYTES];
@@ -184,7 +184,6 @@ struct ask {
     uint64_t number;
     uint32_t begin, length; /* within the assembly */
     uint32_t counted;       /* of the window */
-    bool again;             /* a repetition: no round trip is measured by it (Karn) */
     int64_t sent_us;
     uint8_t tag[TAG_BYTES];
 };
@@ -300,6 +299,8 @@ bool reads_asked(const struct session *s, int link, uint64_t number, const uint8
 void reads_forget(struct session *s, int link);
 void reads_pump(struct session *s, int64_t now_us);
 void reads_tick(struct session *s, int64_t now_us);
+/* When to tick at the latest for them: something is to be asked again, or is late. */
+int64_t reads_due(const struct session *s, int64_t now_us);
 /* Asserts what holds of its state between two calls. */
 void reads_check(const struct session *s);
 

@@ -64,7 +64,8 @@ static enum mode mode;
 static enum suite suite = SUITE_AEAD; /* of mode Authenticated */
 static uint8_t odd_suite; /* what ATTACHED says instead; 0: what is so */
 static unsigned done, large_done, unread, loss_in_100; /* large_done: of more than LARGE_BYTES; unread: those that ended in failed() */
-static int64_t disk_from; /* no disk answers before */
+static int64_t disk_from; /* no disk answers before, */
+static int disk_of;       /* or that of this server alone; NONE: of all */
 static enum trouble trouble;
 static uint16_t own_segment; /* what the client's own end takes */
 static uint8_t session_key[32];
@@ -207,18 +208,21 @@ static void on_attach(int index, const uint8_t *bytes) {
     else arrive(index, out, sizeof out, TRIP_US);
 }
 
+static int64_t disk_us(int index) { return disk_from > now && (disk_of == NONE || disk_of == index) ? disk_from - now : 0; }
+
 /* False when there is no place for one more READ that waits for the disk. */
 static bool waits_for_disk(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
     uint8_t out[40];
-    if (now >= disk_from) server->held = 0;
-    else if (server->held++ >= HELD_READS) return false;
-    else {
-        answer_header(out, sizeof out, server, WAIT, ++server->number);
-        memcpy(out + 16, bytes + 8, 8);
-        sign(out, sizeof out, server->keys.server_tag);
-        arrive(index, out, sizeof out, TRIP_US);
+    if (disk_us(index) == 0) {
+        server->held = 0;
+        return true;
     }
+    if (server->held++ >= HELD_READS) return false;
+    answer_header(out, sizeof out, server, WAIT, ++server->number);
+    memcpy(out + 16, bytes + 8, 8);
+    sign(out, sizeof out, server->keys.server_tag);
+    arrive(index, out, sizeof out, TRIP_US);
     return true;
 }
 
@@ -240,7 +244,7 @@ static bool in_bad_range(const uint8_t *read) { return get64(read + 16) < bad_to
 
 static void on_read(int index, const uint8_t *bytes) {
     struct server *server = &servers[index];
-    const int64_t disk_us = disk_from > now ? disk_from - now : 0;
+    const int64_t waits_us = disk_us(index);
     static uint8_t whole[DATA_SIGNED_BYTES + MAX_READ_BYTES];
     uint8_t head[64];
     const uint64_t offset = get64(bytes + 16), number = ++server->number;
@@ -278,7 +282,7 @@ static void on_read(int index, const uint8_t *bytes) {
             if (trouble == WRONG_OFFSET) bad[30] ^= 2;
             arrive(trouble == STRANGER ? FARM : index, bad, bad_n, TRIP_US / 2);
         }
-        arrive(index, out, 64 + n, disk_us + TRIP_US + at / 100);
+        arrive(index, out, 64 + n, waits_us + TRIP_US + at / 100);
     }
 }
 
@@ -501,6 +505,7 @@ static void begin(enum mode wanted) {
     mode = wanted;
     loss_in_100 = done = large_done = unread = 0;
     disk_from = 0;
+    disk_of = NONE;
     trouble = NO_TROUBLE;
     renewals = GRANTS;
     revoked = forgets = unsigned_refusals = false;
@@ -1482,6 +1487,69 @@ static void a_slow_disk_is_no_narrow_way(void) {
         }
 }
 
+/* It answers PINGs and announces what it never reads. */
+static void a_disk_that_hangs_is_read_elsewhere(enum mode wanted) {
+    enum { TOGETHER = 16 };
+    begin(wanted);
+    const int serving = server_of(s->current);
+    read_ms(0, 4096, 100);
+    disk_of = serving;
+    disk_from = now + MS(60000);
+    const int64_t first = read_ms(4096, 65536, 2000);
+    CHECK(first >= 150 && first < 160, "a read is asked of the stand-by after 150 ms: %lld", (long long)first);
+    const unsigned before = done;
+    for (unsigned k = 0; k < TOGETHER; k++) session_read(s, k * 65536, 65536, now);
+    pass(MS(400));
+    CHECK(done - before == TOGETHER, "%u of %u reads in 400 ms, though they wait for one another's place in the window", done - before, TOGETHER);
+    for (unsigned k = 0; k < 8; k++) read_ms(0, 4096, 1000);
+    CHECK(server_of(s->current) != serving && servers[serving].byes == 1, "it is left");
+    CHECK(read_ms(4096, 65536, 1000) < 10, "at once");
+}
+
+/* Its reads are not even asked of the third before the second, too, is late. */
+static void two_disks_that_hang_leave_the_third(void) {
+    begin(MODE_AUTHENTICATED);
+    disk_from = now + MS(60000);
+    session_read(s, 0, 4096, now);
+    pass(MS(200));
+    CHECK(done == 0, "the disk of its stand-by hangs, too");
+    disk_of = server_of(s->current);
+    for (int i = 0; i < FARM; i++) servers[i].way = i == server_of(s->standby); /* of the data that it would have now nothing arrives */
+    pass(MS(300));
+    CHECK(done == 1, "the third has it");
+}
+
+/* Each way of each server loses 30 % of its packets: a cable of the machine's own. */
+static void what_loss_costs(enum mode wanted) {
+    static const struct {
+        unsigned depth;
+        uint32_t length;
+        unsigned reads; /* READ packets for one read, at most */
+    } CASES[] = {{1, 4096, 10}, {1, 65536, 25}, {4, 32768, 20}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int64_t longest = 0;
+        unsigned asked = 0, round;
+        begin(wanted);
+        read_ms(0, 65536, 100);
+        for (int k = 0; k < FARM; k++) servers[k].reads = 0;
+        loss_in_100 = 30;
+        for (round = 0; round < 400; round++) {
+            const int64_t start = now;
+            const unsigned before = done;
+            for (unsigned k = 0; k < CASES[i].depth; k++) session_read(s, k * 65536, CASES[i].length, now);
+            while (done - before < CASES[i].depth && now - start < MS(5000)) pass(MS(1));
+            if (now - start > longest) longest = now - start;
+        }
+        for (int k = 0; k < FARM; k++) asked += servers[k].reads;
+        CHECK(longest < MS(800), "%u reads of %u: the longest took %lld ms", CASES[i].depth, CASES[i].length, (long long)(longest / 1000));
+        CHECK(asked < CASES[i].reads * CASES[i].depth * round, "%u reads of %u: %u READs arrive for each", CASES[i].depth, CASES[i].length,
+              asked / round / CASES[i].depth);
+        loss_in_100 = 0;
+        pass(MS(100));
+        CHECK(read_ms(0, 65536, 1000) < 5, "%u reads of %u: as before when nothing is lost any more", CASES[i].depth, CASES[i].length);
+    }
+}
+
 static void a_server_whose_data_does_not_arrive_is_left(void) {
     begin(MODE_AUTHENTICATED);
     const int serving = server_of(s->current);
@@ -1669,6 +1737,9 @@ int main(void) {
     }
     a_long_read_is_not_passed_for_ever();
     a_slow_disk_is_no_narrow_way();
+    in_each_way(a_disk_that_hangs_is_read_elsewhere);
+    two_disks_that_hang_leave_the_third();
+    in_each_way(what_loss_costs);
     a_server_whose_data_does_not_arrive_is_left();
     a_disk_that_is_away_for_a_moment();
     every_wait_is_told();

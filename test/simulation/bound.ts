@@ -11,8 +11,22 @@ const REST_US = 2e6;
 
 export const BOUND_US = AGAIN_US + REST_US;
 
-/** Faults that a client is told of, or sees by silence. Others may cost it all of its time-outs, again and again: there is no bound before they are over. */
-const CLEAR = new Set<Fault['kind']>(['crash', 'pause', 'cut', 'noCopy', 'revoked', 'busy', 'badDisk', 'drain']);
+/**
+ * Faults that a client is told of, sees by silence, or (a slow disk) by reads that are late, which it asks of the stand-by. Others may cost it all of its
+ * time-outs, again and again: there is no bound before they are over.
+ */
+const CLEAR = new Set<Fault['kind']>([
+  'crash',
+  'pause',
+  'cut',
+  'noCopy',
+  'revoked',
+  'busy',
+  'badDisk',
+  'drain',
+  'hungDisk',
+  'slowDisk',
+]);
 
 /** Some server is well, and the others are either well or plainly not. */
 export function calm(faults: Iterable<Fault>, servers: number): boolean {
