@@ -1,5 +1,6 @@
 /** Where the words of a command go, and come from. */
 import { readFile } from 'node:fs/promises';
+import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -11,6 +12,8 @@ export interface Terminal {
   out(text: string): void;
   err(text: string): void;
   fail(): void;
+  /** Others on this machine go first from now on. */
+  stepBack(): void;
 }
 
 export const terminalOfProcess: Terminal = {
@@ -22,6 +25,7 @@ export const terminalOfProcess: Terminal = {
   fail: () => {
     process.exitCode = 1;
   },
+  stepBack: () => setPriority(constants.priority.PRIORITY_LOW),
 };
 
 export interface Input {

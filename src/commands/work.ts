@@ -1,5 +1,4 @@
 /** Work on images as a command: at low priority, with its progress, ended by a person or a signal, and its outcome in words or as JSON. */
-import { constants, setPriority } from 'node:os';
 import { Option } from 'commander';
 import type { Fault, Result } from '../kit/result.ts';
 import { progressOn } from './progress.ts';
@@ -24,7 +23,7 @@ export async function runWork<T>(
   work: (running: Running) => Promise<Result<T, Fault>>,
   words: (made: T) => readonly string[],
 ): Promise<void> {
-  setPriority(constants.priority.PRIORITY_LOW);
+  terminal.stepBack();
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);

@@ -22,7 +22,7 @@ export async function probeImage(
 export async function openImage(path: string, formats = FORMATS, depth = 1): Promise<Result<Disk, OpenFault>> {
   if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
   const format = formatOf(path, formats);
-  if (!format) return fail('NotSupported', `${path} is named as no image is`);
+  if (!format) return fail('NotSupported', `${path} is named as no image is: ${ends(formats)}`);
   return format.open(path, parentOpener(path, formats, depth)).catch(unforeseen(path));
 }
 
@@ -33,7 +33,11 @@ export async function createImage(
   formats = FORMATS,
 ): Promise<Result<ImageWriter, WriteFault>> {
   const format = formatOf(path, formats);
-  if (!format?.create) return fail('NotSupported', `${path} is named as no image is that is written: ${ends(formats)}`);
+  if (!format?.create)
+    return fail(
+      'NotSupported',
+      `${path} is named as no image is that is written: ${ends(formats.filter(({ create }) => create))}`,
+    );
   const isDifference = format.differencing !== undefined && path.endsWith(format.differencing);
   if (isDifference && !image.parent)
     return fail('NotSupported', `${path} is named as a difference of another image: end it with ${format.extension}`);
@@ -41,7 +45,7 @@ export async function createImage(
 }
 
 const ends = (formats: readonly Format[]): string =>
-  `end it with ${formats.flatMap(({ extension, create }) => (create ? [extension] : [])).join(', ')}`;
+  `end its name with ${formats.map(({ extension }) => extension).join(', ')}, as what it is`;
 
 function parentOpener(path: string, formats: readonly Format[], depth: number): OpenParent {
   return async (parent) => {

@@ -209,7 +209,7 @@ async function openOnce(
     await file?.close();
     return errorCode(thrown) === 'ENOENT' && (await isThere(dirname(partial)))
       ? ok(undefined)
-      : { ok: false, error: writeFault(partial, thrown) };
+      : { ok: false, error: writeFault(partial.slice(0, -PARTIAL.length), thrown) };
   }
 }
 
@@ -279,7 +279,10 @@ function writeFault(path: string, thrown: unknown): WriteFault {
     case 'EDQUOT':
       return { code: 'NoSpace', message: `${path}: its file system is full: make room there, or write elsewhere` };
     case 'EROFS':
-      return { code: 'WriteFailed', message: `${path}: its file system is read-only: write elsewhere` };
+      return {
+        code: 'WriteFailed',
+        message: `${path}: its file system is read-only here, as stores are for a server: use the container \`work\` of its pod, as in \`kubectl exec deploy/main-NODE -c work -- bootfarm vdisk …\``,
+      };
     case 'EFBIG':
       return { code: 'WriteFailed', message: `${path}: its file system has no files so large: write elsewhere` };
     case 'EACCES':

@@ -19,6 +19,7 @@ export function fakeTerminal(heard: (text: string) => void = () => undefined): {
       said.err += text;
       heard(text);
     },
+    stepBack: () => undefined,
     fail: () => {
       said.failed = true;
     },

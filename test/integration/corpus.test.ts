@@ -12,6 +12,7 @@ import type { Disk } from '../../src/image/disk.ts';
 import { openImage } from '../../src/image/images.ts';
 import { checksum } from '../../src/image/vhd/footer.ts';
 import { checksumOf } from '../../src/image/vhdx/crc32c.ts';
+import { convertFile } from '../../src/store/convert.ts';
 
 const corpus = process.env['CORPUS'];
 const described = corpus === undefined ? describe.skip : describe;
@@ -315,6 +316,21 @@ described('of the corpus', () => {
       if (!opened.ok) throw new Error(opened.error.message);
       expect({ sha256: await digestOf(opened.value), bytes: opened.value.sizeBytes }).toEqual({ sha256, bytes });
       await opened.value.close();
+    },
+    300_000,
+  );
+
+  test.each(Object.entries(digests))(
+    '%s, converted, shows it still',
+    async (name, { sha256, bytes }) => {
+      for (const target of ['lab.vhdx', 'lab.vhd', 'lab.raw']) {
+        const made = await convertFile(join(unpacked, name), join(folder, target));
+        expect(made).toMatchObject({ ok: true, value: { diskBytes: bytes } });
+        const opened = await openImage(join(folder, target));
+        if (!opened.ok) throw new Error(opened.error.message);
+        expect(await digestOf(opened.value)).toBe(sha256);
+        await opened.value.close();
+      }
     },
     300_000,
   );

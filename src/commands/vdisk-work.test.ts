@@ -1,0 +1,109 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Command } from 'commander';
+import { fakeTerminal } from '../../test/fakes/terminal.ts';
+import { patternBytes } from '../image/pattern/pattern.ts';
+import { inUnits, progressOn } from './progress.ts';
+import { addVDiskWork } from './vdisk-work.ts';
+
+const MIB = 1 << 20;
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bootfarm-vdisk-'));
+  writeFileSync(join(folder, 'lab.raw'), patternBytes(0, MIB));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Words that begin with `/` are in the folder. */
+async function run(line: string) {
+  const { said, terminal } = fakeTerminal();
+  const words = line.split(' ').map((word) => (word.startsWith('/') ? folder + word : word));
+  const command = new Command('vdisk').exitOverride().configureOutput({ writeErr: terminal.err });
+  addVDiskWork(command, terminal);
+  for (const sub of command.commands) sub.exitOverride().configureOutput({ writeErr: terminal.err });
+  await command.parseAsync(words, { from: 'user' }).catch((thrown: Error) => {
+    said.failed = true;
+    said.err += thrown.message;
+  });
+  return said;
+}
+
+test('the way of a disk that was raw, to its second version and to a new base', async () => {
+  expect(await run('convert /lab.raw /lab')).toMatchObject({
+    failed: false,
+    out: expect.stringMatching(
+      /lab\.vhdx is a disk of 1\.0 MiB, in a file of 6\.0 MiB\nlab\.raw is beside it .*remove it/,
+    ),
+  });
+  expect((await run('new-version /lab')).err).toContain('bootfarm vdisk convert');
+  rmSync(join(folder, 'lab.raw'));
+  writeFileSync(join(folder, 'lab.vmlinuz'), 'kernel');
+  expect((await run('new-version /lab')).out).toMatch(
+    /^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n.*lab\.1\.vmlinuz .*\n.*\{number: 1, access: Maintenance\}\n$/,
+  );
+  writeFileSync(join(folder, 'from.raw'), patternBytes(0, MIB, 1));
+  expect(JSON.parse((await run('new-version /lab --from /from.raw -o json')).out)).toEqual({
+    ...{ number: 2, name: 'lab.2.avhdx', before: 'lab.1.avhdx', diskBytes: MIB, fileBytes: 7 * MIB },
+    bootFiles: ['lab.2.vmlinuz'],
+  });
+  expect((await run('merge /lab --base')).out).toContain('lab.3.vhdx is version 3');
+  expect(await run('merge /lab --base')).toMatchObject({
+    failed: false,
+    out: expect.stringContaining('nothing to merge'),
+  });
+  expect(JSON.parse((await run('merge /lab --updates -o json')).out)).toBeNull();
+});
+
+test.each([
+  { line: 'convert /lab.raw /lab.raw', says: 'is there already, and is not overwritten' },
+  { line: 'convert /lab.raw /lab.vhd --format vhdx', says: 'end it with .vhdx' },
+  { line: 'convert /lab.raw /lab --format qcow2', says: 'Allowed choices are raw, vhdx, vhd' },
+  { line: 'convert /lab.raw /lab --fixed --dynamic', says: 'cannot be used with' },
+  { line: 'convert /lab.raw /lab --block-size 2X', says: 'write it as 2M' },
+  { line: 'convert /lab.raw /lab --block-size 3M', says: '1048576 to 268435456' },
+  { line: 'convert /lab.raw /none/lab', says: 'make it' },
+  { line: 'merge /lab', says: '--base or --updates' },
+  { line: 'merge /lab --base --updates', says: 'cannot be used with' },
+  { line: 'new-version /other', says: 'name a vDisk that lies there' },
+])('$line is refused, and leaves nothing', async ({ line, says }) => {
+  expect(await run(line)).toMatchObject({ failed: true, out: '', err: expect.stringContaining(says) });
+  expect(readdirSync(folder)).toEqual(['lab.raw']);
+});
+
+test.each([
+  ['1M', 5],
+  ['2048K', 6],
+  ['4194304', 8],
+])('blocks of %s make a file of %i MiB', async (size, mib) => {
+  const made = JSON.parse((await run(`convert /lab.raw /lab --block-size ${size} -o json`)).out);
+  expect(made.fileBytes).toBe(mib * MIB);
+});
+
+test('a person is told how far it is, once a second; who does not look is told nothing', () => {
+  let now = 0;
+  const { said, terminal } = fakeTerminal();
+  const watched = progressOn({ ...terminal, isWatched: true }, () => now);
+  for (now = 0; now <= 2_500; now += 250) watched.tell(now * MIB, 10_000 * MIB);
+  expect(said.err.split('\r\x1b[K')).toEqual(['', '10 % of 9.8 GiB, 9 s left', '20 % of 9.8 GiB, 8 s left']);
+  watched.end();
+  expect(said.err.endsWith('\r\x1b[K')).toBe(true);
+  const { said: unheard, terminal: other } = fakeTerminal();
+  const quiet = progressOn(other, () => now);
+  now += 5_000;
+  quiet.tell(1, 2);
+  quiet.end();
+  expect(unheard.err).toBe('');
+});
+
+test.each([
+  [0, '0 bytes'],
+  [1_023, '1023 bytes'],
+  [1_536, '1.5 KiB'],
+  [40 * 2 ** 30, '40.0 GiB'],
+  [127 * 2 ** 30, '127 GiB'],
+  [2_048 * 2 ** 40, '2048 TiB'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(inUnits(bytes)).toBe(text);
+});
