@@ -185,6 +185,16 @@ test('progress only grows, and ends at all of the disk', async () => {
   expect(told.at(-1)).toBe(1);
 });
 
+test('two at once in one folder are not both begun: no number is given twice', async () => {
+  must(await convertFile(put('from.raw', patternBytes(0, MIB)), at('lab.vhdx')));
+  must(await newVersion(lab()));
+  const both = await Promise.all([newVersion(lab()), mergeVersions(lab(), 'base')]);
+  const refused = both.filter((made) => !made.ok);
+  expect(refused).toMatchObject([{ error: { code: 'BeingWritten', message: expect.stringContaining(folder) } }]);
+  expect(readdirSync(folder).filter((name) => versionOf(name, 'lab') === 2)).toHaveLength(1);
+  expect(must(await newVersion(lab())).number).toBe(3);
+});
+
 test.each<{ what: string; there: readonly string[]; code: string; says: string }>([
   {
     what: 'of a vDisk that is not there',

@@ -13,6 +13,7 @@ import { type MergeKind, mergeImages } from '../image/merge.ts';
 import { copyFile } from '../image/partial.ts';
 import { pathFault } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
+import { alone } from './alone.ts';
 
 /** A vDisk as it lies in a folder. */
 export interface VDiskFiles {
@@ -40,9 +41,14 @@ export interface NewVersionOptions extends Work {
 }
 
 /** A difference of the newest version. */
-export async function newVersion(
+export const newVersion = (
   vdisk: VDiskFiles,
-  { from, ...work }: NewVersionOptions = {},
+  options: NewVersionOptions = {},
+): Promise<Result<NewVersion, WorkFault>> => alone(vdisk.folder, () => makeDifference(vdisk, options));
+
+async function makeDifference(
+  vdisk: VDiskFiles,
+  { from, ...work }: NewVersionOptions,
 ): Promise<Result<NewVersion, WorkFault>> {
   const newest = await newestOf(vdisk);
   if (!newest.ok) return newest;
@@ -64,10 +70,16 @@ export async function newVersion(
 }
 
 /** All of the newest chain as a new base, or all of its updates as one. Undefined: there is nothing to merge. */
-export async function mergeVersions(
+export const mergeVersions = (
   vdisk: VDiskFiles,
   kind: MergeKind,
   work: Work = {},
+): Promise<Result<NewVersion | undefined, WorkFault>> => alone(vdisk.folder, () => makeMerged(vdisk, kind, work));
+
+async function makeMerged(
+  vdisk: VDiskFiles,
+  kind: MergeKind,
+  work: Work,
 ): Promise<Result<NewVersion | undefined, WorkFault>> {
   const newest = await newestOf(vdisk);
   if (!newest.ok) return newest;

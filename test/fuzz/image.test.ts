@@ -152,6 +152,8 @@ test.each(TARGETS)(
             expect(typeof (await disk.read(offset, Math.min(MIB, disk.sizeBytes - offset))).ok).toBe('boolean');
           for (const { length } of disk.extents?.(0, Math.min(disk.sizeBytes, 64 * MIB)) ?? [])
             expect(length).toBeGreaterThan(0);
+          const mapped = await disk.map?.(0, Math.min(disk.sizeBytes, 64 * MIB));
+          expect(typeof mapped?.ok).toBe('boolean');
           await disk.close();
         } else {
           faults++;
