@@ -5,13 +5,13 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
-/** A failed command ends with 1. */
 export interface Terminal {
   /** A person sees standard error as it comes. */
   readonly isWatched: boolean;
   out(text: string): void;
   err(text: string): void;
-  fail(): void;
+  /** The command ends with this status; 1 if none is said. */
+  fail(status?: number): void;
   /** Others on this machine go first from now on. */
   stepBack(): void;
 }
@@ -22,8 +22,8 @@ export const terminalOfProcess: Terminal = {
   },
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
-  fail: () => {
-    process.exitCode = 1;
+  fail: (status = 1) => {
+    process.exitCode = status;
   },
   stepBack: () => setPriority(constants.priority.PRIORITY_LOW),
 };

@@ -1,6 +1,7 @@
 /** `bootfarm vdisk …`: vDisks, their versions and their files. */
 import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { addInfoCommands } from './vdisk-info.ts';
 import { addReleaseCommands } from './vdisk-release.ts';
 import { addVDiskWork } from './vdisk-work.ts';
 
@@ -9,6 +10,7 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
     .description('vDisks: their versions, and their images where the files are')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
   addVDiskWork(command, terminal);
+  addInfoCommands(command, terminal);
   addReleaseCommands(command, terminal);
   return command;
 }

@@ -98,7 +98,7 @@ describe.each([
   { what: 'VHD', kind: VHD, mostSectors: 1_024, numRuns: 150 },
   { what: 'VHDX', kind: VHDX, mostSectors: 8_192, numRuns: 25 },
 ])('a chain of $what', ({ kind, mostSectors, numRuns }) => {
-  test('shows what its images hold, and its extents lead to the same', async () => {
+  test('shows what its images hold, and its extents and ranges lead to the same', async () => {
     const range = fc.tuple(fc.nat(), fc.nat({ max: 200_000 }));
     await fc.assert(
       fc.asyncProperty(chainOf(kind, mostSectors), fc.array(range, { maxLength: 5 }), async (layers, ranges) => {
@@ -111,6 +111,7 @@ describe.each([
           const read = await disk.read(offset, length);
           expect(read.ok && read.value.equals(model.subarray(offset, offset + length))).toBe(true);
           checkExtents(disk, model, offset, length);
+          await checkRanges(disk, model, offset, length);
         }
         expect((await disk.files?.())?.map(({ name }) => name)).toEqual(
           layers.map((_, index) => nameOf(kind, index)).reverse(),
@@ -159,6 +160,23 @@ function checkExtents(disk: Disk, model: Buffer, from: number, many: number): vo
   expect(model.subarray(end, from + many).every((byte) => byte === 0)).toBe(true);
 }
 
+/** In order, all of it: what is zeros, and where the rest lies. */
+async function checkRanges(disk: Disk, model: Buffer, from: number, many: number): Promise<void> {
+  let end = from;
+  for await (const range of disk.ranges?.(from, many) ?? []) {
+    if (!range.ok) throw new Error(range.error.message);
+    const { offset, length, zero, present, at } = range.value;
+    expect({ offset, isEmpty: length === 0, isKnown: zero === (at === undefined), present: present || zero }).toEqual({
+      ...{ offset: end, isEmpty: false, isKnown: true, present: true },
+    });
+    const bytes = Buffer.alloc(length);
+    if (at) readSync(at.fd, bytes, 0, length, at.offset);
+    expect(bytes.equals(model.subarray(offset, offset + length))).toBe(true);
+    end = offset + length;
+  }
+  expect(end).toBe(from + many);
+}
+
 test('of blocks whose bitmaps are not kept no extent is told, and they are read', async () => {
   const [many, blockBytes] = [65_600, 1_024];
   const half: Held = [false, true];
@@ -173,6 +191,7 @@ test('of blocks whose bitmaps are not kept no extent is told, and they are read'
   expect(read.ok && read.value.equals(shownBy([below, child]).subarray(offset, offset + length))).toBe(true);
   const told = [...(disk.extents?.(offset, length) ?? [])].at(-1);
   expect(told && told.offset + told.length).toBe(65_536 * blockBytes);
+  await checkRanges(disk, shownBy([below, child]), offset, length);
   await disk.close();
 });
 

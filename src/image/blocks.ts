@@ -12,6 +12,7 @@ import { ok, type Result } from '../kit/result.ts';
 import { type Bitmap, endOfRun, isSet } from './bits.ts';
 import {
   beyondEnd,
+  type Description,
   type Disk,
   type Extent,
   type Format,
@@ -20,9 +21,11 @@ import {
   type OpenFile,
   type OpenParent,
   type Piece,
+  type Range,
   type ReadFault,
 } from './disk.ts';
 import { type ImageFile, lookAtFile, withFile } from './file.ts';
+import type { Area } from './overlap.ts';
 
 /** Where a piece of the disk lies, if not in this file. */
 export const ZEROS = -1;
@@ -47,6 +50,16 @@ export interface BlockMap {
 export interface BlockImage {
   readonly facts: ImageFacts;
   readonly map: BlockMap;
+  readonly about: () => About;
+}
+
+/** What a format says for a `Description` beside its facts and its map. */
+export interface About extends Pick<Description, 'creator' | 'odd'> {
+  readonly subformat: NonNullable<Description['subformat']>;
+  readonly areas: readonly Area[];
+  readonly reserved?: readonly number[];
+  /** Of a block's slot in the file, before its data. */
+  readonly prefixBytes: number;
 }
 
 type Load = (file: ImageFile) => Promise<Result<BlockImage, OpenFault>>;
@@ -66,8 +79,41 @@ export const blockFormat = (
       const image = await load(file);
       return image.ok ? ok(image.value.facts) : image;
     }),
+  describe: (path) =>
+    lookAtFile(path, async (file) => {
+      const image = await load(file);
+      return image.ok ? ok(describe(file, image.value)) : image;
+    }),
   open: (path, openParent) => withFile(path, (file) => openBlocks(file, load, openParent)),
 });
+
+function describe(file: ImageFile, { facts, map, about }: BlockImage): Description {
+  const { areas, reserved = [], prefixBytes, ...said } = about();
+  const all = Math.ceil(map.sizeBytes / map.blockBytes);
+  const slots: number[] = [];
+  let partly = 0;
+  for (let block = 0; block < all; block++) {
+    const at = map.dataAt(block);
+    if (at < 0) continue;
+    slots.push(at - prefixBytes);
+    if (map.bitmapAt(block) !== undefined) partly++;
+  }
+  const layout = {
+    fileBytes: file.sizeBytes,
+    areas,
+    slots,
+    reserved,
+    slotBytes: prefixBytes + map.blockBytes,
+    blocks: { all, here: slots.length, partly },
+  };
+  return {
+    facts,
+    ...said,
+    ...(said.subformat === 'fixed' && all === 1 ? {} : { blockBytes: map.blockBytes }),
+    ...(file.laidBytes > 0 ? { loggedBytes: file.laidBytes } : {}),
+    layout,
+  };
+}
 
 async function openBlocks(file: ImageFile, load: Load, openParent: OpenParent): Promise<Result<Disk, OpenFault>> {
   const image = await load(file);
@@ -186,6 +232,45 @@ class BlockDisk implements Disk {
       const there = Math.min(run.length, (this.#below?.sizeBytes ?? 0) - run.offset);
       if (there > 0) yield* this.#below?.extents?.(run.offset, there) ?? [];
     }
+  }
+
+  async *ranges(offset: number, length: number): AsyncGenerator<Result<Range, ReadFault>> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return yield { ok: false, error: beyond };
+    for (const run of this.#runs(offset, length)) {
+      if (run.at !== UNKNOWN) {
+        yield* this.#rangesOf(run);
+        continue;
+      }
+      const bitmap = await this.#readBitmap(Math.floor(run.offset / this.#map.blockBytes));
+      if (!bitmap.ok) return yield bitmap;
+      for (const within of joined(this.#within(bitmap.value, run.offset, run.length))) yield* this.#rangesOf(within);
+    }
+  }
+
+  /** Of a run whose place is known. */
+  async *#rangesOf({ offset, length, at }: Run): AsyncGenerator<Result<Range, ReadFault>> {
+    const here = { depth: 0, present: true };
+    if (at === ZEROS) return yield ok({ ...here, offset, length, zero: true });
+    if (at >= 0) {
+      for (const piece of this.#file.pieces(at, length)) {
+        const range = {
+          ...here,
+          offset: offset + piece.offset - at,
+          length: piece.length,
+          zero: piece.kind === 'zeros',
+        };
+        const place = { path: this.#file.path, fd: this.#file.fd, offset: piece.offset };
+        yield ok(piece.kind === 'plain' ? { ...range, at: place } : range);
+      }
+      return;
+    }
+    const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
+    if (there > 0)
+      for await (const range of this.#below?.ranges?.(offset, there) ?? [])
+        yield range.ok ? ok({ ...range.value, depth: range.value.depth + 1 }) : range;
+    if (there < length)
+      yield ok({ ...here, offset: offset + there, length: length - there, present: false, zero: true });
   }
 
   *#extentsOf({ offset, length, at }: Run): Generator<Extent> {

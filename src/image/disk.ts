@@ -4,6 +4,7 @@
  */
 import type { FileFault } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
+import type { Area } from './overlap.ts';
 import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
 
 export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'DiskClosed' | 'ContentWrong'>;
@@ -67,6 +68,21 @@ export interface Leaves {
   readonly pageHashes: Uint8Array<SharedArrayBuffer>;
 }
 
+/** A piece of the disk and whose it is, told by tables alone. */
+export interface Range {
+  /** Where on the disk, in bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** 0: of the image itself; 1: of what that is a difference of; … */
+  readonly depth: number;
+  /** False: no image of the chain says anything of it, so zeros. */
+  readonly present: boolean;
+  /** Known without reading. */
+  readonly zero: boolean;
+  /** Where it lies as it is. Absent: nowhere, or in a log. */
+  readonly at?: { readonly path: string; readonly fd: number; readonly offset: number };
+}
+
 export interface Disk {
   /** A multiple of 512. */
   readonly sizeBytes: number;
@@ -81,6 +97,8 @@ export interface Disk {
   extents?(offset: number, length: number): Iterable<Extent>;
   /** All of the range, in order. For windows of some MiB: it may have a piece for each sector. Absent: nothing is known. */
   map?(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>>;
+  /** In order, all of the range; a fault is the last. Absent: the same as `extents`. */
+  ranges?(offset: number, length: number): AsyncIterable<Result<Range, ReadFault>>;
   /** Absent: there is no table (yet). */
   readonly leaves?: Leaves;
   /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */
@@ -103,6 +121,36 @@ export interface ImageFacts {
   readonly parent?: ParentFacts;
 }
 
+/** What there is to know of an image beside its disk: for people who look at it, and for what judges its file. */
+export interface Description {
+  readonly facts: ImageFacts;
+  /** Absent: its format has one kind. */
+  readonly subformat?: 'fixed' | 'dynamic' | 'differencing';
+  /** Absent: it has no blocks. */
+  readonly blockBytes?: number;
+  /** The program that wrote it, as it says. */
+  readonly creator?: string;
+  /** Of pages that a log lays over the file, because the image was not closed. */
+  readonly loggedBytes?: number;
+  /** What is damaged or not as the format has it, and is read all the same; a sentence each, without its full stop. */
+  readonly odd: readonly string[];
+  /** What lies in the file. Absent: the file is the disk. */
+  readonly layout?: Layout;
+}
+
+export interface Layout {
+  readonly fileBytes: number;
+  /** Beside blocks, in bytes. */
+  readonly areas: readonly Area[];
+  /** Where each block begins that the file has, with a bitmap that belongs to it; in bytes. */
+  readonly slots: readonly number[];
+  /** The same of room that tables lead to, and that holds nothing. */
+  readonly reserved: readonly number[];
+  readonly slotBytes: number;
+  /** What tables say of the blocks of the disk. */
+  readonly blocks: { readonly all: number; readonly here: number; readonly partly: number };
+}
+
 /** What an image says of the one that it is a difference of, which lies in the same folder. */
 export interface ParentFacts {
   /** Names that it may have, in the order in which they are believed; hints, for files are renamed. */
@@ -123,6 +171,8 @@ export interface Format {
   probe(path: string, fileBytes: number): Promise<Result<ImageFacts, OpenFault>>;
   /** Begins an image that has this name when it is finished. Absent: it is read alone. */
   create?(path: string, image: NewImage): Promise<Result<ImageWriter, WriteFault>>;
+  /** Looks at the file as `probe` does, and says all that it has seen. Absent: its facts are all. */
+  describe?(path: string): Promise<Result<Description, OpenFault>>;
   /** Opens the file read-only; `parent` opens what it is a difference of, which is then this disk's to close. */
   open(path: string, parent: OpenParent): Promise<Result<Disk, OpenFault>>;
 }

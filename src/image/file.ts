@@ -15,6 +15,12 @@ export const PAGE_BYTES = 4_096;
 /** By number: the page's bytes, or undefined for zeros. */
 export type Pages = ReadonlyMap<number, Buffer | undefined>;
 
+export interface Piece {
+  readonly kind: 'plain' | 'laid' | 'zeros';
+  readonly offset: number;
+  readonly length: number;
+}
+
 export class ImageFile {
   readonly path: string;
   readonly #file: FileHandle;
@@ -42,6 +48,11 @@ export class ImageFile {
   /** With what is laid over it. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Of pages that are laid over it. */
+  get laidBytes(): number {
+    return this.#pages.size * PAGE_BYTES;
   }
 
   get closed(): boolean {
@@ -125,6 +136,28 @@ export class ImageFile {
       const to = Math.min(end, Math.max(from, this.#nextLaid(from)));
       if (to > from) yield { offset: from, length: to - from };
       from = nextPage(to);
+    }
+  }
+
+  /** All of a range, in order: what the file has as it is, what is laid over it, and zeros. */
+  *pieces(offset: number, length: number): Generator<Piece> {
+    const end = offset + length;
+    let from = offset;
+    for (const plain of this.plain(offset, length)) {
+      yield* this.#laidIn(from, plain.offset);
+      yield { kind: 'plain', ...plain };
+      from = plain.offset + plain.length;
+    }
+    yield* this.#laidIn(from, end);
+  }
+
+  /** Page by page. */
+  *#laidIn(offset: number, end: number): Generator<Piece> {
+    for (let from = offset; from < end; ) {
+      const to = Math.min(end, nextPage(from));
+      const kind = this.#pages.get(Math.floor(from / PAGE_BYTES)) ? 'laid' : 'zeros';
+      yield { kind, offset: from, length: to - from };
+      from = to;
     }
   }
 

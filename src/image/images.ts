@@ -3,8 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
 import { pathFault, statRegular } from '../kit/file.ts';
-import { fail, type Result } from '../kit/result.ts';
-import type { Disk, Format, ImageFacts, OpenFault, OpenParent } from './disk.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
+import type { Description, Disk, Format, ImageFacts, OpenFault, OpenParent, ParentFacts } from './disk.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
 import { type Candidate, findParent, parentNames } from './parent.ts';
 import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
@@ -22,7 +22,7 @@ export async function probeImage(
 export async function openImage(path: string, formats = FORMATS, depth = 1): Promise<Result<Disk, OpenFault>> {
   if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
   const format = formatOf(path, formats);
-  if (!format) return fail('NotSupported', `${path} is named as no image is: ${ends(formats)}`);
+  if (!format) return fail('NotSupported', namedAsNone(path));
   return format.open(path, parentOpener(path, formats, depth)).catch(unforeseen(path));
 }
 
@@ -49,22 +49,44 @@ const ends = (formats: readonly Format[]): string =>
 
 function parentOpener(path: string, formats: readonly Format[], depth: number): OpenParent {
   return async (parent) => {
-    const folder = dirname(path);
-    let there: ReadonlySet<string>;
-    try {
-      there = new Set(await readdir(folder));
-    } catch (thrown) {
-      return { ok: false, error: pathFault(folder, thrown) };
-    }
-    const candidates: Candidate[] = [];
-    for (const name of parentNames(basename(path), parent, there, formats))
-      candidates.push({ name, image: await probeByName(join(folder, name), formats) });
-    const found = findParent(path, parent, candidates);
-    if (found.kind === 'found') return openImage(join(folder, found.name), formats, depth + 1);
-    if (found.kind === 'wrong') return fail('ParentWrong', found.message);
-    return fail('FileMissing', `${path} is a difference of ${found.name}, which is not in its folder: put it there`);
+    const found = await parentPath(path, parent, formats);
+    return found.ok ? openImage(found.value, formats, depth + 1) : found;
   };
 }
+
+/** Where the image lies that `path` says it is a difference of. */
+export async function parentPath(
+  path: string,
+  parent: ParentFacts,
+  formats = FORMATS,
+): Promise<Result<string, OpenFault>> {
+  const folder = dirname(path);
+  let there: ReadonlySet<string>;
+  try {
+    there = new Set(await readdir(folder));
+  } catch (thrown) {
+    return { ok: false, error: pathFault(folder, thrown) };
+  }
+  const candidates: Candidate[] = [];
+  for (const name of parentNames(basename(path), parent, there, formats))
+    candidates.push({ name, image: await probeByName(join(folder, name), formats) });
+  const found = findParent(path, parent, candidates);
+  if (found.kind === 'found') return ok(join(folder, found.name));
+  if (found.kind === 'wrong') return fail('ParentWrong', found.message);
+  return fail('FileMissing', `${path} is a difference of ${found.name}, which is not in its folder: put it there`);
+}
+
+/** All that the image says of itself. */
+export async function describeImage(path: string, formats = FORMATS): Promise<Result<Description, OpenFault>> {
+  const format = formatOf(path, formats);
+  if (!format) return fail('NotSupported', namedAsNone(path));
+  if (format.describe) return format.describe(path).catch(unforeseen(path));
+  const facts = await probeByName(path, formats);
+  if (facts === undefined) return fail('NotSupported', namedAsNone(path));
+  return facts.ok ? ok({ facts: facts.value, odd: [] }) : facts;
+}
+
+const namedAsNone = (path: string): string => `${path} is named as no image is`;
 
 async function probeByName(path: string, formats: readonly Format[]): Promise<Candidate['image']> {
   const looked = await statRegular(path);

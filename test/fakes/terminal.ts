@@ -5,11 +5,12 @@ export interface Said {
   out: string;
   err: string;
   failed: boolean;
+  status: number;
 }
 
 /** `heard`: each text for standard error, as it comes. */
 export function fakeTerminal(heard: (text: string) => void = () => undefined): { said: Said; terminal: Terminal } {
-  const said = { out: '', err: '', failed: false };
+  const said = { out: '', err: '', failed: false, status: 0 };
   const terminal: Terminal = {
     isWatched: false,
     out: (text) => {
@@ -20,7 +21,8 @@ export function fakeTerminal(heard: (text: string) => void = () => undefined): {
       heard(text);
     },
     stepBack: () => undefined,
-    fail: () => {
+    fail: (status = 1) => {
+      said.status = status;
       said.failed = true;
     },
   };

@@ -9,6 +9,7 @@ import {
   type OpenFault,
   type OpenFile,
   type Piece,
+  type Range,
   type ReadFault,
   SECTOR_BYTES,
 } from '../disk.ts';
@@ -82,6 +83,13 @@ class RawDisk implements Disk {
         isZero: isHole,
       })),
     );
+  }
+
+  async *ranges(offset: number, length: number): AsyncGenerator<Result<Range, ReadFault>> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return yield { ok: false, error: beyond };
+    const at = { path: this.#file.path, fd: this.#file.fd, offset };
+    yield ok({ offset, length, depth: 0, present: true, zero: false, at });
   }
 
   extents(offset: number, length: number): readonly Extent[] {

@@ -30,6 +30,11 @@ export interface Footer {
   readonly id: string;
   /** In the file; of a fixed disk it says nothing. */
   readonly headerOffset: bigint;
+  /** "vpc ", "win ", "qemu", "tap", …, and the version of it. */
+  readonly creator: string;
+  /** Of cylinders, heads and sectors a track. */
+  readonly geometry: { readonly bytes: number; readonly cylinderBytes: number };
+  readonly saved: boolean;
 }
 
 export interface FoundFooter {
@@ -39,6 +44,9 @@ export interface FoundFooter {
   /** Written by what computes no checksums: both footers are the same, and so is what is wrong with them. */
   readonly unchecked: boolean;
 }
+
+/** 65,535 cylinders of 16 heads with 255 sectors: what "Hard Disk Footer Format" says of all that is larger. */
+const MAX_GEOMETRY_BYTES = 65_535 * 16 * 255 * SECTOR_BYTES;
 
 /** 2,040 GiB: the last sector of the last block must have a number in the block table. */
 export const MAX_SIZE_BYTES = 2_040 * 2 ** 30;
@@ -91,8 +99,46 @@ function decodeFooter(bytes: Buffer): Result<Footer, ImageFault> {
       'SizeInvalid',
       `its footer says a disk of ${size} bytes, and one of a VHD has a multiple of ${SECTOR_BYTES} up to ${MAX_SIZE_BYTES}`,
     );
-  const id = bytes.toString('hex', 68, 84);
-  return ok({ type, sizeBytes: Number(size), id, headerOffset: bytes.readBigUInt64BE(16) });
+  return ok({
+    type,
+    sizeBytes: Number(size),
+    id: bytes.toString('hex', 68, 84),
+    headerOffset: bytes.readBigUInt64BE(16),
+    creator: creatorOf(bytes),
+    geometry: geometryIn(bytes),
+    saved: bytes.readUInt8(84) === 1,
+  });
+}
+
+/** A name of four letters, then a version of two times two bytes. */
+function creatorOf(bytes: Buffer): string {
+  const name = bytes.toString('latin1', 28, 32).replace(/[^\x20-\x7e]/g, '');
+  return `${name.trim()} ${bytes.readUInt16BE(32)}.${bytes.readUInt16BE(34)}`.trim();
+}
+
+function geometryIn(bytes: Buffer): Footer['geometry'] {
+  const cylinderBytes = bytes.readUInt8(58) * bytes.readUInt8(59) * SECTOR_BYTES;
+  return { bytes: bytes.readUInt16BE(56) * cylinderBytes, cylinderBytes };
+}
+
+/** What is read all the same. `head`: of a disk that grows, the first bytes of its file, where the copy of its footer is. */
+export function oddOf({ footer, tailBytes, unchecked }: FoundFooter, head: Buffer | undefined): string[] {
+  const { sizeBytes, geometry, id, saved } = footer;
+  // A geometry ends within a cylinder before the disk does, and the largest there is at 127 GiB.
+  const ends = geometry.bytes <= sizeBytes && sizeBytes - geometry.bytes < geometry.cylinderBytes;
+  const odd = [
+    { is: unchecked, what: 'its checksums are wrong throughout: what wrote it computes none' },
+    { is: tailBytes === 0, what: 'the footer at its end is damaged or gone: the copy at its start is read' },
+    { is: tailBytes === FOOTER_BYTES - 1, what: 'its footer has 511 bytes, as of writers before Virtual PC 2004' },
+    { is: head !== undefined && !unchecked && !isSound(head), what: 'the copy of its footer is damaged' },
+    { is: /^0*$/.test(id), what: 'it has no identifier: nothing can be a difference of it' },
+    {
+      is: !ends && geometry.bytes > 0 && geometry.bytes < MAX_GEOMETRY_BYTES,
+      what: `its geometry says ${geometry.bytes} bytes, which nobody asks`,
+    },
+    { is: saved, what: 'it belongs to the saved state of a machine' },
+  ];
+  return odd.filter(({ is }) => is).map(({ what }) => what);
 }
 
 const FEATURES = 2; // reserved, always set
@@ -103,7 +149,9 @@ const CREATOR = { name: 'btfm', version: VERSION, system: 'Wi2k' } as const;
 const EPOCH_MS = Date.UTC(2000, 0, 1);
 export const timeStamp = (unixMs: number): number => Math.max(0, Math.floor((unixMs - EPOCH_MS) / 1_000)) >>> 0;
 
-export function encodeFooter({ type, sizeBytes, id, headerOffset }: Footer): Buffer {
+export type NewFooter = Pick<Footer, 'type' | 'sizeBytes' | 'id' | 'headerOffset'>;
+
+export function encodeFooter({ type, sizeBytes, id, headerOffset }: NewFooter): Buffer {
   const bytes = Buffer.alloc(FOOTER_BYTES);
   const { cylinders, heads, sectors } = geometryOf(sizeBytes);
   bytes.write('conectix');

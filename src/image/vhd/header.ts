@@ -18,8 +18,10 @@ export const HEADER_BYTES = 1_024;
 export interface Header {
   readonly tableOffset: number;
   readonly blockBytes: number;
-  /** Of the table that this disk needs; the table may have more. */
+  /** Of the table that this disk needs. */
   readonly blocks: number;
+  /** That the table has: as many, or more. */
+  readonly entries: number;
   /** 32 hex digits. */
   readonly parentId: string;
   readonly parentName: string;
@@ -107,7 +109,15 @@ export function decodeHeader(bytes: Buffer, sizeBytes: number, unchecked: boolea
   const locators = Array.from({ length: 8 }, (_, index) => decodeLocator(bytes.subarray(576 + 24 * index)));
   const parentName = bytesSwapped(bytes.subarray(64, 576)).toString('utf16le');
   const tableOffset = Number(bytes.readBigUInt64BE(16));
-  return ok({ tableOffset, blockBytes, blocks, parentId: bytes.toString('hex', 40, 56), parentName, locators });
+  return ok({
+    tableOffset,
+    blockBytes,
+    blocks,
+    entries,
+    parentId: bytes.toString('hex', 40, 56),
+    parentName,
+    locators,
+  });
 }
 
 const bytesSwapped = (bytes: Buffer): Buffer => Buffer.from(bytes).swap16();
@@ -118,6 +128,20 @@ const decodeLocator = (bytes: Buffer): Locator => ({
   length: bytes.readUInt32BE(8),
   offset: bytes.readBigUInt64BE(16),
 });
+
+/** `headerOffset`: where it lies itself. */
+export const areasOf = (headerOffset: number, { tableOffset, blocks, locators }: Header): readonly Area[] => [
+  { what: 'footer', start: 0, end: SECTOR },
+  { what: 'header', start: headerOffset, end: headerOffset + HEADER_BYTES },
+  { what: 'block table', start: tableOffset, end: tableOffset + blocks * ENTRY_BYTES },
+  ...locators
+    .filter(({ length }) => length > 0)
+    .map(({ platform, offset, length }) => ({
+      what: `locator ${platform}`,
+      start: Number(offset),
+      end: Number(offset) + length,
+    })),
+];
 
 export const tableBytes = ({ blocks }: Header): number => blocks * ENTRY_BYTES;
 

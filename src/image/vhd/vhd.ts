@@ -1,12 +1,13 @@
 /** A VHD read in place: fixed, dynamic or differencing, which its footer says and its name does not. What is in it is judged in `footer.ts` and `header.ts`. */
 import { fail, ok, type Result } from '../../kit/result.ts';
-import { BELOW, type BlockImage, type BlockMap, blockFormat, oneBlock, ZEROS } from '../blocks.ts';
+import { type About, BELOW, type BlockImage, type BlockMap, blockFormat, oneBlock, ZEROS } from '../blocks.ts';
 import { type ImageFacts, type OpenFault, type ReadFault, SECTOR_BYTES } from '../disk.ts';
 import { type ImageFile, ofFile } from '../file.ts';
 import { MAX_HINT_BYTES, namesOf } from '../hints.ts';
-import { FOOTER_BYTES, type Footer, type FoundFooter, findFooter } from './footer.ts';
+import { FOOTER_BYTES, type Footer, type FoundFooter, findFooter, oddOf } from './footer.ts';
 import {
   ABSENT,
+  areasOf,
   bitmapBytes,
   decodeHeader,
   decodeTable,
@@ -29,7 +30,7 @@ async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   if (!ends.ok) return ends;
   const found = ofFile(path, findFooter(ends.value.head, ends.value.tail));
   if (!found.ok) return found;
-  return found.value.footer.type === 'fixed' ? fixed(file, found.value) : growing(file, found.value);
+  return found.value.footer.type === 'fixed' ? fixed(file, found.value) : growing(file, found.value, ends.value.head);
 }
 
 async function bothEnds(file: ImageFile): Promise<Result<{ readonly head: Buffer; readonly tail: Buffer }, ReadFault>> {
@@ -46,7 +47,8 @@ const NO_ID = 'vhd:none';
 const idOf = (hex: string): Pick<ImageFacts, 'id' | 'idStays'> =>
   /^0*$/.test(hex) ? {} : { id: `vhd:${hex}`, idStays: true };
 
-function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<BlockImage, OpenFault> {
+function fixed(file: ImageFile, found: FoundFooter): Result<BlockImage, OpenFault> {
+  const { footer, tailBytes } = found;
   const { sizeBytes, id } = footer;
   const endBytes = file.sizeBytes - tailBytes;
   if (sizeBytes > endBytes)
@@ -54,13 +56,21 @@ function fixed(file: ImageFile, { footer, tailBytes }: FoundFooter): Result<Bloc
       'FileCut',
       `${file.path} has ${endBytes} bytes before its footer, which says ${sizeBytes}: it was cut; copy it again`,
     );
-  return ok({ facts: { sizeBytes, ...idOf(id) }, map: oneBlock(sizeBytes, 0) });
+  const map = oneBlock(sizeBytes, 0);
+  const between = endBytes - sizeBytes;
+  const more = between > 0 ? [`${between} bytes lie between its disk and its footer`] : [];
+  const about = (): About => ({
+    subformat: 'fixed',
+    creator: footer.creator,
+    odd: [...oddOf(found, undefined), ...more],
+    areas: [{ what: 'footer', start: endBytes, end: file.sizeBytes }],
+    prefixBytes: 0,
+  });
+  return ok({ facts: { sizeBytes, ...idOf(id) }, map, about });
 }
 
-async function growing(
-  file: ImageFile,
-  { footer, tailBytes, unchecked }: FoundFooter,
-): Promise<Result<BlockImage, OpenFault>> {
+async function growing(file: ImageFile, found: FoundFooter, head: Buffer): Promise<Result<BlockImage, OpenFault>> {
+  const { footer, tailBytes, unchecked } = found;
   const { path } = file;
   const headerOffset = Number(footer.headerOffset);
   const bytes = await within(file, 'header', headerOffset, HEADER_BYTES);
@@ -77,11 +87,18 @@ async function growing(
   if (fault) return ofFile(path, { ok: false, error: fault });
   const map = mapOf(footer, header, table);
   const facts = { sizeBytes, ...idOf(footer.id) };
-  if (footer.type === 'dynamic') return ok({ facts, map });
+  const about = (): About => ({
+    subformat: footer.type,
+    creator: footer.creator,
+    odd: oddOf(found, head),
+    areas: [...areasOf(headerOffset, header), { what: 'footer', start: layout.endBytes, end: file.sizeBytes }],
+    prefixBytes: bitmapBytes(header.blockBytes),
+  });
+  if (footer.type === 'dynamic') return ok({ facts, map, about });
   const locators = await readLocators(file, header);
   if (!locators.ok) return locators;
   const names = namesOf(hintsOf(locators.value, header.parentName));
-  return ok({ facts: { ...facts, parent: { names, ids: [idOf(header.parentId).id ?? NO_ID] } }, map });
+  return ok({ facts: { ...facts, parent: { names, ids: [idOf(header.parentId).id ?? NO_ID] } }, map, about });
 }
 
 async function within(

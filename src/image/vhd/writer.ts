@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '../disk.ts';
 import { PartialFile } from '../partial.ts';
 import { PlainWriter } from '../plain-writer.ts';
 import type { ImageWriter, NewImage, NewParent, WriteFault } from '../writer.ts';
-import { encodeFooter, FOOTER_BYTES, type Footer, MAX_SIZE_BYTES } from './footer.ts';
+import { encodeFooter, FOOTER_BYTES, MAX_SIZE_BYTES, type NewFooter } from './footer.ts';
 import { ABSENT, bitmapBytes, encodeHeader, HEADER_BYTES, MAX_BLOCKS, type NewLocator } from './header.ts';
 import { encodeLocators } from './locators.ts';
 
@@ -61,7 +61,7 @@ function fixed(file: PartialFile, sizeBytes: number): ImageWriter {
   );
 }
 
-const newFooter = (type: Footer['type'], sizeBytes: number): Omit<Footer, 'headerOffset'> => ({
+const newFooter = (type: NewFooter['type'], sizeBytes: number): Omit<NewFooter, 'headerOffset'> => ({
   type,
   sizeBytes,
   id: randomBytes(16).toString('hex'),

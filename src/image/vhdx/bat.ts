@@ -77,7 +77,7 @@ export class BlockTable {
         };
       if (inChunk === ratio) {
         if (chunk < this.#bitmaps.length) this.#bitmaps[chunk] = isHere ? mib : 0;
-      } else if (block < blocks) this.#blocks[block] = (isHere ? mib << 3 : 0) + state;
+      } else if (block < blocks) this.#blocks[block] = ((mib < MAX_MIB ? mib : 0) << 3) + state;
     }
     return undefined;
   }
@@ -106,6 +106,19 @@ export class BlockTable {
     const { ratio } = this.#chunks;
     const bytesOfBlock = this.#shape.blockBytes / this.#shape.blockSize / 8;
     return (this.#bitmaps[Math.floor(block / ratio)] ?? 0) * MIB + (block % ratio) * bytesOfBlock;
+  }
+
+  /** In bytes: room that a block keeps which was discarded (2.5.1.1, UNMAPPED). */
+  *reserved(): Generator<number> {
+    for (let block = 0; block < this.#chunks.blocks; block++)
+      if (!this.isHere(block) && this.dataAt(block) > 0) yield this.dataAt(block);
+  }
+
+  /** In bytes. */
+  bitmaps(): readonly Area[] {
+    return [...this.#bitmaps]
+      .filter((mib) => mib > 0)
+      .map((mib) => ({ what: 'bitmap', start: mib * MIB, end: (mib + 1) * MIB }));
   }
 
   /** Why blocks cannot lie where the table says. `areas`, in bytes, is what else lies in the file. */

@@ -25,6 +25,8 @@ export interface Header {
   /** Changes with the content, so that a difference knows the one that it was made on. */
   readonly dataWriteGuid: string;
   readonly version: number;
+  /** Where a log lies, whether or not there is something in it. */
+  readonly logArea: { readonly offset: number; readonly length: number };
   /** Undefined: all that was logged is in its place. */
   readonly log:
     | { readonly guid: string; readonly version: number; readonly offset: number; readonly length: number }
@@ -48,6 +50,24 @@ export function findHeader(both: readonly Buffer[]): Result<Header, ImageFault> 
     return fail('ImageInvalid', `its headers have one sequence number, and differ: ${COPY_AGAIN}`);
   return ok(header);
 }
+
+/** What is read all the same. */
+export function oddHeaders(both: readonly Buffer[]): string[] {
+  const [one, two] = both.flatMap(decodeHeader);
+  if (!one || !two) return ['one of its two headers is damaged: the other is read'];
+  return one.sequence === two.sequence ? [`both headers have the sequence number ${one.sequence}`] : [];
+}
+
+/** UTF-16, behind the signature of the file. */
+export const creatorOf = (head: Buffer): string =>
+  head
+    .toString('utf16le', 8, 520)
+    .replace(/\0[\s\S]*$/, '')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .trim();
+
+/** Of the signature and the creator. */
+export const HEAD_BYTES = 520;
 
 export const COPY_AGAIN = 'it is damaged; copy it again';
 
@@ -80,17 +100,14 @@ export function encodeHead(
 function decodeHeader(bytes: Buffer): Header[] {
   if (bytes.toString('latin1', 0, 4) !== 'head' || bytes.readUInt32LE(4) !== checksumOf(bytes, 4)) return [];
   const guid = guidAt(bytes, 48);
-  const log = {
-    guid,
-    version: bytes.readUInt16LE(64),
-    length: bytes.readUInt32LE(68),
-    offset: Number(bytes.readBigUInt64LE(72)),
-  };
+  const logArea = { offset: Number(bytes.readBigUInt64LE(72)), length: bytes.readUInt32LE(68) };
+  const log = { guid, version: bytes.readUInt16LE(64), ...logArea };
   return [
     {
       sequence: bytes.readBigUInt64LE(8),
       dataWriteGuid: guidAt(bytes, 32),
       version: bytes.readUInt16LE(66),
+      logArea,
       log: guid === NO_GUID ? undefined : log,
     },
   ];

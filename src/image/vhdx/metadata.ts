@@ -82,8 +82,11 @@ export interface Shape {
   readonly hasParent: boolean;
 }
 
+/** `isFixed`: blocks stay where they are in the file. */
+export type ReadShape = Shape & { readonly isFixed: boolean };
+
 /** Each is the item's bytes. The sector that a device sees is the logical one: the physical one changes nothing here. */
-export function decodeShape(parameters: Buffer, size: Buffer, logical: Buffer): Result<Shape, ImageFault> {
+export function decodeShape(parameters: Buffer, size: Buffer, logical: Buffer): Result<ReadShape, ImageFault> {
   const blockBytes = parameters.readUInt32LE(0);
   if (blockBytes < MIB || blockBytes > MAX_BLOCK_BYTES || (blockBytes & (blockBytes - 1)) !== 0)
     return fail(
@@ -99,8 +102,10 @@ export function decodeShape(parameters: Buffer, size: Buffer, logical: Buffer): 
       'SizeInvalid',
       `it says a disk of ${sizeBytes} bytes, and one of a VHDX has a multiple of ${blockSize} up to ${MAX_DISK_BYTES}`,
     );
-  const hasParent = (parameters.readUInt32LE(4) & HAS_PARENT) !== 0;
-  return ok({ sizeBytes: Number(sizeBytes), blockSize, blockBytes, hasParent });
+  const flags = parameters.readUInt32LE(4);
+  const hasParent = (flags & HAS_PARENT) !== 0;
+  const isFixed = (flags & IS_FIXED) !== 0;
+  return ok({ sizeBytes: Number(sizeBytes), blockSize, blockBytes, hasParent, isFixed });
 }
 
 export interface NewMetadata {

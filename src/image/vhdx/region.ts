@@ -83,6 +83,13 @@ export function encodeRegions(regions: Readonly<Record<keyof typeof KNOWN, Omit<
   return sum(bytes, 4);
 }
 
+/** What is read all the same. */
+export function oddRegions(both: readonly Buffer[]): string[] {
+  const [one, two] = both;
+  if (!both.every(isWhole)) return ['one of its two region tables is damaged: the other is read'];
+  return one && two && one.equals(two) ? [] : ['its two region tables differ: the first is read'];
+}
+
 const isWhole = (bytes: Buffer): boolean =>
   bytes.toString('latin1', 0, 4) === 'regi' &&
   bytes.readUInt32LE(8) <= MAX_ENTRIES &&

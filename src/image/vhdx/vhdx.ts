@@ -1,15 +1,25 @@
 /** A VHDX read in place: fixed, dynamic or differencing, which its metadata say and its name does not. What is in it is judged by the pure files beside this. */
 import { fail, ok, type Result } from '../../kit/result.ts';
-import { BELOW, type BlockImage, type BlockMap, blockFormat, ZEROS } from '../blocks.ts';
+import { type About, BELOW, type BlockImage, type BlockMap, blockFormat, ZEROS } from '../blocks.ts';
 import type { OpenFault, ParentFacts, ReadFault } from '../disk.ts';
 import { type ImageFile, ofFile } from '../file.ts';
 import type { Area } from '../overlap.ts';
 import { BlockTable, chunksOf, ENTRY_BYTES, MAX_BLOCKS } from './bat.ts';
-import { findHeader, HEADERS, type Header, isVhdx, MIB, REGION_TABLES } from './header.ts';
+import {
+  creatorOf,
+  findHeader,
+  HEAD_BYTES,
+  HEADERS,
+  type Header,
+  isVhdx,
+  MIB,
+  oddHeaders,
+  REGION_TABLES,
+} from './header.ts';
 import { decodeLocator, idOf } from './locator.ts';
 import { MAX_LOG_BYTES, replay } from './log.ts';
-import { decodeItems, decodeShape, type Item, METADATA_TABLE_BYTES, type Shape } from './metadata.ts';
-import { findRegions, type Region, type Regions } from './region.ts';
+import { decodeItems, decodeShape, type Item, METADATA_TABLE_BYTES, type ReadShape, type Shape } from './metadata.ts';
+import { findRegions, oddRegions, type Region, type Regions } from './region.ts';
 import { createVhdx } from './writer.ts';
 
 export const vhdx = blockFormat('.vhdx', '.avhdx', load, createVhdx);
@@ -17,7 +27,9 @@ export const vhdx = blockFormat('.vhdx', '.avhdx', load, createVhdx);
 /** In the order of [MS-VHDX] 2.2: the header, its log, and with that in its place the regions and what they hold. */
 async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   const { path } = file;
-  const header = await readHeader(file);
+  const heads = await readHeads(file);
+  if (!heads.ok) return heads;
+  const header = ofFile(path, findHeader(heads.value.headers));
   if (!header.ok) return header;
   const replayed = await layLog(file, header.value);
   if (!replayed.ok) return replayed;
@@ -32,12 +44,30 @@ async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   if (!table.ok) return table;
   const { sizeBytes, blockSize } = shape;
   const facts = { sizeBytes, blockSize, id: idOf(header.value.dataWriteGuid), ...(parent ? { parent } : {}) };
-  return ok({ facts, map: mapOf(shape, table.value) });
+  const about = (): About => ({
+    subformat: parent ? 'differencing' : shape.isFixed ? 'fixed' : 'dynamic',
+    creator: creatorOf(heads.value.head),
+    odd: [
+      ...oddHeaders(heads.value.headers),
+      ...oddRegions(tables.value),
+      ...(file.sizeBytes % MIB === 0 ? [] : [`its file has ${file.sizeBytes} bytes, which are no whole MiB`]),
+    ],
+    areas: [...areasOf(regions.value, header.value.logArea), ...table.value.bitmaps()],
+    reserved: [...table.value.reserved()],
+    prefixBytes: 0,
+  });
+  return ok({ facts, map: mapOf(shape, table.value), about });
 }
 
-async function readHeader(file: ImageFile): Promise<Result<Header, OpenFault>> {
+interface Heads {
+  /** The first bytes of the file. */
+  readonly head: Buffer;
+  readonly headers: readonly Buffer[];
+}
+
+async function readHeads(file: ImageFile): Promise<Result<Heads, OpenFault>> {
   const { path, sizeBytes } = file;
-  const head = await file.read(0, Math.min(8, sizeBytes));
+  const head = await file.read(0, Math.min(HEAD_BYTES, sizeBytes));
   if (!head.ok) return head;
   if (!isVhdx(head.value)) return fail('ImageInvalid', `${path} does not begin as a VHDX: it is none; copy it again`);
   if (sizeBytes < MIB)
@@ -46,7 +76,7 @@ async function readHeader(file: ImageFile): Promise<Result<Header, OpenFault>> {
       `${path} has ${sizeBytes} bytes, and the head alone of a VHDX has ${MIB}: it was cut; copy it again`,
     );
   const headers = await readAll(file, HEADERS);
-  return headers.ok ? ofFile(path, findHeader(headers.value)) : headers;
+  return headers.ok ? ok({ head: head.value, headers: headers.value }) : headers;
 }
 
 async function readAll(
@@ -87,7 +117,7 @@ async function layLog(file: ImageFile, { log }: Header): Promise<Result<undefine
 }
 
 interface Metadata {
-  readonly shape: Shape;
+  readonly shape: ReadShape;
   readonly parent: ParentFacts | undefined;
 }
 
@@ -161,7 +191,7 @@ async function readTable(
   return fault ? ofFile(path, { ok: false, error: fault }) : ok(table);
 }
 
-const areasOf = ({ blockTable, metadata, all }: Regions, log: Header['log']): readonly Area[] => [
+const areasOf = ({ blockTable, metadata, all }: Regions, log: Header['logArea'] | undefined): readonly Area[] => [
   { what: 'head', start: 0, end: MIB },
   ...(log ? [{ what: 'log', start: log.offset, end: log.offset + log.length }] : []),
   ...all.map((region) => ({
