@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench soak attack matrix life test-gitops demo dev demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench soak torture attack matrix life test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,6 +39,9 @@ bench: setup ## every figure beside its peer, one JSON line each
 soak: setup ## the simulator's farms in virtual time, 10 million steps from SEED on (it prints one): a wrong byte or a read that hangs is told by its seed
 	@make --silent -C target simulation
 	@node test/simulation/simulate.ts --steps 10000000 --seed $(or $(SEED),$$RANDOM$$RANDOM)
+
+torture: setup ## images changed in 100,000 ways by a SEED (it prints one) through every reader: no crash, no second, no 64 MiB, no other file
+	@node test/fuzz/torture.ts --runs $(or $(RUNS),100000) --seed $(or $(SEED),$$RANDOM$$RANDOM)
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts

@@ -130,7 +130,8 @@ export class Exports {
       open.disk = disk;
       return this.#options.apply(this.list);
     }
-    const opened = await this.#options.open(copy.imagePath);
+    const parents = new Set(copy.imageFiles.map(({ name }) => name));
+    const opened = await this.#options.open(copy.imagePath, { parents });
     if (!opened.ok) return this.#refuse(key, copy, opened.error);
     if (!(await this.#holds(opened.value, copy.imageFiles))) {
       await opened.value.close();

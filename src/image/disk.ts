@@ -16,7 +16,7 @@ export type ReadFault = Fault<'ReadBeyondEnd' | 'ReadFailed' | 'FileCut' | 'Disk
  * - `NotSupported`: it may be right, and is not read by this release.
  */
 export type ImageFault = Fault<'ImageInvalid' | 'FileCut' | 'SizeInvalid' | 'NotSupported'>;
-export type OpenFault = FileFault | ReadFault | ImageFault | Fault<'ChainTooLong' | 'ParentWrong'>;
+export type OpenFault = FileFault | ReadFault | ImageFault | Fault<'ChainTooLong' | 'ParentWrong' | 'LinkOutside'>;
 
 /** Bytes of the disk that lie as they are in an open file: what lets the stream server read without this interface in between. */
 export interface Extent {

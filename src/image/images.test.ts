@@ -1,5 +1,5 @@
 /** What a store does with the table of formats, shown by a format that is a line of another table: a header, then a disk that is larger than its file. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -47,6 +47,40 @@ async function reported(number: number) {
   });
 }
 
+/** A VHD and a difference of it, in which the name of it is a hint. */
+function putChain(parentName: string): string {
+  const layer = { sizeBytes: 4_096, blockBytes: 4_096, sectorBytes: 512 as const, seed: 0, blocks: new Map() };
+  mkdirSync(join(folder, 'store'));
+  writeImage(join(folder, 'outside.vhd'), vhdImage(layer));
+  return writeImage(
+    join(folder, 'store/lab.avhd'),
+    vhdImage(layer, { id: 'c'.repeat(32), parent: { id: VHD_ID, name: parentName } }),
+  );
+}
+
+test('a link out of its folder is followed to no parent, but where a look has found it right', async () => {
+  const child = putChain('linked.vhd');
+  const link = join(folder, 'store/linked.vhd');
+  symlinkSync('../outside.vhd', link);
+  expect(await openImage(child)).toMatchObject({
+    error: { code: 'LinkOutside', message: expect.stringContaining(`${link} leads to ${folder}/outside.vhd`) },
+  });
+  expect(await openImage(child, { parents: new Set(['other.vhd']) })).toMatchObject({ error: { code: 'FileMissing' } });
+  const opened = await openImage(child, { parents: new Set(['linked.vhd']) });
+  expect(opened).toMatchObject({ ok: true });
+  if (opened.ok) await opened.value.close();
+});
+
+test('a link within its folder is followed, and one out of it beside the right parent is not looked into', async () => {
+  const child = putChain('linked.vhd');
+  writeFileSync(join(folder, 'store/base.vhd'), readFileSync(join(folder, 'outside.vhd')));
+  symlinkSync('base.vhd', join(folder, 'store/linked.vhd'));
+  symlinkSync('../outside.vhd', join(folder, 'store/LINKED.VHD'));
+  const opened = await openImage(child);
+  expect(opened.ok && (await opened.value.files?.())?.map(({ name }) => name)).toEqual(['lab.avhd', 'linked.vhd']);
+  if (opened.ok) await opened.value.close();
+});
+
 function putBoot(stem: string): void {
   for (const end of ['vmlinuz', 'initrd']) writeFileSync(join(folder, `${stem}.${end}`), 'boot');
 }
@@ -59,7 +93,10 @@ test('the size of a disk is what its image says, not what its file has', async (
     diskBytes: 1 << 30,
     files: [{ name: 'lab.toy' }, {}, {}],
   });
-  expect(await openImage(join(folder, 'lab.toy'), TABLE)).toMatchObject({ ok: true, value: { sizeBytes: 1 << 30 } });
+  expect(await openImage(join(folder, 'lab.toy'), { formats: TABLE })).toMatchObject({
+    ok: true,
+    value: { sizeBytes: 1 << 30 },
+  });
 });
 
 test('a difference is whole with all below it, and is opened with it', async () => {
@@ -71,7 +108,7 @@ test('a difference is whole with all below it, and is opened with it', async () 
   expect([state, diskBytes]).toEqual(['Present', 2_048]);
   const chain = ['lab.2.atoy', 'lab.1.atoy', 'lab.toy'];
   expect(files.map(({ name }) => name)).toEqual([...chain, 'lab.2.vmlinuz', 'lab.2.initrd']);
-  const opened = await openImage(join(folder, 'lab.2.atoy'), TABLE);
+  const opened = await openImage(join(folder, 'lab.2.atoy'), { formats: TABLE });
   expect(opened.ok && (await opened.value.read(0, 8))).toMatchObject({ ok: true });
 });
 
@@ -86,7 +123,7 @@ test.each<{ what: string; parent: string; state: string; says: string; code: str
   putBoot('lab.1');
   writeFileSync(join(folder, 'lab.vhd'), '');
   expect(await reported(1)).toMatchObject({ state, message: expect.stringContaining(says) });
-  expect(await openImage(join(folder, 'lab.1.atoy'), TABLE)).toMatchObject({ ok: false, error: { code } });
+  expect(await openImage(join(folder, 'lab.1.atoy'), { formats: TABLE })).toMatchObject({ ok: false, error: { code } });
 });
 
 test.each<{ what: string; base?: string; id: string; state: string; says: string; code?: string }>([
@@ -104,7 +141,7 @@ test.each<{ what: string; base?: string; id: string; state: string; says: string
   const { state: is, message, files } = await reported(1);
   expect([is, message]).toEqual([state, expect.stringContaining(says)]);
   expect(files.map(({ name }) => name).slice(0, 2)).toEqual(state === 'Present' ? ['lab.1.avhd', base] : []);
-  const opened = await openImage(join(folder, 'lab.1.avhd'), TABLE);
+  const opened = await openImage(join(folder, 'lab.1.avhd'), { formats: TABLE });
   expect(opened.ok ? undefined : opened.error.code).toBe(code);
   if (opened.ok) await opened.value.close();
 });
@@ -125,5 +162,5 @@ test.each([MAX_CHAIN, MAX_CHAIN + 1])('a chain of %i', async (many) => {
   putBoot(`lab.${many - 1}`);
   const fits = many === MAX_CHAIN;
   expect((await reported(many - 1)).state).toBe(fits ? 'Present' : 'Faulty');
-  expect((await openImage(join(folder, nameOf(many - 1)), TABLE)).ok).toBe(fits);
+  expect((await openImage(join(folder, nameOf(many - 1)), { formats: TABLE })).ok).toBe(fits);
 });

@@ -1,8 +1,9 @@
 /** Images of a store by their names: what one says of itself, and opening it. What a format throws is that image's fault, and no other's. */
+import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
-import { pathFault, statRegular } from '../kit/file.ts';
+import { leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { Description, Disk, Format, ImageFacts, OpenFault, OpenParent, ParentFacts } from './disk.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
@@ -18,12 +19,10 @@ export async function probeImage(
   return formatOf(path, formats)?.probe(path, fileBytes).catch(unforeseen(path));
 }
 
-/** With what it is a difference of, from the same folder. `depth`: it is that image of a chain. */
-export async function openImage(path: string, formats = FORMATS, depth = 1): Promise<Result<Disk, OpenFault>> {
-  if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
-  const format = formatOf(path, formats);
-  if (!format) return fail('NotSupported', namedAsNone(path));
-  return format.open(path, parentOpener(path, formats, depth)).catch(unforeseen(path));
+export interface ImageOptions {
+  readonly formats?: readonly Format[];
+  /** Names that its parents are among: of what a look at the folder found right. Absent: any of the folder, but no link that leads out of it. */
+  readonly parents?: ReadonlySet<string>;
 }
 
 /** Begins an image that has this name when it is finished, of the format that the name says. */
@@ -47,10 +46,18 @@ export async function createImage(
 const ends = (formats: readonly Format[]): string =>
   `end its name with ${formats.map(({ extension }) => extension).join(', ')}, as what it is`;
 
-function parentOpener(path: string, formats: readonly Format[], depth: number): OpenParent {
+/** With what it is a difference of, from the same folder. `depth`: it is that image of a chain. */
+export async function openImage(path: string, options: ImageOptions = {}, depth = 1): Promise<Result<Disk, OpenFault>> {
+  if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
+  const format = formatOf(path, options.formats);
+  if (!format) return fail('NotSupported', namedAsNone(path));
+  return format.open(path, parentOpener(path, options, depth)).catch(unforeseen(path));
+}
+
+function parentOpener(path: string, options: ImageOptions, depth: number): OpenParent {
   return async (parent) => {
-    const found = await parentPath(path, parent, formats);
-    return found.ok ? openImage(found.value, formats, depth + 1) : found;
+    const found = await parentPath(path, parent, options);
+    return found.ok ? openImage(found.value, options, depth + 1) : found;
   };
 }
 
@@ -58,22 +65,41 @@ function parentOpener(path: string, formats: readonly Format[], depth: number): 
 export async function parentPath(
   path: string,
   parent: ParentFacts,
-  formats = FORMATS,
+  { formats = FORMATS, parents }: ImageOptions = {},
 ): Promise<Result<string, OpenFault>> {
   const folder = dirname(path);
-  let there: ReadonlySet<string>;
+  let entries: readonly Dirent[];
   try {
-    there = new Set(await readdir(folder));
+    entries = await readdir(folder, { withFileTypes: true });
   } catch (thrown) {
     return { ok: false, error: pathFault(folder, thrown) };
   }
+  const there = new Map(
+    entries.filter(({ name }) => parents?.has(name) !== false).map((entry) => [entry.name, entry.isSymbolicLink()]),
+  );
+  const outside = new Map<string, OpenFault>();
   const candidates: Candidate[] = [];
-  for (const name of parentNames(basename(path), parent, there, formats))
-    candidates.push({ name, image: await probeByName(join(folder, name), formats) });
+  for (const name of parentNames(basename(path), parent, there, formats)) {
+    const fault = parents || !there.get(name) ? undefined : await leadsOut(folder, name);
+    if (fault) outside.set(name, fault);
+    const image = fault ? { ok: false as const, error: fault } : await probeByName(join(folder, name), formats);
+    candidates.push({ name, image });
+  }
   const found = findParent(path, parent, candidates);
-  if (found.kind === 'found') return ok(join(folder, found.name));
+  if (found.kind === 'found') {
+    const fault = outside.get(found.name);
+    return fault ? { ok: false, error: fault } : ok(join(folder, found.name));
+  }
   if (found.kind === 'wrong') return fail('ParentWrong', found.message);
   return fail('FileMissing', `${path} is a difference of ${found.name}, which is not in its folder: put it there`);
+}
+
+/** Who put the link there may read what it leads to, and who made the image may not. */
+async function leadsOut(folder: string, name: string): Promise<OpenFault | undefined> {
+  const path = join(folder, name);
+  const [end, within] = [await leadsTo(path), await leadsTo(folder)];
+  if (end.startsWith(within.endsWith('/') ? within : `${within}/`)) return undefined;
+  return { code: 'LinkOutside', message: `${path} leads to ${end}, out of its folder: put the file itself there` };
 }
 
 /** All that the image says of itself. */
@@ -86,7 +112,7 @@ export async function describeImage(path: string, formats = FORMATS): Promise<Re
   return facts.ok ? ok({ facts: facts.value, odd: [] }) : facts;
 }
 
-const namedAsNone = (path: string): string => `${path} is named as no image is`;
+const namedAsNone = (path: string): string => `${path} is named as no image is: ${ends(FORMATS)}`;
 
 async function probeByName(path: string, formats: readonly Format[]): Promise<Candidate['image']> {
   const looked = await statRegular(path);
