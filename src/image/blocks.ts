@@ -182,15 +182,23 @@ class BlockDisk implements Disk {
   async read(offset: number, length: number): Promise<Result<Buffer, ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
-    if (this.#file.closed) return { ok: false, error: closedFault(this.#file.path) };
     const bytes = Buffer.allocUnsafe(length);
-    for (const run of this.#runs(offset, length)) {
-      const fault = await this.#readRun(bytes, offset, run);
-      if (fault) return { ok: false, error: fault };
-    }
-    return ok(bytes);
+    const fault = await this.readInto(bytes, 0, length, offset);
+    return fault ? { ok: false, error: fault } : ok(bytes);
   }
 
+  async readInto(bytes: Buffer, place: number, length: number, offset: number): Promise<ReadFault | undefined> {
+    const beyond = beyondEnd(this, offset, length);
+    if (beyond) return beyond;
+    if (this.#file.closed) return closedFault(this.#file.path);
+    for (const run of this.#runs(offset, length)) {
+      const fault = await this.#readRun(bytes, offset - place, run);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+
+  /** `from`: where on the disk `bytes` begins. */
   async #readRun(bytes: Buffer, from: number, { offset, length, at }: Run): Promise<ReadFault | undefined> {
     const place = offset - from;
     if (at >= 0) return this.#file.readInto(bytes, place, length, at);
@@ -210,10 +218,9 @@ class BlockDisk implements Disk {
 
   async #readBelow(bytes: Buffer, place: number, offset: number, length: number): Promise<ReadFault | undefined> {
     const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
-    if (there > 0) {
-      const read = await this.#below?.read(offset, there);
-      if (read?.ok === false) return read.error;
-      read?.value.copy(bytes, place);
+    if (there > 0 && this.#below) {
+      const fault = await readOf(this.#below, bytes, place, there, offset);
+      if (fault) return fault;
     }
     bytes.fill(0, place + there, place + length);
     return undefined;
@@ -409,6 +416,20 @@ class BlockDisk implements Disk {
 }
 
 const closedFault = (path: string): ReadFault => ({ code: 'DiskClosed', message: `${path} is closed` });
+
+async function readOf(
+  disk: Disk,
+  bytes: Buffer,
+  place: number,
+  length: number,
+  offset: number,
+): Promise<ReadFault | undefined> {
+  if (disk.readInto) return disk.readInto(bytes, place, length, offset);
+  const read = await disk.read(offset, length);
+  if (!read.ok) return read.error;
+  read.value.copy(bytes, place);
+  return undefined;
+}
 
 /** Runs that continue each other become one: one read, one question to what is below. */
 function* joined(runs: Iterable<Run>): Generator<Run> {

@@ -90,6 +90,8 @@ export interface Disk {
   readonly blockSize: 512 | 4096;
   /** Exactly `length` bytes from `offset`, in a Buffer that is the caller's; any alignment. Never rejects: what goes wrong is a fault. */
   read(offset: number, length: number): Promise<Result<Buffer, ReadFault>>;
+  /** The same into `bytes` from `place` on: nothing is allocated for it. Undefined: all is there. Absent: only `read` is. */
+  readInto?(bytes: Buffer, place: number, length: number, offset: number): Promise<ReadFault | undefined>;
   /**
    * In order of `offset`, covering what it can of the range; what is missing has to be read by `read`. One by one, because there may be more than
    * who asks has room for. Absent: nothing lies plain.

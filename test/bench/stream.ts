@@ -3,15 +3,13 @@
  * with the file. CPU time is that of the server's whole control group, in which the kernel counts softirq work too (on loopback that includes
  * the client's half of the receive path, for all alike); ksoftirqd's time is added to whoever was measured while it ran.
  */
-import { execFile } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import { type Figure, figure, median, type Run } from './figure.ts';
-import type { ReaderResult, ReaderTask } from './stream/reader.ts';
-import { loopback, type Place, type Running, softirqThreadSeconds, start, vethPlace } from './stream/rig.ts';
+import { loopback, type Place, start, vethPlace } from './stream/rig.ts';
+import { BULK, type Contender, one, type Point, type Sample, turns } from './stream/turns.ts';
 
 const FILE_BYTES = 256 << 20;
 /** The median of 7 over a veth fell on both sides of the bar within a day: 0.790 and 0.803 of nbdkit. */
@@ -32,32 +30,8 @@ const BARS: Readonly<Record<string, number>> = {
 /** Client CPU in mode Authenticated against the peer's client. */
 const CLIENT_BARS: Readonly<Record<string, number>> = { '.authenticated': 1.3 };
 
-interface Point {
-  readonly suffix: string;
-  readonly length: number;
-  readonly depth: number;
-  /** Of each reader. */
-  readonly totalBytes: number;
-  /** Clients at a time. One waits for the server or the server for it; with two the server is never idle. */
-  readonly readers: number;
-}
-
-const BULK: Point = { suffix: '', length: 32_768, depth: 16, totalBytes: 2 ** 30, readers: 1 };
 const SATURATED: Point = { ...BULK, suffix: '.saturated', totalBytes: 2 ** 29, readers: 2 };
 const SMALL: Point = { suffix: '.4k.d1', length: 4_096, depth: 1, totalBytes: 32 << 20, readers: 1 };
-
-interface Contender {
-  readonly running: Running;
-  readonly ours: boolean;
-  readonly task: Pick<ReaderTask, 'protocol' | 'port' | 'token' | 'maxSegmentBytes'>;
-}
-
-interface Sample {
-  readonly serverPerGB: number;
-  readonly clientPerGB: number;
-  readonly megabytesPerSecond: number;
-  readonly repeats: number;
-}
 
 export const run: Run = async function* () {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-bench-'));
@@ -88,7 +62,7 @@ async function* measure(place: Place, file: string, points: readonly Point[]): A
   const contenders = await startAll(place, file);
   try {
     for (const contender of contenders) await one(place, file, { ...BULK, totalBytes: WARM_UP_BYTES }, contender);
-    for (const point of points) yield* figures(place, point, await turns(place, file, point, contenders));
+    for (const point of points) yield* figures(place, point, await turns(place, file, point, contenders, ROUNDS));
   } finally {
     for (const { running } of contenders) await running.stop();
   }
@@ -121,41 +95,6 @@ async function startAll(place: Place, file: string): Promise<Contender[]> {
   ];
   for (const { running } of contenders) console.error(`${place.name} ${running.name}: ${running.command}`);
   return contenders;
-}
-
-/** Round after round, each contender once a round, each round begun by another. */
-async function turns(
-  place: Place,
-  file: string,
-  point: Point,
-  contenders: readonly Contender[],
-): Promise<Map<Contender, Sample[]>> {
-  const samples = new Map(contenders.map((contender): [Contender, Sample[]] => [contender, []]));
-  for (let round = 0; round < ROUNDS; round++) {
-    const first = round % contenders.length;
-    for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)])
-      samples.get(contender)?.push(await one(place, file, point, contender));
-  }
-  return samples;
-}
-
-async function one(place: Place, file: string, point: Point, { running, task }: Contender): Promise<Sample> {
-  const { length, depth, totalBytes, readers } = point;
-  const whole: ReaderTask = { ...task, host: place.host, file, length, depth, totalBytes };
-  const reader = [process.execPath, join(import.meta.dirname, 'stream/reader.ts'), JSON.stringify(whole)];
-  const [program = '', ...args] = [...place.client, ...reader];
-  const before = running.cpuSeconds() + softirqThreadSeconds();
-  const ended = await Promise.all(Array.from({ length: readers }, () => promisify(execFile)(program, args)));
-  const server = running.cpuSeconds() + softirqThreadSeconds() - before;
-  const results = ended.map(({ stdout }): ReaderResult => JSON.parse(stdout));
-  const sum = (of: (result: ReaderResult) => number): number => results.reduce((all, result) => all + of(result), 0);
-  const gigabytes = sum(({ bytes }) => bytes) / 1e9;
-  return {
-    serverPerGB: server / gigabytes,
-    clientPerGB: sum(({ cpuSeconds }) => cpuSeconds) / gigabytes,
-    megabytesPerSecond: sum(({ bytes, seconds }) => bytes / 1e6 / seconds),
-    repeats: sum(({ repeats }) => repeats),
-  };
 }
 
 function* figures(place: Place, point: Point, samples: ReadonlyMap<Contender, readonly Sample[]>): Generator<Figure> {

@@ -33,6 +33,17 @@ export function diskContract(open: () => Promise<Disk>): void {
     );
   });
 
+  test('it reads into memory that is there, at its place, and touches nothing around it', async () => {
+    if (!disk.readInto) return;
+    const [offset, length] = [disk.sizeBytes - 70_001, 70_000];
+    const bytes = Buffer.alloc(80_000, 1);
+    expect(await disk.readInto(bytes, 5_000, length, offset)).toBeUndefined();
+    expect(patternMismatch(bytes.subarray(5_000, 75_000), offset)).toBeUndefined();
+    expect(bytes.subarray(0, 5_000).equals(Buffer.alloc(5_000, 1))).toBe(true);
+    expect(bytes.subarray(75_000).equals(Buffer.alloc(5_000, 1))).toBe(true);
+    expect(await disk.readInto(bytes, 0, length, offset + 2)).toMatchObject({ code: 'ReadBeyondEnd' });
+  });
+
   test.each([
     { name: 'beyond the end', offset: 1, length: 0, from: 'end' },
     { name: 'over the end', offset: -512, length: 1_024, from: 'end' },

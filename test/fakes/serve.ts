@@ -16,6 +16,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BootToken, sealBootToken } from '../../src/farm/token.ts';
 import type { Disk } from '../../src/image/disk.ts';
+import { formatOf } from '../../src/image/formats.ts';
+import { openImage } from '../../src/image/images.ts';
 import { openRaw } from '../../src/image/raw/raw.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
 import type { LoginAnswer } from '../../src/stream/login.ts';
@@ -80,7 +82,8 @@ function fatal(message: string): never {
 
 const { file = fatal('--file is missing'), address, key } = values;
 const ring: KeyRing = { current: 1, keys: new Map([[1, Buffer.from(key, 'hex')]]) };
-const opened = await openRaw(file);
+/** What is not named as an image is a raw one. */
+const opened = await (formatOf(file) ? openImage(file) : openRaw(file));
 if (!opened.ok) fatal(opened.error.message);
 const plain = values['wait-ms'] === undefined ? opened.value : slow(opened.value, Number(values['wait-ms']));
 const disk = values.leaves ? await proved(plain) : plain;

@@ -2,11 +2,13 @@
 import { join } from 'node:path';
 import type { Disk } from '../../src/image/disk.ts';
 import { TableBuilder } from '../../src/image/tree/builder.ts';
-import { PAGE_SPAN_BYTES } from '../../src/image/tree/layout.ts';
 import { pieces } from '../../src/image/tree/pieces.ts';
 import { LeafTable, type TableRef } from '../../src/image/tree/table.ts';
 import { verified } from '../../src/image/tree/verified.ts';
 import type { Result } from '../../src/kit/result.ts';
+
+/** As a server reads an image that it digests. */
+const CHUNK_BYTES = 1 << 20;
 
 const must = <T>(result: Result<T, { readonly message: string }>): T => {
   if (!result.ok) throw new Error(result.error.message);
@@ -18,8 +20,13 @@ export async function tableOf(disk: Disk, folder: string): Promise<TableRef> {
   const { sizeBytes } = disk;
   const path = join(folder, 'disk.leaves');
   const builder = await TableBuilder.begin(path, sizeBytes, must(pieces()));
-  for (let at = 0; at < sizeBytes; at += PAGE_SPAN_BYTES)
-    await builder.add(must(await disk.read(at, Math.min(PAGE_SPAN_BYTES, sizeBytes - at))));
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let at = 0; at < sizeBytes; at += CHUNK_BYTES) {
+    const length = Math.min(CHUNK_BYTES, sizeBytes - at);
+    const fault = await disk.readInto?.(chunk, 0, length, at);
+    if (fault) throw new Error(fault.message);
+    await builder.add(disk.readInto ? chunk.subarray(0, length) : must(await disk.read(at, length)));
+  }
   return { path, root: await builder.finish(path) };
 }
 

@@ -68,6 +68,10 @@ class RawDisk implements Disk {
     return beyond ? { ok: false, error: beyond } : this.#file.read(offset, length);
   }
 
+  async readInto(bytes: Buffer, place: number, length: number, offset: number): Promise<ReadFault | undefined> {
+    return beyondEnd(this, offset, length) ?? this.#file.readInto(bytes, place, length, offset);
+  }
+
   async files(): Promise<readonly OpenFile[]> {
     return [await this.#file.openFile()];
   }

@@ -2,7 +2,10 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { PARTIAL } from '../../kit/file.ts';
 import { PAGE_BYTES, PAGE_SPAN_BYTES, rootOf, shapeOf, type TableShape } from './layout.ts';
-import { HASH_BYTES, PIECE_BYTES, type Pieces } from './pieces.ts';
+import { HASH_BYTES, type Pieces } from './pieces.ts';
+
+/** Written at once: of 16 MiB of the disk. A call of its own for each page took a quarter of all that a table takes. */
+const BATCH_PAGES = 32;
 
 export class TableBuilder {
   readonly #path: string;
@@ -10,6 +13,9 @@ export class TableBuilder {
   readonly #shape: TableShape;
   readonly #pieces: Pieces;
   readonly #pageHashes: Buffer;
+  /** Pages of leaves that are not written yet. */
+  readonly #pages = Buffer.alloc(BATCH_PAGES * PAGE_BYTES);
+  #held = 0;
   #doneBytes = 0;
 
   private constructor(path: string, file: FileHandle, sizeBytes: number, pieces: Pieces) {
@@ -29,16 +35,29 @@ export class TableBuilder {
   /** The next bytes of the disk: a multiple of 512 KiB, but for the last. */
   async add(data: Uint8Array): Promise<void> {
     if (this.#doneBytes % PAGE_SPAN_BYTES !== 0) throw new Error('a chunk was added behind the last one');
-    const page = this.#doneBytes / PAGE_SPAN_BYTES;
-    const leaves = Buffer.alloc(Math.ceil(data.length / PAGE_SPAN_BYTES) * PAGE_BYTES);
-    this.#pieces.hash(leaves.subarray(0, Math.ceil(data.length / PIECE_BYTES) * HASH_BYTES), this.#doneBytes, data);
+    for (let at = 0; at < data.length; at += PAGE_SPAN_BYTES)
+      await this.#addPage(data.subarray(at, at + PAGE_SPAN_BYTES));
+  }
+
+  async #addPage(data: Uint8Array): Promise<void> {
+    const page = Math.floor(this.#doneBytes / PAGE_SPAN_BYTES);
+    const leaves = this.#pages.subarray(this.#held * PAGE_BYTES, (this.#held + 1) * PAGE_BYTES);
+    const hashed = this.#pieces.hash(leaves, this.#doneBytes, data);
+    leaves.fill(0, hashed * HASH_BYTES);
     this.#pieces.hash(this.#pageHashes.subarray(page * HASH_BYTES), 0, leaves);
     this.#doneBytes += data.length;
-    await this.#file.write(leaves, 0, leaves.length, page * PAGE_BYTES);
+    if (++this.#held === BATCH_PAGES) await this.#writePages();
+  }
+
+  async #writePages(): Promise<void> {
+    const [held, end] = [this.#held, Math.ceil(this.#doneBytes / PAGE_SPAN_BYTES)];
+    this.#held = 0;
+    await this.#file.write(this.#pages, 0, held * PAGE_BYTES, (end - held) * PAGE_BYTES);
   }
 
   /** Gives the file its name, `path`; the root. */
   async finish(path: string): Promise<string> {
+    if (this.#held > 0) await this.#writePages();
     const { hashesAt, fileBytes } = this.#shape;
     const hashes = Buffer.alloc(fileBytes - hashesAt);
     hashes.set(this.#pageHashes);
