@@ -5,6 +5,7 @@ import type { OpenFault } from '../image/disk.ts';
 import { type DescribedChain, type DescribedImage, describeChain } from '../image/facts.ts';
 import { openImage } from '../image/images.ts';
 import { type MapEntry, mapDisk } from '../image/map.ts';
+import { inUnits } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 /** As `qemu-img check` ends. */
@@ -119,15 +120,7 @@ function infoText({ path, format, fileBytes, usedBytes, description }: Described
 const blocksText = (blocks: CheckedImage['blocks']): string | undefined =>
   blocks && `${blocks.here} of ${blocks.all} are here${blocks.partly > 0 ? `, ${blocks.partly} in part` : ''}`;
 
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** `8 MiB (8388608 bytes)`: three digits that count. */
-export function bytesText(bytes: number): string {
-  const unit = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return unit === 0
-    ? `${bytes} bytes`
-    : `${Number((bytes / 1024 ** unit).toPrecision(3))} ${UNITS[unit]} (${bytes} bytes)`;
-}
+const bytesText = (bytes: number): string => `${inUnits(bytes)} (${bytes} bytes)`;
 
 function checkText({ path, blocks, leakedBytes, odd }: CheckedImage): string {
   const lines = [

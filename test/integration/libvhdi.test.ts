@@ -8,8 +8,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { checkChain } from '../../src/image/check.ts';
 import { describeChain } from '../../src/image/facts.ts';
 import { openImage } from '../../src/image/images.ts';
+import { convertFile } from '../../src/store/convert.ts';
 import { type Held, type ImageBytes, type Layer, writeImage } from '../builders/image.ts';
 import { vhdImage } from '../builders/vhd.ts';
 import { vhdxImage } from '../builders/vhdx.ts';
@@ -189,4 +191,18 @@ test.each([
   const script = `truncate -s 19M disk; dd if=/dev/urandom of=disk bs=1M seek=5 count=2 conv=notrunc status=none; qemu-img convert -q -f raw -O ${options}`;
   execFileSync('sh', ['-ec', script], { cwd: folder });
   await agree(join(folder, options.split(' ').at(-1) ?? ''));
+});
+
+test.each([
+  { end: 'vhd', fixed: false },
+  { end: 'vhd', fixed: true },
+  { end: 'vhdx', fixed: false },
+  { end: 'vhdx', fixed: true },
+])('what we write: $end, fixed: $fixed', async ({ end, fixed }) => {
+  const script = `truncate -s 19M source.raw; dd if=/dev/urandom of=source.raw bs=1M seek=5 count=2 conv=notrunc status=none`;
+  execFileSync('sh', ['-ec', script], { cwd: folder });
+  const made = await convertFile(join(folder, 'source.raw'), join(folder, `written-${fixed}.${end}`), { fixed });
+  if (!made.ok) throw new Error(made.error.message);
+  await agree(made.value.path);
+  expect(await checkChain(made.value.path)).toMatchObject({ value: [{ leakedBytes: 0, odd: [] }] });
 });
