@@ -1,13 +1,14 @@
 /** A version that git releases, and the night when it must go back. `test/e2e/farm.test.ts` asserts it. */
 import { cpSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { execInContainer, inLan, signalControlPlane } from '../cluster/cluster.ts';
+import { execInContainer, inLan, inNode, signalControlPlane } from '../cluster/cluster.ts';
 import { runAsync, until } from '../cluster/run.ts';
-import { type DemoFarm, STORE_FOLDER, type VDiskStatus } from './farm.ts';
+import { type DemoFarm, OPERATOR_NAMESPACE, STORE_FOLDER, type VDiskStatus } from './farm.ts';
 import type { OwnSite } from './site.ts';
 
 const MINUTE = 60_000;
 const HTTP_PORT = 8069;
+const OPERATOR_METRICS_PORT = 8080;
 
 /** A command in the container of a node's server that may write to its store. */
 async function work(farm: DemoFarm, node: string, ...command: string[]): Promise<string> {
@@ -64,7 +65,25 @@ export async function tellsVersion({ site }: DemoFarm<OwnSite>, mac: string, num
   });
 }
 
-/** `bootfarm rollback`, on the node of the database, while the Kubernetes API is away. */
+interface OperatorPod {
+  readonly spec: { readonly nodeName: string };
+  readonly status: { readonly podIP: string };
+}
+
+const operatorPods = ({ site }: DemoFarm<OwnSite>): [string, ...string[]] => [
+  ...site.kubectl,
+  ...['-n', OPERATOR_NAMESPACE, 'get', 'pods', '-l', 'app.kubernetes.io/component=operator', '-o', 'json'],
+];
+
+/** By its own metrics, asked on its node. */
+async function isLeading({ site }: DemoFarm<OwnSite>, { spec, status }: OperatorPod): Promise<boolean> {
+  const curl = ['curl', '--silent', '--max-time', '5', `http://${status.podIP}:${OPERATOR_METRICS_PORT}/metrics`];
+  return /^leader_election_master_status\{.*\} 1$/m.test(
+    await runAsync(...inNode(site.cluster, spec.nodeName), ...curl),
+  );
+}
+
+/** `bootfarm rollback`, on the node of the database, while the Kubernetes API is away, and so long that no operator leads any more. */
 export async function rollBackWithoutApi(
   farm: DemoFarm<OwnSite>,
   words: readonly string[],
@@ -73,8 +92,13 @@ export async function rollBackWithoutApi(
   const { cluster } = farm.site;
   const pod = JSON.parse(await farm.kubectl('get', 'pod/farm-database-0', '-o', 'json'));
   const { containerID } = pod.status.containerStatuses[0];
+  const operators = JSON.parse(await runAsync(...operatorPods(farm))) as { readonly items: readonly OperatorPod[] };
   signalControlPlane(cluster, 'kube-apiserver', 'SIGSTOP');
   try {
+    await until('no operator leads', MINUTE, async () => {
+      const leads = await Promise.all(operators.items.map((pod) => isLeading(farm, pod)));
+      return !leads.includes(true);
+    });
     const said = await execInContainer(cluster, pod.spec.nodeName, containerID, 'bootfarm', 'rollback', ...words);
     await meanwhile();
     return said;
