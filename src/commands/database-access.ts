@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import type { Actor } from '../database/devices.ts';
-import { must, Refusal } from './farm-of.ts';
+import { must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 
 export const databaseOptions = (command: Command): Command =>

@@ -18,7 +18,7 @@ import { replicaDevices } from '../replica/devices.ts';
 import { actor, attempt, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint, parseDevice } from './device-input.ts';
-import { must, Refusal } from './farm-of.ts';
+import { must, Refusal } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface AddOptions {

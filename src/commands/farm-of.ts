@@ -5,15 +5,8 @@ import { kinds } from '../kube/kinds.ts';
 import { all, type at, type KubeObject } from '../kube/object.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
+import { must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
-
-/** Ends a command with a message; not a bug. */
-export class Refusal extends Error {}
-
-export function must<T>(answer: Result<T, Fault>): T {
-  if (!answer.ok) throw new Refusal(answer.error.message);
-  return answer.value;
-}
 
 /** Runs a command with a client that is closed afterwards; a refusal is what it says at the end. */
 export async function withClient(

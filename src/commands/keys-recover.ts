@@ -26,7 +26,8 @@ import {
 import { databaseName, keysName, labelsOf, recoveryName } from '../reconcile/names.ts';
 import { keepSecret, readSecret, type SecretChange } from '../reconcile/secrets.ts';
 import type { Farm } from '../resources/kinds.ts';
-import { farmOf, must, Refusal, readFarm, withClient } from './farm-of.ts';
+import { farmOf, readFarm, withClient } from './farm-of.ts';
+import { must, Refusal } from './refusal.ts';
 import type { Input, Terminal } from './terminal.ts';
 
 interface Flags {

@@ -10,7 +10,7 @@ import type { FarmSnapshot, VersionOverride } from '../farm/model.ts';
 import { planRollback, type Rollback, type RollbackStep, unknownVDisk } from '../farm/rollback.ts';
 import { secondsOf } from '../resources/units.ts';
 import { actor, attempt, databaseOptions, refuseInServer, withDatabase } from './database-access.ts';
-import { must, Refusal } from './farm-of.ts';
+import { must, Refusal } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {

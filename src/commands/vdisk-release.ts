@@ -10,7 +10,8 @@ import { ACCESSES } from '../resources/common.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
 import { type Edit, type EditFault, promote, revert } from '../resources/release.ts';
-import { must, Refusal, withClient } from './farm-of.ts';
+import { withClient } from './farm-of.ts';
+import { must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 
 interface Flags {

@@ -164,7 +164,7 @@ const spec = object(
     enabled: defaulted(flag('Whether devices may boot it.'), true),
     minCopies: optional(
       integer(
-        'Servers that must have a right copy before the VDisk is Ready (absent: 1), and before a newer version becomes the default (absent: every server that answers).',
+        'Servers that must have a right copy before the VDisk is Ready (absent: 1), and before a newer version becomes the default (absent: every server, but one that did not answer for five minutes).',
         1,
         256,
       ),
