@@ -29,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function bootfarm(...words: string[]): Promise<Said> {
+async function bootfarm(...words: string[]): Promise<Omit<Said, 'status'>> {
   const { said, terminal } = fakeTerminal();
   const command = deviceCommand(terminal);
   command.exitOverride();
@@ -37,7 +37,8 @@ async function bootfarm(...words: string[]): Promise<Said> {
   await command.parseAsync(words, { from: 'user' }).catch(() => {
     said.failed = true;
   });
-  return said;
+  const { status: _, ...heard } = said;
+  return heard;
 }
 
 const device = (...words: string[]) => bootfarm('--database-uri-file', uriFile, ...words);
