@@ -5,7 +5,6 @@ import { type Command, Option } from 'commander';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import type { Actor } from '../database/devices.ts';
 import { must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 export const databaseOptions = (command: Command): Command =>
   command
@@ -16,17 +15,6 @@ export const databaseOptions = (command: Command): Command =>
       ),
     )
     .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.');
-
-/** A refusal becomes one line. */
-export async function attempt(terminal: Terminal, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (thrown) {
-    if (!(thrown instanceof Refusal)) throw thrown;
-    terminal.err(`error: ${thrown.message}\n`);
-    terminal.fail();
-  }
-}
 
 /** With a connection that is closed whatever happens. */
 export async function withDatabase(command: Command, work: (database: Database) => Promise<void>): Promise<void> {

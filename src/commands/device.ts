@@ -15,10 +15,10 @@ import {
 } from '../database/devices.ts';
 import type { Device } from '../farm/model.ts';
 import { replicaDevices } from '../replica/devices.ts';
-import { actor, attempt, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
+import { actor, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint, parseDevice } from './device-input.ts';
-import { must, Refusal } from './refusal.ts';
+import { attempt, must, Refusal } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface AddOptions {

@@ -5,7 +5,7 @@ import { kinds } from '../kube/kinds.ts';
 import { all, type at, type KubeObject } from '../kube/object.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
-import { must, Refusal } from './refusal.ts';
+import { attempt, must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs a command with a client that is closed afterwards; a refusal is what it says at the end. */
@@ -16,11 +16,7 @@ export async function withClient(
 ): Promise<void> {
   const client = connect();
   try {
-    await work(must(client));
-  } catch (thrown) {
-    if (!(thrown instanceof Refusal)) throw thrown;
-    terminal.err(`error: ${thrown.message}\n`);
-    terminal.fail();
+    await attempt(terminal, async () => work(must(client)));
   } finally {
     if (client.ok) await client.value.close();
   }

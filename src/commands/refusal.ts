@@ -1,5 +1,6 @@
 /** Why a command does not do what it was told to. */
 import type { Fault, Result } from '../kit/result.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Ends a command with a message; not a bug. */
 export class Refusal extends Error {}
@@ -7,4 +8,23 @@ export class Refusal extends Error {}
 export function must<T>(answer: Result<T, Fault>): T {
   if (!answer.ok) throw new Refusal(answer.error.message);
   return answer.value;
+}
+
+/** A refusal becomes one line. */
+export async function attempt(terminal: Terminal, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal)) throw thrown;
+    terminal.err(`error: ${thrown.message}\n`);
+    terminal.fail();
+  }
+}
+
+const MAX_VERSION = 999_999;
+
+/** The number of a version that was typed as `named`. */
+export function versionNumber(named: string, text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= MAX_VERSION) return Number(text);
+  throw new Refusal(`${named} ${text}: it must be a number from 0 to ${MAX_VERSION}`);
 }

@@ -9,8 +9,8 @@ import { snapshot } from '../database/project.ts';
 import type { FarmSnapshot, VersionOverride } from '../farm/model.ts';
 import { planRollback, type Rollback, type RollbackStep, unknownVDisk } from '../farm/rollback.ts';
 import { secondsOf } from '../resources/units.ts';
-import { actor, attempt, databaseOptions, refuseInServer, withDatabase } from './database-access.ts';
-import { must, Refusal } from './refusal.ts';
+import { actor, databaseOptions, refuseInServer, withDatabase } from './database-access.ts';
+import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {
@@ -31,7 +31,6 @@ type Wish =
   | { readonly kind: 'clear'; readonly vdisks: readonly string[] | undefined }
   | { readonly kind: 'back'; readonly rollback: Rollback; readonly forSeconds: number | undefined };
 
-const MAX_VERSION = 999_999;
 /** A year: what lasts longer belongs into git. */
 const MAX_SECONDS = 8_760 * 3_600;
 
@@ -89,7 +88,7 @@ function wishOf(options: Options): Wish {
     throw new Refusal('--version is one of a vDisk: name it by --vdisk, or use --as-of for all');
   const to =
     version !== undefined
-      ? { version: numberOf(version) }
+      ? { version: versionNumber('--version', version) }
       : asOf !== undefined
         ? { asOfSeconds: timeOf(asOf) }
         : undefined;
@@ -175,11 +174,6 @@ const endText = (until: string | undefined): string =>
   until === undefined ? 'until it is cleared: bootfarm rollback --clear' : `until ${until}`;
 
 const json = (terminal: Terminal, value: unknown): void => terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
-
-function numberOf(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) <= MAX_VERSION) return Number(text);
-  throw new Refusal(`--version ${text}: it must be a number from 0 to ${MAX_VERSION}`);
-}
 
 /** RFC 3339, or its date alone, in UTC. */
 function timeOf(text: string): number {

@@ -11,7 +11,7 @@ import type { VDisk } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
 import { type Edit, type EditFault, promote, revert } from '../resources/release.ts';
 import { withClient } from './farm-of.ts';
-import { must, Refusal } from './refusal.ts';
+import { must, Refusal, versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 
 interface Flags {
@@ -21,8 +21,6 @@ interface Flags {
 
 type Access = (typeof ACCESSES)[number];
 type MakeEdit = (spec: VDisk['spec']) => Result<Edit, EditFault>;
-
-const MAX_VERSION = 999_999;
 
 export function addReleaseCommands(command: Command, terminal: Terminal, connect = apiOfProcess): void {
   const edited = (name: string, description: string): Command =>
@@ -43,7 +41,7 @@ export function addReleaseCommands(command: Command, terminal: Terminal, connect
     .action((named: string, version: string, flags: Flags & { access: Access; releaseAt?: string }) =>
       run(named, flags, (spec) => {
         const { access, releaseAt } = flags;
-        return promote(spec, { number: numberOf(version), access, ...releasedOf(releaseAt) });
+        return promote(spec, { number: versionNumber('version', version), access, ...releasedOf(releaseAt) });
       }),
     );
   edited('revert', 'let machines boot the version before: prints the edit of the VDisk')
@@ -85,11 +83,6 @@ const quoted = (text: string): string => text.replaceAll("'", `'\\''`);
 /** A fault of which the message says of what. */
 const ofVDisk = <T, F extends ApiFault | EditFault>(named: string, answer: Result<T, F>): Result<T, F> =>
   answer.ok ? answer : { ok: false, error: { ...answer.error, message: `VDisk ${named}: ${answer.error.message}` } };
-
-function numberOf(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) <= MAX_VERSION) return Number(text);
-  throw new Refusal(`version ${text}: it must be a number from 0 to ${MAX_VERSION}`);
-}
 
 function releasedOf(text: string | undefined): { readonly releaseAt?: string } {
   if (text === undefined) return {};
