@@ -63,6 +63,7 @@ test('a server loads its folders, and none of reconcile, kube and resources', ()
 test.each([
   { word: 'server', of: 'roles', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
   { word: 'device', of: 'commands', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
+  { word: 'vdisk', of: 'commands', strangers: ['kube', 'reconcile', 'stream'] },
   { word: 'operator', of: 'roles', strangers: ['stream', 'dhcp', 'tftp', 'httpboot', 'store', 'image'] },
 ])('bootfarm $word --help loads nothing of $strangers', ({ word, of, strangers }) => {
   const { folders } = loadedBy('src/main.ts', word, '--help');
