@@ -1,8 +1,8 @@
 /** An image of another program as one of ours: qemu-img makes a raw one beside the target, which is converted and goes. */
 import { spawn } from 'node:child_process';
-import { statfs, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { WorkFault } from '../image/copy.ts';
+import { CANCELLED, type WorkFault } from '../image/copy.ts';
 import {
   asOneFile,
   FOREIGN_HEAD_BYTES,
@@ -14,6 +14,7 @@ import {
 import { openRegular, PARTIAL } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Converted, type ConvertFileOptions, convertFile, targetOf } from './convert.ts';
+import { freeBytes } from './room.ts';
 
 export type ImportFault = WorkFault | ForeignFault | Fault<'ImageInvalid' | 'NoSpace' | 'ToolMissing'>;
 
@@ -77,10 +78,10 @@ async function formatOf(path: string): Promise<Result<ForeignFormat, ImportFault
 
 /** The raw image and the target, where all of the disk is data. */
 async function room(folder: string, bytes: number, target: string): Promise<ImportFault | undefined> {
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize >= 2 * bytes) return undefined;
+  const free = await freeBytes(folder);
+  if (free >= 2 * bytes) return undefined;
   const gib = (n: number): string => `${(n / GIB).toFixed(1)} GiB`;
-  const message = `${folder} has ${gib(bavail * bsize)} free, and to make ${target} may take ${gib(2 * bytes)}: make room, or import on a machine that has it and bring what is made`;
+  const message = `${folder} has ${gib(free)} free, and to make ${target} may take ${gib(2 * bytes)}: make room, or import on a machine that has it and bring what is made`;
   return { code: 'NoSpace', message };
 }
 
@@ -107,7 +108,7 @@ function qemuImg(
       complaint = (complaint + text).slice(0, SAID_CHARACTERS);
     });
     child.on('error', (error) => {
-      if (signal?.aborted) done(fail('Cancelled', 'it was cancelled, and nothing is left of it'));
+      if (signal?.aborted) done({ ok: false, error: CANCELLED });
       else done(fail('ToolMissing', `qemu-img cannot be run: ${error.message}`));
     });
     child.on('close', (code, killed) => {

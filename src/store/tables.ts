@@ -1,6 +1,6 @@
 /** The leaf tables of a server's images, in its state directory: 0.8 % of the images' size, made in the pass that digests them, named by that digest. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatOf } from '../image/formats.ts';
 import { TableBuilder } from '../image/tree/builder.ts';
@@ -9,6 +9,7 @@ import { type Pieces, pieces } from '../image/tree/pieces.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { inTime } from '../kit/patience.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { freeBytes } from './room.ts';
 
 /** A table that is being made: what goes wrong costs the table, and not the digest beside it. */
 export interface Making {
@@ -83,10 +84,9 @@ export class Tables {
 
   async #begin(sizeBytes: number, library: Pieces): Promise<Making> {
     await mkdir(this.#folder, { recursive: true });
-    const { bavail, bsize } = await statfs(this.#folder);
+    const free = await freeBytes(this.#folder);
     const least = shapeOf(sizeBytes).fileBytes + LEAST_FREE_BYTES;
-    if (bavail * bsize < least)
-      throw new Error(`${this.#folder} has ${bavail * bsize} bytes free, and ${least} are needed`);
+    if (free < least) throw new Error(`${this.#folder} has ${free} bytes free, and ${least} are needed`);
     return new Unfailing(await TableBuilder.begin(join(this.#folder, randomUUID()), sizeBytes, library), this);
   }
 

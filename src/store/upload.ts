@@ -1,11 +1,12 @@
 /** A file that comes from outside, such as standard input: whole and right by its digest, or not there. What came before it broke off is gone on with. */
 import { createHash } from 'node:crypto';
-import { lstat, statfs } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { PARTIAL } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { freeBytes } from './room.ts';
 
 export interface Upload {
   readonly sizeBytes: number;
@@ -95,10 +96,10 @@ async function take(
 
 async function room(path: string, bytes: number): Promise<UploadFault | undefined> {
   const folder = dirname(path);
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize >= bytes) return undefined;
+  const free = await freeBytes(folder);
+  if (free >= bytes) return undefined;
   return {
     code: 'NoSpace',
-    message: `${folder} has ${bavail * bsize} bytes free, and ${bytes} are to come: make room`,
+    message: `${folder} has ${free} bytes free, and ${bytes} are to come: make room`,
   };
 }
