@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench soak torture attack matrix life test-gitops demo dev demo-down clean
+.PHONY: help setup test check image release-file cluster cluster-down bench soak torture attack matrix life big-disk test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -52,6 +52,9 @@ matrix: setup ## a machine boots through five MTUs, directly and behind routers 
 life: image ## two farms made, changed, deleted and made again while their machines read, with Helm's upgrade and five quiet minutes
 	@QUIET_SECONDS=300 npm run --silent test -- test/integration/farm-deletion.test.ts --selectProjects integration -t '24 orders'
 	@QUIET_SECONDS=300 npm run --silent test -- test/e2e/life.test.ts --selectProjects e2e --runInBand
+
+big-disk: image ## a qcow2 of 4 GiB is uploaded through kubectl and imported in a server's pod, and a machine boots it
+	@BIG_DISK=1 npm run --silent test -- test/e2e/farm.test.ts --selectProjects e2e --runInBand -t 'operator is installed|second server joins|network card boots|a qcow2 of|machine as it was'
 
 test-gitops: setup ## a farm under the real Argo CD and Flux, built once in about 25 minutes; not a part of `make test`
 	@test/gitops/build.sh controllers

@@ -1,3 +1,6 @@
+// `npm test` runs V8 without Sparkplug, its baseline compiler: with it, workers of jest die of SIGSEGV in the collector of V8, whatever they test
+// (nodejs/node issue 62393). CI lost one, once; it could not be brought about again, so that this is why is likely, not proved.
+
 /** The projects are the loops of work: unit beside the code, then what spans modules, then whole machines. */
 const project = (displayName, testMatch, more = {}) => ({
   displayName,

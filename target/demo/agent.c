@@ -1,7 +1,7 @@
 /*
  * The tests' hand inside a demo machine: a line in on a serial port, a line of JSON out.
  *
- *   ping                  {"hostname", "uptimeSeconds"}
+ *   ping                  {"hostname", "release" of the disk, "uptimeSeconds"}
  *   sha256                of the whole disk, by direct reads: {"sha256", "bytes", "seconds"}
  *   read RATE SECONDS     RATE direct reads a second of 4 to 32 KiB at random places of the filler, each compared with what must be there:
  *                         {"reads", "wrong", "failed", "perSecond", "longestStallMs", "stallsOver100Ms"}
@@ -32,6 +32,7 @@
 enum { CHUNK = 1 << 20, BLOCK = 4096, MAX_BLOCKS = 8 };
 static const char DISK[] = "/dev/nbd0";
 static const char STATUS[] = "/run/bootfarm/status";
+static const char RELEASE[] = "/etc/lab-release";
 static uint8_t *buffer; /* CHUNK bytes, aligned for direct reads */
 
 static double now(void) {
@@ -191,10 +192,14 @@ static void kill_later(unsigned ms) {
 
 static void answer_ping(FILE *out) {
     char name[65] = "";
+    int release = 0;
     struct timespec up;
     gethostname(name, sizeof name - 1);
     clock_gettime(CLOCK_BOOTTIME, &up);
-    fprintf(out, "{\"hostname\":\"%s\",\"uptimeSeconds\":%.1f}\n", name, (double)up.tv_sec + (double)up.tv_nsec / 1e9);
+    FILE *file = fopen(RELEASE, "re");
+    if (file != NULL && fscanf(file, "%d", &release) != 1) release = 0;
+    if (file != NULL) fclose(file);
+    fprintf(out, "{\"hostname\":\"%s\",\"release\":%d,\"uptimeSeconds\":%.1f}\n", name, release, (double)up.tv_sec + (double)up.tv_nsec / 1e9);
 }
 
 static void answer_loglevel(FILE *out, unsigned level) {

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DemoFarm, NAMESPACE, OPERATOR_NAMESPACE, STORE_FOLDER } from './farm.ts';
-import { existingSite, OWN_IMAGE } from './site.ts';
+import { existingSite, OWN_IMAGE, type OwnSite } from './site.ts';
 import {
   type Booted,
   balance,
@@ -23,6 +23,7 @@ import {
   secondServer,
   switchOff,
 } from './steps.ts';
+import { copyVersions, makeVersion, release, releaseOf, updateDisk, versionIn } from './versions.ts';
 
 const { CLUSTER, IMAGE = OWN_IMAGE, BRIDGE } = process.env;
 const STATE = join(import.meta.dirname, '../../.build/demo');
@@ -45,9 +46,23 @@ async function existing(): Promise<DemoFarm> {
   return found;
 }
 
-async function own(): Promise<DemoFarm> {
+async function own(): Promise<DemoFarm<OwnSite>> {
   title('a cluster of three nodes');
   return prepare(STATE, say, { prefix: 'demo', network: '10.78.0' });
+}
+
+/** A version is made on one node, git releases it, and the next machine boots it. */
+async function newVersion(farm: DemoFarm<OwnSite>): Promise<Booted> {
+  const [one, two] = (await farm.streaming()).map(({ name }) => name) as [string, string];
+  title('a new version: bootfarm vdisk new-version lab --from updated.raw, in the container `work` of a server');
+  await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
+  for (const line of (await makeVersion(farm, one)).trim().split('\n')) say(line);
+  await release(farm, [0, 1]);
+  say(`released; ${(await versionIn(farm, 'Pending', 1))?.message}`);
+  copyVersions(farm, one, two);
+  await versionIn(farm, 'Default', 1);
+  say('its files are on both servers: it is what machines boot from now on');
+  return boot(farm, 3, firmware);
 }
 
 /** What to look at, and how it ends. */
@@ -70,7 +85,8 @@ function farewell({ site }: DemoFarm): never {
   process.exit(0);
 }
 
-const farm: DemoFarm = CLUSTER === 'existing' ? await existing() : await own();
+const ours = CLUSTER === 'existing' ? undefined : await own();
+const farm: DemoFarm = ours ?? (await existing());
 
 title('the operator, and a farm with one server');
 await openFarm(farm);
@@ -81,7 +97,7 @@ say(`both give the same bootstrap: ${[...new Set(hashes)].join(', ')}`);
 for (const { server, state } of copies) say(`copy of lab on ${server}: ${state}`);
 
 title('machines become known: bootfarm device add');
-for (const number of [1, 2, 3]) await farm.addDevice(deviceName(number), macOf(number));
+for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
 
 if (!farm.site.lan) {
   say('BRIDGE names none of this machine that the nodes are connected to: the story ends before the machines');
@@ -104,13 +120,21 @@ const second = await boot(farm, 2, firmware);
 tell(second);
 for (const [server, devices] of await balance(farm, 2)) say(`${server}: ${devices} devices`);
 
+const booted = [first, second];
+if (ours) {
+  const third = await newVersion(ours);
+  tell(third);
+  for (const machine of [third, first]) say(`${machine.name} runs release ${await releaseOf(machine)} of the disk`);
+  booted.push(third);
+}
+
 title('the database is taken away');
 const { database } = await databaseAway(farm);
 say(`Farm: database ${database?.state} since ${database?.offlineSince}`);
-const third = await boot(farm, 3, firmware);
-tell(third);
-for (const { name, machine } of [first, second])
+const fourth = await boot(farm, 4, firmware);
+tell(fourth);
+for (const { name, machine } of booted)
   say(`${name} goes on: up for ${Math.round((await machine.ask<{ uptimeSeconds: number }>('ping')).uptimeSeconds)} s`);
-say(`database back; sessions: ${(await databaseBack(farm, [first, second, third])).join(', ')}`);
+say(`database back; sessions: ${(await databaseBack(farm, [...booted, fourth])).join(', ')}`);
 
 farewell(farm);

@@ -10,7 +10,7 @@ import type { Site } from './site.ts';
 export const NAMESPACE = 'bootfarm-demo';
 export const OPERATOR_NAMESPACE = 'bootfarm';
 export const STORE_FOLDER = '/srv/vdisks';
-export const DISK_FILES = ['lab.raw', 'lab.vmlinuz', 'lab.initrd'] as const;
+export const DISK_FILES = ['lab.vhdx', 'lab.vmlinuz', 'lab.initrd'] as const;
 const COLLECTION = 'room-101';
 const root = join(import.meta.dirname, '../..');
 const MINUTE = 60_000;
@@ -122,11 +122,11 @@ export class DemoFarm<S extends Site = Site> {
   }
 
   /** The disk and its kernel, put on every node by hand: this release compares copies, a later one makes them. */
-  placeDisk(folder: string): Promise<void> {
+  placeDisk(folder: string, files: readonly string[] = DISK_FILES): Promise<void> {
     // Of a size that is no multiple of 4, as three of four are: the EFI stub of a kernel joins archives as they are.
     const initrd = join(folder, 'lab.initrd');
     if (statSync(initrd).size % 4 === 0) appendFileSync(initrd, '\0');
-    return this.site.placeFiles(folder, DISK_FILES, STORE_FOLDER);
+    return this.site.placeFiles(folder, files, STORE_FOLDER);
   }
 
   /** The namespace of the farm, the operator with a Role in it, and the samples. */
@@ -138,7 +138,7 @@ export class DemoFarm<S extends Site = Site> {
 
   /** That of deploy/samples, which says that it may hold farms. */
   makeNamespace(): Promise<void> {
-    return this.#apply(readFileSync(join(root, 'deploy/samples/namespace.yaml'), 'utf8'));
+    return this.apply(readFileSync(join(root, 'deploy/samples/namespace.yaml'), 'utf8'));
   }
 
   /** The samples, one after the other in this order. Farms of two namespaces have folders of their own for their data. */
@@ -150,12 +150,12 @@ export class DemoFarm<S extends Site = Site> {
       .replace('replicas: 1', `replicas: ${replicas}`)
       .replaceAll(`${DATA_FOLDER}/`, this.namespace === NAMESPACE ? '$&' : `$&${this.namespace}-`);
     const byKind = new Map(parseAllDocuments(text).map((document) => [document.get('kind'), String(document)]));
-    for (const kind of order) await this.#apply(byKind.get(kind) ?? '');
+    for (const kind of order) await this.apply(byKind.get(kind) ?? '');
   }
 
-  async #apply(text: string): Promise<void> {
+  async apply(text: string): Promise<void> {
     const [kubectl, ...args] = this.site.kubectl;
-    execFileSync(kubectl, [...args, 'apply', '-f', '-'], {
+    execFileSync(kubectl, [...args, '-n', this.namespace, 'apply', '-f', '-'], {
       input: text.replaceAll(NAMESPACE, this.namespace),
       stdio: ['pipe', 'ignore', 'inherit'],
     });
@@ -263,8 +263,8 @@ export class DemoFarm<S extends Site = Site> {
     return [...this.site.kubectl, ...exec, ...command, '--farm', `${this.namespace}/farm`];
   }
 
-  async addDevice(name: string, mac: string): Promise<void> {
-    this.say((await this.device('add', name, '--mac', mac, '--collection', COLLECTION)).trim());
+  async addDevice(name: string, mac: string, collection = COLLECTION): Promise<void> {
+    this.say((await this.device('add', name, '--mac', mac, '--collection', collection)).trim());
   }
 
   async stopDatabase(): Promise<void> {

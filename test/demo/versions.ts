@@ -1,34 +1,55 @@
 /** A version that git releases, and the night when it must go back. `test/e2e/farm.test.ts` asserts it. */
-import { cpSync, readdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execInContainer, inLan, inNode, signalControlPlane } from '../cluster/cluster.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { type DemoFarm, OPERATOR_NAMESPACE, STORE_FOLDER, type VDiskStatus } from './farm.ts';
 import type { OwnSite } from './site.ts';
+import type { Booted } from './steps.ts';
 
 const MINUTE = 60_000;
 const HTTP_PORT = 8069;
 const OPERATOR_METRICS_PORT = 8080;
 
 /** A command in the container of a node's server that may write to its store. */
-async function work(farm: DemoFarm, node: string, ...command: string[]): Promise<string> {
+export async function work(farm: DemoFarm, node: string, ...command: string[]): Promise<string> {
   const { metadata } = await farm.serverPod(node);
   return farm.kubectl('exec', metadata.name, '-c', 'work', '--', 'bootfarm', 'vdisk', ...command);
 }
 
-/** Version 1, a VHDX that is made of the base, and version 2, a difference of that: on one node. */
-export async function makeVersions(farm: DemoFarm, node: string): Promise<string> {
-  const at = (name: string): string => `${STORE_FOLDER}/${name}`;
-  await work(farm, node, 'convert', at('lab.raw'), at('lab.1.vhdx'));
-  const { metadata } = await farm.serverPod(node);
-  for (const name of ['vmlinuz', 'initrd'])
-    await farm.kubectl('exec', metadata.name, '-c', 'work', '--', 'cp', at(`lab.${name}`), at(`lab.1.${name}`));
-  return work(farm, node, 'new-version', at('lab'));
+/** The disk as it is after somebody worked on it, beside the store's vDisk of a node: its release is 2. */
+export async function updateDisk({ site }: DemoFarm<OwnSite>, node: string, disk: string): Promise<string> {
+  const updated = storePath(site, node, 'updated.raw');
+  const scratch = mkdtempSync(join(tmpdir(), 'bootfarm-update-'));
+  const release = join(scratch, 'lab-release');
+  const edit = join(scratch, 'edit');
+  writeFileSync(release, '2\n');
+  writeFileSync(edit, `rm /etc/lab-release\nwrite ${release} /etc/lab-release\n`);
+  await runAsync('cp', '--sparse=always', disk, updated);
+  await runAsync('debugfs', '-w', '-f', edit, updated);
+  rmSync(scratch, { recursive: true });
+  return updated;
 }
+
+/** Version 1 on one node: what the updated disk has otherwise. */
+export const makeVersion = (farm: DemoFarm, node: string): Promise<string> =>
+  work(farm, node, 'new-version', `${STORE_FOLDER}/lab`, '--from', `${STORE_FOLDER}/updated.raw`);
+
+/** Of the disk that the machine runs from. */
+export const releaseOf = async ({ machine }: Booted): Promise<number> =>
+  (await machine.ask<{ release: number }>('ping')).release;
+
+/** The newest chain as a new base, on one node. */
+export const mergeChain = (farm: DemoFarm, node: string): Promise<string> =>
+  work(farm, node, 'merge', `${STORE_FOLDER}/lab`, '--base');
+
+export const storePath = (site: OwnSite, node: string, name: string): string =>
+  join(site.nodePath?.(node, STORE_FOLDER) ?? '', name);
 
 /** Servers copy nothing to each other yet. */
 export function copyVersions({ site }: DemoFarm<OwnSite>, from: string, to: string): void {
-  const [source, target] = [from, to].map((node) => site.nodePath?.(node, STORE_FOLDER) ?? '') as [string, string];
+  const [source, target] = [storePath(site, from, ''), storePath(site, to, '')];
   for (const name of readdirSync(source).filter((name) => /^lab\.\d+\./.test(name))) {
     cpSync(join(source, name), join(target, `${name}.partial`));
     renameSync(join(target, `${name}.partial`), join(target, name));
@@ -46,10 +67,11 @@ export async function versionIn(
   farm: DemoFarm,
   state: string,
   number: number,
+  vdisk = 'lab',
 ): Promise<NonNullable<VDiskStatus['versions']>[number] | undefined> {
   let found: NonNullable<VDiskStatus['versions']>[number] | undefined;
-  await until(`version ${number} ${state}`, 2 * MINUTE, async () => {
-    found = (await farm.status<VDiskStatus>('vd/lab')).versions?.find((version) => version.number === number);
+  await until(`version ${number} of ${vdisk} ${state}`, 2 * MINUTE, async () => {
+    found = (await farm.status<VDiskStatus>(`vd/${vdisk}`)).versions?.find((version) => version.number === number);
     return found?.state === state;
   });
   return found;

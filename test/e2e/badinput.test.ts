@@ -86,8 +86,9 @@ beforeAll(async () => {
   farm = new DemoFarm(ownSite(cluster), say);
   const folder = join(stateDirectory, 'disk');
   mkdirSync(folder);
-  for (const name of ['lab.raw', 'lab.vmlinuz', 'lab.initrd']) writeFileSync(join(folder, name), disk);
-  await farm.placeDisk(folder);
+  const files = ['lab.raw', 'lab.vmlinuz', 'lab.initrd'];
+  for (const name of files) writeFileSync(join(folder, name), disk);
+  await farm.placeDisk(folder, files);
   await farm.install();
   await farm.waitReady();
   await farm.scale(2);
