@@ -29,10 +29,10 @@ RUN make --silent build/libpieces.so && strip --strip-unneeded build/libpieces.s
 
 FROM ${BASE} AS root
 # postgresql and redis-server: the embedded database and the replica. libsodium23: tags of the stream. ipxe: the boot files. qemu-utils: qemu-img, by which
-# images of other programs come in.
+# images of other programs come in. grub-common: grub-fstest, by which kernel and initrd come out of an image.
 RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf \
  && apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils ipxe libsodium23 postgresql-15 qemu-utils redis-server \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils grub-common ipxe libsodium23 postgresql-15 qemu-utils redis-server \
  && groupadd --gid 65532 bootfarm \
  && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin bootfarm \
  && strip /usr/local/bin/node
@@ -41,8 +41,9 @@ RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/
 RUN dpkg --purge --force-depends binutils binutils-common binutils-x86-64-linux-gnu libbinutils libctf0 libctf-nobfd0 libgprofng0 libjansson4 \
       libllvm14 libz3-4 libperl5.36 perl perl-modules-5.36 libgdbm-compat4 locales libc-l10n postgresql-common postgresql-client-common ssl-cert adduser apt >/dev/null 2>&1 \
  && dpkg --purge --force-depends --force-remove-essential debconf perl-base libapt-pkg6.0 gpgv debian-archive-keyring login passwd e2fsprogs logsave \
-      libext2fs2 libss2 mount libdb5.3 >/dev/null 2>&1 \
+      libext2fs2 libss2 mount libdb5.3 gettext-base libefiboot1 libefivar1 libfreetype6 libfuse2 libpng16-16 >/dev/null 2>&1 \
  && cd /usr/lib/ipxe && find . ! -type d ! -name undionly.kpxe ! -name snponly.efi -delete \
+ && find /usr/bin /usr/sbin -name 'grub-*' ! -name grub-fstest -delete && rm -rf /etc/grub.d /usr/share/grub /usr/lib/grub \
  && ln -sf redis-check-rdb /usr/bin/redis-check-aof && rm -f /usr/bin/redis-benchmark /usr/bin/qemu-io /usr/bin/qemu-nbd \
  && find /usr/share/doc -type f ! -name copyright -delete \
  && rm -rf /boot/* /opt/yarn* /usr/lib/postgresql/15/lib/bitcode /usr/lib/postgresql/15/lib/llvmjit* /usr/lib/x86_64-linux-gnu/gconv /usr/local/include \

@@ -5,6 +5,7 @@ import { importFile } from '../store/import.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
 import { inUnits } from './progress.ts';
 import type { Terminal } from './terminal.ts';
+import { bootFilesLine } from './vdisk-bootfiles.ts';
 import { type Flags, output, runWork } from './work.ts';
 
 interface UploadFlags extends Flags {
@@ -60,7 +61,10 @@ When it broke off:
         terminal,
         flags,
         (running) => importFile(source, target, running),
-        (made) => [`${made.path} is a disk of ${inUnits(made.diskBytes)}, in a file of ${inUnits(made.fileBytes)}`],
+        ({ path, diskBytes, fileBytes, bootFiles }) => [
+          `${path} is a disk of ${inUnits(diskBytes)}, in a file of ${inUnits(fileBytes)}`,
+          ...(bootFiles ? [bootFilesLine(bootFiles)] : []),
+        ],
       ),
     );
 }

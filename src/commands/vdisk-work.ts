@@ -8,6 +8,7 @@ import { convertFile, WRITTEN } from '../store/convert.ts';
 import { mergeVersions, type NewVersion, newVersion, type VDiskFiles } from '../store/versions.ts';
 import { inUnits } from './progress.ts';
 import type { Terminal } from './terminal.ts';
+import { addBootFiles } from './vdisk-bootfiles.ts';
 import { addBringing } from './vdisk-in.ts';
 import { type Flags, output, runWork } from './work.ts';
 
@@ -22,6 +23,7 @@ export function addVDiskWork(command: Command, terminal: Terminal): void {
   addNewVersion(command, terminal);
   addMerge(command, terminal);
   addBringing(command, terminal);
+  addBootFiles(command, terminal);
 }
 
 function addConvert(command: Command, terminal: Terminal): void {

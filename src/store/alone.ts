@@ -10,10 +10,10 @@ import { fail, type Result } from '../kit/result.ts';
  * Holds the folder's lock (flock) meanwhile, which ends with the process. `BeingWritten`: another has it. A file system that has none for folders (NFS) keeps nobody
  * out: there a name still appears once.
  */
-export async function alone<T>(
+export async function alone<T, E>(
   folder: string,
-  work: () => Promise<Result<T, WorkFault>>,
-): Promise<Result<T, WorkFault>> {
+  work: () => Promise<Result<T, E>>,
+): Promise<Result<T, E | WorkFault>> {
   let held: FileHandle;
   try {
     held = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -1,8 +1,7 @@
 /** An image of another program as one of ours: qemu-img makes a raw one beside the target, which is converted and goes. */
-import { spawn } from 'node:child_process';
 import { unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { CANCELLED, type WorkFault } from '../image/copy.ts';
+import type { WorkFault } from '../image/copy.ts';
 import {
   asOneFile,
   FOREIGN_HEAD_BYTES,
@@ -12,9 +11,16 @@ import {
   judgeInfo,
 } from '../image/foreign.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
+import { type BootFiles, type BootFilesFault, bootFilesBeside, removeBootFiles } from './bootfiles.ts';
 import { type Converted, type ConvertFileOptions, convertFile, targetOf } from './convert.ts';
 import { freeBytes } from './room.ts';
+import { runTool } from './tool.ts';
+
+export interface Imported extends Converted {
+  /** Kernel and initrd that were found in it, or why none; absent: they lay there already. */
+  readonly bootFiles?: Result<BootFiles, BootFilesFault>;
+}
 
 export type ImportFault = WorkFault | ForeignFault | Fault<'ImageInvalid' | 'NoSpace' | 'ToolMissing'>;
 
@@ -22,8 +28,6 @@ export type ImportFault = WorkFault | ForeignFault | Fault<'ImageInvalid' | 'NoS
 const BOUNDS = ['--as=1073741824', '--nofile=64', '--core=0', '--cpu=21600'];
 /** What `qemu-img check` ends with; 63: it knows no check of that format. */
 const WHOLE_OR_LEAKS = [0, 3, 63];
-/** Of what it says when it fails. */
-const SAID_CHARACTERS = 500;
 const GIB = 1 << 30;
 
 /** `source`: qcow2, VMDK (monolithicSparse, streamOptimized) or VDI, with no file beside it. What the earlier try left is done again. */
@@ -31,7 +35,7 @@ export async function importFile(
   source: string,
   target: string,
   options: ConvertFileOptions = {},
-): Promise<Result<Converted, ImportFault>> {
+): Promise<Result<Imported, ImportFault>> {
   const { signal, onProgress } = options;
   const path = targetOf(target, options.format);
   if (!path.ok) return path;
@@ -55,10 +59,18 @@ export async function importFile(
     const words = ['convert', '-p', '-O', 'raw', '-t', 'none', '-T', 'none', image, resolve(raw)];
     const made = await qemuImg([0], signal, words, told);
     if (!made.ok) return made;
-    return await convertFile(raw, target, {
+    let bootFiles: Result<BootFiles, BootFilesFault> | undefined;
+    const beforeName = async (): Promise<undefined> => {
+      bootFiles = await bootFilesBeside(raw, path.value, signal);
+    };
+    const converted = await convertFile(raw, target, {
       ...options,
+      beforeName,
       ...(onProgress && { onProgress: (done) => onProgress(size.value + done, total) }),
     });
+    if (converted.ok) return ok({ ...converted.value, ...(bootFiles && { bootFiles }) });
+    if (bootFiles?.ok) await removeBootFiles(dirname(path.value), bootFiles.value);
+    return converted;
   } finally {
     await unlink(raw).catch(() => undefined); // it was not made
   }
@@ -86,36 +98,19 @@ async function room(folder: string, bytes: number, target: string): Promise<Impo
 }
 
 /** What it says on standard output. */
-function qemuImg(
+async function qemuImg(
   accepted: readonly number[],
   signal: AbortSignal | undefined,
   words: readonly string[],
   onPercent?: (percent: number) => void,
 ): Promise<Result<string, ImportFault>> {
-  return new Promise((done) => {
-    const child = spawn('prlimit', [...BOUNDS, 'qemu-img', ...words], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      ...(signal && { signal }),
-    });
-    let out = '';
-    let complaint = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const percent = /\((\d+\.\d+)\/100%\)\s*$/.exec(text)?.[1];
-      if (onPercent === undefined) out += text;
-      else if (percent !== undefined) onPercent(Number(percent));
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(0, SAID_CHARACTERS);
-    });
-    child.on('error', (error) => {
-      if (signal?.aborted) done({ ok: false, error: CANCELLED });
-      else done(fail('ToolMissing', `qemu-img cannot be run: ${error.message}`));
-    });
-    child.on('close', (code, killed) => {
-      if (code !== null && accepted.includes(code)) return done(ok(out));
-      const why =
-        complaint.trim().replace(/^qemu-img: /, '') || (killed ? `it was ended by ${killed}` : `it ended with ${code}`);
-      done(fail('ImageInvalid', `qemu-img cannot read it: ${why}`));
-    });
-  });
+  let out = '';
+  const onBytes = (bytes: Buffer): void => {
+    const text = bytes.toString();
+    const percent = /\((\d+\.\d+)\/100%\)\s*$/.exec(text)?.[1];
+    if (onPercent === undefined) out += text;
+    else if (percent !== undefined) onPercent(Number(percent));
+  };
+  const run = await runTool('qemu-img', words, { bounds: BOUNDS, accepted, signal, onBytes });
+  return run.ok ? ok(out) : run;
 }

@@ -50,7 +50,7 @@ async function makeDifference(
   vdisk: VDiskFiles,
   { from, ...work }: NewVersionOptions,
 ): Promise<Result<NewVersion, WorkFault>> {
-  const newest = await newestOf(vdisk);
+  const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
   const { image } = newest.value;
   const end = formatOf(image)?.differencing;
@@ -81,7 +81,7 @@ async function makeMerged(
   kind: MergeKind,
   work: Work,
 ): Promise<Result<NewVersion | undefined, WorkFault>> {
-  const newest = await newestOf(vdisk);
+  const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
   const format = formatOf(newest.value.image);
   const end = (kind === 'base' ? format?.extension : format?.differencing) ?? '';
@@ -89,24 +89,29 @@ async function makeMerged(
   return makeVersion(vdisk, newest.value, end, work, (target, more) => mergeImages(source, target, kind, more));
 }
 
-interface Newest {
+export interface VersionImage {
   readonly number: number;
   readonly image: string;
 }
 
-async function newestOf({ folder, fileName }: VDiskFiles): Promise<Result<Newest, WorkFault>> {
+/** The image of a version: the newest, or the one with that number. */
+export async function imageOf(
+  { folder, fileName }: VDiskFiles,
+  wanted?: number,
+): Promise<Result<VersionImage, WorkFault>> {
   let there: readonly string[];
   try {
     there = await readdir(folder);
   } catch (thrown) {
     return { ok: false, error: pathFault(folder, thrown) };
   }
-  const number = Math.max(...there.map((name) => versionOf(name, fileName) ?? -1));
+  const number = wanted ?? Math.max(...there.map((name) => versionOf(name, fileName) ?? -1));
   const { stem } = fileNames(fileName, Math.max(0, number));
   const image = imageNames(stem, number > 0).find((name) => there.includes(name));
   if (image !== undefined) return ok({ number, image });
-  const ends = FORMATS.map(({ extension }) => fileName + extension).join(', ');
-  return fail('FileMissing', `${folder} has no version of ${fileName} (${ends}): name a vDisk that lies there`);
+  const ends = FORMATS.map(({ extension }) => stem + extension).join(', ');
+  const which = wanted === undefined ? 'no version' : `no version ${wanted}`;
+  return fail('FileMissing', `${folder} has ${which} of ${fileName} (${ends}): name a vDisk that lies there`);
 }
 
 /** Undefined: it is no image of this vDisk. */
@@ -119,7 +124,7 @@ export function versionOf(name: string, fileName: string): number | undefined {
 
 async function makeVersion(
   { folder, fileName }: VDiskFiles,
-  newest: Newest,
+  newest: VersionImage,
   end: string,
   work: Work,
   make: (target: string, work: Work) => Promise<Result<Made | undefined, WorkFault>>,

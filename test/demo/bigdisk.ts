@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { runAsync } from '../cluster/run.ts';
 import { type DemoFarm, STORE_FOLDER } from './farm.ts';
 import type { OwnSite } from './site.ts';
-import { storePath, work } from './versions.ts';
+import { work } from './versions.ts';
 
 const root = join(import.meta.dirname, '../..');
 const SIZE_MIB = 4_096;
@@ -46,11 +46,9 @@ async function upload(farm: DemoFarm<OwnSite>, node: string, file: string, sha25
   if (code !== 0) throw new Error(`upload ended with ${code}`);
 }
 
-/** `big.qcow2` as the vDisk `big` of that node, which machines of the collection room-102 boot. */
+/** `big.qcow2` as the vDisk `big` of that node, which machines of the collection room-102 boot by the kernel in it. */
 export async function openBigDisk(farm: DemoFarm<OwnSite>, node: string): Promise<void> {
   await work(farm, node, 'import', `${STORE_FOLDER}/big.qcow2`, `${STORE_FOLDER}/big.vhdx`);
-  for (const name of ['vmlinuz', 'initrd'])
-    await runAsync('cp', storePath(farm.site, node, `lab.${name}`), storePath(farm.site, node, `big.${name}`));
   const { spec } = JSON.parse(await farm.kubectl('get', 'vd/lab', '-o', 'json'));
   const { farmRef, storeRef, os } = spec;
   const big = {
