@@ -124,21 +124,30 @@ interface FileRecord {
 }
 
 /** One cell, quoted (with "" for a quote) or plain, and what ends it. Matches anywhere: a stray quote makes a cell plain. */
-const CELL = /(?:"([^"]*(?:""[^"]*)*)"|([^,\n]*?))(,|\r?\n|$)/y;
+const CELL = { ',': cellBefore(','), ';': cellBefore(';') };
+
+function cellBefore(comma: string): RegExp {
+  return new RegExp(`(?:"([^"]*(?:""[^"]*)*)"|([^${comma}\\n]*?))(${comma}|\\r?\\n|$)`, 'y');
+}
+
+/** Excel writes semicolons where the comma is the decimal point. */
+const commaOf = (file: string): ',' | ';' => (/^[^,\n]*;[^,\n]*$/m.exec(file)?.index === 0 ? ';' : ',');
 
 /** Empty lines are no records. */
 function readRecords(file: string): FileRecord[] {
   const records: FileRecord[] = [];
+  const comma = commaOf(file);
+  const pattern = CELL[comma];
   let cells: string[] = [];
   let line = 1;
   let begin = 1;
-  for (let at = 0; at < file.length; at = CELL.lastIndex) {
-    CELL.lastIndex = at;
-    const [whole = '', text, plain = '', end = ''] = CELL.exec(file) ?? [];
+  for (let at = 0; at < file.length; at = pattern.lastIndex) {
+    pattern.lastIndex = at;
+    const [whole = '', text, plain = '', end = ''] = pattern.exec(file) ?? [];
     cells.push(text?.replaceAll('""', '"') ?? plain.trim());
     line += whole.split('\n').length - 1;
-    if (end === ',' && CELL.lastIndex < file.length) continue;
-    if (end === ',') cells.push('');
+    if (end === comma && pattern.lastIndex < file.length) continue;
+    if (end === comma) cells.push('');
     if (cells.some((cell) => cell.trim() !== '')) records.push({ line: begin, cells });
     cells = [];
     begin = line;

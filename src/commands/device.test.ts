@@ -68,6 +68,12 @@ describe('a file of devices', () => {
     return parsed.value;
   };
 
+  test('semicolons, as Excel writes them in half of Europe', () => {
+    const { good, bad } = file('name;mac;collection\r\npc1;52:54:00:00:00:01;"room;101"\r\npc2;525400000002;a,b\r\n');
+    expect(bad).toEqual([]);
+    expect(good.map(({ device }) => device.collection)).toEqual(['room;101', 'a,b']);
+  });
+
   test('columns in any order, quotes, several MACs, properties, CRLF, a byte order mark, empty lines', () => {
     const { good, bad } = file(
       '\uFEFFCollection,name,MAC,property.Seat,enabled\r\nroom-101,pc1,52:54:00:00:00:01 52:54:00:00:00:02,"A ""1"", left\r\nside",\r\n\r\nroom-102,pc2,525400000003,,false',

@@ -1,13 +1,15 @@
 /**
- * `bootfarm device add|list|remove|import|export`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
+ * `bootfarm device add|set|list|remove|import|export`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
  * read the Secret of a farm's database; in a server, whose login may not change a device, they are listed and exported alone.
  */
 import { Command, Option } from 'commander';
 import type { Database } from '../database/connection.ts';
 import {
   addDevices,
+  changeDevice,
   judgeDevice,
   listDevices,
+  listSites,
   moveIn,
   neighboursOf,
   noCollection,
@@ -17,17 +19,14 @@ import type { Device } from '../farm/model.ts';
 import { replicaDevices } from '../replica/devices.ts';
 import { actor, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
-import { type Column, describeComplaint, parseDevice } from './device-input.ts';
+import { type Column, describeComplaint } from './device-input.ts';
+import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } from './device-options.ts';
 import { attempt, must, Refusal } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
-interface AddOptions {
-  readonly mac: readonly string[];
-  readonly uuid?: string;
-  readonly collection: string;
-  readonly class?: string;
-  readonly disabled?: boolean;
-  readonly property?: readonly string[];
+interface Only {
+  readonly collection?: string;
+  readonly site?: string;
 }
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a word of the command
@@ -53,16 +52,21 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     .command('add')
     .description('add a device; adding the same again changes nothing')
     .argument('<name>', 'its name: a DNS label, unique in the farm')
-    .requiredOption('--mac <mac...>', 'required: its MACs, 1 to 8; the first is the one it boots with')
+    .addOption(
+      repeated(
+        '--mac <mac>',
+        'required: a MAC, once for each of its 1 to 8; the first is the one it boots with',
+      ).makeOptionMandatory(),
+    )
     .option('--uuid <uuid>', 'its SMBIOS UUID, in either byte order: it is known by it with a new card')
     .requiredOption('--collection <name>', 'required: the collection it belongs to')
     .option('--class <class>', "Maintenance, Test or Production (default: the collection's)")
     .option('--disabled', 'add it, and do not let it boot yet')
-    .option('--property <key=value...>', 'something a device is told about itself')
+    .addOption(repeated('--property <key=value>', 'something a device is told about itself'))
     .addHelpText('after', '\nExample:\n  bootfarm device add pc0001 --mac 52:54:00:12:34:56 --collection room-101')
     .action((name: string, options: AddOptions) =>
       edit(
-        () => deviceOf(name, options),
+        () => must(deviceOf(name, options)),
         async (database, device) => {
           const { added } = must(await addDevices(database, [device], actor()));
           terminal.out(
@@ -75,15 +79,54 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
     );
 
   command
+    .command('set')
+    .description('change a device that is there; an empty value takes away what it has')
+    .argument('<name>')
+    .option('--collection <name>', 'the collection it belongs to')
+    .option('--class <class>', "Maintenance, Test, Production; '': the collection's")
+    .option('--enabled', 'it may boot')
+    .addOption(
+      new Option('--disabled', 'it may not; if it streams now, it is stopped within seconds').conflicts('enabled'),
+    )
+    .addOption(repeated('--mac <mac>', 'all of its MACs, in place of those that it has'))
+    .addOption(repeated('--add-mac <mac>', 'one more').conflicts('mac'))
+    .addOption(repeated('--remove-mac <mac>', 'one less').conflicts('mac'))
+    .option('--uuid <uuid>', 'its SMBIOS UUID')
+    .addOption(repeated('--property <key=value>', 'something it is told about itself; others stay'))
+    .addOption(repeated('--remove-property <key>', 'something it is told no more'))
+    .addHelpText(
+      'after',
+      `
+What is not named stays. It holds from the next boot on, --disabled at once.
+
+Example, a machine that got a new network card:
+  bootfarm device set pc0001 --remove-mac 52:54:00:12:34:56 --add-mac 52:54:00:65:43:21`,
+    )
+    .action((name: string, options: SetOptions) =>
+      edit(
+        () => {
+          if (Object.keys(options).length === 0)
+            throw new Refusal('say what is to change: `bootfarm device set --help` names all');
+        },
+        async (database) => {
+          const changed = must(await changeDevice(database, name, (device) => editDevice(device, options), actor()));
+          if (!changed) throw noDevice(name);
+          const became = differences(changed.before, changed.after);
+          terminal.out(`device ${name}: ${became.length === 0 ? 'unchanged' : became.join('; ')}\n`);
+        },
+      ),
+    );
+
+  command
     .command('list')
     .description('list devices')
     .option('--collection <name>', 'only those of this collection')
     .option('--site <name>', 'only those of this site')
     .addOption(new Option('-o, --output <format>', 'how').choices(['table', 'json']).default('table'))
-    .action((options: { collection?: string; site?: string; output: string }) =>
+    .action((options: Only & { output: string }) =>
       run(async (database) => {
         const { collection, site } = options;
-        if (collection !== undefined) await refuseUnknown(database, collection);
+        await refuseUnknown(database, options);
         const devices = must(await listDevices(database, options));
         const where = `${collection ? ` of collection ${collection}` : ''}${site ? ` of site ${site}` : ''}`;
         if (devices.length === 0) terminal.err(`the farm has no device${where}\n`);
@@ -100,7 +143,7 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
         () => name,
         async (database) => {
           const removed = must(await removeDevice(database, name, actor()));
-          if (!removed) throw new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
+          if (!removed) throw noDevice(name);
           terminal.out(
             `device ${name} (MAC ${removed.macs.join(' ')}) removed from collection ${removed.collection}\n`,
           );
@@ -155,10 +198,21 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
   return command;
 }
 
+const noDevice = (name: string): Refusal =>
+  new Refusal(`the farm has no device ${name}: \`bootfarm device list\` shows all`);
+
+/** An option that may be there again and again. Of one that takes all words behind it, a name put last is one more of them. */
+const repeated = (flags: string, description: string): Option =>
+  new Option(flags, description).argParser((value: string, before: readonly string[] = []) => [...before, value]);
+
 /** A name that is mistyped must not look like an empty room. */
-async function refuseUnknown(database: Database, collection: string): Promise<void> {
+async function refuseUnknown(database: Database, { collection, site }: Only): Promise<void> {
   const { collections } = must(await neighboursOf(database, []));
-  if (!collections.has(collection)) throw new Refusal(noCollection(collection, collections));
+  if (collection !== undefined && !collections.has(collection))
+    throw new Refusal(noCollection(collection, collections));
+  if (site === undefined) return;
+  const sites = must(await listSites(database));
+  if (!sites.includes(site)) throw new Refusal(`the farm has no site ${site}; it has ${sites.join(', ') || 'none'}`);
 }
 
 async function importFile(
@@ -213,28 +267,6 @@ async function judgeFile(database: Database, { good, bad }: DeviceFile): Promise
     return false;
   });
   return { good: fitting, bad: [...bad, ...refused].sort((a, b) => a.line - b.line) };
-}
-
-function deviceOf(name: string, options: AddOptions): Device {
-  const device = parseDevice({
-    name,
-    macs: options.mac.flatMap((mac) => mac.split(/[\s,;]+/)).filter(Boolean),
-    uuid: options.uuid ?? '',
-    collection: options.collection,
-    class: options.class ?? '',
-    enabled: options.disabled ? 'false' : '',
-    properties: Object.fromEntries((options.property ?? []).map(splitProperty)),
-  });
-  if ('name' in device) return device;
-  throw new Refusal(
-    device.map(({ column, value, reason }) => `${column} ${JSON.stringify(value)}: ${reason}`).join('\n       '),
-  );
-}
-
-function splitProperty(text: string): [string, string] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new Refusal(`property ${JSON.stringify(text)}: it must look like key=value`);
-  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function table(devices: readonly Device[]): string {

@@ -59,7 +59,7 @@ export function judgeDevice(device: Device, { collections, byName, byMac, byUuid
   if (same)
     return refuse(
       'name',
-      `device ${device.name} exists and differs: ${describeDevice(same)}. Remove it first to change it`,
+      `device ${device.name} exists and differs: ${describeDevice(same)}. \`bootfarm device set\` changes it`,
     );
   if (!collections.has(device.collection)) return refuse('collection', noCollection(device.collection, collections));
   for (const mac of device.macs) {
@@ -92,7 +92,8 @@ const canonical = ({ name, macs, uuid, collection, class: access, enabled, prope
 export const neighboursOf = (database: Database, devices: readonly Device[]): Answer<Neighbours> =>
   database.run((db) => readNeighbours(db, devices));
 
-async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[]): Promise<Neighbours> {
+/** `but`: the device that one of them is already. */
+async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[], but?: string): Promise<Neighbours> {
   const collections = await db.selectFrom('collection').select('name').execute();
   const uuids = wanted.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid, otherOrder(uuid)]));
   const { rows } = await sql<{ name: string }>`
@@ -102,7 +103,7 @@ async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[]): Pr
     collections.map(({ name }) => name),
     await readDevices(
       db,
-      rows.map(({ name }) => name),
+      rows.map(({ name }) => name).filter((name) => name !== but),
     ),
   );
 }
@@ -205,6 +206,60 @@ async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], ac
     from jsonb_array_elements(${JSON.stringify(devices)}::jsonb) as device`.execute(trx);
 }
 
+export type ChangeFault = Fault<'Conflict' | 'Invalid'>;
+
+export interface Changed {
+  readonly before: Device;
+  readonly after: Device;
+}
+
+/**
+ * What `change` makes of the device; undefined: there is none. Its name stays. A machine that streams goes on, but is Revoked within seconds when it is disabled
+ * (server/refusals.ts); everything else is for its next boot. `Conflict`: what it becomes cannot join the others.
+ */
+export async function changeDevice(
+  database: Database,
+  name: string,
+  change: (device: Device) => Result<Device, ChangeFault>,
+  actor: Actor,
+): Promise<Result<Changed | undefined, DatabaseFault | ChangeFault>> {
+  const done = await database.run((db) =>
+    db.transaction().execute(async (trx): Promise<Result<Changed | undefined, ChangeFault>> => {
+      await sql`select from device where name = ${name} for update`.execute(trx);
+      const [before] = await readDevices(trx, [name]);
+      if (!before) return ok(undefined);
+      const changed = change(before);
+      if (!changed.ok) return changed;
+      const after = { ...changed.value, name };
+      if (canonical(before) === canonical(after)) return ok({ before, after: before });
+      const verdict = judgeDevice(after, await readNeighbours(trx, [after], name));
+      if (!verdict.ok) return verdict;
+      await updateDevice(trx, before, after, actor);
+      return ok({ before, after });
+    }),
+  );
+  return done.ok ? done.value : done;
+}
+
+async function updateDevice(trx: Kysely<Tables>, before: Device, after: Device, actor: Actor): Promise<void> {
+  const { name, macs, uuid, collection, class: access, enabled, properties } = after;
+  const row = { uuid: uuid ?? null, collection, class: access ?? null, enabled, properties };
+  await trx.updateTable('device').set(row).where('name', '=', name).execute();
+  if (before.macs.join() !== macs.join()) {
+    await trx.deleteFrom('device_mac').where('device', '=', name).execute();
+    await trx
+      .insertInto('device_mac')
+      .values(macs.map((mac, position) => ({ mac, device: name, position })))
+      .execute();
+  }
+  // That another machine has it, too, was said of the one before.
+  if (before.uuid !== uuid) await trx.deleteFrom('shared_uuid').where('device', '=', name).execute();
+  await trx
+    .insertInto('audit')
+    .values({ ...actor, action: 'change', kind: 'device', name, before, after })
+    .execute();
+}
+
 /** The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (server/refusals.ts). */
 export function removeDevice(database: Database, name: string, actor: Actor): Answer<Device | undefined> {
   return database.run((db) =>
@@ -245,6 +300,13 @@ export const countDevices = (database: Database): Answer<number> =>
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
     return count;
+  });
+
+/** Names of the sites that the farm has. */
+export const listSites = (database: Database): Answer<readonly string[]> =>
+  database.run(async (db) => {
+    const sites = await db.selectFrom('site').select('name').where('orphaned', '=', false).orderBy('name').execute();
+    return sites.map(({ name }) => name);
   });
 
 /** By name; of one collection, of one site, or all. */
