@@ -22,6 +22,8 @@ export interface StoreReport {
   readonly totalBytes: number;
   /** Image files found. */
   readonly files: number;
+  /** Names of those that no version of the farm needs, bounded; absent: it is of an earlier release. */
+  readonly unmanaged?: readonly string[];
   readonly message: string;
 }
 

@@ -15,6 +15,13 @@ export function fileNames(fileName: string, version: number): VersionFileNames {
   return { stem, kernel: stem + KERNEL, initrd: stem + INITRD };
 }
 
+/** Of an image by its name without the end; undefined: it is none of this vDisk. */
+export function versionOfStem(stem: string, fileName: string): number | undefined {
+  if (stem === fileName) return 0;
+  const digits = stem.startsWith(`${fileName}.`) ? stem.slice(fileName.length + 1) : '';
+  return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
+}
+
 const KERNEL = '.vmlinuz';
 const INITRD = '.initrd';
 

@@ -525,6 +525,7 @@ describe('a VDisk', () => {
     reachable: true,
     silentMs: 0,
     reports: [copy(more)],
+    unmanaged: [],
   });
   const found = (holders: CopyHolder[], recorded: [number, string][] = [[0, A]]): VDiskFindings => ({
     holders,
@@ -610,6 +611,15 @@ describe('a VDisk', () => {
     const status = observe(given);
     expect(says(status)).toEqual(expect.arrayContaining([`Ready=${ready}`, `Replicated=${replicated}`]));
     expect(status.copies?.map(({ state }) => state)).toEqual(states);
+  });
+
+  test('images that no version needs are named, of all servers, each once', () => {
+    const holders = [
+      { ...on('node-b'), unmanaged: ['lab.2.avhdx', 'lab.1.avhdx'] },
+      { ...on('node-a'), unmanaged: ['lab.2.avhdx'] },
+    ];
+    expect(observe(found(holders)).unmanaged).toEqual(['lab.1.avhdx', 'lab.2.avhdx']);
+    expect(observe(found([on('node-a')]))).not.toHaveProperty('unmanaged');
   });
 
   const MISSING = { state: 'Missing', message: 'lab.raw is not in /srv' } as const;

@@ -255,7 +255,7 @@ const status = object('What is.', {
   ),
   unmanaged: optional(
     setOf(
-      'Files found that belong to no entry of versions; no Production device boots them. Absent in this release.',
+      'Images of this vDisk that lie on a server, belong to no entry of versions and are below none; no Production device boots them.',
       64,
       text('Name of the file.'),
     ),

@@ -10,7 +10,7 @@ import { contentOf } from '../store/content.ts';
 import { type Digest, Digests } from '../store/digests.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
-import { copyFacts } from '../store/report.ts';
+import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
 import type { Logger } from '../telemetry/log.ts';
 
@@ -119,7 +119,8 @@ export class Copies {
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
       const { files, ...state } = inventory;
-      return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length };
+      const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
+      return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
     });
 
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));

@@ -4,7 +4,7 @@ import type { Version } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
-import { copyFacts } from './report.ts';
+import { copyFacts, unmanagedImages } from './report.ts';
 
 const vdisk = aVDisk();
 const version: Version = { vdisk: 'lab', number: 0, access: 'Production' };
@@ -109,6 +109,28 @@ test.each<{ what: string; files: readonly FileFacts[]; is: readonly [string, tru
 ])('a copy is fresh as one of its files is: one $what', ({ files, is }) => {
   const { state, fresh } = copyFacts(vdisk, version, '/srv', inventory([...files]), () => hashed);
   expect([state, fresh]).toEqual(is);
+});
+
+test('what no version needs is told: not its own image, not one below it, not what is no image', () => {
+  const vhdx = (name: string, number: number): FileFacts => ({
+    ...file(name, 512),
+    image: ok({
+      sizeBytes: 512,
+      id: `vhdx:${number}`,
+      ...(number > 0 && { parent: { names: [], ids: [`vhdx:${number - 1}`] } }),
+    }),
+  });
+  const files = [
+    ...[vhdx('lab.3.avhdx', 3), vhdx('lab.2.avhdx', 2), vhdx('lab.1.avhdx', 1), vhdx('lab.vhdx', 0)],
+    ...[
+      vhdx('other.vhdx', 0),
+      file('lab.vmlinuz', 7),
+      { ...file('lab.vhd', 0), fault: { code: 'NotRegular', message: '' } as const },
+    ],
+  ];
+  const versions = [{ vdisk, version: { ...version, number: 2 } }];
+  expect(unmanagedImages(versions, '/srv', inventory(files))).toEqual(['lab.3.avhdx', 'other.vhdx']);
+  expect(unmanagedImages([], '/srv', inventory(files))).toHaveLength(5);
 });
 
 test('a copy was verified when that of its files was that was read longest ago', () => {

@@ -40,8 +40,7 @@ export function copyFacts(
   const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
   const names = fileNames(vdisk.fileName, version.number);
   const byName = new Map(inventory.files.map((file) => [file.name, file]));
-  const images = imageNames(names.stem, version.number > 0, formats);
-  const chain = chainOf(images.find((name) => byName.has(name)) ?? images[0] ?? names.stem, { path, byName, formats });
+  const chain = chainOf(imageName(names.stem, version.number, byName, formats), { path, byName, formats });
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
@@ -78,6 +77,34 @@ export function copyFacts(
     ...verifiedOf(digests.map(({ digest }) => digest)),
     message: '',
   };
+}
+
+/** At most so many are told. */
+const MAX_UNMANAGED = 256;
+
+/** Images of a folder that none of these versions needs: neither as its own nor below it. By name. */
+export function unmanagedImages(
+  versions: readonly { readonly vdisk: VDisk; readonly version: Version }[],
+  path: string,
+  inventory: Inventory,
+  formats: readonly Format[] = FORMATS,
+): readonly string[] {
+  const byName = new Map(inventory.files.map((file) => [file.name, file]));
+  const needed = versions.flatMap(({ vdisk, version: { number } }) => {
+    const { stem } = fileNames(vdisk.fileName, number);
+    return chainOf(imageName(stem, number, byName, formats), { path, byName, formats }).files;
+  });
+  const others = inventory.files.filter((file) => file.image !== undefined && !needed.includes(file));
+  return others
+    .map(({ name }) => name)
+    .sort()
+    .slice(0, MAX_UNMANAGED);
+}
+
+/** The one that is meant; where there is none, the one that should be. */
+function imageName(stem: string, number: number, there: ReadonlyMap<string, unknown>, formats: readonly Format[]) {
+  const names = imageNames(stem, number > 0, formats);
+  return names.find((name) => there.has(name)) ?? names[0] ?? stem;
 }
 
 const notThere = (names: readonly string[], path: string): string =>

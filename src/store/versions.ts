@@ -4,7 +4,7 @@
  */
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileNames } from '../farm/files.ts';
+import { fileNames, versionOfStem } from '../farm/files.ts';
 import type { Made } from '../image/convert.ts';
 import type { Work, WorkFault } from '../image/copy.ts';
 import { createDifference } from '../image/difference.ts';
@@ -117,9 +117,7 @@ export async function imageOf(
 /** Undefined: it is no image of this vDisk. */
 export function versionOf(name: string, fileName: string): number | undefined {
   const stem = stemOf(name);
-  if (stem === fileName) return 0;
-  const digits = stem?.startsWith(`${fileName}.`) ? stem.slice(fileName.length + 1) : '';
-  return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
+  return stem === undefined ? undefined : versionOfStem(stem, fileName);
 }
 
 async function makeVersion(

@@ -41,6 +41,7 @@ export interface PoolStatus extends Status {
 export interface VDiskStatus extends Status {
   readonly copies?: readonly { readonly server: string; readonly state: string; readonly message?: string }[];
   readonly bootVersion?: number;
+  readonly unmanaged?: readonly string[];
   readonly versions?: readonly {
     readonly number: number;
     readonly state?: string;

@@ -322,6 +322,9 @@ test(
     const [one, two] = (await farm.streaming()).map(({ name }) => name) as [string, string];
     const updated = await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
     expect(await makeVersion(farm, one)).toMatch(/^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n/);
+    await until('it is named as one that nobody boots', MINUTE, async () =>
+      (await farm.status<VDiskStatus>('vd/lab')).unmanaged?.includes('lab.1.avhdx'),
+    );
     await release(farm, [0, 1]);
     const pending = await versionIn(farm, 'Pending', 1);
     const waits = `^becomes the default when 2 servers have it right: [01] have; .*${two}`;

@@ -6,13 +6,15 @@ import { observe } from './observe.ts';
 const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
 const copies = [{ vdisk: 'lab', version: 0, state: 'Present', files: [{ name: 'lab.raw' }] }];
-const stores = [{ name: 'images', path: '/srv/vdisks' }];
+const stores = [
+  { name: 'images', path: '/srv/vdisks', unmanaged: ['lab.2.avhdx', 'la.vhdx', 'lab2.raw', 'lab.02.vhd', 'lab.vhd'] },
+];
 const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
 const servers = [server('a', { copies, stores }), server('b')];
 const rows = { recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]), overrides: [] };
 const held = [
-  { server: 'a', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: copies },
-  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [] },
+  { server: 'a', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: copies, unmanaged: ['lab.2.avhdx'] },
+  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [], unmanaged: [] },
 ];
 const told: readonly (readonly [number, string])[] = [[1, B]];
 
@@ -39,12 +41,15 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   {
     what: 'held by nobody of whose folder another path is told',
     given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } } }) },
-    ...{ holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [] })), recorded: [[0, A]] },
+    ...{ holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [], unmanaged: [] })), recorded: [[0, A]] },
   },
   {
     what: 'held by nobody who tells of files of another name',
     given: { ...whole, fileName: 'la' },
-    ...{ holders: held.map((one) => ({ ...one, reports: [] })), recorded: [[0, A]] },
+    ...{
+      holders: held.map((one) => ({ ...one, reports: [], unmanaged: [] })),
+      recorded: [[0, A]],
+    },
   },
   { what: 'nowhere without its Store', given: { farm: true }, recorded: told, reason: 'StoreMissing' },
   { what: 'nowhere without its Farm', given: { ...whole, farm: false }, recorded: told, reason: 'FarmMissing' },

@@ -1,14 +1,15 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
-import type { CopyReport, ServerStatus } from '../../control/status.ts';
-import { offersStore, storePath } from '../../farm/files.ts';
+import { parse } from 'node:path';
+import type { ServerStatus } from '../../control/status.ts';
+import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
-import { storeRow } from '../projection.ts';
+import { storeRow, versionsOf } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
-import type { VDiskFindings } from './status.ts';
+import type { CopyHolder, VDiskFindings } from './status.ts';
 
 export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;
@@ -40,7 +41,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
       .map(({ name: server, reachable, silentSinceMs, status }) => ({
         ...{ server, folder: storePath(row, server), reachable },
         silentMs: silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs,
-        reports: status ? reportsOf(status, row, server, vdisk.spec.fileName) : [],
+        ...(status ? shown(status, row, server, vdisk) : { reports: [], unmanaged: [] }),
       })),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
@@ -67,7 +68,22 @@ type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
 const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
 
 /** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
-function reportsOf(status: ServerStatus, row: StoreRow, server: string, fileName: string): readonly CopyReport[] {
-  if (!reportOf(status, row, server)) return [];
-  return status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`)));
+function shown(
+  status: ServerStatus,
+  row: StoreRow,
+  server: string,
+  vdisk: VDisk,
+): Pick<CopyHolder, 'reports' | 'unmanaged'> {
+  const folder = reportOf(status, row, server);
+  const { fileName } = vdisk.spec;
+  // A server that does not know a version yet tells of its image, too.
+  const named = versionsOf(vdisk).map(({ number }) => number);
+  if (!folder) return { reports: [], unmanaged: [] };
+  return {
+    reports: status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`))),
+    unmanaged: (folder.unmanaged ?? []).filter((name) => {
+      const number = versionOfStem(parse(name).name, fileName);
+      return number !== undefined && !named.includes(number);
+    }),
+  };
 }

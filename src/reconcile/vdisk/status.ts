@@ -25,6 +25,8 @@ export interface CopyHolder {
   /** How long it has not answered; 0: it does. */
   readonly silentMs: number;
   readonly reports: readonly CopyReport[];
+  /** Names of images of this vDisk that lie there and that no version needs. */
+  readonly unmanaged: readonly string[];
 }
 
 export interface VDiskFindings {
@@ -179,6 +181,7 @@ export function vdiskStatus(
       upToDate: copies.filter(isRight).length,
       copies: copies.length,
     })),
+    ...unmanagedOf(findings.holders),
     copies: shown.map(({ server, version, state, progressPercent, verifiedAt, message }) => ({
       server,
       version,
@@ -188,6 +191,12 @@ export function vdiskStatus(
       ...(message ? { message } : {}),
     })),
   };
+}
+
+/** In an order that does not depend on who answered first. */
+function unmanagedOf(holders: readonly CopyHolder[]): { readonly unmanaged?: string[] } {
+  const names = new Set(holders.flatMap(({ unmanaged }) => unmanaged));
+  return names.size === 0 ? {} : { unmanaged: [...names].sort().slice(0, 64) };
 }
 
 /** A server says it: what is no time is left out. */
