@@ -1,5 +1,5 @@
 /** Chains of VHD and VHDX as they show through each other: any pattern of blocks and sectors, against the same disk as plain bytes. */
-import { mkdtempSync, readSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -8,7 +8,7 @@ import { type Held, type ImageBytes, type Layer, shownBy, writeImage } from '../
 import { vhdImage } from '../../test/builders/vhd.ts';
 import { vhdxImage } from '../../test/builders/vhdx.ts';
 import { lookInto } from '../store/inventory.ts';
-import type { Disk } from './disk.ts';
+import { type Disk, MOST_PIECES } from './disk.ts';
 import { MAX_CHAIN } from './formats.ts';
 import { openImage } from './images.ts';
 
@@ -98,7 +98,7 @@ describe.each([
   { what: 'VHD', kind: VHD, mostSectors: 1_024, numRuns: 150 },
   { what: 'VHDX', kind: VHDX, mostSectors: 8_192, numRuns: 25 },
 ])('a chain of $what', ({ kind, mostSectors, numRuns }) => {
-  test('shows what its images hold, and its extents and ranges lead to the same', async () => {
+  test('shows what its images hold, and its extents and its map lead to the same', async () => {
     const range = fc.tuple(fc.nat(), fc.nat({ max: 200_000 }));
     await fc.assert(
       fc.asyncProperty(chainOf(kind, mostSectors), fc.array(range, { maxLength: 5 }), async (layers, ranges) => {
@@ -111,7 +111,7 @@ describe.each([
           const read = await disk.read(offset, length);
           expect(read.ok && read.value.equals(model.subarray(offset, offset + length))).toBe(true);
           checkExtents(disk, model, offset, length);
-          await checkRanges(disk, model, offset, length);
+          await checkMap(disk, model, offset, length, offset % 2 === 0 ? MOST_PIECES : 3);
         }
         expect((await disk.files?.())?.map(({ name }) => name)).toEqual(
           layers.map((_, index) => nameOf(kind, index)).reverse(),
@@ -160,21 +160,30 @@ function checkExtents(disk: Disk, model: Buffer, from: number, many: number): vo
   expect(model.subarray(end, from + many).every((byte) => byte === 0)).toBe(true);
 }
 
-/** In order, all of it: what is zeros, and where the rest lies. */
-async function checkRanges(disk: Disk, model: Buffer, from: number, many: number): Promise<void> {
+/** In order, all of it, in however many turns: what is zeros, and where the rest lies. */
+async function checkMap(disk: Disk, model: Buffer, from: number, many: number, most: number): Promise<void> {
+  const fds = new Map<string, number>();
+  const fdOf = (path: string): number => {
+    const fd = fds.get(path) ?? openSync(path, 'r');
+    fds.set(path, fd);
+    return fd;
+  };
   let end = from;
-  for await (const range of disk.ranges?.(from, many) ?? []) {
-    if (!range.ok) throw new Error(range.error.message);
-    const { offset, length, zero, present, at } = range.value;
-    expect({ offset, isEmpty: length === 0, isKnown: zero === (at === undefined), present: present || zero }).toEqual({
-      ...{ offset: end, isEmpty: false, isKnown: true, present: true },
-    });
-    const bytes = Buffer.alloc(length);
-    if (at) readSync(at.fd, bytes, 0, length, at.offset);
-    expect(bytes.equals(model.subarray(offset, offset + length))).toBe(true);
-    end = offset + length;
+  while (end < from + many) {
+    const mapped = await disk.map?.(end, from + many - end, most);
+    if (!mapped?.ok) throw new Error('it has a map');
+    expect(mapped.value.length).toBeLessThanOrEqual(most);
+    for (const { offset, length, isZero, isAbsent, at } of mapped.value) {
+      const isTold = isAbsent ? isZero && at === undefined : isZero || at !== undefined;
+      if (offset !== end || length === 0 || !isTold) throw new Error(`a piece of ${length} bytes at ${offset}`);
+      const bytes = Buffer.alloc(length);
+      if (at && !isZero) readSync(fdOf(at.path), bytes, 0, length, at.offset);
+      expect(bytes.equals(model.subarray(offset, offset + length))).toBe(true);
+      end = offset + length;
+    }
   }
   expect(end).toBe(from + many);
+  for (const fd of fds.values()) closeSync(fd);
 }
 
 test('of blocks whose bitmaps are not kept no extent is told, and they are read', async () => {
@@ -191,7 +200,7 @@ test('of blocks whose bitmaps are not kept no extent is told, and they are read'
   expect(read.ok && read.value.equals(shownBy([below, child]).subarray(offset, offset + length))).toBe(true);
   const told = [...(disk.extents?.(offset, length) ?? [])].at(-1);
   expect(told && told.offset + told.length).toBe(65_536 * blockBytes);
-  await checkRanges(disk, shownBy([below, child]), offset, length);
+  await checkMap(disk, shownBy([below, child]), offset, length, 7);
   await disk.close();
 });
 

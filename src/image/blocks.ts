@@ -17,11 +17,11 @@ import {
   type Extent,
   type Format,
   type ImageFacts,
+  MOST_PIECES,
   type OpenFault,
   type OpenFile,
   type OpenParent,
   type Piece,
-  type Range,
   type ReadFault,
 } from './disk.ts';
 import { type ImageFile, lookAtFile, withFile } from './file.ts';
@@ -241,94 +241,55 @@ class BlockDisk implements Disk {
     }
   }
 
-  async *ranges(offset: number, length: number): AsyncGenerator<Result<Range, ReadFault>> {
-    const beyond = beyondEnd(this, offset, length);
-    if (beyond) return yield { ok: false, error: beyond };
-    for (const run of this.#runs(offset, length)) {
-      if (run.at !== UNKNOWN) {
-        yield* this.#rangesOf(run);
-        continue;
-      }
-      const bitmap = await this.#readBitmap(Math.floor(run.offset / this.#map.blockBytes));
-      if (!bitmap.ok) return yield bitmap;
-      for (const within of joined(this.#within(bitmap.value, run.offset, run.length))) yield* this.#rangesOf(within);
-    }
-  }
-
-  /** Of a run whose place is known. */
-  async *#rangesOf({ offset, length, at }: Run): AsyncGenerator<Result<Range, ReadFault>> {
-    const here = { depth: 0, present: true };
-    if (at === ZEROS) return yield ok({ ...here, offset, length, zero: true });
-    if (at >= 0) {
-      for (const piece of this.#file.pieces(at, length)) {
-        const range = {
-          ...here,
-          offset: offset + piece.offset - at,
-          length: piece.length,
-          zero: piece.kind === 'zeros',
-        };
-        const place = { path: this.#file.path, fd: this.#file.fd, offset: piece.offset };
-        yield ok(piece.kind === 'plain' ? { ...range, at: place } : range);
-      }
-      return;
-    }
-    const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
-    if (there > 0)
-      for await (const range of this.#below?.ranges?.(offset, there) ?? [])
-        yield range.ok ? ok({ ...range.value, depth: range.value.depth + 1 }) : range;
-    if (there < length)
-      yield ok({ ...here, offset: offset + there, length: length - there, present: false, zero: true });
-  }
-
   *#extentsOf({ offset, length, at }: Run): Generator<Extent> {
     for (const plain of this.#file.plain(at, length))
       yield { offset: offset + plain.offset - at, length: plain.length, fd: this.#file.fd, fileOffset: plain.offset };
   }
 
-  async map(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>> {
+  async map(offset: number, length: number, most = MOST_PIECES): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
     const pieces: Piece[] = [];
     for (const run of this.#runs(offset, length)) {
-      const fault = await this.#mapRun(pieces, run);
+      if (pieces.length >= most) break;
+      const fault = await this.#mapRun(pieces, run, most);
       if (fault) return { ok: false, error: fault };
     }
     return ok(pieces);
   }
 
-  async #mapRun(pieces: Piece[], { offset, length, at }: Run): Promise<ReadFault | undefined> {
-    if (at === BELOW) return this.#mapBelow(pieces, offset, length);
+  /** Until there are `most` pieces. */
+  async #mapRun(pieces: Piece[], { offset, length, at }: Run, most: number): Promise<ReadFault | undefined> {
+    if (at === BELOW) return this.#mapBelow(pieces, offset, length, most);
     if (at === ZEROS) {
       pieces.push({ offset, length, depth: 0, isZero: true });
       return undefined;
     }
     if (at >= 0) {
-      for (const stretch of this.#file.stretches(at, length))
-        pieces.push({
-          ...{ offset: offset + stretch.offset - at, length: stretch.length },
-          ...{ depth: 0, isZero: stretch.isHole },
-        });
+      for (const piece of this.#file.map(at, length, offset)) if (pieces.push(piece) >= most) break;
       return undefined;
     }
     const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
     if (!bitmap.ok) return bitmap.error;
     for (const run of joined(this.#within(bitmap.value, offset, length))) {
-      const fault = await this.#mapRun(pieces, run);
+      if (pieces.length >= most) break;
+      const fault = await this.#mapRun(pieces, run, most);
       if (fault) return fault;
     }
     return undefined;
   }
 
-  /** Beyond its end are zeros, which are its own: what lies further down does not show through. */
-  async #mapBelow(pieces: Piece[], offset: number, length: number): Promise<ReadFault | undefined> {
+  /** Beyond its end are zeros, which this image decides: what lies further down does not show through. */
+  async #mapBelow(pieces: Piece[], offset: number, length: number, most: number): Promise<ReadFault | undefined> {
     const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
     if (there > 0) {
-      const below =
-        (await this.#below?.map?.(offset, there)) ?? ok([{ offset, length: there, depth: 0, isZero: false }]);
+      const all = ok([{ offset, length: there, depth: 0, isZero: false }]);
+      const below = (await this.#below?.map?.(offset, there, most - pieces.length)) ?? all;
       if (!below.ok) return below.error;
       for (const piece of below.value) pieces.push({ ...piece, depth: piece.depth + 1 });
     }
-    if (there < length) pieces.push({ offset: offset + there, length: length - there, depth: 1, isZero: true });
+    if (there < length && pieces.length < most)
+      pieces.push({ offset: offset + there, length: length - there, depth: 0, isZero: true, isAbsent: true });
     return undefined;
   }
 

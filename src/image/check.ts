@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../kit/result.ts';
 import type { Layout, OpenFault } from './disk.ts';
 import { type DescribedImage, describeChain } from './facts.ts';
 import { openImage } from './images.ts';
+import { allPieces } from './map.ts';
 import { type Area, overlap } from './overlap.ts';
 
 export interface CheckedImage {
@@ -34,13 +35,13 @@ const checked = ({ path, description: { layout, odd } }: DescribedImage): Checke
   odd,
 });
 
-/** Opening proves the parents, and all ranges together ask for each bitmap. */
+/** Opening proves the parents, and the map of all of it asks for each bitmap. */
 async function readTables(path: string): Promise<OpenFault | undefined> {
   const opened = await openImage(path);
   if (!opened.ok) return opened.error;
   const disk = opened.value;
   try {
-    for await (const range of disk.ranges?.(0, disk.sizeBytes) ?? []) if (!range.ok) return range.error;
+    for await (const pieces of allPieces(disk)) if (!pieces.ok) return pieces.error;
     return undefined;
   } finally {
     await disk.close();

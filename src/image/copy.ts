@@ -16,7 +16,7 @@ export interface Work {
 
 export type WorkFault = OpenFault | WriteFault | Fault<'Cancelled'>;
 
-/** What is asked of a map at once: of a difference a piece each sector, 131,072 of them. */
+/** What is asked of a map at once: a piece each sector at most (`MOST_PIECES`), so it tells all of it. */
 const WINDOW_BYTES = 64 << 20;
 /** What is read, and held, at once. */
 const READ_BYTES = 1 << 20;

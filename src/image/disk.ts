@@ -34,11 +34,18 @@ export interface Piece {
   /** On the disk, in bytes. */
   readonly offset: number;
   readonly length: number;
-  /** Which image of the chain has it: 0 is the image itself, 1 what it is a difference of. What no image has is the last one's. */
+  /** Which image of the chain says so: 0 is the image itself, 1 what it is a difference of. */
   readonly depth: number;
   /** Zeros, of which nothing has to be read. */
   readonly isZero: boolean;
+  /** Zeros because no image has it: this one says nothing of it, and nothing lies below. */
+  readonly isAbsent?: true;
+  /** Where it lies in a file as it is; of zeros, as a hole. Absent: nowhere, or in a log. */
+  readonly at?: { readonly path: string; readonly offset: number };
 }
+
+/** Of which a map tells at once: as many as 64 MiB have sectors, which is what it may have a piece for. */
+export const MOST_PIECES = 131_072;
 
 /** A file that a disk is made of, as it is now: of what is open, whatever its name leads to. */
 export interface OpenFile {
@@ -68,21 +75,6 @@ export interface Leaves {
   readonly pageHashes: Uint8Array<SharedArrayBuffer>;
 }
 
-/** A piece of the disk and whose it is, told by tables alone. */
-export interface Range {
-  /** Where on the disk, in bytes. */
-  readonly offset: number;
-  readonly length: number;
-  /** 0: of the image itself; 1: of what that is a difference of; … */
-  readonly depth: number;
-  /** False: no image of the chain says anything of it, so zeros. */
-  readonly present: boolean;
-  /** Known without reading. */
-  readonly zero: boolean;
-  /** Where it lies as it is. Absent: nowhere, or in a log. */
-  readonly at?: { readonly path: string; readonly fd: number; readonly offset: number };
-}
-
 export interface Disk {
   /** A multiple of 512. */
   readonly sizeBytes: number;
@@ -97,10 +89,8 @@ export interface Disk {
    * who asks has room for. Absent: nothing lies plain.
    */
   extents?(offset: number, length: number): Iterable<Extent>;
-  /** All of the range, in order. For windows of some MiB: it may have a piece for each sector. Absent: nothing is known. */
-  map?(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>>;
-  /** In order, all of the range; a fault is the last. Absent: the same as `extents`. */
-  ranges?(offset: number, length: number): AsyncIterable<Result<Range, ReadFault>>;
+  /** In order, all of the range; or its beginning, in `most` pieces (`MOST_PIECES`). By tables and holes alone. Absent: nothing is known. */
+  map?(offset: number, length: number, most?: number): Promise<Result<readonly Piece[], ReadFault>>;
   /** Absent: there is no table (yet). */
   readonly leaves?: Leaves;
   /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */

@@ -6,20 +6,14 @@ import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type FileFault, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
-import type { OpenFile, ReadFault } from './disk.ts';
+import type { OpenFile, Piece, ReadFault } from './disk.ts';
 import { identityOf } from './identity.ts';
-import { type Stretch, stretches } from './native.ts';
+import { stretches } from './native.ts';
 
 export const PAGE_BYTES = 4_096;
 
 /** By number: the page's bytes, or undefined for zeros. */
 export type Pages = ReadonlyMap<number, Buffer | undefined>;
-
-export interface Piece {
-  readonly kind: 'plain' | 'laid' | 'zeros';
-  readonly offset: number;
-  readonly length: number;
-}
 
 export class ImageFile {
   readonly path: string;
@@ -139,24 +133,26 @@ export class ImageFile {
     }
   }
 
-  /** All of a range, in order: what the file has as it is, what is laid over it, and zeros. */
-  *pieces(offset: number, length: number): Generator<Piece> {
-    const end = offset + length;
+  /** All of a range, in order, as a piece of a disk that lies so: what the file has as it is, its holes, and what is laid over it. `diskOffset`: where it begins there. */
+  *map(offset: number, length: number, diskOffset: number): Generator<Piece> {
+    const shift = diskOffset - offset;
     let from = offset;
     for (const plain of this.plain(offset, length)) {
-      yield* this.#laidIn(from, plain.offset);
-      yield { kind: 'plain', ...plain };
+      yield* this.#laidIn(from, plain.offset, shift);
       from = plain.offset + plain.length;
+      const parts = this.#closed ? [{ ...plain, isHole: false }] : stretches(this.fd, plain.offset, plain.length);
+      for (const { offset: at, length: many, isHole } of parts)
+        yield { offset: at + shift, length: many, depth: 0, isZero: isHole, at: { path: this.path, offset: at } };
     }
-    yield* this.#laidIn(from, end);
+    yield* this.#laidIn(from, offset + length, shift);
   }
 
   /** Page by page. */
-  *#laidIn(offset: number, end: number): Generator<Piece> {
+  *#laidIn(offset: number, end: number, shift: number): Generator<Piece> {
     for (let from = offset; from < end; ) {
       const to = Math.min(end, nextPage(from));
-      const kind = this.#pages.get(Math.floor(from / PAGE_BYTES)) ? 'laid' : 'zeros';
-      yield { kind, offset: from, length: to - from };
+      const isZero = this.#pages.get(Math.floor(from / PAGE_BYTES)) === undefined;
+      yield { offset: from + shift, length: to - from, depth: 0, isZero };
       from = to;
     }
   }
@@ -171,17 +167,6 @@ export class ImageFile {
       else high = middle;
     }
     return (this.#laid[low] ?? Number.POSITIVE_INFINITY) * PAGE_BYTES;
-  }
-
-  /** All of a range within the file, by where it has holes. What is laid over it is none. */
-  *stretches(offset: number, length: number): Generator<Stretch> {
-    let at = offset;
-    for (const plain of this.#closed ? [] : this.plain(offset, length)) {
-      if (plain.offset > at) yield { offset: at, length: plain.offset - at, isHole: false };
-      yield* stretches(this.#file.fd, plain.offset, plain.length);
-      at = plain.offset + plain.length;
-    }
-    if (at < offset + length) yield { offset: at, length: offset + length - at, isHole: false };
   }
 
   async openFile(): Promise<OpenFile> {

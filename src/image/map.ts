@@ -1,7 +1,6 @@
 /** Where each piece of a disk lies, as `qemu-img map` has it: in which image of the chain, in which file, or that it is zeros. */
-import type { Result } from '../kit/result.ts';
-import type { Disk, Range, ReadFault } from './disk.ts';
-import { stretches } from './native.ts';
+import { ok, type Result } from '../kit/result.ts';
+import type { Disk, Piece, ReadFault } from './disk.ts';
 
 export interface MapEntry {
   readonly start: number;
@@ -25,36 +24,37 @@ export interface MapOptions {
 /** In order, all of the disk; neighbours that say the same are one. A fault is the last. */
 export async function* mapDisk(disk: Disk, options: MapOptions): AsyncGenerator<Result<MapEntry, ReadFault>> {
   let last: MapEntry | undefined;
-  for await (const range of disk.ranges?.(0, disk.sizeBytes) ?? []) {
-    if (!range.ok) return yield range;
-    for (const entry of entriesOf(range.value, options)) {
+  for await (const pieces of allPieces(disk)) {
+    if (!pieces.ok) return yield pieces;
+    for (const piece of pieces.value) {
+      const entry = entryOf(piece, options);
       if (last && continues(last, entry)) {
         last = { ...last, length: last.length + entry.length };
         continue;
       }
-      if (last) yield { ok: true, value: last };
+      if (last) yield ok(last);
       last = entry;
     }
   }
-  if (last) yield { ok: true, value: last };
+  if (last) yield ok(last);
 }
 
-function* entriesOf(range: Range, { plain, wholeFiles }: MapOptions): Generator<MapEntry> {
-  const { offset: start, length, depth, present, zero, at } = range;
-  if (!at) return yield { start, length, depth, present, zero, data: !zero };
-  const whole = [{ offset: at.offset, length, isHole: false }];
-  for (const { offset, length, isHole } of wholeFiles ? stretches(at.fd, at.offset, range.length) : whole) {
-    const place = { offset, filename: at.path };
-    yield {
-      start: start + offset - at.offset,
-      length,
-      depth,
-      present,
-      zero: isHole,
-      data: !(isHole && plain),
-      ...place,
-    };
+/** In order, all of the disk. A fault is the last. */
+export async function* allPieces(disk: Disk): AsyncGenerator<Result<readonly Piece[], ReadFault>> {
+  for (let offset = 0; disk.map && offset < disk.sizeBytes; ) {
+    const pieces = await disk.map(offset, disk.sizeBytes - offset);
+    yield pieces;
+    const last = pieces.ok ? pieces.value.at(-1) : undefined;
+    if (!last) return;
+    offset = last.offset + last.length;
   }
+}
+
+function entryOf({ offset, length, depth, isZero, isAbsent, at }: Piece, { plain, wholeFiles }: MapOptions): MapEntry {
+  const zero = isZero && (!at || wholeFiles);
+  const data = at ? !(zero && plain) : !zero;
+  const place = at ? { offset: at.offset, filename: at.path } : {};
+  return { start: offset, length, depth, present: !isAbsent, zero, data, ...place };
 }
 
 const continues = (last: MapEntry, next: MapEntry): boolean =>

@@ -67,8 +67,9 @@ function partsOf(pieces: readonly Piece[], updates: number, sectorBytes: number)
     if (ranges.length > 0) parts.push({ kind: 'data', ranges: joined(ranges) });
     ranges = [];
   };
-  for (const { offset, length, depth, isZero } of pieces) {
-    if (depth >= updates) continue;
+  for (const { offset, length, depth, isZero, isAbsent } of pieces) {
+    // Nothing lies below the last update either, or the base decides.
+    if (depth >= (isAbsent ? updates - 1 : updates)) continue;
     const from = Math.floor(offset / sectorBytes) * sectorBytes;
     const end = Math.ceil((offset + length) / sectorBytes) * sectorBytes;
     if (isZero && from === offset && end === offset + length) {

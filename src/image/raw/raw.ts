@@ -6,10 +6,10 @@ import {
   type Extent,
   type Format,
   type ImageFacts,
+  MOST_PIECES,
   type OpenFault,
   type OpenFile,
   type Piece,
-  type Range,
   type ReadFault,
   SECTOR_BYTES,
 } from '../disk.ts';
@@ -76,24 +76,12 @@ class RawDisk implements Disk {
     return [await this.#file.openFile()];
   }
 
-  async map(offset: number, length: number): Promise<Result<readonly Piece[], ReadFault>> {
+  async map(offset: number, length: number, most = MOST_PIECES): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
-    return ok(
-      [...this.#file.stretches(offset, length)].map(({ offset: at, length: many, isHole }) => ({
-        offset: at,
-        length: many,
-        depth: 0,
-        isZero: isHole,
-      })),
-    );
-  }
-
-  async *ranges(offset: number, length: number): AsyncGenerator<Result<Range, ReadFault>> {
-    const beyond = beyondEnd(this, offset, length);
-    if (beyond) return yield { ok: false, error: beyond };
-    const at = { path: this.#file.path, fd: this.#file.fd, offset };
-    yield ok({ offset, length, depth: 0, present: true, zero: false, at });
+    const pieces: Piece[] = [];
+    for (const piece of this.#file.map(offset, length, offset)) if (pieces.push(piece) >= most) break;
+    return ok(pieces);
   }
 
   extents(offset: number, length: number): readonly Extent[] {
