@@ -23,6 +23,7 @@ import {
   type OpenParent,
   type Piece,
   type ReadFault,
+  readInto,
 } from './disk.ts';
 import { type ImageFile, lookAtFile, withFile } from './file.ts';
 import type { Area } from './overlap.ts';
@@ -219,7 +220,7 @@ class BlockDisk implements Disk {
   async #readBelow(bytes: Buffer, place: number, offset: number, length: number): Promise<ReadFault | undefined> {
     const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
     if (there > 0 && this.#below) {
-      const fault = await readOf(this.#below, bytes, place, there, offset);
+      const fault = await readInto(this.#below, bytes, place, there, offset);
       if (fault) return fault;
     }
     bytes.fill(0, place + there, place + length);
@@ -377,20 +378,6 @@ class BlockDisk implements Disk {
 }
 
 const closedFault = (path: string): ReadFault => ({ code: 'DiskClosed', message: `${path} is closed` });
-
-async function readOf(
-  disk: Disk,
-  bytes: Buffer,
-  place: number,
-  length: number,
-  offset: number,
-): Promise<ReadFault | undefined> {
-  if (disk.readInto) return disk.readInto(bytes, place, length, offset);
-  const read = await disk.read(offset, length);
-  if (!read.ok) return read.error;
-  read.value.copy(bytes, place);
-  return undefined;
-}
 
 /** Runs that continue each other become one: one read, one question to what is below. */
 function* joined(runs: Iterable<Run>): Generator<Run> {

@@ -182,3 +182,18 @@ export function beyondEnd(disk: Pick<Disk, 'sizeBytes'>, offset: number, length:
     message: `${length} bytes at ${offset} do not lie within the ${disk.sizeBytes} bytes of the disk`,
   };
 }
+
+/** `length` bytes of the disk from `offset` on into `bytes` from `place` on, whichever way it reads. Undefined: all is there. */
+export async function readInto(
+  disk: Disk,
+  bytes: Buffer,
+  place: number,
+  length: number,
+  offset: number,
+): Promise<ReadFault | undefined> {
+  if (disk.readInto) return disk.readInto(bytes, place, length, offset);
+  const read = await disk.read(offset, length);
+  if (!read.ok) return read.error;
+  read.value.copy(bytes, place);
+  return undefined;
+}

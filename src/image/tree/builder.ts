@@ -2,7 +2,7 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { PARTIAL } from '../../kit/file.ts';
 import { PAGE_BYTES, PAGE_SPAN_BYTES, rootOf, shapeOf, type TableShape } from './layout.ts';
-import { HASH_BYTES, type Pieces } from './pieces.ts';
+import { HASH_BYTES, PIECE_BYTES, type Pieces } from './pieces.ts';
 
 /** Written at once: of 16 MiB of the disk. A call of its own for each page took a quarter of all that a table takes. */
 const BATCH_PAGES = 32;
@@ -34,18 +34,33 @@ export class TableBuilder {
 
   /** The next bytes of the disk: a multiple of 512 KiB, but for the last. */
   async add(data: Uint8Array): Promise<void> {
-    if (this.#doneBytes % PAGE_SPAN_BYTES !== 0) throw new Error('a chunk was added behind the last one');
-    for (let at = 0; at < data.length; at += PAGE_SPAN_BYTES)
-      await this.#addPage(data.subarray(at, at + PAGE_SPAN_BYTES));
+    for (let at = 0; at < data.length; at += PAGE_SPAN_BYTES) {
+      const ofPage = data.subarray(at, at + PAGE_SPAN_BYTES);
+      const leaves = this.#nextPage();
+      leaves.fill(0, this.#pieces.hash(leaves, this.#doneBytes, ofPage) * HASH_BYTES);
+      await this.#endPage(leaves, ofPage.length);
+    }
   }
 
-  async #addPage(data: Uint8Array): Promise<void> {
-    const page = Math.floor(this.#doneBytes / PAGE_SPAN_BYTES);
-    const leaves = this.#pages.subarray(this.#held * PAGE_BYTES, (this.#held + 1) * PAGE_BYTES);
-    const hashed = this.#pieces.hash(leaves, this.#doneBytes, data);
-    leaves.fill(0, hashed * HASH_BYTES);
+  /** The next leaves, of so many bytes of the disk, a multiple of 512 KiB, but for the last; zeros behind the last one. */
+  async addLeaves(all: Uint8Array, bytes: number): Promise<void> {
+    for (let at = 0; at < bytes; at += PAGE_SPAN_BYTES) {
+      const leaves = this.#nextPage();
+      const from = (at / PIECE_BYTES) * HASH_BYTES;
+      leaves.set(all.subarray(from, from + PAGE_BYTES));
+      await this.#endPage(leaves, Math.min(PAGE_SPAN_BYTES, bytes - at));
+    }
+  }
+
+  #nextPage(): Buffer {
+    if (this.#doneBytes % PAGE_SPAN_BYTES !== 0) throw new Error('a chunk was added behind the last one');
+    return this.#pages.subarray(this.#held * PAGE_BYTES, (this.#held + 1) * PAGE_BYTES);
+  }
+
+  async #endPage(leaves: Buffer, bytes: number): Promise<void> {
+    const page = this.#doneBytes / PAGE_SPAN_BYTES;
     this.#pieces.hash(this.#pageHashes.subarray(page * HASH_BYTES), 0, leaves);
-    this.#doneBytes += data.length;
+    this.#doneBytes += bytes;
     if (++this.#held === BATCH_PAGES) await this.#writePages();
   }
 
