@@ -1,5 +1,5 @@
 /** The copies on this server: looks into the stores again and again, and says which versions it may serve. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { CopyReport, StoreReport } from '../control/status.ts';
 import type { Offer } from '../export/exports.ts';
 import { isWithin, offersStore, storePath } from '../farm/files.ts';
@@ -148,7 +148,7 @@ export class Copies {
   }
 
   #withTable(copy: ServedCopy): ServedCopy {
-    const table = copy.imageFiles.length === 1 ? this.#digests.tableOf(copy.imagePath) : undefined;
+    const table = this.#digests.tableOf(dirname(copy.imagePath), copy.imageFiles);
     return table ? { ...copy, table } : copy;
   }
 

@@ -1,8 +1,8 @@
 /**
- * SHA-256 of files, one at a time of a folder, in the background, kept on disk until the file changes.
+ * SHA-256 of files, one at a time of a folder (`queue.ts`), in the background, kept on disk until the file changes; and leaf tables of the disks that they are.
  *
- * One file at a time of a folder, in the order of `order.ts` (one that hangs holds up its own folder alone), and 1 MiB at a time with a pause for other
- * work between (a read from the page cache and its hash take 1 to 2 ms of the event loop): hashing is never in a hurry, streaming always is.
+ * 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms of the event loop): hashing is never in a
+ * hurry, streaming always is.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, readFile, rename, writeFile } from 'node:fs/promises';
@@ -13,9 +13,10 @@ import type { TableRef } from '../image/tree/table.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { openRegular, type RegularFile } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { makeDiskTable } from './disk-tables.ts';
 import type { FileFacts } from './inventory.ts';
-import { nextOf, turnOf, type Waiting } from './order.ts';
-import type { Making, Tables } from './tables.ts';
+import { type Job, Queue } from './queue.ts';
+import { type ChainImage, isPlain, type Making, type Tables, tableKey } from './tables.ts';
 
 export type Digest =
   /** `at`: when all of the file was read last, Unix milliseconds. */
@@ -24,14 +25,12 @@ export type Digest =
   | { readonly kind: 'failed'; readonly message: string };
 
 const CHUNK_BYTES = 1 << 20;
-/** Owed by a file that went before others, however little was read of it before it changed again. */
-const LEAST_OWED_BYTES = CHUNK_BYTES;
+/** What is read beside the first pass takes no more of a disk than this: a TiB in five hours. */
+const VERIFY_BYTES_PER_SECOND = 64 << 20;
 /** A file that could not be read is tried again after this. */
 const RETRY_MS = 10_000;
 /** Content that changed while size and time did not is found by reading all of it again, this often where the Store does not say. */
 const VERIFY_EVERY_MS = 86_400_000;
-/** What is read again takes no more of a disk than this: a TiB in five hours. */
-const VERIFY_BYTES_PER_SECOND = 64 << 20;
 /** A file that nobody asked for since the start, and that was read before, is forgotten with its table: its store may only be away for a while. */
 const FORGOTTEN_AFTER_MS = 30 * 86_400_000;
 /** A leaf table that could not be made is tried again after this, with all of the file. */
@@ -41,25 +40,12 @@ const KEEP_FILE = 'digests.json';
 interface Known {
   readonly identity: string;
   readonly sha256: string;
-  /** Of the leaf table that was made with it. */
-  readonly root?: string;
+  /** The leaf table of the disk whose image it is: which, and its root. */
+  readonly table?: { readonly key: string; readonly root: string };
   readonly at: number;
 }
 
-interface Job {
-  readonly folder: string;
-  readonly file: FileFacts;
-  readonly again: boolean;
-  doubtful: boolean;
-  progressPercent: number;
-  readBytes: number;
-}
-
-/** A job that waits or runs, and by which path. */
-interface Queued extends Waiting {
-  readonly path: string;
-  readonly job: Job;
-}
+type Hashed = Pick<Known, 'sha256'> & { readonly root?: string };
 
 /** All maps are by path. */
 export class Digests {
@@ -70,18 +56,13 @@ export class Digests {
   readonly #tables: Tables | undefined;
   readonly #known = new Map<string, Known>();
   readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
-  /** When a leaf table was tried last, by a clock that never jumps. */
+  /** When a leaf table was tried last, by a clock that never jumps; also by its key. */
   readonly #triedTable = new Map<string, number>();
   /** What this process was asked for. */
   readonly #asked = new Set<string>();
-  readonly #queue = new Map<string, Job>();
-  /** Files that went before others, to their end or until they changed, and how many bytes of those are to be read before they may do so again. */
-  readonly #owed = new Map<string, { readonly folder: string; bytes: number }>();
-  /** By folder. */
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #queue = new Queue();
   #keeping = Promise.resolve();
   #isKept = true;
-  #closed = false;
 
   /** Without `tables` none are made. */
   constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now, tables?: Tables) {
@@ -101,7 +82,8 @@ export class Digests {
     } catch {
       // hashed again
     }
-    await this.#tables?.load(new Set([...this.#known.values()].map(({ sha256 }) => sha256)));
+    const tables = [...this.#known.values()].flatMap(({ table }) => table ?? []);
+    await this.#tables?.load(new Map(tables.map(({ key, root }) => [key, root])));
   }
 
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. `inUse`: machines read it, so where it is not known it goes first. */
@@ -124,86 +106,120 @@ export class Digests {
     return { kind: 'hashing', progressPercent: job.progressPercent };
   }
 
-  /** The leaf table of an image; undefined: there is none (yet). */
-  tableOf(path: string): TableRef | undefined {
-    const known = this.#known.get(path);
-    if (known?.root === undefined || !this.#tables?.has(known.sha256)) return undefined;
-    return { path: this.#tables.pathOf(known.sha256), root: known.root };
+  /**
+   * The leaf table of the disk that these images are, the image first, then what it is a difference of; undefined: there is none (yet). Asking is what queues
+   * the work, where the pass that digests does not do it.
+   */
+  tableOf(folder: string, images: readonly FileFacts[]): TableRef | undefined {
+    const chain = images.flatMap((file) => this.#chainImage(folder, file));
+    const [image] = chain;
+    if (!this.#tables || !image || chain.length < images.length) return undefined;
+    const key = tableKey(chain);
+    const ref = this.#tables.refOf(key);
+    if (ref) this.#hasTable(join(folder, image.name), image.sha256, { key, root: ref.root });
+    else if (!isPlain(image.name) && this.#tables.isWithin(image.diskBytes) && this.#isDue(key))
+      this.#queueTable(folder, key, chain);
+    return ref;
   }
 
-  /** It is not what it was, and is made again, with the digest. */
+  #chainImage(folder: string, { name, identity, image }: FileFacts): ChainImage[] {
+    const known = this.#known.get(join(folder, name));
+    if (!known || !sameFile(known.identity, identity) || !image?.ok) return [];
+    return [{ name, identity, sha256: known.sha256, diskBytes: image.value.sizeBytes }];
+  }
+
+  /** Remembers which table is an image's; one that is nobody's goes. */
+  #hasTable(path: string, sha256: string, table: NonNullable<Known['table']>): void {
+    const known = this.#known.get(path);
+    const before = known?.table;
+    if (before?.key === table.key && before.root === table.root) return;
+    if (known?.sha256 === sha256) this.#known.set(path, { ...known, table });
+    void this.#dropTables(before?.key, table.key);
+  }
+
+  /** It is not what it was, and is made again. */
   async tableLost({ path }: TableRef): Promise<void> {
-    for (const [file, { sha256 }] of this.#known) {
-      if (this.#tables?.pathOf(sha256) !== path) continue;
+    for (const [file, { table }] of this.#known) {
+      if (!table || this.#tables?.refOf(table.key)?.path !== path) continue;
       this.#triedTable.delete(file);
-      await this.#tables.remove(sha256);
+      this.#triedTable.delete(table.key);
+      await this.#tables.remove(table.key);
     }
   }
 
+  /** Of a plain image, whose table is made in the pass that digests it. */
   #wantsTable(path: string, { name, sizeBytes }: FileFacts): boolean {
-    if (!this.#tables?.makes(name, sizeBytes) || this.tableOf(path)) return false;
-    return performance.now() - (this.#triedTable.get(path) ?? Number.NEGATIVE_INFINITY) > TABLE_RETRY_MS;
+    if (!isPlain(name) || !this.#tables?.isWithin(sizeBytes)) return false;
+    return !this.#plainTable(path) && this.#isDue(path);
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all(this.#running.values());
+  #plainTable(path: string): TableRef | undefined {
+    return this.#tables?.refOf(this.#known.get(path)?.sha256 ?? '');
+  }
+
+  #isDue(tried: string): boolean {
+    return performance.now() - (this.#triedTable.get(tried) ?? Number.NEGATIVE_INFINITY) > TABLE_RETRY_MS;
+  }
+
+  #queueTable(folder: string, key: string, chain: readonly ChainImage[]): void {
+    if (this.#queue.get(key)) return;
+    const run = (job: Job) => this.#makeTable(key, job, chain);
+    const images = chain.length;
+    this.#queue.put(key, { folder, again: false, doubtful: false, images, progressPercent: 0, readBytes: 0, run });
+  }
+
+  async #makeTable(key: string, job: Job, chain: readonly ChainImage[]): Promise<void> {
+    const { folder } = job;
+    const [image] = chain;
+    if (!this.#tables || !image) return;
+    this.#triedTable.set(key, performance.now());
+    const started = performance.now();
+    const root = await makeDiskTable(this.#tables, folder, chain, async (readBytes) => {
+      job.readBytes += readBytes;
+      await delay((readBytes / VERIFY_BYTES_PER_SECOND) * 1_000);
+      await this.#queue.giveWay(key, job);
+      return this.#queue.isWanted(key, job);
+    });
+    if (root === undefined) return;
+    const path = join(folder, image.name);
+    this.#hasTable(path, image.sha256, { key, root });
+    await this.#keep();
+    const { readBytes } = job;
+    this.#log.info({ path, root, readBytes, seconds: (performance.now() - started) / 1000 }, 'leaf table made');
+  }
+
+  close(): Promise<void> {
+    return this.#queue.close();
   }
 
   /** Of a file that is being written each look sees another one: only the last is worth the reading. */
   #queued(path: string, folder: string, file: FileFacts, again: boolean): Job {
     const before = this.#queue.get(path);
-    const same = before && sameFile(before.file.identity, file.identity);
-    const job = same ? before : { folder, file, again, doubtful: false, progressPercent: 0, readBytes: 0 };
-    if (!same) {
-      this.#queue.delete(path);
-      this.#queue.set(path, job);
-    }
-    if (!this.#running.has(folder))
-      this.#running.set(
-        folder,
-        this.#run(folder).finally(() => this.#running.delete(folder)),
-      );
+    if (before?.file && sameFile(before.file.identity, file.identity)) return before;
+    const job: Job = {
+      ...{ folder, file, again, doubtful: false, images: 0, progressPercent: 0, readBytes: 0 },
+      run: (now) => this.#settle(path, file, now),
+    };
+    this.#queue.put(path, job);
     return job;
   }
 
-  async #run(folder: string): Promise<void> {
-    for (let next = nextOf(this.#waiting(folder)); next && !this.#closed; next = nextOf(this.#waiting(folder)))
-      await this.#do(next);
-  }
-
-  #waiting(folder: string): readonly Queued[] {
-    return [...this.#queue].filter(([, job]) => job.folder === folder).map(([path, job]) => this.#asQueued(path, job));
-  }
-
-  #asQueued(path: string, job: Job): Queued {
-    return { path, job, again: job.again, doubtful: job.doubtful, owes: this.#owed.get(path)?.bytes ?? 0 };
-  }
-
-  async #do({ path, job }: Queued): Promise<void> {
-    await this.#settle(path, job);
-    if (this.#queue.get(path) === job) this.#queue.delete(path);
-    const keptWaiting = (other: Queued) => other.path !== path && turnOf(other) === 1 && !other.doubtful;
-    // Its turn as it is by now: that machines read it may have been said after it was begun.
-    if (turnOf(this.#asQueued(path, job)) === 0 && this.#waiting(job.folder).some(keptWaiting))
-      this.#owed.set(path, { folder: job.folder, bytes: Math.max(job.readBytes, LEAST_OWED_BYTES) });
-  }
-
   /** Ends with its digest, with why there is none, or with neither where another file is asked for by then. */
-  async #settle(path: string, job: Job): Promise<void> {
-    const { identity } = job.file;
+  async #settle(path: string, file: FileFacts, job: Job): Promise<void> {
+    const { identity } = file;
     try {
       const started = performance.now();
-      const hashed = await this.#hash(path, job);
+      const hashed = await this.#hash(path, file, job);
       if (hashed === undefined) return;
       const { sha256 } = hashed;
       const before = this.#known.get(path);
-      const root = hashed.root ?? (before?.sha256 === sha256 ? before.root : undefined);
-      this.#known.set(path, { identity, sha256, ...(root === undefined ? {} : { root }), at: this.#clock() });
+      const made = hashed.root === undefined ? undefined : { key: sha256, root: hashed.root };
+      const table = made ?? (before?.sha256 === sha256 ? before.table : undefined);
+      this.#known.set(path, { identity, sha256, ...(table ? { table } : {}), at: this.#clock() });
       this.#failed.delete(path);
       this.#forget();
       await this.#keep();
-      if (before && before.sha256 !== sha256) await this.#removeTable(before.sha256);
+      await this.#dropTables(before?.table?.key);
       this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       if (job.again && before?.sha256 !== sha256)
         this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
@@ -216,16 +232,16 @@ export class Digests {
   }
 
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
-  async #hash(path: string, job: Job): Promise<Pick<Known, 'sha256' | 'root'> | undefined> {
-    const { name, sizeBytes } = job.file;
+  async #hash(path: string, seen: FileFacts, job: Job): Promise<Hashed | undefined> {
+    const { name, sizeBytes } = seen;
     const opened = await this.#open(path);
     if (!opened.ok) throw new Error(opened.error.message);
     await using file = opened.value.file;
-    const wanted = this.#tables?.makes(name, sizeBytes) && !(job.again && this.tableOf(path));
+    const wanted = isPlain(name) && this.#tables?.isWithin(sizeBytes) && !(job.again && this.#plainTable(path));
     const table = wanted ? await this.#tables?.begin(sizeBytes) : undefined;
     if (wanted) this.#triedTable.set(path, performance.now());
     try {
-      return await this.#read(path, job, { file, stats: opened.value.stats }, table);
+      return await this.#read(path, seen, job, { file, stats: opened.value.stats }, table);
     } finally {
       await table?.abandon();
     }
@@ -233,15 +249,15 @@ export class Digests {
 
   async #read(
     path: string,
+    { sizeBytes, identity }: FileFacts,
     job: Job,
     { file, stats }: RegularFile,
     table: Making | undefined,
-  ): Promise<Pick<Known, 'sha256' | 'root'> | undefined> {
-    const { sizeBytes, identity } = job.file;
+  ): Promise<Hashed | undefined> {
     const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let done = 0; done < sizeBytes; ) {
-      if (this.#closed || this.#queue.get(path) !== job) return undefined;
+      if (!this.#queue.isWanted(path, job)) return undefined;
       const bytesRead = await readUpTo(file, chunk.subarray(0, sizeBytes - done), done);
       if (bytesRead === 0) break;
       hash.update(chunk.subarray(0, bytesRead));
@@ -249,48 +265,32 @@ export class Digests {
       done += bytesRead;
       job.readBytes = done;
       job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
-      this.#pay(job, bytesRead);
+      this.#queue.pay(job, bytesRead);
       if (job.again) await delay((bytesRead / VERIFY_BYTES_PER_SECOND) * 1_000);
       else await setImmediate();
-      await this.#giveWay(path, job);
+      await this.#queue.giveWay(path, job);
     }
     // What was read is what was seen only if it was that from the first byte to the last.
-    for (const seen of [stats, await file.stat({ bigint: true })])
-      if (!sameFile(identityOf(seen), identity)) throw new Error('it changed while it was read, and is read again');
+    for (const now of [stats, await file.stat({ bigint: true })])
+      if (!sameFile(identityOf(now), identity)) throw new Error('it changed while it was read, and is read again');
     const sha256 = hash.digest('hex');
     const root = await table?.finish(sha256);
     return { sha256, ...(root === undefined ? {} : { root }) };
   }
 
-  /** To what goes before it; what is only read again, to whoever else reads the disk, too. */
-  async #giveWay(path: string, job: Job): Promise<void> {
-    const next = () => nextOf(this.#waiting(job.folder), turnOf(this.#asQueued(path, job)));
-    for (let first = next(); first && !this.#closed; first = next()) await this.#do(first);
-  }
-
-  /** What is read of one that went before nobody is owed no more by those that did. */
-  #pay({ folder, doubtful }: Job, bytes: number): void {
-    if (doubtful) return;
-    for (const [path, owed] of this.#owed) {
-      if (owed.folder !== folder) continue;
-      owed.bytes -= bytes;
-      if (owed.bytes <= 0) this.#owed.delete(path);
-    }
-  }
-
   /** Files that are gone, as far as anybody knows. */
   #forget(): void {
-    for (const [path, { sha256, at }] of this.#known) {
+    for (const [path, { table, at }] of this.#known) {
       if (this.#asked.has(path) || this.#clock() - at <= FORGOTTEN_AFTER_MS) continue;
       this.#known.delete(path);
-      void this.#removeTable(sha256);
+      void this.#dropTables(table?.key);
     }
   }
 
-  /** Of an image that is no more, if no other is the same. */
-  async #removeTable(sha256: string): Promise<void> {
-    if ([...this.#known.values()].some((known) => known.sha256 === sha256)) return;
-    await this.#tables?.remove(sha256);
+  /** Those of these that are no image's any more. */
+  async #dropTables(...keys: readonly (string | undefined)[]): Promise<void> {
+    const used = new Set([...this.#known.values()].map(({ table }) => table?.key));
+    for (const key of keys) if (key !== undefined && !used.has(key)) await this.#tables?.remove(key);
   }
 
   /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */
@@ -323,12 +323,15 @@ const HEX = /^[0-9a-f]{64}$/;
 
 function isKnown(value: unknown): value is Known {
   if (typeof value !== 'object' || value === null) return false;
-  const { identity, sha256, root, at } = value as Record<string, unknown>;
-  return (
-    typeof at === 'number' &&
-    typeof identity === 'string' &&
-    typeof sha256 === 'string' &&
-    HEX.test(sha256) &&
-    (root === undefined || (typeof root === 'string' && HEX.test(root)))
-  );
+  const { identity, sha256, table, at } = value as Record<string, unknown>;
+  return typeof at === 'number' && typeof identity === 'string' && isHex(sha256) && isTable(table);
 }
+
+function isTable(value: unknown): boolean {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, root } = value as Record<string, unknown>;
+  return isHex(key) && isHex(root);
+}
+
+const isHex = (value: unknown): boolean => typeof value === 'string' && HEX.test(value);

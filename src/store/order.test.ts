@@ -6,11 +6,12 @@ interface File extends Waiting {
   readonly name: string;
 }
 const file = (name: string, more: Partial<Waiting> = {}): File => ({
-  ...{ name, again: false, doubtful: false, owes: 0 },
+  ...{ name, again: false, doubtful: false, images: 0, owes: 0 },
   ...more,
 });
 const doubtful = (owes = 0) => file('doubtful', { doubtful: true, owes });
 const again = file('again', { again: true });
+const table = (images: number) => file(`table of ${images}`, { images });
 
 test.each<{ what: string; waiting: readonly File[]; reading?: File; is: string | undefined }>([
   { what: 'nothing', waiting: [], is: undefined },
@@ -33,6 +34,11 @@ test.each<{ what: string; waiting: readonly File[]; reading?: File; is: string |
   },
   { what: 'nothing new while a new one is read', waiting: [file('a'), again], reading: file('b'), is: undefined },
   { what: 'a new one while one is only read again', waiting: [file('a')], reading: again, is: 'a' },
+  { what: 'a table, where no digest lacks', waiting: [again, table(1)], is: 'table of 1' },
+  { what: 'a digest, before a table', waiting: [table(1), file('a')], is: 'a' },
+  { what: 'the table of the fewest images', waiting: [table(3), table(1), table(2)], is: 'table of 1' },
+  { what: 'no other table while one is made', waiting: [table(1), again], reading: table(3), is: undefined },
+  { what: 'a digest while a table is made', waiting: [file('a')], reading: table(1), is: 'a' },
 ])('next is $what', ({ waiting, reading, is }) => {
   expect(nextOf(waiting, reading && turnOf(reading))?.name).toBe(is);
 });

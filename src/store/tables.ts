@@ -1,11 +1,13 @@
-/** The leaf tables of a server's images, in its state directory: 0.8 % of the images' size, made in the pass that digests them, named by that digest. */
-import { randomUUID } from 'node:crypto';
+/** The leaf tables of a server's disks, in its state directory: 0.8 % of the disks' size, named by the digests of the images that they lie in. */
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OpenFile } from '../image/disk.ts';
 import { formatOf } from '../image/formats.ts';
 import { TableBuilder } from '../image/tree/builder.ts';
 import { MAX_DISK_BYTES, shapeOf } from '../image/tree/layout.ts';
 import { type Pieces, pieces } from '../image/tree/pieces.ts';
+import type { TableRef } from '../image/tree/table.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { inTime } from '../kit/patience.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -13,12 +15,41 @@ import { freeBytes } from './room.ts';
 
 /** A table that is being made: what goes wrong costs the table, and not the digest beside it. */
 export interface Making {
-  /** The next bytes of the file: a multiple of 512 KiB, but for the last. */
+  /** The next bytes of the disk: a multiple of 512 KiB, but for the last. */
   add(data: Uint8Array): Promise<void>;
+  /** The next leaves, of so many bytes. */
+  addLeaves(leaves: Uint8Array, bytes: number): Promise<void>;
+  /** It went wrong, and what is added is for nobody. */
+  readonly isLost: boolean;
   /** The root of the table; undefined: there is none. */
-  finish(sha256: string): Promise<string | undefined>;
+  finish(key: string): Promise<string | undefined>;
   /** Nothing is left of it. After `finish` it does nothing. */
   abandon(): Promise<void>;
+}
+
+/** An image as the look found it whose digest is known. */
+export interface ChainImage extends OpenFile {
+  readonly sha256: string;
+  /** Of the disk that it shows. */
+  readonly diskBytes: number;
+}
+
+/** Its table is made in the pass that digests it. */
+export const isPlain = (name: string): boolean => formatOf(name)?.plain === true;
+
+/** Raised when a release reads an image otherwise than the one before: the table of another reading is another. */
+const READING = 1;
+
+/**
+ * What decides a disk: its images' content and formats, the image first. 64 hex digits; of a plain image its digest.
+ */
+export function tableKey(images: readonly Pick<ChainImage, 'name' | 'sha256'>[]): string {
+  const [image] = images;
+  if (image && isPlain(image.name)) return image.sha256;
+  const lines = images.map(({ name, sha256 }) => `${sha256} ${formatOf(name)?.extension}`);
+  return createHash('sha256')
+    .update([`disk ${READING}`, ...lines].join('\n'))
+    .digest('hex');
 }
 
 /** Left free for what the server keeps beside: a table that would take it is not made. */
@@ -27,7 +58,7 @@ const END = '.leaves';
 /** A state directory that hangs holds up no digest: as for a look into a folder. The last step waits for the disk to have it all. */
 const PATIENCE_MS = 60_000;
 
-async function answered<T>(step: Promise<T>): Promise<T> {
+export async function answered<T>(step: Promise<T>): Promise<T> {
   const ended = await inTime(
     step.then((value) => ({ value })),
     PATIENCE_MS,
@@ -39,38 +70,40 @@ async function answered<T>(step: Promise<T>): Promise<T> {
 export class Tables {
   readonly #folder: string;
   readonly #log: Logger;
-  /** Digests of the images whose tables are there. */
-  readonly #there = new Set<string>();
+  /** The roots of those that are there. By key, as all is. */
+  readonly #roots = new Map<string, string>();
 
   constructor(stateDirectory: string, log: Logger) {
     this.#folder = join(stateDirectory, 'leaves');
     this.#log = log;
   }
 
-  /** Takes up those of an earlier process that are of these images; all else goes, also what it began and did not end. */
-  async load(digests: ReadonlySet<string>): Promise<void> {
+  /** Takes up these of an earlier process; all else goes, also what it began and did not end. */
+  async load(roots: ReadonlyMap<string, string>): Promise<void> {
     const names = await readdir(this.#folder).catch(() => []);
     for (const name of names) {
-      const sha256 = name.slice(0, -END.length);
-      if (name.endsWith(END) && digests.has(sha256)) this.#there.add(sha256);
+      const key = name.slice(0, -END.length);
+      const root = name.endsWith(END) ? roots.get(key) : undefined;
+      if (root !== undefined) this.#roots.set(key, root);
       else await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
     }
   }
 
-  /** Whether an image has a table at all. */
-  makes(name: string, sizeBytes: number): boolean {
-    return formatOf(name)?.plain === true && sizeBytes > 0 && sizeBytes <= MAX_DISK_BYTES && pieces().ok;
+  /** Whether a disk of this size has a table at all. */
+  isWithin(diskBytes: number): boolean {
+    return diskBytes > 0 && diskBytes <= MAX_DISK_BYTES && pieces().ok;
   }
 
-  has(sha256: string): boolean {
-    return this.#there.has(sha256);
+  refOf(key: string): TableRef | undefined {
+    const root = this.#roots.get(key);
+    return root === undefined ? undefined : { path: this.pathOf(key), root };
   }
 
-  pathOf(sha256: string): string {
-    return join(this.#folder, sha256 + END);
+  pathOf(key: string): string {
+    return join(this.#folder, key + END);
   }
 
-  /** Of an image that `makes` said has one. */
+  /** Of a disk that has one. */
   async begin(sizeBytes: number): Promise<Making | undefined> {
     const library = pieces();
     if (!library.ok) return undefined;
@@ -90,17 +123,17 @@ export class Tables {
     return new Unfailing(await TableBuilder.begin(join(this.#folder, randomUUID()), sizeBytes, library), this);
   }
 
-  made(sha256: string): void {
-    this.#there.add(sha256);
+  made(key: string, root: string): void {
+    this.#roots.set(key, root);
   }
 
   failed(thrown: unknown): void {
     this.#log.warn({ error: errorMessage(thrown) }, 'no leaf table: answers are tagged byte by byte');
   }
 
-  async remove(sha256: string): Promise<void> {
-    this.#there.delete(sha256);
-    await rm(this.pathOf(sha256), { force: true }).catch(() => undefined);
+  async remove(key: string): Promise<void> {
+    this.#roots.delete(key);
+    await rm(this.pathOf(key), { force: true }).catch(() => undefined);
   }
 }
 
@@ -117,9 +150,17 @@ class Unfailing implements Making {
     return this.#try(async (builder) => builder.add(data));
   }
 
-  async finish(sha256: string): Promise<string | undefined> {
-    const root = await this.#try((builder) => builder.finish(this.#tables.pathOf(sha256)));
-    if (root !== undefined) this.#tables.made(sha256);
+  addLeaves(leaves: Uint8Array, bytes: number): Promise<void> {
+    return this.#try(async (builder) => builder.addLeaves(leaves, bytes));
+  }
+
+  get isLost(): boolean {
+    return this.#builder === undefined;
+  }
+
+  async finish(key: string): Promise<string | undefined> {
+    const root = await this.#try((builder) => builder.finish(this.#tables.pathOf(key)));
+    if (root !== undefined) this.#tables.made(key, root);
     this.#builder = undefined;
     return root;
   }
