@@ -152,6 +152,8 @@ test.each<{ what: string; happens: () => void; layers: readonly Layer[]; again: 
   writeChain([base(), update()]);
   const digests = await started();
   await tablesOf(digests, chain);
+  // A table is told of after it is there.
+  await until('that they were made', () => made.length === chain.length);
   made = [];
   scene.happens();
   utimesSync(join(folder, scene.again[0] ?? ''), new Date(), new Date(Date.now() - 60_000));
