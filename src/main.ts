@@ -5,6 +5,7 @@ import { Command } from 'commander';
 const COMMANDS = {
   operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
   server: async () => (await import('./roles/server.ts')).serverCommand(),
+  work: async () => (await import('./roles/work.ts')).workCommand(),
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
   vdisk: async () => (await import('./commands/vdisk.ts')).vdiskCommand(),
   rollback: async () => (await import('./commands/rollback.ts')).rollbackCommand(),

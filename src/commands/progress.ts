@@ -1,14 +1,8 @@
-/** How far work is, as a line for a person: once a second, over the line before. And sizes as people say them. */
+/** How far work is, as a line for a person: once a second, over the line before. */
+import { inUnits } from '../kit/units.ts';
 import type { Terminal } from './terminal.ts';
 
 const EVERY_MS = 1_000;
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-export function inUnits(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 2 ** (10 * power);
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
-}
 
 export interface Progress {
   readonly tell: (doneBytes: number, totalBytes: number) => void;

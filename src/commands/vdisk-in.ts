@@ -1,12 +1,16 @@
-/** `bootfarm vdisk upload|import`: a disk from elsewhere, into the folder of a store. Thin over `store/upload.ts` and `store/import.ts`. */
+/**
+ * `bootfarm vdisk upload|import`: a disk from elsewhere, into the folder of a store. An upload is done here, since its input is the person's; where there is a
+ * keeper of jobs, it is seen among them.
+ */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { importFile } from '../store/import.ts';
+import { ok } from '../kit/result.ts';
+import { inUnits } from '../kit/units.ts';
+import { targetOf } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
-import { inUnits } from './progress.ts';
+import { must } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
-import { bootFilesLine } from './vdisk-bootfiles.ts';
-import { type Flags, output, runWork } from './work.ts';
+import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
 
 interface UploadFlags extends Flags {
   readonly size?: number;
@@ -42,30 +46,23 @@ When it broke off:
       const path = resolve(target);
       if (tellOffset) return terminal.out(`${await uploadedBytes(path)}\n`);
       if (size === undefined || sha256 === undefined) return command.error('error: give both --size and --sha256');
-      await runWork(
-        terminal,
-        flags,
-        ({ onProgress }) => uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress }),
-        (made) => [`${made.path} is there, ${inUnits(made.sizeBytes)}`],
-      );
+      await doHere(terminal, flags, { kind: 'upload', target: path }, async ({ onProgress }) => {
+        const made = await uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress });
+        if (!made.ok) return made;
+        return ok({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] });
+      });
     });
-  command
-    .command('import')
+  orderOptions(command.command('import'))
     .description('make an image of one of another program: qcow2, VMDK (monolithicSparse, streamOptimized), VDI')
     .argument('<source>', 'one file, with none beside it')
     .argument('<target>', 'the image that is made; its end says its format (default: .vhdx)')
-    .addOption(output())
     .addHelpText('after', '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx')
-    .action((source: string, target: string, flags: Flags) =>
-      runWork(
-        terminal,
-        flags,
-        (running) => importFile(source, target, running),
-        ({ path, diskBytes, fileBytes, bootFiles }) => [
-          `${path} is a disk of ${inUnits(diskBytes)}, in a file of ${inUnits(fileBytes)}`,
-          ...(bootFiles ? [bootFilesLine(bootFiles)] : []),
-        ],
-      ),
+    .action((source: string, target: string, flags: OrderFlags) =>
+      doOrder(terminal, flags, () => ({
+        kind: 'import',
+        source: resolve(source),
+        target: must(targetOf(resolve(target), undefined)),
+      })),
     );
 }
 

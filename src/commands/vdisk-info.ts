@@ -5,7 +5,7 @@ import type { OpenFault } from '../image/disk.ts';
 import { type DescribedChain, type DescribedImage, describeChain } from '../image/facts.ts';
 import { openImage } from '../image/images.ts';
 import { type MapEntry, mapDisk } from '../image/map.ts';
-import { inUnits } from './progress.ts';
+import { inUnits } from '../kit/units.ts';
 import type { Terminal } from './terminal.ts';
 
 /** As `qemu-img check` ends. */

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { patternBytes } from '../image/pattern/pattern.ts';
-import { inUnits, progressOn } from './progress.ts';
+import { progressOn } from './progress.ts';
 import { addVDiskWork } from './vdisk-work.ts';
 
 const MIB = 1 << 20;
@@ -95,15 +95,4 @@ test('a person is told how far it is, once a second; who does not look is told n
   quiet.tell(1, 2);
   quiet.end();
   expect(unheard.err).toBe('');
-});
-
-test.each([
-  [0, '0 bytes'],
-  [1_023, '1023 bytes'],
-  [1_536, '1.5 KiB'],
-  [40 * 2 ** 30, '40.0 GiB'],
-  [127 * 2 ** 30, '127 GiB'],
-  [2_048 * 2 ** 40, '2048 TiB'],
-])('%i bytes are %s', (bytes, text) => {
-  expect(inUnits(bytes)).toBe(text);
 });

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 import { addInfoCommands } from './vdisk-info.ts';
+import { addJobCommands } from './vdisk-jobs.ts';
 import { addReleaseCommands } from './vdisk-release.ts';
 import { addVDiskWork } from './vdisk-work.ts';
 
@@ -10,6 +11,7 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
     .description('vDisks: their versions, and their images where the files are')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
   addVDiskWork(command, terminal);
+  addJobCommands(command, terminal);
   addInfoCommands(command, terminal);
   addReleaseCommands(command, terminal);
   return command;

@@ -1,42 +1,159 @@
-/** Work on images as a command: at low priority, with its progress, ended by a person or a signal, and its outcome in words or as JSON. */
-import { Option } from 'commander';
+/**
+ * Work on images as a command: handed to the keeper of jobs and followed, where one runs; otherwise done here, at low priority, ended by a person or a signal.
+ * Its outcome is in words or as JSON.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
 import type { Fault, Result } from '../kit/result.ts';
+import { JobFolder, newId } from '../work/folder.ts';
+import { isEnded, type Job, newJob, type Order } from '../work/job.ts';
+import { type Ending, ended, started } from '../work/queue.ts';
+import { type Outcome, type Running, runOrder } from '../work/run.ts';
 import { progressOn } from './progress.ts';
+import { attempt, must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Flags {
   readonly output: 'text' | 'json';
 }
 
-export const output = () => new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text');
-
-/** What work is given: its end, and whom it tells. */
-interface Running {
-  readonly signal: AbortSignal;
-  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+export interface OrderFlags extends Flags {
+  readonly detach?: true;
 }
 
-/** At low priority, until it ends or is interrupted, with its progress for a person. */
-export async function runWork<T>(
+export const output = () => new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text');
+
+export const orderOptions = (command: Command): Command =>
+  command
+    .option('--detach', 'print the id of the job, and do not follow it (`bootfarm vdisk follow`)')
+    .addOption(output());
+
+/** Where the keeper of this container has its jobs; undefined: there is none, as on a person's desk. */
+export function jobFolder(): JobFolder | undefined {
+  const path = process.env['BOOTFARM_WORK'];
+  return path === undefined ? undefined : new JobFolder(path);
+}
+
+/** `orderOf` may refuse. */
+export const doOrder = (terminal: Terminal, flags: OrderFlags, orderOf: () => Order): Promise<void> =>
+  attempt(terminal, () => handOver(terminal, flags, orderOf()));
+
+async function handOver(terminal: Terminal, { detach, ...flags }: OrderFlags, order: Order): Promise<void> {
+  const folder = jobFolder();
+  if (!folder || !(await folder.isKept())) {
+    if (detach)
+      throw new Refusal(
+        'no keeper of jobs runs here: leave out --detach, or run it in the container `work` of a server',
+      );
+    return doHere(terminal, flags, order, (running) => runOrder(order, running));
+  }
+  const { id } = must(await folder.order(order, Date.now()));
+  if (detach) return terminal.out(`${id}\n`);
+  await follow(terminal, flags, folder, id);
+}
+
+const waysOf = (id: string): string =>
+  `\`bootfarm vdisk follow ${id}\` shows how far it is, \`bootfarm vdisk cancel ${id}\` ends it`;
+
+const FOLLOW_MS = 500;
+
+/** Until it ends. Who stops following leaves it running. */
+export async function follow(terminal: Terminal, { output }: Flags, folder: JobFolder, id: string): Promise<void> {
+  const left = new AbortController();
+  const leave = (): void => left.abort();
+  process.once('SIGINT', leave).once('SIGTERM', leave);
+  // At once: who runs kubectl without a terminal hears no last words.
+  terminal.err(`job ${id}: ${waysOf(id)}\n`);
+  const progress = progressOn(terminal);
+  let told = '';
+  try {
+    for (;;) {
+      const job = await folder.read(id);
+      if (!job) throw new Refusal(`there is no job ${id} any more: \`bootfarm vdisk jobs\` shows all`);
+      if (isEnded(job)) {
+        progress.end();
+        return tellEnd(terminal, output, job);
+      }
+      if (job.message !== told && job.message !== '') terminal.err(`job ${id} waits: ${job.message}\n`);
+      told = job.message;
+      if (job.totalBytes > 0) progress.tell(job.doneBytes, job.totalBytes);
+      await delay(FOLLOW_MS, undefined, { signal: left.signal }).catch(() => undefined);
+      if (left.signal.aborted) break;
+    }
+  } finally {
+    process.off('SIGINT', leave).off('SIGTERM', leave);
+  }
+  progress.end();
+  terminal.err(`job ${id} goes on: ${waysOf(id)}\n`);
+  terminal.fail(INTERRUPTED);
+}
+
+/** As a shell says it of SIGINT. */
+const INTERRUPTED = 130;
+
+function tellEnd(terminal: Terminal, output: Flags['output'], { id, state, message, words, made }: Job): void {
+  if (state === 'Done') tellOutcome(terminal, output, { made, words });
+  else {
+    terminal.err(state === 'Cancelled' ? `job ${id} was cancelled: ${message}\n` : `error: ${message}\n`);
+    terminal.fail();
+  }
+}
+
+function tellOutcome(terminal: Terminal, output: Flags['output'], { made, words }: Outcome): void {
+  terminal.out(output === 'json' ? `${JSON.stringify(made ?? null, undefined, 2)}\n` : `${words.join('\n')}\n`);
+}
+
+/** At low priority, in this process, until it ends or is interrupted, with its progress for a person. Where jobs are kept, it is seen among them. */
+export async function doHere(
   terminal: Terminal,
   { output }: Flags,
-  work: (running: Running) => Promise<Result<T, Fault>>,
-  words: (made: T) => readonly string[],
+  order: Order,
+  work: (running: Running) => Promise<Result<Outcome, Fault>>,
 ): Promise<void> {
   terminal.stepBack();
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const progress = progressOn(terminal);
-  const made = await work({ signal: interrupted.signal, onProgress: progress.tell }).finally(() => {
+  const shown = await showAsJob(jobFolder(), order);
+  const onProgress = (doneBytes: number, totalBytes: number): void => {
+    progress.tell(doneBytes, totalBytes);
+    shown.tell(doneBytes, totalBytes);
+  };
+  const made = await work({ signal: interrupted.signal, onProgress }).finally(() => {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     progress.end();
   });
-  if (!made.ok) {
-    terminal.err(`error: ${made.error.message}\n`);
-    return terminal.fail();
-  }
-  terminal.out(
-    output === 'json' ? `${JSON.stringify(made.value ?? null, undefined, 2)}\n` : `${words(made.value).join('\n')}\n`,
-  );
+  await shown.end(made.ok ? { kind: 'made', ...made.value } : { kind: 'fault', ...made.error });
+  if (made.ok) return tellOutcome(terminal, output, made.value);
+  terminal.err(`error: ${made.error.message}\n`);
+  terminal.fail();
+}
+
+const SHOWN_EVERY_MS = 1_000;
+
+/** An upload in the list of jobs. */
+async function showAsJob(folder: JobFolder | undefined, order: Order) {
+  const nobody = { tell: () => undefined, end: async () => undefined };
+  if (!folder || order.kind !== 'upload' || !(await folder.isKept())) return nobody;
+  const id = newId();
+  const owned = await folder.own(id);
+  let job = started(newJob(id, order, Date.now()), Date.now());
+  let toldMs = performance.now();
+  /** Who sees nothing of it has the file all the same. */
+  const write = (job: Job) => folder.write(job).catch(() => undefined);
+  let writing = write(job);
+  return {
+    tell(doneBytes: number, totalBytes: number): void {
+      job = { ...job, doneBytes, totalBytes };
+      if (performance.now() - toldMs < SHOWN_EVERY_MS) return;
+      toldMs = performance.now();
+      writing = writing.then(() => write(job));
+    },
+    async end(ending: Ending): Promise<void> {
+      await writing;
+      await write(ended(job, ending, false, Date.now()));
+      await owned?.close();
+    },
+  };
 }

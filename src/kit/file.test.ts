@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { kindOf, leadsTo, openRegular, pathFault } from './file.ts';
+import { kindOf, leadsTo, openRegular, pathFault, replaceFile } from './file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -79,4 +79,11 @@ test('a block device is named as one', () => {
   const not = (): boolean => false;
   const stats = { isDirectory: not, isFIFO: not, isSocket: not, isBlockDevice: () => true };
   expect(kindOf(stats)).toBe('a block device');
+});
+
+test('a file is replaced as a whole', async () => {
+  await replaceFile(at('kept'), 'a long text');
+  await replaceFile(at('kept'), 'short');
+  expect(readFileSync(at('kept'), 'utf8')).toBe('short');
+  expect(existsSync(at('kept.partial'))).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** One after the other: what makes versions in a folder of a store. Two at once would give one number to both. */
+/** One after the other: what writes in a folder of a store. Two at once would give one number to two versions, and neither would know what room there is. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { WorkFault } from '../image/copy.ts';
@@ -18,11 +18,13 @@ export async function alone<T, E>(
   try {
     held = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (thrown) {
-    return { ok: false, error: pathFault(folder, thrown) };
+    const fault = pathFault(folder, thrown);
+    const message = fault.code === 'FileMissing' ? `${fault.message}: make it, or name another` : fault.message;
+    return fail(fault.code, message);
   }
   try {
     if (lock(held.fd) === 'held')
-      return fail('BeingWritten', `another version is being made in ${folder}: wait until it ends, or end it`);
+      return fail('BeingWritten', `another file is being made in ${folder}: wait until it ends, or end it`);
     return await work();
   } finally {
     await held.close();

@@ -1,7 +1,7 @@
 /** An image of another program as one of ours: qemu-img makes a raw one beside the target, which is converted and goes. */
 import { unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { WorkFault } from '../image/copy.ts';
+import type { ConvertOptions } from '../image/convert.ts';
 import {
   asOneFile,
   FOREIGN_HEAD_BYTES,
@@ -12,9 +12,10 @@ import {
 } from '../image/foreign.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { alone } from './alone.ts';
 import { type BootFiles, type BootFilesFault, bootFilesBeside, removeBootFiles } from './bootfiles.ts';
-import { type Converted, type ConvertFileOptions, convertFile, targetOf } from './convert.ts';
-import { freeBytes } from './room.ts';
+import { type Converted, type ConvertFault, type ConvertFileOptions, convertInFolder, targetOf } from './convert.ts';
+import { roomFor } from './room.ts';
 import { runTool } from './tool.ts';
 
 export interface Imported extends Converted {
@@ -22,23 +23,29 @@ export interface Imported extends Converted {
   readonly bootFiles?: Result<BootFiles, BootFilesFault>;
 }
 
-export type ImportFault = WorkFault | ForeignFault | Fault<'ImageInvalid' | 'NoSpace' | 'ToolMissing'>;
+export type ImportFault = ConvertFault | ForeignFault | Fault<'ImageInvalid' | 'ToolMissing'>;
 
 /** An image may be made to cost: of memory qemu-img takes some 50 MiB, and of a processor a second a GB; six hours are for the largest. */
 const BOUNDS = ['--as=1073741824', '--nofile=64', '--core=0', '--cpu=21600'];
 /** What `qemu-img check` ends with; 63: it knows no check of that format. */
 const WHOLE_OR_LEAKS = [0, 3, 63];
-const GIB = 1 << 30;
 
 /** `source`: qcow2, VMDK (monolithicSparse, streamOptimized) or VDI, with no file beside it. What the earlier try left is done again. */
 export async function importFile(
   source: string,
   target: string,
-  options: ConvertFileOptions = {},
+  { format, ...options }: ConvertFileOptions = {},
+): Promise<Result<Imported, ImportFault>> {
+  const path = targetOf(target, format);
+  return path.ok ? alone(dirname(path.value), () => importAlone(source, path.value, options)) : path;
+}
+
+async function importAlone(
+  source: string,
+  target: string,
+  options: ConvertOptions,
 ): Promise<Result<Imported, ImportFault>> {
   const { signal, onProgress } = options;
-  const path = targetOf(target, options.format);
-  if (!path.ok) return path;
   const from = resolve(source);
   const format = await formatOf(from);
   if (!format.ok) return format;
@@ -50,9 +57,10 @@ export async function importFile(
   if (!info.ok) return info;
   const size = judgeInfo(source, info.value);
   if (!size.ok) return size;
-  const lacks = await room(dirname(resolve(path.value)), size.value, path.value);
-  if (lacks) return { ok: false, error: lacks };
-  const raw = `${path.value}${PARTIAL}.raw`;
+  // The raw image and the target, where all of the disk is data.
+  const room = await roomFor(dirname(target), target, 2 * size.value);
+  if (!room.ok) return room;
+  const raw = `${target}${PARTIAL}.raw`;
   try {
     const total = 2 * size.value;
     const told = (percent: number): void => onProgress?.((percent / 100) * size.value, total);
@@ -61,15 +69,15 @@ export async function importFile(
     if (!made.ok) return made;
     let bootFiles: Result<BootFiles, BootFilesFault> | undefined;
     const beforeName = async (): Promise<undefined> => {
-      bootFiles = await bootFilesBeside(raw, path.value, signal);
+      bootFiles = await bootFilesBeside(raw, target, signal);
     };
-    const converted = await convertFile(raw, target, {
+    const converted = await convertInFolder(raw, target, {
       ...options,
       beforeName,
       ...(onProgress && { onProgress: (done) => onProgress(size.value + done, total) }),
     });
     if (converted.ok) return ok({ ...converted.value, ...(bootFiles && { bootFiles }) });
-    if (bootFiles?.ok) await removeBootFiles(dirname(path.value), bootFiles.value);
+    if (bootFiles?.ok) await removeBootFiles(dirname(target), bootFiles.value);
     return converted;
   } finally {
     await unlink(raw).catch(() => undefined); // it was not made
@@ -86,15 +94,6 @@ async function formatOf(path: string): Promise<Result<ForeignFormat, ImportFault
   } finally {
     await file.close();
   }
-}
-
-/** The raw image and the target, where all of the disk is data. */
-async function room(folder: string, bytes: number, target: string): Promise<ImportFault | undefined> {
-  const free = await freeBytes(folder);
-  if (free >= 2 * bytes) return undefined;
-  const gib = (n: number): string => `${(n / GIB).toFixed(1)} GiB`;
-  const message = `${folder} has ${gib(free)} free, and to make ${target} may take ${gib(2 * bytes)}: make room, or import on a machine that has it and bring what is made`;
-  return { code: 'NoSpace', message };
 }
 
 /** What it says on standard output. */

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { WorkFault } from '../image/copy.ts';
 import { PartialFile } from '../image/partial.ts';
-import type { WriteFault } from '../image/writer.ts';
 import { PARTIAL } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { alone } from './alone.ts';
 import { freeBytes } from './room.ts';
 
 export interface Upload {
@@ -22,7 +23,7 @@ export interface Upload {
  * - `InputEnded`: the rest lacks, and what came stays.
  * - `InputTooLong`, `DigestWrong`: it is another file, and nothing of it stays.
  */
-export type UploadFault = WriteFault | Fault<'OffsetWrong' | 'InputEnded' | 'InputTooLong' | 'DigestWrong'>;
+export type UploadFault = WorkFault | Fault<'OffsetWrong' | 'InputEnded' | 'InputTooLong' | 'DigestWrong'>;
 
 /** Where an upload to this name goes on, bytes. */
 export const uploadedBytes = (path: string): Promise<number> =>
@@ -32,6 +33,14 @@ export const uploadedBytes = (path: string): Promise<number> =>
   );
 
 export async function uploadFile(
+  path: string,
+  input: AsyncIterable<Uint8Array>,
+  upload: Upload,
+): Promise<Result<{ readonly path: string; readonly sizeBytes: number }, UploadFault>> {
+  return alone(dirname(path), () => uploadAlone(path, input, upload));
+}
+
+async function uploadAlone(
   path: string,
   input: AsyncIterable<Uint8Array>,
   upload: Upload,

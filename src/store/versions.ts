@@ -35,7 +35,12 @@ export interface NewVersion {
   readonly bootFiles: readonly string[];
 }
 
-export interface NewVersionOptions extends Work {
+export interface VersionWork extends Work {
+  /** Which one is made, before it is. */
+  readonly onVersion?: (number: number) => void;
+}
+
+export interface NewVersionOptions extends VersionWork {
   /** An image that shows what the new version shall show; absent: what the newest one does. */
   readonly from?: string;
 }
@@ -73,13 +78,13 @@ async function makeDifference(
 export const mergeVersions = (
   vdisk: VDiskFiles,
   kind: MergeKind,
-  work: Work = {},
+  work: VersionWork = {},
 ): Promise<Result<NewVersion | undefined, WorkFault>> => alone(vdisk.folder, () => makeMerged(vdisk, kind, work));
 
 async function makeMerged(
   vdisk: VDiskFiles,
   kind: MergeKind,
-  work: Work,
+  work: VersionWork,
 ): Promise<Result<NewVersion | undefined, WorkFault>> {
   const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
@@ -124,10 +129,11 @@ async function makeVersion(
   { folder, fileName }: VDiskFiles,
   newest: VersionImage,
   end: string,
-  work: Work,
+  { onVersion, ...work }: VersionWork,
   make: (target: string, work: Work) => Promise<Result<Made | undefined, WorkFault>>,
 ): Promise<Result<NewVersion | undefined, WorkFault>> {
   const number = newest.number + 1;
+  onVersion?.(number);
   const name = fileNames(fileName, number).stem + end;
   const target = join(folder, name);
   const bootFiles: string[] = [];

@@ -31,6 +31,7 @@ server env: UV_THREADPOOL_SIZE
 server reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
 server reads: Secret farm-keys at /etc/bootfarm/keys
 server reads: folder of the node /srv at /srv
+server reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
 server writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd at /var/lib/bootfarm/lab/main.00112233aabbccdd
 server writes: memory at /run/bootfarm
 replica user: 0
@@ -41,7 +42,9 @@ replica writes: memory at /run/bootfarm
 work user: 0
 work capability: DAC_OVERRIDE
 work root file system: read-only
+work env: BOOTFARM_WORK
 work writes: folder of the node /srv at /srv
+work writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
 secret: ca.crt
 secret: database-ca.crt
 secret: database-uri

@@ -1,0 +1,44 @@
+/** `bootfarm work`: the keeper of jobs of one server, in its pod's container `work`. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
+import { createLogger } from '../telemetry/log.ts';
+import { JobFolder } from '../work/folder.ts';
+import { Keeper } from '../work/keeper.ts';
+import { startWorker } from '../work/runner.ts';
+
+/** What it costs while nobody orders anything: a readdir. */
+const LOOK_MS = 500;
+/** The one before it ends, or a command looks whether there is one. */
+const TAKE_TRIES = 20;
+const TAKE_MS = 250;
+
+export function workCommand(): Command {
+  return new Command('work')
+    .description('keep the jobs of a server: work on the files of its stores, in order and at low priority')
+    .requiredOption('--folder <folder>', 'where jobs are kept, in the state directory of the pool')
+    .action(({ folder }: { folder: string }) => run(folder));
+}
+
+async function run(path: string): Promise<void> {
+  const log = createLogger('info', { folder: path });
+  const folder = new JobFolder(path);
+  let held = await folder.keep();
+  for (let tries = 0; !held && tries < TAKE_TRIES; tries++) {
+    await delay(TAKE_MS);
+    held = await folder.keep();
+  }
+  if (!held) {
+    process.stderr.write(`bootfarm work: ${path} has a keeper already: end it first\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const keeper = new Keeper({ folder, start: startWorker, now: Date.now, log });
+  const leave = async (): Promise<void> => {
+    process.off('SIGTERM', leave).off('SIGINT', leave);
+    await keeper.stop();
+    process.exit(0);
+  };
+  process.on('SIGTERM', leave).on('SIGINT', leave);
+  log.info({}, 'keeper of jobs started');
+  await keeper.run(LOOK_MS);
+}

@@ -1,0 +1,174 @@
+/** Jobs that are ordered, cancelled, ended and killed at random, with keepers that end in between: in virtual time, without files or processes. */
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { silentLogger } from '../telemetry/log.ts';
+import { isEnded, type Job, newJob } from './job.ts';
+import { Keeper } from './keeper.ts';
+import { BUSY_MS, type Ending, MAX_CRASHES } from './queue.ts';
+
+const ENDINGS: Readonly<Record<string, Ending>> = {
+  made: { kind: 'made', words: [], made: {} },
+  fails: { kind: 'fault', code: 'NoSpace', message: 'full' },
+  meetsAnother: { kind: 'fault', code: 'BeingWritten', message: 'another' },
+  crashes: { kind: 'crash', message: 'killed' },
+};
+
+interface Live {
+  readonly job: Job;
+  readonly end: (ending: Ending) => void;
+  isCancelled: boolean;
+}
+
+/** The files, the processes and the clock of keepers that follow each other. */
+class World {
+  readonly files = new Map<string, Job>();
+  readonly cancels = new Set<string>();
+  readonly ordered: string[] = [];
+  readonly live = new Map<string, Live>();
+  readonly broken: string[] = [];
+  nowMs = 0;
+  failsWrites = 0;
+  keeper = this.#begin();
+
+  order(folder: number): void {
+    const id = this.ordered.length.toString(16).padStart(8, '0');
+    const job = newJob(id, { kind: 'merge', folder: `/${folder}`, fileName: 'lab', into: 'base' }, this.nowMs);
+    this.ordered.push(id);
+    this.files.set(id, job);
+  }
+
+  end(at: number, how: Ending): void {
+    const live = [...this.live.values()][at % Math.max(1, this.live.size)];
+    if (!live) return;
+    this.live.delete(live.job.id);
+    live.end(live.isCancelled ? { kind: 'fault', code: 'Cancelled', message: 'gone' } : how);
+  }
+
+  /** The container is gone, and with it all processes. */
+  async crash(): Promise<void> {
+    const { keeper } = this;
+    this.live.clear();
+    this.failsWrites = 0;
+    this.keeper = this.#begin();
+    await keeper.look().catch(() => undefined);
+  }
+
+  async restart(): Promise<void> {
+    this.failsWrites = 0;
+    await this.keeper.stop();
+    this.keeper = this.#begin();
+  }
+
+  #begin(): Keeper {
+    const isCurrent = (): boolean => this.keeper === keeper;
+    const keeper: Keeper = new Keeper({
+      folder: {
+        list: async () => ({ jobs: [...this.files.keys()], cancels: [...this.cancels] }),
+        read: async (id) => this.files.get(id),
+        write: async (job) => {
+          if (!isCurrent()) return;
+          if (this.failsWrites > 0) {
+            this.failsWrites--;
+            throw new Error('full');
+          }
+          const before = this.files.get(job.id);
+          if (before && isEnded(before)) this.broken.push(`${job.id} was ${before.state} and is ${job.state}`);
+          this.files.set(job.id, job);
+        },
+        remove: async (id) => {
+          const job = this.files.get(id);
+          if (job && !isEnded(job)) this.broken.push(`${id} is ${job.state} and was forgotten`);
+          this.files.delete(id);
+        },
+        cancelSeen: async (id) => void this.cancels.delete(id),
+        isDeserted: async () => true,
+      },
+      start: (job, { onProgress }) => {
+        const { promise: ending, resolve: end } = Promise.withResolvers<Ending>();
+        if (!isCurrent()) return { ending, cancel: () => undefined, kill: () => end(ENDINGS['crashes'] as Ending) };
+        const beside = [...this.live.values()].find((other) => other.job.folder === job.folder);
+        if (beside) this.broken.push(`${job.id} beside ${beside.job.id} in ${job.folder}`);
+        const said = this.files.get(job.id);
+        if (said?.state !== 'Running') this.broken.push(`${job.id} begins and is ${said?.state}`);
+        const live: Live = { job, end, isCancelled: false };
+        this.live.set(job.id, live);
+        onProgress(1, 2);
+        return {
+          ending,
+          cancel: () => {
+            live.isCancelled = true;
+          },
+          kill: () => {
+            this.live.delete(job.id);
+            end(ENDINGS['crashes'] as Ending);
+          },
+        };
+      },
+      now: () => this.nowMs,
+      log: silentLogger,
+    });
+    return keeper;
+  }
+}
+
+const step = fc.oneof(
+  fc.record({ do: fc.constant('order' as const), folder: fc.nat(2) }),
+  fc.record({ do: fc.constant('cancel' as const), at: fc.nat(20) }),
+  fc.record({ do: fc.constant('end' as const), at: fc.nat(5), how: fc.constantFrom(...Object.values(ENDINGS)) }),
+  fc.record({ do: fc.constant('look' as const), afterMs: fc.constantFrom(0, 500, BUSY_MS) }),
+  fc.record({ do: fc.constant('fail writes' as const), times: fc.nat(2) }),
+  fc.record({ do: fc.constant('crash' as const) }),
+  fc.record({ do: fc.constant('restart' as const) }),
+);
+
+test('never two at once in a folder, none is lost, and none that ended is done again', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const world = new World();
+      for (const one of steps) {
+        if (one.do === 'order') world.order(one.folder);
+        else if (one.do === 'cancel') world.cancels.add(world.ordered[one.at % world.ordered.length] ?? 'none');
+        else if (one.do === 'end') world.end(one.at, one.how);
+        else if (one.do === 'fail writes') world.failsWrites = one.times;
+        else if (one.do === 'crash') await world.crash();
+        else if (one.do === 'restart') await world.restart();
+        else world.nowMs += one.afterMs;
+        if (one.do === 'look') await world.keeper.look();
+        expect([...world.files.keys()]).toEqual(world.ordered);
+      }
+      world.failsWrites = 0;
+      for (let turns = 0; [...world.files.values()].some((job) => !isEnded(job)); turns++) {
+        if (turns > 200) throw new Error(`not over: ${JSON.stringify([...world.files.values()])}`);
+        world.nowMs += BUSY_MS;
+        world.end(0, ENDINGS['made'] as Ending);
+        await world.keeper.look();
+      }
+      await world.keeper.look();
+      expect(world.broken).toEqual([]);
+      expect([world.live.size, world.cancels.size]).toEqual([0, 0]);
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test('what takes its container along again and again fails, and the next one has its turn', async () => {
+  const world = new World();
+  world.order(0);
+  world.order(0);
+  for (let crashes = 0; crashes < MAX_CRASHES; crashes++) {
+    await world.keeper.look();
+    await world.crash();
+  }
+  await world.keeper.look();
+  expect([...world.files.values()].map(({ state }) => state)).toEqual(['Failed', 'Running']);
+});
+
+test('a keeper that is told to end takes no try away', async () => {
+  const world = new World();
+  world.order(0);
+  for (let times = 0; times < 2 * MAX_CRASHES; times++) {
+    await world.keeper.look();
+    await world.restart();
+  }
+  expect(world.files.get('00000000')).toMatchObject({ state: 'Queued', crashes: 0 });
+});

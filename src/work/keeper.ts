@@ -1,0 +1,182 @@
+/** The keeper of jobs: takes them as they were ordered, one a folder, sees how they end, and forgets what is long over. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../kit/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { JobFolder } from './folder.ts';
+import { isEnded, type Job } from './job.ts';
+import { deserted, type Ending, ended, forgotten, found, nextJobs, putBack, started, withdrawn } from './queue.ts';
+
+/** Work that runs, in a process of its own. */
+export interface Worker {
+  readonly ending: Promise<Ending>;
+  /** It takes away what it wrote, and ends. */
+  cancel(): void;
+  /** It ends now, and what it wrote stays for the next try. */
+  kill(): void;
+}
+
+export interface Told {
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  readonly onVersion: (version: number) => void;
+}
+
+export interface KeeperOptions {
+  readonly folder: Pick<JobFolder, 'list' | 'read' | 'write' | 'remove' | 'cancelSeen' | 'isDeserted'>;
+  readonly start: (job: Job, told: Told) => Worker;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+interface Running {
+  readonly worker: Worker;
+  cancelled: boolean;
+}
+
+export class Keeper {
+  readonly #options: KeeperOptions;
+  /** All that it knows of: of those that it runs, the files say less. */
+  readonly #jobs = new Map<string, Job>();
+  readonly #running = new Map<string, Running>();
+  readonly #endings: { readonly id: string; readonly ending: Ending }[] = [];
+  /** Those whose files do not say it yet. */
+  readonly #unwritten = new Set<string>();
+  #looking: Promise<void> | undefined;
+  #wake: AbortController | undefined;
+  #stopping = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Looks each `everyMs`, and when something ended, until it is stopped. */
+  async run(everyMs: number): Promise<void> {
+    while (!this.#stopping) {
+      this.#wake = new AbortController();
+      await this.look();
+      if (this.#endings.length > 0) continue;
+      await delay(everyMs, undefined, { signal: this.#wake.signal }).catch(() => undefined);
+    }
+  }
+
+  /** One turn; one that goes on is shared. A folder that cannot be read or written is told, and tried again at the next. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch(this.#untold)
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  readonly #untold = (thrown: unknown): void =>
+    this.#options.log.error({ error: errorMessage(thrown) }, 'jobs cannot be kept');
+
+  /** What runs ends now, and goes on with the next keeper. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake?.abort();
+    await this.#looking;
+    for (const { worker } of this.#running.values()) worker.kill();
+    await Promise.all([...this.#running.values()].map(({ worker }) => worker.ending));
+    this.#takeEndings(true);
+    await this.#writeAll().catch(this.#untold);
+  }
+
+  async #look(): Promise<void> {
+    this.#takeEndings(false);
+    const { jobs, cancels } = await this.#options.folder.list();
+    await this.#read(jobs);
+    for (const id of cancels) await this.#cancel(id);
+    await this.#writeAll();
+    if (!this.#stopping)
+      for (const job of nextJobs([...this.#jobs.values()], this.#options.now())) await this.#start(job);
+    for (const job of forgotten([...this.#jobs.values()], this.#options.now())) {
+      await this.#options.folder.remove(job.id);
+      this.#jobs.delete(job.id);
+    }
+  }
+
+  async #read(ids: readonly string[]): Promise<void> {
+    const { folder, now } = this.#options;
+    for (const id of this.#jobs.keys())
+      if (!ids.includes(id) && !this.#running.has(id) && !this.#unwritten.has(id)) this.#jobs.delete(id);
+    for (const id of ids) {
+      const known = this.#jobs.get(id);
+      if (known && (known.order.kind !== 'upload' || isEnded(known))) continue;
+      const job = await folder.read(id);
+      if (!job) continue;
+      const isLeft = job.order.kind === 'upload' && job.state === 'Running' && (await folder.isDeserted(id));
+      // Its command may have ended well since it was read.
+      const again = isLeft ? await folder.read(id) : undefined;
+      this.#set(isLeft && again?.state === 'Running' ? deserted(job, now()) : found(again ?? job, now()), again ?? job);
+    }
+  }
+
+  async #cancel(id: string): Promise<void> {
+    const { folder, now } = this.#options;
+    const job = this.#jobs.get(id);
+    const running = this.#running.get(id);
+    if (job?.state === 'Queued') this.#set(withdrawn(job, now()), job);
+    if (running && !running.cancelled) {
+      running.cancelled = true;
+      running.worker.cancel();
+    }
+    await this.#writeAll();
+    await folder.cancelSeen(id);
+  }
+
+  async #start(job: Job): Promise<void> {
+    const { folder, start, now, log } = this.#options;
+    const running = started(job, now());
+    // First what is said of it, then it: one that is done is never done again.
+    await folder.write(running);
+    this.#jobs.set(job.id, running);
+    log.info({ id: job.id, order: job.order }, 'job begins');
+    const change = (more: Partial<Job>): void => {
+      const current = this.#jobs.get(job.id);
+      if (current?.state === 'Running') this.#set({ ...current, ...more }, current);
+    };
+    const worker = start(running, {
+      onProgress: (doneBytes, totalBytes) => change({ doneBytes, totalBytes }),
+      onVersion: (version) => change({ version }),
+    });
+    this.#running.set(job.id, { worker, cancelled: false });
+    void worker.ending.then((ending) => {
+      this.#endings.push({ id: job.id, ending });
+      this.#wake?.abort();
+    });
+  }
+
+  #takeEndings(isStopped: boolean): void {
+    const { now, log } = this.#options;
+    for (const { id, ending } of this.#endings.splice(0)) {
+      const job = this.#jobs.get(id);
+      const cancelled = this.#running.get(id)?.cancelled ?? false;
+      this.#running.delete(id);
+      if (!job) continue;
+      const after =
+        isStopped && ending.kind === 'crash' && !cancelled ? putBack(job) : ended(job, ending, cancelled, now());
+      this.#set(after, job);
+      log.info({ id, state: after.state, reason: after.message }, 'job ends');
+    }
+  }
+
+  #set(job: Job, before: Job): void {
+    this.#jobs.set(job.id, job);
+    if (job !== before) this.#unwritten.add(job.id);
+  }
+
+  async #writeAll(): Promise<void> {
+    for (const id of [...this.#unwritten]) {
+      this.#unwritten.delete(id);
+      const job = this.#jobs.get(id);
+      if (!job) continue;
+      try {
+        await this.#options.folder.write(job);
+      } catch (thrown) {
+        this.#unwritten.add(id);
+        throw thrown;
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** An order, done: here and now, by the functions of `store`; and what a person is told of it. */
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { inUnits } from '../kit/units.ts';
+import { type BootFiles, extractBootFiles } from '../store/bootfiles.ts';
+import { type Converted, convertFile } from '../store/convert.ts';
+import { type Imported, importFile } from '../store/import.ts';
+import { mergeVersions, type NewVersion, newVersion } from '../store/versions.ts';
+import type { Order } from './job.ts';
+
+/** What work is given: its end, and whom it tells. */
+export interface Running {
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  /** Which version it makes, once that is known. */
+  readonly onVersion?: (version: number) => void;
+}
+
+export interface Outcome {
+  /** As `-o json` prints it; null: there was nothing to do. */
+  readonly made: unknown;
+  /** For people, a line each. */
+  readonly words: readonly string[];
+}
+
+export async function runOrder(order: Order, running: Running): Promise<Result<Outcome, Fault>> {
+  switch (order.kind) {
+    case 'convert': {
+      const { kind: _, source, target, ...options } = order;
+      const made = await convertFile(source, target, { ...options, ...running });
+      return made.ok ? ok({ made: made.value, words: converted(made.value) }) : made;
+    }
+    case 'import': {
+      const made = await importFile(order.source, order.target, running);
+      return made.ok ? ok({ made: made.value, words: imported(made.value) }) : made;
+    }
+    case 'boot-files': {
+      const { folder, fileName, version } = order;
+      const made = await extractBootFiles({ folder, fileName }, version, running);
+      return made.ok ? ok({ made: made.value, words: [bootFilesLine(made)] }) : made;
+    }
+    case 'new-version': {
+      const { kind: _, folder, fileName, ...options } = order;
+      const made = await newVersion({ folder, fileName }, { ...options, ...running });
+      if (!made.ok) return made;
+      const { name, number, before } = made.value;
+      const first = `${name} is version ${number}, a difference of ${before}`;
+      return ok({ made: made.value, words: [first, ...whatNext(folder, made.value)] });
+    }
+    case 'merge':
+      return merge(order, running);
+    case 'upload':
+      return fail('NotSupported', `${order.target}: what is uploaded comes from its command alone`);
+  }
+}
+
+async function merge(
+  { folder, fileName, into }: Extract<Order, { readonly kind: 'merge' }>,
+  running: Running,
+): Promise<Result<Outcome, Fault>> {
+  const made = await mergeVersions({ folder, fileName }, into, running);
+  if (!made.ok) return made;
+  if (!made.value) {
+    const why = into === 'base' ? 'its newest version is a base' : 'its newest chain has no two updates';
+    return ok({ made: null, words: [`${folder}/${fileName}: nothing to merge: ${why}`] });
+  }
+  const { name, number, before } = made.value;
+  return ok({
+    made: made.value,
+    words: [`${name} is version ${number}, ${before} merged`, ...whatNext(folder, made.value)],
+  });
+}
+
+const converted = ({ path, diskBytes, fileBytes, meant }: Converted): readonly string[] => [
+  `${path} is a disk of ${inUnits(diskBytes)}, in a file of ${inUnits(fileBytes)}`,
+  ...(meant === undefined
+    ? []
+    : [`${meant} is beside it and is meant before it: remove it when it is not needed any more`]),
+];
+
+const imported = (made: Imported): readonly string[] => [
+  ...converted(made),
+  ...(made.bootFiles ? [bootFilesLine(made.bootFiles)] : []),
+];
+
+const bootFilesLine = (taken: Result<BootFiles, Fault>): string =>
+  taken.ok
+    ? `${taken.value.kernel} and ${taken.value.initrd} are those of kernel ${taken.value.version}, out of the image`
+    : `without kernel and initrd: ${taken.error.message}`;
+
+function whatNext(folder: string, { number, fileBytes, bootFiles, before }: NewVersion): readonly string[] {
+  return [
+    `its file has ${inUnits(fileBytes)}${bootFiles.length > 0 ? `; ${bootFiles.join(' and ')} are copied from those of ${before}` : ''}`,
+    `copy it to ${folder} of the other servers, and let machines boot it by spec.versions of its VDisk: {number: ${number}, access: Maintenance}`,
+  ];
+}

@@ -1,0 +1,56 @@
+/** A job in a process of its own: what it takes, and how it ends, is its own. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Job } from './job.ts';
+import type { Told, Worker } from './keeper.ts';
+import type { Ending } from './queue.ts';
+
+/** What the process says. */
+export type Word =
+  | { readonly kind: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly kind: 'version'; readonly version: number }
+  | { readonly kind: 'ending'; readonly ending: Ending };
+
+/** The build renames the file. */
+const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url));
+/** To take away what it wrote. */
+const CANCEL_MS = 10_000;
+
+export function startWorker(job: Job, { onProgress, onVersion }: Told): Worker {
+  // A group of its own: programs that it runs end with it.
+  const child = fork(WORKER, [], { detached: true, execArgv: ['--disable-warning=ExperimentalWarning'] });
+  const kill = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {} // it is gone
+  };
+  let said: Ending | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  child.on('message', (word: Word) => {
+    if (word.kind === 'progress') onProgress(word.doneBytes, word.totalBytes);
+    else if (word.kind === 'version') onVersion(word.version);
+    else said = word.ending;
+  });
+  const { promise: ending, resolve } = Promise.withResolvers<Ending>();
+  const end = (message: string): void => {
+    clearTimeout(timer);
+    resolve(said ?? { kind: 'crash', message });
+  };
+  child.once('error', (error) => end(`its process could not be started: ${error.message}`));
+  child.once('close', (code, signal) => {
+    kill();
+    const how = signal === null ? `ended with ${code}` : `was ended by ${signal}`;
+    end(
+      `its process ${how} without a word${signal === 'SIGKILL' ? ' (memory?)' : ''}: see the log of its container; ordered again, it goes on with what was written`,
+    );
+  });
+  child.send(job.order, () => undefined); // one that is gone is told by its end
+  return {
+    ending,
+    cancel() {
+      child.kill('SIGTERM');
+      timer ??= setTimeout(kill, CANCEL_MS);
+    },
+    kill,
+  };
+}

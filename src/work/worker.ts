@@ -1,0 +1,39 @@
+/** The process of one job: it is told its order, does it at low priority, and says how far it is. */
+import { writeFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import type { Order } from './job.ts';
+import { runOrder } from './run.ts';
+import type { Word } from './runner.ts';
+
+/** Of what a piece of a disk more is, hundreds a second. */
+const TOLD_EVERY_MS = 250;
+
+const say = (word: Word): boolean => process.send?.(word) ?? false;
+
+setPriority(constants.priority.PRIORITY_LOW);
+try {
+  // Where memory lacks, it goes first, and the keeper tells.
+  writeFileSync('/proc/self/oom_score_adj', '1000');
+} catch {} // then any may
+// Nobody is there to tell: the next keeper begins it again, and goes on with what was written.
+process.once('disconnect', () => process.exit(1));
+
+process.once('message', async (order: Order) => {
+  const cancelled = new AbortController();
+  process.once('SIGTERM', () => cancelled.abort());
+  let toldMs = Number.NEGATIVE_INFINITY;
+  const answer = await runOrder(order, {
+    signal: cancelled.signal,
+    onVersion: (version) => say({ kind: 'version', version }),
+    onProgress: (doneBytes, totalBytes) => {
+      const now = performance.now();
+      if (now - toldMs < TOLD_EVERY_MS) return;
+      toldMs = now;
+      say({ kind: 'progress', doneBytes, totalBytes });
+    },
+  });
+  const ending = answer.ok
+    ? ({ kind: 'made', ...answer.value } as const)
+    : ({ kind: 'fault', ...answer.error } as const);
+  process.send?.({ kind: 'ending', ending } satisfies Word, () => process.exit(0));
+});
