@@ -105,6 +105,8 @@ function inWords(order: Order): string {
       return `${order.kind} ${order.source} to ${order.target}`;
     case 'new-version':
       return `new-version of ${order.folder}/${order.fileName}${order.from === undefined ? '' : ` from ${order.from}`}`;
+    case 'boot-files':
+      return `boot-files of ${order.folder}/${order.fileName}`;
     case 'merge':
       return `merge ${order.folder}/${order.fileName} (${order.into})`;
     case 'upload':

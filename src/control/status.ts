@@ -1,6 +1,7 @@
 /** What a server tells the operator: `GET /v1/status` on the control port, JSON, over mutual TLS. */
 import type { Identity } from '../farm/identity.ts';
 import type { CopyFacts } from '../store/report.ts';
+import type { Job, Order } from '../work/job.ts';
 
 export type ServerState = 'Starting' | 'Streaming' | 'Draining';
 
@@ -30,6 +31,15 @@ export interface StoreReport {
 /** The files of one version on this server's store, as they are: whether they are right is the operator's verdict. */
 export type CopyReport = CopyFacts;
 
+/** A job on files of this server's stores. */
+export interface WorkReport extends Pick<Job, 'id' | 'folder' | 'fileName' | 'version' | 'state'> {
+  readonly kind: Order['kind'];
+  /** Absent: it did not say yet how much there is to do. */
+  readonly progressPercent?: number;
+  /** Why it failed, what it waits for, or what it made. */
+  readonly message: string;
+}
+
 export interface ServerStatus {
   readonly name: string;
   /** Random at each start of the process: tells a restart. */
@@ -55,6 +65,8 @@ export interface ServerStatus {
   readonly faults: readonly ServerFault[];
   readonly stores: readonly StoreReport[];
   readonly copies: readonly CopyReport[];
+  /** Those that go on, and those that ended less than ten minutes ago; absent: it is of an earlier release. */
+  readonly work?: readonly WorkReport[];
 }
 
 /** Only what a reader relies on: N-1 may lack the rest. */
@@ -64,7 +76,8 @@ export function isServerStatus(value: unknown): value is ServerStatus {
   return (
     ['name', 'instance', 'site', 'pool', 'address', 'state'].every((key) => typeof status[key] === 'string') &&
     ['devices', 'booting', 'powerRating', 'loadPercent'].every((key) => typeof status[key] === 'number') &&
-    ['faults', 'stores', 'copies'].every((key) => isListOfObjects(status[key]))
+    ['faults', 'stores', 'copies'].every((key) => isListOfObjects(status[key])) &&
+    (status['work'] === undefined || isListOfObjects(status['work']))
   );
 }
 

@@ -524,6 +524,7 @@ describe('a VDisk', () => {
     folder: '/srv',
     reachable: true,
     silentMs: 0,
+    work: [],
     reports: [copy(more)],
     unmanaged: [],
   });

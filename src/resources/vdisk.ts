@@ -52,6 +52,9 @@ const VERSION_STATES = [
   'Override',
 ] as const satisfies readonly VersionState['state'][];
 
+const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'boot-files', 'upload'] as const;
+const WORK_STATES = ['Queued', 'Running', 'Done', 'Failed', 'Cancelled'] as const;
+
 const versionNumber = (description: string) => integer(description, 0, 999_999);
 
 const loadBalancing = group(
@@ -250,6 +253,22 @@ const status = object('What is.', {
         progressPercent: optional(integer('How far it is copied or read, in steps of 10.', 0, 100)),
         lastVerified: optional(time('When all of its files were read and their digests computed last.')),
         message: optional(message('What is wrong with it, and what to do.')),
+      }),
+    ),
+  ),
+  work: optional(
+    listBy(
+      'Work on its files in the servers that have them: what waits, what runs, and what ended less than ten minutes ago.',
+      ['server', 'id'],
+      32,
+      object('A job of `bootfarm vdisk`.', {
+        server: dnsName('Name of the server.'),
+        id: text('Its id: `bootfarm vdisk follow ID`, `cancel ID` in the container `work` of the server.', 16),
+        kind: oneOf('What is done.', WORK_KINDS),
+        version: optional(versionNumber('The version that is made, once it is known.')),
+        state: oneOf('Queued, Running, Done, Failed or Cancelled.', WORK_STATES),
+        progressPercent: optional(integer('How far it is, in steps of 5.', 0, 100)),
+        message: optional(message('What it waits for, why it failed, or what it made.')),
       }),
     ),
   ),

@@ -43,6 +43,7 @@ const SERVER_FOLDERS = [
   'stream',
   'telemetry',
   'tftp',
+  'work',
 ];
 
 test('a server loads its folders, and none of reconcile, kube and resources', () => {

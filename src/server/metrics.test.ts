@@ -10,6 +10,7 @@ const made = (stream: () => Counters | undefined) =>
     load: () => ({ devices: 3, booting: 1, loadPercent: 2 }),
     servedCopies: () => 4,
     journalEntries: () => 0,
+    jobs: (state) => (state === 'Queued' ? 2 : 1),
     databaseReachable: () => true,
   });
 const valuesOf = async (text: Promise<string>): Promise<Map<string, number>> =>
@@ -38,6 +39,7 @@ test('what never happened is 0', async () => {
   const before = await valuesOf(registry.metrics());
   expect(before.get('bootfarm_stream_reads_total')).toBe(0);
   expect(before.get('bootfarm_udp_dropped_total{protocol="tftp",reason="PortZero"}')).toBe(0);
+  expect(before.get('bootfarm_work_jobs{state="Queued"}')).toBe(2);
   expect(before.get('bootfarm_boot_events_total{protocol="http",event="script"}')).toBe(0);
   bootEvent('http', 'script');
   const after = await valuesOf(registry.metrics());

@@ -15,8 +15,12 @@ export interface ServerNumbers {
   readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
   readonly servedCopies: () => number;
   readonly journalEntries: () => number;
+  /** On files of its stores. */
+  readonly jobs: (state: (typeof JOB_STATES)[number]) => number;
   readonly databaseReachable: () => boolean;
 }
+
+const JOB_STATES = ['Queued', 'Running'] as const;
 
 /** Steps of a boot, by protocol. */
 const BOOT_EVENTS = {
@@ -121,6 +125,15 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
   gauge('bootfarm_server_database_reachable', '1 while the farm database answers', () =>
     Number(numbers.databaseReachable()),
   );
+  new Gauge({
+    name: 'bootfarm_work_jobs',
+    help: 'Jobs on files of stores that wait or run (`bootfarm vdisk jobs`)',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const state of JOB_STATES) this.set({ state }, numbers.jobs(state));
+    },
+  });
   for (const [name, { help, labels = [], of }] of Object.entries(STREAM))
     new Counter({
       name,

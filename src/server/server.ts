@@ -32,6 +32,7 @@ import { firstWhole } from './sources.ts';
 import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
 import { Uuids } from './uuids.ts';
 import { FarmView } from './view.ts';
+import { Work } from './work.ts';
 
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
 const TICK_MS = 500;
@@ -63,6 +64,7 @@ export class FarmServer {
   readonly #badCopies: BadCopies;
   readonly #listeners: Listeners;
   readonly #refusals: Refusals;
+  readonly #work: Work;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
@@ -116,6 +118,7 @@ export class FarmServer {
       alive: this.#alive,
       served: () => this.#readable(),
     });
+    this.#work = new Work(config.stateDirectory, log);
     this.#badCopies = new BadCopies(log);
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
@@ -150,6 +153,7 @@ export class FarmServer {
     });
     await this.#view.read();
     await this.#copies.start();
+    this.#work.start();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     log.info({ server: config.name, address: node.address, interface: node.interface }, 'server started');
   }
@@ -174,6 +178,7 @@ export class FarmServer {
     clearInterval(this.#timer);
     this.#registration?.close();
     this.#refusals.close();
+    this.#work.close();
     const { telemetry, ...protocols } = this.#listeners;
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
     const files = this.#copies.close().then(() => this.#exports.close());
@@ -200,6 +205,7 @@ export class FarmServer {
       load: () => this.#load(),
       servedCopies: () => this.#copies.served.length,
       journalEntries: () => this.#sessions.journalEntries,
+      jobs: (state) => this.#work.count(state),
       databaseReachable: () => this.#parts.database.state.reachable,
     });
   }
@@ -245,6 +251,7 @@ export class FarmServer {
       keys: [...this.#parts.keys.ring().keys.keys()],
       stores: this.#copies.stores,
       copies: this.#copies.reports,
+      work: this.#work.reports,
     };
   }
 

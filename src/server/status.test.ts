@@ -23,6 +23,7 @@ const facts = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   keys: [1, 2],
   stores: [],
   copies: [],
+  work: [],
   ...more,
 });
 const site = (boot: Partial<Boot>) => aSnapshot({ sites: [{ name: 'default', boot: aBoot(boot) }] });

@@ -35,10 +35,11 @@ export interface StatusFacts {
   readonly keys: readonly number[];
   readonly stores: ServerStatus['stores'];
   readonly copies: ServerStatus['copies'];
+  readonly work: NonNullable<ServerStatus['work']>;
 }
 
 export function serverStatus(facts: StatusFacts): ServerStatus {
-  const { config, node, instance, load, streaming, snapshot, held, journalEntries, keys, stores, copies } = facts;
+  const { config, node, instance, load, streaming, snapshot, held, journalEntries, keys, stores, copies, work } = facts;
   const bootstrap = snapshot && bootstrapOf(snapshot, config.site);
   const own = [httpPortFault(snapshot, config), identityFault(facts.database)].filter((fault) => fault !== undefined);
   return {
@@ -61,6 +62,7 @@ export function serverStatus(facts: StatusFacts): ServerStatus {
     faults: [...servingFaults(facts), ...own, ...facts.advisories],
     stores,
     copies,
+    work,
   };
 }
 

@@ -21,6 +21,7 @@ function ofServer(): Registry {
     buffers: never,
     servedCopies: none,
     journalEntries: none,
+    jobs: none,
     databaseReachable: () => false,
   };
   return serverMetrics({ ...numbers, load: () => ({ devices: 0, booting: 0, loadPercent: 0 }) }).registry;

@@ -10,11 +10,24 @@ const stores = [
   { name: 'images', path: '/srv/vdisks', unmanaged: ['lab.2.avhdx', 'la.vhdx', 'lab2.raw', 'lab.02.vhd', 'lab.vhd'] },
 ];
 const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
-const servers = [server('a', { copies, stores }), server('b')];
+const job = { id: '5f0c11d2', folder: '/srv/vdisks', fileName: 'lab' };
+const others = [
+  { ...job, fileName: 'lab.v2' },
+  { ...job, folder: '/srv/other' },
+];
+const servers = [server('a', { copies, stores, work: [job, ...others] }), server('b')];
 const rows = { recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]), overrides: [] };
 const held = [
-  { server: 'a', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: copies, unmanaged: ['lab.2.avhdx'] },
-  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [], unmanaged: [] },
+  {
+    server: 'a',
+    folder: '/srv/vdisks',
+    reachable: true,
+    silentMs: 0,
+    reports: copies,
+    unmanaged: ['lab.2.avhdx'],
+    work: [job],
+  },
+  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [], unmanaged: [], work: [] },
 ];
 const told: readonly (readonly [number, string])[] = [[1, B]];
 
@@ -41,13 +54,16 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   {
     what: 'held by nobody of whose folder another path is told',
     given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } } }) },
-    ...{ holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [], unmanaged: [] })), recorded: [[0, A]] },
+    ...{
+      holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [], unmanaged: [], work: [] })),
+      recorded: [[0, A]],
+    },
   },
   {
     what: 'held by nobody who tells of files of another name',
     given: { ...whole, fileName: 'la' },
     ...{
-      holders: held.map((one) => ({ ...one, reports: [], unmanaged: [] })),
+      holders: held.map((one) => ({ ...one, reports: [], unmanaged: [], work: [] })),
       recorded: [[0, A]],
     },
   },

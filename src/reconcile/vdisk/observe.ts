@@ -1,6 +1,6 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
 import { parse } from 'node:path';
-import type { ServerStatus } from '../../control/status.ts';
+import type { ServerStatus, WorkReport } from '../../control/status.ts';
 import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
@@ -41,7 +41,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
       .map(({ name: server, reachable, silentSinceMs, status }) => ({
         ...{ server, folder: storePath(row, server), reachable },
         silentMs: silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs,
-        ...(status ? shown(status, row, server, vdisk) : { reports: [], unmanaged: [] }),
+        ...shown(status, reachable, row, server, vdisk),
       })),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
@@ -67,23 +67,27 @@ function overrideRow(vdisk: string, { version, until }: Override): VersionOverri
 type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
 const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
 
-/** What a server says of the folder, or of the files, that the specs named before says nothing of these. */
+/** What a server says of the folder, or of the files, that the specs named before says nothing of these. Of its work only it knows: one that is silent may have ended it. */
 function shown(
-  status: ServerStatus,
+  status: ServerStatus | undefined,
+  reachable: boolean,
   row: StoreRow,
   server: string,
   vdisk: VDisk,
-): Pick<CopyHolder, 'reports' | 'unmanaged'> {
-  const folder = reportOf(status, row, server);
+): Pick<CopyHolder, 'reports' | 'unmanaged' | 'work'> {
+  const folder = status && reportOf(status, row, server);
+  if (!folder) return { reports: [], unmanaged: [], work: [] };
   const { fileName } = vdisk.spec;
   // A server that does not know a version yet tells of its image, too.
   const named = versionsOf(vdisk).map(({ number }) => number);
-  if (!folder) return { reports: [], unmanaged: [] };
+  const isUnmanaged = (name: string): boolean => {
+    const number = versionOfStem(parse(name).name, fileName);
+    return number !== undefined && !named.includes(number);
+  };
+  const isOurs = (job: WorkReport): boolean => job.folder === folder.path && job.fileName === fileName;
   return {
     reports: status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`))),
-    unmanaged: (folder.unmanaged ?? []).filter((name) => {
-      const number = versionOfStem(parse(name).name, fileName);
-      return number !== undefined && !named.includes(number);
-    }),
+    unmanaged: (folder.unmanaged ?? []).filter(isUnmanaged),
+    work: reachable ? (status.work ?? []).filter(isOurs) : [],
   };
 }

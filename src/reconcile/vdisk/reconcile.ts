@@ -7,6 +7,7 @@ import { keepDevices } from '../quiet.ts';
 import { settle, stateContent } from './apply.ts';
 import { observe } from './observe.ts';
 import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
+import { workEvents } from './work.ts';
 
 const DELETION_WAITS_MS = 60_000;
 
@@ -39,8 +40,9 @@ export const vdiskMember: Member<'VDisk'> = {
 const withSettled = (versions: readonly VersionJudged[], numbers: readonly number[], settledAt: number) =>
   versions.map((version) => (numbers.includes(version.number) ? { ...version, settledAt } : version));
 
-/** An Event for a copy that is not right and was not told of. */
+/** An Event for a copy that is not right and was not told of, and for work that began or ended. */
 function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {
+  for (const saying of workEvents(vdisk.status?.work ?? [], status.work ?? [])) record(object, saying);
   const bad = ['Missing', 'Corrupt', 'OutOfDate', 'Conflict'];
   for (const copy of status.copies ?? []) {
     const before = vdisk.status?.copies?.find(

@@ -1,6 +1,6 @@
 /** The status of a VDisk from what servers hold and what is right. Pure. */
 
-import type { CopyReport } from '../../control/status.ts';
+import type { CopyReport, WorkReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
 import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
 import { overrideOf, type VersionChoice, type VersionState, versionFor, versionStates } from '../../farm/version.ts';
@@ -16,6 +16,7 @@ import {
 } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { vdiskRow, versionsOf } from '../projection.ts';
+import { workStatus } from './work.ts';
 
 export interface CopyHolder {
   readonly server: string;
@@ -27,6 +28,8 @@ export interface CopyHolder {
   readonly reports: readonly CopyReport[];
   /** Names of images of this vDisk that lie there and that no version needs. */
   readonly unmanaged: readonly string[];
+  /** Jobs on its files there. */
+  readonly work: readonly WorkReport[];
 }
 
 export interface VDiskFindings {
@@ -190,6 +193,7 @@ export function vdiskStatus(
       ...verifiedOf(verifiedAt),
       ...(message ? { message } : {}),
     })),
+    ...workStatus(findings.holders),
   };
 }
 

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { silentLogger } from '../telemetry/log.ts';
+import { type Job, newJob, timeAt } from '../work/job.ts';
+import { Work, workReports } from './work.ts';
+
+const NOW = Date.parse('2026-11-29T12:00:00Z');
+const aJob = (number: number, more: Partial<Job> = {}): Job => ({
+  ...newJob(
+    number.toString(16).padStart(8, '0'),
+    { kind: 'merge', folder: '/a', fileName: 'lab', into: 'base' },
+    NOW + number,
+  ),
+  ...more,
+});
+const over = (number: number, beforeMs: number): Job =>
+  aJob(number, {
+    state: 'Done',
+    endedAt: timeAt(NOW - beforeMs),
+    words: ['lab.4.vhdx is version 4', 'more'],
+    version: 4,
+  });
+
+test.each([
+  {
+    what: 'goes on',
+    job: aJob(1, { state: 'Running', doneBytes: 3, totalBytes: 8 }),
+    told: { state: 'Running', progressPercent: 37, message: '' },
+  },
+  { what: 'waits', job: aJob(1, { message: 'another' }), told: { state: 'Queued', message: 'another' } },
+  {
+    what: 'ended',
+    job: over(1, 599_999),
+    told: { state: 'Done', version: 4, progressPercent: 100, message: 'lab.4.vhdx is version 4' },
+  },
+  { what: 'ended long ago', job: over(1, 600_000), told: undefined },
+])('of a job that $what is told', ({ job, told }) => {
+  const of = { id: '00000001', kind: 'merge', folder: '/a', fileName: 'lab' };
+  expect(workReports([job], NOW)).toEqual(told === undefined ? [] : [{ ...of, ...told }]);
+});
+
+test('the answer is bounded, and what goes on comes first', () => {
+  const many = [over(0, 1_000), ...Array.from({ length: 100 }, (_, index) => aJob(index + 1))];
+  const told = workReports(many, NOW);
+  expect([told.length, told[0]?.id, told[63]?.id]).toEqual([64, '00000001', '00000040']);
+});
+
+test('what ended is read once, and what cannot be read is as it was', async () => {
+  const files = new Map([over(1, 0), aJob(2)].map((job) => [job.id, job]));
+  const reads: string[] = [];
+  let fails = false;
+  const folder = {
+    list: async () => {
+      if (fails) throw new Error('EIO');
+      return { jobs: [...files.keys()], cancels: [] };
+    },
+    read: async (id: string) => {
+      reads.push(id);
+      return files.get(id);
+    },
+  };
+  const work = new Work('/state', silentLogger, folder, () => NOW);
+  await work.look();
+  await work.look();
+  expect(reads).toEqual(['00000001', '00000002', '00000002']);
+  fails = true;
+  await work.look();
+  expect([work.reports.length, work.count('Queued'), work.count('Running')]).toEqual([2, 1, 0]);
+  fails = false;
+  files.clear();
+  await work.look();
+  expect(work.reports).toEqual([]);
+});
