@@ -1,0 +1,205 @@
+/** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. Pure. */
+import { fileNames } from '../farm/files.ts';
+import { imageNames } from '../image/formats.ts';
+import { unsupported } from '../reconcile/unsupported.ts';
+import { API_VERSION } from '../resources/kind.ts';
+import type { VDisk } from '../resources/kinds.ts';
+import type { FoundVDisk, FoundVersion } from '../store/pvs/folder.ts';
+import { type PvsProperties, WRITE_CACHES } from '../store/pvs/properties.ts';
+
+export interface Named {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly farm: string;
+  readonly store: string;
+}
+
+type Spec = Pick<VDisk['spec'], 'farmRef' | 'storeRef' | 'fileName' | 'versions' | 'bootVersion'>;
+type WriteCache = VDisk['spec']['writeCache'];
+
+export interface TakenOver {
+  readonly resource: {
+    readonly apiVersion: string;
+    readonly kind: 'VDisk';
+    readonly metadata: { readonly name: string; readonly namespace?: string };
+    readonly spec: Spec & { readonly writeCache?: WriteCache };
+  };
+  /** The version that machines of class Production boot, by PVS's rule. */
+  readonly boots?: number;
+  /** What a person has to bring or mend. */
+  readonly lacks: readonly string[];
+  /** What it says of versions without having been told. */
+  readonly assumed: readonly string[];
+  /** What PVS says and the VDisk does not. */
+  readonly left: readonly string[];
+}
+
+const MAX_NUMBER = 999_999;
+const MAX_DESCRIPTION = 1_024;
+
+export function takeOver(found: FoundVDisk, { name, namespace, farm, store }: Named, nowMs: number): TakenOver {
+  const taken = found.versions.filter((version) => isTaken(found.fileName, version));
+  const [boots, booted] = [bootedBy(taken, nowMs), bootedBy(found.versions, nowMs)];
+  const overridden = taken.filter(({ access }) => access === 'Override');
+  const cache = boots && writeCacheOf(boots);
+  return {
+    resource: {
+      ...{
+        apiVersion: API_VERSION,
+        kind: 'VDisk',
+        metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+      },
+      spec: {
+        ...{ farmRef: { name: farm }, storeRef: { name: store }, fileName: found.fileName },
+        ...(cache?.spec ? { writeCache: cache.spec } : {}),
+        ...(boots && overridden.includes(boots) ? { bootVersion: boots.number } : {}),
+        versions: taken.map(entryOf),
+      },
+    },
+    ...(boots ? { boots: boots.number } : {}),
+    lacks: [
+      ...(boots ? [] : ['no version is Production and released: machines boot none before one is promoted']),
+      ...(boots && booted !== boots
+        ? [`PVS boots version ${booted?.number}, and machines would boot ${boots.number}`]
+        : []),
+      ...found.versions.flatMap((version) => lacksOf(found.fileName, version)),
+    ],
+    assumed: found.versions
+      .filter(({ isAssumed }) => isAssumed)
+      .map(({ number, access }) => `version ${number} is ${access}: no manifest says anything of it`),
+    left: [
+      ...(overridden.length > 1
+        ? [`versions ${overridden.map(({ number }) => number).join(', ')} are all Override: bootVersion is the newest`]
+        : []),
+      ...(cache?.left ?? []),
+      ...found.versions.flatMap(leftOf),
+      ...(boots ? propertiesLeft(boots) : []),
+    ],
+  };
+}
+
+const ACCESS: Readonly<Record<FoundVersion['access'], VDisk['spec']['versions'][number]['access'] | undefined>> = {
+  Production: 'Production',
+  Override: 'Production',
+  Test: 'Test',
+  Maintenance: 'Maintenance',
+  MaintenanceHighestVersion: 'Maintenance',
+  Merge: undefined,
+  MergeMaintenance: undefined,
+  MergeTest: undefined,
+};
+
+/** By which a server finds it. */
+const namesOf = (fileName: string, number: number): readonly string[] =>
+  imageNames(fileNames(fileName, number).stem, number > 0);
+
+const isTaken = (fileName: string, { number, access, image, diskFileName }: FoundVersion): boolean =>
+  image.ok && ACCESS[access] !== undefined && number <= MAX_NUMBER && namesOf(fileName, number).includes(diskFileName);
+
+/** What PVS boots: an override before all, else the newest released one. */
+function bootedBy(versions: readonly FoundVersion[], nowMs: number): FoundVersion | undefined {
+  const newest = versions.toSorted((a, b) => b.number - a.number);
+  const isReleased = ({ access, scheduledAt = 0 }: FoundVersion): boolean =>
+    access === 'Production' && scheduledAt <= nowMs;
+  return newest.find(({ access }) => access === 'Override') ?? newest.find(isReleased);
+}
+
+function entryOf(version: FoundVersion): VDisk['spec']['versions'][number] {
+  const { number, access, scheduledAt } = version;
+  const description = descriptionOf(version).slice(0, MAX_DESCRIPTION).toWellFormed();
+  return {
+    ...{ number, access: ACCESS[access] ?? 'Maintenance' },
+    ...(access === 'Production' && scheduledAt !== undefined ? { releaseAt: inSeconds(scheduledAt) } : {}),
+    ...(description === '' ? {} : { description }),
+  };
+}
+
+/** Never before it. */
+const inSeconds = (ms: number): string => new Date(Math.ceil(ms / 1_000) * 1_000).toISOString().replace('.000Z', 'Z');
+
+const descriptionOf = ({ description, properties }: FoundVersion): string =>
+  description || (properties?.ok ? properties.value.description.trim() : '');
+
+/** `spec`: what the VDisk says; absent: its default. */
+function writeCacheOf({ properties, propertiesName }: FoundVersion): { readonly spec?: WriteCache; left: string[] } {
+  if (!properties?.ok) return { left: [] };
+  const { writeCacheType, writeCacheMib } = properties.value;
+  const said = WRITE_CACHES[writeCacheType] ?? String(writeCacheType);
+  const type = WRITE_CACHE[said];
+  const why = type === undefined ? NO_WRITE_CACHE[said] : unsupported('VDisk', { writeCache: { type } });
+  if (type === undefined || why !== undefined)
+    return {
+      left: [
+        `write cache ${said} of ${propertiesName}: ${why ?? 'this release knows no such one'}; writeCache has its default`,
+      ],
+    };
+  const sizeMiB = Math.min(16_777_216, Math.max(16, writeCacheMib));
+  return { spec: { type, sizeMiB }, left: [] };
+}
+
+const WRITE_CACHE: Readonly<Record<string, WriteCache['type']>> = {
+  ...{ Ram: 'DeviceRAM', RamDisk: 'DeviceRAM', ClientRamWithOverflow: 'DeviceRAMWithOverflow' },
+  ...{ ClientDisk: 'DeviceDisk', ClientDiskEncrypted: 'DeviceDisk', ClientDiskPersistent: 'DeviceDisk' },
+  ...{ Server: 'Server', ServerEncrypted: 'Server', ServerDiskPersistent: 'Server' },
+};
+const NO_WRITE_CACHE: Readonly<Record<string, string>> = {
+  None: 'it is a private image, which one machine writes; here all machines read it, and each has its own writes',
+};
+
+function lacksOf(fileName: string, version: FoundVersion): string[] {
+  const { number, access, image, diskFileName, sizeBytes, properties, propertiesName, bootFiles, isAssumed } = version;
+  if (ACCESS[access] === undefined)
+    return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
+  if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
+  const names = namesOf(fileName, number);
+  if (!names.includes(diskFileName))
+    return [`version ${number} is left out: servers look for ${names.join(', ')}: rename ${diskFileName}`];
+  const { kernel, initrd } = fileNames(fileName, number);
+  const boots = [kernel, initrd].filter((name) => !bootFiles.includes(name));
+  const { fileBytes } = image.value;
+  return [
+    ...(sizeBytes === undefined || isAssumed || sizeBytes === fileBytes
+      ? []
+      : [
+          `${diskFileName} has ${fileBytes} bytes, and the manifest says ${sizeBytes}: it was copied at another time than the manifest was written`,
+        ]),
+    ...(properties?.ok === false ? [`${properties.error.message}; it stays as it is`] : []),
+    ...(properties ? [] : [`${propertiesName} is not there: PVS has one for each version, bootfarm needs none`]),
+    ...(boots.length > 0 ? [`${boots.join(' and ')}: machines boot version ${number} with them, put them there`] : []),
+  ];
+}
+
+function leftOf(version: FoundVersion): string[] {
+  const { number, type, access, scheduledAt, deleteWhenFree } = version;
+  const said = [
+    ...(type === 'Automatic' ? ['its type Automatic'] : []),
+    ...(access === 'MaintenanceHighestVersion' ? ['that it was the highest one in maintenance'] : []),
+    ...(scheduledAt !== undefined && access !== 'Production' ? [`its date, for it is ${access}`] : []),
+    ...(deleteWhenFree ? ['that PVS removes it when nobody uses it: bootfarm removes no files'] : []),
+    ...(descriptionOf(version).length > MAX_DESCRIPTION
+      ? [`of its description what is beyond ${MAX_DESCRIPTION} characters`]
+      : []),
+  ];
+  return said.map((what) => `version ${number}: ${what}`);
+}
+
+/** Of the version that boots. */
+function propertiesLeft({ properties, propertiesName }: FoundVersion): string[] {
+  if (!properties?.ok) return [];
+  const said = SAID.flatMap(([what, of]) => {
+    const value = of(properties.value);
+    return value ? [`${what} ${value}`] : [];
+  });
+  return said.length === 0 ? [] : [`${propertiesName} says, and keeps: ${said.join(', ')}`];
+}
+
+const SAID: readonly (readonly [string, (properties: PvsProperties) => string | number | false])[] = [
+  ['class', ({ diskClass }) => diskClass],
+  ['type', ({ type }) => type],
+  ['licence', ({ licenseMode }) => ['', 'MAK', 'KMS'][licenseMode] ?? licenseMode],
+  ['multicast', ({ multicastEnabled }) => multicastEnabled > 0 && 'enabled'],
+  ['machine passwords', ({ adPasswordEnabled }) => adPasswordEnabled > 0 && 'managed'],
+  ['printers', ({ printerManagementEnabled }) => printerManagementEnabled > 0 && 'managed'],
+  ['author', ({ author }) => author],
+  ['company', ({ company }) => company],
+];

@@ -1,0 +1,190 @@
+/** A vDisk as it lies in a folder of PVS: what its manifest says of each version, and what is there of it. Only what is there is read. */
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileNames } from '../../farm/files.ts';
+import type { OpenFault } from '../../image/disk.ts';
+import { describeChain } from '../../image/facts.ts';
+import { imageNames, stemOf } from '../../image/formats.ts';
+import { openImage } from '../../image/images.ts';
+import { type FileFault, openRegular, pathFault, statRegular } from '../../kit/file.ts';
+import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { type VDiskFiles, versionOf } from '../versions.ts';
+import { decodeManifest, type ManifestFault, type PvsManifest, type PvsVersion } from './manifest.ts';
+import { decodeProperties, type PropertiesFault, type PvsProperties } from './properties.ts';
+
+export interface FoundImage {
+  /** The image first, then what it is a difference of, in turn. */
+  readonly chain: readonly string[];
+  readonly diskBytes: number;
+  readonly fileBytes: number;
+  /** Unix milliseconds. */
+  readonly writtenAt: number;
+}
+
+export interface FoundVersion extends PvsVersion {
+  /** No manifest says anything of it: its type is that of its image, and its access a guess. */
+  readonly isAssumed: boolean;
+  /** A fault: it cannot be read with all that it is a difference of. */
+  readonly image: Result<FoundImage, OpenFault>;
+  /** Name of its `.pvp`. */
+  readonly propertiesName: string;
+  /** Absent: there is no `.pvp`. */
+  readonly properties?: Result<PvsProperties, PropertiesFault | FileFault>;
+  /** Kernel and initrd that are there. */
+  readonly bootFiles: readonly string[];
+}
+
+export interface FoundVDisk extends VDiskFiles {
+  /** Absent: there is none. */
+  readonly manifestName?: string;
+  readonly startingVersion: number;
+  /** By number. */
+  readonly versions: readonly FoundVersion[];
+}
+
+export type FolderFault = FileFault | ManifestFault | Fault<'NoVDisk'>;
+
+/** More than a manifest or a `.pvp` has: it is read no further. */
+const MAX_SMALL_BYTES = 1 << 20;
+
+export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Result<FoundVDisk, FolderFault>> {
+  const listed = await namesIn(folder);
+  if (!listed.ok) return listed;
+  const there = listed.value;
+  const manifestName = otherCase(`${fileName}.xml`, there);
+  const manifest = manifestName === undefined ? ok(undefined) : await readManifest(join(folder, manifestName));
+  if (!manifest.ok) return manifest;
+  const stated = manifest.value?.versions ?? [];
+  const images = imagesOf(fileName, there).filter(({ number }) => !stated.some((version) => version.number === number));
+  if (stated.length + images.length === 0)
+    return fail(
+      'NoVDisk',
+      `${folder} has no image of ${fileName} and no ${fileName}.xml: name a vDisk that lies there`,
+    );
+  const versions = [
+    ...(await Promise.all(stated.map((version) => found(folder, version, false, there)))),
+    ...(await Promise.all(
+      images.map(({ number, name }) => found(folder, unstated(number, name, 'Maintenance'), true, there)),
+    )),
+  ].sort((a, b) => a.number - b.number);
+  return ok({
+    ...{ folder, fileName },
+    ...(manifestName === undefined ? {} : { manifestName }),
+    startingVersion: manifest.value?.startingVersion ?? versions[0]?.number ?? 0,
+    versions: manifest.value ? versions : versions.map((version, at) => guessed(version, at === versions.length - 1)),
+  });
+}
+
+/** Names of the vDisks of a folder: of their images, without ends and numbers. */
+export async function vdisksIn(folder: string): Promise<Result<readonly string[], FileFault>> {
+  const listed = await namesIn(folder);
+  if (!listed.ok) return listed;
+  const stems = listed.value.flatMap((name) => stemOf(name) ?? []);
+  return ok([...new Set(stems.map((stem) => stem.replace(/\.[1-9]\d{0,8}$/, '')))].sort());
+}
+
+async function namesIn(folder: string): Promise<Result<readonly string[], FileFault>> {
+  try {
+    return ok(await readdir(folder));
+  } catch (thrown) {
+    return { ok: false, error: pathFault(folder, thrown) };
+  }
+}
+
+/** It comes from where case is nothing. */
+const otherCase = (name: string, there: readonly string[]): string | undefined =>
+  there.includes(name) ? name : there.find((other) => other.toLowerCase() === name.toLowerCase());
+
+async function readManifest(path: string): Promise<Result<PvsManifest, FolderFault>> {
+  const bytes = await readSmall(path);
+  const manifest = bytes.ok ? decodeManifest(bytes.value) : bytes;
+  return manifest.ok ? manifest : named(path, manifest.error);
+}
+
+/** The path stands in front where the message has no path yet. */
+const named = <Code extends string>(path: string, { code, message }: Fault<Code>): Result<never, Fault<Code>> => ({
+  ok: false,
+  error: { code, message: message.includes(path) ? message : `${path}: ${message}` },
+});
+
+async function readSmall(path: string): Promise<Result<Buffer, FileFault>> {
+  const opened = await openRegular(path);
+  if (!opened.ok) return opened;
+  const { file, stats } = opened.value;
+  try {
+    const bytes = Buffer.alloc(Math.min(Number(stats.size), MAX_SMALL_BYTES + 1));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+    return ok(bytes.subarray(0, bytesRead));
+  } catch (thrown) {
+    return { ok: false, error: pathFault(path, thrown) };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Of each version the image that is meant. */
+function imagesOf(fileName: string, there: readonly string[]): { readonly number: number; readonly name: string }[] {
+  const numbers = new Set(there.flatMap((name) => versionOf(name, fileName) ?? []));
+  return [...numbers].flatMap((number) => {
+    const name = imageNames(fileNames(fileName, number).stem, number > 0).find((each) => there.includes(each));
+    return name === undefined ? [] : [{ number, name }];
+  });
+}
+
+const unstated = (number: number, diskFileName: string, access: PvsVersion['access']): PvsVersion => ({
+  ...{ number, description: '', type: 'Base', access, deleteWhenFree: false, diskFileName },
+});
+
+/** Without a manifest: what was followed by another version was released once; a newest difference may be what somebody works on. */
+function guessed(version: FoundVersion, isNewest: boolean): FoundVersion {
+  const isDifference = version.image.ok && version.image.value.chain.length > 1;
+  return isNewest && isDifference ? version : { ...version, access: 'Production' };
+}
+
+async function found(
+  folder: string,
+  version: PvsVersion,
+  isAssumed: boolean,
+  there: readonly string[],
+): Promise<FoundVersion> {
+  const { diskFileName, number } = version;
+  const image = await imageIn(folder, diskFileName, there);
+  const stem = stemOf(diskFileName) ?? diskFileName;
+  const propertiesName = otherCase(`${stem}.pvp`, there) ?? `${stem}.pvp`;
+  const isDifference = image.ok && image.value.chain.length > 1;
+  const type = isAssumed ? (isDifference ? 'Manual' : number === 0 ? 'Base' : 'MergeBase') : version.type;
+  return {
+    ...version,
+    ...{ type, isAssumed, image, propertiesName },
+    ...(there.includes(propertiesName) ? { properties: await readProperties(join(folder, propertiesName)) } : {}),
+    bootFiles: [`${stem}.vmlinuz`, `${stem}.initrd`].filter((name) => there.includes(name)),
+  };
+}
+
+/** Opening proves each parent by its identifier. */
+async function imageIn(folder: string, name: string, there: readonly string[]): Promise<Result<FoundImage, OpenFault>> {
+  const path = join(folder, name);
+  const other = otherCase(name, there);
+  if (other !== undefined && other !== name)
+    return fail('FileMissing', `${path} is not there, but ${other} is: rename it to ${name}`);
+  const opened = await openImage(path);
+  if (!opened.ok) return opened;
+  await opened.value.close();
+  const [chain, looked] = await Promise.all([describeChain(path), statRegular(path)]);
+  if (!chain.ok) return chain;
+  if (!looked.ok) return looked;
+  const { images, missing } = chain.value;
+  if (missing) return { ok: false, error: missing };
+  return ok({
+    chain: images.map((each) => basename(each.path)),
+    diskBytes: images[0]?.description.facts.sizeBytes ?? 0,
+    fileBytes: Number(looked.value.size),
+    writtenAt: Number(looked.value.mtimeMs),
+  });
+}
+
+async function readProperties(path: string): Promise<Result<PvsProperties, PropertiesFault | FileFault>> {
+  const bytes = await readSmall(path);
+  const properties = bytes.ok ? decodeProperties(bytes.value) : bytes;
+  return properties.ok ? properties : named(path, properties.error);
+}
