@@ -70,6 +70,23 @@ describe('a copy is', () => {
       given: { report: { ...present, state: 'Missing', message: 'lab.raw is not in /srv' } },
       says: 'lab.raw',
     },
+    {
+      is: 'PropertiesMissing',
+      given: {
+        right: A,
+        report: { ...present, properties: null },
+        properties: { server: 'node-b', name: 'lab.3.pvp', sha256: B },
+      },
+      says: 'lab.3.pvp is not in /srv/vdisks: copy lab.3.pvp from server node-b',
+    },
+    {
+      is: 'OutOfDate',
+      given: {
+        right: B,
+        report: { ...present, properties: null },
+        properties: { server: 'node-b', name: 'lab.3.pvp', sha256: B },
+      },
+    },
     { is: 'Corrupt', given: { report: { ...present, state: 'Faulty', message: 'it was cut' } }, says: 'cut' },
     { is: 'Copying', given: { report: { ...present, state: 'Hashing', progressPercent: 47 } } },
   ])('$is $says', ({ is, given, says = '' }) => {

@@ -1,6 +1,7 @@
 /** The verdict on one copy: what a server reported, against what is right. Pure; the first rule that holds says it. */
 import { PARTIAL } from '../kit/file.ts';
 import type { CopyState, VersionFile } from './model.ts';
+import { type PropertiesFacts, type RightProperties, verdictOnProperties } from './properties.ts';
 
 export interface CopyReportFacts {
   readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';
@@ -9,6 +10,7 @@ export interface CopyReportFacts {
   readonly manifest?: string;
   /** A file of it was written a moment ago. */
   readonly fresh?: true;
+  readonly properties?: PropertiesFacts | null;
   readonly message: string;
 }
 
@@ -24,6 +26,8 @@ export interface CopyFacts {
   readonly right?: string;
   /** A server that shows the right files, and these. Absent: none that answers does. */
   readonly example?: { readonly server: string; readonly files: readonly VersionFile[] };
+  /** Absent: no server that answers has any. */
+  readonly properties?: RightProperties;
   /** Servers hold different files, and nothing says which are right. */
   readonly conflict: boolean;
   /** Servers whose digests must be there, of files that were not written a moment ago, before it is known what is right. */
@@ -66,7 +70,8 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
           progressPercent: 100,
           message: `what is right is known when every server has computed its digest of files that nobody writes any more: it waits for ${waitsFor.join(', ') || 'the first'}`,
         };
-      if (isRight) return { state: 'UpToDate', message: '' };
+      if (isRight)
+        return verdictOnProperties(facts, report.properties, facts.properties) ?? { state: 'UpToDate', message: '' };
       return { state: 'OutOfDate', message: outOfDate(facts, report, right) };
   }
 }

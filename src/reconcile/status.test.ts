@@ -595,6 +595,26 @@ describe('a VDisk', () => {
       states: ['Conflict', 'Conflict'],
     },
     {
+      what: 'right everywhere, with other properties',
+      given: found([
+        on('node-a', { properties: { name: 'lab.pvp', sha256: A, changes: 2 } }),
+        on('node-b', { properties: { name: 'lab.pvp', sha256: B, changes: 1 } }),
+        on('node-c', { properties: null }),
+        on('node-d'),
+        { ...on('node-e', { properties: { name: 'lab.pvp', sha256: B, changes: 3 } }), reachable: false },
+      ]),
+      ready: 'True Settled',
+      replicated: 'False ServerUnreachable',
+      states: ['UpToDate', 'PropertiesOutOfDate', 'PropertiesMissing', 'UpToDate', 'ServerUnreachable'],
+    },
+    {
+      what: 'right everywhere, and without properties',
+      given: found([on('node-a', { properties: { name: 'lab.pvp', sha256: A } }), on('node-b', { properties: null })]),
+      ready: 'True Settled',
+      replicated: 'False PropertiesBehind',
+      states: ['UpToDate', 'PropertiesMissing'],
+    },
+    {
       what: 'on a server that is silent',
       given: found([on('node-a'), { ...on('node-b'), reachable: false }]),
       ready: 'True Settled',
@@ -621,6 +641,12 @@ describe('a VDisk', () => {
     ];
     expect(observe(found(holders)).unmanaged).toEqual(['lab.1.avhdx', 'lab.2.avhdx']);
     expect(observe(found([on('node-a')]))).not.toHaveProperty('unmanaged');
+  });
+
+  test('a copy that lacks properties counts as right', () => {
+    const properties = { name: 'lab.pvp', sha256: A };
+    const holders = [on('node-a', { properties }), on('node-b', { properties: null })];
+    expect(observe(found(holders))).toMatchObject({ upToDate: '2/2', versions: [{ upToDate: 2, copies: 2 }] });
   });
 
   const MISSING = { state: 'Missing', message: 'lab.raw is not in /srv' } as const;

@@ -160,6 +160,8 @@ export const REASONS = {
   TooFewCopies: 'TooFewCopies',
   /** Some copies are not right. */
   CopiesBehind: 'CopiesBehind',
+  /** The content of all copies is right, and the properties (.pvp) of some are not those of another server. */
+  PropertiesBehind: 'PropertiesBehind',
   /** Every copy is right. */
   CopiesCurrent: 'CopiesCurrent',
   /** Nothing is released that a Production device may boot. */

@@ -3,6 +3,7 @@ import type { Dirent, StatsFs } from 'node:fs';
 import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile, isWithin } from '../farm/files.ts';
+import type { PropertiesFacts } from '../farm/properties.ts';
 import type { Format, ImageFacts, ImageFault, OpenFault } from '../image/disk.ts';
 import { FORMATS, formatOf } from '../image/formats.ts';
 import { identityOf, modifiedMs, sameFile } from '../image/identity.ts';
@@ -10,6 +11,7 @@ import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
+import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
 
 type LookFault = FileFault | Fault<'LinkOutside'>;
 
@@ -24,6 +26,8 @@ export interface FileFacts {
   readonly fault?: LookFault;
   /** What an image says of itself, or why it is none. Absent: it is not named as one, or cannot be read. */
   readonly image?: Result<ImageFacts, OpenFault>;
+  /** Of a `.pvp`, which is no image. */
+  readonly properties?: PropertiesFacts;
 }
 
 export interface Inventory {
@@ -70,6 +74,8 @@ export interface LookOptions {
   readonly roots?: readonly string[];
   /** What images say of themselves, by path: asked again only of a file that changed. The caller's, who looks again and again. */
   readonly probed?: Map<string, Probed>;
+  /** What properties of versions are, likewise. */
+  readonly seen?: Map<string, SeenProperties>;
   /** Unix milliseconds. */
   readonly clock?: () => number;
 }
@@ -110,6 +116,7 @@ export async function lookInto(
     calls = FOLDER_CALLS,
     roots = ['/'],
     probed = new Map(),
+    seen = new Map(),
     clock = Date.now,
   }: LookOptions = {},
 ): Promise<Inventory> {
@@ -132,13 +139,20 @@ export async function lookInto(
     timer = setTimeout(() => setImmediate(judge), timeoutMs);
   };
   wait();
-  const looked = look(path, { timeoutMs, formats, calls, roots, probed, clock, answered: () => answers++ }).finally(
-    () => {
-      over = true;
-      clearTimeout(timer);
-      hung.delete(path);
-    },
-  );
+  const looked = look(path, {
+    timeoutMs,
+    formats,
+    calls,
+    roots,
+    probed,
+    seen,
+    clock,
+    answered: () => answers++,
+  }).finally(() => {
+    over = true;
+    clearTimeout(timer);
+    hung.delete(path);
+  });
   return Promise.race([looked, late]);
 }
 
@@ -151,7 +165,7 @@ interface Looking extends Required<LookOptions> {
 
 /** One call after the other: a folder that hangs holds one thread. */
 async function look(path: string, looking: Looking): Promise<Inventory> {
-  const { formats, calls, roots, probed, answered } = looking;
+  const { formats, calls, roots, answered } = looking;
   try {
     const elsewhere = await leadsOut(path, looking);
     if (elsewhere !== undefined)
@@ -162,12 +176,11 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
     answered();
     const files: FileFacts[] = [];
     for (const entry of entries) {
-      if (!isBootFile(entry.name) && formatOf(entry.name, formats) === undefined) continue;
+      if (!isBootFile(entry.name) && !isProperties(entry.name) && formatOf(entry.name, formats) === undefined) continue;
       const file = await facts(path, entry, space.type, looking);
       if (!file) continue;
-      const image = await imageOf(join(path, file.name), file, formats, probed);
+      files.push({ ...file, ...(await contentOf(join(path, file.name), file, looking)) });
       answered();
-      files.push(image ? { ...file, image } : file);
     }
     return {
       state: (await calls.mayWrite(path)) ? 'Accessible' : 'ReadOnly',
@@ -195,6 +208,16 @@ const OF_CONTENT: ReadonlySet<string> = new Set<ImageFault['code']>([
   'SizeInvalid',
   'NotSupported',
 ]);
+
+async function contentOf(
+  path: string,
+  file: FileFacts,
+  { formats, probed, seen }: Looking,
+): Promise<Pick<FileFacts, 'image' | 'properties'>> {
+  if (isProperties(file.name)) return file.fault ? {} : { properties: await propertiesOf(path, file, seen) };
+  const image = await imageOf(path, file, formats, probed);
+  return image ? { image } : {};
+}
 
 /** Undefined: it is not named as an image, or cannot be one. */
 async function imageOf(

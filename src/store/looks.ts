@@ -3,9 +3,11 @@
  */
 import { inTime } from '../kit/patience.ts';
 import { type Inventory, type LookOptions, lookInto, type Probed } from './inventory.ts';
+import type { SeenProperties } from './properties.ts';
 
 interface Folder {
   readonly probed: Map<string, Probed>;
+  readonly seen: Map<string, SeenProperties>;
   looking?: Promise<void>;
   last?: Inventory;
   /** How long the last look took, 0 before. */
@@ -19,11 +21,15 @@ const SLOW_MS = 2_000;
 
 export class Looks {
   readonly #folders = new Map<string, Folder>();
-  readonly #options: Omit<LookOptions, 'probed'>;
+  readonly #options: Omit<LookOptions, 'probed' | 'seen'>;
   readonly #patienceMs: number;
   readonly #now: () => number;
 
-  constructor(options: Omit<LookOptions, 'probed'> = {}, patienceMs = PATIENCE_MS, now = () => performance.now()) {
+  constructor(
+    options: Omit<LookOptions, 'probed' | 'seen'> = {},
+    patienceMs = PATIENCE_MS,
+    now = () => performance.now(),
+  ) {
     this.#options = options;
     this.#patienceMs = patienceMs;
     this.#now = now;
@@ -31,7 +37,7 @@ export class Looks {
 
   /** As of a look that begins now, or, where that takes longer than all can wait, of the last that ended; undefined: none ended yet. */
   async into(path: string): Promise<Inventory | undefined> {
-    const folder: Folder = this.#folders.get(path) ?? { probed: new Map(), tookMs: 0 };
+    const folder: Folder = this.#folders.get(path) ?? { probed: new Map(), seen: new Map(), tookMs: 0 };
     this.#folders.set(path, folder);
     folder.looking ??= this.#look(path, folder).finally(() => {
       delete folder.looking;
@@ -42,7 +48,7 @@ export class Looks {
 
   async #look(path: string, folder: Folder): Promise<void> {
     const began = this.#now();
-    const found = await lookInto(path, { ...this.#options, probed: folder.probed });
+    const found = await lookInto(path, { ...this.#options, probed: folder.probed, seen: folder.seen });
     const tookMs = this.#now() - began;
     const reached = found.state === 'Accessible' || found.state === 'ReadOnly';
     const message = reached ? slowness(path, Math.min(tookMs, folder.tookMs)) : '';

@@ -33,6 +33,27 @@ describe('a copy is', () => {
       },
     },
     {
+      what: 'Present without properties, and says so',
+      given: whole(image('lab.raw', 1024)),
+      is: { state: 'Present', properties: null, files: { length: 3 } },
+    },
+    {
+      what: 'Present with properties, which are none of its files',
+      given: inventory([
+        ...whole(image('lab.raw', 1024)).files,
+        { ...file('lab.pvp', 9), properties: { name: 'lab.pvp', sha256: 'b' } },
+      ]),
+      is: { state: 'Present', properties: { name: 'lab.pvp', sha256: 'b' }, files: { length: 3 } },
+    },
+    {
+      what: 'Present, whatever lies where its properties are to be',
+      given: inventory([
+        ...whole(image('lab.raw', 1024)).files,
+        { ...file('lab.pvp', 0), fault: { code: 'NotRegular', message: 'lab.pvp is a folder' } },
+      ]),
+      is: { state: 'Present', properties: { name: 'lab.pvp', message: 'lab.pvp is a folder' } },
+    },
+    {
       what: 'Missing without its image',
       given: inventory([file('lab.vmlinuz', 7), file('lab.initrd', 8)]),
       is: { state: 'Missing', message: 'lab.raw is not in /srv: put the file there' },

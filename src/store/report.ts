@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
+import type { PropertiesFacts } from '../farm/properties.ts';
 import type { Format } from '../image/disk.ts';
 import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
 import { findParent, parentNames } from '../image/parent.ts';
@@ -26,6 +27,8 @@ export interface CopyFacts {
   readonly fresh?: true;
   /** When the file of it that was read longest ago was read, all of it, Unix milliseconds; absent until all are hashed. */
   readonly verifiedAt?: number;
+  /** Its `.pvp`; null: there is none. Absent: nothing is said of it, for it was written a moment ago, or the server is of an earlier release. */
+  readonly properties?: PropertiesFacts | null;
   readonly message: string;
 }
 
@@ -45,7 +48,11 @@ export function copyFacts(
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
   const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
-  const now = present.some((file) => file.fresh) ? { ...base, fresh: true as const } : base;
+  const now = {
+    ...base,
+    ...(present.some((file) => file.fresh) ? { fresh: true as const } : {}),
+    ...propertiesIn(byName.get(`${names.stem}.pvp`)),
+  };
   const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
   if (wrong.length > 0) return { ...now, state: 'Faulty', message: wrong.join('; ') };
 
@@ -105,6 +112,12 @@ export function unmanagedImages(
 function imageName(stem: string, number: number, there: ReadonlyMap<string, unknown>, formats: readonly Format[]) {
   const names = imageNames(stem, number > 0, formats);
   return names.find((name) => there.has(name)) ?? names[0] ?? stem;
+}
+
+function propertiesIn(file: FileFacts | undefined): Pick<CopyFacts, 'properties'> {
+  if (!file) return { properties: null };
+  if (file.fault) return { properties: { name: file.name, message: file.fault.message } };
+  return file.properties && !file.fresh ? { properties: file.properties } : {};
 }
 
 const notThere = (names: readonly string[], path: string): string =>

@@ -43,7 +43,7 @@ const withSettled = (versions: readonly VersionJudged[], numbers: readonly numbe
 /** An Event for a copy that is not right and was not told of, and for work that began or ended. */
 function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {
   for (const saying of workEvents(vdisk.status?.work ?? [], status.work ?? [])) record(object, saying);
-  const bad = ['Missing', 'Corrupt', 'OutOfDate', 'Conflict'];
+  const bad = ['Missing', 'Corrupt', 'OutOfDate', 'PropertiesMissing', 'PropertiesOutOfDate', 'Conflict'];
   for (const copy of status.copies ?? []) {
     const before = vdisk.status?.copies?.find(
       ({ server, version }) => server === copy.server && version === copy.version,

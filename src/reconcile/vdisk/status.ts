@@ -3,6 +3,7 @@
 import type { CopyReport, WorkReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
 import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
+import { rightProperties } from '../../farm/properties.ts';
 import { overrideOf, type VersionChoice, type VersionState, versionFor, versionStates } from '../../farm/version.ts';
 import type { Recorded } from '../../operator/rows.ts';
 import {
@@ -83,6 +84,11 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
           )
         : [];
     const { right, conflict } = waitsFor.length > 0 ? { conflict: found.conflict } : found;
+    const properties = rightProperties(
+      reports.flatMap(({ server, reachable, report }) =>
+        reachable && report?.properties ? [{ ...report.properties, server }] : [],
+      ),
+    );
     const example = shown.find(({ manifest }) => manifest === right);
     return {
       ...version,
@@ -103,6 +109,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
           ...(report ? { report } : {}),
           ...(right === undefined ? {} : { right }),
           ...(example ? { example } : {}),
+          ...(properties ? { properties } : {}),
         }),
       })),
     };
@@ -134,7 +141,10 @@ function enough(
 }
 
 type VDiskStatus = NonNullable<VDisk['status']>;
-const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate';
+/** By its content: properties keep nothing from being served. */
+const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate' || isOtherInProperties({ state });
+const isOtherInProperties = ({ state }: Pick<CopyVerdict, 'state'>): boolean =>
+  state === 'PropertiesMissing' || state === 'PropertiesOutOfDate';
 /** It becomes right by itself, or may: its digest is being computed, its server comes back. In each other state files wait for a person. */
 const isPending = ({ state }: CopyVerdict): boolean => state === 'Copying' || state === 'ServerUnreachable';
 
@@ -154,7 +164,7 @@ export function vdiskStatus(
   const boots = choice.kind === 'version' ? choice.version : undefined;
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
-  const shown = all.filter((copy) => copy.version === boots?.number || !isRight(copy)).slice(0, 512);
+  const shown = all.filter((copy) => copy.version === boots?.number || copy.state !== 'UpToDate').slice(0, 512);
   return {
     observedGeneration: generation,
     conditions: conditionsOf(
@@ -316,8 +326,11 @@ export const wordOf = ({ server, message = '' }: { readonly server: string; read
 
 function replicated(copies: readonly (CopyVerdict & { readonly server: string })[]): Omit<Claim, 'observedGeneration'> {
   const right = copies.filter(isRight).length;
-  const message = `${right} of ${copies.length} copies of all versions are right`;
-  if (copies.length > 0 && right === copies.length)
+  const told = `${right} of ${copies.length} copies of all versions are right`;
+  const others = copies.filter(isOtherInProperties).length;
+  const message = others > 0 ? `${told}; ${others} of them lack the right properties (.pvp)` : told;
+  if (copies.length > 0 && right === copies.length && others === 0)
     return { type: 'Replicated', status: 'True', reason: 'CopiesCurrent', message };
-  return { type: 'Replicated', status: 'False', reason: worst(copies)?.reason ?? 'TooFewCopies', message };
+  const reason = worst(copies)?.reason ?? (others > 0 ? 'PropertiesBehind' : 'TooFewCopies');
+  return { type: 'Replicated', status: 'False', reason, message };
 }
