@@ -1,9 +1,10 @@
-/** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. Pure. */
+/** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. And the way back. Pure. */
 import { fileNames } from '../farm/files.ts';
 import { imageNames } from '../image/formats.ts';
 import { unsupported } from '../reconcile/unsupported.ts';
 import { API_VERSION } from '../resources/kind.ts';
 import type { VDisk } from '../resources/kinds.ts';
+import type { Stated } from '../store/pvs/export.ts';
 import type { FoundVDisk, FoundVersion } from '../store/pvs/folder.ts';
 import { type PvsProperties, WRITE_CACHES } from '../store/pvs/properties.ts';
 
@@ -203,3 +204,13 @@ const SAID: readonly (readonly [string, (properties: PvsProperties) => string | 
   ['author', ({ author }) => author],
   ['company', ({ company }) => company],
 ];
+
+/** What PVS is told of the versions of a VDisk. */
+export const statedBy = ({ spec: { versions, bootVersion } }: VDisk): readonly Stated[] =>
+  (versions.length > 0 ? versions : [{ number: 0, access: 'Production' as const }]).map(
+    ({ number, access, releaseAt, description = '' }: VDisk['spec']['versions'][number]) => ({
+      ...{ number, description },
+      access: number === bootVersion ? 'Override' : access,
+      ...(releaseAt === undefined ? {} : { scheduledAt: Date.parse(releaseAt) }),
+    }),
+  );

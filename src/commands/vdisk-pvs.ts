@@ -1,15 +1,19 @@
-/** `bootfarm vdisk takeover`: a vDisk that PVS left in a folder, as a VDisk. Thin over `store/pvs`. */
+/** `bootfarm vdisk takeover|export`: a vDisk that PVS left in a folder, as a VDisk; and a folder that PVS imports. Thin over `store/pvs`. */
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
+import { parse as parseYaml, stringify } from 'yaml';
+import { errorMessage } from '../kit/errors.ts';
+import type { VDisk } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
+import { type Exported, exportVDisk } from '../store/pvs/export.ts';
 import { type FoundVDisk, type FoundVersion, findVDisk, vdisksIn } from '../store/pvs/folder.ts';
 import type { VDiskFiles } from '../store/versions.ts';
 import { inUnits } from './progress.ts';
-import { attempt, must, Refusal } from './refusal.ts';
-import { type TakenOver, takeOver } from './takeover.ts';
-import type { Terminal } from './terminal.ts';
+import { attempt, must, Refusal, versionNumber } from './refusal.ts';
+import { statedBy, type TakenOver, takeOver } from './takeover.ts';
+import { inputOfProcess, type Terminal } from './terminal.ts';
+import { type Flags, output, runWork } from './work.ts';
 
 /** Something lacks, and what is there is told. */
 const STATUS_LACKS = 3;
@@ -23,6 +27,11 @@ interface TakeoverFlags {
 }
 
 export function addPvs(command: Command, terminal: Terminal): void {
+  addTakeover(command, terminal);
+  addExport(command, terminal);
+}
+
+function addTakeover(command: Command, terminal: Terminal): void {
   command
     .command('takeover')
     .description(
@@ -47,6 +56,73 @@ No file is changed. Without a manifest (PVS keeps what it says in its database, 
 access of each version is assumed, and said. Ends with 0; with 3 if something lacks, which is said.`,
     )
     .action((target: string, flags: TakeoverFlags) => attempt(terminal, () => takeover(terminal, target, flags)));
+}
+
+interface ExportFlags extends Flags {
+  readonly to: string;
+  readonly version?: readonly string[];
+  readonly resource?: string;
+}
+
+function addExport(command: Command, terminal: Terminal): void {
+  command
+    .command('export')
+    .description('a folder with images, properties and a manifest of versions, as PVS imports it and takeover reads it')
+    .argument('<name>', 'the vDisk: its folder, and its fileName')
+    .requiredOption('--to <folder>', 'required: where; it is made where it is not there')
+    .option('--version <number...>', 'these, and all that they are differences of (default: all)')
+    .option(
+      '--resource <file>',
+      'the VDisk, as `kubectl get vd lab -o yaml` has it (-: from standard input): access, dates and descriptions are those',
+    )
+    .addOption(output())
+    .addHelpText(
+      'after',
+      `
+Example, with what the farm says of versions:
+  kubectl get vd lab -o yaml | kubectl exec -i deploy/main-NODE -c work -- \\
+    bootfarm vdisk export /srv/vdisks/lab --to /srv/vdisks/for-pvs --resource -
+Without --resource access is as a manifest in the folder says it, and else assumed, and said.
+Images get a second name where that is possible, but those in maintenance, which PVS writes; all else is copied. Nothing is
+overwritten; the same command goes on with what was interrupted. The manifest comes last: a folder without it is not whole.`,
+    )
+    .action((target: string, { to, version, resource, ...flags }: ExportFlags) =>
+      attempt(terminal, async () => {
+        const numbers = version?.map((text) => versionNumber('version', text));
+        const stated = resource === undefined ? undefined : statedBy(await readVDisk(resource));
+        const vdisk = await vdiskAt(target);
+        await runWork(
+          terminal,
+          flags,
+          (running) =>
+            exportVDisk(vdisk, resolve(to), { ...running, ...(numbers && { numbers }), ...(stated && { stated }) }),
+          exportedText,
+        );
+      }),
+    );
+}
+
+async function readVDisk(file: string): Promise<VDisk> {
+  try {
+    return must(parse('VDisk', parseYaml(await (file === '-' ? inputOfProcess.readAll() : inputOfProcess.file(file)))));
+  } catch (thrown) {
+    if (thrown instanceof Refusal) throw thrown;
+    throw new Refusal(`--resource ${file} cannot be read: ${errorMessage(thrown)}`);
+  }
+}
+
+function exportedText({ folder, manifestName, versions, linked, copied, kept, assumed }: Exported): readonly string[] {
+  const files = [
+    ...(linked.length > 0 ? [`${linked.length} files got a second name`] : []),
+    ...(copied.length > 0 ? [`${copied.length} were copied`] : []),
+    ...(kept.length > 0 ? [`${kept.length} were there`] : []),
+  ];
+  return [
+    `${folder} has versions ${versions.join(', ')} and ${manifestName}: ${files.join(', ')}`,
+    ...(assumed.length > 0
+      ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
+      : []),
+  ];
 }
 
 async function takeover(terminal: Terminal, target: string, { output, ...flags }: TakeoverFlags): Promise<void> {

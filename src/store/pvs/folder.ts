@@ -107,7 +107,8 @@ const named = <Code extends string>(path: string, { code, message }: Fault<Code>
   error: { code, message: message.includes(path) ? message : `${path}: ${message}` },
 });
 
-async function readSmall(path: string): Promise<Result<Buffer, FileFault>> {
+/** Of a file that is larger than any that PVS writes beside images only so much is read that it is seen. */
+export async function readSmall(path: string): Promise<Result<Buffer, FileFault>> {
   const opened = await openRegular(path);
   if (!opened.ok) return opened;
   const { file, stats } = opened.value;
