@@ -1,9 +1,9 @@
 /** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. And the way back. Pure. */
 import { fileNames } from '../farm/files.ts';
 import { imageNames } from '../image/formats.ts';
-import { unsupported } from '../reconcile/unsupported.ts';
 import { API_VERSION } from '../resources/kind.ts';
 import type { VDisk } from '../resources/kinds.ts';
+import { unsupported } from '../resources/unsupported.ts';
 import type { Stated } from '../store/pvs/export.ts';
 import type { FoundVDisk, FoundVersion } from '../store/pvs/folder.ts';
 import { type PvsProperties, WRITE_CACHES } from '../store/pvs/properties.ts';

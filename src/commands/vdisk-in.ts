@@ -66,7 +66,7 @@ When it broke off:
     );
 }
 
-function parseBytes(text: string): number {
+export function parseBytes(text: string): number {
   const bytes = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(bytes)) return bytes;
   throw new InvalidArgumentError('it must be a number of bytes.');

@@ -107,6 +107,8 @@ function inWords(order: Order): string {
       return `new-version of ${order.folder}/${order.fileName}${order.from === undefined ? '' : ` from ${order.from}`}`;
     case 'boot-files':
       return `boot-files of ${order.folder}/${order.fileName}`;
+    case 'export':
+      return `export ${order.folder}/${order.fileName} to ${order.to}`;
     case 'merge':
       return `merge ${order.folder}/${order.fileName} (${order.into})`;
     case 'upload':

@@ -1,19 +1,17 @@
 /** `bootfarm vdisk takeover|export`: a vDisk that PVS left in a folder, as a VDisk; and a folder that PVS imports. Thin over `store/pvs`. */
-import { stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { parse as parseYaml, stringify } from 'yaml';
 import { errorMessage } from '../kit/errors.ts';
+import { inUnits } from '../kit/units.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
-import { type Exported, exportVDisk } from '../store/pvs/export.ts';
-import { type FoundVDisk, type FoundVersion, findVDisk, vdisksIn } from '../store/pvs/folder.ts';
-import type { VDiskFiles } from '../store/versions.ts';
-import { inUnits } from './progress.ts';
+import { type FoundVDisk, type FoundVersion, findVDisk } from '../store/pvs/folder.ts';
 import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import { statedBy, type TakenOver, takeOver } from './takeover.ts';
 import { inputOfProcess, type Terminal } from './terminal.ts';
-import { type Flags, output, runWork } from './work.ts';
+import { vdiskAt } from './vdisk-at.ts';
+import { doOrder, type OrderFlags, orderOptions } from './work.ts';
 
 /** Something lacks, and what is there is told. */
 const STATUS_LACKS = 3;
@@ -58,15 +56,14 @@ access of each version is assumed, and said. Ends with 0; with 3 if something la
     .action((target: string, flags: TakeoverFlags) => attempt(terminal, () => takeover(terminal, target, flags)));
 }
 
-interface ExportFlags extends Flags {
+interface ExportFlags extends OrderFlags {
   readonly to: string;
   readonly version?: readonly string[];
   readonly resource?: string;
 }
 
 function addExport(command: Command, terminal: Terminal): void {
-  command
-    .command('export')
+  orderOptions(command.command('export'))
     .description('a folder with images, properties and a manifest of versions, as PVS imports it and takeover reads it')
     .argument('<name>', 'the vDisk: its folder, and its fileName')
     .requiredOption('--to <folder>', 'required: where; it is made where it is not there')
@@ -75,7 +72,6 @@ function addExport(command: Command, terminal: Terminal): void {
       '--resource <file>',
       'the VDisk, as `kubectl get vd lab -o yaml` has it (-: from standard input): access, dates and descriptions are those',
     )
-    .addOption(output())
     .addHelpText(
       'after',
       `
@@ -91,13 +87,11 @@ overwritten; the same command goes on with what was interrupted. The manifest co
         const numbers = version?.map((text) => versionNumber('version', text));
         const stated = resource === undefined ? undefined : statedBy(await readVDisk(resource));
         const vdisk = await vdiskAt(target);
-        await runWork(
-          terminal,
-          flags,
-          (running) =>
-            exportVDisk(vdisk, resolve(to), { ...running, ...(numbers && { numbers }), ...(stated && { stated }) }),
-          exportedText,
-        );
+        await doOrder(terminal, flags, () => ({
+          ...{ kind: 'export', ...vdisk, to: resolve(to) },
+          ...(numbers && { numbers }),
+          ...(stated && { stated: [...stated] }),
+        }));
       }),
     );
 }
@@ -109,20 +103,6 @@ async function readVDisk(file: string): Promise<VDisk> {
     if (thrown instanceof Refusal) throw thrown;
     throw new Refusal(`--resource ${file} cannot be read: ${errorMessage(thrown)}`);
   }
-}
-
-function exportedText({ folder, manifestName, versions, linked, copied, kept, assumed }: Exported): readonly string[] {
-  const files = [
-    ...(linked.length > 0 ? [`${linked.length} files got a second name`] : []),
-    ...(copied.length > 0 ? [`${copied.length} were copied`] : []),
-    ...(kept.length > 0 ? [`${kept.length} were there`] : []),
-  ];
-  return [
-    `${folder} has versions ${versions.join(', ')} and ${manifestName}: ${files.join(', ')}`,
-    ...(assumed.length > 0
-      ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
-      : []),
-  ];
 }
 
 async function takeover(terminal: Terminal, target: string, { output, ...flags }: TakeoverFlags): Promise<void> {
@@ -139,21 +119,6 @@ async function takeover(terminal: Terminal, target: string, { output, ...flags }
   if (output === 'json') return terminal.out(`${JSON.stringify(taken, undefined, 2)}\n`);
   terminal.out(stringify(resource));
   for (const line of notesOf({ lacks, assumed, left })) terminal.err(`${line}\n`);
-}
-
-/** `target`: a folder with one vDisk, or a vDisk in its folder. */
-async function vdiskAt(target: string): Promise<VDiskFiles> {
-  const path = resolve(target);
-  const isFolder = await stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
-  if (!isFolder) return { folder: dirname(path), fileName: basename(path, '.xml') };
-  const [fileName, ...others] = must(await vdisksIn(path));
-  if (fileName === undefined) throw new Refusal(`${path} has no image of a vDisk (.vhdx, .vhd, .raw)`);
-  if (others.length > 0)
-    throw new Refusal(`${path} has the vDisks ${[fileName, ...others].join(', ')}: name one, as ${path}/${fileName}`);
-  return { folder: path, fileName };
 }
 
 const notesOf = ({ lacks, assumed, left }: Pick<TakenOver, 'lacks' | 'assumed' | 'left'>): readonly string[] => [

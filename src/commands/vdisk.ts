@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 import { addInfoCommands } from './vdisk-info.ts';
 import { addJobCommands } from './vdisk-jobs.ts';
+import { addDownload } from './vdisk-out.ts';
 import { addPvs } from './vdisk-pvs.ts';
 import { addReleaseCommands } from './vdisk-release.ts';
 import { addVDiskWork } from './vdisk-work.ts';
@@ -14,6 +15,7 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
   addVDiskWork(command, terminal);
   addJobCommands(command, terminal);
   addInfoCommands(command, terminal);
+  addDownload(command, terminal);
   addPvs(command, terminal);
   addReleaseCommands(command, terminal);
   return command;

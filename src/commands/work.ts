@@ -107,7 +107,7 @@ function tellOutcome(terminal: Terminal, output: Flags['output'], { made, words 
 export async function doHere(
   terminal: Terminal,
   { output }: Flags,
-  order: Order,
+  order: Order | undefined,
   work: (running: Running) => Promise<Result<Outcome, Fault>>,
 ): Promise<void> {
   terminal.stepBack();
@@ -133,9 +133,9 @@ export async function doHere(
 const SHOWN_EVERY_MS = 1_000;
 
 /** An upload in the list of jobs. */
-async function showAsJob(folder: JobFolder | undefined, order: Order) {
+async function showAsJob(folder: JobFolder | undefined, order: Order | undefined) {
   const nobody = { tell: () => undefined, end: async () => undefined };
-  if (!folder || order.kind !== 'upload' || !(await folder.isKept())) return nobody;
+  if (!folder || order?.kind !== 'upload' || !(await folder.isKept())) return nobody;
   const id = newId();
   const owned = await folder.own(id);
   let job = started(newJob(id, order, Date.now()), Date.now());

@@ -7,10 +7,10 @@ import type { Store as StoreRow } from '../farm/model.ts';
 import { ok, type Result } from '../kit/result.ts';
 import type { Hindrance } from '../resources/conditions.ts';
 import type { Farm, KindName, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
+import { unsupported } from '../resources/unsupported.ts';
 import type { Settings } from './context.ts';
 import { siteNames } from './projection.ts';
 import { mountedFolders } from './streamingserver/objects.ts';
-import { unsupported } from './unsupported.ts';
 
 type Allowed = Pick<Settings, 'image' | 'allowedHostPaths' | 'allowedImages'>;
 

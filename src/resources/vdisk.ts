@@ -52,7 +52,7 @@ const VERSION_STATES = [
   'Override',
 ] as const satisfies readonly VersionState['state'][];
 
-const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'boot-files', 'upload'] as const;
+const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'boot-files', 'export', 'upload'] as const;
 const WORK_STATES = ['Queued', 'Running', 'Done', 'Failed', 'Cancelled'] as const;
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);

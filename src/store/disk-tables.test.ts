@@ -160,6 +160,7 @@ test.each<{ what: string; happens: () => void; layers: readonly Layer[]; again: 
   const wanted = await rootOf(scene.layers);
   await until('the other table', async () => (await asked(digests, chain)).every((ref) => ref) && made.length > 0);
   await until('all of them', async () => (await tablesOf(digests, chain))[0]?.root === wanted);
+  await until('that all were told', () => made.length >= scene.again.length);
   expect(made.map(({ path }) => path)).toEqual(scene.again);
   await until('the old ones went', () => tables().length === 2);
   await digests.close();

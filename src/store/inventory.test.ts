@@ -22,9 +22,9 @@ function stop(ms: number): void {
 }
 
 test('a server that stood still for longer than the time-out has no store that hangs', async () => {
-  const looked = lookInto(folder, { timeoutMs: 20 });
+  const looked = lookInto(folder, { timeoutMs: 100 });
   for (let again = 0; again < 4; again++) {
-    stop(40);
+    stop(150);
     await new Promise(setImmediate);
   }
   expect(await looked).toMatchObject({ state: 'Accessible', files: [{ name: 'lab.raw', sizeBytes: 512 }] });

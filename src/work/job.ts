@@ -2,11 +2,20 @@
 import { basename, dirname, parse } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { ACCESSES } from '../store/pvs/manifest.ts';
 
 const path = Type.String({ minLength: 1, maxLength: 4_096, pattern: '^/' });
 const name = Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/]+$' });
 const whole = Type.Integer({ minimum: 0 });
 const time = Type.String({ maxLength: 64 });
+
+/** As `store/pvs/export.ts` has it. */
+const Stated = Type.Object({
+  number: whole,
+  access: Type.Unsafe<(typeof ACCESSES)[number]>({ type: 'string', enum: ACCESSES }),
+  description: Type.String(),
+  scheduledAt: Type.Optional(Type.Number()),
+});
 
 /** What is to be done. Paths are absolute: who does it has a working directory of its own. */
 export const Order = Type.Union([
@@ -27,6 +36,14 @@ export const Order = Type.Union([
   Type.Object({ kind: Type.Literal('import'), source: path, target: path }),
   /** `version` absent: the newest. */
   Type.Object({ kind: Type.Literal('boot-files'), folder: path, fileName: name, version: Type.Optional(whole) }),
+  Type.Object({
+    kind: Type.Literal('export'),
+    folder: path,
+    fileName: name,
+    to: path,
+    numbers: Type.Optional(Type.Array(whole)),
+    stated: Type.Optional(Type.Array(Stated)),
+  }),
   /** From standard input: the process that has it does the work, and nobody else can. */
   Type.Object({ kind: Type.Literal('upload'), target: path }),
 ]);
@@ -104,7 +121,8 @@ export function placeOf(order: Order): Pick<Job, 'folder' | 'fileName' | 'versio
     const { folder, fileName, version } = order;
     return { folder, fileName, ...(version !== undefined && { version }) };
   }
-  if (order.kind === 'new-version' || order.kind === 'merge') return { folder: order.folder, fileName: order.fileName };
+  if (order.kind === 'new-version' || order.kind === 'merge' || order.kind === 'export')
+    return { folder: order.folder, fileName: order.fileName };
   const stem = parse(basename(order.target)).name;
   const [, fileName = stem, digits = '0'] = /^(.+)\.([1-9]\d{0,8})$/.exec(stem) ?? [];
   return { folder: dirname(order.target), ...(fileName && { fileName, version: Number(digits) }) };

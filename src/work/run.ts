@@ -4,6 +4,7 @@ import { inUnits } from '../kit/units.ts';
 import { type BootFiles, extractBootFiles } from '../store/bootfiles.ts';
 import { type Converted, convertFile } from '../store/convert.ts';
 import { type Imported, importFile } from '../store/import.ts';
+import { type Exported, exportVDisk } from '../store/pvs/export.ts';
 import { mergeVersions, type NewVersion, newVersion } from '../store/versions.ts';
 import type { Order } from './job.ts';
 
@@ -46,6 +47,11 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       const first = `${name} is version ${number}, a difference of ${before}`;
       return ok({ made: made.value, words: [first, ...whatNext(folder, made.value)] });
     }
+    case 'export': {
+      const { kind: _, folder, fileName, to, ...options } = order;
+      const made = await exportVDisk({ folder, fileName }, to, { ...options, ...running });
+      return made.ok ? ok({ made: made.value, words: exported(made.value) }) : made;
+    }
     case 'merge':
       return merge(order, running);
     case 'upload':
@@ -86,6 +92,20 @@ const bootFilesLine = (taken: Result<BootFiles, Fault>): string =>
   taken.ok
     ? `${taken.value.kernel} and ${taken.value.initrd} are those of kernel ${taken.value.version}, out of the image`
     : `without kernel and initrd: ${taken.error.message}`;
+
+function exported({ folder, manifestName, versions, linked, copied, kept, assumed }: Exported): readonly string[] {
+  const files = [
+    ...(linked.length > 0 ? [`${linked.length} files got a second name`] : []),
+    ...(copied.length > 0 ? [`${copied.length} were copied`] : []),
+    ...(kept.length > 0 ? [`${kept.length} were there`] : []),
+  ];
+  return [
+    `${folder} has versions ${versions.join(', ')} and ${manifestName}: ${files.join(', ')}`,
+    ...(assumed.length > 0
+      ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
+      : []),
+  ];
+}
 
 function whatNext(folder: string, { number, fileBytes, bootFiles, before }: NewVersion): readonly string[] {
   return [

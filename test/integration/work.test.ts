@@ -69,7 +69,8 @@ async function until(id: string, state: JobState): Promise<Job> {
 async function stopped(id: string): Promise<number> {
   await until(id, 'Running');
   for (const endMs = performance.now() + DEADLINE_MS; performance.now() < endMs; await delay(1)) {
-    const [pid] = childrenOf(keeper?.pid ?? 0);
+    // One that has not begun its program yet holds its parent with it.
+    const [pid] = childrenOf(keeper?.pid ?? 0).filter((pid) => commandOf(pid).includes('worker'));
     if (pid === undefined) continue;
     process.kill(pid, 'SIGSTOP');
     return pid;
@@ -79,6 +80,14 @@ async function stopped(id: string): Promise<number> {
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // it is gone
+  }
+};
 
 const detached = async (...words: string[]): Promise<string> => (await vdisk(...words, '--detach')).out.trim();
 const toVhdx = (name: string) => ['convert', at(`${name}/lab.raw`), at(`${name}/lab.vhdx`)];

@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { readSources } from '../../test/check/arrows.ts';
 import { wordsOf } from '../../test/check/tidy.ts';
-import type { KindName } from '../resources/kinds.ts';
+import type { KindName } from './kinds.ts';
 import { UNSUPPORTED, unsupported } from './unsupported.ts';
 
 const root = join(import.meta.dirname, '../..');

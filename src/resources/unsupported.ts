@@ -1,5 +1,5 @@
 /** What the schema names for later releases and no code of this one does: asked for, it is refused by name, instead of being passed over. Pure. */
-import type { KindName } from '../resources/kinds.ts';
+import type { KindName } from './kinds.ts';
 
 interface Later {
   /** From `spec`, in dots; through each item of a list. */

@@ -1,0 +1,21 @@
+/** Which vDisk is meant by a path. */
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { vdisksIn } from '../store/pvs/folder.ts';
+import type { VDiskFiles } from '../store/versions.ts';
+import { must, Refusal } from './refusal.ts';
+
+/** `target`: a folder with one vDisk, or a vDisk in its folder. */
+export async function vdiskAt(target: string): Promise<VDiskFiles> {
+  const path = resolve(target);
+  const isFolder = await stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) return { folder: dirname(path), fileName: basename(path, '.xml') };
+  const [fileName, ...others] = must(await vdisksIn(path));
+  if (fileName === undefined) throw new Refusal(`${path} has no image of a vDisk (.vhdx, .vhd, .raw)`);
+  if (others.length > 0)
+    throw new Refusal(`${path} has the vDisks ${[fileName, ...others].join(', ')}: name one, as ${path}/${fileName}`);
+  return { folder: path, fileName };
+}

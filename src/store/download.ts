@@ -1,0 +1,163 @@
+/** An image of a store on its way out, such as to standard output: from any byte on, with the digest of all of it. */
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileNames } from '../farm/files.ts';
+import { CANCELLED, type Work, type WorkFault, windowsOf } from '../image/copy.ts';
+import type { OpenFault, ReadFault } from '../image/disk.ts';
+import { formatOf, imageNames } from '../image/formats.ts';
+import { identityOf, sameFile } from '../image/identity.ts';
+import { openImage, probeImage } from '../image/images.ts';
+import { errorMessage } from '../kit/errors.ts';
+import { openRegular, pathFault, statRegular } from '../kit/file.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type VDiskFiles, versionOf } from './versions.ts';
+
+/** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the file, where it is a base of that format. */
+export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx'] as const;
+
+export interface Download extends Pick<Work, 'signal' | 'onProgress'> {
+  readonly format: (typeof DOWNLOADS)[number];
+  /** Absent: the newest version. */
+  readonly number?: number;
+  /** What was had before is digested, and not given again. */
+  readonly offset?: number;
+}
+
+export interface Downloaded {
+  readonly name: string;
+  readonly number: number;
+  /** Of all of it, whatever the offset. */
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** `Changed`: it was written to meanwhile. `OutputEnded`: who takes it does so no more. */
+export type DownloadFault = WorkFault | Fault<'NoVersion' | 'OffsetWrong' | 'Changed' | 'OutputEnded'>;
+
+/** What is given at once. */
+const CHUNK_BYTES = 1 << 20;
+const ZEROS = Buffer.alloc(CHUNK_BYTES);
+
+type Chunks = AsyncIterable<Result<Buffer, DownloadFault>>;
+interface Source {
+  readonly sizeBytes: number;
+  readonly chunks: Chunks;
+}
+
+/** `give` rejects where nobody takes it any more. */
+export async function download(
+  vdisk: VDiskFiles,
+  { format, number: asked, offset = 0, signal, onProgress }: Download,
+  give: (bytes: Buffer) => Promise<void>,
+): Promise<Result<Downloaded, DownloadFault>> {
+  const image = await imageOf(vdisk, asked);
+  if (!image.ok) return image;
+  const { name, number } = image.value;
+  const path = join(vdisk.folder, name);
+  const source = format === 'raw' ? await diskOf(path) : await fileOf(path, format);
+  if (!source.ok) return source;
+  const { sizeBytes, chunks } = source.value;
+  if (offset > sizeBytes)
+    return fail('OffsetWrong', `${name} has ${sizeBytes} bytes, and ${offset} are said to be had`);
+  const hash = createHash('sha256');
+  let at = 0;
+  for await (const chunk of chunks) {
+    if (signal?.aborted) return { ok: false, error: { ...CANCELLED, message: 'it was cancelled' } };
+    if (!chunk.ok) return chunk;
+    hash.update(chunk.value);
+    const fresh = chunk.value.subarray(Math.max(0, Math.min(chunk.value.length, offset - at)));
+    try {
+      if (fresh.length > 0) await give(fresh);
+    } catch (thrown) {
+      return fail(
+        'OutputEnded',
+        `${name}: nobody takes it any more (${errorMessage(thrown)}): go on by --offset with as many bytes as came`,
+      );
+    }
+    at += chunk.value.length;
+    onProgress?.(at, sizeBytes);
+  }
+  return ok({ name, number, sizeBytes, sha256: hash.digest('hex') });
+}
+
+async function imageOf(
+  { folder, fileName }: VDiskFiles,
+  asked: number | undefined,
+): Promise<Result<{ readonly name: string; readonly number: number }, DownloadFault>> {
+  let there: readonly string[];
+  try {
+    there = await readdir(folder);
+  } catch (thrown) {
+    return { ok: false, error: pathFault(folder, thrown) };
+  }
+  const numbers = [...new Set(there.flatMap((name) => versionOf(name, fileName) ?? []))].sort((a, b) => a - b);
+  const number = asked ?? numbers.at(-1) ?? 0;
+  const name = imageNames(fileNames(fileName, number).stem, number > 0).find((each) => there.includes(each));
+  if (name !== undefined) return ok({ name, number });
+  return fail(
+    'NoVersion',
+    `${join(folder, fileName)} has no version ${number}: there is ${numbers.join(', ') || 'none'}`,
+  );
+}
+
+async function fileOf(path: string, format: string): Promise<Result<Source, DownloadFault>> {
+  const judged = format === 'asis' ? undefined : await otherThan(path, format);
+  if (judged) return { ok: false, error: judged };
+  const looked = await statRegular(path);
+  if (!looked.ok) return looked;
+  return ok({ sizeBytes: Number(looked.value.size), chunks: chunksOfFile(path, identityOf(looked.value)) });
+}
+
+/** Undefined: it is that format, and a difference of nothing. */
+async function otherThan(path: string, format: string): Promise<DownloadFault | undefined> {
+  const looked = await statRegular(path);
+  if (!looked.ok) return looked.error;
+  const facts = await probeImage(path, Number(looked.value.size));
+  if (facts && !facts.ok) return facts.error;
+  if (formatOf(path)?.extension === `.${format}` && facts?.value.parent === undefined) return undefined;
+  return {
+    code: 'NotSupported',
+    message: `${path} is no base in the format ${format}: take it as raw or asis, or make one by bootfarm vdisk convert`,
+  };
+}
+
+async function* chunksOfFile(path: string, identity: string): Chunks {
+  const opened = await openRegular(path);
+  if (!opened.ok) return yield opened;
+  await using file = opened.value.file;
+  const isSame = async (): Promise<boolean> => sameFile(identity, identityOf(await file.stat({ bigint: true })));
+  if (!(await isSame())) return yield changed(path);
+  for (let at = 0; at < Number(opened.value.stats.size); ) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, at);
+    if (bytesRead === 0) break;
+    yield ok(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  if (!(await isSame())) yield changed(path);
+}
+
+const changed = (path: string) => fail('Changed', `${path} was changed while it was read: take all of it again`);
+
+async function diskOf(path: string): Promise<Result<Source, OpenFault>> {
+  const opened = await openImage(path);
+  if (!opened.ok) return opened;
+  return ok({ sizeBytes: opened.value.sizeBytes, chunks: chunksOfDisk(opened.value) });
+}
+
+type OpenDisk = Parameters<typeof windowsOf>[0];
+
+async function* chunksOfDisk(disk: OpenDisk): AsyncGenerator<Result<Buffer, ReadFault>> {
+  try {
+    for await (const pieces of windowsOf(disk)) {
+      if (!pieces.ok) return yield pieces;
+      for (const { offset, length, isZero } of pieces.value)
+        for (let at = offset; at < offset + length; at += CHUNK_BYTES) {
+          const bytes = Math.min(CHUNK_BYTES, offset + length - at);
+          yield isZero ? ok(ZEROS.subarray(0, bytes)) : await disk.read(at, bytes);
+        }
+    }
+  } finally {
+    await disk.close();
+  }
+}
