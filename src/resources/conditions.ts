@@ -31,6 +31,8 @@ export const TYPES = {
   Replicated: 'Replicated',
   /** VDisk: `bootfarm rollback` chose another version than the spec. */
   Overridden: 'Overridden',
+  /** VDisk: its chain is longer than `spec.versions.maxChain` of the Farm. */
+  MergePending: 'MergePending',
   /** StreamingServer: devices are spread fairly. */
   Balanced: 'Balanced',
   /** StreamingServer: `spec.autoscaling` chooses the number of servers, `spec.replicas` is not looked at. */
@@ -170,6 +172,12 @@ export const REASONS = {
   Disabled: 'Disabled',
   /** An override of `bootfarm rollback` is in effect. */
   RolledBack: 'RolledBack',
+  /** A server merges a chain, or is about to. */
+  Merging: 'Merging',
+  /** A chain is merged at another time of the day. */
+  MergeLater: 'MergeLater',
+  /** A chain is merged: the new base waits to be named in the spec. */
+  MergeReady: 'MergeReady',
 } as const;
 export type Reason = keyof typeof REASONS;
 

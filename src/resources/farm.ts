@@ -255,11 +255,18 @@ const spec = object(
       }),
     ),
     versions: optional(
-      object('Rules for chains of versions. Not supported in this release.', {
-        maxChain: optional(integer('Longest chain of differencing files; a longer one is merged. Default: 5.', 1, 64)),
+      object('Rules for chains of versions. Absent: none is merged by itself.', {
+        maxChain: defaulted(
+          integer(
+            'Longest chain of differencing files. One server makes a new base of a longer one, once machines boot its newest version; nobody boots that base until spec.versions of the VDisk names it.',
+            1,
+            64,
+          ),
+          5,
+        ),
         mergeAt: optional(
           pattern(
-            'Time of the day, UTC, when merging may start. Absent: at once.',
+            'Time of the day, UTC, when merging may start, for an hour. Absent: at once.',
             5,
             '^([01][0-9]|2[0-3]):[0-5][0-9]$',
           ),

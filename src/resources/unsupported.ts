@@ -13,7 +13,6 @@ interface Later {
 
 export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
   Farm: [
-    { path: 'versions', instead: 'leave it out: chains are read, and merged by you' },
     { path: 'replica.external', instead: 'leave spec.replica out, or use embedded' },
     ...['boot.verbose', 'sites.boot.verbose'].map((path) => ({
       path,

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { createLogger } from '../telemetry/log.ts';
 import { JobFolder } from '../work/folder.ts';
 import { Keeper } from '../work/keeper.ts';
+import { readOrders } from '../work/orders.ts';
 import { startWorker } from '../work/runner.ts';
 
 /** What it costs while nobody orders anything: a readdir. */
@@ -16,10 +17,11 @@ export function workCommand(): Command {
   return new Command('work')
     .description('keep the jobs of a server: work on the files of its stores, in order and at low priority')
     .requiredOption('--folder <folder>', 'where jobs are kept, in the state directory of the pool')
-    .action(({ folder }: { folder: string }) => run(folder));
+    .option('--orders <file>', 'what the operator orders, in the Secret of the server')
+    .action(({ folder, orders }: { folder: string; orders?: string }) => run(folder, orders));
 }
 
-async function run(path: string): Promise<void> {
+async function run(path: string, ordersFile: string | undefined): Promise<void> {
   const log = createLogger('info', { folder: path });
   const folder = new JobFolder(path);
   let held = await folder.keep();
@@ -32,7 +34,8 @@ async function run(path: string): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const keeper = new Keeper({ folder, start: startWorker, now: Date.now, log });
+  const orders = ordersFile === undefined ? {} : { orders: () => readOrders(ordersFile) };
+  const keeper = new Keeper({ folder, start: startWorker, now: Date.now, log, ...orders });
   const leave = async (): Promise<void> => {
     process.off('SIGTERM', leave).off('SIGINT', leave);
     await keeper.stop();

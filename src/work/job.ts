@@ -77,6 +77,8 @@ export const Job = Type.Object({
   waitsUntilMs: Type.Optional(Type.Number()),
   /** Why it failed, or what it waits for. */
   message: Type.String(),
+  /** The operator ordered it, and may take it back. */
+  byFarm: Type.Optional(Type.Literal(true)),
   /** What a person is told of what was made, and what `-o json` prints. */
   words: Type.Array(Type.String()),
   made: Type.Optional(Type.Unknown()),

@@ -1,6 +1,7 @@
 /** Jobs that are ordered, cancelled, ended and killed at random, with keepers that end in between: in virtual time, without files or processes. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { MergeOrder } from '../farm/merge.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { isEnded, type Job, newJob } from './job.ts';
 import { Keeper } from './keeper.ts';
@@ -21,6 +22,8 @@ interface Live {
 
 /** The files, the processes and the clock of keepers that follow each other. */
 class World {
+  /** What the operator orders; undefined: it cannot be read. */
+  byFarm: readonly MergeOrder[] | undefined;
   readonly files = new Map<string, Job>();
   readonly cancels = new Set<string>();
   readonly ordered: string[] = [];
@@ -104,6 +107,7 @@ class World {
           },
         };
       },
+      orders: async () => this.byFarm,
       now: () => this.nowMs,
       log: silentLogger,
     });
@@ -171,4 +175,29 @@ test('a keeper that is told to end takes no try away', async () => {
     await world.restart();
   }
   expect(world.files.get('00000000')).toMatchObject({ state: 'Queued', crashes: 0 });
+});
+
+test('what the operator orders is done once, beside what people order; what it takes back ends, and what cannot be read says nothing', async () => {
+  const world = new World();
+  const states = () => [...world.files.values()].map(({ id, state }) => `${id} ${state}`);
+  world.byFarm = [
+    { id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab' },
+    { id: 'bbbbbbbb', folder: '/srv/b', fileName: 'lab' },
+  ];
+  world.order(0);
+  await world.keeper.look();
+  expect(world.files.get('aaaaaaaa')).toMatchObject({ byFarm: true, order: { kind: 'merge', into: 'base' } });
+  world.end([...world.live.keys()].indexOf('aaaaaaaa'), ENDINGS['made'] as Ending);
+  world.byFarm = undefined;
+  await world.keeper.look();
+  await world.restart();
+  await world.keeper.look();
+  expect(states()).toEqual(['00000000 Running', 'aaaaaaaa Done', 'bbbbbbbb Running']);
+  world.byFarm = [{ id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab' }];
+  await world.keeper.look();
+  expect([...world.live].map(([id, { isCancelled }]) => [id, isCancelled])).toEqual([
+    ['00000000', false],
+    ['bbbbbbbb', true],
+  ]);
+  expect(world.broken).toEqual([]);
 });

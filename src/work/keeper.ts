@@ -1,9 +1,10 @@
 /** The keeper of jobs: takes them as they were ordered, one a folder, sees how they end, and forgets what is long over. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MergeOrder } from '../farm/merge.ts';
 import { errorMessage } from '../kit/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { JobFolder } from './folder.ts';
-import { isEnded, type Job } from './job.ts';
+import { isEnded, type Job, newJob } from './job.ts';
 import { deserted, type Ending, ended, forgotten, found, nextJobs, putBack, started, withdrawn } from './queue.ts';
 
 /** Work that runs, in a process of its own. */
@@ -23,6 +24,8 @@ export interface Told {
 export interface KeeperOptions {
   readonly folder: Pick<JobFolder, 'list' | 'read' | 'write' | 'remove' | 'cancelSeen' | 'isDeserted'>;
   readonly start: (job: Job, told: Told) => Worker;
+  /** What the operator orders; undefined: it cannot be read now. Absent: there is no operator. */
+  readonly orders?: () => Promise<readonly MergeOrder[] | undefined>;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -86,6 +89,7 @@ export class Keeper {
     this.#takeEndings(false);
     const { jobs, cancels } = await this.#options.folder.list();
     await this.#read(jobs);
+    await this.#obey();
     for (const id of cancels) await this.#cancel(id);
     await this.#writeAll();
     if (!this.#stopping)
@@ -112,8 +116,29 @@ export class Keeper {
     }
   }
 
+  /** What is ordered and not known yet is begun; what the operator ordered, and orders no more, ends. */
+  async #obey(): Promise<void> {
+    const { folder, orders, now } = this.#options;
+    const ordered = await orders?.();
+    if (!ordered) return;
+    for (const { id, folder: place, fileName } of ordered) {
+      if (this.#jobs.has(id)) continue;
+      const order = { kind: 'merge', folder: place, fileName, into: 'base' } as const;
+      const job: Job = { ...newJob(id, order, now()), byFarm: true };
+      await folder.write(job);
+      this.#jobs.set(id, job);
+    }
+    for (const job of this.#jobs.values())
+      if (job.byFarm && !isEnded(job) && !ordered.some(({ id }) => id === job.id)) await this.#end(job.id);
+  }
+
   async #cancel(id: string): Promise<void> {
-    const { folder, now } = this.#options;
+    await this.#end(id);
+    await this.#options.folder.cancelSeen(id);
+  }
+
+  async #end(id: string): Promise<void> {
+    const { now } = this.#options;
     const job = this.#jobs.get(id);
     const running = this.#running.get(id);
     if (job?.state === 'Queued') this.#set(withdrawn(job, now()), job);
@@ -122,7 +147,6 @@ export class Keeper {
       running.worker.cancel();
     }
     await this.#writeAll();
-    await folder.cancelSeen(id);
   }
 
   async #start(job: Job): Promise<void> {

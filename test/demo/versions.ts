@@ -1,5 +1,5 @@
 /** A version that git releases, and the night when it must go back. `test/e2e/farm.test.ts` asserts it. */
-import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execInContainer, inLan, inNode, signalControlPlane } from '../cluster/cluster.ts';
@@ -40,11 +40,21 @@ export const makeVersion = (farm: DemoFarm, node: string): Promise<string> =>
 export const releaseOf = async ({ machine }: Booted): Promise<number> =>
   (await machine.ask<{ release: number }>('ping')).release;
 
-/** The newest chain as a new base, on one node. */
-export const mergeChain = (farm: DemoFarm, node: string): Promise<string> =>
-  work(farm, node, 'merge', `${STORE_FOLDER}/lab`, '--base');
+/** One more, a difference of it with nothing in it. */
+export const makeNextVersion = (farm: DemoFarm, node: string): Promise<string> =>
+  work(farm, node, 'new-version', `${STORE_FOLDER}/lab`);
 
-export const storePath = (site: OwnSite, node: string, name: string): string =>
+/** Chains may have one difference: a server makes a base of a longer one. The kubelet takes a minute or so to hand it the order. */
+export async function mergedByFarm(farm: DemoFarm<OwnSite>, image: string): Promise<string> {
+  await farm.kubectl('patch', 'farm/farm', '--type=merge', '--patch', '{"spec":{"versions":{"maxChain":1}}}');
+  await until(`${image} on a server`, 5 * MINUTE, async () =>
+    (await farm.status<VDiskStatus>('vd/lab')).unmanaged?.includes(image),
+  );
+  const { cluster } = farm.site;
+  return cluster.nodes.map((node) => storePath(farm.site, node, image)).find((path) => existsSync(path)) ?? image;
+}
+
+const storePath = (site: OwnSite, node: string, name: string): string =>
   join(site.nodePath?.(node, STORE_FOLDER) ?? '', name);
 
 /** Servers copy nothing to each other yet. */

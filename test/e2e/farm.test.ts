@@ -43,12 +43,12 @@ import {
 } from '../demo/steps.ts';
 import {
   copyVersions,
+  makeNextVersion,
   makeVersion,
-  mergeChain,
+  mergedByFarm,
   release,
   releaseOf,
   rollBackWithoutApi,
-  storePath,
   tellsVersion,
   updateDisk,
   versionIn,
@@ -317,33 +317,37 @@ test(
 );
 
 test(
-  'a version is made of a disk that somebody worked on, and git releases it: it waits for its files, then machines boot it, and those that run stay; it is merged under them; it is rolled back while the Kubernetes API is away, and taken back by git',
+  'a version is made of a disk that somebody worked on, and git releases it: it waits for its files, then machines boot it, and those that run stay; a server merges their chain under them; it is rolled back while the Kubernetes API is away, and taken back by git',
   async () => {
     const [one, two] = (await farm.streaming()).map(({ name }) => name) as [string, string];
     const updated = await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
     expect(await makeVersion(farm, one)).toMatch(/^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n/);
-    await until('it is named as one that nobody boots', MINUTE, async () =>
-      (await farm.status<VDiskStatus>('vd/lab')).unmanaged?.includes('lab.1.avhdx'),
+    expect(await makeNextVersion(farm, one)).toMatch(/^lab\.2\.avhdx is version 2, a difference of lab\.1\.avhdx\n/);
+    await until('they are named as ones that nobody boots', MINUTE, async () =>
+      isDeepStrictEqual((await farm.status<VDiskStatus>('vd/lab')).unmanaged, ['lab.1.avhdx', 'lab.2.avhdx']),
     );
-    await release(farm, [0, 1]);
-    const pending = await versionIn(farm, 'Pending', 1);
+    await release(farm, [0, 1, 2]);
+    const pending = await versionIn(farm, 'Pending', 2);
     const waits = `^becomes the default when 2 servers have it right: [01] have; .*${two}`;
     expect(pending?.message).toMatch(new RegExp(waits));
     await tellsVersion(farm, macOf(3), 0);
     copyVersions(farm, one, two);
-    expect(await versionIn(farm, 'Default', 1)).toMatchObject({ type: 'Differencing' });
-    await tellsVersion(farm, macOf(3), 1);
+    expect(await versionIn(farm, 'Default', 2)).toMatchObject({ type: 'Differencing' });
+    await tellsVersion(farm, macOf(3), 2);
     const third = await boot(farm, 3);
     expect([await releaseOf(third), await releaseOf(first)]).toEqual([2, 1]);
+    let merged = '';
     const reports = await readThrough([third.machine, first.machine], async () => {
-      expect(await mergeChain(farm, one)).toMatch(/^lab\.2\.vhdx is version 2, lab\.1\.avhdx merged\n/);
+      merged = await mergedByFarm(farm, 'lab.3.vhdx');
     });
     for (const report of reports) unharmed(report);
-    const merged = storePath(farm.site, one, 'lab.2.vhdx');
     expect(await runAsync('qemu-img', 'compare', '-f', 'raw', '-F', 'vhdx', updated, merged)).toContain('identical');
+    await until('it says that the base is ready', MINUTE, async () =>
+      (await farm.status<VDiskStatus>('vd/lab')).conditions?.some(({ reason }) => reason === 'MergeReady'),
+    );
     await third.machine.kill();
     const said = await rollBackWithoutApi(farm, ['--all', '--for', '4h'], () => tellsVersion(farm, macOf(3), 0));
-    expect(said).toMatch(/^lab: machines boot version 0 \(its VDisk says 1\), until 2/);
+    expect(said).toMatch(/^lab: machines boot version 0 \(its VDisk says 2\), until 2/);
     await versionIn(farm, 'Override', 0);
     const { conditions } = await farm.status<VDiskStatus>('vd/lab');
     expect(conditions?.find(({ type }) => type === 'Overridden')).toMatchObject({
@@ -351,7 +355,7 @@ test(
       reason: 'RolledBack',
     });
     say((await farm.rollback('--clear', '--vdisk', 'lab')).trim());
-    await tellsVersion(farm, macOf(3), 1);
+    await tellsVersion(farm, macOf(3), 2);
     await release(farm, [0]);
     await tellsVersion(farm, macOf(3), 0);
   },

@@ -241,16 +241,20 @@ const followerContainer = ({ pool: { spec }, image }: ServerPlan): Wire<V1Contai
   volumeMounts: [CONFIG_MOUNT, RUN_MOUNT, { name: 'replica', mountPath: '/data' }],
 });
 
-/** Keeps jobs: people's work on images (`bootfarm vdisk …`), which they order from within. The server's own container may not write to a store. */
+/** What the operator orders of a server: in its Secret. */
+export const ORDERS_FILE = 'orders.json';
+
+/** Keeps jobs: people's work on images (`bootfarm vdisk …`), which they order from within, and what the operator orders in the server's Secret. The server's own container may not write to a store. */
 const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> => ({
   name: 'work',
   image: pool.spec.image ?? image,
   imagePullPolicy: pool.spec.imagePullPolicy,
-  args: ['work', '--folder', jobsFolder(pool, lineage)],
+  args: ['work', '--folder', jobsFolder(pool, lineage), '--orders', `${CONFIG}/orders/${ORDERS_FILE}`],
   env: [{ name: 'BOOTFARM_WORK', value: jobsFolder(pool, lineage) }],
   securityContext: WORK_SECURITY,
   resources: WORK_RESOURCES,
   volumeMounts: [
+    { name: 'orders', mountPath: `${CONFIG}/orders`, readOnly: true },
     { name: 'work', mountPath: jobsFolder(pool, lineage) },
     ...pool.spec.storeRoots.map((root, index) => ({ ...storeMount(root, index), readOnly: false })),
   ],
@@ -261,6 +265,10 @@ function volumesOf({ pool, farm, lineage, node }: ServerPlan): Wire<V1Volume>[] 
   const secretName = serverSecretName(serverName(pool.metadata.name, node));
   return [
     { name: 'config', secret: { secretName, defaultMode: 0o400 } },
+    {
+      name: 'orders',
+      secret: { secretName, defaultMode: 0o400, items: [{ key: ORDERS_FILE, path: ORDERS_FILE }], optional: true },
+    },
     { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
     { name: 'run', emptyDir: { medium: 'Memory' } },
     { name: 'state', hostPath: { path: state, type: 'DirectoryOrCreate' } },

@@ -91,6 +91,7 @@ class World {
       client: this.kube.client,
       informers: {
         ...{ farms: list(this.farms, 'lab/farm'), pools: list([of]), pods: list(this.pods) },
+        ...{ vdisks: list([]), stores: list([]) },
         nodes: { list: () => this.nodes, get: () => undefined },
         deployments: { list: () => [...this.deployments, ...this.strangers] },
       },

@@ -43,11 +43,13 @@ work user: 0
 work capability: DAC_OVERRIDE
 work root file system: read-only
 work env: BOOTFARM_WORK
+work reads: Secret bootfarm-server-main-node-a orders.json at /etc/bootfarm/orders
 work writes: folder of the node /srv at /srv
 work writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
 secret: ca.crt
 secret: database-ca.crt
 secret: database-uri
+secret: orders.json
 secret: redis.conf
 secret: server.json
 secret: tls.crt
@@ -101,14 +103,14 @@ interface Container {
 }
 interface Volume {
   readonly name: string;
-  readonly secret?: { readonly secretName: string };
+  readonly secret?: { readonly secretName: string; readonly items?: readonly { readonly key: string }[] };
   readonly hostPath?: { readonly path: string };
   readonly emptyDir?: object;
 }
 
 /** Anything that this does not know is a right, too. */
 function sourceOf({ name, secret, hostPath, emptyDir, ...other }: Volume): string {
-  if (secret) return `Secret ${secret.secretName}`;
+  if (secret) return `Secret ${[secret.secretName, ...(secret.items ?? []).map(({ key }) => key)].join(' ')}`;
   if (hostPath) return `folder of the node ${hostPath.path}`;
   return emptyDir ? 'memory' : `volume ${name} ${JSON.stringify(other)}`;
 }

@@ -1,14 +1,17 @@
 /** Servers as they should run: what their Secrets hold, and the digest of all that restarts them. Pure. */
 import { withRootFile } from '../../database/tls.ts';
+import type { MergeOrder } from '../../farm/merge.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
 import { followerConfig } from '../../replica/config.ts';
 import type { Farm, StreamingServer } from '../../resources/kinds.ts';
-import type { Context } from '../context.ts';
-import { bootOfSite } from '../projection.ts';
+import { type Context, resources } from '../context.ts';
+import { bootOfSite, storeRow } from '../projection.ts';
+import { mergeOrders } from '../vdisk/merge.ts';
 import {
   DATABASE_CA_FILE,
   deployment,
+  ORDERS_FILE,
   SERVER_SECRETS,
   type ServerPlan,
   serverConfig,
@@ -26,6 +29,7 @@ export function wantedServer(
   plan: ServerPlan,
   serverUri: string,
   { database, primary, authority }: Infrastructure,
+  orders: readonly MergeOrder[] = [],
 ): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
@@ -43,7 +47,9 @@ export function wantedServer(
       : '',
   };
   const template = JSON.stringify(deployment(plan, ''));
-  return { plan, files, settings: settingsHash([...Object.values(files), authority.trust, template]) };
+  const settings = settingsHash([...Object.values(files), authority.trust, template]);
+  // What is ordered changes while a server runs, and restarts nothing.
+  return { plan, files: { ...files, [ORDERS_FILE]: `${JSON.stringify(orders, null, 2)}\n` }, settings };
 }
 
 /** What the servers of a pool stand on, where its preconditions hold. */
@@ -56,7 +62,7 @@ export interface Ground {
 
 /** What each of these nodes should run. */
 export function wantedServers(
-  { settings: { image, release, priorityClassName } }: Context,
+  { informers, settings: { image, release, priorityClassName } }: Context,
   pool: StreamingServer,
   { farm, site, runtime, serverUri }: Ground,
   nodes: readonly string[],
@@ -71,5 +77,19 @@ export function wantedServers(
     httpPort: bootOfSite(farm.spec, site).http.port,
     ...(priorityClassName === undefined ? {} : { priorityClassName }),
   };
-  return new Map(nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs)]));
+  const { namespace } = pool.metadata;
+  const sources = {
+    vdisks: resources('VDisk', informers.vdisks, namespace).filter(
+      ({ spec }) => spec.farmRef.name === farm.metadata.name,
+    ),
+    stores: resources('Store', informers.stores, namespace).flatMap((store) => storeRow(store) ?? []),
+    rule: farm.spec.versions,
+    nowSeconds: Math.floor(Date.now() / 1_000),
+  };
+  return new Map(
+    nodes.map((node) => [
+      node,
+      wantedServer({ ...shared, node }, serverUri, runtime.inputs, mergeOrders(node, sources)),
+    ]),
+  );
 }

@@ -80,7 +80,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   async ({ given: { farm, store, runtime, fileName = 'lab' }, holders = [], recorded = [], reason }) => {
     const context = {
       informers: {
-        farms: { get: () => (farm ? aFarm() : undefined) },
+        farms: { get: () => (farm ? aFarm() : undefined), list: () => (farm ? [aFarm()] : []) },
         stores: { list: () => (store ? [store] : []) },
       },
       runtimes: { get: () => runtime && { ...runtime, uses: async () => undefined } },

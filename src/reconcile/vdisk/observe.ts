@@ -20,6 +20,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
     ...told(vdisk),
     devices: await devicesUsing(context, farmKey, vdisk.status?.devices, (use) => use.vdisk === name),
     nowSeconds: Math.floor(Date.now() / 1_000),
+    ...ruleOf(context, namespace, farmRef.name),
   };
   const store = resources('Store', context.informers.stores, namespace).find(
     ({ metadata }) => metadata.name === storeRef.name,
@@ -45,6 +46,11 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
       })),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
+}
+
+function ruleOf({ informers }: Context, namespace: string, name: string): Pick<VDiskFindings, 'rule'> {
+  const farm = resources('Farm', informers.farms, namespace).find(({ metadata }) => metadata.name === name);
+  return farm?.spec.versions ? { rule: farm.spec.versions } : {};
 }
 
 /** As it was told last: the database is away, or what has to be there first is not. */

@@ -17,6 +17,7 @@ import {
 } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { vdiskRow, versionsOf } from '../projection.ts';
+import { type MergeRule, mergeClaim, mergeOf } from './merge.ts';
 import { workStatus } from './work.ts';
 
 export interface CopyHolder {
@@ -40,6 +41,8 @@ export interface VDiskFindings {
   readonly recorded: ReadonlyMap<number, Recorded>;
   readonly overrides: readonly VersionOverride[];
   readonly devices: number;
+  /** `spec.versions` of its Farm. */
+  readonly rule?: MergeRule;
   readonly nowSeconds: number;
   readonly fault?: Hindrance;
 }
@@ -165,13 +168,28 @@ export function vdiskStatus(
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
   const shown = all.filter((copy) => copy.version === boots?.number || copy.state !== 'UpToDate').slice(0, 512);
+  const told = versions.map(({ number, type, access, settledAt, right: digest, copies }) => ({
+    number,
+    ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
+    access,
+    ...stateStatus(states.get(number), copies, vdisk.spec.minCopies),
+    ...(settledAt === undefined ? {} : { settledAt: atSeconds(settledAt) }),
+    ...(digest === undefined ? {} : { sha256: digest }),
+    upToDate: copies.filter(isRight).length,
+    copies: copies.length,
+  }));
+  const files = { ...unmanagedOf(findings.holders), ...workStatus(findings.holders) };
   return {
     observedGeneration: generation,
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
       {
         ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right)),
-        claims: [replicated(all), ...overriddenClaim(overridden)],
+        claims: [
+          replicated(all),
+          ...overriddenClaim(overridden),
+          ...merging(vdisk, findings, { ...files, versions: told, ...(boots ? { bootVersion: boots.number } : {}) }),
+        ],
         generation,
       },
       now,
@@ -184,17 +202,8 @@ export function vdiskStatus(
         : { sizeBytes: vdisk.status.sizeBytes }),
     devices: findings.devices,
     ...(overridden?.version ? { override: overrideStatus(overridden.override) } : {}),
-    versions: versions.map(({ number, type, access, settledAt, right: digest, copies }) => ({
-      number,
-      ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
-      access,
-      ...stateStatus(states.get(number), copies, vdisk.spec.minCopies),
-      ...(settledAt === undefined ? {} : { settledAt: atSeconds(settledAt) }),
-      ...(digest === undefined ? {} : { sha256: digest }),
-      upToDate: copies.filter(isRight).length,
-      copies: copies.length,
-    })),
-    ...unmanagedOf(findings.holders),
+    versions: told,
+    ...files,
     copies: shown.map(({ server, version, state, progressPercent, verifiedAt, message }) => ({
       server,
       version,
@@ -203,9 +212,11 @@ export function vdiskStatus(
       ...verifiedOf(verifiedAt),
       ...(message ? { message } : {}),
     })),
-    ...workStatus(findings.holders),
   };
 }
+
+const merging = ({ metadata, spec }: VDisk, { rule, nowSeconds }: VDiskFindings, status: Partial<VDiskStatus>) =>
+  rule ? mergeClaim(metadata.name, mergeOf(spec.fileName, status, rule, nowSeconds), rule.maxChain) : [];
 
 /** In an order that does not depend on who answered first. */
 function unmanagedOf(holders: readonly CopyHolder[]): { readonly unmanaged?: string[] } {

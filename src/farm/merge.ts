@@ -1,0 +1,103 @@
+/** When a chain of differences becomes a new base by itself: `spec.versions` of the Farm. Pure. */
+import { createHash } from 'node:crypto';
+
+export interface ChainVersion {
+  readonly number: number;
+  /** Absent: no server has said what it is. */
+  readonly type?: 'Base' | 'Differencing' | 'Merged' | undefined;
+}
+
+export interface MergeFacts {
+  /** Those that the VDisk names. */
+  readonly versions: readonly ChainVersion[];
+  /** What Production devices boot; absent: nothing. */
+  readonly boots: number | undefined;
+  /** Numbers of images that lie on a server and that no version needs. */
+  readonly unmanaged: readonly number[];
+  readonly maxChain: number;
+  /** `HH:MM`, UTC; absent: at any time. */
+  readonly mergeAt?: string;
+  /** Somebody works on its files now. */
+  readonly isBusy: boolean;
+  readonly nowSeconds: number;
+}
+
+export type MergeVerdict =
+  | { readonly kind: 'None' }
+  /** Somebody made a newer version: it waits to be released. */
+  | { readonly kind: 'Made'; readonly version: number }
+  | { readonly kind: 'Due' | 'Working' }
+  /** Seconds since 1970. */
+  | { readonly kind: 'Later'; readonly at: number };
+
+const DAY_SECONDS = 86_400;
+/** After `mergeAt` it may begin for so long: an operator that starts at noon begins nothing that was meant for the night. */
+const WINDOW_SECONDS = 3_600;
+
+/** Merged is the chain of what machines boot, and only while it is the newest: a version that is tested may still be thrown away. */
+export function mergeVerdict(facts: MergeFacts): MergeVerdict {
+  const { versions, boots, unmanaged, maxChain, isBusy, nowSeconds } = facts;
+  const newest = Math.max(...versions.map(({ number }) => number));
+  if (boots === undefined || boots !== newest || chainLength(versions) <= maxChain) return { kind: 'None' };
+  const made = Math.max(...unmanaged);
+  if (made > newest) return { kind: 'Made', version: made };
+  if (isBusy) return { kind: 'Working' };
+  const at = windowAt(facts);
+  return at > nowSeconds ? { kind: 'Later', at } : { kind: 'Due' };
+}
+
+/** Differences of the newest version on the base below them. */
+export function chainLength(versions: readonly ChainVersion[]): number {
+  const newestFirst = versions.toSorted((a, b) => b.number - a.number);
+  const base = newestFirst.findIndex(({ type }) => type !== 'Differencing');
+  return base < 0 ? newestFirst.length : base;
+}
+
+/** When the next window begins, or the one that is open began. */
+function windowAt({ mergeAt, nowSeconds }: Pick<MergeFacts, 'mergeAt' | 'nowSeconds'>): number {
+  if (mergeAt === undefined) return nowSeconds;
+  const [hours = 0, minutes = 0] = mergeAt.split(':').map(Number);
+  const today = nowSeconds - (nowSeconds % DAY_SECONDS) + hours * 3_600 + minutes * 60;
+  const began = today > nowSeconds ? today - DAY_SECONDS : today;
+  return nowSeconds - began < WINDOW_SECONDS ? began : began + DAY_SECONDS;
+}
+
+/** What the operator orders of a server: the newest chain of a vDisk as a new base. */
+export interface MergeOrder {
+  /** 8 hex digits. One that was done is not done again. */
+  readonly id: string;
+  readonly folder: string;
+  readonly fileName: string;
+}
+
+/** A merge that failed is ordered again in the next hour, and another newest version is another merge. */
+export function mergeOrder(uid: string, newest: number, place: Omit<MergeOrder, 'id'>, nowSeconds: number): MergeOrder {
+  const hour = Math.floor(nowSeconds / 3_600);
+  const id = createHash('sha256').update(`${uid} ${newest} ${hour}`).digest('hex').slice(0, 8);
+  return { id, ...place };
+}
+
+/** Those of a file that may be of another release: what is no order is left out. Undefined: it is no list. */
+export function parseMergeOrders(text: string): readonly MergeOrder[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value.filter(isOrder).slice(0, MAX_ORDERS) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const MAX_ORDERS = 100;
+
+function isOrder(value: unknown): value is MergeOrder {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, folder, fileName } = value as Record<string, unknown>;
+  return (
+    typeof id === 'string' &&
+    /^[0-9a-f]{8}$/.test(id) &&
+    typeof folder === 'string' &&
+    folder.startsWith('/') &&
+    typeof fileName === 'string' &&
+    /^[^/]{1,255}$/.test(fileName)
+  );
+}
