@@ -1,8 +1,10 @@
 /** Open disks in step with what may be served, on real files. */
-import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { VHDX, writeChain } from '../../test/builders/chain.ts';
+import { type Held, type Layer, shownBy } from '../../test/builders/image.ts';
 import { tableOf } from '../../test/setup/leaves.ts';
 import { until } from '../../test/setup/services.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
@@ -151,12 +153,47 @@ describe('a copy with a leaf table', () => {
     expect([await isOpen(before?.disk), await isOpen(after?.disk)]).toEqual([false, false]);
   });
 
-  test('that is wrong is served without it, and the table is told to be lost', async () => {
-    writeFileSync(table.path, Buffer.alloc(8_192));
+  test.each<{ what: string; happens: (path: string) => void }>([
+    { what: 'wrong', happens: (path) => writeFileSync(path, Buffer.alloc(8_192)) },
+    { what: 'cut', happens: (path) => truncateSync(path, 100) },
+    { what: 'gone', happens: (path) => rmSync(path) },
+  ])('that is $what is served without it, and the table is told to be lost', async ({ happens }) => {
+    happens(table.path);
     await held.set([{ ...aCopy('lab'), table }]);
     expect([shown(), held.list[0]?.disk.leaves]).toEqual([['lab@a'], undefined]);
-    expect(lost).toEqual([table]);
+    expect([lost, await isOpen(held.list[0]?.disk)]).toEqual([[table], true]);
   });
+});
+
+test('a chain has the table of the disk that it shows; one of another image of it costs suite 1', async () => {
+  const layer = (seed: number, held: Held): Layer => ({
+    ...{ sizeBytes: 2 << 20, blockBytes: 1 << 20, sectorBytes: 512, seed, blocks: new Map([[seed - 1, held]]) },
+  });
+  const layers = [layer(1, 'whole'), layer(2, 'whole')];
+  const paths = [...writeChain(folder, VHDX, layers)].reverse();
+  const [imagePath = '', base = ''] = paths;
+  const tableFor = async (path: string): Promise<TableRef> => {
+    const disk = await openImage(path);
+    if (!disk.ok) throw new Error(disk.error.message);
+    const table = await tableOf(disk.value, folder, undefined, basename(path));
+    await disk.value.close();
+    return table;
+  };
+  const imageFiles = paths.map((path) => ({
+    name: basename(path),
+    identity: identityOf(statSync(path, { bigint: true })),
+  }));
+  const copy = { ...aCopy('lab'), imagePath, imageFiles };
+  const [table, ofBase] = [await tableFor(imagePath), await tableFor(base)];
+  await held.set([{ ...copy, table: { ...table, path: ofBase.path } }]);
+  const [unproved] = held.list;
+  expect([unproved?.disk.leaves, lost.length]).toEqual([undefined, 1]);
+  await held.set([{ ...copy, table }]);
+  const [proved] = held.list;
+  const reads = await Promise.all([unproved, proved].map(async (each) => each?.disk.read(0, 2 << 20)));
+  expect(proved?.disk.leaves?.root).toBe(table.root);
+  expect(reads.map((read) => read?.ok && read.value.equals(shownBy(layers)))).toEqual([true, true]);
+  await held.close();
 });
 
 describe('a disk whose copy is not right, for who reads it', () => {

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Held, type ImageBytes, type Layer, shownBy, writeImage } from '../../test/builders/image.ts';
-import { vhdImage } from '../../test/builders/vhd.ts';
-import { vhdxImage } from '../../test/builders/vhdx.ts';
+import { imageName, type Kind, VHD, VHDX, writeChain } from '../../test/builders/chain.ts';
+import { type Held, type Layer, shownBy } from '../../test/builders/image.ts';
 import { lookInto } from '../store/inventory.ts';
 import { type Disk, MOST_PIECES } from './disk.ts';
 import { MAX_CHAIN } from './formats.ts';
@@ -15,48 +14,8 @@ import { openImage } from './images.ts';
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-blocks-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-interface Kind {
-  readonly extension: string;
-  readonly differencing: string;
-  readonly blockBytes: readonly number[];
-  readonly sectorBytes: readonly (512 | 4096)[];
-  readonly zeros: boolean;
-  /** The image of this number, a difference of the one before. */
-  readonly image: (layer: Layer, number: number) => ImageBytes;
-}
-
-const hex = (number: number): string => number.toString(16).padStart(12, '0');
-const vhdId = (number: number): string => 'a'.repeat(20) + hex(number);
-const guid = (number: number): string => `aaaaaaaa-aaaa-aaaa-aaaa-${hex(number)}`;
-const VHD: Kind = {
-  extension: '.vhd',
-  differencing: '.avhd',
-  blockBytes: [512, 4_096, 16_384, 65_536],
-  sectorBytes: [512],
-  zeros: false,
-  image: (layer, number) =>
-    vhdImage(layer, { id: vhdId(number), ...(number > 0 && { parent: { id: vhdId(number - 1), name: 'gone.vhd' } }) }),
-};
-const VHDX: Kind = {
-  extension: '.vhdx',
-  differencing: '.avhdx',
-  blockBytes: [1 << 20, 2 << 20],
-  sectorBytes: [512, 4_096],
-  zeros: true,
-  image: (layer, number) =>
-    vhdxImage(layer, {
-      guid: guid(number),
-      ...(number > 0 && { parent: { parent_linkage: guid(number - 1), relative_path: '.\\gone.vhdx' } }),
-    }),
-};
-
-const nameOf = ({ extension, differencing }: Kind, number: number): string =>
-  number === 0 ? `lab${extension}` : `lab.${number}${differencing}`;
-
 function put(kind: Kind, layers: readonly Layer[]): string {
-  for (const [number, layer] of layers.entries())
-    writeImage(join(folder, nameOf(kind, number)), kind.image(layer, number));
-  return join(folder, nameOf(kind, layers.length - 1));
+  return writeChain(folder, kind, layers).at(-1) ?? '';
 }
 
 function layerOf({ blockBytes, sectorBytes, zeros }: Kind, seed: number, sectorsOfDisk: number): fc.Arbitrary<Layer> {
@@ -114,7 +73,7 @@ describe.each([
           await checkMap(disk, model, offset, length, offset % 2 === 0 ? MOST_PIECES : 3);
         }
         expect((await disk.files?.())?.map(({ name }) => name)).toEqual(
-          layers.map((_, index) => nameOf(kind, index)).reverse(),
+          layers.map((_, index) => imageName(kind, index)).reverse(),
         );
         await disk.close();
       }),
@@ -136,7 +95,7 @@ describe.each([
       ...(kind.zeros ? { blocks: new Map() } : {}),
     }));
     const tooDeep = put(kind, layers);
-    const disk = await opened(join(folder, nameOf(kind, MAX_CHAIN - 1)));
+    const disk = await opened(join(folder, imageName(kind, MAX_CHAIN - 1)));
     const read = await disk.read(0, disk.sizeBytes);
     expect(read.ok && read.value.equals(shownBy(layers.slice(0, MAX_CHAIN)))).toBe(true);
     await disk.close();
@@ -232,8 +191,8 @@ test('a look at a folder tells of each image its size and what it is a differenc
     value: {
       sizeBytes: 4_096,
       blockSize: 512,
-      id: `vhdx:${guid(1)}`,
-      parent: { names: ['gone.vhdx'], ids: [`vhdx:${guid(0)}`] },
+      id: 'vhdx:aaaaaaaa-aaaa-aaaa-aaaa-000000000001',
+      parent: { names: ['gone.vhdx'], ids: ['vhdx:aaaaaaaa-aaaa-aaaa-aaaa-000000000000'] },
     },
   });
 });

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { imageName, VHDX, writeChain } from '../../test/builders/chain.ts';
 import { type Held, type Layer, shownBy, writeImage } from '../../test/builders/image.ts';
 import { vhdImage } from '../../test/builders/vhd.ts';
-import { vhdxImage } from '../../test/builders/vhdx.ts';
 import { tableOf } from '../../test/setup/leaves.ts';
 import { until } from '../../test/setup/services.ts';
 import { openRaw } from '../image/raw/raw.ts';
@@ -31,7 +31,6 @@ afterEach(() => {
 
 const MIB = 1 << 20;
 const CHAIN = ['lab.2.avhdx', 'lab.1.avhdx', 'lab.vhdx'];
-const guid = (number: number): string => `aaaaaaaa-aaaa-aaaa-aaaa-${String(number).padStart(12, '0')}`;
 /** The first 9 sectors of a block: one piece, and a part of the next. */
 const part: Held = Array.from({ length: 2_048 }, (_, sector) => sector < 9);
 const layer = (seed: number, blocks: readonly [number, Held][]): Layer => ({
@@ -52,13 +51,8 @@ const newest = layer(3, [
   [3, part],
 ]);
 
-function write(number: number, of: Layer): string {
-  const parent = { parent_linkage: guid(number - 1), relative_path: '.\\gone.vhdx' };
-  const path = join(folder, number === 0 ? 'lab.vhdx' : `lab.${number}.avhdx`);
-  return writeImage(path, vhdxImage(of, { guid: guid(number), ...(number > 0 ? { parent } : {}) }));
-}
-const writeChain = (layers: readonly Layer[]): readonly string[] => layers.map((of, number) => write(number, of));
-
+const write = (number: number, of: Layer): string =>
+  writeImage(join(folder, imageName(VHDX, number)), VHDX.image(of, number));
 async function started(): Promise<Digests> {
   const told = (fields: { path: string; root?: string; readBytes: number }) => {
     if (fields.root !== undefined)
@@ -102,7 +96,7 @@ async function rootOf(layers: readonly Layer[]): Promise<string> {
 
 test('of a chain each disk has its own, those below first, and of a difference only what it holds is read', async () => {
   const layers = [base(), update(), newest];
-  writeChain(layers);
+  writeChain(folder, VHDX, layers);
   const digests = await started();
   const refs = await tablesOf(digests);
   for (const [index, ref] of refs.entries()) expect(ref.root).toBe(await rootOf(layers.slice(0, 3 - index)));
@@ -121,7 +115,7 @@ test('of a chain each disk has its own, those below first, and of a difference o
 
 test('of the newest alone all is read through the chain; with a table further down, what lies above that', async () => {
   const layers = [base(), update(), newest];
-  writeChain(layers);
+  writeChain(folder, VHDX, layers);
   const digests = await started();
   const { files } = await lookInto(folder);
   const image = (name: string) => files.filter((file) => file.name === name);
@@ -149,7 +143,7 @@ test.each<{ what: string; happens: () => void; layers: readonly Layer[]; again: 
   },
 ])('when the content of $what changes, tables with it in them are made anew, and the old ones go', async (scene) => {
   const chain = CHAIN.slice(1);
-  writeChain([base(), update()]);
+  writeChain(folder, VHDX, [base(), update()]);
   const digests = await started();
   await tablesOf(digests, chain);
   // A table is told of after it is there.
@@ -167,7 +161,7 @@ test.each<{ what: string; happens: () => void; layers: readonly Layer[]; again: 
 });
 
 test('one that is found wrong is made again', async () => {
-  writeChain([base(), update()]);
+  writeChain(folder, VHDX, [base(), update()]);
   const digests = await started();
   const [ref] = await tablesOf(digests, CHAIN.slice(1));
   if (!ref) throw new Error('no table');
@@ -187,7 +181,7 @@ test('a VHD has the table of its disk, not of its file', async () => {
 });
 
 test('an image that cannot be opened costs its table, and what is read is what was looked at', async () => {
-  writeChain([base(), update()]);
+  writeChain(folder, VHDX, [base(), update()]);
   const digests = await started();
   await tablesOf(digests, ['lab.vhdx']);
   const { files } = await lookInto(folder);

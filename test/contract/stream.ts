@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type BootToken, sealBootToken, sealTicket } from '../../src/farm/token.ts';
 import type { Disk } from '../../src/image/disk.ts';
+import { openImage } from '../../src/image/images.ts';
 import { patternBytes, patternDisk, patternMismatch } from '../../src/image/pattern/pattern.ts';
 import { openRaw } from '../../src/image/raw/raw.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
@@ -19,7 +20,10 @@ import { type StreamServer, type StreamServerOptions, startStreamServer } from '
 import type { SessionEvent } from '../../src/stream/shard.ts';
 import { siphash } from '../../src/stream/siphash.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { imageName, writeChain } from '../builders/chain.ts';
+import { shownBy } from '../builders/image.ts';
 import { tableOf, withLeaves } from '../setup/leaves.ts';
+import { CHAINS, openWithTable, placesOf } from './chains.ts';
 import {
   attachPacket,
   type ClientSession,
@@ -414,16 +418,76 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
     });
   });
 
-  alone('a copy that rots, in suite 3', () => {
-    /** Flips a bit of the file, as a page or a block does that rots. */
-    function rot(path: string, at: number): void {
-      const fd = openSync(path, 'r+');
-      const byte = Buffer.alloc(1);
-      readSync(fd, byte, 0, 1, at);
-      writeSync(fd, Buffer.from([byte.readUInt8(0) ^ 4]), 0, 1, at);
-      closeSync(fd);
+  /** Flips a bit of the file, as a page or a block does that rots. */
+  function rot(path: string, at: number): void {
+    const fd = openSync(path, 'r+');
+    const byte = Buffer.alloc(1);
+    readSync(fd, byte, 0, 1, at);
+    writeSync(fd, Buffer.from([byte.readUInt8(0) ^ 4]), 0, 1, at);
+    closeSync(fd);
+  }
+
+  alone.each(CHAINS)('a disk in $what, in suite 3', ({ kind, layers }) => {
+    async function aChain() {
+      const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chain-'));
+      closers.push(() => rmSync(folder, { recursive: true }));
+      const disk = await openWithTable(writeChain(folder, kind, layers), folder);
+      closers.push(() => disk.close());
+      const model = shownBy(layers);
+      const told: string[] = [];
+      const onBadCopy: StreamServerOptions['onBadCopy'] = (_, why) => told.push(why);
+      const served = await serve(disk, { mode: 'Authenticated', onBadCopy }, () => ({
+        ...{ kind: 'ticket', sizeBytes: model.length, blockSize: 512, servers: [OTHER], listVersion: 4 },
+      }));
+      const session = await attached(served);
+      const isRight = async (offset: number, length: number): Promise<boolean> =>
+        (await session.read(offset, length)).equals(model.subarray(offset, offset + length));
+      return { disk, folder, model, session, told, isRight };
     }
 
+    test('what is read is what is flat, wherever it lies', async () => {
+      const { model, session, told, isRight } = await aChain();
+      expect(session.attached).toMatchObject({ suite: 'HashThenMac', sizeBytes: model.length });
+      const wrong: unknown[] = [];
+      for (const [offset, length] of placesOf(model.length))
+        if (!(await isRight(offset, length))) wrong.push([offset, length]);
+      expect([wrong, told]).toEqual([[], []]);
+    });
+
+    test('a bit that rots in any of its images is found, and gives no wrong byte', async () => {
+      const { disk, folder, session, told, isRight } = await aChain();
+      const opened = await openImage(join(folder, imageName(kind, layers.length - 1)));
+      const mapped = opened.ok ? await opened.value.map?.(0, disk.sizeBytes) : undefined;
+      if (opened.ok) await opened.value.close();
+      for (const depth of layers.keys()) {
+        const piece = mapped?.ok ? mapped.value.find((found) => found.depth === depth && found.at) : undefined;
+        if (!piece?.at) throw new Error(`image ${depth} shows nothing`);
+        const { offset, at } = piece;
+        const first = offset - (offset % 4_096);
+        expect(await isRight(offset, 512)).toBe(true);
+        rot(at.path, at.offset + 100);
+        for (const [from, length] of [
+          [offset, 512],
+          [first, 4_096],
+          [first, 32_768],
+        ] as const)
+          await expect(session.read(from, length)).rejects.toThrow();
+        expect(await isRight(first + 4_096, 4_096)).toBe(true);
+        rot(at.path, at.offset + 100);
+        expect(await isRight(first, 32_768)).toBe(true);
+      }
+      expect(told.length).toBeGreaterThan(0);
+    });
+
+    test('a page of its table that rots under a session costs no read', async () => {
+      const { folder, isRight } = await aChain();
+      const path = join(folder, `table${layers.length - 1}.leaves`);
+      for (let at = 0; at < 6 * 4_096; at += 1_000) rot(path, at);
+      expect([await isRight(0, 65_536), await isRight(512, 4_096)]).toEqual([true, true]);
+    });
+  });
+
+  alone('a copy that rots, in suite 3', () => {
     test('gives no wrong byte: reads of the piece fail or have a wrong tag, all others are right; it is told', async () => {
       const { disk, path } = await aFile();
       const told: string[] = [];
