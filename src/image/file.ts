@@ -8,9 +8,11 @@ import { type FileFault, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { OpenFile, Piece, ReadFault } from './disk.ts';
 import { identityOf } from './identity.ts';
-import { stretches } from './native.ts';
+import { readCached, stretches } from './native.ts';
 
 export const PAGE_BYTES = 4_096;
+/** Of a disk. What is less is a table or a header, and is waited for. */
+const LEAST_CACHED_BYTES = 512;
 
 /** By number: the page's bytes, or undefined for zeros. */
 export type Pages = ReadonlyMap<number, Buffer | undefined>;
@@ -25,6 +27,8 @@ export class ImageFile {
   /** Their numbers, in order. */
   #laid = new Float64Array(0);
   #closed = false;
+  /** Its file system does not tell what is in the page cache. */
+  #isBlind = false;
 
   private constructor(path: string, file: FileHandle, fileBytes: number) {
     this.path = path;
@@ -88,7 +92,7 @@ export class ImageFile {
 
   async #readOwn(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
     try {
-      for (let done = 0; done < length; ) {
+      for (let done = this.#cached(bytes, at, length, offset); done < length; ) {
         const { bytesRead } = await this.#file.read(bytes, at + done, length - done, offset + done);
         if (bytesRead === 0)
           return {
@@ -102,6 +106,14 @@ export class ImageFile {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       return { code: 'ReadFailed', message: `${this.path}: ${length} bytes at ${offset}: ${why}` };
     }
+  }
+
+  /** How much of it was there at once. */
+  #cached(bytes: Buffer, at: number, length: number, offset: number): number {
+    if (this.#isBlind || length < LEAST_CACHED_BYTES) return 0;
+    const read = readCached(this.fd, bytes.subarray(at, at + length), offset);
+    this.#isBlind = read < 0;
+    return Math.max(0, read);
   }
 
   #layOver(bytes: Buffer, at: number, length: number, offset: number): void {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openImage } from '../../src/image/images.ts';
 import { shapeOf } from '../../src/image/tree/layout.ts';
+import { LeafTable, type TableRef } from '../../src/image/tree/table.ts';
 import { writeImage } from '../builders/image.ts';
 import { VHDX_TABLE, vhdxImage } from '../builders/vhdx.ts';
 import { tableOf } from '../setup/leaves.ts';
@@ -19,6 +20,8 @@ import { loopback, start } from './stream/rig.ts';
 import { BULK, type Contender, one, type Sample, turns } from './stream/turns.ts';
 
 const ROUNDS = 9;
+/** Of `--only`. */
+const PARTS = ['served', 'open', 'tables'];
 const CHAINS = [3, 8];
 /** Read from each server before it counts. */
 const WARM_UP_BYTES = 2 ** 30;
@@ -33,14 +36,14 @@ const point = (name: string, unit: string, value: number): Pick<Figure, 'bench' 
   ...{ bench: 'image', figure: name, unit, value },
 });
 
-export const run: Run = async function* ({ rounds = ROUNDS } = {}) {
+export const run: Run = async function* ({ rounds = ROUNDS, only = PARTS } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-bench-'));
   try {
     const { raw, images } = makeImages(folder, CHAINS);
     console.error(`${rounds} rounds`);
-    yield* served(raw, images, rounds);
-    yield* opening(join(folder, 'large.vhdx'), rounds);
-    yield* tables(folder, images, rounds);
+    if (only.includes('served')) yield* served(raw, images, rounds);
+    if (only.includes('open')) yield* opening(join(folder, 'large.vhdx'), rounds);
+    if (only.includes('tables')) yield* tables(folder, images, rounds);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -131,22 +134,57 @@ function makeLarge(path: string): void {
 }
 
 async function* tables(folder: string, images: readonly BenchImage[], rounds: number): AsyncGenerator<Figure> {
-  for (const { name, ours } of images) {
-    const seconds: number[] = [];
-    for (let round = 0; round < rounds; round++) seconds.push(await tableSeconds(folder, ours));
-    const perGB = median(seconds) / (DISK_BYTES / 1e9);
-    yield figure(point(`tableBuildSecondsPerGB.${name}`, 's/GB', perGB), undefined, BARS.tableSeconds);
+  const perGB = (seconds: readonly number[]): number => median(seconds) / (DISK_BYTES / 1e9);
+  for (const { name, ours, below } of images) {
+    const alone: number[] = [];
+    const shared: number[] = [];
+    const chain: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      alone.push((await tableSeconds(folder, ours)).seconds);
+      if (below.length === 0) continue;
+      const each = await chainSeconds(folder, [...below, ours]);
+      shared.push(each.at(-1) ?? 0);
+      chain.push(each.reduce((sum, seconds) => sum + seconds, 0));
+    }
+    console.error(`table of ${name}: ${alone.map((value) => value.toFixed(3)).join(' ')} s`);
+    const of = (figureName: string, seconds: readonly number[], bar?: number): Figure =>
+      figure(point(`tableBuildSecondsPerGB.${figureName}`, 's/GB', perGB(seconds)), undefined, bar);
+    yield of(name, alone, BARS.tableSeconds);
+    if (below.length === 0) continue;
+    yield of(`${name}.shared`, shared, BARS.tableSeconds);
+    yield of(`${name}.allTables`, chain);
   }
   yield figure(point('tableBytesPerGB', 'bytes/GB', shapeOf(DISK_BYTES).fileBytes / (DISK_BYTES / 1e9)));
 }
 
+/** Of each image of a chain, the base first: the table of the one below is there. */
+async function chainSeconds(folder: string, paths: readonly string[]): Promise<readonly number[]> {
+  const each: number[] = [];
+  let below: TableRef | undefined;
+  for (const [index, path] of paths.entries()) {
+    const { seconds, table } = await tableSeconds(folder, path, below, `table${index}`);
+    each.push(seconds);
+    below = table;
+  }
+  return each;
+}
+
 /** Of this process: reading the disk, hashing and writing the table. */
-async function tableSeconds(folder: string, path: string): Promise<number> {
+async function tableSeconds(
+  folder: string,
+  path: string,
+  below?: TableRef,
+  name?: string,
+): Promise<{ readonly seconds: number; readonly table: TableRef }> {
   const opened = await openImage(path);
   if (!opened.ok) throw new Error(opened.error.message);
   const before = process.cpuUsage();
-  await tableOf(opened.value, folder);
+  const other = below && (await LeafTable.open(below, DISK_BYTES));
+  if (other && !other.ok) throw new Error(other.error.message);
+  const shared = other && { table: other.value, sizeBytes: DISK_BYTES, depth: 1 };
+  const table = await tableOf(opened.value, folder, shared, name);
   const { user, system } = process.cpuUsage(before);
+  await other?.value.close();
   await opened.value.close();
-  return (user + system) / 1e6;
+  return { seconds: (user + system) / 1e6, table };
 }

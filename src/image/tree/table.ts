@@ -6,6 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { errorCode, errorMessage } from '../../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import type { Leaves } from '../disk.ts';
+import { readCached } from '../native.ts';
 import { PAGE_BYTES, rootOf, shapeOf } from './layout.ts';
 import { HASH_BYTES, PIECE_BYTES, type Pieces, pieces } from './pieces.ts';
 
@@ -73,7 +74,9 @@ export class LeafTable implements Leaves {
   /** A page of leaves; undefined: it cannot be read, or is not what it was. Never rejects. */
   async page(index: number): Promise<Buffer | undefined> {
     try {
-      const { buffer } = await this.#file.read(Buffer.alloc(PAGE_BYTES), 0, PAGE_BYTES, index * PAGE_BYTES);
+      const buffer = Buffer.alloc(PAGE_BYTES);
+      const at = index * PAGE_BYTES;
+      if (readCached(this.fd, buffer, at) !== PAGE_BYTES) await this.#file.read(buffer, 0, PAGE_BYTES, at);
       return this.isPage(index, buffer) ? buffer : undefined;
     } catch {
       return undefined;

@@ -14,6 +14,8 @@ const CLUSTER_BYTES = 65_536;
 export interface BenchImage {
   readonly name: string;
   readonly ours: string;
+  /** What it is a difference of, the base first. */
+  readonly below: readonly string[];
   readonly theirs: { readonly path: string; readonly format: string };
 }
 
@@ -25,17 +27,21 @@ export function makeImages(folder: string, depths: readonly number[]): { raw: st
   qemuImg('convert', '-f', 'raw', '-O', 'vhdx', '-o', `block_size=${BLOCK_BYTES}`, raw, vhdx);
   qemuImg('convert', '-f', 'raw', '-O', 'vpc', '-o', 'force_size=on', raw, vhd);
   const same = (name: string, path: string, format: string): BenchImage => ({
-    ...{ name, ours: path, theirs: { path, format } },
+    ...{ name, ours: path, below: [], theirs: { path, format } },
   });
   return {
     raw,
     images: [
       ...[same('raw', raw, 'raw'), same('vhdx', vhdx, 'vhdx'), same('vhd', vhd, 'vpc')],
-      ...depths.map((depth) => ({
-        name: `chain${depth}`,
-        ours: vhdxChain(folder, depth),
-        theirs: { path: qcow2Chain(folder, depth), format: 'qcow2' },
-      })),
+      ...depths.map((depth) => {
+        const chain = vhdxChain(folder, depth);
+        return {
+          name: `chain${depth}`,
+          ours: chain.at(-1) ?? '',
+          below: chain.slice(0, -1),
+          theirs: { path: qcow2Chain(folder, depth), format: 'qcow2' },
+        };
+      }),
     ],
   };
 }
@@ -55,17 +61,15 @@ function writePattern(path: string, wanted: (cluster: number) => boolean): void 
   closeSync(fd);
 }
 
-function vhdxChain(folder: string, depth: number): string {
+/** The base first. */
+function vhdxChain(folder: string, depth: number): readonly string[] {
   const name = (layer: number): string => (layer === 0 ? `chain${depth}.vhdx` : `chain${depth}.${layer}.avhdx`);
   const guid = (layer: number): string => `aaaaaaaa-aaaa-aaaa-aaaa-${String(layer).padStart(12, '0')}`;
-  for (let layer = 0; layer < depth; layer++) {
+  return Array.from({ length: depth }, (_, layer) => {
     const parent = { parent_linkage: guid(layer - 1), relative_path: `.\\${name(layer - 1)}` };
-    writeImage(
-      join(folder, name(layer)),
-      vhdxImage(layerOf(layer, depth), { guid: guid(layer), ...(layer > 0 ? { parent } : {}) }),
-    );
-  }
-  return join(folder, name(depth - 1));
+    const image = vhdxImage(layerOf(layer, depth), { guid: guid(layer), ...(layer > 0 ? { parent } : {}) });
+    return writeImage(join(folder, name(layer)), image);
+  });
 }
 
 function layerOf(layer: number, depth: number): Layer {
