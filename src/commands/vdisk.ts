@@ -1,6 +1,7 @@
 /** `bootfarm vdisk …`: vDisks, their versions and their files. */
 import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { addDeletion } from './vdisk-delete.ts';
 import { addInfoCommands } from './vdisk-info.ts';
 import { addJobCommands } from './vdisk-jobs.ts';
 import { addDownload } from './vdisk-out.ts';
@@ -14,6 +15,7 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
   addVDiskWork(command, terminal);
   addJobCommands(command, terminal);
+  addDeletion(command, terminal);
   addInfoCommands(command, terminal);
   addDownload(command, terminal);
   addPvs(command, terminal);

@@ -196,6 +196,28 @@ export function sessionCounts(database: Database): Answer<readonly SessionCount[
   );
 }
 
+export interface VersionsUsed {
+  readonly sessions: readonly Pick<Session, 'device' | 'vdisk' | 'version'>[];
+  readonly copies: readonly {
+    readonly server: string;
+    readonly vdisk: string;
+    readonly version: number;
+    readonly state: CopyState;
+  }[];
+}
+
+/** Which devices use which versions, and what servers said last of their copies. */
+export function versionsUsed(database: Database): Answer<VersionsUsed> {
+  return database.run(async (db) => ({
+    sessions: await db
+      .selectFrom('session')
+      .select(['device', 'vdisk', 'version'])
+      .where('ended', '=', false)
+      .execute(),
+    copies: await db.selectFrom('copy').select(['server', 'vdisk', 'version', 'state']).execute(),
+  }));
+}
+
 export interface CopyRow {
   readonly vdisk: string;
   readonly version: number;

@@ -1,17 +1,31 @@
-/** All devices that a follower holds: what brings a table back that the database lost. */
-import type { Device } from '../farm/model.ts';
+/** All devices, or sessions, that a follower holds: what brings a table back that the database lost, and who uses a version. */
+import type { Device, Session } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
 import { kindKey, META, SCHEMA } from './layout.ts';
 import { asked, openOnce, type RedisAnswer } from './link.ts';
 
-/** By name. META and the devices in one MULTI, so that half a replica is never taken for the whole. */
+/** By name. */
 export async function replicaDevices(socketPath: string): RedisAnswer<readonly Device[]> {
+  const texts = await allOf(socketPath, 'device');
+  if (!texts.ok) return texts;
+  const devices = texts.value.map((text) => JSON.parse(text) as Device);
+  return ok(devices.sort((a, b) => (a.name < b.name ? -1 : 1)));
+}
+
+/** Those that have not ended. */
+export async function replicaSessions(socketPath: string): RedisAnswer<readonly Session[]> {
+  const texts = await allOf(socketPath, 'session');
+  return texts.ok ? ok(texts.value.map((text) => JSON.parse(text) as Session)) : texts;
+}
+
+/** META and the entries in one MULTI, so that half a replica is never taken for the whole. */
+async function allOf(socketPath: string, kind: 'device' | 'session'): RedisAnswer<readonly string[]> {
   const opened = await openOnce({ url: socketPath });
   if (!opened.ok) return opened;
   const redis = opened.value;
   try {
     const read = await asked(socketPath, async () => {
-      const executed = (await redis.multi().hget(META, 'schema').hvals(kindKey('device')).exec()) ?? [];
+      const executed = (await redis.multi().hget(META, 'schema').hvals(kindKey(kind)).exec()) ?? [];
       const failed = executed.find(([error]) => error);
       if (failed) throw failed[0];
       return executed.map(([, answer]) => answer);
@@ -24,8 +38,7 @@ export async function replicaDevices(socketPath: string): RedisAnswer<readonly D
         'SchemaUnknown',
         `the follower at ${socketPath} holds schema ${schema}; this release reads ${SCHEMA}`,
       );
-    const devices = (texts as readonly string[]).map((text) => JSON.parse(text) as Device);
-    return ok(devices.sort((a, b) => (a.name < b.name ? -1 : 1)));
+    return ok(texts as readonly string[]);
   } finally {
     redis.disconnect();
   }

@@ -16,6 +16,7 @@ import { project } from '../../src/database/project.ts';
 import { endSession, registerServer, unregisterServer, upsertSession } from '../../src/database/servers.ts';
 import type { Server } from '../../src/farm/model.ts';
 import { type Fault, fail, type Result } from '../../src/kit/result.ts';
+import { replicaSessions } from '../../src/replica/devices.ts';
 import { openJournal } from '../../src/replica/journal.ts';
 import { kindKey, META, SHAPE } from '../../src/replica/layout.ts';
 import { READER } from '../../src/replica/link.ts';
@@ -282,6 +283,8 @@ describe('the feed', () => {
     for (let n = 0; n < 20; n++) value(await registerServer(scene.database, quiet));
     value(await upsertSession(scene.database, aSession({ device: 'witness' })));
     await until('the session is there', async () => value(await scene.replica.sessionOf('witness')));
+    const all = value(await replicaSessions(scene.follower.socketPath));
+    expect(all).toContainEqual(value(await scene.replica.sessionOf('witness')));
     const after = await token();
     const rows = value(await scene.database.run((db) => db.selectFrom('dirty').select('kind').execute()));
     expect([before === after, rows]).toEqual([false, []]);

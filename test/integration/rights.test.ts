@@ -26,6 +26,7 @@ import {
   registerServer,
   replayJournal,
   upsertSession,
+  versionsUsed,
 } from '../../src/database/servers.ts';
 import { withRootFile } from '../../src/database/tls.ts';
 import type { Device, Server } from '../../src/farm/model.ts';
@@ -140,8 +141,12 @@ describe('the role of the servers', () => {
     expect(value(await registerServer(asServer, A_SERVER))).toBe(false);
     const copy = { vdisk: 'lab', version: 0, state: 'UpToDate', progressPercent: 100, message: '' } as const;
     value(await recordCopies(asServer, 'node-z', [copy]));
-    value(await recordCopies(asServer, 'node-z', []));
     value(await upsertSession(asServer, aSession({ device: 'pc0001', server: 'node-z' })));
+    expect(value(await versionsUsed(asServer))).toEqual({
+      sessions: [{ device: 'pc0001', vdisk: 'lab', version: expect.any(Number) }],
+      copies: [{ server: 'node-z', vdisk: 'lab', version: 0, state: 'UpToDate' }],
+    });
+    value(await recordCopies(asServer, 'node-z', []));
     value(await endSessionsExcept(asServer, 'node-z', []));
     const change = { device: 'pc0002', epoch: 2, session: aSession({ device: 'pc0002', epoch: 2 }), ended: false };
     const entries = [{ id: '6d3c8a62-1b5f-4d0c-9c3e-0123456789ab', change }];

@@ -250,10 +250,15 @@ const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> 
   image: pool.spec.image ?? image,
   imagePullPolicy: pool.spec.imagePullPolicy,
   args: ['work', '--folder', jobsFolder(pool, lineage), '--orders', `${CONFIG}/orders/${ORDERS_FILE}`],
-  env: [{ name: 'BOOTFARM_WORK', value: jobsFolder(pool, lineage) }],
+  env: [
+    { name: 'BOOTFARM_WORK', value: jobsFolder(pool, lineage) },
+    // Who uses a version, for those that a person removes.
+    { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
+  ],
   securityContext: WORK_SECURITY,
   resources: WORK_RESOURCES,
   volumeMounts: [
+    { ...RUN_MOUNT, readOnly: true },
     { name: 'orders', mountPath: `${CONFIG}/orders`, readOnly: true },
     { name: 'work', mountPath: jobsFolder(pool, lineage) },
     ...pool.spec.storeRoots.map((root, index) => ({ ...storeMount(root, index), readOnly: false })),

@@ -42,8 +42,10 @@ replica writes: memory at /run/bootfarm
 work user: 0
 work capability: DAC_OVERRIDE
 work root file system: read-only
+work env: BOOTFARM_REPLICA_SOCKET
 work env: BOOTFARM_WORK
 work reads: Secret bootfarm-server-main-node-a orders.json at /etc/bootfarm/orders
+work reads: memory at /run/bootfarm
 work writes: folder of the node /srv at /srv
 work writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
 secret: ca.crt

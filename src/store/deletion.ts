@@ -1,0 +1,174 @@
+/** Removing the files of one version: the only thing that does, and the rules by which it refuses. Pure but for `removeVersion`. */
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileNames, storePath } from '../farm/files.ts';
+import type { FarmSnapshot, Session } from '../farm/model.ts';
+import type { WorkFault } from '../image/copy.ts';
+import type { ImageFacts } from '../image/disk.ts';
+import { formatOf, stemOf } from '../image/formats.ts';
+import { errorCode, errorMessage } from '../kit/errors.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { inUnits } from '../kit/units.ts';
+import { alone } from './alone.ts';
+import { type FileFacts, type Inventory, lookInto } from './inventory.ts';
+import type { VDiskFiles } from './versions.ts';
+
+/** What the farm knows: of its database, or of a replica, which knows no copies. */
+export interface FarmKnowledge {
+  readonly snapshot: Pick<FarmSnapshot, 'stores' | 'vdisks' | 'versions' | 'overrides'>;
+  /** Those that have not ended. */
+  readonly sessions: readonly Pick<Session, 'device' | 'vdisk' | 'version'>[];
+  /** Absent: nobody knows. */
+  readonly copies?: readonly {
+    readonly server: string;
+    readonly vdisk: string;
+    readonly version: number;
+    readonly state: string;
+  }[];
+}
+
+export interface Deletion {
+  readonly vdisk: VDiskFiles;
+  readonly number: number;
+  /** Or why nobody could be asked. */
+  readonly farm: Result<FarmKnowledge, Fault>;
+  /** A person says that it need not be anywhere any more. */
+  readonly lastCopy: boolean;
+}
+
+/**
+ * In the order in which they are asked: no such version, nobody can be asked, a VDisk names it, a rollback does, machines use it, other images are differences of
+ * it, it may be the last copy.
+ */
+export type DeletionFault = Fault<
+  'FileMissing' | 'FarmUnknown' | 'Named' | 'RolledBackTo' | 'InUse' | 'IsParent' | 'LastCopy'
+>;
+
+/** The files of that version that go, image first, or why none does. */
+export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<readonly FileFacts[], DeletionFault> {
+  const { vdisk, number, farm, lastCopy } = deletion;
+  const what = `version ${number} of ${vdisk.fileName} in ${vdisk.folder}`;
+  const files = filesOf(vdisk, number, folder.files);
+  const images = files.filter(({ name }) => formatOf(name));
+  if (images.length === 0) return fail('FileMissing', `there is no ${what}: ${folder.message || 'nothing is removed'}`);
+  if (!farm.ok)
+    return fail(
+      'FarmUnknown',
+      `${what} stays: neither the farm database nor its replica says who uses it (${farm.error.message}): try again when one of them answers`,
+    );
+  const { snapshot, sessions, copies } = farm.value;
+  const names = namesOf(snapshot, vdisk);
+  const named = [
+    ...snapshot.versions
+      .filter((version) => names.has(version.vdisk) && version.number === number)
+      .map((one) => one.vdisk),
+    ...snapshot.vdisks
+      .filter(({ name, bootVersion }) => names.has(name) && bootVersion === number)
+      .map(({ name }) => name),
+  ];
+  if (named[0] !== undefined)
+    return fail(
+      'Named',
+      `${what} stays: the spec of VDisk ${named[0]} names it (versions, bootVersion): take it out first`,
+    );
+  const override = snapshot.overrides.find((one) => names.has(one.vdisk) && one.version === number);
+  if (override)
+    return fail(
+      'RolledBackTo',
+      `${what} stays: a rollback of VDisk ${override.vdisk} boots it: end that first by \`bootfarm rollback --clear --vdisk ${override.vdisk}\``,
+    );
+  const devices = sessions.filter((one) => names.has(one.vdisk) && one.version === number).map(({ device }) => device);
+  if (devices.length > 0)
+    return fail('InUse', `${what} stays: ${someOf(devices)} use it: let them boot another version first`);
+  const children = childrenOf(files, folder.files);
+  if (children.length > 0)
+    return fail('IsParent', `${what} stays: ${someOf(children)}: merge or remove what needs it first`);
+  const right = new Set(
+    (copies ?? []).flatMap(({ server, vdisk, version, state }) =>
+      names.has(vdisk) && version === number && state === 'UpToDate' ? [server] : [],
+    ),
+  );
+  if (lastCopy || right.size > 1) return ok([...images, ...files.filter((file) => !images.includes(file))]);
+  const known =
+    right.size === 1 ? `the farm knows of one right copy, on ${[...right][0]}` : 'the farm knows of no other';
+  return fail(
+    'LastCopy',
+    `${what} stays: it may be the last good copy (${known}): say --last-copy if it need not be anywhere any more`,
+  );
+}
+
+/** Of the VDisks whose files these are. */
+const namesOf = (
+  { stores, vdisks }: FarmKnowledge['snapshot'],
+  { folder, fileName }: VDiskFiles,
+): ReadonlySet<string> =>
+  new Set(
+    vdisks
+      .filter((vdisk) => vdisk.fileName === fileName)
+      .filter(({ store: name }) =>
+        stores.some(
+          (store) =>
+            store.name === name &&
+            ['', ...Object.keys(store.local.nodes)].some((server) => storePath(store, server) === folder),
+        ),
+      )
+      .map(({ name }) => name),
+  );
+
+/** Image, kernel, initrd and properties. */
+function filesOf({ fileName }: VDiskFiles, number: number, there: readonly FileFacts[]): readonly FileFacts[] {
+  const { stem, kernel, initrd } = fileNames(fileName, number);
+  return there.filter(
+    ({ name }) => stemOf(name) === stem || name === kernel || name === initrd || name === `${stem}.pvp`,
+  );
+}
+
+/** Images that need one of these, or of which nobody knows it, in words. */
+function childrenOf(files: readonly FileFacts[], there: readonly FileFacts[]): readonly string[] {
+  return there
+    .filter((file) => !files.includes(file) && formatOf(file.name)?.differencing !== undefined)
+    .flatMap(({ name, fault, image }) => {
+      if (!image?.ok)
+        return [
+          `${name} cannot be read (${(image?.error ?? fault)?.message ?? 'why, nobody knows'}) and may be a difference of it`,
+        ];
+      return files.some((file) => isParent(image.value, file)) ? [`${name} is a difference of it`] : [];
+    });
+}
+
+/** By its identifier; by its name where one of them has none, or where it cannot be read. */
+function isParent({ parent }: ImageFacts, { name, image }: FileFacts): boolean {
+  if (!parent) return false;
+  const id = image?.ok ? image.value.id : undefined;
+  if (parent.ids !== undefined && id !== undefined) return parent.ids.includes(id);
+  return parent.names.some((hint) => hint.toLowerCase() === name.toLowerCase());
+}
+
+const NAMED = 3;
+const someOf = (all: readonly string[]): string =>
+  `${all.slice(0, NAMED).join(', ')}${all.length > NAMED ? ` and ${all.length - NAMED} more` : ''}`;
+
+export interface Removed {
+  readonly files: readonly { readonly name: string; readonly sizeBytes: number }[];
+}
+
+/** `onJudged`: what goes, in words, before it does. `dryRun`: it does not. */
+export const removeVersion = (
+  deletion: Deletion,
+  { dryRun, onJudged }: { readonly dryRun: boolean; readonly onJudged: (words: readonly string[]) => void },
+): Promise<Result<Removed, DeletionFault | WorkFault | Fault<'WriteFailed'>>> =>
+  alone(deletion.vdisk.folder, async (): Promise<Result<Removed, DeletionFault | Fault<'WriteFailed'>>> => {
+    const { folder } = deletion.vdisk;
+    const judged = judgeDeletion(deletion, await lookInto(folder));
+    if (!judged.ok) return judged;
+    onJudged(judged.value.map(({ name, sizeBytes }) => `${join(folder, name)}, ${inUnits(sizeBytes)}`));
+    for (const { name } of dryRun ? [] : judged.value) {
+      try {
+        await unlink(join(folder, name));
+      } catch (thrown) {
+        if (errorCode(thrown) !== 'ENOENT')
+          return fail('WriteFailed', `${join(folder, name)} cannot be removed: ${errorMessage(thrown)}`);
+      }
+    }
+    return ok({ files: judged.value.map(({ name, sizeBytes }) => ({ name, sizeBytes })) });
+  });
