@@ -24,11 +24,7 @@ export function workCommand(): Command {
 async function run(path: string, ordersFile: string | undefined): Promise<void> {
   const log = createLogger('info', { folder: path });
   const folder = new JobFolder(path);
-  let held = await folder.keep();
-  for (let tries = 0; !held && tries < TAKE_TRIES; tries++) {
-    await delay(TAKE_MS);
-    held = await folder.keep();
-  }
+  const held = await keepOf(folder);
   if (!held) {
     process.stderr.write(`bootfarm work: ${path} has a keeper already: end it first\n`);
     process.exitCode = 1;
@@ -39,9 +35,19 @@ async function run(path: string, ordersFile: string | undefined): Promise<void> 
   const leave = async (): Promise<void> => {
     process.off('SIGTERM', leave).off('SIGINT', leave);
     await keeper.stop();
+    // Held until here: a file that nobody names any more is closed, and its lock is gone.
+    await held.close();
     process.exit(0);
   };
   process.on('SIGTERM', leave).on('SIGINT', leave);
   log.info({}, 'keeper of jobs started');
   await keeper.run(LOOK_MS);
+}
+
+async function keepOf(folder: JobFolder): ReturnType<JobFolder['keep']> {
+  for (let tries = 1; ; tries++) {
+    const held = await folder.keep();
+    if (held || tries === TAKE_TRIES) return held;
+    await delay(TAKE_MS);
+  }
 }

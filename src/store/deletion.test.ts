@@ -157,7 +157,7 @@ test('of a replica no copies are known', () => {
 
 test('the files of that version go, after it was said, and no others; a dry run removes nothing', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-deletion-'));
-  const names = ['lab.1.raw', 'lab.1.vmlinuz', 'lab.1.initrd', 'lab.10.raw', 'lab.raw', 'lab.initrd'];
+  const names = ['lab.1.raw', 'lab.1.vmlinuz', 'lab.1.pvp', 'lab.10.raw', 'lab.raw', 'lab.initrd'];
   for (const name of names) writeFileSync(join(folder, name), Buffer.alloc(512, 1));
   const deletion = aDeletion({ vdisk: { folder, fileName: 'lab' }, number: 1, lastCopy: true });
   const said: string[] = [];
