@@ -69,6 +69,11 @@ export class PartialFile {
     });
   }
 
+  /** Whoever writes in any order proves what an earlier try left, and writes by `patch` or through the file itself. */
+  takeOver(): void {
+    this.#cursor = Math.max(this.#cursor, this.#there);
+  }
+
   /** Behind all that was appended; what is left out is zeros. */
   async append(offset: number, bytes: Buffer): Promise<WriteFault | undefined> {
     return this.#attempt(async () => {

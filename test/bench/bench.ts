@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME… [--rounds N] [--only PART,…]` (or `all`): each NAME is a module of this folder that exports `run`. Figures go to standard output, one JSON line each;
+ * `npm run bench -- NAME… [--rounds N] [--only PART,…] [--gib N]` (or `all`): each NAME is a module of this folder that exports `run`. Figures go to standard output, one JSON line each;
  * everything else to standard error. Ends with 1 when a figure misses its bar.
  */
 import { readdirSync } from 'node:fs';
@@ -15,17 +15,18 @@ const known = readdirSync(import.meta.dirname)
 
 const { positionals: asked, values } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, only: { type: 'string' } },
+  options: { rounds: { type: 'string' }, only: { type: 'string' }, gib: { type: 'string' } },
 });
 const options = {
   ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
+  ...(values.gib === undefined ? {} : { gib: Number(values.gib) }),
   ...(values.only === undefined ? {} : { only: values.only.split(',') }),
 };
 const names = asked.includes('all') ? known : asked;
 const wrong = names.filter((name) => !known.includes(name));
 if (names.length === 0 || wrong.length > 0) {
   console.error(
-    `usage: npm run bench -- all|${known.join('|')} [--rounds N] [--only PART,…]${wrong.length > 0 ? ` (no bench ${wrong.join(', ')})` : ''}`,
+    `usage: npm run bench -- all|${known.join('|')} [--rounds N] [--only PART,…] [--gib N]${wrong.length > 0 ? ` (no bench ${wrong.join(', ')})` : ''}`,
   );
   process.exit(2);
 }

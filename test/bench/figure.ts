@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly rounds?: number;
   /** These of its parts alone, where it has parts with names: the faults of `failover`. */
   readonly only?: readonly string[];
+  /** The size of its image, GiB, where it has one to choose. */
+  readonly gib?: number;
 }
 
 /** A bench module's one export. It prints what it runs (command lines, rounds) to standard error. */

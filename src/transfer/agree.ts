@@ -1,0 +1,70 @@
+/** Which manifest a file has, as peers say it. One that lies can say anything: so the most agree first, and the file's own digest judges. */
+import { inTime } from '../kit/patience.ts';
+import { decode, type Manifest } from './manifest.ts';
+import type { Peer } from './peer.ts';
+
+export interface Wanted {
+  /** Of the file: 64 hex digits. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Of its manifest, where it was recorded with the digest: then each chunk that fits it is proved by itself, and the whole needs not be read again. */
+  readonly root?: string;
+}
+
+/** Who is late joins while it is pulled. */
+const PATIENCE_MS = 3_000;
+
+export interface Agreed {
+  readonly manifest: Manifest;
+  /** Who says so. */
+  readonly peers: readonly Peer[];
+}
+
+/** Undefined: nobody has it, but for those that say what was disproved. `blame` is told of who gave another manifest than it had said, or one of another file. */
+export async function agree(
+  wanted: Wanted,
+  peers: readonly Peer[],
+  disproved: ReadonlySet<string>,
+  blame: (peer: string, why: string) => void,
+  signal?: AbortSignal,
+): Promise<Agreed | undefined> {
+  const said = await Promise.all(
+    peers.map(async (peer) => ({ peer, facts: await inTime(peer.facts(wanted.sha256, 0, signal), PATIENCE_MS) })),
+  );
+  const byRoot = Map.groupBy(
+    said.flatMap(({ peer, facts }) => (facts?.ok ? [{ peer, root: facts.value.root }] : [])),
+    ({ root }) => root,
+  );
+  const ranked = [...byRoot]
+    .filter(([root]) => isEligible(root, wanted, disproved))
+    .sort(([, one], [, other]) => other.length - one.length);
+  for (const [root, holders] of ranked) {
+    const givers = holders.map(({ peer }) => peer);
+    for (const peer of givers) {
+      const manifest = await manifestOf(peer, wanted, root, blame, signal);
+      if (manifest) return { manifest, peers: givers };
+    }
+  }
+  return undefined;
+}
+
+const isEligible = (root: string, wanted: Wanted, disproved: ReadonlySet<string>): boolean =>
+  (wanted.root === undefined || root === wanted.root) && !disproved.has(root);
+
+async function manifestOf(
+  peer: Peer,
+  { sha256, sizeBytes }: Wanted,
+  root: string,
+  blame: (peer: string, why: string) => void,
+  signal?: AbortSignal,
+): Promise<Manifest | undefined> {
+  const answer = await peer.manifest(sha256, signal);
+  if (!answer.ok) return undefined;
+  const manifest = decode(answer.value);
+  if (!manifest.ok) blame(peer.name, manifest.error.message);
+  else if (manifest.value.root !== root) blame(peer.name, 'it gave another manifest than it had said');
+  else if (manifest.value.sha256 !== sha256 || manifest.value.sizeBytes !== sizeBytes)
+    blame(peer.name, 'it gave the manifest of another file');
+  else return manifest.value;
+  return undefined;
+}

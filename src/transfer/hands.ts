@@ -1,0 +1,95 @@
+/** The threads of one transfer: each order to one that is free. They hold what is to be proved, so only numbers of chunks go between. */
+import { once } from 'node:events';
+import { getSystemErrorName } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { MAX_SLOT_BYTES, type Manifest } from './manifest.ts';
+import { aligned, PAGE_BYTES } from './native.ts';
+import type { Answer, Order, WorkerOptions } from './orders.ts';
+
+/** The build renames the file. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** Of which the kernel said why: `code` is that of errno. */
+class DiskError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class Hands {
+  /** Where what comes is laid; a slot is `MAX_SLOT_BYTES` long. */
+  readonly memory: Uint8Array;
+  readonly #workers: readonly Worker[];
+  readonly #free: Worker[];
+  readonly #waiting: ((worker: Worker) => void)[] = [];
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #progress = new BigInt64Array(new SharedArrayBuffer(8));
+
+  constructor(
+    manifest: Manifest,
+    target: WorkerOptions['target'],
+    { threads, slots, nice }: { threads: number; slots: number; nice: number },
+  ) {
+    const { sizeBytes, chunkBytes, digests, zeros } = manifest;
+    const memory = new SharedArrayBuffer(slots * MAX_SLOT_BYTES + PAGE_BYTES);
+    this.memory = aligned(new Uint8Array(memory));
+    const shape = { sizeBytes, chunkBytes };
+    const rest = { slots: memory, nice, stop: this.#stop, progress: this.#progress };
+    const options: WorkerOptions = { shape, digests, zeros, target, ...rest };
+    this.#workers = Array.from({ length: threads }, () => new Worker(WORKER, { workerData: options }));
+    for (const worker of this.#workers) worker.setMaxListeners(0);
+    this.#free = [...this.#workers];
+  }
+
+  /** Bytes that the order `digest` has read. */
+  get digestedBytes(): number {
+    return Number(Atomics.load(this.#progress, 0));
+  }
+
+  /** Chunks that are right. Rejects with a `DiskError`. */
+  async chunks(order: Extract<Order, { kind: 'copy' | 'keep' | 'prove' }>): Promise<readonly number[]> {
+    const answer = await this.#give(order);
+    return answer.kind === 'right' ? answer.chunks : [];
+  }
+
+  /** Room for all of it. Rejects with a `DiskError`. */
+  async reserve(): Promise<void> {
+    const answer = await this.#give({ kind: 'reserve' });
+    if (answer.kind === 'errno' && answer.errno !== 0)
+      throw new DiskError(getSystemErrorName(-answer.errno), 'its room cannot be reserved');
+  }
+
+  async digest(): Promise<string> {
+    const answer = await this.#give({ kind: 'digest' });
+    return answer.kind === 'digest' ? answer.sha256 : '';
+  }
+
+  /** What is being done ends soon, with less than was asked for. */
+  stop(): void {
+    Atomics.store(this.#stop, 0, 1);
+  }
+
+  /** No descriptor that they were given is used after it. Idempotent. */
+  async close(): Promise<void> {
+    this.stop();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  async #give(order: Order): Promise<Answer> {
+    const worker = this.#free.pop() ?? (await new Promise<Worker>((resolve) => this.#waiting.push(resolve)));
+    try {
+      const answered = once(worker, 'message');
+      worker.postMessage(order);
+      const [answer]: Answer[] = await answered;
+      if (!answer) throw new Error('a thread of a transfer said nothing');
+      if (answer.kind === 'threw') throw new DiskError(answer.code, answer.message);
+      return answer;
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next(worker);
+      else this.#free.push(worker);
+    }
+  }
+}
