@@ -43,21 +43,34 @@ type Chunks = AsyncIterable<Result<Buffer, DownloadFault>>;
 interface Source {
   readonly sizeBytes: number;
   readonly chunks: Chunks;
+  readonly close: () => Promise<void>;
 }
 
 /** `give` rejects where nobody takes it any more. */
 export async function download(
   vdisk: VDiskFiles,
-  { format, number: asked, offset = 0, signal, onProgress }: Download,
+  options: Download,
   give: (bytes: Buffer) => Promise<void>,
 ): Promise<Result<Downloaded, DownloadFault>> {
-  const image = await imageOf(vdisk, asked);
+  const image = await imageOf(vdisk, options.number);
   if (!image.ok) return image;
-  const { name, number } = image.value;
-  const path = join(vdisk.folder, name);
+  const path = join(vdisk.folder, image.value.name);
+  const { format } = options;
   const source = format === 'raw' ? await diskOf(path) : await fileOf(path, format);
   if (!source.ok) return source;
-  const { sizeBytes, chunks } = source.value;
+  try {
+    return await giveAll(image.value, source.value, options, give);
+  } finally {
+    await source.value.close();
+  }
+}
+
+async function giveAll(
+  { name, number }: VersionImage,
+  { sizeBytes, chunks }: Source,
+  { offset = 0, signal, onProgress }: Download,
+  give: (bytes: Buffer) => Promise<void>,
+): Promise<Result<Downloaded, DownloadFault>> {
   if (offset > sizeBytes)
     return fail('OffsetWrong', `${name} has ${sizeBytes} bytes, and ${offset} are said to be had`);
   const hash = createHash('sha256');
@@ -81,10 +94,15 @@ export async function download(
   return ok({ name, number, sizeBytes, sha256: hash.digest('hex') });
 }
 
+interface VersionImage {
+  readonly name: string;
+  readonly number: number;
+}
+
 async function imageOf(
   { folder, fileName }: VDiskFiles,
   asked: number | undefined,
-): Promise<Result<{ readonly name: string; readonly number: number }, DownloadFault>> {
+): Promise<Result<VersionImage, DownloadFault>> {
   let there: readonly string[];
   try {
     there = await readdir(folder);
@@ -106,7 +124,11 @@ async function fileOf(path: string, format: string): Promise<Result<Source, Down
   if (judged) return { ok: false, error: judged };
   const looked = await statRegular(path);
   if (!looked.ok) return looked;
-  return ok({ sizeBytes: Number(looked.value.size), chunks: chunksOfFile(path, identityOf(looked.value)) });
+  return ok({
+    sizeBytes: Number(looked.value.size),
+    chunks: chunksOfFile(path, identityOf(looked.value)),
+    close: async () => undefined,
+  });
 }
 
 /** Undefined: it is that format, and a difference of nothing. */
@@ -142,22 +164,19 @@ const changed = (path: string) => fail('Changed', `${path} was changed while it 
 async function diskOf(path: string): Promise<Result<Source, OpenFault>> {
   const opened = await openImage(path);
   if (!opened.ok) return opened;
-  return ok({ sizeBytes: opened.value.sizeBytes, chunks: chunksOfDisk(opened.value) });
+  const disk = opened.value;
+  return ok({ sizeBytes: disk.sizeBytes, chunks: chunksOfDisk(disk), close: () => disk.close() });
 }
 
 type OpenDisk = Parameters<typeof windowsOf>[0];
 
 async function* chunksOfDisk(disk: OpenDisk): AsyncGenerator<Result<Buffer, ReadFault>> {
-  try {
-    for await (const pieces of windowsOf(disk)) {
-      if (!pieces.ok) return yield pieces;
-      for (const { offset, length, isZero } of pieces.value)
-        for (let at = offset; at < offset + length; at += CHUNK_BYTES) {
-          const bytes = Math.min(CHUNK_BYTES, offset + length - at);
-          yield isZero ? ok(ZEROS.subarray(0, bytes)) : await disk.read(at, bytes);
-        }
-    }
-  } finally {
-    await disk.close();
+  for await (const pieces of windowsOf(disk)) {
+    if (!pieces.ok) return yield pieces;
+    for (const { offset, length, isZero } of pieces.value)
+      for (let at = offset; at < offset + length; at += CHUNK_BYTES) {
+        const bytes = Math.min(CHUNK_BYTES, offset + length - at);
+        yield isZero ? ok(ZEROS.subarray(0, bytes)) : await disk.read(at, bytes);
+      }
   }
 }
