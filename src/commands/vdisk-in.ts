@@ -1,14 +1,15 @@
 /**
- * `bootfarm vdisk upload|import`: a disk from elsewhere, into the folder of a store. An upload is done here, since its input is the person's; where there is a
+ * `bootfarm vdisk upload|fetch|import`: a disk from elsewhere, into the folder of a store. An upload is done here, since its input is the person's; where there is a
  * keeper of jobs, it is seen among them.
  */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { stemOf } from '../image/formats.ts';
 import { ok } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { targetOf } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
-import { must } from './refusal.ts';
+import { must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
 
@@ -17,6 +18,11 @@ interface UploadFlags extends Flags {
   readonly sha256?: string;
   readonly offset: number;
   readonly tellOffset?: true;
+}
+
+interface FetchFlags extends OrderFlags {
+  readonly size?: number;
+  readonly sha256: string;
 }
 
 export function addBringing(
@@ -52,6 +58,22 @@ When it broke off:
         return ok({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] });
       });
     });
+  orderOptions(command.command('fetch'))
+    .description('a file from a web server: whole and right, or not there; what was interrupted is gone on with')
+    .argument('<target>', 'its path in the folder of the store; without an end it gets that of the address')
+    .argument('<url>', 'http or https')
+    .requiredOption('--sha256 <digest>', 'required: what `sha256sum` says of it', parseDigest)
+    .option('--size <bytes>', 'how large it is (default: as the server says)', parseBytes)
+    .addHelpText(
+      'after',
+      '\nExample:\n  bootfarm vdisk fetch /srv/vdisks/lab https://images.example/lab.vhdx --sha256 …',
+    )
+    .action((target: string, url: string, { size, sha256, ...flags }: FetchFlags) =>
+      doOrder(terminal, flags, () => {
+        const path = fetchedAs(target, url);
+        return { kind: 'fetch', url, sha256, target: path, ...(size !== undefined && { sizeBytes: size }) };
+      }),
+    );
   orderOptions(command.command('import'))
     .description('make an image of one of another program: qcow2, VMDK (monolithicSparse, streamOptimized), VDI')
     .argument('<source>', 'one file, with none beside it')
@@ -64,6 +86,16 @@ When it broke off:
         target: must(targetOf(resolve(target), undefined)),
       })),
     );
+}
+
+/** Its end says its format. */
+function fetchedAs(target: string, url: string): string {
+  const path = resolve(target);
+  const name = URL.parse(url)?.pathname ?? '';
+  const stem = stemOf(name);
+  if (stemOf(path) === undefined && stem === undefined)
+    throw new Refusal(`neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw`);
+  return stem === undefined || stemOf(path) !== undefined ? path : path + name.slice(stem.length);
 }
 
 export function parseBytes(text: string): number {

@@ -111,7 +111,8 @@ function inWords(order: Order): string {
       return `export ${order.folder}/${order.fileName} to ${order.to}`;
     case 'merge':
       return `merge ${order.folder}/${order.fileName} (${order.into})`;
+    case 'fetch':
     case 'upload':
-      return `upload ${order.target}`;
+      return `${order.kind} ${order.target}`;
   }
 }

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -95,4 +99,26 @@ test('a person is told how far it is, once a second; who does not look is told n
   quiet.tell(1, 2);
   quiet.end();
   expect(unheard.err).toBe('');
+});
+
+test.each([
+  { line: 'fetch /lab.vhdx ftp://images/lab.vhdx --sha256 DIGEST', says: 'no address of http or https' },
+  { line: 'fetch /lab http://127.0.0.1:1/lab --sha256 DIGEST', says: 'end it with .vhdx, .vhd or .raw' },
+  { line: 'fetch /lab.vhdx http://127.0.0.1:1/lab --sha256 12', says: '64 hex digits' },
+  { line: 'fetch /lab.vhdx http://127.0.0.1:1/lab', says: "required option '--sha256" },
+  { line: 'fetch /lab.raw http://127.0.0.1:1/lab --sha256 DIGEST', says: 'is there already' },
+])('$line is refused', async ({ line, says }) => {
+  const words = line.replace('DIGEST', '1'.repeat(64));
+  expect(await run(words)).toMatchObject({ failed: true, out: '', err: expect.stringContaining(says) });
+  expect(readdirSync(folder)).toEqual(['lab.raw']);
+});
+
+test('what is fetched is named as its address ends', async () => {
+  const server = createServer((_req, res) => void res.end('a disk')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const sha256 = createHash('sha256').update('a disk').digest('hex');
+  const said = await run(`fetch /new http://127.0.0.1:${port}/some/lab.vhdx?x=1 --sha256 ${sha256} --size 6`);
+  server.close();
+  expect([said.err, said.out]).toEqual(['', `${join(folder, 'new.vhdx')} is there, 6 bytes\n`]);
 });

@@ -52,7 +52,7 @@ const VERSION_STATES = [
   'Override',
 ] as const satisfies readonly VersionState['state'][];
 
-const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'boot-files', 'export', 'upload'] as const;
+const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'fetch', 'boot-files', 'export', 'upload'] as const;
 const WORK_STATES = ['Queued', 'Running', 'Done', 'Failed', 'Cancelled'] as const;
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);
@@ -161,6 +161,7 @@ const spec = object(
         http: object('A download.', {
           url: pattern('Address of the image.', 2048, '^https?://[^ ]+$'),
           sha256: sha256('Digest of the file.'),
+          sizeBytes: optional(count('Size of the file, bytes. Absent: as the server says.')),
         }),
       }),
     ),

@@ -44,6 +44,13 @@ export const Order = Type.Union([
     numbers: Type.Optional(Type.Array(whole)),
     stated: Type.Optional(Type.Array(Stated)),
   }),
+  Type.Object({
+    kind: Type.Literal('fetch'),
+    url: Type.String({ minLength: 1, maxLength: 2_048 }),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    sizeBytes: Type.Optional(whole),
+    target: path,
+  }),
   /** From standard input: the process that has it does the work, and nobody else can. */
   Type.Object({ kind: Type.Literal('upload'), target: path }),
 ]);

@@ -3,6 +3,7 @@ import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { type BootFiles, extractBootFiles } from '../store/bootfiles.ts';
 import { type Converted, convertFile } from '../store/convert.ts';
+import { fetchFile } from '../store/fetch.ts';
 import { type Imported, importFile } from '../store/import.ts';
 import { type Exported, exportVDisk } from '../store/pvs/export.ts';
 import { mergeVersions, type NewVersion, newVersion } from '../store/versions.ts';
@@ -33,6 +34,12 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
     case 'import': {
       const made = await importFile(order.source, order.target, running);
       return made.ok ? ok({ made: made.value, words: imported(made.value) }) : made;
+    }
+    case 'fetch': {
+      const made = await fetchFile(order.target, { ...order, ...running });
+      return made.ok
+        ? ok({ made: made.value, words: [`${order.target} is there, ${inUnits(made.value.sizeBytes)}`] })
+        : made;
     }
     case 'boot-files': {
       const { folder, fileName, version } = order;
