@@ -26,6 +26,16 @@ test.each([
     job: aJob(1, { state: 'Running', doneBytes: 3, totalBytes: 8 }),
     told: { state: 'Running', progressPercent: 37, message: '' },
   },
+  {
+    what: 'begins, and may meet another',
+    job: aJob(1, { state: 'Running', startedAt: timeAt(NOW - 1_999), message: 'another' }),
+    told: { state: 'Queued', message: 'another' },
+  },
+  {
+    what: 'has begun',
+    job: aJob(1, { state: 'Running', startedAt: timeAt(NOW - 2_000) }),
+    told: { state: 'Running', message: '' },
+  },
   { what: 'waits', job: aJob(1, { message: 'another' }), told: { state: 'Queued', message: 'another' } },
   {
     what: 'ended',

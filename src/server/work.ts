@@ -11,6 +11,8 @@ import { byOrder } from '../work/queue.ts';
 const LOOK_MS = 2_000;
 /** So long one that ended is told of. */
 const TOLD_MS = 600_000;
+/** To take the lock of the folder, or not. */
+const BEGINNING_MS = 2_000;
 const MAX_TOLD = 64;
 const MESSAGE_CHARACTERS = 512;
 
@@ -80,7 +82,8 @@ export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkR
   const goingOn = jobs.filter((job) => !isEnded(job)).sort(byOrder);
   const over = jobs.filter((job) => isEnded(job) && isRecent(job)).sort(byOrder);
   return [...goingOn, ...over].slice(0, MAX_TOLD).map((job) => {
-    const { id, order, folder, fileName, version, state } = job;
+    const { id, order, folder, fileName, version } = job;
+    const state = isBeginning(job, nowMs) ? 'Queued' : job.state;
     const percent = percentOf(job);
     return {
       ...{ id, kind: order.kind, folder, state },
@@ -91,3 +94,7 @@ export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkR
     };
   });
 }
+
+/** One that meets another's work in its folder begins each 5 s, and has not begun: to tell it would write a status each time. */
+const isBeginning = ({ state, startedAt = '', totalBytes }: Job, nowMs: number): boolean =>
+  state === 'Running' && totalBytes === 0 && nowMs - Date.parse(startedAt) < BEGINNING_MS;

@@ -5,7 +5,18 @@ import { errorMessage } from '../kit/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { JobFolder } from './folder.ts';
 import { isEnded, type Job, newJob } from './job.ts';
-import { deserted, type Ending, ended, forgotten, found, nextJobs, putBack, started, withdrawn } from './queue.ts';
+import {
+  deserted,
+  type Ending,
+  ended,
+  forgotten,
+  found,
+  further,
+  nextJobs,
+  putBack,
+  started,
+  withdrawn,
+} from './queue.ts';
 
 /** Work that runs, in a process of its own. */
 export interface Worker {
@@ -156,13 +167,13 @@ export class Keeper {
     await folder.write(running);
     this.#jobs.set(job.id, running);
     log.info({ id: job.id, order: job.order }, 'job begins');
-    const change = (more: Partial<Job>): void => {
+    const change = (to: (job: Job) => Job): void => {
       const current = this.#jobs.get(job.id);
-      if (current?.state === 'Running') this.#set({ ...current, ...more }, current);
+      if (current?.state === 'Running') this.#set(to(current), current);
     };
     const worker = start(running, {
-      onProgress: (doneBytes, totalBytes) => change({ doneBytes, totalBytes }),
-      onVersion: (version) => change({ version }),
+      onProgress: (doneBytes, totalBytes) => change((current) => further(current, doneBytes, totalBytes)),
+      onVersion: (version) => change((current) => ({ ...current, version })),
     });
     this.#running.set(job.id, { worker, cancelled: false });
     void worker.ending.then((ending) => {

@@ -1,6 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Job, newJob, percentOf, placeOf, timeAt } from './job.ts';
-import { BUSY_MS, ended, forgotten, found, KEPT_ENDED, KEPT_MS, MAX_CRASHES, nextJobs, started } from './queue.ts';
+import {
+  BUSY_MS,
+  ended,
+  forgotten,
+  found,
+  further,
+  KEPT_ENDED,
+  KEPT_MS,
+  MAX_CRASHES,
+  nextJobs,
+  putBack,
+  started,
+  withdrawn,
+} from './queue.ts';
 
 const NOW = Date.parse('2026-11-29T12:00:00Z');
 const aJob = (number: number, folder: string, more: Partial<Job> = {}): Job => ({
@@ -83,6 +96,27 @@ test.each([
   expect(job).toMatchObject(becomes);
   expect(job.endedAt).toBe(becomes.state === 'Queued' ? undefined : timeAt(NOW));
   if (ending.kind === 'made' && ending.made === null) expect(job.version).toBeUndefined();
+});
+
+test('of one that is cancelled while it waits, it is said what may be left', () => {
+  expect(withdrawn(aJob(1, '/a'), NOW)).toMatchObject({
+    state: 'Cancelled',
+    message: 'it was cancelled before it began',
+  });
+  const left = withdrawn(putBack(started(aJob(1, '/a'), NOW)), NOW);
+  expect(left).toMatchObject({
+    state: 'Cancelled',
+    endedAt: timeAt(NOW),
+    message: expect.stringContaining('.partial'),
+  });
+});
+
+test('what a job waited for is said until it is further', () => {
+  const waits = ended(started(aJob(1, '/a'), NOW), fault('BeingWritten'), false, NOW);
+  const again = started(waits, NOW + BUSY_MS);
+  expect(again).toMatchObject({ state: 'Running', message: 'why' });
+  expect(again.waitsUntilMs).toBeUndefined();
+  expect(further(again, 1, 2)).toMatchObject({ doneBytes: 1, totalBytes: 2, message: '' });
 });
 
 test.each([

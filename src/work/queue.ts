@@ -29,10 +29,18 @@ export function nextJobs(jobs: readonly Job[], nowMs: number): readonly Job[] {
 export const byOrder = (a: Job, b: Job): number =>
   a.orderedAt < b.orderedAt ? -1 : a.orderedAt > b.orderedAt ? 1 : a.id < b.id ? -1 : 1;
 
+/** What it waited for is said until it is further: it may be in the way still. */
 export const started = (job: Job, nowMs: number): Job => {
   const { waitsUntilMs: _, ...rest } = job;
-  return { ...rest, state: 'Running', startedAt: timeAt(nowMs), message: '' };
+  return { ...rest, state: 'Running', startedAt: timeAt(nowMs) };
 };
+
+export const further = (job: Job, doneBytes: number, totalBytes: number): Job => ({
+  ...job,
+  doneBytes,
+  totalBytes,
+  message: '',
+});
 
 /** How work ended. `crash`: its process went without a word. */
 export type Ending =
@@ -57,12 +65,15 @@ export function ended(job: Job, ending: Ending, cancelled: boolean, nowMs: numbe
   return { ...job, state: 'Failed', endedAt, message };
 }
 
-/** One that never began. */
+/** One that does not run; what an earlier try wrote is nobody's to remove, for another order may go on with it. */
 export const withdrawn = (job: Job, nowMs: number): Job => ({
   ...job,
   state: 'Cancelled',
   endedAt: timeAt(nowMs),
-  message: 'it was cancelled before it began',
+  message:
+    job.startedAt === undefined
+      ? 'it was cancelled before it began'
+      : 'it was cancelled while it waited: what it had written (….partial) stays, for the same order or for you to remove',
 });
 
 /** The keeper was told to end: it goes on with the next one. */
