@@ -1,12 +1,12 @@
 /** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. And the way back. Pure. */
 import { fileNames } from '../farm/files.ts';
-import { imageNames } from '../image/formats.ts';
 import { API_VERSION } from '../resources/kind.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { unsupported } from '../resources/unsupported.ts';
 import type { Stated } from '../store/pvs/export.ts';
 import type { FoundVDisk, FoundVersion } from '../store/pvs/folder.ts';
 import { type PvsProperties, WRITE_CACHES } from '../store/pvs/properties.ts';
+import { imageNamesOf } from '../store/versions.ts';
 
 export interface Named {
   readonly name: string;
@@ -90,12 +90,11 @@ const ACCESS: Readonly<Record<FoundVersion['access'], VDisk['spec']['versions'][
   MergeTest: undefined,
 };
 
-/** By which a server finds it. */
-const namesOf = (fileName: string, number: number): readonly string[] =>
-  imageNames(fileNames(fileName, number).stem, number > 0);
-
 const isTaken = (fileName: string, { number, access, image, diskFileName }: FoundVersion): boolean =>
-  image.ok && ACCESS[access] !== undefined && number <= MAX_NUMBER && namesOf(fileName, number).includes(diskFileName);
+  image.ok &&
+  ACCESS[access] !== undefined &&
+  number <= MAX_NUMBER &&
+  imageNamesOf(fileName, number).includes(diskFileName);
 
 /** What PVS boots: an override before all, else the newest released one. */
 function bootedBy(versions: readonly FoundVersion[], nowMs: number): FoundVersion | undefined {
@@ -152,7 +151,7 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
   if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
-  const names = namesOf(fileName, number);
+  const names = imageNamesOf(fileName, number);
   if (!names.includes(diskFileName))
     return [`version ${number} is left out: servers look for ${names.join(', ')}: rename ${diskFileName}`];
   const { kernel, initrd } = fileNames(fileName, number);

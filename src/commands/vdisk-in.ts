@@ -4,10 +4,9 @@
  */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { stemOf } from '../image/formats.ts';
 import { ok } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
-import { targetOf } from '../store/convert.ts';
+import { targetOf, targetOfUrl } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
 import { must, Refusal } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
@@ -90,12 +89,9 @@ When it broke off:
 
 /** Its end says its format. */
 function fetchedAs(target: string, url: string): string {
-  const path = resolve(target);
-  const name = URL.parse(url)?.pathname ?? '';
-  const stem = stemOf(name);
-  if (stemOf(path) === undefined && stem === undefined)
-    throw new Refusal(`neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw`);
-  return stem === undefined || stemOf(path) !== undefined ? path : path + name.slice(stem.length);
+  const path = targetOfUrl(resolve(target), url);
+  if (path !== undefined) return path;
+  throw new Refusal(`neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw`);
 }
 
 export function parseBytes(text: string): number {

@@ -77,6 +77,14 @@ export function targetOf(target: string, format: string | undefined): Result<str
   );
 }
 
+/** The end of an image comes from the address where the target has none; undefined: neither has one. */
+export function targetOfUrl(target: string, url: string): string | undefined {
+  if (stemOf(target) !== undefined) return target;
+  const name = URL.parse(url)?.pathname ?? '';
+  const stem = stemOf(name);
+  return stem === undefined ? undefined : target + name.slice(stem.length);
+}
+
 function meantBefore(name: string, there: readonly string[]): string | undefined {
   const names = imageNames(stemOf(name) ?? name, true);
   return names.slice(0, names.indexOf(name)).find((other) => there.includes(other));

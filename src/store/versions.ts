@@ -119,6 +119,10 @@ export async function imageOf(
   return fail('FileMissing', `${folder} has ${which} of ${fileName} (${ends}): name a vDisk that lies there`);
 }
 
+/** How the image of a version may be named: the first that is there is meant. */
+export const imageNamesOf = (fileName: string, number: number): readonly string[] =>
+  imageNames(fileNames(fileName, number).stem, number > 0);
+
 /** Undefined: it is no image of this vDisk. */
 export function versionOf(name: string, fileName: string): number | undefined {
   const stem = stemOf(name);
