@@ -1,5 +1,5 @@
-// `npm test` runs V8 without Sparkplug, its baseline compiler: with it, workers of jest die of SIGSEGV in the collector of V8, whatever they test
-// (nodejs/node issue 62393). CI lost one, once; it could not be brought about again, so that this is why is likely, not proved.
+// `npm test` runs V8 without Sparkplug, its baseline compiler: with it, workers of jest die of SIGSEGV whatever they test (nodejs/node issue 62393). What
+// `make test` does about threads is in test/setup/test.sh.
 
 /** The projects are the loops of work: unit beside the code, then what spans modules, then whole machines. */
 const project = (displayName, testMatch, more = {}) => ({

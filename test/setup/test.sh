@@ -15,9 +15,11 @@ run() {
   times+=("$name $((SECONDS - start)) s")
 }
 
+# jest NAME PROJECT …
 jest() {
   local log=$build/test-$1.log
   logs+=("$log")
+  shift
   npm run --silent test -- --selectProjects "$@" 2>&1 | tee "$log"
 }
 
@@ -28,9 +30,13 @@ count() {
 
 run check npm run --silent check
 run 'C unit tests' make --silent -C target test
-run unit jest unit --maxWorkers=2
-run integration jest integration --maxWorkers=2
-run e2e jest e2e --runInBand
+# Threads that come and go in a process of jest that has run a hundred suites before end it by SIGSEGV, twice in some ten runs, and in a fresh one in none of
+# fifteen: V8 keeps account of compiled code for all threads of a process, and has races there (nodejs/node issues 62393, 64500).
+threads=src/stream/native/native.test.ts
+run unit jest unit unit --maxWorkers=2 --testPathIgnorePatterns "$threads"
+run threads jest threads unit --maxWorkers=2 --testPathPatterns "$threads"
+run integration jest integration integration --maxWorkers=2
+run e2e jest e2e e2e --runInBand
 
 echo "== where the time went: $(IFS=,; echo "${times[*]}" | sed 's/,/, /g')"
 broken=$(count failed)
