@@ -1,7 +1,8 @@
 /** `bootfarm vdisk delete-version`: removes the files of a version in this server's store. Thin over `store/deletion.ts`. */
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { leadsTo } from '../kit/file.ts';
 import { removeVersion } from '../store/deletion.ts';
 import { attempt, must, versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
@@ -16,11 +17,11 @@ interface DeleteFlags extends Flags {
 export function addDeletion(command: Command, terminal: Terminal): void {
   command
     .command('delete-version')
-    .description('remove the files of a version here: never one that is used, named, a parent, or the last good copy')
+    .description('remove the files of a version here: never one that is used, named or a parent')
     .argument('<name>', 'the vDisk: its folder, and its fileName')
     .argument('<number>', 'the version')
     .option('--dry-run', 'say what would be removed, and do nothing')
-    .option('--last-copy', 'also where the farm knows of no other right copy')
+    .option('--last-copy', 'it need not be anywhere any more: what other servers have of it is not known yet')
     .addOption(
       new Option(
         '--database-uri-file <file>',
@@ -32,7 +33,9 @@ export function addDeletion(command: Command, terminal: Terminal): void {
     .action((name: string, typed: string, { dryRun = false, lastCopy = false, output, databaseUriFile }: DeleteFlags) =>
       attempt(terminal, async () => {
         const number = versionNumber('version', typed);
-        const path = resolve(name);
+        // As the farm knows the folder, whatever links lead to it.
+        const typedPath = resolve(name);
+        const path = join(await leadsTo(dirname(typedPath)), basename(typedPath));
         // The clients of database and replica are loaded where they are needed alone.
         const { askFarm } = await import('./vdisk-known.ts');
         const { BOOTFARM_REPLICA_SOCKET: replicaSocket } = process.env;

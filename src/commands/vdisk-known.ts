@@ -53,10 +53,10 @@ async function askReplica(socketPath: string): Promise<Result<FarmKnowledge, Fau
     if (!at.ok) return at;
     if (!sessions.ok) return sessions;
     const ageMs = Date.now() - at.value;
-    if (ageMs < REPLICA_MS) return ok({ snapshot: rows.value, sessions: sessions.value });
+    if (Math.abs(ageMs) < REPLICA_MS) return ok({ snapshot: rows.value, sessions: sessions.value });
     return fail(
       'FarmUnknown',
-      `the replica beside this server is as the database was ${Math.round(ageMs / 1_000)} s ago`,
+      `the replica beside this server is as the database was ${Math.round(ageMs / 1_000)} s ago, by the clocks of this server and of the operator`,
     );
   } finally {
     await replica.close();

@@ -22,6 +22,9 @@ export function versionOfStem(stem: string, fileName: string): number | undefine
   return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
 }
 
+/** After PVS: `lab.1.avhdx` is a difference, `lab.1.vhdx` a base. */
+export const isDifferenceName = (image: string): boolean => /\.avhdx?$/.test(image);
+
 const KERNEL = '.vmlinuz';
 const INITRD = '.initrd';
 

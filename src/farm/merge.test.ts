@@ -16,6 +16,7 @@ const chain = (kinds: string): readonly ChainVersion[] =>
     number,
     type: ({ B: 'Base', D: 'Differencing', M: 'Merged' } as const)[kind as 'B' | 'D' | 'M'],
   }));
+const base = (number: number) => ({ number, isDifference: false });
 const facts = (more: Partial<MergeFacts> & { kinds?: string }): MergeFacts => {
   const versions = chain(more.kinds ?? 'BDDDDDD');
   return {
@@ -41,9 +42,18 @@ test.each<{ what: string; given: Partial<MergeFacts> & { kinds?: string }; is: o
   { what: 'long below a merged base', given: { kinds: 'BDDDDDDDM' }, is: { kind: 'None' } },
   { what: 'of a version that machines do not boot yet', given: { boots: 5 }, is: { kind: 'None' } },
   { what: 'of what nobody boots', given: { boots: undefined }, is: { kind: 'None' } },
-  { what: 'merged already', given: { unmanaged: [7] }, is: { kind: 'Made', version: 7 } },
-  { what: 'not the newest that lies there', given: { unmanaged: [3, 9, 8] }, is: { kind: 'Made', version: 9 } },
-  { what: 'long, and an old version is not named any more', given: { unmanaged: [3] }, is: { kind: 'Due' } },
+  { what: 'merged already', given: { unmanaged: [base(7)] }, is: { kind: 'Made', version: 7 } },
+  {
+    what: 'not the newest that lies there',
+    given: { unmanaged: [base(3), base(9), base(8)] },
+    is: { kind: 'Made', version: 9 },
+  },
+  {
+    what: 'below one that somebody works on',
+    given: { unmanaged: [{ number: 7, isDifference: true }] },
+    is: { kind: 'Waits', version: 7 },
+  },
+  { what: 'long, and an old version is not named any more', given: { unmanaged: [base(3)] }, is: { kind: 'Due' } },
   { what: 'being worked on', given: { isBusy: true }, is: { kind: 'Working' } },
   {
     what: 'to be merged at night',
@@ -78,12 +88,21 @@ test('what is put off is due when it was said that it would be', () => {
 });
 
 test('an order is another one in the next hour, and for another newest version; what is no order is left out', () => {
-  const place = { folder: '/srv/vdisks', fileName: 'lab' };
-  const order = mergeOrder('uid', 6, place, at('12:00'));
-  expect(mergeOrder('uid', 6, place, at('12:59'))).toEqual(order);
-  const ids = [order, mergeOrder('uid', 6, place, at('13:00')), mergeOrder('uid', 7, place, at('12:00'))];
+  const place = { folder: '/srv/vdisks', fileName: 'lab', version: 6 };
+  const order = mergeOrder('uid', place, at('12:00'));
+  expect(mergeOrder('uid', place, at('12:59'))).toEqual(order);
+  const others = [mergeOrder('uid', place, at('13:00')), mergeOrder('uid', { ...place, version: 7 }, at('12:00'))];
+  const ids = [order, ...others];
   expect(new Set(ids.map(({ id }) => id)).size).toBe(3);
-  const bad = [null, 7, {}, { ...order, id: 'x' }, { ...order, folder: 'srv' }, { ...order, fileName: '../a' }];
+  const bad = [
+    null,
+    7,
+    {},
+    { ...order, id: 'x' },
+    { ...order, folder: 'srv' },
+    { ...order, fileName: '../a' },
+    { ...order, version: 'x' },
+  ];
   expect(parseMergeOrders(JSON.stringify([...bad, { ...order, more: 1 }]))).toEqual([{ ...order, more: 1 }]);
   expect([parseMergeOrders('{}'), parseMergeOrders('['), parseMergeOrders('')]).toEqual([
     undefined,

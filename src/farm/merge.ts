@@ -12,8 +12,8 @@ export interface MergeFacts {
   readonly versions: readonly ChainVersion[];
   /** What Production devices boot; absent: nothing. */
   readonly boots: number | undefined;
-  /** Numbers of images that lie on a server and that no version needs. */
-  readonly unmanaged: readonly number[];
+  /** Images that lie on a server and that no version needs. */
+  readonly unmanaged: readonly { readonly number: number; readonly isDifference: boolean }[];
   readonly maxChain: number;
   /** `HH:MM`, UTC; absent: at any time. */
   readonly mergeAt?: string;
@@ -24,8 +24,8 @@ export interface MergeFacts {
 
 export type MergeVerdict =
   | { readonly kind: 'None' }
-  /** Somebody made a newer version: it waits to be released. */
-  | { readonly kind: 'Made'; readonly version: number }
+  /** A newer base is there, which waits to be released; or a newer difference, which somebody works on. */
+  | { readonly kind: 'Made' | 'Waits'; readonly version: number }
   | { readonly kind: 'Due' | 'Working' }
   /** Seconds since 1970. */
   | { readonly kind: 'Later'; readonly at: number };
@@ -39,8 +39,8 @@ export function mergeVerdict(facts: MergeFacts): MergeVerdict {
   const { versions, boots, unmanaged, maxChain, isBusy, nowSeconds } = facts;
   const newest = Math.max(...versions.map(({ number }) => number));
   if (boots === undefined || boots !== newest || chainLength(versions) <= maxChain) return { kind: 'None' };
-  const made = Math.max(...unmanaged);
-  if (made > newest) return { kind: 'Made', version: made };
+  const newer = unmanaged.toSorted((a, b) => b.number - a.number).find(({ number }) => number > newest);
+  if (newer) return { kind: newer.isDifference ? 'Waits' : 'Made', version: newer.number };
   if (isBusy) return { kind: 'Working' };
   const at = windowAt(facts);
   return at > nowSeconds ? { kind: 'Later', at } : { kind: 'Due' };
@@ -68,12 +68,14 @@ export interface MergeOrder {
   readonly id: string;
   readonly folder: string;
   readonly fileName: string;
+  /** The newest: where another one is by then, there is nothing to do. */
+  readonly version: number;
 }
 
 /** A merge that failed is ordered again in the next hour, and another newest version is another merge. */
-export function mergeOrder(uid: string, newest: number, place: Omit<MergeOrder, 'id'>, nowSeconds: number): MergeOrder {
+export function mergeOrder(uid: string, place: Omit<MergeOrder, 'id'>, nowSeconds: number): MergeOrder {
   const hour = Math.floor(nowSeconds / 3_600);
-  const id = createHash('sha256').update(`${uid} ${newest} ${hour}`).digest('hex').slice(0, 8);
+  const id = createHash('sha256').update(`${uid} ${place.version} ${hour}`).digest('hex').slice(0, 8);
   return { id, ...place };
 }
 
@@ -91,13 +93,14 @@ const MAX_ORDERS = 100;
 
 function isOrder(value: unknown): value is MergeOrder {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, folder, fileName } = value as Record<string, unknown>;
+  const { id, folder, fileName, version } = value as Record<string, unknown>;
   return (
     typeof id === 'string' &&
     /^[0-9a-f]{8}$/.test(id) &&
     typeof folder === 'string' &&
     folder.startsWith('/') &&
     typeof fileName === 'string' &&
-    /^[^/]{1,255}$/.test(fileName)
+    /^[^/]{1,255}$/.test(fileName) &&
+    Number.isSafeInteger(version)
   );
 }

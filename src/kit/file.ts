@@ -12,8 +12,8 @@ import { type Fault, fail, ok, type Result } from './result.ts';
 export const PARTIAL = '.partial';
 
 /** The file is as before or has all of `text`, also after the machine lost its power. One at a time writes a name. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const file = await open(path + PARTIAL, 'w');
+export async function replaceFile(path: string, text: string, mode = 0o644): Promise<void> {
+  const file = await open(path + PARTIAL, 'w', mode);
   try {
     await file.writeFile(text);
     await file.datasync();

@@ -641,6 +641,9 @@ describe('a VDisk', () => {
     ];
     expect(observe(found(holders)).unmanaged).toEqual(['lab.1.avhdx', 'lab.2.avhdx']);
     expect(observe(found([on('node-a')]))).not.toHaveProperty('unmanaged');
+    const many = Array.from({ length: 97 }, (_, number) => `lab.${number + 1}.avhdx`);
+    const told = observe(found([{ ...on('node-a'), unmanaged: many.toReversed() }])).unmanaged ?? [];
+    expect([told.length, told.includes('lab.97.avhdx'), told.includes('lab.33.avhdx')]).toEqual([64, true, false]);
   });
 
   test('a copy that lacks properties counts as right', () => {

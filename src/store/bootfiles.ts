@@ -11,11 +11,13 @@ import { formatOf, stemOf } from '../image/formats.ts';
 import { PartialFile } from '../image/partial.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { dataBytes } from './convert.ts';
 import { type BootPaths, type Listing, newestBoot } from './kernels.ts';
+import { roomFor } from './room.ts';
 import { runTool, type ToolFault } from './tool.ts';
 import { imageOf, type VDiskFiles } from './versions.ts';
 
-export type BootFilesFault = WorkFault | ToolFault | Fault<'KernelMissing'>;
+export type BootFilesFault = WorkFault | ToolFault | Fault<'KernelMissing' | 'NoSpace'>;
 
 export interface BootFiles {
   /** In the folder. */
@@ -48,6 +50,10 @@ export const extractBootFiles = (
     if (there) return { ok: false, error: there };
     if (formatOf(image)?.extension === '.raw') return takeBootFiles(image, vdisk.folder, names, work.signal);
     const raw = join(vdisk.folder, `${names.stem}.partial.raw`);
+    const bytes = await dataBytes(image);
+    if (!bytes.ok) return bytes;
+    const room = await roomFor(vdisk.folder, raw, bytes.value);
+    if (!room.ok) return room;
     try {
       const made = await convertImage(image, raw, work);
       return made.ok ? await takeBootFiles(raw, vdisk.folder, names, work.signal) : made;

@@ -137,7 +137,7 @@ test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refu
   if (refused === undefined)
     expect(judged).toMatchObject({
       ok: true,
-      value: ['lab.3.avhdx', 'lab.3.vmlinuz', 'lab.3.pvp'].map((name) => ({ name })),
+      value: ['lab.3.vmlinuz', 'lab.3.pvp', 'lab.3.avhdx'].map((name) => ({ name })),
     });
   else
     expect(judged).toMatchObject({
@@ -146,11 +146,18 @@ test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refu
     });
 });
 
+test('a name that has the number in it is no name of a vDisk', () => {
+  const vdisk = { folder: '/srv', fileName: 'lab.3' };
+  expect(judgeDeletion(aDeletion({ vdisk, number: 0, lastCopy: true }), folderOf())).toMatchObject({
+    error: { code: 'NumberTwice', message: expect.stringContaining('name the vDisk, and the number by itself') },
+  });
+});
+
 test('of a replica no copies are known', () => {
   const { copies: _, ...rest } = known().ok ? (known() as { value: FarmKnowledge }).value : ({} as FarmKnowledge);
   expect(judgeDeletion(aDeletion({ farm: ok(rest) }), folderOf())).toMatchObject({
     ok: false,
-    error: { code: 'LastCopy', message: expect.stringContaining('the farm knows of no other') },
+    error: { code: 'LastCopy', message: expect.stringContaining('is not known') },
   });
   expect(judgeDeletion(aDeletion({ farm: ok(rest), lastCopy: true }), folderOf()).ok).toBe(true);
 });
@@ -168,7 +175,7 @@ test('the files of that version go, after it was said, and no others; a dry run 
   await expect(removeVersion(deletion, { dryRun: true, onJudged })).resolves.toMatchObject({ ok: true });
   expect(readdirSync(folder).sort()).toEqual([...names].sort());
   const removed = await removeVersion(deletion, { dryRun: false, onJudged });
-  expect(removed).toMatchObject({ ok: true, value: { files: [{ name: 'lab.1.raw', sizeBytes: 512 }, {}, {}] } });
+  expect(removed).toMatchObject({ ok: true, value: { files: [{}, {}, { name: 'lab.1.raw', sizeBytes: 512 }] } });
   expect(said).toHaveLength(6);
   expect(readdirSync(folder).sort()).toEqual(['lab.10.raw', 'lab.initrd', 'lab.raw']);
   rmSync(folder, { recursive: true });

@@ -37,17 +37,19 @@ export interface Deletion {
 }
 
 /**
- * In the order in which they are asked: no such version, nobody can be asked, a VDisk names it, a rollback does, machines use it, other images are differences of
+ * In the order in which they are asked: the name has a number already, no such version, nobody can be asked, a VDisk names it, a rollback does, machines use it, other images are differences of
  * it, it may be the last copy.
  */
 export type DeletionFault = Fault<
-  'FileMissing' | 'FarmUnknown' | 'Named' | 'RolledBackTo' | 'InUse' | 'IsParent' | 'LastCopy'
+  'NumberTwice' | 'FileMissing' | 'FarmUnknown' | 'Named' | 'RolledBackTo' | 'InUse' | 'IsParent' | 'LastCopy'
 >;
 
-/** The files of that version that go, image first, or why none does. */
+/** The files of that version that go, or why none does. The image goes last: what broke off before it can be done again. */
 export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<readonly FileFacts[], DeletionFault> {
   const { vdisk, number, farm, lastCopy } = deletion;
   const what = `version ${number} of ${vdisk.fileName} in ${vdisk.folder}`;
+  if (/\.\d+$/.test(vdisk.fileName))
+    return fail('NumberTwice', `${vdisk.fileName} ends as a version does: name the vDisk, and the number by itself`);
   const files = filesOf(vdisk, number, folder.files);
   const images = files.filter(({ name }) => formatOf(name));
   if (images.length === 0) return fail('FileMissing', `there is no ${what}: ${folder.message || 'nothing is removed'}`);
@@ -88,9 +90,11 @@ export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<rea
       names.has(vdisk) && version === number && state === 'UpToDate' ? [server] : [],
     ),
   );
-  if (lastCopy || right.size > 1) return ok([...images, ...files.filter((file) => !images.includes(file))]);
+  if (lastCopy || right.size > 1) return ok([...files.filter((file) => !images.includes(file)), ...images]);
   const known =
-    right.size === 1 ? `the farm knows of one right copy, on ${[...right][0]}` : 'the farm knows of no other';
+    right.size === 1
+      ? `the farm knows of one right copy, on ${[...right][0]}`
+      : 'what other servers have of a version that no VDisk names is not known';
   return fail(
     'LastCopy',
     `${what} stays: it may be the last good copy (${known}): say --last-copy if it need not be anywhere any more`,

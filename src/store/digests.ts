@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { identityOf, sameFile } from '../image/identity.ts';
 import type { TableRef } from '../image/tree/table.ts';
@@ -220,6 +220,7 @@ export class Digests {
       this.#forget();
       await this.#keep();
       await this.#dropTables(before?.table?.key);
+      if (job.again && before && before.sha256 !== sha256) await this.#doubtTables(job.folder);
       this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
       if (job.again && before?.sha256 !== sha256)
         this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
@@ -284,6 +285,16 @@ export class Digests {
       if (this.#asked.has(path) || this.#clock() - at <= FORGOTTEN_AFTER_MS) continue;
       this.#known.delete(path);
       void this.#dropTables(table?.key);
+    }
+  }
+
+  /** A file of it rotted, or was mended: tables that were made by reading through it may have what it had then, under the name of what it has now. */
+  async #doubtTables(folder: string): Promise<void> {
+    for (const [path, { table, ...known }] of this.#known) {
+      if (!table || isPlain(path) || dirname(path) !== folder) continue;
+      this.#known.set(path, known);
+      this.#triedTable.delete(table.key);
+      await this.#dropTables(table.key);
     }
   }
 

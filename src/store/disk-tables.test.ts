@@ -1,5 +1,18 @@
 /** Leaf tables of disks in images of any format, as a server makes them, on real files. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -157,6 +170,43 @@ test.each<{ what: string; happens: () => void; layers: readonly Layer[]; again: 
   await until('that all were told', () => made.length >= scene.again.length);
   expect(made.map(({ path }) => path)).toEqual(scene.again);
   await until('the old ones went', () => tables().length === 2);
+  await digests.close();
+});
+
+test('one that was made of what had rotted is made anew when the rot is found, and mended', async () => {
+  writeChain(folder, VHDX, [base(), update()]);
+  const digests = await started();
+  const chain = CHAIN.slice(1);
+  const path = join(folder, 'lab.vhdx');
+  const { atime, mtime } = statSync(path);
+  /** The last sector of the file: of a block of the base. */
+  const change = (by: number): void => {
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ by;
+    const file = openSync(path, 'r+');
+    writeSync(file, bytes, bytes.length - 512, 512, bytes.length - 512);
+    closeSync(file);
+    utimesSync(path, atime, mtime);
+  };
+  utimesSync(path, atime, mtime);
+  const verified = (): Promise<unknown> =>
+    until('it was read again', async () => {
+      const [file] = (await lookInto(folder)).files.filter(({ name }) => name === 'lab.vhdx');
+      const digest = file && digests.of(folder, file, 0);
+      return (
+        digest?.kind === 'ready' && digest.sha256 === createHash('sha256').update(readFileSync(path)).digest('hex')
+      );
+    });
+  const { files } = await lookInto(folder);
+  const images = chain.flatMap((name) => files.filter((file) => file.name === name));
+  await until('their digests', () => images.every((file) => digests.of(folder, file).kind === 'ready'));
+  change(1);
+  const right = await rootOf([base(), update()]);
+  expect((await tablesOf(digests, chain))[0]?.root).not.toBe(right);
+  await verified();
+  change(1);
+  await verified();
+  await until('the right table', async () => (await asked(digests, chain))[0]?.root === right);
   await digests.close();
 });
 

@@ -86,6 +86,8 @@ export function copyFacts(
   };
 }
 
+/** What is left out is old. */
+const NUMBERED = new Intl.Collator('en', { numeric: true });
 /** At most so many are told. */
 const MAX_UNMANAGED = 256;
 
@@ -104,8 +106,9 @@ export function unmanagedImages(
   const others = inventory.files.filter((file) => file.image !== undefined && !needed.includes(file));
   return others
     .map(({ name }) => name)
-    .sort()
-    .slice(0, MAX_UNMANAGED);
+    .sort((a, b) => NUMBERED.compare(b, a))
+    .slice(0, MAX_UNMANAGED)
+    .sort();
 }
 
 /** The one that is meant; where there is none, the one that should be. */

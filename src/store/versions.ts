@@ -12,8 +12,12 @@ import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
 import { type MergeKind, mergeImages } from '../image/merge.ts';
 import { copyFile } from '../image/partial.ts';
 import { pathFault } from '../kit/file.ts';
-import { fail, ok, type Result } from '../kit/result.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { dataBytes } from './convert.ts';
+import { roomFor } from './room.ts';
+
+export type VersionFault = WorkFault | Fault<'NoSpace'>;
 
 /** A vDisk as it lies in a folder. */
 export interface VDiskFiles {
@@ -49,12 +53,12 @@ export interface NewVersionOptions extends VersionWork {
 export const newVersion = (
   vdisk: VDiskFiles,
   options: NewVersionOptions = {},
-): Promise<Result<NewVersion, WorkFault>> => alone(vdisk.folder, () => makeDifference(vdisk, options));
+): Promise<Result<NewVersion, VersionFault>> => alone(vdisk.folder, () => makeDifference(vdisk, options));
 
 async function makeDifference(
   vdisk: VDiskFiles,
   { from, ...work }: NewVersionOptions,
-): Promise<Result<NewVersion, WorkFault>> {
+): Promise<Result<NewVersion, VersionFault>> {
   const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
   const { image } = newest.value;
@@ -64,7 +68,7 @@ async function makeDifference(
     const made = makeVersion(vdisk, newest.value, end, work, (target, more) =>
       createDifference(target, parent, { ...(from !== undefined && { from }), ...more }),
     );
-    return made as Promise<Result<NewVersion, WorkFault>>;
+    return made as Promise<Result<NewVersion, VersionFault>>;
   }
   const path = join(vdisk.folder, image);
   const into = join(vdisk.folder, `${stemOf(image)}.vhdx`);
@@ -74,24 +78,42 @@ async function makeDifference(
   );
 }
 
+export interface MergeWork extends VersionWork {
+  /** Only where this is the newest. */
+  readonly version?: number;
+}
+
 /** All of the newest chain as a new base, or all of its updates as one. Undefined: there is nothing to merge. */
 export const mergeVersions = (
   vdisk: VDiskFiles,
   kind: MergeKind,
-  work: VersionWork = {},
-): Promise<Result<NewVersion | undefined, WorkFault>> => alone(vdisk.folder, () => makeMerged(vdisk, kind, work));
+  work: MergeWork = {},
+): Promise<Result<NewVersion | undefined, VersionFault>> => alone(vdisk.folder, () => makeMerged(vdisk, kind, work));
 
 async function makeMerged(
   vdisk: VDiskFiles,
   kind: MergeKind,
-  work: VersionWork,
-): Promise<Result<NewVersion | undefined, WorkFault>> {
+  { version, ...work }: MergeWork,
+): Promise<Result<NewVersion | undefined, VersionFault>> {
   const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
-  const format = formatOf(newest.value.image);
+  const { number, image } = newest.value;
+  if (version !== undefined && version !== number) return ok(undefined);
+  const format = formatOf(image);
   const end = (kind === 'base' ? format?.extension : format?.differencing) ?? '';
-  const source = join(vdisk.folder, newest.value.image);
-  return makeVersion(vdisk, newest.value, end, work, (target, more) => mergeImages(source, target, kind, more));
+  const source = join(vdisk.folder, image);
+  const isChain = format?.differencing !== undefined && image.endsWith(format.differencing);
+  return makeVersion(vdisk, newest.value, end, work, async (target, more) => {
+    const lacks = kind === 'base' && isChain ? await roomToMerge(vdisk.folder, source, target) : undefined;
+    return lacks ? { ok: false, error: lacks } : mergeImages(source, target, kind, more);
+  });
+}
+
+async function roomToMerge(folder: string, source: string, target: string): Promise<VersionFault | undefined> {
+  const bytes = await dataBytes(source);
+  if (!bytes.ok) return bytes.error;
+  const room = await roomFor(folder, target, bytes.value);
+  return room.ok ? undefined : room.error;
 }
 
 export interface VersionImage {
@@ -134,8 +156,8 @@ async function makeVersion(
   newest: VersionImage,
   end: string,
   { onVersion, ...work }: VersionWork,
-  make: (target: string, work: Work) => Promise<Result<Made | undefined, WorkFault>>,
-): Promise<Result<NewVersion | undefined, WorkFault>> {
+  make: (target: string, work: Work) => Promise<Result<Made | undefined, VersionFault>>,
+): Promise<Result<NewVersion | undefined, VersionFault>> {
   const number = newest.number + 1;
   onVersion?.(number);
   const name = fileNames(fileName, number).stem + end;

@@ -59,7 +59,7 @@ export class JobFolder {
   }
 
   write(job: Job): Promise<void> {
-    return replaceFile(this.#file(job.id, 'json'), `${JSON.stringify(job, undefined, 2)}\n`);
+    return replaceFile(this.#file(job.id, 'json'), `${JSON.stringify(job, undefined, 2)}\n`, 0o600);
   }
 
   async remove(id: string): Promise<void> {

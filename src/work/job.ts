@@ -32,6 +32,8 @@ export const Order = Type.Union([
     folder: path,
     fileName: name,
     into: Type.Union([Type.Literal('base'), Type.Literal('updates')]),
+    /** Only where this is the newest; absent: whichever is. */
+    version: Type.Optional(whole),
   }),
   Type.Object({ kind: Type.Literal('import'), source: path, target: path }),
   /** `version` absent: the newest. */

@@ -181,19 +181,22 @@ test('what the operator orders is done once, beside what people order; what it t
   const world = new World();
   const states = () => [...world.files.values()].map(({ id, state }) => `${id} ${state}`);
   world.byFarm = [
-    { id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab' },
-    { id: 'bbbbbbbb', folder: '/srv/b', fileName: 'lab' },
+    { id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab', version: 6 },
+    { id: 'bbbbbbbb', folder: '/srv/b', fileName: 'lab', version: 6 },
   ];
   world.order(0);
   await world.keeper.look();
-  expect(world.files.get('aaaaaaaa')).toMatchObject({ byFarm: true, order: { kind: 'merge', into: 'base' } });
+  expect(world.files.get('aaaaaaaa')).toMatchObject({
+    byFarm: true,
+    order: { kind: 'merge', into: 'base', version: 6 },
+  });
   world.end([...world.live.keys()].indexOf('aaaaaaaa'), ENDINGS['made'] as Ending);
   world.byFarm = undefined;
   await world.keeper.look();
   await world.restart();
   await world.keeper.look();
   expect(states()).toEqual(['00000000 Running', 'aaaaaaaa Done', 'bbbbbbbb Running']);
-  world.byFarm = [{ id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab' }];
+  world.byFarm = [{ id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab', version: 6 }];
   await world.keeper.look();
   expect([...world.live].map(([id, { isCancelled }]) => [id, isCancelled])).toEqual([
     ['00000000', false],

@@ -132,9 +132,9 @@ export class Keeper {
     const { folder, orders, now } = this.#options;
     const ordered = await orders?.();
     if (!ordered) return;
-    for (const { id, folder: place, fileName } of ordered) {
+    for (const { id, folder: place, fileName, version } of ordered) {
       if (this.#jobs.has(id)) continue;
-      const order = { kind: 'merge', folder: place, fileName, into: 'base' } as const;
+      const order = { kind: 'merge', folder: place, fileName, into: 'base', version } as const;
       const job: Job = { ...newJob(id, order, now()), byFarm: true };
       await folder.write(job);
       this.#jobs.set(id, job);
@@ -166,7 +166,8 @@ export class Keeper {
     // First what is said of it, then it: one that is done is never done again.
     await folder.write(running);
     this.#jobs.set(job.id, running);
-    log.info({ id: job.id, order: job.order }, 'job begins');
+    // An address may hold a password.
+    log.info({ id: job.id, kind: job.order.kind, folder: job.folder, fileName: job.fileName }, 'job begins');
     const change = (to: (job: Job) => Job): void => {
       const current = this.#jobs.get(job.id);
       if (current?.state === 'Running') this.#set(to(current), current);

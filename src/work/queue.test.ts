@@ -33,6 +33,11 @@ test.each<{ what: string; jobs: readonly Job[]; next: readonly number[] }>([
   { what: 'none where one runs', jobs: [aJob(1, '/a', running), aJob(2, '/a'), aJob(3, '/b')], next: [3] },
   { what: 'none where a person uploads', jobs: [aJob(1, '/a', { ...running, ...upload }), aJob(2, '/a')], next: [] },
   { what: 'the next one, while one waits', jobs: [aJob(1, '/a', { waitsUntilMs: NOW + 1 }), aJob(2, '/a')], next: [2] },
+  {
+    what: 'one that waits by a clock that was set back',
+    jobs: [aJob(1, '/a', { waitsUntilMs: NOW + 86_400_000 })],
+    next: [1],
+  },
   { what: 'one that waited', jobs: [aJob(1, '/a', { waitsUntilMs: NOW }), aJob(2, '/a')], next: [1] },
   { what: 'four at once', jobs: ['a', 'b', 'c', 'd', 'e'].map((name, at) => aJob(at, `/${name}`)), next: [0, 1, 2, 3] },
   {

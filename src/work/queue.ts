@@ -18,7 +18,9 @@ export function nextJobs(jobs: readonly Job[], nowMs: number): readonly Job[] {
   const next: Job[] = [];
   for (const job of jobs.filter(({ state }) => state === 'Queued').sort(byOrder)) {
     if (room <= 0) break;
-    if (busy.has(job.folder) || (job.waitsUntilMs ?? 0) > nowMs) continue;
+    // A clock that was set back keeps nobody waiting.
+    const waitsMs = (job.waitsUntilMs ?? 0) - nowMs;
+    if (busy.has(job.folder) || (waitsMs > 0 && waitsMs <= BUSY_MS)) continue;
     busy.add(job.folder);
     next.push(job);
     room--;

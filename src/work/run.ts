@@ -67,13 +67,21 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
 }
 
 async function merge(
-  { folder, fileName, into }: Extract<Order, { readonly kind: 'merge' }>,
+  { folder, fileName, into, version }: Extract<Order, { readonly kind: 'merge' }>,
   running: Running,
 ): Promise<Result<Outcome, Fault>> {
-  const made = await mergeVersions({ folder, fileName }, into, running);
+  const made = await mergeVersions({ folder, fileName }, into, {
+    ...running,
+    ...(version !== undefined && { version }),
+  });
   if (!made.ok) return made;
   if (!made.value) {
-    const why = into === 'base' ? 'its newest version is a base' : 'its newest chain has no two updates';
+    const why =
+      version !== undefined
+        ? `version ${version} is not its newest any more, or a base`
+        : into === 'base'
+          ? 'its newest version is a base'
+          : 'its newest chain has no two updates';
     return ok({ made: null, words: [`${folder}/${fileName}: nothing to merge: ${why}`] });
   }
   const { name, number, before } = made.value;

@@ -13,7 +13,7 @@ import { type Context, logFault } from '../context.ts';
 import { labelsOf, POOL_LABEL, serverName, serverSecretName } from '../names.ts';
 import { encodeData, readSecret } from '../secrets.ts';
 import { removeServer } from './leave.ts';
-import { deployment, type ServerPlan } from './objects.ts';
+import { deployment, ORDERS_FILE, type ServerPlan } from './objects.ts';
 import type { Sight } from './observe.ts';
 import type { Step } from './plan.ts';
 import type { WantedServer } from './wanted.ts';
@@ -58,28 +58,28 @@ async function applyServer(
   warn(context, plan, 'applied', applied, 'server not applied');
 }
 
-/** A server that keeps its settings for now, or goes later: its certificate is still renewed in time. */
+/** A server that keeps its settings for now, or goes later: its certificate is still renewed in time, and what is ordered of it is as now. */
 const renewServer = (
   context: Context,
-  { plan }: WantedServer,
+  { plan, files }: WantedServer,
   owner: KubeObject,
   runtime: FarmRuntime,
   signal: AbortSignal,
-): Promise<boolean> => ensureSecret(context, plan, owner, undefined, runtime, signal);
+): Promise<boolean> => ensureSecret(context, plan, owner, { [ORDERS_FILE]: files[ORDERS_FILE] ?? '' }, runtime, signal);
 
-/** Without `files`, those that it holds stay. */
+/** Those that it holds and that are not among `files` stay. */
 async function ensureSecret(
   context: Context,
   plan: ServerPlan,
   owner: KubeObject,
-  files: Readonly<Record<string, string>> | undefined,
+  files: Readonly<Record<string, string>>,
   { inputs: { authority }, checked }: FarmRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { client } = context;
   const { namespace, name: pool } = plan.pool.metadata;
   const name = serverSecretName(serverName(pool, plan.node));
-  const asked = JSON.stringify([owner.metadata.uid, files ?? null]); // a pool that is made again has another Secret
+  const asked = JSON.stringify([owner.metadata.uid, files]); // a pool that is made again has another Secret
   if (checked.has(name, asked)) return true;
   const found = await readSecret(client, namespace, name, { signal });
   warn(context, plan, 'secret read', found, 'server secret not read');

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { aVDisk } from '../../../test/builders/resources.ts';
+import { mergeOrder } from '../../farm/merge.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { mergeClaim, mergeOf, mergeOrders } from './merge.ts';
 
@@ -18,8 +19,9 @@ const LONG: Partial<Status> = {
     ...{ server, version: 3, state: server === 'node-a' ? 'OutOfDate' : 'UpToDate' },
   })),
 };
-const job = (state: 'Running' | 'Failed' | 'Done', server = 'node-c') =>
-  ({ server, id: '5f0c11d2', kind: 'merge', state }) as const;
+const ordered = mergeOrder('uid', { folder: '/srv', fileName: 'lab', version: 3 }, NOW - 3_600);
+const job = (state: 'Running' | 'Failed' | 'Done', server = 'node-c', id = '5f0c11d2') =>
+  ({ server, id, kind: 'merge', state }) as const;
 const store = { name: 'images', pools: [], servers: [], local: { path: '/srv', nodes: { 'node-b': '/data' } } };
 
 const orders = (status: Partial<Status>, rule: { maxChain: number; mergeAt?: string } | undefined = RULE) => {
@@ -29,7 +31,7 @@ const orders = (status: Partial<Status>, rule: { maxChain: number; mergeAt?: str
 };
 const none = { 'node-a': [], 'node-b': [], 'node-c': [] };
 const id = expect.stringMatching(/^[0-9a-f]{8}$/);
-const ofB = { ...none, 'node-b': [{ id, folder: '/data', fileName: 'lab' }] };
+const ofB = { ...none, 'node-b': [{ id, folder: '/data', fileName: 'lab', version: 3 }] };
 
 test.each<{ what: string; status: Partial<Status>; rule?: { maxChain: number; mergeAt?: string }; is: object }>([
   { what: 'too long: the first server that has it right, in its own folder', status: LONG, is: ofB },
@@ -42,9 +44,19 @@ test.each<{ what: string; status: Partial<Status>; rule?: { maxChain: number; me
     is: ofB,
   },
   {
-    what: 'being merged: who works goes on',
+    what: 'being merged: who works goes on, in the next hour, too',
+    status: { ...LONG, work: [job('Running', 'node-c', ordered.id)] },
+    is: { ...none, 'node-c': [ordered] },
+  },
+  {
+    what: 'being merged by a person, or so a server says: nothing is ordered',
     status: { ...LONG, work: [job('Running')] },
-    is: { ...none, 'node-c': [{ id: '5f0c11d2', folder: '/srv', fileName: 'lab' }] },
+    is: none,
+  },
+  {
+    what: 'perhaps merged by one that is not heard',
+    status: { ...LONG, copies: [...(LONG.copies ?? []), { server: 'node-d', version: 3, state: 'ServerUnreachable' }] },
+    is: none,
   },
   {
     what: 'one whose merge failed: in this hour the same order, which is not done again',
@@ -66,14 +78,15 @@ test.each<{ status: Partial<Status>; mergeAt?: string; says?: RegExp; reason?: s
   { status: { ...LONG, bootVersion: 2 } },
   { status: LONG, reason: 'Merging', says: /longer than 2 .*a server makes one base/ },
   { status: LONG, mergeAt: '02:00', reason: 'MergeLater', says: /merged from 2026-11-30T02:00:00Z on/ },
+  { status: { ...LONG, unmanaged: ['lab.4.avhdx'] }, reason: 'MergeLater', says: /version 4 lies there, a difference/ },
   {
     status: { ...LONG, unmanaged: ['lab.4.vhdx'] },
     reason: 'MergeReady',
-    says: /version 4 lies there .*`bootfarm vdisk promote lab --version 4`/,
+    says: /version 4 lies there .*`bootfarm vdisk promote lab\/lab 4`/,
   },
 ])('it says $reason', ({ status, mergeAt, reason, says }) => {
   const rule = { ...RULE, ...(mergeAt === undefined ? {} : { mergeAt }) };
-  const claims = mergeClaim('lab', mergeOf('lab', status, rule, NOW), rule.maxChain);
+  const claims = mergeClaim(aVDisk().metadata, mergeOf('lab', status, rule, NOW), rule.maxChain);
   expect(claims).toEqual(
     reason ? [{ type: 'MergePending', status: 'True', reason, message: expect.stringMatching(says ?? /./) }] : [],
   );

@@ -1,6 +1,6 @@
 /** Chains that become a new base by themselves: what a VDisk says of its own, and what is ordered of which server. Pure. */
 import { parse } from 'node:path';
-import { storePath, versionOfStem } from '../../farm/files.ts';
+import { isDifferenceName, storePath, versionOfStem } from '../../farm/files.ts';
 import { type MergeOrder, type MergeVerdict, mergeOrder, mergeVerdict } from '../../farm/merge.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { type Claim, rfc3339 } from '../../resources/conditions.ts';
@@ -9,6 +9,8 @@ import type { FarmSpec, VDisk } from '../../resources/kinds.ts';
 export type MergeRule = NonNullable<FarmSpec['versions']>;
 type Status = NonNullable<VDisk['status']>;
 
+const isOver = ({ state }: NonNullable<Status['work']>[number]): boolean => state !== 'Queued' && state !== 'Running';
+
 /** By what its status says. */
 export function mergeOf(
   fileName: string,
@@ -16,20 +18,26 @@ export function mergeOf(
   rule: MergeRule,
   nowSeconds: number,
 ): MergeVerdict {
-  const isOver = (state: string): boolean => state !== 'Queued' && state !== 'Running';
   return mergeVerdict({
     versions,
     boots: bootVersion,
-    unmanaged: unmanaged.flatMap((name) => versionOfStem(parse(name).name, fileName) ?? []),
+    unmanaged: unmanaged.flatMap((name) => {
+      const number = versionOfStem(parse(name).name, fileName);
+      return number === undefined ? [] : [{ number, isDifference: isDifferenceName(name) }];
+    }),
     maxChain: rule.maxChain,
     ...(rule.mergeAt === undefined ? {} : { mergeAt: rule.mergeAt }),
-    isBusy: work.some(({ state }) => !isOver(state)),
+    isBusy: work.some((job) => !isOver(job)),
     nowSeconds,
   });
 }
 
 /** Nothing is said of a chain that is as short as it should be. */
-export function mergeClaim(name: string, verdict: MergeVerdict, maxChain: number): Omit<Claim, 'observedGeneration'>[] {
+export function mergeClaim(
+  { namespace, name }: VDisk['metadata'],
+  verdict: MergeVerdict,
+  maxChain: number,
+): Omit<Claim, 'observedGeneration'>[] {
   const long = `its chain is longer than ${maxChain} (spec.versions.maxChain of the Farm)`;
   const claim = (reason: Claim['reason'], message: string) => [
     { type: 'MergePending', status: 'True', reason, message: `${long}: ${message}` } as const,
@@ -40,7 +48,12 @@ export function mergeClaim(name: string, verdict: MergeVerdict, maxChain: number
     case 'Made':
       return claim(
         'MergeReady',
-        `version ${verdict.version} lies there and is not named: copy it to the other servers, and release it by \`bootfarm vdisk promote ${name} --version ${verdict.version}\``,
+        `version ${verdict.version} lies there and is not named: copy it to the other servers, and release it by \`bootfarm vdisk promote ${namespace}/${name} ${verdict.version}\``,
+      );
+    case 'Waits':
+      return claim(
+        'MergeLater',
+        `version ${verdict.version} lies there, a difference of it that is not named: release it, or remove it`,
       );
     case 'Later':
       return claim('MergeLater', `it is merged from ${rfc3339(new Date(verdict.at * 1_000))} on`);
@@ -48,6 +61,9 @@ export function mergeClaim(name: string, verdict: MergeVerdict, maxChain: number
       return claim('Merging', 'a server makes one base of it; status.work says how far it is');
   }
 }
+
+/** A merge that takes longer is ended. */
+const MOST_HOURS = 48;
 
 export interface OrderSources {
   /** Those of one farm. */
@@ -65,17 +81,20 @@ export function mergeOrders(server: string, { vdisks, stores, rule, nowSeconds }
     const verdict = mergeOf(spec.fileName, status, rule, nowSeconds);
     const { bootVersion, copies = [], work = [] } = status;
     if (!store || bootVersion === undefined) return [];
-    const place = { folder: storePath(store, server), fileName: spec.fileName };
-    if (verdict.kind === 'Working')
-      return work
-        .filter((job) => job.server === server && job.kind === 'merge' && job.state !== 'Done')
-        .map(({ id }) => ({ id, ...place }));
+    const place = { folder: storePath(store, server), fileName: spec.fileName, version: bootVersion };
+    const ordered = (hours: number): MergeOrder =>
+      mergeOrder(metadata.uid ?? metadata.name, place, nowSeconds - 3_600 * hours);
+    if (verdict.kind === 'Working') {
+      // Only what was ordered here: a server that says more orders nothing by that.
+      const going = work.filter((job) => job.server === server && !isOver(job)).map(({ id }) => id);
+      return Array.from({ length: MOST_HOURS }, (_, hours) => ordered(hours)).filter(({ id }) => going.includes(id));
+    }
+    // Who is not heard may be merging it, or have merged it.
+    if (copies.some(({ state }) => state === 'ServerUnreachable')) return [];
     const [first] = copies
       .filter(({ version, state }) => version === bootVersion && state === 'UpToDate')
       .map((copy) => copy.server)
       .sort();
-    return verdict.kind === 'Due' && first === server
-      ? [mergeOrder(metadata.uid ?? metadata.name, bootVersion, place, nowSeconds)]
-      : [];
+    return verdict.kind === 'Due' && first === server ? [ordered(0)] : [];
   });
 }

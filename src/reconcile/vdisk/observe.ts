@@ -9,7 +9,7 @@ import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { storeRow, versionsOf } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
-import type { CopyHolder, VDiskFindings } from './status.ts';
+import { type CopyHolder, GONE_MS, type VDiskFindings } from './status.ts';
 
 export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;
@@ -42,7 +42,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
       .map(({ name: server, reachable, silentSinceMs, status }) => ({
         ...{ server, folder: storePath(row, server), reachable },
         silentMs: silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs,
-        ...shown(status, reachable, row, server, vdisk),
+        ...shown(status, silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs, row, server, vdisk),
       })),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
@@ -73,10 +73,10 @@ function overrideRow(vdisk: string, { version, until }: Override): VersionOverri
 type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
 const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
 
-/** What a server says of the folder, or of the files, that the specs named before says nothing of these. Of its work only it knows: one that is silent may have ended it. */
+/** What a server says of the folder, or of the files, that the specs named before says nothing of these. Of its work only it knows: what one that is silent said last holds for a while. */
 function shown(
   status: ServerStatus | undefined,
-  reachable: boolean,
+  silentMs: number,
   row: StoreRow,
   server: string,
   vdisk: VDisk,
@@ -86,14 +86,15 @@ function shown(
   const { fileName } = vdisk.spec;
   // A server that does not know a version yet tells of its image, too.
   const named = versionsOf(vdisk).map(({ number }) => number);
-  const isUnmanaged = (name: string): boolean => {
+  const isUnmanaged = (name: unknown): name is string => {
+    if (typeof name !== 'string') return false;
     const number = versionOfStem(parse(name).name, fileName);
     return number !== undefined && !named.includes(number);
   };
   const isOurs = (job: WorkReport): boolean => job.folder === folder.path && job.fileName === fileName;
   return {
     reports: status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`))),
-    unmanaged: (folder.unmanaged ?? []).filter(isUnmanaged),
-    work: reachable ? (status.work ?? []).filter(isOurs) : [],
+    unmanaged: (Array.isArray(folder.unmanaged) ? folder.unmanaged : []).filter(isUnmanaged),
+    work: silentMs < GONE_MS ? (status.work ?? []).filter(isOurs) : [],
   };
 }

@@ -133,7 +133,7 @@ export const nowUnsettled = ({ recorded }: VDiskFindings, versions: readonly Ver
     .map(({ number }) => number);
 
 /** A server that is away for longer is waited for no more: one that restarts, or misses a question, is. */
-const GONE_MS = 300_000;
+export const GONE_MS = 300_000;
 
 function enough(
   copies: VersionJudged['copies'],
@@ -216,12 +216,16 @@ export function vdiskStatus(
 }
 
 const merging = ({ metadata, spec }: VDisk, { rule, nowSeconds }: VDiskFindings, status: Partial<VDiskStatus>) =>
-  rule ? mergeClaim(metadata.name, mergeOf(spec.fileName, status, rule, nowSeconds), rule.maxChain) : [];
+  rule ? mergeClaim(metadata, mergeOf(spec.fileName, status, rule, nowSeconds), rule.maxChain) : [];
+
+/** What is left out is old. */
+const byNewest = (a: string, b: string): number => NUMBERED.compare(b, a);
+const NUMBERED = new Intl.Collator('en', { numeric: true });
 
 /** In an order that does not depend on who answered first. */
 function unmanagedOf(holders: readonly CopyHolder[]): { readonly unmanaged?: string[] } {
   const names = new Set(holders.flatMap(({ unmanaged }) => unmanaged));
-  return names.size === 0 ? {} : { unmanaged: [...names].sort().slice(0, 64) };
+  return names.size === 0 ? {} : { unmanaged: [...names].sort(byNewest).slice(0, 64).sort() };
 }
 
 /** A server says it: what is no time is left out. */

@@ -119,9 +119,14 @@ test.each<{ what: string; options: ExportOptions; files: string[]; says?: object
   },
 ])('exported is $what', async ({ options, files, says }) => {
   await aPvsFolder(folder);
-  expect(await exporting(options)).toMatchObject({ ok: true });
+  const exported = await exporting(options);
+  expect(exported).toMatchObject({ ok: true });
   expect(readdirSync(to)).toEqual(files);
   if (says) expect(await found(to)).toMatchObject(says);
+  // PVS writes to what is in maintenance, and a second name is the store's own file.
+  const inMaintenance = (await found(to)).filter(({ access }) => access.includes('Maintenance'));
+  for (const { diskFileName } of inMaintenance)
+    expect(statSync(join(to, diskFileName)).ino).not.toBe(statSync(join(folder, diskFileName)).ino);
 });
 
 test.each<{ what: string; change: () => unknown; options?: ExportOptions; code: string; left: string[] }>([

@@ -53,7 +53,7 @@ export async function exportVDisk(
   if (made) return { ok: false, error: made };
   const manifestName = `${vdisk.fileName}.xml`;
   const manifest = encodeManifest(manifestOf(chosen.value, stated));
-  const files = filesOf(chosen.value);
+  const files = filesOf(chosen.value, stated);
   const before = await judgeThere(vdisk.folder, to, files, signal);
   if (!before.ok) return before;
   const isWhole = await isManifest(join(to, manifestName), manifest);
@@ -152,10 +152,12 @@ interface File {
 }
 
 /** A base before its differences. */
-function filesOf(versions: readonly FoundVersion[]): readonly File[] {
+function filesOf(versions: readonly FoundVersion[], stated: readonly Stated[] | undefined): readonly File[] {
   const files = new Map<string, File>();
   const writable = new Set(
-    versions.filter(({ access }) => access.includes('Maintenance')).map(({ diskFileName }) => diskFileName),
+    versions
+      .filter((version) => [version, saidOf(version, stated)].some(({ access }) => access.includes('Maintenance')))
+      .map(({ diskFileName }) => diskFileName),
   );
   for (const { image } of versions)
     for (const name of image.ok ? image.value.chain.toReversed() : [])
