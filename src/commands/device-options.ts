@@ -1,4 +1,5 @@
 /** What options say of a device: a new one, or what becomes of one that is there. Pure. */
+import { parseMac } from '../farm/address.ts';
 import type { Device } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type DeviceText, parseDevice } from './device-input.ts';
@@ -62,7 +63,7 @@ export function editDevice(device: Device, options: SetOptions): Result<Device, 
 
 /** A MAC that is added anew moves nowhere; one that is taken away may be written in any way. */
 function macsAfter(device: Device, { mac, addMac, removeMac }: SetOptions): readonly string[] {
-  const plain = (text: string): string => text.toLowerCase().replaceAll(/[^0-9a-f]/g, '');
+  const plain = (text: string): string => parseMac(text) ?? text;
   const gone = macsOf(removeMac).map(plain);
   const kept = (mac ? macsOf(mac) : device.macs).filter((each) => !gone.includes(plain(each)));
   const there = kept.map(plain);

@@ -21,7 +21,7 @@ export async function attempt(terminal: Terminal, work: () => Promise<void>): Pr
   }
 }
 
-export const MAX_VERSION = 999_999;
+const MAX_VERSION = 999_999;
 
 /** The number of a version that was typed as `named`. */
 export function versionNumber(named: string, text: string): number {

@@ -5,6 +5,9 @@ import { vdisksIn } from '../store/pvs/folder.ts';
 import type { VDiskFiles } from '../store/versions.ts';
 import { must, Refusal } from './refusal.ts';
 
+/** `name`: a vDisk in its folder. */
+export const vdiskOf = (name: string): VDiskFiles => ({ folder: dirname(resolve(name)), fileName: basename(name) });
+
 /** `target`: a folder with one vDisk, or a vDisk in its folder. */
 export async function vdiskAt(target: string): Promise<VDiskFiles> {
   const path = resolve(target);

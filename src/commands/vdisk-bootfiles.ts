@@ -1,15 +1,15 @@
 /** `bootfarm vdisk boot-files`: kernel and initrd of a version, out of its image. */
-import { basename, dirname, resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
-import { MAX_VERSION } from './refusal.ts';
+import type { Command } from 'commander';
+import { versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
+import { vdiskOf } from './vdisk-at.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
 
 export function addBootFiles(command: Command, terminal: Terminal): void {
   orderOptions(command.command('boot-files'))
     .description('take kernel and initrd of a version out of its image, and put them beside it')
     .argument('<name>', 'the vDisk: its folder, and its fileName')
-    .option('--version <number>', 'which (default: the newest)', parseVersion)
+    .option('--version <number>', 'which (default: the newest)')
     .addHelpText(
       'after',
       `
@@ -18,17 +18,11 @@ Example:
 
 The newest kernel that has an initrd, in /boot of a file system that GRUB knows. The initrd must have been made with the client of bootfarm in it.`,
     )
-    .action((name: string, { version, ...flags }: OrderFlags & { version?: number }) =>
+    .action((name: string, { version, ...flags }: OrderFlags & { version?: string }) =>
       doOrder(terminal, flags, () => ({
         kind: 'boot-files',
-        folder: dirname(resolve(name)),
-        fileName: basename(name),
-        ...(version !== undefined && { version }),
+        ...vdiskOf(name),
+        ...(version !== undefined && { version: versionNumber('version', version) }),
       })),
     );
-}
-
-function parseVersion(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) <= MAX_VERSION) return Number(text);
-  throw new InvalidArgumentError(`it must be a number from 0 to ${MAX_VERSION}.`);
 }

@@ -2,11 +2,12 @@
  * `bootfarm vdisk convert|new-version|merge`: new images from those that are there. Orders, for the keeper of jobs (`work/`) where one runs, done here
  * otherwise. Nothing that is there is changed; what work that was killed left is gone on with by the same one.
  */
-import { basename, dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
 import { must } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
+import { vdiskOf } from './vdisk-at.ts';
 import { addBootFiles } from './vdisk-bootfiles.ts';
 import { addBringing } from './vdisk-in.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
@@ -79,8 +80,6 @@ function addMerge(command: Command, terminal: Terminal): void {
       return doOrder(terminal, flags, () => ({ kind: 'merge', ...vdiskOf(name), into: base ? 'base' : 'updates' }));
     });
 }
-
-const vdiskOf = (name: string) => ({ folder: dirname(resolve(name)), fileName: basename(name) });
 
 /** In bytes. */
 function parseSize(text: string): number {

@@ -11,9 +11,8 @@ import { formatOf, stemOf } from '../image/formats.ts';
 import { PartialFile } from '../image/partial.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { dataBytes } from './convert.ts';
 import { type BootPaths, type Listing, newestBoot } from './kernels.ts';
-import { roomFor } from './room.ts';
+import { roomForDisk } from './room.ts';
 import { runTool, type ToolFault } from './tool.ts';
 import { imageOf, type VDiskFiles } from './versions.ts';
 
@@ -50,9 +49,7 @@ export const extractBootFiles = (
     if (there) return { ok: false, error: there };
     if (formatOf(image)?.extension === '.raw') return takeBootFiles(image, vdisk.folder, names, work.signal);
     const raw = join(vdisk.folder, `${names.stem}.partial.raw`);
-    const bytes = await dataBytes(image);
-    if (!bytes.ok) return bytes;
-    const room = await roomFor(vdisk.folder, raw, bytes.value);
+    const room = await roomForDisk(image, raw);
     if (!room.ok) return room;
     try {
       const made = await convertImage(image, raw, work);

@@ -1,12 +1,12 @@
 /** An image of a store in another format: what it is named, and which of several is meant afterwards. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { type ConvertOptions, convertImage, withImage } from '../image/convert.ts';
-import { dataRanges, type WorkFault, windowsOf } from '../image/copy.ts';
+import { type ConvertOptions, convertImage } from '../image/convert.ts';
+import type { WorkFault } from '../image/copy.ts';
 import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { roomFor } from './room.ts';
+import { roomForDisk } from './room.ts';
 
 export interface ConvertFileOptions extends ConvertOptions {
   /** `vhdx`, `vhd`, `raw`; absent: as the target is named, or VHDX where its name says none. */
@@ -44,9 +44,7 @@ export async function convertInFolder(
   options: ConvertOptions,
 ): Promise<Result<Converted, ConvertFault>> {
   const folder = dirname(target);
-  const bytes = await dataBytes(source);
-  if (!bytes.ok) return bytes;
-  const room = await roomFor(folder, target, bytes.value);
+  const room = await roomForDisk(source, target);
   if (!room.ok) return room;
   const made = await convertImage(source, target, options);
   if (!made.ok) return made;
@@ -54,17 +52,6 @@ export async function convertInFolder(
   const { size } = await stat(target);
   return ok({ path: target, ...made.value, fileBytes: size, ...(meant !== undefined && { meant }) });
 }
-
-/** What its tables, or the holes of its file, do not say is zeros: what is written is this at most. */
-export const dataBytes = (source: string): Promise<Result<number, WorkFault>> =>
-  withImage(source, async (disk) => {
-    let bytes = 0;
-    for await (const pieces of windowsOf(disk)) {
-      if (!pieces.ok) return pieces;
-      for (const { length } of dataRanges(pieces.value, disk.sizeBytes)) bytes += length;
-    }
-    return ok(bytes);
-  });
 
 /** Its name says the format of an image: so the end is added where there is none, and must be the right one where there is. */
 export function targetOf(target: string, format: string | undefined): Result<string, WorkFault> {

@@ -2,16 +2,15 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileNames } from '../farm/files.ts';
 import { CANCELLED, type Work, type WorkFault, windowsOf } from '../image/copy.ts';
 import type { OpenFault, ReadFault } from '../image/disk.ts';
-import { formatOf, imageNames } from '../image/formats.ts';
+import { formatOf } from '../image/formats.ts';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { openImage, probeImage } from '../image/images.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { openRegular, pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { type VDiskFiles, versionOf } from './versions.ts';
+import { imagesOf, type VDiskFiles, type VersionImage } from './versions.ts';
 
 /** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the file, where it is a base of that format. */
 export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx'] as const;
@@ -54,7 +53,7 @@ export async function download(
 ): Promise<Result<Downloaded, DownloadFault>> {
   const image = await imageOf(vdisk, options.number);
   if (!image.ok) return image;
-  const path = join(vdisk.folder, image.value.name);
+  const path = join(vdisk.folder, image.value.image);
   const { format } = options;
   const source = format === 'raw' ? await diskOf(path) : await fileOf(path, format);
   if (!source.ok) return source;
@@ -66,7 +65,7 @@ export async function download(
 }
 
 async function giveAll(
-  { name, number }: VersionImage,
+  { image: name, number }: VersionImage,
   { sizeBytes, chunks }: Source,
   { offset = 0, signal, onProgress }: Download,
   give: (bytes: Buffer) => Promise<void>,
@@ -94,11 +93,6 @@ async function giveAll(
   return ok({ name, number, sizeBytes, sha256: hash.digest('hex') });
 }
 
-interface VersionImage {
-  readonly name: string;
-  readonly number: number;
-}
-
 async function imageOf(
   { folder, fileName }: VDiskFiles,
   asked: number | undefined,
@@ -109,14 +103,11 @@ async function imageOf(
   } catch (thrown) {
     return { ok: false, error: pathFault(folder, thrown) };
   }
-  const numbers = [...new Set(there.flatMap((name) => versionOf(name, fileName) ?? []))].sort((a, b) => a - b);
-  const number = asked ?? numbers.at(-1) ?? 0;
-  const name = imageNames(fileNames(fileName, number).stem, number > 0).find((each) => there.includes(each));
-  if (name !== undefined) return ok({ name, number });
-  return fail(
-    'NoVersion',
-    `${join(folder, fileName)} has no version ${number}: there is ${numbers.join(', ') || 'none'}`,
-  );
+  const images = imagesOf(there, fileName);
+  const found = asked === undefined ? images.at(-1) : images.find(({ number }) => number === asked);
+  if (found) return ok(found);
+  const numbers = images.map(({ number }) => number).join(', ') || 'none';
+  return fail('NoVersion', `${join(folder, fileName)} has no version ${asked ?? 0}: there is ${numbers}`);
 }
 
 async function fileOf(path: string, format: string): Promise<Result<Source, DownloadFault>> {

@@ -3,7 +3,6 @@
  * is the same one, and in a later one believed for the digest alone: where that is wrong, all of it is fetched once more.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { Work } from '../image/copy.ts';
@@ -14,7 +13,7 @@ import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { CANCELLED_COPY } from './carry.ts';
 import { type AnswerFault, type Judged, judgeAnswer } from './fetch-answer.ts';
-import { freeBytes } from './room.ts';
+import { lacksRoom } from './room.ts';
 
 export interface Fetch extends Pick<Work, 'signal' | 'onProgress'> {
   /** http or https. */
@@ -182,7 +181,7 @@ async function attempt(fetching: Fetching, taken: Taken): Promise<FetchFault | u
     if (taken.at > 0 && taken.validator === undefined) taken.isMixed = true;
     Object.assign(taken, { sizeBytes: judged.sizeBytes, validator: judged.validator });
     const comes = judged.sizeBytes - Math.max(taken.at, taken.file.thereBytes);
-    return (await room(path, comes)) ?? (await take(fetching, taken, judged.sizeBytes, body, silence));
+    return (await lacksRoom(path, comes)) ?? (await take(fetching, taken, judged.sizeBytes, body, silence));
   } finally {
     body.on('error', () => undefined).destroy();
   }
@@ -307,13 +306,6 @@ async function get(
   } catch (thrown) {
     return fail('Unreachable', `${shown(url)} does not answer: ${errorMessage(thrown) || errorCode(thrown)}`);
   }
-}
-
-async function room(path: string, bytes: number): Promise<FetchFault | undefined> {
-  const folder = dirname(path);
-  const free = await freeBytes(folder);
-  if (free >= bytes) return undefined;
-  return { code: 'NoSpace', message: `${folder} has ${free} bytes free, and ${bytes} are to come: make room` };
 }
 
 /** Without what lets in: a name, a password, a signature. */

@@ -1,4 +1,5 @@
 /** Which kernel of a disk a machine boots when nobody said: the newest that has an initrd. */
+import { byNumbers } from '../kit/numbered.ts';
 
 /** What lies in a folder of a file system of the disk. */
 export interface Listing {
@@ -23,9 +24,6 @@ const initrdNames = (version: string): readonly string[] => [
   `initramfs-${version}`,
 ];
 
-/** Numbers in names are numbers: 6.1.0-10 is after 6.1.0-9. */
-const byVersion = new Intl.Collator('en', { numeric: true });
-
 export function newestBoot(listings: readonly Listing[]): BootPaths | undefined {
   return listings
     .flatMap(({ folder, names }) =>
@@ -35,6 +33,6 @@ export function newestBoot(listings: readonly Listing[]): BootPaths | undefined 
         return version && initrd ? [{ version, kernel: folder + name, initrd: folder + initrd }] : [];
       }),
     )
-    .toSorted((a, b) => byVersion.compare(b.version, a.version))
+    .toSorted((a, b) => byNumbers(b.version, a.version))
     .at(0);
 }

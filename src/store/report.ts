@@ -6,6 +6,7 @@ import type { PropertiesFacts } from '../farm/properties.ts';
 import type { Format } from '../image/disk.ts';
 import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.ts';
 import { findParent, parentNames } from '../image/parent.ts';
+import { byNumbers } from '../kit/numbered.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
 
@@ -86,9 +87,7 @@ export function copyFacts(
   };
 }
 
-/** What is left out is old. */
-const NUMBERED = new Intl.Collator('en', { numeric: true });
-/** At most so many are told. */
+/** At most so many are told; what is left out is old. */
 const MAX_UNMANAGED = 256;
 
 /** Images of a folder that none of these versions needs: neither as its own nor below it. By name. */
@@ -99,14 +98,16 @@ export function unmanagedImages(
   formats: readonly Format[] = FORMATS,
 ): readonly string[] {
   const byName = new Map(inventory.files.map((file) => [file.name, file]));
-  const needed = versions.flatMap(({ vdisk, version: { number } }) => {
-    const { stem } = fileNames(vdisk.fileName, number);
-    return chainOf(imageName(stem, number, byName, formats), { path, byName, formats }).files;
-  });
-  const others = inventory.files.filter((file) => file.image !== undefined && !needed.includes(file));
+  const needed = new Set(
+    versions.flatMap(({ vdisk, version: { number } }) => {
+      const { stem } = fileNames(vdisk.fileName, number);
+      return chainOf(imageName(stem, number, byName, formats), { path, byName, formats }).files;
+    }),
+  );
+  const others = inventory.files.filter((file) => file.image !== undefined && !needed.has(file));
   return others
     .map(({ name }) => name)
-    .sort((a, b) => NUMBERED.compare(b, a))
+    .sort((a, b) => byNumbers(b, a))
     .slice(0, MAX_UNMANAGED)
     .sort();
 }

@@ -1,5 +1,8 @@
 /** Room in the file system of a folder. */
 import { stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { withImage } from '../image/convert.ts';
+import { dataRanges, type WorkFault, windowsOf } from '../image/copy.ts';
 import { PARTIAL } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
@@ -26,3 +29,28 @@ export async function roomFor(folder: string, target: string, bytes: number): Pr
     `${folder} has ${inUnits(free)} free, and to make ${target} may take ${inUnits(bytes - there)}: make room, or make it on a machine that has it and bring what is made`,
   );
 }
+
+/** What is still to come of a file that is taken in. Undefined: it has room. */
+export async function lacksRoom(path: string, bytes: number): Promise<Fault<'NoSpace'> | undefined> {
+  const folder = dirname(path);
+  const free = await freeBytes(folder);
+  if (free >= bytes) return undefined;
+  return { code: 'NoSpace', message: `${folder} has ${free} bytes free, and ${bytes} are to come: make room` };
+}
+
+/** Whether an image of all that `source` shows may be made. */
+export async function roomForDisk(source: string, target: string): Promise<Result<void, WorkFault | Fault<'NoSpace'>>> {
+  const bytes = await dataBytes(source);
+  return bytes.ok ? roomFor(dirname(target), target, bytes.value) : bytes;
+}
+
+/** What its tables, or the holes of its file, do not say is zeros: what is written is this at most. */
+const dataBytes = (source: string): Promise<Result<number, WorkFault>> =>
+  withImage(source, async (disk) => {
+    let bytes = 0;
+    for await (const pieces of windowsOf(disk)) {
+      if (!pieces.ok) return pieces;
+      for (const { length } of dataRanges(pieces.value, disk.sizeBytes)) bytes += length;
+    }
+    return ok(bytes);
+  });

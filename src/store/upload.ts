@@ -7,7 +7,7 @@ import { PartialFile } from '../image/partial.ts';
 import { PARTIAL } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { freeBytes } from './room.ts';
+import { lacksRoom } from './room.ts';
 
 export interface Upload {
   readonly sizeBytes: number;
@@ -50,7 +50,7 @@ async function uploadAlone(
   if (!opened.ok) return opened;
   const file = opened.value;
   try {
-    const fault = (await room(path, sizeBytes - file.thereBytes)) ?? (await take(path, file, input, upload));
+    const fault = (await lacksRoom(path, sizeBytes - file.thereBytes)) ?? (await take(path, file, input, upload));
     if (fault && KEPT.has(fault.code)) await file.leave();
     return fault ? { ok: false, error: fault } : ok({ path, sizeBytes });
   } finally {
@@ -100,15 +100,5 @@ async function take(
   return {
     code: 'DigestWrong',
     message: `${path}: what came has the SHA-256 ${found}, not ${sha256}: nothing of it is kept`,
-  };
-}
-
-async function room(path: string, bytes: number): Promise<UploadFault | undefined> {
-  const folder = dirname(path);
-  const free = await freeBytes(folder);
-  if (free >= bytes) return undefined;
-  return {
-    code: 'NoSpace',
-    message: `${folder} has ${free} bytes free, and ${bytes} are to come: make room`,
   };
 }

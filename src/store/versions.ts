@@ -14,8 +14,7 @@ import { copyFile } from '../image/partial.ts';
 import { pathFault } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { dataBytes } from './convert.ts';
-import { roomFor } from './room.ts';
+import { roomForDisk } from './room.ts';
 
 export type VersionFault = WorkFault | Fault<'NoSpace'>;
 
@@ -104,16 +103,9 @@ async function makeMerged(
   const source = join(vdisk.folder, image);
   const isChain = format?.differencing !== undefined && image.endsWith(format.differencing);
   return makeVersion(vdisk, newest.value, end, work, async (target, more) => {
-    const lacks = kind === 'base' && isChain ? await roomToMerge(vdisk.folder, source, target) : undefined;
-    return lacks ? { ok: false, error: lacks } : mergeImages(source, target, kind, more);
+    const room = kind === 'base' && isChain ? await roomForDisk(source, target) : ok(undefined);
+    return room.ok ? mergeImages(source, target, kind, more) : room;
   });
-}
-
-async function roomToMerge(folder: string, source: string, target: string): Promise<VersionFault | undefined> {
-  const bytes = await dataBytes(source);
-  if (!bytes.ok) return bytes.error;
-  const room = await roomFor(folder, target, bytes.value);
-  return room.ok ? undefined : room.error;
 }
 
 export interface VersionImage {
@@ -132,13 +124,24 @@ export async function imageOf(
   } catch (thrown) {
     return { ok: false, error: pathFault(folder, thrown) };
   }
-  const number = wanted ?? Math.max(...there.map((name) => versionOf(name, fileName) ?? -1));
-  const { stem } = fileNames(fileName, Math.max(0, number));
-  const image = imageNames(stem, number > 0).find((name) => there.includes(name));
-  if (image !== undefined) return ok({ number, image });
+  const images = imagesOf(there, fileName);
+  const image = wanted === undefined ? images.at(-1) : images.find(({ number }) => number === wanted);
+  if (image) return ok(image);
+  const { stem } = fileNames(fileName, wanted ?? 0);
   const ends = FORMATS.map(({ extension }) => stem + extension).join(', ');
   const which = wanted === undefined ? 'no version' : `no version ${wanted}`;
   return fail('FileMissing', `${folder} has ${which} of ${fileName} (${ends}): name a vDisk that lies there`);
+}
+
+/** Of each version of a vDisk the image that is meant; by number. */
+export function imagesOf(there: readonly string[], fileName: string): readonly VersionImage[] {
+  const numbers = new Set(there.flatMap((name) => versionOf(name, fileName) ?? []));
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .flatMap((number) => {
+      const image = imageNamesOf(fileName, number).find((name) => there.includes(name));
+      return image === undefined ? [] : [{ number, image }];
+    });
 }
 
 /** How the image of a version may be named: the first that is there is meant. */

@@ -5,11 +5,10 @@ import { type MergeOrder, type MergeVerdict, mergeOrder, mergeVerdict } from '..
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { type Claim, rfc3339 } from '../../resources/conditions.ts';
 import type { FarmSpec, VDisk } from '../../resources/kinds.ts';
+import { isOver } from './work.ts';
 
 export type MergeRule = NonNullable<FarmSpec['versions']>;
 type Status = NonNullable<VDisk['status']>;
-
-const isOver = ({ state }: NonNullable<Status['work']>[number]): boolean => state !== 'Queued' && state !== 'Running';
 
 /** By what its status says. */
 export function mergeOf(

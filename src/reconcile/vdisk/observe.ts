@@ -39,11 +39,11 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
     ...nothing,
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
-      .map(({ name: server, reachable, silentSinceMs, status }) => ({
-        ...{ server, folder: storePath(row, server), reachable },
-        silentMs: silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs,
-        ...shown(status, silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs, row, server, vdisk),
-      })),
+      .map(({ name: server, reachable, silentSinceMs, status }) => {
+        const silentMs = silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs;
+        const folder = storePath(row, server);
+        return { server, folder, reachable, silentMs, ...shown(status, silentMs, row, server, vdisk) };
+      }),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
 }

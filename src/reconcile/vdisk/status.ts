@@ -5,6 +5,7 @@ import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies
 import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
 import { rightProperties } from '../../farm/properties.ts';
 import { overrideOf, type VersionChoice, type VersionState, versionFor, versionStates } from '../../farm/version.ts';
+import { byNumbers } from '../../kit/numbered.ts';
 import type { Recorded } from '../../operator/rows.ts';
 import {
   type Claim,
@@ -218,14 +219,17 @@ export function vdiskStatus(
 const merging = ({ metadata, spec }: VDisk, { rule, nowSeconds }: VDiskFindings, status: Partial<VDiskStatus>) =>
   rule ? mergeClaim(metadata, mergeOf(spec.fileName, status, rule, nowSeconds), rule.maxChain) : [];
 
-/** What is left out is old. */
-const byNewest = (a: string, b: string): number => NUMBERED.compare(b, a);
-const NUMBERED = new Intl.Collator('en', { numeric: true });
-
-/** In an order that does not depend on who answered first. */
+/** In an order that does not depend on who answered first; what is left out is old. */
 function unmanagedOf(holders: readonly CopyHolder[]): { readonly unmanaged?: string[] } {
   const names = new Set(holders.flatMap(({ unmanaged }) => unmanaged));
-  return names.size === 0 ? {} : { unmanaged: [...names].sort(byNewest).slice(0, 64).sort() };
+  return names.size === 0
+    ? {}
+    : {
+        unmanaged: [...names]
+          .sort((a, b) => byNumbers(b, a))
+          .slice(0, 64)
+          .sort(),
+      };
 }
 
 /** A server says it: what is no time is left out. */

@@ -9,12 +9,13 @@ const MAX_TOLD = 32;
 /** A status is written when it changes: a job writes it 20 times. */
 const STEP_PERCENT = 5;
 
+export const isOver = ({ state }: Pick<Work[number], 'state'>): boolean => state !== 'Queued' && state !== 'Running';
+
 /** What goes on comes first, for the list is bounded. */
 export function workStatus(holders: readonly Pick<CopyHolder, 'server' | 'work'>[]): { readonly work?: Work } {
-  const isOver = (state: string): boolean => state !== 'Queued' && state !== 'Running';
   const work = holders
     .flatMap(({ server, work }) => work.map((job) => ({ server, ...job })))
-    .sort((a, b) => Number(isOver(a.state)) - Number(isOver(b.state)))
+    .sort((a, b) => Number(isOver(a)) - Number(isOver(b)))
     .slice(0, MAX_TOLD)
     .map(({ server, id, kind, version, state, progressPercent: percent, message }) => ({
       ...{ server, id, kind, state },

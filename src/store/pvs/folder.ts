@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import { fileNames } from '../../farm/files.ts';
 import type { OpenFault } from '../../image/disk.ts';
 import { describeChain } from '../../image/facts.ts';
-import { imageNames, stemOf } from '../../image/formats.ts';
+import { stemOf } from '../../image/formats.ts';
 import { openImage } from '../../image/images.ts';
 import { type FileFault, openRegular, pathFault, statRegular } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
-import { type VDiskFiles, versionOf } from '../versions.ts';
+import { imagesOf, type VDiskFiles } from '../versions.ts';
 import { decodeManifest, type ManifestFault, type PvsManifest, type PvsVersion } from './manifest.ts';
 import { decodeProperties, type PropertiesFault, type PvsProperties } from './properties.ts';
 
@@ -55,7 +55,7 @@ export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Resul
   const manifest = manifestName === undefined ? ok(undefined) : await readManifest(join(folder, manifestName));
   if (!manifest.ok) return manifest;
   const stated = manifest.value?.versions ?? [];
-  const images = imagesOf(fileName, there).filter(({ number }) => !stated.some((version) => version.number === number));
+  const images = imagesOf(there, fileName).filter(({ number }) => !stated.some((version) => version.number === number));
   if (stated.length + images.length === 0)
     return fail(
       'NoVDisk',
@@ -64,7 +64,7 @@ export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Resul
   const versions = [
     ...(await Promise.all(stated.map((version) => found(folder, version, false, there)))),
     ...(await Promise.all(
-      images.map(({ number, name }) => found(folder, unstated(number, name, 'Maintenance'), true, there)),
+      images.map(({ number, image }) => found(folder, unstated(number, image, 'Maintenance'), true, there)),
     )),
   ].sort((a, b) => a.number - b.number);
   return ok({
@@ -123,15 +123,6 @@ export async function readSmall(path: string): Promise<Result<Buffer, FileFault>
   }
 }
 
-/** Of each version the image that is meant. */
-function imagesOf(fileName: string, there: readonly string[]): { readonly number: number; readonly name: string }[] {
-  const numbers = new Set(there.flatMap((name) => versionOf(name, fileName) ?? []));
-  return [...numbers].flatMap((number) => {
-    const name = imageNames(fileNames(fileName, number).stem, number > 0).find((each) => there.includes(each));
-    return name === undefined ? [] : [{ number, name }];
-  });
-}
-
 const unstated = (number: number, diskFileName: string, access: PvsVersion['access']): PvsVersion => ({
   ...{ number, description: '', type: 'Base', access, deleteWhenFree: false, diskFileName },
 });
@@ -152,13 +143,14 @@ async function found(
   const image = await imageIn(folder, diskFileName, there);
   const stem = stemOf(diskFileName) ?? diskFileName;
   const propertiesName = otherCase(`${stem}.pvp`, there) ?? `${stem}.pvp`;
+  const { kernel, initrd } = fileNames(stem, 0);
   const isDifference = image.ok && image.value.chain.length > 1;
   const type = isAssumed ? (isDifference ? 'Manual' : number === 0 ? 'Base' : 'MergeBase') : version.type;
   return {
     ...version,
     ...{ type, isAssumed, image, propertiesName },
     ...(there.includes(propertiesName) ? { properties: await readProperties(join(folder, propertiesName)) } : {}),
-    bootFiles: [`${stem}.vmlinuz`, `${stem}.initrd`].filter((name) => there.includes(name)),
+    bootFiles: [kernel, initrd].filter((name) => there.includes(name)),
   };
 }
 
