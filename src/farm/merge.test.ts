@@ -1,13 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  type ChainVersion,
-  chainLength,
-  type MergeFacts,
-  mergeOrder,
-  mergeVerdict,
-  parseMergeOrders,
-} from './merge.ts';
+import { type ChainVersion, chainLength, type MergeFacts, mergeVerdict } from './merge.ts';
 
 const at = (time: string): number => Date.parse(`2026-11-29T${time}:00Z`) / 1_000;
 /** B is a base, D a difference, M a merged base, ? nobody said. */
@@ -85,28 +78,4 @@ test('what is put off is due when it was said that it would be', () => {
     }),
     { seed: 14 },
   );
-});
-
-test('an order is another one in the next hour, and for another newest version; what is no order is left out', () => {
-  const place = { folder: '/srv/vdisks', fileName: 'lab', version: 6 };
-  const order = mergeOrder('uid', place, at('12:00'));
-  expect(mergeOrder('uid', place, at('12:59'))).toEqual(order);
-  const others = [mergeOrder('uid', place, at('13:00')), mergeOrder('uid', { ...place, version: 7 }, at('12:00'))];
-  const ids = [order, ...others];
-  expect(new Set(ids.map(({ id }) => id)).size).toBe(3);
-  const bad = [
-    null,
-    7,
-    {},
-    { ...order, id: 'x' },
-    { ...order, folder: 'srv' },
-    { ...order, fileName: '../a' },
-    { ...order, version: 'x' },
-  ];
-  expect(parseMergeOrders(JSON.stringify([...bad, { ...order, more: 1 }]))).toEqual([{ ...order, more: 1 }]);
-  expect([parseMergeOrders('{}'), parseMergeOrders('['), parseMergeOrders('')]).toEqual([
-    undefined,
-    undefined,
-    undefined,
-  ]);
 });

@@ -1,5 +1,4 @@
 /** When a chain of differences becomes a new base by itself: `spec.versions` of the Farm. Pure. */
-import { createHash } from 'node:crypto';
 
 export interface ChainVersion {
   readonly number: number;
@@ -62,45 +61,5 @@ function windowAt({ mergeAt, nowSeconds }: Pick<MergeFacts, 'mergeAt' | 'nowSeco
   return nowSeconds - began < WINDOW_SECONDS ? began : began + DAY_SECONDS;
 }
 
-/** What the operator orders of a server: the newest chain of a vDisk as a new base. */
-export interface MergeOrder {
-  /** 8 hex digits. One that was done is not done again. */
-  readonly id: string;
-  readonly folder: string;
-  readonly fileName: string;
-  /** The newest: where another one is by then, there is nothing to do. */
-  readonly version: number;
-}
-
 /** A merge that failed is ordered again in the next hour, and another newest version is another merge. */
-export function mergeOrder(uid: string, place: Omit<MergeOrder, 'id'>, nowSeconds: number): MergeOrder {
-  const hour = Math.floor(nowSeconds / 3_600);
-  const id = createHash('sha256').update(`${uid} ${place.version} ${hour}`).digest('hex').slice(0, 8);
-  return { id, ...place };
-}
-
-/** Those of a file that may be of another release: what is no order is left out. Undefined: it is no list. */
-export function parseMergeOrders(text: string): readonly MergeOrder[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value.filter(isOrder).slice(0, MAX_ORDERS) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const MAX_ORDERS = 100;
-
-function isOrder(value: unknown): value is MergeOrder {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, folder, fileName, version } = value as Record<string, unknown>;
-  return (
-    typeof id === 'string' &&
-    /^[0-9a-f]{8}$/.test(id) &&
-    typeof folder === 'string' &&
-    folder.startsWith('/') &&
-    typeof fileName === 'string' &&
-    /^[^/]{1,255}$/.test(fileName) &&
-    Number.isSafeInteger(version)
-  );
-}
+export const mergeSubject = (uid: string, version: number): string => `${uid} ${version}`;

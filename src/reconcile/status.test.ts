@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { aFarm, aStore, aStreamingServer, aVDisk, type Written } from '../../test/builders/resources.ts';
 import type { CopyReport, ServerStatus } from '../control/status.ts';
+import { orderId } from '../farm/orders.ts';
 import type { ServerView } from '../operator/poller.ts';
 import type { Recorded } from '../operator/rows.ts';
 import type { VDisk } from '../resources/kinds.ts';
@@ -655,7 +656,39 @@ describe('a VDisk', () => {
   const MISSING = { state: 'Missing', message: 'lab.raw is not in /srv' } as const;
   const HASHING = { state: 'Hashing', progressPercent: 40 } as const;
   const away = { ...on('node-b'), reachable: false };
-  test.each<{ what: string; holders: CopyHolder[]; minCopies?: number; recorded?: []; gives: string }>([
+  const source = { http: { url: 'https://images.example/lab.vhdx', sha256: A } };
+  const storeServers = [{ name: 'node-a', state: 'ReadOnly' as const }];
+  test.each<{
+    what: string;
+    holders: CopyHolder[];
+    minCopies?: number;
+    recorded?: [];
+    source?: Written<VDisk['spec']['source']>;
+    gives: string;
+  }>([
+    {
+      what: 'missing, and fetched',
+      holders: [on('node-a', MISSING)],
+      source,
+      recorded: [],
+      gives: 'Reconciling Fetching',
+    },
+    { what: 'missing, and were right once', holders: [on('node-a', MISSING)], source, gives: 'Stalled FilesMissing' },
+    {
+      what: 'missing where nobody reaches the store',
+      holders: [on('node-b', MISSING)],
+      ...{ source, recorded: [], gives: 'Stalled FilesMissing' },
+    },
+    {
+      what: 'there but for its kernel',
+      holders: [on('node-a', { ...MISSING, lacksBootFiles: '5f0c11d2' })],
+      ...{ recorded: [], gives: 'Reconciling TakingBootFiles' },
+    },
+    {
+      what: 'there but for its kernel, by a word that is none',
+      holders: [on('node-a', { ...MISSING, lacksBootFiles: '../../etc' })],
+      ...{ recorded: [], gives: 'Stalled FilesMissing' },
+    },
     {
       what: 'other than recorded, and written a moment ago',
       holders: [on('node-a', { manifest: B, fresh: true })],
@@ -702,15 +735,42 @@ describe('a VDisk', () => {
       gives: 'Reconciling TooFewCopies',
     },
     { what: 'on no server', holders: [], gives: 'Reconciling TooFewCopies' },
-  ])('a VDisk whose files are $what is $gives', ({ holders, minCopies = 1, recorded, gives }) => {
-    const asked = aVDisk({ metadata: { name: 'lab' }, spec: { minCopies } });
-    const findings = found(holders, recorded);
+  ])('a VDisk whose files are $what is $gives', ({ holders, minCopies = 1, recorded, source, gives }) => {
+    const asked = aVDisk({ metadata: { name: 'lab' }, spec: { minCopies, ...(source ? { source } : {}) } });
+    const findings = { ...found(holders, recorded), storeServers };
     const status = vdiskStatus(asked, findings, judge(asked, findings), NOW);
     const [kind, reason] = gives.split(' ');
     expect(says(status)).toEqual([
       `Ready=False ${reason}`,
       `${kind}=True ${reason}`,
       expect.stringMatching(/^Replicated=/),
+    ]);
+  });
+
+  test('the server that brings the files says so, and one that could not, why', () => {
+    const asked = aVDisk({ metadata: { name: 'lab' }, spec: { source } });
+    const holders = [on('node-a', MISSING), on('node-b', MISSING)];
+    const told = (work: CopyHolder['work'] = []) => {
+      const findings = {
+        ...found(
+          holders.map((one) => ({ ...one, ...(one.server === 'node-a' && { work }) })),
+          [],
+        ),
+        storeServers,
+      };
+      return vdiskStatus(asked, findings, judge(asked, findings), NOW).copies?.map(({ message }) => message);
+    };
+    const { message } = MISSING;
+    expect(told()).toEqual([
+      `${message}; server node-a fetches version 0 from ${source.http.url}: status.work says how far it is`,
+      message,
+    ]);
+    const id = orderId(`uid-lab fetch ${A} ${source.http.url} node-a`, 0);
+    const place = { folder: '/srv', fileName: 'lab' };
+    const job = { ...place, id, kind: 'fetch', state: 'Failed', message: 'it is full' } as const;
+    expect(told([job])).toEqual([
+      expect.stringMatching(/; nobody could fetch .*: server node-a: it is full$/),
+      message,
     ]);
   });
 

@@ -172,6 +172,12 @@ export const REASONS = {
   Disabled: 'Disabled',
   /** An override of `bootfarm rollback` is in effect. */
   RolledBack: 'RolledBack',
+  /** A server fetches the base from `spec.source`, or is about to. */
+  Fetching: 'Fetching',
+  /** No server could fetch it: it is tried again, an hour after it failed. */
+  FetchFailed: 'FetchFailed',
+  /** A server takes kernel and initrd out of an image, or is about to. */
+  TakingBootFiles: 'TakingBootFiles',
   /** A server merges a chain, or is about to. */
   Merging: 'Merging',
   /** A chain is merged at another time of the day. */

@@ -33,10 +33,6 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
   ],
   StreamingServer: [{ path: 'autoscaling', instead: 'set spec.replicas' }],
   VDisk: [
-    {
-      path: 'source',
-      instead: 'use `bootfarm vdisk fetch` in the container work of a server, or put the base file into the store',
-    },
     { path: 'writeCache.type', only: ['DeviceRAM'], instead: 'use DeviceRAM' },
     { path: 'loadBalancing.rebalance', instead: 'leave it out: devices move when a server drains or is lost' },
     { path: 'deletionPolicy', only: ['Retain'], instead: 'use Retain, and remove the files yourself' },

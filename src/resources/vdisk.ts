@@ -157,13 +157,20 @@ const spec = object(
       ),
     }),
     source: optional(
-      object('Where the base file is fetched from, once, when the store has none.', {
-        http: object('A download.', {
-          url: pattern('Address of the image.', 2048, '^https?://[^ ]+$'),
-          sha256: sha256('Digest of the file.'),
-          sizeBytes: optional(count('Size of the file, bytes. Absent: as the server says.')),
-        }),
-      }),
+      object(
+        'Where the base (version 0) is fetched from where no server has an image of it. One server does it, then finds kernel and initrd in it, unless they lie there already.',
+        {
+          http: object('A download.', {
+            url: pattern(
+              'Address of the image: .vhdx, .vhd or .raw as it is; qcow2, VMDK or VDI are imported (as .vhdx where the address ends so), anything else is a raw disk.',
+              2048,
+              '^https?://[^ ]+$',
+            ),
+            sha256: sha256('Digest of the file that is fetched.'),
+            sizeBytes: optional(count('Size of the file, bytes. Absent: as the server says.')),
+          }),
+        },
+      ),
     ),
     enabled: defaulted(flag('Whether devices may boot it.'), true),
     minCopies: optional(
@@ -251,6 +258,9 @@ const status = object('What is.', {
         server: dnsName('Name of the server.'),
         version: versionNumber('Number of the version.'),
         state: oneOf('State of the copy, judged by content.', COPY_STATES),
+        lacksBootFiles: optional(
+          text('Its image is there, and its kernel or initrd is not: which image that is, in 8 hex digits.', 8),
+        ),
         progressPercent: optional(integer('How far it is copied or read, in steps of 10.', 0, 100)),
         lastVerified: optional(time('When all of its files were read and their digests computed last.')),
         message: optional(message('What is wrong with it, and what to do.')),
@@ -259,7 +269,7 @@ const status = object('What is.', {
   ),
   work: optional(
     listBy(
-      'Work on its files in the servers that have them: what waits, what runs, and what ended less than ten minutes ago.',
+      'Work on its files in the servers that have them: what waits, what runs, and what ended less than ten minutes ago (an hour, where the operator ordered it and it failed).',
       ['server', 'id'],
       32,
       object('A job of `bootfarm vdisk`.', {

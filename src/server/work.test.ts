@@ -43,6 +43,17 @@ test.each([
     told: { state: 'Done', version: 4, progressPercent: 100, message: 'lab.4.vhdx is version 4' },
   },
   { what: 'ended long ago', job: over(1, 600_000), told: undefined },
+  { what: 'the operator ordered, and is done', job: aJob(1, { ...over(1, 600_000), byFarm: true }), told: undefined },
+  {
+    what: 'the operator ordered, and failed',
+    job: aJob(1, { ...over(1, 3_599_999), byFarm: true, state: 'Failed', message: 'full' }),
+    told: { state: 'Failed', version: 4, message: 'full' },
+  },
+  {
+    what: 'the operator ordered, and failed long ago',
+    job: aJob(1, { ...over(1, 3_600_000), byFarm: true, state: 'Failed' }),
+    told: undefined,
+  },
 ])('of a job that $what is told', ({ job, told }) => {
   const of = { id: '00000001', kind: 'merge', folder: '/a', fileName: 'lab' };
   expect(workReports([job], NOW)).toEqual(told === undefined ? [] : [{ ...of, ...told }]);

@@ -11,6 +11,8 @@ import { byOrder } from '../work/queue.ts';
 const LOOK_MS = 2_000;
 /** So long one that ended is told of. */
 const TOLD_MS = 600_000;
+/** What the operator ordered and failed, until it may be ordered again. */
+const TOLD_BY_FARM_MS = 3_600_000;
 /** To take the lock of the folder, or not. */
 const BEGINNING_MS = 2_000;
 const MAX_TOLD = 64;
@@ -76,9 +78,10 @@ export class Work {
   }
 }
 
-/** As they were ordered: those that go on, and those that ended less than ten minutes ago. Where there are too many, those that were ordered first. */
+/** As they were ordered: those that go on, and those that ended lately. Where there are too many, those that were ordered first. */
 export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkReport[] {
-  const isRecent = ({ endedAt = '' }: Job): boolean => nowMs - Date.parse(endedAt) < TOLD_MS;
+  const isRecent = ({ endedAt = '', byFarm, state }: Job): boolean =>
+    nowMs - Date.parse(endedAt) < (byFarm && state !== 'Done' ? TOLD_BY_FARM_MS : TOLD_MS);
   const goingOn = jobs.filter((job) => !isEnded(job)).sort(byOrder);
   const over = jobs.filter((job) => isEnded(job) && isRecent(job)).sort(byOrder);
   return [...goingOn, ...over].slice(0, MAX_TOLD).map((job) => {

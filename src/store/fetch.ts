@@ -11,6 +11,7 @@ import type { WriteFault } from '../image/writer.ts';
 import { type Backoff, backoffMs } from '../kit/backoff.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { shownUrl } from '../kit/url.ts';
 import { CANCELLED_COPY } from './carry.ts';
 import { type AnswerFault, type Judged, judgeAnswer } from './fetch-answer.ts';
 import { lacksRoom } from './room.ts';
@@ -308,11 +309,10 @@ async function get(
   }
 }
 
-/** Without what lets in: a name, a password, a signature. */
-const shown = ({ origin, pathname }: URL): string => origin + pathname;
+const shown = ({ href }: URL): string => shownUrl(href);
 
 function urlOf(text: string, base?: URL): Result<URL, FetchFault> {
   const url = URL.parse(text, base?.href);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return ok(url);
-  return fail('UrlInvalid', `${JSON.stringify(text.slice(0, 200))} is no address of http or https`);
+  return fail('UrlInvalid', `${JSON.stringify(shownUrl(text).slice(0, 200))} is no address of http or https`);
 }

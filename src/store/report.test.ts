@@ -111,6 +111,18 @@ describe('a copy is', () => {
   ])('$what', ({ given, digest = hashed, is }) => {
     expect(copyFacts(vdisk, version, '/srv', given, () => digest)).toMatchObject(is);
   });
+
+  test('one that lacks its kernel or initrd alone, and says of which image', () => {
+    const disk = image('lab.raw', 1024);
+    const lacks = (files: FileFacts[]) =>
+      copyFacts(vdisk, version, '/srv', inventory(files), () => hashed).lacksBootFiles;
+    const of = [[disk], [disk, file('lab.initrd', 8)], [{ ...disk, identity: 'another' }]].map(lacks);
+    expect(of).toEqual([expect.stringMatching(/^[0-9a-f]{8}$/), of[0], expect.stringMatching(/^[0-9a-f]{8}$/)]);
+    expect(of[2]).not.toBe(of[0]);
+    const cut = { ...disk, image: fail('ImageInvalid', 'it was cut') };
+    const others = [[], [file('lab.vmlinuz', 7)], [cut], whole(disk).files.slice()];
+    expect(others.map(lacks)).toEqual(others.map(() => undefined));
+  });
 });
 
 const written: FileFacts = { ...file('lab.vmlinuz', 7), fresh: true };

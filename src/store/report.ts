@@ -1,4 +1,5 @@
 /** From what lies in a store to what is reported of each version: pure. */
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { fileNames, manifestDigest } from '../farm/files.ts';
 import type { VDisk, Version, VersionFile } from '../farm/model.ts';
@@ -24,6 +25,8 @@ export interface CopyFacts {
   readonly differenceOf?: string;
   /** Size of the disk that the image shows, bytes; 0 until known. */
   readonly diskBytes: number;
+  /** All of it is there but its kernel or initrd, and its image can be read: which image that is, in 8 hex digits. Another one is another try to find them in it. */
+  readonly lacksBootFiles?: string;
   /** A file of it was written a moment ago, so it may not be whole: it is not judged yet, and what is right not learned from it. */
   readonly fresh?: true;
   /** When the file of it that was read longest ago was read, all of it, Unix milliseconds; absent until all are hashed. */
@@ -60,7 +63,11 @@ export function copyFacts(
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
   // What is right is learned from a copy: one that is still being put there must never be taken for whole.
   const lacking = [...chain.lacking, ...boots.filter((name) => !byName.has(name))];
-  if (lacking.length > 0) return { ...now, state: 'Missing', message: notThere(lacking, path) };
+  if (lacking.length > 0) {
+    const [image] = chain.files;
+    const lacks = image && chain.lacking.length === 0 ? { lacksBootFiles: whichImage(image) } : {};
+    return { ...now, ...lacks, state: 'Missing', message: notThere(lacking, path) };
+  }
   const failed = digests.map(({ digest }) => digest).find((digest) => digest.kind === 'failed');
   if (failed) return { ...now, state: 'Faulty', message: failed.message };
   const files = digests.flatMap(({ file, digest }) =>
@@ -123,6 +130,9 @@ function propertiesIn(file: FileFacts | undefined): Pick<CopyFacts, 'properties'
   if (file.fault) return { properties: { name: file.name, message: file.fault.message } };
   return file.properties && !file.fresh ? { properties: file.properties } : {};
 }
+
+const whichImage = ({ name, identity }: FileFacts): string =>
+  createHash('sha256').update(`${name} ${identity}`).digest('hex').slice(0, 8);
 
 const notThere = (names: readonly string[], path: string): string =>
   names.length === 1

@@ -52,6 +52,8 @@ export const Order = Type.Union([
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
     sizeBytes: Type.Optional(whole),
     target: path,
+    /** Of a vDisk: imported where another program made it, and with its kernel and initrd (`store/base.ts`). */
+    asBase: Type.Optional(Type.Literal(true)),
   }),
   /** From standard input: the process that has it does the work, and nobody else can. */
   Type.Object({ kind: Type.Literal('upload'), target: path }),

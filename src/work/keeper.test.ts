@@ -1,10 +1,10 @@
 /** Jobs that are ordered, cancelled, ended and killed at random, with keepers that end in between: in virtual time, without files or processes. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { MergeOrder } from '../farm/merge.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { isEnded, type Job, newJob } from './job.ts';
 import { Keeper } from './keeper.ts';
+import type { Ordered } from './orders.ts';
 import { BUSY_MS, type Ending, MAX_CRASHES } from './queue.ts';
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
@@ -23,7 +23,7 @@ interface Live {
 /** The files, the processes and the clock of keepers that follow each other. */
 class World {
   /** What the operator orders; undefined: it cannot be read. */
-  byFarm: readonly MergeOrder[] | undefined;
+  byFarm: readonly Ordered[] | undefined;
   readonly files = new Map<string, Job>();
   readonly cancels = new Set<string>();
   readonly ordered: string[] = [];
@@ -180,10 +180,9 @@ test('a keeper that is told to end takes no try away', async () => {
 test('what the operator orders is done once, beside what people order; what it takes back ends, and what cannot be read says nothing', async () => {
   const world = new World();
   const states = () => [...world.files.values()].map(({ id, state }) => `${id} ${state}`);
-  world.byFarm = [
-    { id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab', version: 6 },
-    { id: 'bbbbbbbb', folder: '/srv/b', fileName: 'lab', version: 6 },
-  ];
+  const merge = { kind: 'merge', fileName: 'lab', into: 'base', version: 6 } as const;
+  const ordered = ['a', 'b'].map((name) => ({ id: name.repeat(8), order: { ...merge, folder: `/srv/${name}` } }));
+  world.byFarm = ordered;
   world.order(0);
   await world.keeper.look();
   expect(world.files.get('aaaaaaaa')).toMatchObject({
@@ -196,7 +195,7 @@ test('what the operator orders is done once, beside what people order; what it t
   await world.restart();
   await world.keeper.look();
   expect(states()).toEqual(['00000000 Running', 'aaaaaaaa Done', 'bbbbbbbb Running']);
-  world.byFarm = [{ id: 'aaaaaaaa', folder: '/srv/a', fileName: 'lab', version: 6 }];
+  world.byFarm = ordered.slice(0, 1);
   await world.keeper.look();
   expect([...world.live].map(([id, { isCancelled }]) => [id, isCancelled])).toEqual([
     ['00000000', false],

@@ -1,10 +1,10 @@
 /** The keeper of jobs: takes them as they were ordered, one a folder, sees how they end, and forgets what is long over. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { MergeOrder } from '../farm/merge.ts';
 import { errorMessage } from '../kit/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { JobFolder } from './folder.ts';
 import { isEnded, type Job, newJob } from './job.ts';
+import type { Ordered } from './orders.ts';
 import {
   deserted,
   type Ending,
@@ -36,7 +36,7 @@ export interface KeeperOptions {
   readonly folder: Pick<JobFolder, 'list' | 'read' | 'write' | 'remove' | 'cancelSeen' | 'isDeserted'>;
   readonly start: (job: Job, told: Told) => Worker;
   /** What the operator orders; undefined: it cannot be read now. Absent: there is no operator. */
-  readonly orders?: () => Promise<readonly MergeOrder[] | undefined>;
+  readonly orders?: () => Promise<readonly Ordered[] | undefined>;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -132,9 +132,8 @@ export class Keeper {
     const { folder, orders, now } = this.#options;
     const ordered = await orders?.();
     if (!ordered) return;
-    for (const { id, folder: place, fileName, version } of ordered) {
+    for (const { id, order } of ordered) {
       if (this.#jobs.has(id)) continue;
-      const order = { kind: 'merge', folder: place, fileName, into: 'base', version } as const;
       const job: Job = { ...newJob(id, order, now()), byFarm: true };
       await folder.write(job);
       this.#jobs.set(id, job);

@@ -1,6 +1,7 @@
 /** An order, done: here and now, by the functions of `store`; and what a person is told of it. */
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
+import { fetchBase } from '../store/base.ts';
 import { type BootFiles, extractBootFiles } from '../store/bootfiles.ts';
 import { type Converted, convertFile } from '../store/convert.ts';
 import { fetchFile } from '../store/fetch.ts';
@@ -36,6 +37,7 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       return made.ok ? ok({ made: made.value, words: imported(made.value) }) : made;
     }
     case 'fetch': {
+      if (order.asBase) return base(order, running);
       const made = await fetchFile(order.target, { ...order, ...running });
       return made.ok
         ? ok({ made: made.value, words: [`${order.target} is there, ${inUnits(made.value.sizeBytes)}`] })
@@ -64,6 +66,17 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
     case 'upload':
       return fail('NotSupported', `${order.target}: what is uploaded comes from its command alone`);
   }
+}
+
+async function base(
+  { target, url, sha256, sizeBytes }: Extract<Order, { readonly kind: 'fetch' }>,
+  { signal, onProgress }: Running,
+): Promise<Result<Outcome, Fault>> {
+  const fetch = { url, sha256, signal, onProgress, ...(sizeBytes !== undefined && { sizeBytes }) };
+  const made = await fetchBase(target, fetch);
+  if (!made.ok) return made;
+  const { path, bootFiles } = made.value;
+  return ok({ made: made.value, words: [`${path} is there`, ...(bootFiles ? [bootFilesLine(bootFiles)] : [])] });
 }
 
 async function merge(

@@ -1,5 +1,7 @@
 /** Kernel and initrd come out of images with the file systems and partitions that machines have. */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
@@ -10,10 +12,14 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
+import { baseTarget, fetchBase } from '../../src/store/base.ts';
 import { extractBootFiles } from '../../src/store/bootfiles.ts';
 import { importFile } from '../../src/store/import.ts';
 
@@ -107,6 +113,88 @@ test.each([
 ])('of %s nothing, and it says why', async (image, code, says) => {
   expect(await extract(image)).toMatchObject({ error: { code, message: expect.stringContaining(says) } });
   expect(readdirSync(folder)).toEqual(['lab.raw']);
+});
+
+describe('a base from a web server', () => {
+  const files = new Map<string, Buffer>();
+  const asked: string[] = [];
+  const server = createServer((req, res) => {
+    asked.push(req.url ?? '');
+    const file = files.get(req.url ?? '');
+    if (!file) return void res.writeHead(404).end();
+    res.writeHead(200, { 'content-length': file.length }).end(file);
+  });
+  beforeAll(async () => {
+    const converted = (name: string, format: string): Buffer => {
+      execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', format, at('partitioned.raw'), at(name)]);
+      return readFileSync(at(name));
+    };
+    files.set('/disk.RAW', readFileSync(at('whole.raw')));
+    files.set('/disk.vhdx', readFileSync(at('dynamic.vhdx')));
+    files.set('/disk.qcow2', converted('base.qcow2', 'qcow2'));
+    files.set('/qcow2.img', readFileSync(at('base.qcow2')));
+    files.set('/raw.img', readFileSync(at('partitioned.raw')));
+    files.set('/none.raw', readFileSync(at('none.raw')));
+    files.set('/disk.raw.gz', gzipSync(readFileSync(at('none.raw')), { level: 1 }));
+    files.set('/disk.avhdx', readFileSync(at('dynamic.vhdx')));
+    files.set('/raw.qcow2', readFileSync(at('none.raw')));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  afterAll(() => void server.close());
+
+  const fetched = (name: string) => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${name}`;
+    const sha256 = createHash('sha256')
+      .update(files.get(name) ?? '')
+      .digest('hex');
+    return fetchBase(baseTarget({ folder, fileName: 'lab' }, url), { url, sha256 });
+  };
+  const there = () => readdirSync(folder).toSorted();
+
+  test.each([
+    ['/disk.RAW', 'lab.raw'],
+    ['/disk.vhdx', 'lab.vhdx'],
+    ['/disk.qcow2', 'lab.vhdx'],
+    ['/qcow2.img', 'lab.raw'],
+    ['/raw.img', 'lab.raw'],
+  ])('%s is %s, with the kernel that is in it', async (name, image) => {
+    const found = { ok: true, value: expect.objectContaining({ version: '6.1.0-10-amd64' }) };
+    expect(await fetched(name)).toEqual({
+      ok: true,
+      value: expect.objectContaining({ path: join(folder, image), bootFiles: found }),
+    });
+    expect(there()).toEqual(['lab.initrd', image, 'lab.vmlinuz'].toSorted());
+    if (image === 'lab.raw')
+      expect(
+        readFileSync(join(folder, image)).equals(
+          readFileSync(at(name === '/disk.RAW' ? 'whole.raw' : 'partitioned.raw')),
+        ),
+      ).toBe(true);
+  });
+
+  test('with a kernel that somebody put there it is that one; without one it says why', async () => {
+    writeFileSync(join(folder, 'lab.vmlinuz'), 'kernel');
+    writeFileSync(join(folder, 'lab.initrd'), 'initrd');
+    expect(await fetched('/none.raw')).toEqual({ ok: true, value: { path: join(folder, 'lab.raw') } });
+    expect(readFileSync(join(folder, 'lab.vmlinuz'), 'utf8')).toBe('kernel');
+    for (const name of ['lab.vmlinuz', 'lab.initrd']) rmSync(join(folder, name));
+    asked.length = 0;
+    expect(await fetched('/none.raw')).toMatchObject({ value: { bootFiles: { error: { code: 'KernelMissing' } } } });
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ['/disk.raw.gz', 'is packed', '.raw'],
+    ['/disk.avhdx', 'is a VHDX: give it an address that ends with .vhdx', '.raw'],
+    ['/raw.qcow2', 'is no qcow2, VMDK or VDI image', '.vhdx'],
+  ])('%s %s', async (name, says, end) => {
+    asked.length = 0;
+    for (let tries = 0; tries < 2; tries++)
+      expect(await fetched(name)).toMatchObject({ error: { message: expect.stringContaining(says) } });
+    expect(there()).toEqual([expect.stringMatching(new RegExp(`^lab\\${end}\\.[0-9a-f]{8}\\.fetched$`))]);
+    expect(asked).toEqual([name]);
+  });
 });
 
 test('what is no disk has no kernel', async () => {

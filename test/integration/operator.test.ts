@@ -311,6 +311,57 @@ test(
   3 * DEADLINE_MS,
 );
 
+test(
+  'a base that no server has is ordered of one, once; when it is there, of nobody',
+  async () => {
+    const http = { url: 'https://me:planted-password@images.example/new.vhdx', sha256: 'e'.repeat(64) };
+    await make(kinds.VDisk, 'new', {
+      spec: { farmRef: { name: 'farm' }, storeRef: { name: 'images' }, fileName: 'new', source: { http } },
+    });
+    const before = nodes.says;
+    const [copy] = before.copies ?? [];
+    if (!copy) throw new Error('no copy');
+    const whole = { ...copy, vdisk: 'new', files: [{ name: 'new.vhdx', sizeBytes: 2 ** 20, sha256: http.sha256 }] };
+    const { manifest: _, ...missing } = whole;
+    const say = (copies: typeof before.copies, work: typeof before.work = []): void => {
+      nodes.says = { ...before, copies: [copy, ...(copies ?? [])], work };
+    };
+    say([{ ...missing, state: 'Missing', files: [], message: 'new.raw is not in /srv/vdisks' }]);
+    const vdisk = () => get<KubeObject & Conditioned>(kinds.VDisk, 'new');
+    const ordered = async (): Promise<readonly { readonly id: string }[]> => {
+      const secret = await get<KubeObject & { data: Record<string, string> }>(
+        kinds.Secret,
+        'bootfarm-server-main-node-a',
+      );
+      return JSON.parse(Buffer.from(secret.data['orders.json'] ?? '', 'base64').toString());
+    };
+    const orders = await until('it is ordered', async () => ((await ordered()).length > 0 ? ordered() : undefined));
+    const place = { folder: '/srv/vdisks', fileName: 'new' };
+    expect(orders).toEqual([{ kind: 'fetch', ...place, ...http, id: expect.stringMatching(/^[0-9a-f]{8}$/) }]);
+    await until('it is told', async () => condition(await vdisk(), 'Ready')?.reason === 'Fetching');
+    expect(condition(await vdisk(), 'Ready')?.message).toContain(
+      'node-a fetches version 0 from https://images.example/new.vhdx',
+    );
+    const id = orders[0]?.id ?? '';
+    const state = 'Failed' as const;
+    say(
+      [{ ...missing, state: 'Missing', files: [], message: 'new.raw is not in /srv/vdisks' }],
+      [{ ...place, id, kind: 'fetch', state, message: 'the web server is away' }],
+    );
+    await until('its end is told', async () => condition(await vdisk(), 'Ready')?.reason === 'FetchFailed');
+    expect(condition(await vdisk(), 'Ready')?.message).toContain('server node-a: the web server is away');
+    await until('it is not ordered again', async () => (await ordered()).length === 0);
+    say([{ ...whole, manifest: 'f'.repeat(64) }]);
+    await ready(kinds.VDisk, 'new');
+    expect(await ordered()).toEqual([]);
+    expect(JSON.stringify((await vdisk()).status)).not.toContain('planted-password');
+    value(await client.delete(of(kinds.VDisk, 'new')));
+    await until('it is gone', async () => !(await client.get(of(kinds.VDisk, 'new'))).ok, DEADLINE_MS);
+    nodes.says = before;
+  },
+  2 * DEADLINE_MS,
+);
+
 /** Nothing is written for so long. */
 async function silent(ms: number): Promise<void> {
   let before = await versions();

@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -34,7 +36,8 @@ afterEach(async () => {
 });
 
 async function keep(): Promise<void> {
-  keeper = spawn(process.execPath, [MAIN, 'work', '--folder', jobs()], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const words = ['work', '--folder', jobs(), '--orders', at('orders.json')];
+  keeper = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(keeper.stdout as NodeJS.ReadableStream, 'data');
 }
 
@@ -61,7 +64,7 @@ const readJob = (id: string): Job => JSON.parse(readFileSync(join(jobs(), `${id}
 
 async function until(id: string, state: JobState): Promise<Job> {
   for (const endMs = performance.now() + DEADLINE_MS; performance.now() < endMs; await delay(10))
-    if (readJob(id).state === state) return readJob(id);
+    if (existsSync(join(jobs(), `${id}.json`)) && readJob(id).state === state) return readJob(id);
   throw new Error(`job ${id} did not become ${state}: ${JSON.stringify(readJob(id))}`);
 }
 
@@ -146,6 +149,32 @@ test('what is cancelled leaves nothing, whether it runs or waits', async () => {
   await until(runs, 'Cancelled');
   expect(readdirSync(at('a'))).toEqual(['lab.raw']);
   expect(readdirSync(jobs()).filter((name) => name.endsWith('.cancel'))).toEqual([]);
+});
+
+test('what the operator orders is fetched, and said to have no kernel; what it orders no more ends', async () => {
+  const file = patternBytes(0, MIB);
+  const server = createServer((_, res) => res.writeHead(200, { 'content-length': MIB }).end(file));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const order = {
+    ...{ id: 'aaaaaaaa', kind: 'fetch', folder: at('b'), fileName: 'new', url: `http://127.0.0.1:${port}/disk.raw?a` },
+    sha256: createHash('sha256').update(file).digest('hex'),
+  };
+  const merge = { id: 'bbbbbbbb', kind: 'merge', folder: at('a'), fileName: 'lab', version: 0 };
+  const runs = await detached(...toVhdx('a'));
+  const pid = await stopped(runs);
+  writeFileSync(at('orders.json'), JSON.stringify([order, merge, { id: 'cccccccc', kind: 'later' }]));
+  const fetched = await until(order.id, 'Done');
+  server.close();
+  expect(fetched).toMatchObject({ byFarm: true, folder: at('b'), fileName: 'new', version: 0 });
+  expect(fetched.words).toEqual([`${at('b/new.raw')} is there`, expect.stringContaining('without kernel and initrd')]);
+  expect(readFileSync(at('b/new.raw')).equals(file)).toBe(true);
+  await until(merge.id, 'Queued');
+  writeFileSync(at('orders.json'), '[]');
+  await until(merge.id, 'Cancelled');
+  process.kill(pid, 'SIGCONT');
+  await until(runs, 'Done');
 });
 
 test('who stops following leaves the job, and is told how to find it', async () => {

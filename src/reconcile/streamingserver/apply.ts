@@ -108,6 +108,7 @@ async function ensureSecret(
     data,
   };
   const applied = await client.apply(at(kinds.Secret, namespace, name), secret, { signal });
+  if (applied.ok) checked.note(name, asked); // else what was right before it would be taken for right still
   warn(context, plan, 'secret applied', applied, 'server secret not applied');
   return applied.ok;
 }

@@ -1,13 +1,15 @@
 /** Servers as they should run: what their Secrets hold, and the digest of all that restarts them. Pure. */
 import { withRootFile } from '../../database/tls.ts';
-import type { MergeOrder } from '../../farm/merge.ts';
+import { storePath } from '../../farm/files.ts';
+import type { FarmOrder } from '../../farm/orders.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
 import { followerConfig } from '../../replica/config.ts';
-import type { Farm, StreamingServer } from '../../resources/kinds.ts';
-import { type Context, resources } from '../context.ts';
+import type { Farm, Store, StreamingServer, VDisk } from '../../resources/kinds.ts';
+import { type Context, ofFarm, resources } from '../context.ts';
 import { bootOfSite, storeRow } from '../projection.ts';
-import { mergeOrders } from '../vdisk/merge.ts';
+import { errandsOf, fileOrders } from '../vdisk/files.ts';
+import { type MergeRule, mergeOrders } from '../vdisk/merge.ts';
 import {
   DATABASE_CA_FILE,
   deployment,
@@ -29,7 +31,7 @@ export function wantedServer(
   plan: ServerPlan,
   serverUri: string,
   { database, primary, authority }: Infrastructure,
-  orders: readonly MergeOrder[] = [],
+  orders: readonly FarmOrder[] = [],
 ): WantedServer {
   const files = {
     'server.json': `${JSON.stringify(serverConfig(plan), null, 2)}\n`,
@@ -78,18 +80,41 @@ export function wantedServers(
     ...(priorityClassName === undefined ? {} : { priorityClassName }),
   };
   const { namespace } = pool.metadata;
-  const sources = {
-    vdisks: resources('VDisk', informers.vdisks, namespace).filter(
-      ({ spec }) => spec.farmRef.name === farm.metadata.name,
-    ),
-    stores: resources('Store', informers.stores, namespace).flatMap((store) => storeRow(store) ?? []),
-    rule: farm.spec.versions,
-    nowSeconds: Math.floor(Date.now() / 1_000),
-  };
-  return new Map(
-    nodes.map((node) => [
-      node,
-      wantedServer({ ...shared, node }, serverUri, runtime.inputs, mergeOrders(node, sources)),
-    ]),
+  const ordered = ordersOf(
+    {
+      vdisks: resources('VDisk', informers.vdisks, namespace).filter(ofFarm(farm.metadata.name)),
+      stores: resources('Store', informers.stores, namespace),
+    },
+    farm.spec.versions,
+    Math.floor(Date.now() / 1_000),
   );
+  return new Map(
+    nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs, ordered(node))]),
+  );
+}
+
+interface Resources {
+  /** Of one farm. */
+  readonly vdisks: readonly VDisk[];
+  readonly stores: readonly Store[];
+}
+
+/** What is ordered of a server, by what the statuses say. */
+function ordersOf(
+  { vdisks, stores }: Resources,
+  rule: MergeRule | undefined,
+  nowSeconds: number,
+): (server: string) => readonly FarmOrder[] {
+  const rows = stores.flatMap((store) => storeRow(store) ?? []);
+  const errands = vdisks.flatMap((vdisk) => {
+    const row = rows.find(({ name }) => name === vdisk.spec.storeRef.name);
+    const store = stores.find(({ metadata }) => metadata.name === row?.name);
+    if (!row || !vdisk.status) return [];
+    const facts = { vdisk, status: vdisk.status, servers: store?.status?.servers ?? [], nowSeconds };
+    return [{ vdisk, row, of: errandsOf(facts) }];
+  });
+  return (server) => [
+    ...mergeOrders(server, { vdisks, stores: rows, rule, nowSeconds }),
+    ...errands.flatMap(({ vdisk, row, of }) => fileOrders(server, vdisk, of, storePath(row, server))),
+  ];
 }

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { aVDisk } from '../../../test/builders/resources.ts';
-import { mergeOrder } from '../../farm/merge.ts';
+import { mergeSubject } from '../../farm/merge.ts';
+import { orderId } from '../../farm/orders.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { mergeClaim, mergeOf, mergeOrders } from './merge.ts';
 
@@ -19,7 +20,8 @@ const LONG: Partial<Status> = {
     ...{ server, version: 3, state: server === 'node-a' ? 'OutOfDate' : 'UpToDate' },
   })),
 };
-const ordered = mergeOrder('uid', { folder: '/srv', fileName: 'lab', version: 3 }, NOW - 3_600);
+const place = { kind: 'merge', fileName: 'lab', version: 3 };
+const ordered = { ...place, id: orderId(mergeSubject('uid', 3), NOW - 3_600), folder: '/srv' };
 const job = (state: 'Running' | 'Failed' | 'Done', server = 'node-c', id = '5f0c11d2') =>
   ({ server, id, kind: 'merge', state }) as const;
 const store = { name: 'images', pools: [], servers: [], local: { path: '/srv', nodes: { 'node-b': '/data' } } };
@@ -31,7 +33,7 @@ const orders = (status: Partial<Status>, rule: { maxChain: number; mergeAt?: str
 };
 const none = { 'node-a': [], 'node-b': [], 'node-c': [] };
 const id = expect.stringMatching(/^[0-9a-f]{8}$/);
-const ofB = { ...none, 'node-b': [{ id, folder: '/data', fileName: 'lab', version: 3 }] };
+const ofB = { ...none, 'node-b': [{ ...place, id, folder: '/data' }] };
 
 test.each<{ what: string; status: Partial<Status>; rule?: { maxChain: number; mergeAt?: string }; is: object }>([
   { what: 'too long: the first server that has it right, in its own folder', status: LONG, is: ofB },

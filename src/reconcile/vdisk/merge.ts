@@ -1,8 +1,9 @@
 /** Chains that become a new base by themselves: what a VDisk says of its own, and what is ordered of which server. Pure. */
 import { parse } from 'node:path';
 import { isDifferenceName, storePath, versionOfStem } from '../../farm/files.ts';
-import { type MergeOrder, type MergeVerdict, mergeOrder, mergeVerdict } from '../../farm/merge.ts';
+import { type MergeVerdict, mergeSubject, mergeVerdict } from '../../farm/merge.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
+import { type MergeOrder, orderId, orderIds } from '../../farm/orders.ts';
 import { type Claim, rfc3339 } from '../../resources/conditions.ts';
 import type { FarmSpec, VDisk } from '../../resources/kinds.ts';
 import { isOver } from './work.ts';
@@ -61,9 +62,6 @@ export function mergeClaim(
   }
 }
 
-/** A merge that takes longer is ended. */
-const MOST_HOURS = 48;
-
 export interface OrderSources {
   /** Those of one farm. */
   readonly vdisks: readonly VDisk[];
@@ -80,13 +78,15 @@ export function mergeOrders(server: string, { vdisks, stores, rule, nowSeconds }
     const verdict = mergeOf(spec.fileName, status, rule, nowSeconds);
     const { bootVersion, copies = [], work = [] } = status;
     if (!store || bootVersion === undefined) return [];
+    const subject = mergeSubject(metadata.uid ?? metadata.name, bootVersion);
     const place = { folder: storePath(store, server), fileName: spec.fileName, version: bootVersion };
-    const ordered = (hours: number): MergeOrder =>
-      mergeOrder(metadata.uid ?? metadata.name, place, nowSeconds - 3_600 * hours);
+    const ordered = (id: string): MergeOrder => ({ id, kind: 'merge', ...place });
     if (verdict.kind === 'Working') {
       // Only what was ordered here: a server that says more orders nothing by that.
       const going = work.filter((job) => job.server === server && !isOver(job)).map(({ id }) => id);
-      return Array.from({ length: MOST_HOURS }, (_, hours) => ordered(hours)).filter(({ id }) => going.includes(id));
+      return orderIds(subject, nowSeconds)
+        .filter((id) => going.includes(id))
+        .map(ordered);
     }
     // Who is not heard may be merging it, or have merged it.
     if (copies.some(({ state }) => state === 'ServerUnreachable')) return [];
@@ -94,6 +94,6 @@ export function mergeOrders(server: string, { vdisks, stores, rule, nowSeconds }
       .filter(({ version, state }) => version === bootVersion && state === 'UpToDate')
       .map((copy) => copy.server)
       .sort();
-    return verdict.kind === 'Due' && first === server ? [ordered(0)] : [];
+    return verdict.kind === 'Due' && first === server ? [ordered(orderId(subject, nowSeconds))] : [];
   });
 }

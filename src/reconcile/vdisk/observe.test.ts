@@ -37,7 +37,9 @@ interface Given {
   readonly runtime?: object;
   readonly fileName?: string;
 }
-const whole: Given = { farm: true, store: aStore(), runtime: { servers, rows: async () => rows } };
+const storeServers = [{ name: 'a', state: 'Accessible' as const }];
+const status = { servers: storeServers };
+const whole: Given = { farm: true, store: aStore({ status }), runtime: { servers, rows: async () => rows } };
 
 test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof told; reason?: string }>([
   { what: 'held by its servers, recorded by the database', given: whole, holders: held, recorded: [[0, A]] },
@@ -53,7 +55,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   },
   {
     what: 'held by nobody of whose folder another path is told',
-    given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } } }) },
+    given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } }, status }) },
     ...{
       holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [], unmanaged: [], work: [] })),
       recorded: [[0, A]],
@@ -94,7 +96,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     expect(found).toEqual({
       ...{ holders, recorded: new Map(recorded.map(([number, manifest]) => [number, { manifest }])) },
       ...{ overrides: [], devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
-      ...(reason ? { fault: expect.objectContaining({ reason }) } : {}),
+      ...(reason ? { fault: expect.objectContaining({ reason }) } : { storeServers }),
     });
   },
 );

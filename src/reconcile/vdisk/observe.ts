@@ -37,6 +37,7 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   const rows = await runtime.rows();
   return {
     ...nothing,
+    storeServers: asked.value.store.status?.servers ?? [],
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
       .map(({ name: server, reachable, silentSinceMs, status }) => {

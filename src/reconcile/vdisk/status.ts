@@ -18,6 +18,7 @@ import {
 } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { vdiskRow, versionsOf } from '../projection.ts';
+import { type Errand, errandsOf, errandWords, type StoreServers } from './files.ts';
 import { type MergeRule, mergeClaim, mergeOf } from './merge.ts';
 import { workStatus } from './work.ts';
 
@@ -42,6 +43,8 @@ export interface VDiskFindings {
   readonly recorded: ReadonlyMap<number, Recorded>;
   readonly overrides: readonly VersionOverride[];
   readonly devices: number;
+  /** Of its Store, as its status says; absent: it has none. */
+  readonly storeServers?: StoreServers;
   /** `spec.versions` of its Farm. */
   readonly rule?: MergeRule;
   readonly nowSeconds: number;
@@ -61,6 +64,7 @@ export interface VersionJudged extends Omit<Version, 'content'> {
     readonly server: string;
     readonly silentMs: number;
     readonly verifiedAt?: number;
+    readonly lacksBootFiles?: string;
   })[];
 }
 
@@ -107,6 +111,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       copies: reports.map(({ server, folder, reachable, silentMs, report }) => ({
         ...{ server, silentMs },
         ...(report?.verifiedAt === undefined ? {} : { verifiedAt: report.verifiedAt }),
+        ...lacksOf(report?.lacksBootFiles),
         ...verdictOnCopy({
           ...{ server, folder, version: version.number, reachable, conflict },
           waitsFor: waitsFor.map((holder) => holder.server),
@@ -119,6 +124,10 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     };
   });
 }
+
+/** A server says it: what is none is left out. */
+const lacksOf = (lacksBootFiles: string | undefined): { readonly lacksBootFiles?: string } =>
+  lacksBootFiles !== undefined && /^[0-9a-f]{8}$/.test(lacksBootFiles) ? { lacksBootFiles } : {};
 
 /** Numbers of those that are Production and that enough servers have right for the first time since: they may be the default from now on. */
 export const nowSettled = ({ spec }: VDisk, versions: readonly VersionJudged[]): readonly number[] =>
@@ -155,10 +164,13 @@ const isPending = ({ state }: CopyVerdict): boolean => state === 'Copying' || st
 export function vdiskStatus(
   vdisk: VDisk,
   findings: VDiskFindings,
-  versions: readonly VersionJudged[],
+  judged: readonly VersionJudged[],
   now: Date,
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
+  const files = { ...unmanagedOf(findings.holders), ...workStatus(findings.holders) };
+  const errands = comingOf(vdisk, findings, judged, files);
+  const versions = judged.map((version) => withErrand(version, errands.get(version.number)));
   const { overrides, nowSeconds } = findings;
   const isKnown = ({ known, content }: VersionJudged): boolean => known !== undefined || content !== undefined;
   const asked = { vdisk: vdiskRow(vdisk), versions, overrides, nowSeconds, isKnown };
@@ -179,13 +191,12 @@ export function vdiskStatus(
     upToDate: copies.filter(isRight).length,
     copies: copies.length,
   }));
-  const files = { ...unmanagedOf(findings.holders), ...workStatus(findings.holders) };
   return {
     observedGeneration: generation,
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
       {
-        ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right)),
+        ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right, errands)),
         claims: [
           replicated(all),
           ...overriddenClaim(overridden),
@@ -205,15 +216,56 @@ export function vdiskStatus(
     ...(overridden?.version ? { override: overrideStatus(overridden.override) } : {}),
     versions: told,
     ...files,
-    copies: shown.map(({ server, version, state, progressPercent, verifiedAt, message }) => ({
+    copies: shown.map(({ server, version, state, progressPercent, verifiedAt, lacksBootFiles, message }) => ({
       server,
       version,
       state,
+      ...lacksOf(lacksBootFiles),
       ...(progressPercent === undefined ? {} : { progressPercent }),
       ...verifiedOf(verifiedAt),
       ...(message ? { message } : {}),
     })),
   };
+}
+
+function comingOf(
+  vdisk: VDisk,
+  { storeServers = [], nowSeconds }: VDiskFindings,
+  versions: readonly VersionJudged[],
+  files: Pick<VDiskStatus, 'work' | 'unmanaged'>,
+): ReadonlyMap<number, Errand> {
+  const status = {
+    ...files,
+    versions: versions.map(({ number, right, copies }) => ({
+      number,
+      ...(right === undefined ? {} : { sha256: right }),
+      upToDate: copies.filter(isRight).length,
+    })),
+    copies: versions.flatMap(({ number, copies }) =>
+      copies.map(({ server, state, lacksBootFiles }) => ({
+        ...lacksOf(lacksBootFiles),
+        server,
+        version: number,
+        state,
+      })),
+    ),
+  };
+  return errandsOf({ vdisk, status, servers: storeServers, nowSeconds });
+}
+
+/** The server that brings its files says so; one that could not, why. */
+function withErrand(version: VersionJudged, errand: Errand | undefined): VersionJudged {
+  if (!errand || errand.kind === 'NobodyAble') return version;
+  const wordsOf = (server: string): string | undefined => {
+    if (errand.kind === 'Ordered') return errand.server === server ? errandWords(errand).message : undefined;
+    const failed = errand.failed.filter((job) => job.server === server);
+    return failed.length > 0 ? errandWords({ ...errand, failed }).message : undefined;
+  };
+  const copies = version.copies.map((copy) => {
+    const words = copy.state === 'Missing' ? wordsOf(copy.server) : undefined;
+    return words === undefined ? copy : { ...copy, message: `${copy.message}; ${words}` };
+  });
+  return { ...version, copies };
 }
 
 const merging = ({ metadata, spec }: VDisk, { rule, nowSeconds }: VDiskFindings, status: Partial<VDiskStatus>) =>
@@ -303,6 +355,7 @@ function verdict(
   { fault }: VDiskFindings,
   choice: VersionChoice<VersionJudged>,
   right: number,
+  errands: ReadonlyMap<number, Errand>,
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
   if (spec.enabled === false)
@@ -316,6 +369,13 @@ function verdict(
   const told = `${right} of ${boots.copies.length} copies of version ${boots.number} are right`;
   const minCopies = spec.minCopies ?? 1;
   if (right >= minCopies) return { verdict: { kind: 'ready', message: told }, ...(wrong ? { degraded: wrong } : {}) };
+  const errand = errands.get(boots.number);
+  const words = errand && errandWords(errand);
+  if (words) {
+    const { reason, message, comes } = words;
+    const why = { reason, message: `${told}, ${minCopies} are wanted; ${message}` };
+    return { verdict: comes ? { kind: 'reconciling', ...why } : { kind: 'stalled', ...why } };
+  }
   const pending = boots.copies.filter(isPending);
   // Copies that no person has to touch may be enough, and a resource that needs nobody is not Stalled.
   const tooFew = boots.copies.length > right + pending.length && right + pending.length < minCopies;
