@@ -54,7 +54,7 @@ export async function mergedByFarm(farm: DemoFarm<OwnSite>, image: string): Prom
   return cluster.nodes.map((node) => storePath(farm.site, node, image)).find((path) => existsSync(path)) ?? image;
 }
 
-const storePath = (site: OwnSite, node: string, name: string): string =>
+export const storePath = (site: OwnSite, node: string, name: string): string =>
   join(site.nodePath?.(node, STORE_FOLDER) ?? '', name);
 
 /** Servers copy nothing to each other yet. */

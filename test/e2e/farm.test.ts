@@ -14,6 +14,7 @@ import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
 import type { DemoFarm, VDiskStatus } from '../demo/farm.ts';
+import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
 import {
   type Booted,
@@ -362,6 +363,19 @@ test(
     await tellsVersion(farm, macOf(3), 0);
   },
   10 * MINUTE,
+);
+
+test(
+  'a folder as PVS writes it, a chain of five, is taken over in a server, and exported as it was',
+  async () => {
+    const [one] = (await farm.streaming()).map(({ name }) => name) as [string];
+    const { taken, exported, again } = await throughPvs(farm, one);
+    const { boots, resource } = JSON.parse(taken);
+    expect([boots, resource.spec.fileName, resource.spec.versions.length]).toEqual([2, 'lab', 5]);
+    expect(exported).toMatch(/ has versions 0, 1, 2, 3, 4 and lab\.xml: /);
+    expect(again).toBe(taken);
+  },
+  MINUTE,
 );
 
 (process.env['BIG_DISK'] ? test : test.skip)(
