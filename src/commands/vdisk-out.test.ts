@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -78,12 +78,43 @@ test.each<{ what: string; line: string; taking?: Taking; says: string }>([
   { what: 'another target', line: '/lab lab.raw', says: 'write - and >lab.raw' },
   { what: 'no such version', line: '/lab --version 9', says: 'no version 9: there is 0, 1' },
   { what: 'no such vDisk', line: '/win', says: 'there is none' },
-  { what: 'a difference as a base', line: '/lab --format vhd', says: 'lab.1.avhd is no base in the format vhd' },
-  { what: 'another format', line: '/lab --version 0 --format vhdx', says: 'bootfarm vdisk convert' },
+  { what: 'the rest of what was never made', line: '/lab --format vhdx --offset 9', says: 'without --offset' },
   { what: 'more than there is', line: `/lab --offset ${MIB + 1}`, says: 'has 1048576 bytes, and 1048577 are said' },
 ])('$what is refused, and nothing is written', async ({ line, taking, says }) => {
   const { failed, err, bytes } = await run(line, taking);
   expect([failed, err, bytes.length]).toEqual([true, expect.stringContaining(says), 0]);
+});
+
+test.each([
+  { what: 'a difference as a base of its format', line: '/lab --format vhd', as: 'got.vhd' },
+  { what: 'a base in another format', line: '/lab --version 0 --format vhdx', as: 'got.vhdx' },
+])(
+  '$what is made beside it, goes on where it broke off, and is gone when all of it was given',
+  async ({ line, as }) => {
+    const before = readdirSync(folder);
+    const broken = await run(line, { breaks: true });
+    expect([broken.failed, broken.err]).toEqual([true, expect.stringContaining('EPIPE')]);
+    const [made = ''] = readdirSync(folder).filter((name) => !before.includes(name));
+    const whole = file(made);
+    const rest = await run(`${line} --offset ${MIB >> 4}`);
+    expect([rest.failed, rest.err]).toEqual([false, expect.stringContaining(digest(whole))]);
+    expect(rest.bytes.equals(whole.subarray(MIB >> 4))).toBe(true);
+    expect(readdirSync(folder)).toEqual(before);
+    const again = await run(line);
+    expect(again.err).toContain(digest(again.bytes));
+    writeFileSync(join(folder, as), again.bytes);
+    const shown = await run(`/got`);
+    rmSync(join(folder, as));
+    expect(shown.bytes.equals(disk)).toBe(true);
+  },
+);
+
+test('one of an image that was changed since is made again', async () => {
+  writeFileSync(join(folder, 'big.partial.vhdx'), 'of before');
+  utimesSync(join(folder, 'big.partial.vhdx'), 1, 1);
+  const taken = await run('/big --format vhdx');
+  expect(taken.err).toContain(digest(taken.bytes));
+  expect(taken.bytes.toString('latin1', 0, 8)).toBe('vhdxfile');
 });
 
 test('one that nobody takes any more, or that is written to meanwhile, fails, and no digest is said', async () => {

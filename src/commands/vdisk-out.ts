@@ -27,7 +27,7 @@ export function addDownload(command: Command, terminal: Terminal, output: Output
     .addOption(
       new Option(
         '--format <format>',
-        'raw: the disk that it shows; asis: its file; vhd, vhdx: its file, where it is a base so',
+        'raw: the disk that it shows; asis: its file; vhd, vhdx: an image of the disk, made beside it where its file is none',
       )
         .choices([...DOWNLOADS])
         .default('raw'),

@@ -1,8 +1,9 @@
 /** An image of a store on its way out, such as to standard output: from any byte on, with the digest of all of it. */
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CANCELLED, type Work, type WorkFault, windowsOf } from '../image/copy.ts';
+import { fileNames } from '../farm/files.ts';
+import { CANCELLED, type Work, windowsOf } from '../image/copy.ts';
 import type { OpenFault, ReadFault } from '../image/disk.ts';
 import { formatOf } from '../image/formats.ts';
 import { identityOf, sameFile } from '../image/identity.ts';
@@ -10,9 +11,10 @@ import { openImage, probeImage } from '../image/images.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { openRegular, pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type ConvertFault, convertFile } from './convert.ts';
 import { imagesOf, type VDiskFiles, type VersionImage } from './versions.ts';
 
-/** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the file, where it is a base of that format. */
+/** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the same as an image, which is its file where that is a base of that format. */
 export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx'] as const;
 
 export interface Download extends Pick<Work, 'signal' | 'onProgress'> {
@@ -32,7 +34,7 @@ export interface Downloaded {
 }
 
 /** `Changed`: it was written to meanwhile. `OutputEnded`: who takes it does so no more. */
-export type DownloadFault = WorkFault | Fault<'NoVersion' | 'OffsetWrong' | 'Changed' | 'OutputEnded'>;
+export type DownloadFault = ConvertFault | Fault<'NoVersion' | 'OffsetWrong' | 'Changed' | 'OutputEnded'>;
 
 /** What is given at once. */
 const CHUNK_BYTES = 1 << 20;
@@ -43,6 +45,8 @@ interface Source {
   readonly sizeBytes: number;
   readonly chunks: Chunks;
   readonly close: () => Promise<void>;
+  /** It was made to be given. */
+  readonly remove?: () => Promise<void>;
 }
 
 /** `give` rejects where nobody takes it any more. */
@@ -53,15 +57,56 @@ export async function download(
 ): Promise<Result<Downloaded, DownloadFault>> {
   const image = await imageOf(vdisk, options.number);
   if (!image.ok) return image;
-  const path = join(vdisk.folder, image.value.image);
-  const { format } = options;
-  const source = format === 'raw' ? await diskOf(path) : await fileOf(path, format);
+  const source = await sourceOf(vdisk, image.value, options);
   if (!source.ok) return source;
   try {
-    return await giveAll(image.value, source.value, options, give);
+    const given = await giveAll(image.value, source.value, options, give);
+    if (given.ok) await source.value.remove?.();
+    return given;
   } finally {
     await source.value.close();
   }
+}
+
+async function sourceOf(
+  vdisk: VDiskFiles,
+  { image, number }: VersionImage,
+  options: Download,
+): Promise<Result<Source, DownloadFault>> {
+  const path = join(vdisk.folder, image);
+  const { format } = options;
+  if (format === 'raw') return diskOf(path);
+  if (format === 'asis') return fileOf(path);
+  const isOther = await isOtherThan(path, format);
+  if (!isOther.ok) return isOther;
+  if (!isOther.value) return fileOf(path);
+  return madeOf(path, join(vdisk.folder, `${fileNames(vdisk.fileName, number).stem}.partial.${format}`), options);
+}
+
+/**
+ * Of an image that is made beside it and goes when all of it was given. What broke off goes on with that one, whose every byte is as it was: another one of the same
+ * disk is another file.
+ */
+async function madeOf(
+  path: string,
+  made: string,
+  { offset = 0, signal, onProgress }: Download,
+): Promise<Result<Source, DownloadFault>> {
+  const [of, there] = [await statRegular(path), await statRegular(made)];
+  if (!of.ok) return of;
+  const isOfIt = there.ok && there.value.mtimeMs >= of.value.mtimeMs;
+  if (!isOfIt) {
+    if (offset > 0)
+      return fail(
+        'OffsetWrong',
+        `${made}, of which ${offset} bytes are said to be had, is not there any more: take all of it again, without --offset`,
+      );
+    if (there.ok) await unlink(made);
+    const converted = await convertFile(path, made, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
+    if (!converted.ok) return converted;
+  }
+  const source = await fileOf(made);
+  return source.ok ? ok({ ...source.value, remove: () => unlink(made) }) : source;
 }
 
 async function giveAll(
@@ -110,9 +155,7 @@ async function imageOf(
   return fail('NoVersion', `${join(folder, fileName)} has no version ${asked ?? 0}: there is ${numbers}`);
 }
 
-async function fileOf(path: string, format: string): Promise<Result<Source, DownloadFault>> {
-  const judged = format === 'asis' ? undefined : await otherThan(path, format);
-  if (judged) return { ok: false, error: judged };
+async function fileOf(path: string): Promise<Result<Source, DownloadFault>> {
   const looked = await statRegular(path);
   if (!looked.ok) return looked;
   return ok({
@@ -122,17 +165,13 @@ async function fileOf(path: string, format: string): Promise<Result<Source, Down
   });
 }
 
-/** Undefined: it is that format, and a difference of nothing. */
-async function otherThan(path: string, format: string): Promise<DownloadFault | undefined> {
+/** Than a base of that format. */
+async function isOtherThan(path: string, format: string): Promise<Result<boolean, DownloadFault>> {
   const looked = await statRegular(path);
-  if (!looked.ok) return looked.error;
+  if (!looked.ok) return looked;
   const facts = await probeImage(path, Number(looked.value.size));
-  if (facts && !facts.ok) return facts.error;
-  if (formatOf(path)?.extension === `.${format}` && facts?.value.parent === undefined) return undefined;
-  return {
-    code: 'NotSupported',
-    message: `${path} is no base in the format ${format}: take it as raw or asis, or make one by bootfarm vdisk convert`,
-  };
+  if (facts && !facts.ok) return facts;
+  return ok(formatOf(path)?.extension !== `.${format}` || facts?.value.parent !== undefined);
 }
 
 async function* chunksOfFile(path: string, identity: string): Chunks {
