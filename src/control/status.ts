@@ -65,7 +65,7 @@ export interface ServerStatus {
   readonly faults: readonly ServerFault[];
   readonly stores: readonly StoreReport[];
   readonly copies: readonly CopyReport[];
-  /** Those that go on, and those that ended less than ten minutes ago (an hour, where the operator ordered them and they failed); absent: it is of an earlier release. */
+  /** Those that go on, and those that ended less than ten minutes ago (where the operator ordered them and they failed: until it may again); absent: it is of an earlier release. */
   readonly work?: readonly WorkReport[];
 }
 

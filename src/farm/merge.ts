@@ -61,5 +61,5 @@ function windowAt({ mergeAt, nowSeconds }: Pick<MergeFacts, 'mergeAt' | 'nowSeco
   return nowSeconds - began < WINDOW_SECONDS ? began : began + DAY_SECONDS;
 }
 
-/** A merge that failed is ordered again in the next hour, and another newest version is another merge. */
+/** For `orderId`: another newest version is another merge. */
 export const mergeSubject = (uid: string, version: number): string => `${uid} ${version}`;

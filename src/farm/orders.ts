@@ -48,7 +48,7 @@ export function parseOrders(text: string): readonly FarmOrder[] | undefined {
   }
 }
 
-/** What failed is ordered again in the next hour. `subject`: all that makes it another order. */
+/** What is ordered again in a later hour is another order. `subject`: all that makes it another order. */
 export const orderId = (subject: string, nowSeconds: number): string =>
   createHash('sha256')
     .update(`${subject} ${Math.floor(nowSeconds / 3_600)}`)
@@ -81,12 +81,12 @@ export interface TellOfWork {
 
 export type HandChoice =
   | { readonly kind: 'Ordered'; readonly server: string; readonly id: string; readonly isGoingOn: boolean }
-  /** By each that is able; it is tried again when that is an hour ago, for so long they tell of it. */
+  /** By each that is able; it is tried again when they do not tell of it any more. */
   | { readonly kind: 'Failed'; readonly failed: readonly TellOfWork[] }
   | { readonly kind: 'NobodyAble' };
 
 /**
- * One, and never two: who works goes on; else the first by the rendezvous hash of `what` and server of those that are able and did not fail. Of the work that
+ * One, and never two: who works goes on; else the first by the rendezvous hash of `what` and server of those that are able and tell of no failure. Of the work that
  * servers tell of, only what was ordered here counts: a server that says more orders nothing by that.
  */
 export function chooseHand(

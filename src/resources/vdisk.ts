@@ -269,7 +269,7 @@ const status = object('What is.', {
   ),
   work: optional(
     listBy(
-      'Work on its files in the servers that have them: what waits, what runs, and what ended less than ten minutes ago (an hour, where the operator ordered it and it failed).',
+      'Work on its files in the servers that have them: what waits, what runs, and what ended less than ten minutes ago (where the operator ordered it and it failed: until it is tried again).',
       ['server', 'id'],
       32,
       object('A job of `bootfarm vdisk`.', {

@@ -50,6 +50,14 @@ test.each([
     told: { state: 'Failed', version: 4, message: 'full' },
   },
   {
+    what: 'the operator ordered, and found no kernel half a day ago',
+    job: {
+      ...aJob(1, { ...over(1, 43_200_000), byFarm: true, state: 'Failed', message: 'no kernel' }),
+      order: { kind: 'boot-files' as const, folder: '/a', fileName: 'lab' },
+    },
+    told: { kind: 'boot-files', state: 'Failed', version: 4, message: 'no kernel' },
+  },
+  {
     what: 'the operator ordered, and failed long ago',
     job: aJob(1, { ...over(1, 3_600_000), byFarm: true, state: 'Failed' }),
     told: undefined,

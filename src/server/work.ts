@@ -11,8 +11,9 @@ import { byOrder } from '../work/queue.ts';
 const LOOK_MS = 2_000;
 /** So long one that ended is told of. */
 const TOLD_MS = 600_000;
-/** What the operator ordered and failed, until it may be ordered again. */
-const TOLD_BY_FARM_MS = 3_600_000;
+/** What the operator ordered and failed, until it may be ordered again. In the same image there is no kernel an hour later, either, and to look reads all of it. */
+const AGAIN_MS = 3_600_000;
+const AGAIN_BOOT_FILES_MS = 86_400_000;
 /** To take the lock of the folder, or not. */
 const BEGINNING_MS = 2_000;
 const MAX_TOLD = 64;
@@ -80,8 +81,7 @@ export class Work {
 
 /** As they were ordered: those that go on, and those that ended lately. Where there are too many, those that were ordered first. */
 export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkReport[] {
-  const isRecent = ({ endedAt = '', byFarm, state }: Job): boolean =>
-    nowMs - Date.parse(endedAt) < (byFarm && state !== 'Done' ? TOLD_BY_FARM_MS : TOLD_MS);
+  const isRecent = (job: Job): boolean => nowMs - Date.parse(job.endedAt ?? '') < toldMs(job);
   const goingOn = jobs.filter((job) => !isEnded(job)).sort(byOrder);
   const over = jobs.filter((job) => isEnded(job) && isRecent(job)).sort(byOrder);
   return [...goingOn, ...over].slice(0, MAX_TOLD).map((job) => {
@@ -96,6 +96,11 @@ export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkR
       message: (job.message || (job.words[0] ?? '')).slice(0, MESSAGE_CHARACTERS),
     };
   });
+}
+
+function toldMs({ byFarm, state, order }: Job): number {
+  if (!byFarm || state === 'Done') return TOLD_MS;
+  return order.kind === 'boot-files' ? AGAIN_BOOT_FILES_MS : AGAIN_MS;
 }
 
 /** One that meets another's work in its folder begins each 5 s, and has not begun: to tell it would write a status each time. */

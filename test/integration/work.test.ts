@@ -164,13 +164,21 @@ test('what the operator orders is fetched, and said to have no kernel; what it o
   const merge = { id: 'bbbbbbbb', kind: 'merge', folder: at('a'), fileName: 'lab', version: 0 };
   const runs = await detached(...toVhdx('a'));
   const pid = await stopped(runs);
-  writeFileSync(at('orders.json'), JSON.stringify([order, merge, { id: 'cccccccc', kind: 'later' }]));
+  const bootFiles = { id: 'dddddddd', kind: 'boot-files', folder: at('b'), fileName: 'lab', number: 0 };
+  writeFileSync(at('orders.json'), JSON.stringify([order, merge, { id: 'cccccccc', kind: 'later' }, bootFiles]));
   const fetched = await until(order.id, 'Done');
   server.close();
   expect(fetched).toMatchObject({ byFarm: true, folder: at('b'), fileName: 'new', version: 0 });
   expect(fetched.words).toEqual([`${at('b/new.raw')} is there`, expect.stringContaining('without kernel and initrd')]);
   expect(readFileSync(at('b/new.raw')).equals(file)).toBe(true);
+  const sought = await until(bootFiles.id, 'Failed');
+  expect(sought).toMatchObject({
+    byFarm: true,
+    version: 0,
+    message: expect.stringContaining('no kernel with an initrd'),
+  });
   await until(merge.id, 'Queued');
+  expect(existsSync(join(jobs(), 'cccccccc.json'))).toBe(false);
   writeFileSync(at('orders.json'), '[]');
   await until(merge.id, 'Cancelled');
   process.kill(pid, 'SIGCONT');

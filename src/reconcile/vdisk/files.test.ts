@@ -219,7 +219,7 @@ test.each<{ given: Given; says: RegExp; reason: string; comes: boolean }>([
         work: SERVERS.map((name) => job(name, 'Failed', idOf(name, 0, TAKES))),
       },
     },
-    says: /^nobody could take kernel and initrd of version 0 .* each hour: .*node-a says why/,
+    says: /^nobody could take kernel and initrd of version 0 .* each day: .*node-a says why/,
     ...{ reason: 'FilesMissing', comes: false },
   },
 ])('it says $reason', ({ given, says, reason, comes }) => {

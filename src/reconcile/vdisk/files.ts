@@ -139,7 +139,7 @@ export function errandWords(errand: Errand): Statement & { readonly comes: boole
       }
     : {
         reason: 'FilesMissing',
-        message: `nobody could take ${what}, which is tried again each hour: ${why}`,
+        message: `nobody could take ${what}, which is tried again each day: put them there, or another image: ${why}`,
         comes: false,
       };
 }
