@@ -85,5 +85,13 @@ test('a file is replaced as a whole', async () => {
   await replaceFile(at('kept'), 'a long text');
   await replaceFile(at('kept'), 'short');
   expect(readFileSync(at('kept'), 'utf8')).toBe('short');
+  await replaceFile(at('kept'), Buffer.of(0, 255));
+  expect(readFileSync(at('kept'))).toEqual(Buffer.of(0, 255));
   expect(existsSync(at('kept.partial'))).toBe(false);
+});
+
+test('one that cannot be replaced leaves nothing beside it', async () => {
+  mkdirSync(at('taken/kept'), { recursive: true });
+  await expect(replaceFile(at('taken'), 'a text')).rejects.toThrow('EISDIR');
+  expect(existsSync(at('taken.partial'))).toBe(false);
 });

@@ -3,7 +3,7 @@
  * may have no end, and opening one may already do something (a watchdog starts, a tape winds back). What is none is a fault that says what it is.
  */
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, open, readlink, realpath, rename, stat } from 'node:fs/promises';
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errorCode, errorMessage } from './errors.ts';
 import { type Fault, fail, ok, type Result } from './result.ts';
@@ -11,16 +11,20 @@ import { type Fault, fail, ok, type Result } from './result.ts';
 /** What is named so is not whole yet, and is taken for nothing: who writes a file gives it its own name last. */
 export const PARTIAL = '.partial';
 
-/** The file is as before or has all of `text`, also after the machine lost its power. One at a time writes a name. */
-export async function replaceFile(path: string, text: string, mode = 0o644): Promise<void> {
-  const file = await open(path + PARTIAL, 'w', mode);
+/** The file is as before or has all of `content`, also after the machine lost its power. One at a time writes a name. What fails leaves nothing. */
+export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const partial = path + PARTIAL;
+  const file = await open(partial, 'w', mode);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.datasync();
+    await rename(partial, path);
+  } catch (thrown) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw thrown;
   } finally {
     await file.close();
   }
-  await rename(path + PARTIAL, path);
 }
 
 export type FileFault = Fault<'FileMissing' | 'LinkBroken' | 'NotRegular' | 'NoPermission' | 'FileUnreadable'>;

@@ -24,6 +24,19 @@ test('a manifest is found again by the digest of its file, until it is removed',
   expect(await kept.of(sha256)).toBeUndefined();
 });
 
+test('what is of no known file goes when a process begins; a manifest of another root, when one is kept', async () => {
+  const kept = new Manifests(folder);
+  const [other, older] = [{ sha256: 'cd'.repeat(32) }, { chunkBytes: 131_072, digests: digests.subarray(32) }].map(
+    (more) => encode({ sizeBytes: 70_000, chunkBytes: 65_536, sha256, digests, zeros: new Uint8Array(2), ...more }),
+  );
+  for (const each of [other, older, manifest]) if (each) await kept.keep(each);
+  expect(readdirSync(join(folder, 'chunks'))).toHaveLength(2);
+  expect([other && (await kept.holds(other)), older && (await kept.holds(older))]).toEqual([true, false]);
+  for (const name of ['x.partial', `${sha256}.chunks`]) writeFileSync(join(folder, 'chunks', name), 'left');
+  expect(await new Manifests(folder).tidy(new Set([sha256, 'ef'.repeat(32)]))).toEqual(new Set([sha256]));
+  expect(readdirSync(join(folder, 'chunks'))).toEqual([`${sha256}.${manifest.root}.chunks`]);
+});
+
 test.each([
   ['a bit that turned', (bytes: Buffer) => bytes.fill(1, 60, 61)],
   ['an end that is gone', (bytes: Buffer) => bytes.subarray(0, -1)],
