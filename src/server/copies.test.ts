@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
+import { aHasher } from '../../test/fakes/hasher.ts';
 import { until } from '../../test/setup/services.ts';
 import type { Offer } from '../export/exports.ts';
 import { manifestDigest } from '../farm/files.ts';
@@ -72,6 +73,7 @@ beforeEach(() => {
       offered = offers;
     },
     log: silentLogger,
+    hasher: aHasher(),
   });
 });
 afterEach(async () => {

@@ -5,9 +5,10 @@ import type { Offer } from '../export/exports.ts';
 import { isWithin, offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
-import { openRegular } from '../kit/file.ts';
+import { Chunks } from '../store/chunks.ts';
 import { contentOf } from '../store/content.ts';
 import { type Digest, Digests } from '../store/digests.ts';
+import type { FileHasher } from '../store/hasher.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
@@ -38,6 +39,7 @@ export interface CopiesOptions {
   /** After each look: what may be served, and of which versions an open disk may be kept. */
   readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[]) => void;
   readonly log: Logger;
+  readonly hasher?: FileHasher;
 }
 
 /** A look costs a readdir and a stat a file: often enough that a mended file is seen at once. */
@@ -56,13 +58,12 @@ export class Copies {
 
   constructor(options: CopiesOptions) {
     this.#options = options;
-    this.#digests = new Digests(
-      options.stateDirectory,
-      options.log,
-      openRegular,
-      Date.now,
-      new Tables(options.stateDirectory, options.log),
-    );
+    const { stateDirectory, log } = options;
+    this.#digests = new Digests(stateDirectory, log, {
+      tables: new Tables(stateDirectory, log),
+      chunks: new Chunks(stateDirectory, log),
+      ...(options.hasher && { hasher: options.hasher }),
+    });
     this.#looks = new Looks({ roots: options.storeRoots });
   }
 

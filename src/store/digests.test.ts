@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aHasher } from '../../test/fakes/hasher.ts';
 import { until } from '../../test/setup/services.ts';
 import { openRegular } from '../kit/file.ts';
 import { silentLogger } from '../telemetry/log.ts';
@@ -42,12 +43,12 @@ async function digestOf(digests: Digests, name: string, within = folder): Promis
 test('a digest is computed once, kept across processes, and computed anew when the file changes', async () => {
   const first = Buffer.alloc(3 << 20, 'a');
   await writeFile(join(folder, 'lab.raw'), first);
-  const digests = new Digests(folder, silentLogger);
+  const digests = new Digests(folder, silentLogger, { hasher: aHasher() });
   await digests.load();
   expect(await digestOf(digests, 'lab.raw')).toBe(sha256(first));
   await digests.close();
 
-  const again = new Digests(folder, silentLogger);
+  const again = new Digests(folder, silentLogger, { hasher: aHasher() });
   await again.load();
   const file = (await lookInto(folder)).files[0];
   expect(file && again.of(folder, file)).toMatchObject({ kind: 'ready', sha256: sha256(first) });
@@ -65,7 +66,7 @@ test('of a file that is being written only the last state is read', async () => 
   await mkdir(growing);
   await writeFile(join(growing, 'before.raw'), '');
   const { open, letGo } = hanging('before.raw');
-  const digests = new Digests(folder, log, open);
+  const digests = new Digests(folder, log, { hasher: aHasher(), open });
   const ask = async (name: string) => {
     for (const file of (await lookInto(growing)).files) if (file.name === name) digests.of(growing, file);
   };
@@ -93,7 +94,7 @@ test('a file that hangs holds up its own folder alone', async () => {
   await writeFile(join(hung, 'lab.initrd'), 'x');
   await writeFile(join(well, 'lab.raw'), 'x');
   const { open, letGo } = hanging('lab.initrd');
-  const digests = new Digests(folder, silentLogger, open);
+  const digests = new Digests(folder, silentLogger, { hasher: aHasher(), open });
   const [slow] = (await lookInto(hung)).files;
   const [file] = (await lookInto(well)).files;
   expect(slow && digests.of(hung, slow)).toEqual({ kind: 'hashing', progressPercent: 0 });
@@ -128,7 +129,7 @@ test.each<{ what: string; after: (path: string) => Promise<unknown> }>([
   const [first, second] = (await lookInto(within)).files;
   if (!first || !second) throw new Error('two files are there');
   await after(join(within, first.name));
-  const digests = new Digests(within, silentLogger);
+  const digests = new Digests(within, silentLogger, { hasher: aHasher() });
   expect(await answerOf(digests, within, first)).toMatchObject({
     kind: 'failed',
     message: expect.stringContaining(within),
@@ -143,7 +144,7 @@ test('a file whose inode is another at each look is hashed once', async () => {
   await writeFile(join(within, 'lab.raw'), data);
   const read: string[] = [];
   const log = { ...silentLogger, info: ({ path }: { path: string }) => void read.push(path) } as typeof silentLogger;
-  const digests = new Digests(within, log);
+  const digests = new Digests(within, log, { hasher: aHasher() });
   let inode = 0;
   const look = async (): Promise<Digest> => {
     const [file] = (await lookInto(within)).files;
@@ -168,7 +169,10 @@ test('content that changed while size and time did not is found after verifyEver
   let clock = 0;
   const told: string[] = [];
   const tell = ({ path: of }: { path: string }) => void told.push(basename(of));
-  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, openRegular, () => clock);
+  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, {
+    hasher: aHasher(),
+    clock: () => clock,
+  });
   const [file] = (await lookInto(within)).files;
   if (!file) throw new Error('it is there');
   const ask = (): Digest => digests.of(within, file, 1_000);
@@ -184,13 +188,13 @@ test('content that changed while size and time did not is found after verifyEver
   expect(await digestOf(digests, 'new.initrd', within)).toBe(sha256(Buffer.from('new')));
   await until('it is read again', () => told.length === 3);
   expect(told).toEqual(['lab.raw', 'new.initrd', 'lab.raw']);
-  expect(ask()).toEqual({ kind: 'ready', sha256: sha256(after), at: 1_001 });
+  expect(ask()).toEqual({ kind: 'ready', sha256: sha256(after), at: 1_001, rotten: true });
   expect(performance.now() - began).toBeGreaterThan(100); // 8 MiB at 64 MiB/s
   await digests.close();
 
-  const again = new Digests(within, silentLogger, openRegular, () => clock);
+  const again = new Digests(within, silentLogger, { hasher: aHasher(), clock: () => clock });
   await again.load();
-  expect(again.of(within, file, 1_000)).toMatchObject({ kind: 'ready', sha256: sha256(after) });
+  expect(again.of(within, file, 1_000)).toMatchObject({ kind: 'ready', sha256: sha256(after), rotten: true });
   await again.close();
 });
 
@@ -201,7 +205,10 @@ test('an image that machines read is read before all that wait, one that is bein
   const told: string[] = [];
   const tell = ({ path }: { path: string }) => void told.push(basename(path));
   const { open, letGo } = hanging('large.raw');
-  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, open);
+  const digests = new Digests(within, { ...silentLogger, info: tell } as typeof silentLogger, {
+    hasher: aHasher(),
+    open,
+  });
   const ask = async (name: string, inUse = false): Promise<Digest['kind'] | undefined> => {
     const file = (await lookInto(within)).files.find((found) => found.name === name);
     return file && digests.of(within, file, undefined, inUse).kind;
@@ -219,7 +226,7 @@ test('an image that is touched again and again while it is read holds up no new 
   const within = await mkdtemp(join(folder, 'touched-'));
   const image = join(within, 'used.raw');
   await writeFile(image, Buffer.alloc(64 << 20));
-  const digests = new Digests(within, silentLogger);
+  const digests = new Digests(within, silentLogger, { hasher: aHasher() });
   /** As a second of `rsync --inplace`: each look sees another file, long before all of the one before was read. */
   let touches = 0;
   const touch = async (): Promise<void> => {
@@ -249,7 +256,7 @@ test('digests of two folders at once, and those that cannot be kept, are right a
     for (const n of [1, 2, 3, 4]) await writeFile(join(each, `v${n}.raw`), `${each} ${n}`);
   }
   for (const state of [folder, join(folder, 'gone')]) {
-    const digests = new Digests(state, log);
+    const digests = new Digests(state, log, { hasher: aHasher() });
     await Promise.all(
       folders.flatMap((each) =>
         [1, 2, 3, 4].map(async (n) =>
@@ -260,4 +267,25 @@ test('digests of two folders at once, and those that cannot be kept, are right a
     await digests.close();
   }
   expect(warned).toEqual(['digests are not kept']);
+});
+
+test('no digest is made of a file of which its mount gives less than it says', async () => {
+  const within = await mkdtemp(join(folder, 'short-'));
+  await writeFile(join(within, 'lab.raw'), 'all of it');
+  const open: typeof openRegular = async (path) => {
+    const opened = await openRegular(path);
+    if (!opened.ok) return opened;
+    const { file } = opened.value;
+    const all = file.read.bind(file);
+    const read = (to: Uint8Array, at: number, _: number, from: number) => all(to, at, Math.max(0, 5 - from), from);
+    file.read = read as typeof file.read;
+    return opened;
+  };
+  const digests = new Digests(within, silentLogger, { hasher: aHasher(), open });
+  const [file] = (await lookInto(within)).files;
+  expect(file && (await answerOf(digests, within, file))).toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining('ends after 5 bytes, and has 9'),
+  });
+  await digests.close();
 });

@@ -1,30 +1,31 @@
 /**
- * SHA-256 of files, one at a time of a folder (`queue.ts`), in the background, kept on disk until the file changes; and leaf tables of the disks that they are.
- *
- * 1 MiB at a time with a pause for other work between (a read from the page cache and its hash take 1 to 2 ms of the event loop): hashing is never in a
- * hurry, streaming always is.
+ * SHA-256 of files, one at a time of a folder (`queue.ts`), in the background, kept on disk until the file changes; their chunk manifests; and leaf tables of
+ * the disks that they are. Hashing is never in a hurry, streaming always is: it has a thread of its own (`hasher.ts`).
  */
-import { createHash } from 'node:crypto';
-import { type FileHandle, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay, setImmediate } from 'node:timers/promises';
-import { identityOf, sameFile } from '../image/identity.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { sameFile } from '../image/identity.ts';
 import type { TableRef } from '../image/tree/table.ts';
 import { errorMessage } from '../kit/errors.ts';
-import { openRegular, type RegularFile } from '../kit/file.ts';
+import { openRegular } from '../kit/file.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { chunkBytesOf } from '../transfer/manifest.ts';
+import type { Chunks } from './chunks.ts';
 import { makeDiskTable } from './disk-tables.ts';
+import { type FileHasher, Hasher, HasherLost } from './hasher.ts';
 import type { FileFacts } from './inventory.ts';
+import { type Known, keepKnown, readKnown } from './known.ts';
+import { type Read, readOnce } from './pass.ts';
 import { type Job, Queue } from './queue.ts';
-import { type ChainImage, isPlain, type Making, type Tables, tableKey } from './tables.ts';
+import { type Rot, rotOf, type Seen, wasOf } from './rot.ts';
+import { type ChainImage, isPlain, type Tables, tableKey } from './tables.ts';
 
 export type Digest =
-  /** `at`: when all of the file was read last, Unix milliseconds. */
-  | { readonly kind: 'ready'; readonly sha256: string; readonly at?: number }
+  /** `at`: when all of the file was read last, Unix milliseconds. `rotten`: once it read otherwise, and its size and time are those of then. */
+  | { readonly kind: 'ready'; readonly sha256: string; readonly at?: number; readonly rotten?: true }
   | { readonly kind: 'hashing'; readonly progressPercent: number }
   | { readonly kind: 'failed'; readonly message: string };
 
-const CHUNK_BYTES = 1 << 20;
 /** What is read beside the first pass takes no more of a disk than this: a TiB in five hours. */
 const VERIFY_BYTES_PER_SECOND = 64 << 20;
 /** A file that could not be read is tried again after this. */
@@ -33,19 +34,23 @@ const RETRY_MS = 10_000;
 const VERIFY_EVERY_MS = 86_400_000;
 /** A file that nobody asked for since the start, and that was read before, is forgotten with its table: its store may only be away for a while. */
 const FORGOTTEN_AFTER_MS = 30 * 86_400_000;
-/** A leaf table that could not be made is tried again after this, with all of the file. */
-const TABLE_RETRY_MS = 3_600_000;
-const KEEP_FILE = 'digests.json';
+/** A leaf table or a chunk manifest that could not be made is tried again after this, with all of the file. */
+const BESIDE_RETRY_MS = 3_600_000;
 
-interface Known {
-  readonly identity: string;
-  readonly sha256: string;
-  /** The leaf table of the disk whose image it is: which, and its root. */
-  readonly table?: { readonly key: string; readonly root: string };
-  readonly at: number;
+interface Failed extends Pick<Known, 'identity' | 'at'> {
+  readonly message: string;
+  /** As it was read before. */
+  readonly last?: Seen;
 }
 
-type Hashed = Pick<Known, 'sha256'> & { readonly root?: string };
+export interface DigestsOptions {
+  readonly open?: typeof openRegular;
+  readonly clock?: () => number;
+  /** Without them no leaf tables are made, or no chunk manifests. */
+  readonly tables?: Tables;
+  readonly chunks?: Chunks;
+  readonly hasher?: FileHasher;
+}
 
 /** All maps are by path. */
 export class Digests {
@@ -54,36 +59,47 @@ export class Digests {
   readonly #open: typeof openRegular;
   readonly #clock: () => number;
   readonly #tables: Tables | undefined;
+  readonly #chunks: Chunks | undefined;
+  readonly #hasher: FileHasher;
   readonly #known = new Map<string, Known>();
-  readonly #failed = new Map<string, { readonly identity: string; readonly message: string; readonly at: number }>();
-  /** When a leaf table was tried last, by a clock that never jumps; also by its key. */
-  readonly #triedTable = new Map<string, number>();
+  /** `at` is of a clock that never jumps. */
+  readonly #failed = new Map<string, Failed>();
+  /** When what a pass makes beside the digest was tried last, by that clock; leaf tables also by their keys. */
+  readonly #tried = new Map<string, number>();
   /** What this process was asked for. */
   readonly #asked = new Set<string>();
   readonly #queue = new Queue();
   #keeping = Promise.resolve();
   #isKept = true;
+  #rot: Rot = { chunks: 0, bytes: 0 };
 
-  /** Without `tables` none are made. */
-  constructor(stateDirectory: string, log: Logger, open = openRegular, clock = Date.now, tables?: Tables) {
+  constructor(stateDirectory: string, log: Logger, options: DigestsOptions = {}) {
     this.#stateDirectory = stateDirectory;
     this.#log = log;
-    this.#open = open;
-    this.#clock = clock;
-    this.#tables = tables;
+    this.#open = options.open ?? openRegular;
+    this.#clock = options.clock ?? Date.now;
+    this.#tables = options.tables;
+    this.#chunks = options.chunks;
+    this.#hasher = options.hasher ?? new Hasher();
   }
 
-  /** Takes up what an earlier process kept; a file that is not there or not ours is an empty start. */
+  /** What was found to have changed while size and time did not, since the start. */
+  get rot(): Rot {
+    return this.#rot;
+  }
+
+  /** Takes up what an earlier process kept. */
   async load(): Promise<void> {
-    try {
-      const kept: unknown = JSON.parse(await readFile(join(this.#stateDirectory, KEEP_FILE), 'utf8'));
-      if (typeof kept !== 'object' || kept === null) return;
-      for (const [path, known] of Object.entries(kept)) if (isKnown(known)) this.#known.set(path, known);
-    } catch {
-      // hashed again
-    }
+    for (const [path, known] of await readKnown(this.#stateDirectory)) this.#known.set(path, known);
     const tables = [...this.#known.values()].flatMap(({ table }) => table ?? []);
     await this.#tables?.load(new Map(tables.map(({ key, root }) => [key, root])));
+    await this.#chunks?.load(this.#digests());
+  }
+
+  /** Of files that have one, also of those that cannot be read since. */
+  #digests(): ReadonlySet<string> {
+    const failed = [...this.#failed.values()].flatMap(({ last }) => last ?? []);
+    return new Set([...this.#known.values(), ...failed].map(({ sha256 }) => sha256));
   }
 
   /** The digest of a file as it is now, or how far it is; asking is what queues the work. `inUse`: machines read it, so where it is not known it goes first. */
@@ -95,15 +111,23 @@ export class Digests {
       // The last look is what the next is compared with: of two witnesses one may change at a time.
       this.#known.set(path, { ...known, identity: file.identity });
       const age = this.#clock() - known.at;
-      if (age < 0 || age > verifyEveryMs || this.#wantsTable(path, file)) this.#queued(path, folder, file, true);
-      return { kind: 'ready', sha256: known.sha256, at: known.at };
+      const isDue = age < 0 || age > verifyEveryMs || this.#lacks(path, file, known);
+      if (isDue && !this.#failedLately(path, file)) this.#queued(path, folder, file, true);
+      const rotten = known.was === undefined ? {} : { rotten: true as const };
+      return { kind: 'ready', sha256: known.sha256, at: known.at, ...rotten };
     }
-    const failed = this.#failed.get(path);
-    if (failed && sameFile(failed.identity, file.identity) && performance.now() - failed.at < RETRY_MS)
-      return { kind: 'failed', message: failed.message };
+    const failed = this.#failedLately(path, file);
+    if (failed) return { kind: 'failed', message: failed.message };
     const job = this.#queued(path, folder, file, false);
     job.doubtful ||= inUse;
     return { kind: 'hashing', progressPercent: job.progressPercent };
+  }
+
+  #failedLately(path: string, { identity }: FileFacts): Failed | undefined {
+    const failed = this.#failed.get(path);
+    return failed && sameFile(failed.identity, identity) && performance.now() - failed.at < RETRY_MS
+      ? failed
+      : undefined;
   }
 
   /**
@@ -141,24 +165,29 @@ export class Digests {
   async tableLost({ path }: TableRef): Promise<void> {
     for (const [file, { table }] of this.#known) {
       if (!table || this.#tables?.refOf(table.key)?.path !== path) continue;
-      this.#triedTable.delete(file);
-      this.#triedTable.delete(table.key);
+      this.#tried.delete(file);
+      this.#tried.delete(table.key);
       await this.#tables.remove(table.key);
     }
   }
 
-  /** Of a plain image, whose table is made in the pass that digests it. */
-  #wantsTable(path: string, { name, sizeBytes }: FileFacts): boolean {
-    if (!isPlain(name) || !this.#tables?.isWithin(sizeBytes)) return false;
-    return !this.#plainTable(path) && this.#isDue(path);
+  /** Of what is made in the pass that digests it: its chunk manifest, and of a plain image the table. */
+  #lacks(path: string, file: FileFacts, { sha256 }: Known): boolean {
+    const table = this.#hasTableByPass(file) && !this.#tables?.refOf(sha256);
+    const manifest = this.#chunkBytesOf(file) !== undefined && !this.#chunks?.has(sha256);
+    return (table || manifest) && this.#isDue(path);
   }
 
-  #plainTable(path: string): TableRef | undefined {
-    return this.#tables?.refOf(this.#known.get(path)?.sha256 ?? '');
+  #hasTableByPass({ name, sizeBytes }: FileFacts): boolean {
+    return isPlain(name) && this.#tables?.isWithin(sizeBytes) === true;
+  }
+
+  #chunkBytesOf({ sizeBytes }: FileFacts): number | undefined {
+    return this.#chunks && chunkBytesOf(sizeBytes);
   }
 
   #isDue(tried: string): boolean {
-    return performance.now() - (this.#triedTable.get(tried) ?? Number.NEGATIVE_INFINITY) > TABLE_RETRY_MS;
+    return performance.now() - (this.#tried.get(tried) ?? Number.NEGATIVE_INFINITY) > BESIDE_RETRY_MS;
   }
 
   #queueTable(folder: string, key: string, chain: readonly ChainImage[]): void {
@@ -172,7 +201,7 @@ export class Digests {
     const { folder } = job;
     const [image] = chain;
     if (!this.#tables || !image) return;
-    this.#triedTable.set(key, performance.now());
+    this.#tried.set(key, performance.now());
     const started = performance.now();
     const root = await makeDiskTable(this.#tables, folder, chain, async (readBytes) => {
       job.readBytes += readBytes;
@@ -188,8 +217,9 @@ export class Digests {
     this.#log.info({ path, root, readBytes, seconds: (performance.now() - started) / 1000 }, 'leaf table made');
   }
 
-  close(): Promise<void> {
-    return this.#queue.close();
+  async close(): Promise<void> {
+    await this.#queue.close();
+    await this.#hasher.close();
   }
 
   /** Of a file that is being written each look sees another one: only the last is worth the reading. */
@@ -206,96 +236,125 @@ export class Digests {
 
   /** Ends with its digest, with why there is none, or with neither where another file is asked for by then. */
   async #settle(path: string, file: FileFacts, job: Job): Promise<void> {
-    const { identity } = file;
     try {
       const started = performance.now();
-      const hashed = await this.#hash(path, file, job);
-      if (hashed === undefined) return;
-      const { sha256 } = hashed;
-      const before = this.#known.get(path);
-      const made = hashed.root === undefined ? undefined : { key: sha256, root: hashed.root };
-      const table = made ?? (before?.sha256 === sha256 ? before.table : undefined);
-      this.#known.set(path, { identity, sha256, ...(table ? { table } : {}), at: this.#clock() });
-      this.#failed.delete(path);
-      this.#forget();
-      await this.#keep();
-      await this.#dropTables(before?.table?.key);
-      if (job.again && before && before.sha256 !== sha256) await this.#doubtTables(job.folder);
+      const read = await this.#read(path, file, job);
+      if (read === undefined) return;
+      const { sha256, manifest } = read;
+      this.#tried.set(path, performance.now());
+      const last = this.#lastOf(path, file);
+      const isOther = last !== undefined && last.sha256 !== sha256;
+      if (isOther) await this.#tellChange(path, last, read);
+      const before = [this.#known.get(path), this.#failed.get(path)?.last];
+      await this.#know(path, file, read);
+      if (manifest) await this.#chunks?.keep(manifest);
+      this.#dropManifests(...before.flatMap((seen) => seen?.sha256 ?? []));
+      if (isOther) await this.#doubt(path, job.folder);
       this.#log.info({ path, sha256, seconds: (performance.now() - started) / 1000 }, 'file hashed');
-      if (job.again && before?.sha256 !== sha256)
-        this.#log.warn({ path, sha256, before: before?.sha256 }, 'content changed, and size and time did not');
     } catch (error) {
-      const said = errorMessage(error);
-      const message = said.includes(path) ? said : `${path}: ${said}`;
-      this.#known.delete(path);
-      this.#failed.set(path, { identity, message, at: performance.now() });
+      this.#fail(path, file, error);
     }
   }
 
+  async #know(path: string, file: FileFacts, { sha256, root }: Read): Promise<void> {
+    const { identity } = file;
+    const before = this.#known.get(path);
+    const was = wasOf(this.#lastOf(path, file), sha256);
+    const made = root === undefined ? undefined : { key: sha256, root };
+    const table = made ?? (before?.sha256 === sha256 ? before.table : undefined);
+    const at = this.#clock();
+    this.#known.set(path, { identity, sha256, ...(was && { was }), ...(table && { table }), at });
+    this.#failed.delete(path);
+    this.#forget();
+    await this.#keep();
+    await this.#dropTables(before?.table?.key);
+  }
+
+  /** What is known of it holds where the fault was ours. */
+  #fail(path: string, file: FileFacts, error: unknown): void {
+    const said = errorMessage(error);
+    const message = said.includes(path) ? said : `${path}: ${said}`;
+    const last = this.#lastOf(path, file);
+    this.#failed.set(path, { identity: file.identity, message, at: performance.now(), ...(last && { last }) });
+    if (!(error instanceof HasherLost)) this.#known.delete(path);
+    else this.#log.warn({ path, error: said }, 'a file is not hashed');
+  }
+
+  /** The same file as it was read last, also where it could not be read since. */
+  #lastOf(path: string, { identity }: FileFacts): Seen | undefined {
+    const known = this.#known.get(path);
+    if (known && sameFile(known.identity, identity))
+      return { sha256: known.sha256, ...(known.was && { was: known.was }) };
+    const failed = this.#failed.get(path);
+    return failed && sameFile(failed.identity, identity) ? failed.last : undefined;
+  }
+
+  async #tellChange(path: string, last: Seen, { sha256, manifest }: Read): Promise<void> {
+    const before = await this.#chunks?.of(last.sha256);
+    const where = before && manifest && rotOf(before, manifest);
+    const told = { path, sha256, before: last.sha256, ...where };
+    if (wasOf(last, sha256) === undefined) {
+      this.#log.info(told, 'content is again what it was, and size and time did not change');
+      return;
+    }
+    const { chunks = 0, bytes = 0 } = where ?? {};
+    this.#rot = { chunks: this.#rot.chunks + chunks, bytes: this.#rot.bytes + bytes };
+    this.#log.warn(told, 'content changed, and size and time did not');
+  }
+
   /** Of as many bytes as were seen. Undefined when closed midway, or when another file is asked for by now: the answer would be for nobody. */
-  async #hash(path: string, seen: FileFacts, job: Job): Promise<Hashed | undefined> {
-    const { name, sizeBytes } = seen;
+  async #read(path: string, seen: FileFacts, job: Job): Promise<Read | undefined> {
+    const { sizeBytes } = seen;
     const opened = await this.#open(path);
     if (!opened.ok) throw new Error(opened.error.message);
     await using file = opened.value.file;
-    const wanted = isPlain(name) && this.#tables?.isWithin(sizeBytes) && !(job.again && this.#plainTable(path));
+    const hasTable = job.again && this.#tables?.refOf(this.#known.get(path)?.sha256 ?? '') !== undefined;
+    const wanted = this.#hasTableByPass(seen) && !hasTable;
     const table = wanted ? await this.#tables?.begin(sizeBytes) : undefined;
-    if (wanted) this.#triedTable.set(path, performance.now());
     try {
-      return await this.#read(path, seen, job, { file, stats: opened.value.stats }, table);
+      using pass = this.#hasher.begin({ sizeBytes, chunkBytes: this.#chunkBytesOf(seen) });
+      return await readOnce({ file, stats: opened.value.stats }, seen, { pass, table }, (readBytes) =>
+        this.#goOn(path, seen, job, readBytes),
+      );
     } finally {
       await table?.abandon();
     }
   }
 
-  async #read(
-    path: string,
-    { sizeBytes, identity }: FileFacts,
-    job: Job,
-    { file, stats }: RegularFile,
-    table: Making | undefined,
-  ): Promise<Hashed | undefined> {
-    const hash = createHash('sha256');
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let done = 0; done < sizeBytes; ) {
-      if (!this.#queue.isWanted(path, job)) return undefined;
-      const bytesRead = await readUpTo(file, chunk.subarray(0, sizeBytes - done), done);
-      if (bytesRead === 0) break;
-      hash.update(chunk.subarray(0, bytesRead));
-      await table?.add(chunk.subarray(0, bytesRead));
-      done += bytesRead;
-      job.readBytes = done;
-      job.progressPercent = Math.min(99, Math.floor((done / sizeBytes) * 100));
-      this.#queue.pay(job, bytesRead);
-      if (job.again) await delay((bytesRead / VERIFY_BYTES_PER_SECOND) * 1_000);
-      else await setImmediate();
-      await this.#queue.giveWay(path, job);
-    }
-    // What was read is what was seen only if it was that from the first byte to the last.
-    for (const now of [stats, await file.stat({ bigint: true })])
-      if (!sameFile(identityOf(now), identity)) throw new Error('it changed while it was read, and is read again');
-    const sha256 = hash.digest('hex');
-    const root = await table?.finish(sha256);
-    return { sha256, ...(root === undefined ? {} : { root }) };
+  async #goOn(path: string, { sizeBytes }: FileFacts, job: Job, readBytes: number): Promise<boolean> {
+    job.readBytes += readBytes;
+    job.progressPercent = Math.min(99, Math.floor((job.readBytes / Math.max(1, sizeBytes)) * 100));
+    this.#queue.pay(job, readBytes);
+    if (job.again) await delay((readBytes / VERIFY_BYTES_PER_SECOND) * 1_000);
+    await this.#queue.giveWay(path, job);
+    return this.#queue.isWanted(path, job);
   }
 
   /** Files that are gone, as far as anybody knows. */
   #forget(): void {
-    for (const [path, { table, at }] of this.#known) {
+    for (const [path, { sha256, table, at }] of this.#known) {
       if (this.#asked.has(path) || this.#clock() - at <= FORGOTTEN_AFTER_MS) continue;
       this.#known.delete(path);
       void this.#dropTables(table?.key);
+      this.#dropManifests(sha256);
     }
   }
 
-  /** A file of it rotted, or was mended: tables that were made by reading through it may have what it had then, under the name of what it has now. */
-  async #doubtTables(folder: string): Promise<void> {
+  /** It rotted, or was mended: its table is another, and those that were made by reading through it may have what it had then, under the name of what it has now. */
+  async #doubt(rotten: string, folder: string): Promise<void> {
+    this.#tried.delete(rotten);
     for (const [path, { table, ...known }] of this.#known) {
       if (!table || isPlain(path) || dirname(path) !== folder) continue;
       this.#known.set(path, known);
-      this.#triedTable.delete(table.key);
+      this.#tried.delete(table.key);
       await this.#dropTables(table.key);
     }
+  }
+
+  /** Those of these files, by their digests, that are no file's any more. */
+  #dropManifests(...digests: readonly string[]): void {
+    const used = this.#digests();
+    for (const sha256 of digests) if (!used.has(sha256)) this.#chunks?.drop(sha256);
   }
 
   /** Those of these that are no image's any more. */
@@ -307,42 +366,15 @@ export class Digests {
   /** One after the other: folders are hashed side by side. A digest that is not kept is right all the same, and computed again at the next start. */
   #keep(): Promise<void> {
     this.#keeping = this.#keeping.then(async () => {
-      const path = join(this.#stateDirectory, KEEP_FILE);
       try {
-        await writeFile(`${path}.partial`, JSON.stringify(Object.fromEntries(this.#known)));
-        await rename(`${path}.partial`, path);
+        await keepKnown(this.#stateDirectory, this.#known);
         this.#isKept = true;
       } catch (error) {
-        if (this.#isKept) this.#log.warn({ path, error: errorMessage(error) }, 'digests are not kept');
+        const told = { folder: this.#stateDirectory, error: errorMessage(error) };
+        if (this.#isKept) this.#log.warn(told, 'digests are not kept');
         this.#isKept = false;
       }
     });
     return this.#keeping;
   }
 }
-
-/** Fewer than there is room for: the file ends. */
-async function readUpTo(file: FileHandle, to: Uint8Array, at: number): Promise<number> {
-  for (let done = 0; ; ) {
-    const { bytesRead } = await file.read(to, done, to.length - done, at + done);
-    done += bytesRead;
-    if (bytesRead === 0 || done === to.length) return done;
-  }
-}
-
-const HEX = /^[0-9a-f]{64}$/;
-
-function isKnown(value: unknown): value is Known {
-  if (typeof value !== 'object' || value === null) return false;
-  const { identity, sha256, table, at } = value as Record<string, unknown>;
-  return typeof at === 'number' && typeof identity === 'string' && isHex(sha256) && isTable(table);
-}
-
-function isTable(value: unknown): boolean {
-  if (value === undefined) return true;
-  if (typeof value !== 'object' || value === null) return false;
-  const { key, root } = value as Record<string, unknown>;
-  return isHex(key) && isHex(root);
-}
-
-const isHex = (value: unknown): boolean => typeof value === 'string' && HEX.test(value);

@@ -19,11 +19,11 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { imageName, VHDX, writeChain } from '../../test/builders/chain.ts';
 import { type Held, type Layer, shownBy, writeImage } from '../../test/builders/image.ts';
 import { vhdImage } from '../../test/builders/vhd.ts';
+import { aHasher } from '../../test/fakes/hasher.ts';
 import { tableOf } from '../../test/setup/leaves.ts';
 import { until } from '../../test/setup/services.ts';
 import { openRaw } from '../image/raw/raw.ts';
 import type { TableRef } from '../image/tree/table.ts';
-import { openRegular } from '../kit/file.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { Digests } from './digests.ts';
 import { lookInto } from './inventory.ts';
@@ -72,7 +72,7 @@ async function started(): Promise<Digests> {
       made.push({ path: fields.path.slice(folder.length + 1), readBytes: fields.readBytes });
   };
   const log = { ...silentLogger, info: told } as typeof silentLogger;
-  const digests = new Digests(state, log, openRegular, Date.now, new Tables(state, silentLogger));
+  const digests = new Digests(state, log, { hasher: aHasher(), tables: new Tables(state, silentLogger) });
   await digests.load();
   return digests;
 }

@@ -171,3 +171,10 @@ test('a copy was verified when that of its files was that was read longest ago',
   const digestOf = ({ name }: FileFacts): Digest => ({ ...hashed, at: at[name] ?? 0 });
   expect(copyFacts(vdisk, version, '/srv', whole(image('lab.raw', 512)), digestOf).verifiedAt).toBe(2);
 });
+
+test('a copy names those of its files that rotted', () => {
+  const digestOf = ({ name }: FileFacts): Digest => (name === 'lab.initrd' ? { ...hashed, rotten: true } : hashed);
+  const given = whole(image('lab.raw', 512));
+  expect(copyFacts(vdisk, version, '/srv', given, digestOf).rotten).toEqual(['lab.initrd']);
+  expect(copyFacts(vdisk, version, '/srv', given, () => hashed)).not.toHaveProperty('rotten');
+});

@@ -31,6 +31,8 @@ export interface CopyFacts {
   readonly fresh?: true;
   /** When the file of it that was read longest ago was read, all of it, Unix milliseconds; absent until all are hashed. */
   readonly verifiedAt?: number;
+  /** Names of those of its files whose content changed while size and time did not; absent: none. */
+  readonly rotten?: readonly string[];
   /** Its `.pvp`; null: there is none. Absent: nothing is said of it, for it was written a moment ago, or the server is of an earlier release. */
   readonly properties?: PropertiesFacts | null;
   readonly message: string;
@@ -90,6 +92,7 @@ export function copyFacts(
     diskBytes: chain.diskBytes,
     ...(chain.files[1] ? { differenceOf: chain.files[1].name } : {}),
     ...verifiedOf(digests.map(({ digest }) => digest)),
+    ...rottenOf(digests),
     message: '',
   };
 }
@@ -188,7 +191,17 @@ function verifiedOf(digests: readonly Digest[]): Pick<CopyFacts, 'verifiedAt'> {
   return at.length === digests.length ? { verifiedAt: Math.min(...at) } : {};
 }
 
-function hashedPercent(digests: readonly { readonly file: FileFacts; readonly digest: Digest }[]): number {
+function rottenOf(digests: readonly Digested[]): Pick<CopyFacts, 'rotten'> {
+  const rotten = digests.flatMap(({ file, digest }) => (digest.kind === 'ready' && digest.rotten ? [file.name] : []));
+  return rotten.length > 0 ? { rotten } : {};
+}
+
+interface Digested {
+  readonly file: FileFacts;
+  readonly digest: Digest;
+}
+
+function hashedPercent(digests: readonly Digested[]): number {
   const total = digests.reduce((sum, { file }) => sum + file.sizeBytes, 0);
   const done = digests.reduce((sum, { file, digest }) => {
     const percent = digest.kind === 'ready' ? 100 : digest.kind === 'hashing' ? digest.progressPercent : 0;

@@ -7,6 +7,9 @@ import { PARTIAL } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 
+/** Left free in the state directory for what the server keeps there beside: a table or a manifest that would take it is not made. */
+export const LEAST_FREE_BYTES = 256 << 20;
+
 /** For who is not root; rejects where the file system does. */
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { aHasher } from '../../test/fakes/hasher.ts';
 import { withLeaves } from '../../test/setup/leaves.ts';
 import { until } from '../../test/setup/services.ts';
 import { openRaw } from '../image/raw/raw.ts';
@@ -36,7 +37,11 @@ afterEach(() => {
 });
 
 async function started(open = openRegular): Promise<Digests> {
-  const digests = new Digests(state, silentLogger, open, Date.now, new Tables(state, silentLogger));
+  const digests = new Digests(state, silentLogger, {
+    open,
+    hasher: aHasher(),
+    tables: new Tables(state, silentLogger),
+  });
   await digests.load();
   return digests;
 }

@@ -11,7 +11,7 @@ import type { TableRef } from '../image/tree/table.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { inTime } from '../kit/patience.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { freeBytes } from './room.ts';
+import { freeBytes, LEAST_FREE_BYTES } from './room.ts';
 
 /** A table that is being made: what goes wrong costs the table, and not the digest beside it. */
 export interface Making {
@@ -52,8 +52,6 @@ export function tableKey(images: readonly Pick<ChainImage, 'name' | 'sha256'>[])
     .digest('hex');
 }
 
-/** Left free for what the server keeps beside: a table that would take it is not made. */
-const LEAST_FREE_BYTES = 256 << 20;
 const END = '.leaves';
 /** A state directory that hangs holds up no digest: as for a look into a folder. The last step waits for the disk to have it all. */
 const PATIENCE_MS = 60_000;

@@ -77,17 +77,37 @@ export function encode(parts: Parts): Manifest {
   encoded.writeUInt32BE(parts.chunkBytes, AT.chunkBytes);
   encoded.writeBigUInt64BE(BigInt(parts.sizeBytes), AT.sizeBytes);
   encoded.write(parts.sha256, AT.sha256, 'hex');
-  let to = AT.zeros + bitmapBytes;
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    if (parts.zeros[chunk] === 1) {
+  for (let chunk = 0; chunk < chunks; chunk++)
+    if (parts.zeros[chunk] === 1)
       encoded[AT.zeros + (chunk >> 3)] = (encoded[AT.zeros + (chunk >> 3)] ?? 0) | (0x80 >> (chunk & 7));
-      continue;
-    }
-    encoded.set(parts.digests.subarray(chunk * DIGEST_BYTES, (chunk + 1) * DIGEST_BYTES), to);
-    to += DIGEST_BYTES;
+  let to = AT.zeros + bitmapBytes;
+  for (const [from, end] of dataRuns(parts.zeros, chunks)) {
+    encoded.set(parts.digests.subarray(from * DIGEST_BYTES, end * DIGEST_BYTES), to);
+    to += (end - from) * DIGEST_BYTES;
   }
   return read(encoded, parts);
 }
+
+/** Compared at once: of a million chunks nearly all are alike. */
+const ALIKE = 1 << 10;
+
+/** Chunks that are not the same in both, in order; all of them where the chunks are others. */
+export function differing(one: Manifest, other: Manifest): number[] {
+  if (one.sizeBytes !== other.sizeBytes || one.chunkBytes !== other.chunkBytes)
+    return Array.from({ length: one.chunks }, (_, chunk) => chunk);
+  const found: number[] = [];
+  // What is zeros has a digest of zeros, and nothing else has.
+  const same = (from: number, to: number) => Buffer.compare(digestsOf(one, from, to), digestsOf(other, from, to)) === 0;
+  for (let from = 0; from < one.chunks; from += ALIKE) {
+    const to = Math.min(one.chunks, from + ALIKE);
+    if (same(from, to)) continue;
+    for (let chunk = from; chunk < to; chunk++) if (!same(chunk, chunk + 1)) found.push(chunk);
+  }
+  return found;
+}
+
+const digestsOf = ({ digests }: Manifest, from: number, to: number): Uint8Array =>
+  digests.subarray(from * DIGEST_BYTES, to * DIGEST_BYTES);
 
 /** Total: any bytes give a manifest or a fault. One that is decoded encodes to the same bytes. */
 export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
@@ -115,6 +135,18 @@ export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
 
 const isSet = (bitmap: Uint8Array, bit: number): boolean => ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;
 
+/** Chunks that have digests, from the one to before the other: of 64 GiB each by itself took 130 ms, and these take 56. */
+function* dataRuns(all: Uint8Array, chunks: number): Generator<readonly [from: number, end: number]> {
+  const zeros = all.subarray(0, chunks);
+  for (let end = 0; ; ) {
+    const from = zeros.indexOf(0, end);
+    if (from < 0) return;
+    const next = zeros.indexOf(1, from);
+    end = next < 0 ? chunks : next;
+    yield [from, end];
+  }
+}
+
 /** Of bytes that were judged. */
 function read(encoded: Buffer, { sizeBytes, chunkBytes }: Shape): Manifest {
   const chunks = countOf({ sizeBytes, chunkBytes });
@@ -122,13 +154,11 @@ function read(encoded: Buffer, { sizeBytes, chunkBytes }: Shape): Manifest {
   const zeros = new Uint8Array(new SharedArrayBuffer(chunks));
   const bitmap = encoded.subarray(AT.zeros);
   let from = AT.zeros + Math.ceil(chunks / 8);
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    if (isSet(bitmap, chunk)) {
-      zeros[chunk] = 1;
-      continue;
-    }
-    digests.set(encoded.subarray(from, from + DIGEST_BYTES), chunk * DIGEST_BYTES);
-    from += DIGEST_BYTES;
+  for (let chunk = 0; chunk < chunks; chunk++) if (isSet(bitmap, chunk)) zeros[chunk] = 1;
+  for (const [first, end] of dataRuns(zeros, chunks)) {
+    const bytes = (end - first) * DIGEST_BYTES;
+    digests.set(encoded.subarray(from, from + bytes), first * DIGEST_BYTES);
+    from += bytes;
   }
   const sha256 = encoded.toString('hex', AT.sha256, AT.zeros);
   const root = hash('sha256', encoded, 'hex');

@@ -32,7 +32,7 @@ run check npm run --silent check
 run 'C unit tests' make --silent -C target test
 # Threads that come and go in a process of jest that has run a hundred suites before ended it by SIGSEGV, twice in the runs of a day, and in none of a dozen where it
 # had run few: V8 keeps account of compiled code for all threads of a process, and has races there (nodejs/node issues 62393, 64500).
-threads=src/stream/native/native.test.ts
+threads='src/(stream/native/native|store/hasher).test.ts'
 run unit jest unit unit --maxWorkers=2 --testPathIgnorePatterns "$threads"
 run threads jest threads unit --maxWorkers=2 --testPathPatterns "$threads"
 run integration jest integration integration --maxWorkers=2
