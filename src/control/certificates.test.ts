@@ -8,6 +8,7 @@ import { isDue, type KeyPair, makeAuthority, makeCertificate, type Subject } fro
 const NOW = Date.parse('2026-11-23T00:00:00Z');
 const DAY_MS = 86_400_000;
 const NODE: Subject = { names: ['node-a'], use: 'server' };
+const ASKING: Subject = { names: ['bootfarm-server'], commonName: 'node-a', use: 'client' };
 const DATABASE: Subject = { names: ['lab-database', 'lab-database.ns.svc'], addresses: ['10.96.0.7'], use: 'server' };
 let authority: KeyPair;
 let certificate: KeyPair;
@@ -53,6 +54,13 @@ test.each<{ what: string; subject: Subject }>([
   { what: 'another use', subject: { ...NODE, use: 'client' } },
 ])('wanted for $what, it is due', ({ subject }) => {
   expect(isDue(certificate.cert, authority.cert, subject, NOW)).toBe(true);
+});
+
+test('one that asks says who it is where no name of it is read, and is due for another node', async () => {
+  const { cert } = await makeCertificate(authority, ASKING, NOW);
+  expect(new X509Certificate(cert)).toMatchObject({ subject: 'CN=node-a', subjectAltName: 'DNS:bootfarm-server' });
+  expect(isDue(cert, authority.cert, ASKING, NOW)).toBe(false);
+  expect(isDue(cert, authority.cert, { ...ASKING, commonName: 'node-b' }, NOW)).toBe(true);
 });
 
 /** As Redis, PostgreSQL's clients and Node verify: OpenSSL takes the first of a bundle that has the issuer's name. */

@@ -64,6 +64,8 @@ export async function makeAuthority(name: string, now: number): Promise<KeyPair>
 export interface Subject {
   /** Its DNS names, the own one first: who connects asks for one of them, whatever the address. */
   readonly names: readonly [string, ...string[]];
+  /** Who it is, where its names say what it may; absent: the own name. */
+  readonly commonName?: string;
   /** IP addresses, for clients that connect by address. */
   readonly addresses?: readonly string[];
   readonly use: 'server' | 'client';
@@ -76,7 +78,7 @@ export async function makeCertificate(authority: KeyPair, subject: Subject, now:
   const { names, addresses = [], use } = subject;
   const issuer = new X509Certificate(authority.cert);
   const cert = await X509CertificateGenerator.create({
-    subject: `CN=${names[0]}`,
+    subject: distinguishedName(subject),
     issuer: issuer.subject,
     ...span(now, CERTIFICATE_DAYS),
     publicKey: keys.publicKey,
@@ -108,10 +110,17 @@ export function isDue(cert: string, authority: string, subject: Subject, now: nu
   }
 }
 
-const isFor = (given: NodeCertificate, { names, addresses = [], use }: Subject): boolean =>
-  given.subjectAltName ===
-    [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP Address:${address}`)].join(', ') &&
-  given.keyUsage?.join() === USES[use];
+const distinguishedName = ({ names, commonName = names[0] }: Subject): string => `CN=${commonName}`;
+
+const isFor = (given: NodeCertificate, subject: Subject): boolean => {
+  const { names, addresses = [], use } = subject;
+  return (
+    given.subject === distinguishedName(subject) &&
+    given.subjectAltName ===
+      [...names.map((name) => `DNS:${name}`), ...addresses.map((address) => `IP Address:${address}`)].join(', ') &&
+    given.keyUsage?.join() === USES[use]
+  );
+};
 
 /** As a Secret of type kubernetes.io/tls names them. */
 export const pairFiles = ({ cert, key }: KeyPair): Readonly<Record<'tls.crt' | 'tls.key', Buffer>> => ({

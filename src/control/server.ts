@@ -8,7 +8,7 @@ import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
-import { isOperator, OPERATOR_NAME } from './caller.ts';
+import { callerOf, OPERATOR_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -64,7 +64,7 @@ export async function startControl(options: {
   });
   app.addHook('onRequest', async ({ socket }, reply) => {
     const certificate = (socket as TLSSocket).getPeerX509Certificate();
-    if (isOperator(certificate)) return;
+    if (callerOf(certificate)?.kind === 'operator') return;
     const message = `this port answers ${OPERATOR_NAME} alone, and the certificate is of ${certificate?.subjectAltName ?? 'nobody'}`;
     return reply.code(403).send({ code: 'CallerRefused', message });
   });

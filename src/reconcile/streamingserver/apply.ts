@@ -1,7 +1,8 @@
 /** A server brought about: its Secret first, which its pod mounts, then its Deployment. */
 
 import type { V1Secret } from '@kubernetes/client-node';
-import { isDue, makeCertificate } from '../../control/certificates.ts';
+import { askingServer } from '../../control/caller.ts';
+import { isDue, type KeyPair, makeCertificate, type Subject } from '../../control/certificates.ts';
 import type { Fault, Result } from '../../kit/result.ts';
 import { applyChanged } from '../../kube/apply.ts';
 import { kinds } from '../../kube/kinds.ts';
@@ -85,13 +86,13 @@ async function ensureSecret(
   warn(context, plan, 'secret read', found, 'server secret not read');
   if (!found.ok) return false;
   const held = Object.fromEntries(Object.entries(found.value ?? {}).map(([key, bytes]) => [key, bytes.toString()]));
-  const subject = { names: [plan.node], use: 'server' } as const;
-  const due = isDue(held['tls.crt'] ?? '', authority.signer.cert, subject, Date.now());
-  const certificate = due ? await makeCertificate(authority.signer, subject, Date.now()) : undefined;
+  const answers = await renewed(held, 'tls', { names: [plan.node], use: 'server' }, authority.signer);
+  const asks = await renewed(held, 'peer', askingServer(plan.node), authority.signer);
   const wanted: Readonly<Record<string, string>> = {
     ...held,
     ...files,
-    ...(certificate ? { 'tls.crt': certificate.cert, 'tls.key': certificate.key } : {}),
+    ...answers,
+    ...asks,
     'ca.crt': authority.trust,
   };
   if (Object.entries(wanted).every(([key, value]) => held[key] === value)) {
@@ -111,6 +112,18 @@ async function ensureSecret(
   if (applied.ok) checked.note(name, asked); // else what was right before it would be taken for right still
   warn(context, plan, 'secret applied', applied, 'server secret not applied');
   return applied.ok;
+}
+
+/** A pair of files, `NAME.crt` and `NAME.key`, where the one that is held is not good any more. */
+async function renewed(
+  held: Readonly<Record<string, string>>,
+  name: 'tls' | 'peer',
+  subject: Subject,
+  signer: KeyPair,
+): Promise<Readonly<Record<string, string>>> {
+  if (!isDue(held[`${name}.crt`] ?? '', signer.cert, subject, Date.now())) return {};
+  const { cert, key } = await makeCertificate(signer, subject, Date.now());
+  return { [`${name}.crt`]: cert, [`${name}.key`]: key };
 }
 
 function warn(

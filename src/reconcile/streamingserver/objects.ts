@@ -44,6 +44,8 @@ export const PROCESS_ENV: Readonly<Record<string, string>> = {
 const CONFIG = '/etc/bootfarm';
 /** Where the server's Secret is mounted. */
 export const SERVER_SECRETS = `${CONFIG}/server`;
+/** Where what the container `work` needs of it is. */
+const WORK_SECRETS = `${CONFIG}/work`;
 export const DATABASE_CA_FILE = `${SERVER_SECRETS}/database-ca.crt`;
 const DATABASE_URI_FILE = `${SERVER_SECRETS}/database-uri`;
 const RUN = '/run/bootfarm';
@@ -101,6 +103,9 @@ const stateFolder = (pool: StreamingServer, lineage: string): string =>
 
 /** Where jobs are kept: what a server tells of (`server/work.ts`). */
 const jobsFolder = (pool: StreamingServer, lineage: string): string => `${stateFolder(pool, lineage)}/work`;
+
+/** What the server writes and its container `work` reads, below the state folder: which files it wants, and the chunk manifests of those it has. */
+const TOLD_FOLDERS = ['wants', 'chunks'] as const;
 
 /** The folders of a node that its servers see, whatever the lineage. */
 export const mountedFolders = (pool: StreamingServer): readonly string[] => [
@@ -244,12 +249,24 @@ const followerContainer = ({ pool: { spec }, image }: ServerPlan): Wire<V1Contai
 /** What the operator orders of a server: in its Secret. */
 export const ORDERS_FILE = 'orders.json';
 
-/** Keeps jobs: people's work on images (`bootfarm vdisk …`), which they order from within, and what the operator orders in the server's Secret. The server's own container may not write to a store. */
+/** Of the Secret, what whom the network reaches needs: to answer, not to ask. */
+const ANSWERING_FILES = [
+  ...['server.json', 'redis.conf', 'database-uri', 'database-ca.crt'],
+  ...['tls.crt', 'tls.key', 'ca.crt'],
+];
+/** What the container `work` needs: its orders, and with what it asks other servers for files. */
+const ASKING_FILES = [ORDERS_FILE, 'peer.crt', 'peer.key', 'ca.crt'];
+const filesOf = (keys: readonly string[]) => keys.map((key) => ({ key, path: key }));
+
+/**
+ * Keeps jobs: people's work on images (`bootfarm vdisk …`), which they order from within, and what the operator orders in the server's Secret. It alone asks other
+ * servers for files: the server's own container may not write to a store.
+ */
 const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> => ({
   name: 'work',
   image: pool.spec.image ?? image,
   imagePullPolicy: pool.spec.imagePullPolicy,
-  args: ['work', '--folder', jobsFolder(pool, lineage), '--orders', `${CONFIG}/orders/${ORDERS_FILE}`],
+  args: ['work', '--folder', jobsFolder(pool, lineage), '--orders', `${WORK_SECRETS}/${ORDERS_FILE}`],
   env: [
     { name: 'BOOTFARM_WORK', value: jobsFolder(pool, lineage) },
     // Who uses a version, for those that a person removes.
@@ -259,8 +276,9 @@ const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> 
   resources: WORK_RESOURCES,
   volumeMounts: [
     { ...RUN_MOUNT, readOnly: true },
-    { name: 'orders', mountPath: `${CONFIG}/orders`, readOnly: true },
+    { name: 'asking', mountPath: WORK_SECRETS, readOnly: true },
     { name: 'work', mountPath: jobsFolder(pool, lineage) },
+    ...TOLD_FOLDERS.map((name) => ({ name, mountPath: `${stateFolder(pool, lineage)}/${name}`, readOnly: true })),
     ...pool.spec.storeRoots.map((root, index) => ({ ...storeMount(root, index), readOnly: false })),
   ],
 });
@@ -269,16 +287,14 @@ function volumesOf({ pool, farm, lineage, node }: ServerPlan): Wire<V1Volume>[] 
   const state = stateFolder(pool, lineage);
   const secretName = serverSecretName(serverName(pool.metadata.name, node));
   return [
-    { name: 'config', secret: { secretName, defaultMode: 0o400 } },
-    {
-      name: 'orders',
-      secret: { secretName, defaultMode: 0o400, items: [{ key: ORDERS_FILE, path: ORDERS_FILE }], optional: true },
-    },
+    { name: 'config', secret: { secretName, defaultMode: 0o400, items: filesOf(ANSWERING_FILES) } },
+    { name: 'asking', secret: { secretName, defaultMode: 0o400, items: filesOf(ASKING_FILES), optional: true } },
     { name: 'keys', secret: { secretName: keysName(farm), defaultMode: 0o400 } },
     { name: 'run', emptyDir: { medium: 'Memory' } },
     { name: 'state', hostPath: { path: state, type: 'DirectoryOrCreate' } },
     { name: 'replica', hostPath: { path: `${state}/replica`, type: 'DirectoryOrCreate' } },
     { name: 'work', hostPath: { path: jobsFolder(pool, lineage), type: 'DirectoryOrCreate' } },
+    ...TOLD_FOLDERS.map((name) => ({ name, hostPath: { path: `${state}/${name}`, type: 'DirectoryOrCreate' } })),
     ...pool.spec.storeRoots.map(storeVolume),
   ];
 }

@@ -256,11 +256,11 @@ describe('servers', () => {
     renews: boolean;
   }>([
     {
-      what: 'that is held keeps its settings, and its certificate is renewed in time',
+      what: 'that is held keeps its settings, and its certificates are renewed in time',
       spec: { logLevel: 'debug', rollout: { policy: 'OnDemand' } },
       renews: true,
     },
-    { what: 'that is to go and serves until others do has its certificate renewed', spec: goesNotYet, renews: true },
+    { what: 'that is to go and serves until others do has its certificates renewed', spec: goesNotYet, renews: true },
     {
       what: 'that goes when its node is back has nothing renewed',
       spec: goesNotYet,
@@ -275,12 +275,12 @@ describe('servers', () => {
   ])('one $what', async ({ spec, prepare, renews }) => {
     const world = await new World().settled();
     const before = held(world);
-    const { 'tls.crt': _, ...data } = before.data;
+    const { 'tls.crt': _, 'peer.crt': __, ...data } = before.data;
     world.kube.objects.set(NAME, { ...before, data } as Held);
     prepare?.(world);
     expect((await world.observe(pool(spec))).held).toContainEqual(expect.objectContaining({ node: 'node-b' }));
     expect(world.written).toEqual(renews ? [`apply ${secret('node-b')}`] : []);
-    expect('tls.crt' in held(world).data).toBe(renews);
+    expect(['tls.crt' in held(world).data, 'peer.crt' in held(world).data]).toEqual([renews, renews]);
     expect(held(world).data['server.json']).toBe(before.data['server.json']);
   });
 

@@ -28,7 +28,7 @@ server env: MALLOC_TRIM_THRESHOLD_
 server env: NODE_ADDRESS
 server env: NODE_OPTIONS
 server env: UV_THREADPOOL_SIZE
-server reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
+server reads: Secret bootfarm-server-main-node-a server.json redis.conf database-uri database-ca.crt tls.crt tls.key ca.crt at /etc/bootfarm/server
 server reads: Secret farm-keys at /etc/bootfarm/keys
 server reads: folder of the node /srv at /srv
 server reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
@@ -36,7 +36,7 @@ server writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd at
 server writes: memory at /run/bootfarm
 replica user: 0
 replica root file system: read-only
-replica reads: Secret bootfarm-server-main-node-a at /etc/bootfarm/server
+replica reads: Secret bootfarm-server-main-node-a server.json redis.conf database-uri database-ca.crt tls.crt tls.key ca.crt at /etc/bootfarm/server
 replica writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/replica at /data
 replica writes: memory at /run/bootfarm
 work user: 0
@@ -44,7 +44,9 @@ work capability: DAC_OVERRIDE
 work root file system: read-only
 work env: BOOTFARM_REPLICA_SOCKET
 work env: BOOTFARM_WORK
-work reads: Secret bootfarm-server-main-node-a orders.json at /etc/bootfarm/orders
+work reads: Secret bootfarm-server-main-node-a orders.json peer.crt peer.key ca.crt at /etc/bootfarm/work
+work reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/chunks at /var/lib/bootfarm/lab/main.00112233aabbccdd/chunks
+work reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/wants at /var/lib/bootfarm/lab/main.00112233aabbccdd/wants
 work reads: memory at /run/bootfarm
 work writes: folder of the node /srv at /srv
 work writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
@@ -52,6 +54,8 @@ secret: ca.crt
 secret: database-ca.crt
 secret: database-uri
 secret: orders.json
+secret: peer.crt
+secret: peer.key
 secret: redis.conf
 secret: server.json
 secret: tls.crt
@@ -142,8 +146,9 @@ function rightsOf(plan: ServerPlan): readonly string[] {
   const { spec } = deployment(plan, '') as { readonly spec: { readonly template: { readonly spec: Pod } } };
   const pod = spec.template.spec;
   const { files } = wantedServer(plan, 'postgresql://servers', { database: {}, authority: {} } as Infrastructure);
-  // The certificate is added where the Secret is written.
-  const secret = [...Object.keys(files), 'tls.crt', 'tls.key', 'ca.crt'].sort();
+  // Certificates are added where the Secret is written.
+  const certificates = ['tls.crt', 'tls.key', 'peer.crt', 'peer.key', 'ca.crt'];
+  const secret = [...Object.keys(files), ...certificates].sort();
   const hosts = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((what) => pod[what]);
   return [
     ...hosts.map((what) => `pod host: ${what}`),
