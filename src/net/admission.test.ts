@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { admit, FLOOR_BYTES, type Held, LOOK_MS, type Pace, paced } from './admission.ts';
+import { admit, FLOOR_BYTES, givesWay, type Held, LOOK_MS, type Pace, paced } from './admission.ts';
 
 const share = { total: 8, each: 6 };
 /** `a3` is three connections of a; the first of each source stands still longest. */
@@ -48,6 +48,18 @@ test('whoever comes in whatever order: no cap is passed, and a source with few i
     }),
     { seed: 8 },
   );
+});
+
+test.each([
+  { held: house(), source: 'a', is: 'nobody' },
+  { held: house('a5'), source: 'a', is: 'nobody' },
+  { held: house('a6'), source: 'a', is: 'a0' },
+  { held: house('a5', 'b3'), source: 'c', is: 'a0' },
+  { held: house('a5', 'b3'), source: 'b', is: 'a0' },
+  { held: house('a1', 'b1', 'c1', 'd1', 'e1', 'f1', 'g1', 'h1'), source: 'i', is: 'a0' },
+])('$source proves itself in a house of $held.size, and $is gives way', ({ held, source, is }) => {
+  const victim = givesWay(held, source, share);
+  expect(victim ? `${victim.source}${victim.progressAt}` : 'nobody').toBe(is);
 });
 
 /** The pace after a look each second, in which the peer took so many bytes of an answer that waits. */

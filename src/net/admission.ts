@@ -36,6 +36,15 @@ export function admit<T extends Held>(held: ReadonlySet<T>, source: string, { to
   return victim ? { kind: 'replace', victim } : { kind: 'refuse', reason: 'Total' };
 }
 
+/** Of those that proved who they are, one more than may be: who gives way. The newest is let in always, for a source that lost its way opens another. */
+export function givesWay<T extends Held>(held: ReadonlySet<T>, source: string, { total, each }: Share): T | undefined {
+  const own = [...held].filter((other) => other.source === source);
+  if (own.length >= each) return stillest(own);
+  if (held.size < total) return undefined;
+  const [heaviest] = heaviestOf(held);
+  return stillest([...held].filter((other) => other.source === heaviest));
+}
+
 function heaviestOf(held: ReadonlySet<Held>): readonly [string, number] {
   const counts = new Map<string, number>();
   for (const { source } of held) counts.set(source, (counts.get(source) ?? 0) + 1);

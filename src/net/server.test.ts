@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { type EdgeLimits, httpServer } from './server.ts';
@@ -37,6 +37,46 @@ test('connects beyond the budget of a source are reset, those of another are not
   for (let n = 0; n < 5; n++) many.push(await answered(port, '127.0.0.3'));
   expect(many).toEqual([true, true, true, false, false]);
   expect(await answered(port, '127.0.0.2')).toBe(true);
+});
+
+test.each([
+  { what: 'a question that lies behind one that is being answered', endsAtOnce: false, answers: 0 },
+  { what: 'one behind an answer that has ended', endsAtOnce: true, answers: 2 },
+  { what: 'before a third in the same packet', endsAtOnce: true, more: 1, answers: 1 },
+])('$what: $answers are answered', async ({ endsAtOnce, more = 0, answers }) => {
+  const server = httpServer((_, response) => {
+    if (endsAtOnce) response.end('ok');
+    else setImmediate(() => response.end('ok'));
+  }, limits).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
+  let text = '';
+  socket.on('data', (bytes) => {
+    text += bytes;
+  });
+  const question = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+  socket.end(question.repeat(2 + more));
+  await once(socket, 'close');
+  expect(text.split('200 OK').length - 1).toBe(answers);
+});
+
+test('one that comes alone waits for no crowd from another address', async () => {
+  const order: string[] = [];
+  const server = httpServer(
+    ({ socket }, response) => {
+      order.push(socket.remoteAddress ?? '');
+      response.end('ok');
+    },
+    { ...limits, handshakeEveryMs: 20 },
+  ).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const crowd = Array.from({ length: 5 }, () => answered(port, '127.0.0.3'));
+  expect(await Promise.all([...crowd, answered(port, '127.0.0.2')])).toEqual(new Array(6).fill(true));
+  expect(order.indexOf('127.0.0.2')).toBeLessThan(3);
 });
 
 test('questions beyond the budget of a source are 429, with the way out', async () => {

@@ -1,18 +1,41 @@
 /** The TCP edge of HTTP boot, control and telemetry: a Node server whose connections are shared out by source and end when they stand still. */
-import { createServer as createHttp, type Server as HttpServer, type RequestListener } from 'node:http';
+import {
+  createServer as createHttp,
+  type Server as HttpServer,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttps, type Server as HttpsServer, type ServerOptions as TlsOptions } from 'node:https';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import { Budget, type BudgetTerms } from '../kit/budget.ts';
-import { admit, LOOK_MS, type Pace, paced, type Share } from './admission.ts';
+import { admit, givesWay, LOOK_MS, type Pace, paced, type Share } from './admission.ts';
+import { Gate } from './gate.ts';
 
-export interface EdgeLimits extends Share {
+/** What those may hold and ask who share a place. */
+export interface PlaceLimits extends Share {
+  /** Of one source. What is beyond is told to come again (429). */
+  readonly questions: BudgetTerms;
+}
+
+export interface EdgeLimits extends PlaceLimits {
   /** Between two questions of one connection. */
   readonly keepAliveMs: number;
   /** Of one source. What is beyond is reset. */
   readonly connects: BudgetTerms;
-  /** Of one source. What is beyond is told to come again (429). */
-  readonly questions: BudgetTerms;
+  /** One hand-shake begins in so long, and sources take turns. */
+  readonly handshakeEveryMs?: number;
 }
+
+/** Who a connection is of, as TLS proved it: from then on it counts by that, whatever its address, and among those of its place alone. */
+export interface Proven {
+  readonly source: string;
+  readonly place: PlaceLimits;
+}
+
+/** Undefined: it counts by its address as before. */
+export type Prover = (socket: TLSSocket) => Proven | undefined;
 
 /** A TLS hand-shake, and the whole header of a question: machines and kubelets send theirs at once. */
 const HEADER_MS = 5_000;
@@ -30,7 +53,7 @@ const MAX_HEADER_BYTES = 8 << 10;
 export const BACKLOG = 4_096;
 
 interface Connection {
-  readonly source: string;
+  source: string;
   /** `address:port` of the peer. */
   readonly name: string;
   /** As it was accepted; to end it. */
@@ -49,34 +72,96 @@ const OPTIONS = {
 };
 
 /** Fits fastify's `serverFactory`. */
-export const httpServer = (handler: RequestListener, limits: EdgeLimits): HttpServer =>
-  guarded(createHttp(OPTIONS, oneAtATime(handler, limits)), limits);
+export const httpServer = (handler: RequestListener, limits: EdgeLimits): HttpServer => {
+  const places = new Places(limits);
+  return guarded(createHttp(OPTIONS, oneAtATime(handler, places)), limits, places);
+};
 
-export function httpsServer(handler: RequestListener, limits: EdgeLimits, tls: TlsOptions): HttpsServer {
-  const server = createHttps({ ...OPTIONS, handshakeTimeout: HEADER_MS, ...tls }, oneAtATime(handler, limits));
-  return guarded(server, limits);
+export function httpsServer(
+  handler: RequestListener,
+  limits: EdgeLimits,
+  tls: TlsOptions,
+  prove: Prover = () => undefined,
+): HttpsServer {
+  const places = new Places(limits);
+  const options = { ...OPTIONS, handshakeTimeout: HEADER_MS, ...tls };
+  return guarded(createHttps(options, oneAtATime(handler, places)), limits, places, prove);
 }
 
-/** A pipelined question ends its connection: a thousand of them lie in one packet, and each would open a file. No client of ours pipelines. */
-function oneAtATime(handler: RequestListener, limits: EdgeLimits): RequestListener {
-  const questions = new Budget(limits.questions);
-  const answering = new WeakSet<Socket>();
+interface Place {
+  readonly limits: PlaceLimits;
+  readonly held: Set<Connection>;
+  readonly questions: Budget;
+}
+
+/** Connections by what they count among: all by their address at first. */
+class Places {
+  readonly first: Place;
+  readonly #all = new Map<PlaceLimits, Place>();
+  readonly #proven = new WeakMap<Socket, { readonly source: string; readonly place: Place }>();
+
+  constructor(first: PlaceLimits) {
+    this.first = this.#of(first);
+  }
+
+  get connections(): readonly Connection[] {
+    return [...this.#all.values()].flatMap(({ held }) => [...held]);
+  }
+
+  /** Who gives way to it. */
+  prove(connection: Connection, { source, place: limits }: Proven): Connection | undefined {
+    const place = this.#of(limits);
+    const victim = givesWay(place.held, source, limits);
+    this.first.held.delete(connection);
+    connection.source = source;
+    place.held.add(connection);
+    this.#proven.set(connection.socket, { source, place });
+    return victim;
+  }
+
+  drop(connection: Connection): void {
+    for (const { held } of this.#all.values()) held.delete(connection);
+  }
+
+  /** Undefined: it may ask. */
+  refusal(socket: Socket): string | undefined {
+    const proven = this.#proven.get(socket);
+    const { questions, limits } = proven?.place ?? this.first;
+    if (questions.spend(proven?.source ?? socket.remoteAddress ?? '', performance.now())) return undefined;
+    return `more than ${limits.questions.perSecond} questions a second from one ${proven ? 'caller' : 'address'}: ask again\n`;
+  }
+
+  #of(limits: PlaceLimits): Place {
+    const place = this.#all.get(limits) ?? { limits, held: new Set(), questions: new Budget(limits.questions) };
+    this.#all.set(limits, place);
+    return place;
+  }
+}
+
+/**
+ * A pipelined question ends its connection: a thousand of them lie in one packet, and each would open a file. No client of ours pipelines. Whoever has an answer may ask
+ * again before this process has heard that the answer went out: one that was ended does not count, but it does where another waits behind it.
+ */
+function oneAtATime(handler: RequestListener, places: Places): RequestListener {
+  const answering = new WeakMap<Socket, Set<ServerResponse>>();
   return (request, response) => {
     const { socket } = request;
-    if (answering.has(socket)) {
+    const before = answering.get(socket) ?? new Set();
+    if (before.size > 1 || [...before].some(({ writableEnded }) => !writableEnded)) {
       socket.destroy();
       return;
     }
-    answering.add(socket);
-    response.once('close', () => answering.delete(socket));
-    if (questions.spend(socket.remoteAddress ?? '', performance.now())) return handler(request, response);
+    answering.set(socket, before.add(response));
+    response.once('close', () => before.delete(response));
+    const refusal = places.refusal(socket);
+    if (refusal === undefined) return handler(request, response);
     response.writeHead(429, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain' });
-    response.end(`more than ${limits.questions.perSecond} questions a second from one address: ask again\n`);
+    response.end(refusal);
   };
 }
 
-function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimits): S {
-  const held = new Set<Connection>();
+function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimits, places: Places, prove?: Prover): S {
+  const { held } = places.first;
   const connects = new Budget(limits.connects);
   server.keepAliveTimeout = limits.keepAliveMs;
   server.setTimeout(STILL_MS);
@@ -84,6 +169,9 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
   // What is refused must not reach the protocol at all, so its listener is called from here.
   const accept = server.listeners('connection');
   server.removeAllListeners('connection');
+  const enter = inTurn(limits.handshakeEveryMs, (raw) => {
+    for (const listener of accept) listener.call(server, raw);
+  });
   server.on('connection', (raw: Socket) => {
     const source = raw.remoteAddress;
     if (source === undefined) {
@@ -103,22 +191,27 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     const pace = { taken: 0, waitedMs: 0 };
     const connection = { source, name: nameOf(raw), raw, socket: raw, pace, progressAt: performance.now() };
     held.add(connection);
-    raw.once('close', () => held.delete(connection));
-    for (const listener of accept) listener.call(server, raw);
+    raw.once('close', () => places.drop(connection));
+    enter(raw, source);
   });
-  server.on('secureConnection', (socket: Socket) => {
+  server.on('secureConnection', (socket: TLSSocket) => {
     const name = nameOf(socket);
-    for (const connection of held) if (connection.name === name) connection.socket = socket;
+    const connection = [...held].find((one) => one.name === name);
+    if (!connection) return;
+    connection.socket = socket;
+    const proven = prove?.(socket);
+    const victim = proven && places.prove(connection, proven);
+    if (victim) end(victim);
   });
 
   const end = (connection: Connection): void => {
-    held.delete(connection);
+    places.drop(connection);
     connection.raw.resetAndDestroy();
   };
   let lookedAt = 0;
   const look = (): void => {
     const now = performance.now();
-    for (const connection of held) {
+    for (const connection of places.connections) {
       const { bytesWritten, writableLength } = connection.socket;
       const pace = paced(
         connection.pace,
@@ -138,6 +231,20 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
   });
   server.on('close', () => clearInterval(timer));
   return server;
+}
+
+/** One in `everyMs`; sources take turns, and who left meanwhile takes none. Undefined: at once. */
+function inTurn(everyMs: number | undefined, enter: (raw: Socket) => void): (raw: Socket, source: string) => void {
+  if (everyMs === undefined) return enter;
+  const gate = new Gate(1);
+  return (raw, source) => {
+    raw.on('error', () => undefined); // nobody else listens yet
+    void gate.run(source, async () => {
+      if (raw.destroyed) return;
+      enter(raw);
+      await delay(everyMs, undefined, { ref: false });
+    });
+  };
 }
 
 const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
