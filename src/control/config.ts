@@ -8,6 +8,9 @@ import type { Read } from '../farm/model.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
+/** Below the state directory, seen by the server and by its container `work`: jobs are that one's to write, and the others the server's. */
+export const SHARED_FOLDERS = { jobs: 'work', wants: 'wants', chunks: 'chunks' } as const;
+
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 
 export const ServerConfig = Type.Object({

@@ -1,14 +1,16 @@
-/** The control port of a server: HTTPS with mutual TLS, for the operator alone. */
+/** The control port of a server: HTTPS with mutual TLS. The operator asks how it is, other servers ask for files, and nobody asks anything else. */
 import { readFileSync } from 'node:fs';
 import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { TLSSocket } from 'node:tls';
-import { fastify } from 'fastify';
+import { fastify, type onRequestAsyncHookHandler } from 'fastify';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type ListenFault, listen } from '../net/listen.ts';
-import { BACKLOG, type EdgeLimits, httpsServer } from '../net/server.ts';
-import { callerOf, OPERATOR_NAME } from './caller.ts';
+import { BACKLOG, type EdgeLimits, httpsServer, type PlaceLimits, type Prover } from '../net/server.ts';
+import type { Holdings } from '../transfer/holdings.ts';
+import { addTransferRoutes, type GiveLimits } from '../transfer/routes.ts';
+import { type Caller, callerOf, OPERATOR_NAME, SERVER_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
 
 export interface ControlServer {
@@ -16,20 +18,28 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+/** Of those that did not prove yet who they are. */
 const CONNECTIONS: EdgeLimits = {
-  /** Many more than an operator and its stand-by open. */
-  total: 64,
-  /** Of one address: both copies of the operator may come from one node. */
-  each: 16,
+  /** As when a server starts again, and all others come at once. */
+  total: 256,
+  /** Of one address: a server that asks, and both copies of the operator, may come from one node. */
+  each: 48,
   /** Longer than the operator keeps one, so that it is the one who closes. */
   keepAliveMs: 40_000,
   /** A hand-shake costs the main thread 2 ms, one that fails too; the operator makes one and keeps it. */
   connects: { burst: 100, perSecond: 10, keys: 1_024 },
+  /** At most 40 % of it. Sixty-four sources that come at once have had a turn each after 320 ms: the operator waits for 2 s. */
+  handshakeEveryMs: 5,
   questions: { burst: 1_000, perSecond: 200, keys: 1_024 },
 };
+/** Many more than an operator and its stand-by open. Nobody else takes these places, so it always has one. */
+const OPERATORS: PlaceLimits = { total: 16, each: 16, questions: { burst: 1_000, perSecond: 200, keys: 1 } };
+/** One that pulls opens four a file to each of the others; its questions are for 1 MiB. */
+const SERVERS: PlaceLimits = { total: 512, each: 16, questions: { burst: 4_000, perSecond: 2_000, keys: 128 } };
 /** Nobody has to send us anything. */
 const MAX_BODY_BYTES = 1_024;
 const CERTIFICATES_READ_MS = 30_000;
+const NAMES: Readonly<Record<Caller['kind'], string>> = { operator: OPERATOR_NAME, server: SERVER_NAME };
 
 export async function startControl(options: {
   readonly address: string;
@@ -37,6 +47,9 @@ export async function startControl(options: {
   /** tls.crt, tls.key and ca.crt; read again each 30 s, so that a rotated certificate needs no restart. */
   readonly tlsDirectory: string;
   readonly status: () => ServerStatus;
+  readonly holdings: Holdings;
+  /** Asked for at each answer. */
+  readonly giveLimits?: () => Partial<GiveLimits>;
 }): Promise<Result<ControlServer, ListenFault | Fault<'CertificateInvalid'>>> {
   const read = () => {
     const file = (name: string): string => readFileSync(join(options.tlsDirectory, name), 'utf8');
@@ -51,24 +64,40 @@ export async function startControl(options: {
       `cannot read the control certificate in ${options.tlsDirectory}: ${errorMessage(error)}`,
     );
   }
+  const callers = new WeakMap<Socket, Caller>();
+  const prove: Prover = (socket) => {
+    const caller = callerOf(socket.getPeerX509Certificate());
+    if (!caller) return undefined;
+    callers.set(socket, caller);
+    return caller.kind === 'operator'
+      ? { source: OPERATOR_NAME, place: OPERATORS }
+      : { source: caller.node, place: SERVERS };
+  };
   const app = fastify<HttpsServer>({
     serverFactory: (handler) =>
-      httpsServer(handler, CONNECTIONS, {
-        ...certificates,
-        requestCert: true,
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.3',
-      }),
+      httpsServer(
+        handler,
+        CONNECTIONS,
+        { ...certificates, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
+        prove,
+      ),
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
   });
-  app.addHook('onRequest', async ({ socket }, reply) => {
-    const certificate = (socket as TLSSocket).getPeerX509Certificate();
-    if (callerOf(certificate)?.kind === 'operator') return;
-    const message = `this port answers ${OPERATOR_NAME} alone, and the certificate is of ${certificate?.subjectAltName ?? 'nobody'}`;
-    return reply.code(403).send({ code: 'CallerRefused', message });
+  const only =
+    (...kinds: readonly Caller['kind'][]): onRequestAsyncHookHandler =>
+    async ({ socket }, reply) => {
+      const caller = callers.get(socket);
+      if (caller && kinds.includes(caller.kind)) return;
+      const message = `this is for ${kinds.map((kind) => NAMES[kind]).join(' and ')} alone, and the certificate is of ${caller ? NAMES[caller.kind] : 'nobody who may ask'}`;
+      await reply.code(403).send({ code: 'CallerRefused', message });
+    };
+  app.addHook('onRequest', only('operator', 'server'));
+  app.get('/v1/status', { onRequest: only('operator') }, () => options.status());
+  app.register(async (files) => {
+    files.addHook('onRequest', only('server'));
+    addTransferRoutes(files, options.holdings, options.giveLimits);
   });
-  app.get('/v1/status', () => options.status());
   const { address: host, port } = options;
   const instead = 'choose another ports.control of the StreamingServer';
   const listening = await listen({ protocol: 'TCP', address: host, port, instead }, () =>

@@ -47,6 +47,7 @@ tcpContract('control', async () => {
     port: 0,
     tlsDirectory: folder,
     status: () => ({ ...status, release }),
+    holdings: { of: async () => undefined },
   });
   if (!started.ok) throw new Error(started.error.message);
   const { port } = started.value;
@@ -65,7 +66,7 @@ tcpContract('control', async () => {
   };
   return {
     port,
-    crowd: 20,
+    crowd: 48,
     readers: 1,
     half: HALF_HELLO,
     ask: async (from) => {

@@ -45,13 +45,14 @@ export async function statRegular(path: string): Promise<Result<BigIntStats, Fil
   }
 }
 
-export async function openRegular(path: string): Promise<Result<RegularFile, FileFault>> {
+/** `flags` beside those to read: with O_NOFOLLOW a link is none of them. */
+export async function openRegular(path: string, flags = 0): Promise<Result<RegularFile, FileFault>> {
   const looked = await statRegular(path);
   if (!looked.ok) return looked;
   let file: FileHandle | undefined;
   try {
     // What the name leads to may be another since the look: hence NONBLOCK, and the look at what was opened.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags);
     const stats = regular(path, await file.stat({ bigint: true }));
     if (stats.ok) return ok({ file, stats: stats.value });
     await file.close();

@@ -29,6 +29,15 @@ export interface ServedCopy extends Readable {
   readonly imageFiles: readonly FileFacts[];
   /** Names of all its files to their paths. */
   readonly files: ReadonlyMap<string, string>;
+  /** All of them, as they were when they were found right. */
+  readonly contents: readonly ContentFile[];
+}
+
+export interface ContentFile {
+  readonly path: string;
+  readonly sha256: string;
+  /** As `image/identity.ts` writes it. */
+  readonly identity: string;
 }
 
 export interface CopiesOptions {
@@ -211,6 +220,11 @@ function servedCopy(version: Version, folder: string, facts: CopyReport, invento
       imageFiles: files.flatMap(({ name }) => inventory.files.filter((file) => file.image && file.name === name)),
       sizeBytes: facts.diskBytes,
       files: new Map(files.map(({ name }) => [name, join(folder, name)])),
+      contents: files.flatMap(({ name, sha256 }) =>
+        inventory.files.flatMap((file) =>
+          file.name === name ? [{ path: join(folder, name), sha256, identity: file.identity }] : [],
+        ),
+      ),
     },
   ];
 }

@@ -18,6 +18,7 @@ import { type Readiness, startTelemetry, type TelemetryServer } from '../telemet
 import { STREAM_PATIENCE_MS } from '../telemetry/limits.ts';
 import type { Thread } from '../telemetry/turns.ts';
 import { startTftp, type Tftp } from '../tftp/server.ts';
+import type { Holdings } from '../transfer/holdings.ts';
 import type { AutoAdd } from './autoadd.ts';
 import type { BadCopies } from './badcopies.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
@@ -51,6 +52,7 @@ export interface ListenersOptions {
   readonly data: FarmData;
   readonly view: FarmView;
   readonly copies: Copies;
+  readonly held: Holdings;
   readonly exports: Exports;
   readonly logins: Logins;
   readonly names: Names;
@@ -180,6 +182,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         port: ports.control,
         tlsDirectory: config.tlsDirectory,
         status: options.status,
+        holdings: options.held,
       }),
     ),
     telemetry: listener('telemetry', () =>

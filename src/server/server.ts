@@ -19,6 +19,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
 import { BadCopies } from './badcopies.ts';
 import { Copies, type Readable } from './copies.ts';
+import { HeldFiles } from './held.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
 import { Logins } from './login.ts';
 import { type ServerMetrics, serverMetrics } from './metrics.ts';
@@ -53,6 +54,7 @@ export class FarmServer {
   readonly #data: FarmData;
   readonly #view: FarmView;
   readonly #copies: Copies;
+  readonly #held: HeldFiles;
   readonly #exports: Exports;
   readonly #sessions: SessionWriter;
   readonly #rows: SessionRows;
@@ -79,12 +81,16 @@ export class FarmServer {
     this.#parts = parts;
     this.#data = firstWhole(replica, databaseData(database));
     this.#view = new FarmView(this.#data, log);
+    this.#held = new HeldFiles(config);
     this.#copies = new Copies({
       server: config,
       storeRoots: config.storeRoots,
       stateDirectory: config.stateDirectory,
       snapshot: () => this.#view.snapshot,
-      onLooked: (copies, offers) => void this.#exports.set(copies, offers),
+      onLooked: (copies, offers) => {
+        this.#held.set(copies);
+        void this.#exports.set(copies, offers);
+      },
       log,
     });
     this.#exports = new Exports({
@@ -128,6 +134,7 @@ export class FarmServer {
       data: this.#data,
       view: this.#view,
       copies: this.#copies,
+      held: this.#held,
       exports: this.#exports,
       logins,
       names: this.#names,

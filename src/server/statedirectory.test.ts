@@ -11,7 +11,10 @@ const [OURS, THEIRS] = ['00112233aabbccdd', 'ffeeddcc00112233'];
 test('a new folder is made and marked, and is this farm’s from then on', () => {
   const path = join(root, 'lab', `main.${OURS}`);
   expect([openStateDirectory(path, OURS), openStateDirectory(path, OURS)].map(({ ok }) => ok)).toEqual([true, true]);
-  expect([readdirSync(path), readFileSync(join(path, 'lineage'), 'utf8')]).toEqual([['lineage'], `${OURS}\n`]);
+  expect([readdirSync(path), readFileSync(join(path, 'lineage'), 'utf8')]).toEqual([
+    ['chunks', 'lineage', 'wants'],
+    `${OURS}\n`,
+  ]);
 });
 
 test('a folder of another farm is refused by name, and stays as it is', () => {

@@ -1,6 +1,7 @@
 /** The folder of a node that a server keeps its journal, digests and marks in, and its follower its data. It is of one farm, and says so. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { SHARED_FOLDERS } from '../control/config.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
@@ -15,13 +16,14 @@ export function openStateDirectory(
   const mark = join(path, 'lineage');
   try {
     const found = readMark(mark);
-    if (found === lineage) return ok(undefined);
-    if (found !== undefined)
+    if (found !== undefined && found !== lineage)
       return fail(
         'StateForeign',
         `${path} was kept by servers of a farm with lineage ${found}, and this farm has ${lineage}: move that folder away, this server begins with an empty one`,
       );
-    writeMark(mark, lineage);
+    if (found === undefined) writeMark(mark, lineage);
+    for (const folder of [SHARED_FOLDERS.wants, SHARED_FOLDERS.chunks])
+      mkdirSync(join(path, folder), { recursive: true });
     return ok(undefined);
   } catch (error) {
     return fail('StateUnusable', `${path}: ${errorMessage(error)}`);

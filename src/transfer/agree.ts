@@ -1,7 +1,9 @@
 /** Which manifest a file has, as peers say it. One that lies can say anything: so the most agree first, and the file's own digest judges. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { inTime } from '../kit/patience.ts';
+import type { Result } from '../kit/result.ts';
 import { decode, type Manifest } from './manifest.ts';
-import type { Peer } from './peer.ts';
+import type { Peer, PeerFault } from './peer.ts';
 
 export interface Wanted {
   /** Of the file: 64 hex digits. */
@@ -13,6 +15,9 @@ export interface Wanted {
 
 /** Who is late joins while it is pulled. */
 const PATIENCE_MS = 3_000;
+/** One that gives as much as may be is asked again so often, and so long after. */
+const BUSY_TRIES = 5;
+const BUSY_MS = 1_000;
 
 export interface Agreed {
   readonly manifest: Manifest;
@@ -58,7 +63,7 @@ async function manifestOf(
   blame: (peer: string, why: string) => void,
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
-  const answer = await peer.manifest(sha256, signal);
+  const answer = await whenFree(peer, sha256, signal);
   if (!answer.ok) return undefined;
   const manifest = decode(answer.value);
   if (!manifest.ok) blame(peer.name, manifest.error.message);
@@ -67,4 +72,12 @@ async function manifestOf(
     blame(peer.name, 'it gave the manifest of another file');
   else return manifest.value;
   return undefined;
+}
+
+async function whenFree(peer: Peer, sha256: string, signal?: AbortSignal): Promise<Result<Buffer, PeerFault>> {
+  for (let tries = 1; ; tries++) {
+    const answer = await peer.manifest(sha256, signal);
+    if (answer.ok || answer.error.code !== 'Busy' || tries === BUSY_TRIES || signal?.aborted) return answer;
+    await delay(BUSY_MS * (0.5 + Math.random()), undefined, signal && { signal }).catch(() => undefined);
+  }
 }

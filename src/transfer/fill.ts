@@ -6,7 +6,7 @@ import { openRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Wanted } from './agree.ts';
 import { Hands } from './hands.ts';
-import type { Holdings } from './holdings.ts';
+import type { Offers } from './holdings.ts';
 import { type Claim, claimsOf } from './local.ts';
 import { lengthOf, MAX_SLOT_BYTES, type Manifest } from './manifest.ts';
 import { Pace } from './pace.ts';
@@ -26,7 +26,7 @@ export interface FillOptions {
   /** The likeliest first. */
   readonly bases?: readonly Base[];
   /** What was verified is given on from here meanwhile. */
-  readonly holdings?: Holdings;
+  readonly holdings?: Offers;
   readonly limits?: Limits;
   /** The priority of its threads: 10, so that what streams goes first. */
   readonly nice?: number;

@@ -20,7 +20,12 @@ test('a manifest is found again by the digest of its file, until it is removed',
   const kept = new Manifests(folder);
   expect(await kept.of(sha256)).toEqual(manifest);
   expect(await kept.of('cd'.repeat(32))).toBeUndefined();
+  const { root, sizeBytes, chunkBytes, chunks } = manifest;
+  const found = await kept.factsOf(sha256);
+  expect(found?.facts).toEqual({ sha256, root, sizeBytes, chunkBytes, chunks });
+  expect(readFileSync(found?.path ?? '')).toEqual(manifest.encoded);
   await kept.remove(sha256);
+  expect(await kept.factsOf(sha256)).toBeUndefined();
   expect(await kept.of(sha256)).toBeUndefined();
 });
 

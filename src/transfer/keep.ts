@@ -4,8 +4,8 @@
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../kit/file.ts';
-import { decode, type Manifest } from './manifest.ts';
+import { openRegular, replaceFile } from '../kit/file.ts';
+import { decode, decodeHead, HEAD_BYTES, type Manifest, type ManifestFacts } from './manifest.ts';
 
 const NAME = /^([0-9a-f]{64})\.([0-9a-f]{64})\.chunks$/;
 
@@ -60,6 +60,16 @@ export class Manifests {
     return undefined;
   }
 
+  /** Of the one that is there, by its first bytes; whether the rest is whole, who reads it sees by its root. */
+  async factsOf(sha256: string): Promise<{ readonly path: string; readonly facts: ManifestFacts } | undefined> {
+    for (const { name, root = '' } of await this.#all(sha256)) {
+      const path = join(this.folder, name);
+      const head = decodeHead(await headOf(path));
+      if (head.ok && head.value.sha256 === sha256) return { path, facts: { ...head.value, root } };
+    }
+    return undefined;
+  }
+
   async remove(sha256: string): Promise<void> {
     for (const { name } of await this.#all(sha256)) await this.#drop(name);
   }
@@ -77,5 +87,18 @@ export class Manifests {
   /** Who may only read leaves it. */
   #drop(name: string): Promise<void> {
     return rm(join(this.folder, name), { force: true }).catch(() => undefined);
+  }
+}
+
+/** Empty: it cannot be read. */
+export async function headOf(path: string): Promise<Buffer> {
+  try {
+    const opened = await openRegular(path);
+    if (!opened.ok) return Buffer.alloc(0);
+    await using file = opened.value.file;
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch {
+    return Buffer.alloc(0);
   }
 }

@@ -28,6 +28,9 @@ export interface Manifest {
   readonly encoded: Buffer;
 }
 
+/** What is said of a file without its manifest. */
+export type ManifestFacts = Pick<Manifest, 'sizeBytes' | 'chunkBytes' | 'chunks' | 'sha256' | 'root'>;
+
 export const DIGEST_BYTES = 32;
 /**
  * Of 4 GiB with 5 % of its pages changed, chunks of 64, 256 and 1,024 KiB carry 5.5, 7.1 and 13.3 % where clusters are up to 4 MiB, and 9.6, 23 and 59 % where they are
@@ -42,6 +45,8 @@ const MAX_CHUNKS = 1 << 20;
 const MAX_FILE_BYTES = MAX_CHUNKS * MOST_CHUNK_BYTES;
 const MAGIC = Buffer.from('bfchunk1');
 const AT = { chunkBytes: 8, sizeBytes: 12, sha256: 20, zeros: 52 } as const;
+/** Of what `decodeHead` reads. */
+export const HEAD_BYTES = AT.zeros;
 export const MAX_MANIFEST_BYTES = AT.zeros + MAX_CHUNKS / 8 + MAX_CHUNKS * DIGEST_BYTES;
 
 export type ManifestFault = Fault<'ManifestInvalid'>;
@@ -109,9 +114,10 @@ export function differing(one: Manifest, other: Manifest): number[] {
 const digestsOf = ({ digests }: Manifest, from: number, to: number): Uint8Array =>
   digests.subarray(from * DIGEST_BYTES, to * DIGEST_BYTES);
 
-/** Total: any bytes give a manifest or a fault. One that is decoded encodes to the same bytes. */
-export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
-  const invalid = (what: string) => fail('ManifestInvalid', `a chunk manifest ${what}`);
+const invalid = (what: string) => fail('ManifestInvalid', `a chunk manifest ${what}`);
+
+/** What its first bytes say of the file. Whether the rest fits is not looked at. */
+export function decodeHead(encoded: Buffer): Result<Omit<ManifestFacts, 'root'>, ManifestFault> {
   if (encoded.length < AT.zeros) return invalid(`has ${encoded.length} bytes, and ${AT.zeros} at least`);
   if (!encoded.subarray(0, MAGIC.length).equals(MAGIC)) return invalid(`begins with "${MAGIC}", and this does not`);
   const chunkBytes = encoded.readUInt32BE(AT.chunkBytes);
@@ -120,7 +126,14 @@ export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
   const size = encoded.readBigUInt64BE(AT.sizeBytes);
   if (size > BigInt(chunkBytes) * BigInt(MAX_CHUNKS)) return invalid(`has ${MAX_CHUNKS} chunks at most: ${size} bytes`);
   const shape = { sizeBytes: Number(size), chunkBytes };
-  const chunks = countOf(shape);
+  return ok({ ...shape, chunks: countOf(shape), sha256: encoded.toString('hex', AT.sha256, AT.zeros) });
+}
+
+/** Total: any bytes give a manifest or a fault. One that is decoded encodes to the same bytes. */
+export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
+  const head = decodeHead(encoded);
+  if (!head.ok) return head;
+  const { chunks } = head.value;
   const bitmap = encoded.subarray(AT.zeros, AT.zeros + Math.ceil(chunks / 8));
   let zeros = 0;
   for (let bit = 0; bit < bitmap.length * 8; bit++) {
@@ -130,7 +143,7 @@ export function decode(encoded: Buffer): Result<Manifest, ManifestFault> {
   }
   const length = AT.zeros + Math.ceil(chunks / 8) + (chunks - zeros) * DIGEST_BYTES;
   if (encoded.length !== length) return invalid(`of ${chunks} chunks has ${length} bytes, not ${encoded.length}`);
-  return ok(read(encoded, shape));
+  return ok(read(encoded, head.value));
 }
 
 const isSet = (bitmap: Uint8Array, bit: number): boolean => ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0;

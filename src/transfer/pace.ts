@@ -5,14 +5,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 const BURST_MS = 50;
 
 export class Pace {
-  readonly #bytesPerMs: number;
+  #bytesPerMs = 0;
   readonly #now: () => number;
   #freeAt = Number.NEGATIVE_INFINITY;
 
   /** Undefined: no limit. */
   constructor(bytesPerSecond: number | undefined, now: () => number = () => performance.now()) {
-    this.#bytesPerMs = (bytesPerSecond ?? Number.POSITIVE_INFINITY) / 1_000;
+    this.set(bytesPerSecond);
     this.#now = now;
+  }
+
+  /** From now on. */
+  set(bytesPerSecond: number | undefined): void {
+    this.#bytesPerMs = (bytesPerSecond ?? Number.POSITIVE_INFINITY) / 1_000;
   }
 
   /** How long whoever wants so many bytes has to wait; they are taken. */

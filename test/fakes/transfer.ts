@@ -5,7 +5,9 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
 import { type KeyPair, makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
-import { Holdings } from '../../src/transfer/holdings.ts';
+import { openRegular } from '../../src/kit/file.ts';
+import { ok } from '../../src/kit/result.ts';
+import { bitmapOf, type Held, type Holdings, type Offers } from '../../src/transfer/holdings.ts';
 import { ManifestMaker } from '../../src/transfer/maker.ts';
 import { chunkBytesOf, type Manifest } from '../../src/transfer/manifest.ts';
 import { type Peer, type PeerIdentity, peerAt } from '../../src/transfer/peer.ts';
@@ -23,13 +25,47 @@ export async function makeFarm(): Promise<Farm> {
 }
 
 export interface Giver {
-  readonly holdings: Holdings;
+  readonly holdings: MemoryHoldings;
   readonly peer: Peer;
   readonly address: { readonly host: string; readonly port: number };
   /** That are open to it. */
   connections(): Promise<number>;
   /** With its connections. */
   close(): Promise<void>;
+}
+
+interface Offered {
+  readonly manifest: Manifest;
+  readonly path: string;
+  readonly has: Uint8Array | 'all';
+}
+
+/** Of one process: what it pulls it gives on at once. */
+export class MemoryHoldings implements Holdings, Offers {
+  readonly #offered = new Map<string, Set<Offered>>();
+
+  offer(one: Offered): () => void {
+    const { sha256 } = one.manifest;
+    const all = this.#offered.get(sha256) ?? new Set();
+    this.#offered.set(sha256, all.add(one));
+    return () => void all.delete(one);
+  }
+
+  /** The one that is whole before others. */
+  async of(sha256: string): Promise<Held | undefined> {
+    const all = [...(this.#offered.get(sha256) ?? [])];
+    const found = all.find(({ has }) => has === 'all') ?? all[0];
+    if (!found) return undefined;
+    const { manifest, path, has } = found;
+    return {
+      ...{ manifest, path, has: has === 'all' ? has : bitmapOf(has) },
+      async open() {
+        const opened = await openRegular(path);
+        return opened.ok ? ok(opened.value.file) : opened;
+      },
+      encoded: async () => manifest.encoded,
+    };
+  }
 }
 
 export async function giver(
@@ -51,8 +87,8 @@ export async function giver(
     serverFactory: (handler: RequestListener) => createServer(tls, handler),
     forceCloseConnections: true,
   });
-  const holdings = new Holdings();
-  addTransferRoutes(app, holdings, limits);
+  const holdings = new MemoryHoldings();
+  addTransferRoutes(app, holdings, limits && (() => limits));
   await app.listen({ host: address, port });
   const bound = (app.server.address() as AddressInfo).port;
   const peer = peerAt({ name, host: address, port: bound }, farm.identity, 2_000);

@@ -139,6 +139,7 @@ export class Nodes {
       address,
       port: config.ports.control,
       tlsDirectory,
+      holdings: { of: async () => undefined },
       status: () => ({
         name: node,
         instance,

@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { Holdings } from '../../src/transfer/holdings.ts';
 import { encode, LEAST_CHUNK_BYTES, type Manifest } from '../../src/transfer/manifest.ts';
 import { pull } from '../../src/transfer/pull.ts';
 import { Node } from '../bench/copy/nodes.ts';
-import { type Farm, type Giver, giver, makeFarm, manifestOf } from '../fakes/transfer.ts';
+import { type Farm, type Giver, giver, MemoryHoldings, makeFarm, manifestOf } from '../fakes/transfer.ts';
 
 const CHUNK = LEAST_CHUNK_BYTES;
 const PATIENCE_MS = 2_000;
@@ -224,7 +223,7 @@ test('what one is pulling it gives on: two have all, though each source has a ha
     }),
     pull(last, wanted, {
       peers: [middle.peer, ...halves.slice(0, 1).map(({ peer }) => peer)],
-      holdings: new Holdings(),
+      holdings: new MemoryHoldings(),
     }),
   ]);
   expect([first.ok, second.ok]).toEqual([true, true]);

@@ -10,7 +10,7 @@ import type {
   V1Volume,
   V1VolumeMount,
 } from '@kubernetes/client-node';
-import type { ServerConfig } from '../../control/config.ts';
+import { type ServerConfig, SHARED_FOLDERS } from '../../control/config.ts';
 import type { Wire } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { requirementsOf, secondsOf } from '../../resources/units.ts';
@@ -102,10 +102,11 @@ const stateFolder = (pool: StreamingServer, lineage: string): string =>
   `${pool.spec.stateDirectory}/${pool.metadata.namespace}/${pool.metadata.name}.${lineage}`;
 
 /** Where jobs are kept: what a server tells of (`server/work.ts`). */
-const jobsFolder = (pool: StreamingServer, lineage: string): string => `${stateFolder(pool, lineage)}/work`;
+const jobsFolder = (pool: StreamingServer, lineage: string): string =>
+  `${stateFolder(pool, lineage)}/${SHARED_FOLDERS.jobs}`;
 
 /** What the server writes and its container `work` reads, below the state folder: which files it wants, and the chunk manifests of those it has. */
-const TOLD_FOLDERS = ['wants', 'chunks'] as const;
+const TOLD_FOLDERS = [SHARED_FOLDERS.wants, SHARED_FOLDERS.chunks] as const;
 
 /** The folders of a node that its servers see, whatever the lineage. */
 export const mountedFolders = (pool: StreamingServer): readonly string[] => [

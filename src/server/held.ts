@@ -1,0 +1,56 @@
+/** What this server gives to others: the files of versions that are right here, and what its container `work` has verified of those that it pulls. */
+import { join } from 'node:path';
+import { SHARED_FOLDERS } from '../control/config.ts';
+import { EncodedManifests } from '../transfer/encoded.ts';
+import { type Held, type Holdings, openVerified } from '../transfer/holdings.ts';
+import { Manifests } from '../transfer/keep.ts';
+import { PullingReader, pullingFolder } from '../transfer/pulling.ts';
+import type { ContentFile, ServedCopy } from './copies.ts';
+
+type Kept = Awaited<ReturnType<Manifests['factsOf']>>;
+
+export class HeldFiles implements Holdings {
+  readonly #manifests: Manifests;
+  readonly #encoded = new EncodedManifests();
+  readonly #pulling: Holdings;
+  /** By their digests. */
+  #files: ReadonlyMap<string, ContentFile> = new Map();
+  #kept = new Map<string, Promise<Kept>>();
+
+  constructor({
+    stateDirectory,
+    storeRoots,
+  }: { readonly stateDirectory: string; readonly storeRoots: readonly string[] }) {
+    this.#manifests = new Manifests(stateDirectory);
+    const folder = pullingFolder(join(stateDirectory, SHARED_FOLDERS.jobs));
+    this.#pulling = new PullingReader({ folder, storeRoots, encoded: this.#encoded });
+  }
+
+  /** After each look into the stores. */
+  set(served: readonly Pick<ServedCopy, 'contents'>[]): void {
+    this.#files = new Map(served.flatMap(({ contents }) => contents.map((file) => [file.sha256, file])));
+    this.#kept = new Map([...this.#kept].filter(([sha256]) => this.#files.has(sha256)));
+  }
+
+  async of(sha256: string): Promise<Held | undefined> {
+    const file = this.#files.get(sha256);
+    const kept = file && (await this.#factsOf(sha256));
+    if (!kept) return this.#pulling.of(sha256);
+    const { facts, path } = kept;
+    return {
+      ...{ manifest: facts, path: file.path, has: 'all' },
+      open: () => openVerified(file),
+      encoded: () => this.#encoded.of(path, facts.root),
+    };
+  }
+
+  /** One that is not kept yet is looked for again. */
+  #factsOf(sha256: string): Promise<Kept> {
+    const known = this.#kept.get(sha256);
+    if (known) return known;
+    const kept = this.#manifests.factsOf(sha256);
+    this.#kept.set(sha256, kept);
+    void kept.then((found) => found ?? this.#kept.delete(sha256));
+    return kept;
+  }
+}
