@@ -87,7 +87,7 @@ class ThreadPass implements Pass {
 
   answered(answer: Answer): void {
     if (answer.kind === 'added') this.#adding.shift()?.resolve();
-    else this.#finishing.resolve(answer.hashed);
+    else this.#finishing.resolve(received(answer.hashed));
   }
 
   lost(error: Error): void {
@@ -101,6 +101,13 @@ class ThreadPass implements Pass {
     this.#say({ kind: 'end', pass: this.#pass });
     this.#ended();
   }
+}
+
+/** Between threads a Buffer becomes plain bytes. */
+function received({ sha256, manifest }: Hashed): Hashed {
+  if (!manifest) return { sha256 };
+  const { buffer, byteOffset, byteLength } = manifest.encoded;
+  return { sha256, manifest: { ...manifest, encoded: Buffer.from(buffer, byteOffset, byteLength) } };
 }
 
 /** Where threads are unwelcome, another takes its place. */
