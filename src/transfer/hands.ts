@@ -6,6 +6,8 @@ import { MAX_SLOT_BYTES, type Manifest } from './manifest.ts';
 import { aligned, PAGE_BYTES } from './native.ts';
 import type { Answer, Order, WorkerOptions } from './orders.ts';
 
+/** `threadId` of one that is gone. */
+const ENDED = -1;
 /** The build renames the file. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
@@ -21,8 +23,10 @@ class DiskError extends Error {
 export class Hands {
   /** Where what comes is laid; a slot is `MAX_SLOT_BYTES` long. */
   readonly memory: Uint8Array;
-  readonly #workers: readonly Worker[];
-  readonly #free: Worker[];
+  readonly #options: WorkerOptions;
+  readonly #threads: number;
+  readonly #workers: Worker[] = [];
+  readonly #free: Worker[] = [];
   readonly #waiting: ((worker: Worker) => void)[] = [];
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #progress = new BigInt64Array(new SharedArrayBuffer(8));
@@ -37,10 +41,8 @@ export class Hands {
     this.memory = aligned(new Uint8Array(memory));
     const shape = { sizeBytes, chunkBytes };
     const rest = { slots: memory, nice, stop: this.#stop, progress: this.#progress };
-    const options: WorkerOptions = { shape, digests, zeros, target, ...rest };
-    this.#workers = Array.from({ length: threads }, () => new Worker(WORKER, { workerData: options }));
-    for (const worker of this.#workers) worker.setMaxListeners(0);
-    this.#free = [...this.#workers];
+    this.#options = { shape, digests, zeros, target, ...rest };
+    this.#threads = threads;
   }
 
   /** Bytes that the order `digest` has read. */
@@ -71,14 +73,37 @@ export class Hands {
     Atomics.store(this.#stop, 0, 1);
   }
 
-  /** No descriptor that they were given is used after it. Idempotent. */
+  /**
+   * No descriptor that they were given is used after it. Idempotent. They end by themselves: one that is terminated while it loads a library takes the process along
+   * (`Error::ThrowAsJavaScriptException napi_throw`; koffi 3.3.4, Node 24).
+   */
   async close(): Promise<void> {
     this.stop();
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await Promise.all(
+      this.#workers.splice(0).map(async (worker) => {
+        if (worker.threadId === ENDED) return;
+        const ended = once(worker, 'exit');
+        worker.postMessage({ kind: 'end' } satisfies Order);
+        await ended;
+      }),
+    );
+  }
+
+  /** A small file needs one. Undefined: all that there may be work. */
+  #begin(): Worker | undefined {
+    if (this.#workers.length === this.#threads) return undefined;
+    const worker = new Worker(WORKER, { workerData: this.#options });
+    worker.setMaxListeners(0);
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  #next(): Promise<Worker> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   async #give(order: Order): Promise<Answer> {
-    const worker = this.#free.pop() ?? (await new Promise<Worker>((resolve) => this.#waiting.push(resolve)));
+    const worker = this.#free.pop() ?? this.#begin() ?? (await this.#next());
     try {
       const answered = once(worker, 'message');
       worker.postMessage(order);

@@ -29,7 +29,9 @@ export type Order =
   /** What is in the target already, of chunks from the one to before the other. */
   | { readonly kind: 'prove'; readonly from: number; readonly to: number }
   | { readonly kind: 'reserve' }
-  | { readonly kind: 'digest' };
+  | { readonly kind: 'digest' }
+  /** Nothing more comes; it is not answered. */
+  | { readonly kind: 'end' };
 
 export type Answer =
   /** These are in the target, and right. */

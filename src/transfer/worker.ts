@@ -177,7 +177,7 @@ function digest(): string {
   return whole.digest('hex');
 }
 
-function answer(order: Order): Answer {
+function answer(order: Exclude<Order, { kind: 'end' }>): Answer {
   switch (order.kind) {
     case 'copy':
       return { kind: 'right', chunks: copy(order) };
@@ -193,6 +193,10 @@ function answer(order: Order): Answer {
 }
 
 parentPort?.on('message', (order: Order) => {
+  if (order.kind === 'end') {
+    parentPort?.close();
+    return;
+  }
   try {
     parentPort?.postMessage(answer(order));
   } catch (thrown) {
