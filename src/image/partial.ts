@@ -26,6 +26,9 @@ const ZEROS = Buffer.alloc(STEP_BYTES);
 /** Another may finish, or remove, what was just found. */
 const MAX_TRIES = 5;
 
+/** Takes the name from what has it. */
+export type MakeWay = () => Promise<WriteFault | undefined>;
+
 export class PartialFile {
   readonly #path: string;
   readonly #file: FileHandle;
@@ -33,20 +36,22 @@ export class PartialFile {
   #cursor = 0;
   #unsynced = 0;
   #open = true;
+  readonly #makeWay: MakeWay | undefined;
 
-  private constructor(path: string, file: FileHandle, there: number) {
+  private constructor(path: string, file: FileHandle, there: number, makeWay?: MakeWay) {
     this.#path = path;
     this.#file = file;
     this.#there = there;
+    this.#makeWay = makeWay;
   }
 
-  /** `path`: the name that it gets. */
-  static async open(path: string): Promise<Result<PartialFile, WriteFault>> {
+  /** `path`: the name that it gets; one that is taken is refused at once, but where `makeWay` may free it when it is whole. */
+  static async open(path: string, makeWay?: MakeWay): Promise<Result<PartialFile, WriteFault>> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (await isThere(path)) return { ok: false, error: exists(path) };
+      if (!makeWay && (await isThere(path))) return { ok: false, error: exists(path) };
       const opened = await openOnce(path + PARTIAL);
       if (!opened.ok) return opened;
-      if (opened.value) return ok(new PartialFile(path, opened.value.file, opened.value.bytes));
+      if (opened.value) return ok(new PartialFile(path, opened.value.file, opened.value.bytes, makeWay));
     }
     return fail('BeingWritten', `${path + PARTIAL} comes and goes: another process writes it; wait until it ends`);
   }
@@ -101,7 +106,7 @@ export class PartialFile {
       await this.#file.truncate(sizeBytes);
       await this.#file.sync();
     });
-    return fault ?? (await this.#name());
+    return fault ?? (await this.#makeWay?.()) ?? (await this.#name());
   }
 
   /** What was written stays, for the next try. Idempotent. */

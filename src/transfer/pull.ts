@@ -4,6 +4,7 @@
  */
 
 import { CANCELLED } from '../image/copy.ts';
+import type { MakeWay } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
@@ -22,7 +23,10 @@ export interface Blame {
   readonly why: string;
 }
 
-export type PullOptions = FillOptions;
+export interface PullOptions extends FillOptions {
+  /** Another file has the name: it is asked to go when the right one is whole. Absent: the name has to be free. */
+  readonly makeWay?: MakeWay;
+}
 
 export interface Pulled {
   readonly manifest: Manifest;
@@ -33,7 +37,7 @@ export interface Pulled {
 }
 
 export async function pull(path: string, wanted: Wanted, options: PullOptions): Promise<Result<Pulled, PullFault>> {
-  const opened = await openTarget(path);
+  const opened = await openTarget(path, options.makeWay);
   if (!opened.ok) return opened;
   const target = opened.value;
   const cancelled = () => options.signal?.aborted === true;

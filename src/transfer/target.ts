@@ -1,7 +1,7 @@
 /** The file that is being pulled: as `.partial`, written in any order by several threads, past the page cache where that can be. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { PartialFile } from '../image/partial.ts';
+import { type MakeWay, PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { PARTIAL } from '../kit/file.ts';
@@ -21,8 +21,8 @@ export interface Target {
   remove(): Promise<void>;
 }
 
-export async function openTarget(path: string): Promise<Result<Target, WriteFault>> {
-  const opened = await PartialFile.open(path);
+export async function openTarget(path: string, makeWay?: MakeWay): Promise<Result<Target, WriteFault>> {
+  const opened = await PartialFile.open(path, makeWay);
   if (!opened.ok) return opened;
   const partial = opened.value;
   partial.takeOver();
