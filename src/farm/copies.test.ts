@@ -89,6 +89,40 @@ describe('a copy is', () => {
     },
     { is: 'Corrupt', given: { report: { ...present, state: 'Faulty', message: 'it was cut' } }, says: 'cut' },
     { is: 'Copying', given: { report: { ...present, state: 'Hashing', progressPercent: 47 } } },
+    ...(
+      [
+        ['Missing', 'Copying'],
+        ['Present', 'Copying'],
+        ['Faulty', 'Corrupt'],
+      ] as const
+    ).map(([state, is]) => ({
+      is,
+      given: { right: B, report: { ...present, state, copying: { progressPercent: 47, message: 'lab.raw comes' } } },
+      says: 'lab.raw comes',
+    })),
+    ...(
+      [
+        ['Missing', 'Missing'],
+        ['Present', 'OutOfDate'],
+        ['Faulty', 'Corrupt'],
+      ] as const
+    ).map(([state, is]) => ({
+      is,
+      given: {
+        right: B,
+        report: { ...present, state, copying: { progressPercent: 47, message: 'nobody has it', fails: true } } as const,
+      },
+      says: 'nobody has it',
+    })),
+    {
+      is: 'Corrupt',
+      given: {
+        right: B,
+        report: { ...present, rotten: ['lab.raw'], copying: { progressPercent: 47, message: 'lab.raw comes' } },
+      },
+      says: 'the content of lab.raw in /srv/vdisks changed, and size and time did not: its disk may rot; it is repaired: lab.raw comes',
+    },
+    { is: 'UpToDate', given: { right: A, report: { ...present, rotten: ['lab.raw'] } } },
   ])('$is $says', ({ is, given, says = '' }) => {
     const verdict = verdictOnCopy({
       ...server,

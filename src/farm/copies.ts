@@ -10,6 +10,15 @@ export interface CopyReportFacts {
   readonly manifest?: string;
   /** A file of it was written a moment ago. */
   readonly fresh?: true;
+  /** It makes itself, from what other servers have; with `fails`, why it does not. */
+  readonly copying?: {
+    readonly progressPercent: number;
+    readonly secondsLeft?: number;
+    readonly message: string;
+    readonly fails?: true;
+  };
+  /** Files whose content changed, and their size and time did not. */
+  readonly rotten?: readonly string[];
   readonly properties?: PropertiesFacts | null;
   readonly message: string;
 }
@@ -37,6 +46,8 @@ export interface CopyFacts {
 export interface CopyVerdict {
   readonly state: CopyState;
   readonly progressPercent?: number;
+  /** Of what comes from other servers. */
+  readonly secondsLeft?: number;
   readonly message: string;
 }
 
@@ -57,9 +68,9 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
     };
   switch (report.state) {
     case 'Missing':
-      return { state: 'Missing', message: report.message };
+      return coming(report) ?? { state: 'Missing', message: withFailure(report.message, report) };
     case 'Faulty':
-      return { state: 'Corrupt', message: report.message };
+      return corrupt(report.message, report);
     case 'Hashing':
       return { state: 'Copying', progressPercent: coarse(report.progressPercent), message: report.message };
     case 'Present':
@@ -72,9 +83,34 @@ export function verdictOnCopy(facts: CopyFacts): CopyVerdict {
         };
       if (isRight)
         return verdictOnProperties(facts, report.properties, facts.properties) ?? { state: 'UpToDate', message: '' };
-      return { state: 'OutOfDate', message: outOfDate(facts, report, right) };
+      if (report.rotten?.length) return corrupt(rotten(facts, report.rotten), report);
+      return coming(report) ?? { state: 'OutOfDate', message: withFailure(outOfDate(facts, report, right), report) };
   }
 }
+
+/** Undefined: it does not make itself. */
+function coming({ copying }: CopyReportFacts): CopyVerdict | undefined {
+  if (!copying || copying.fails) return undefined;
+  const { progressPercent, secondsLeft, message } = copying;
+  return {
+    ...{ state: 'Copying', progressPercent: coarse(progressPercent), message },
+    ...(secondsLeft === undefined ? {} : { secondsLeft }),
+  };
+}
+
+/** It stays so until it is whole: somebody wants to know that a disk rots. */
+function corrupt(message: string, { copying }: CopyReportFacts): CopyVerdict {
+  if (!copying) return { state: 'Corrupt', message };
+  if (copying.fails) return { state: 'Corrupt', message: `${message}; ${copying.message}` };
+  const progressPercent = coarse(copying.progressPercent);
+  return { state: 'Corrupt', progressPercent, message: `${message}; it is repaired: ${copying.message}` };
+}
+
+const rotten = ({ server, folder }: CopyFacts, names: readonly string[]): string =>
+  `server ${server}: the content of ${names.join(', ')} in ${folder} changed, and size and time did not: its disk may rot`;
+
+const withFailure = (message: string, { copying }: CopyReportFacts): string =>
+  copying?.fails ? `${message}; it does not come from other servers: ${copying.message}` : message;
 
 const namesOf = (files: readonly VersionFile[]): string => files.map(({ name }) => name).join(', ');
 

@@ -117,6 +117,16 @@ export const Store = Type.Object({
   local: Type.Object({ path: text, nodes: strings }),
   /** How often each file is read again and compared with its digest. Absent: once a day. */
   verifyEverySeconds: Type.Optional(whole()),
+  /** Servers take from each other what they lack. Absent: they compare only, as releases before it did. */
+  replication: Type.Optional(
+    Type.Object({
+      /** Files that one server takes at once. */
+      parallel: Type.Integer({ minimum: 1, default: 2 }),
+      /** Absent: no limit. */
+      bytesPerSecond: Type.Optional(whole()),
+      keepStaleSeconds: whole(),
+    }),
+  ),
 });
 export type Store = Read<Static<typeof Store>>;
 
@@ -158,6 +168,8 @@ export const Version = Type.Object({
   releaseAt: Type.Optional(Type.Integer()),
   /** Unix seconds: since when enough servers had it right. Absent: not yet, and an older version is the default. */
   settledAt: Type.Optional(Type.Integer()),
+  /** The manifest that the resource says is right. Absent: it says none. */
+  stated: Type.Optional(sha256),
   /** The right content, once somebody has said what is right; absent: nobody serves it yet. */
   content: Type.Optional(Type.Object({ manifest: sha256, files: Type.Array(VersionFile) })),
 });

@@ -3,7 +3,7 @@ import type { Projection } from '../database/project.ts';
 import type { Boot, LoadBalancing, Store as StoreRow, VDisk as VDiskRow, Version } from '../farm/model.ts';
 import { DEFAULT_SITE } from '../resources/defaults.ts';
 import type { Farm, FarmSpec, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
-import { secondsOf } from '../resources/units.ts';
+import { quantityOf, secondsOf } from '../resources/units.ts';
 
 export const siteNames = ({ sites }: FarmSpec): readonly string[] =>
   sites.length > 0 ? sites.map(({ name }) => name) : [DEFAULT_SITE];
@@ -60,10 +60,11 @@ export const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
 /** With no entry at all, version 0 is Production. */
 export function versionsOf({ metadata, spec }: VDisk): readonly Omit<Version, 'content'>[] {
   if (spec.versions.length === 0) return [{ vdisk: metadata.name, number: 0, access: 'Production' }];
-  return spec.versions.map(({ number, access, releaseAt }) => ({
+  return spec.versions.map(({ number, access, releaseAt, sha256 }) => ({
     vdisk: metadata.name,
     number,
     access,
+    ...(sha256 === undefined ? {} : { stated: sha256 }),
     ...(releaseAt === undefined ? {} : { releaseAt: Math.floor(Date.parse(releaseAt) / 1_000) }),
   }));
 }
@@ -82,8 +83,19 @@ export function storeRow({ metadata, spec }: Store): StoreRow | undefined {
       nodes: Object.fromEntries(spec.local.nodes.map(({ name, path }) => [name, path])),
     },
     ...(verifyEvery === undefined ? {} : { verifyEverySeconds: secondsOf(verifyEvery) }),
+    ...(spec.replication?.mode === 'Report' ? {} : { replication: replicationOf(spec.replication) }),
   };
 }
+
+const replicationOf = ({
+  parallel = 2,
+  bandwidth,
+  keepStale = '168h',
+}: NonNullable<Store['spec']['replication']> = {}) => ({
+  parallel,
+  ...(bandwidth === undefined ? {} : { bytesPerSecond: Math.floor(quantityOf(bandwidth) / 8) }),
+  keepStaleSeconds: secondsOf(keepStale),
+});
 
 export interface FarmResources {
   readonly farm: Farm;

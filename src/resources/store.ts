@@ -108,12 +108,17 @@ const spec = object(
       object('How copies of a local store are kept equal.', {
         mode: optional(
           oneOf(
-            'Report (default in this release): compare copies by content. Auto: copy what is missing or wrong; not supported in this release.',
+            'Auto (default): each server takes what it lacks, or has wrong, from others that have it right; what was wrong is kept beside it. Report: copies are compared only.',
             ['Auto', 'Report'],
           ),
         ),
-        parallel: optional(integer('Copies that one server fetches at once. Default: 2.', 1, 16)),
-        bandwidth: optional(quantity('Most bits a second that one server fetches, such as 2G. Absent: no limit.')),
+        parallel: optional(integer('Files that one server takes at once. Default: 2.', 1, 16)),
+        bandwidth: optional(quantity('Most bits a second that one server takes, such as 2G. Absent: no limit.')),
+        keepStale: optional(
+          duration(
+            'How long a wrong file that was replaced stays beside the right one, as NAME.TIME.stale. Default: 168h.',
+          ),
+        ),
         verifyEvery: optional(
           duration(
             'How often each file is read again and compared with its digests, at 64 MiB a second at most. Default: 24h.',

@@ -91,7 +91,7 @@ test.each<{ kind: KindName; spec: object; says: string | undefined }>([
   },
   { kind: 'Store', spec: { replication: { mode: 'Report' } }, says: undefined },
   { kind: 'Store', spec: { replication: { verifyEvery: '12h' } }, says: undefined },
-  { kind: 'Store', spec: { replication: { mode: 'Auto' } }, says: 'spec.replication.mode Auto is not supported' },
+  { kind: 'Store', spec: { replication: { mode: 'Auto', parallel: 4, bandwidth: '1G' } }, says: undefined },
   { kind: 'Store', spec: { iscsi: {} }, says: 'spec.iscsi is not supported in this release: use spec.local' },
   { kind: 'VDisk', spec: { writeCache: { type: 'DeviceRAM', sizeMiB: 64 } }, says: undefined },
   { kind: 'VDisk', spec: { writeCache: { type: 'Server' } }, says: 'spec.writeCache.type Server is not supported' },

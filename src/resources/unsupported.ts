@@ -24,11 +24,6 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
   ],
   Store: [
     ...['nfs', 'persistentVolumeClaim', 'iscsi', 'fc'].map((path) => ({ path, instead: 'use spec.local' })),
-    { path: 'replication.mode', only: ['Report'], instead: 'use Report: copies are compared, and made by you' },
-    ...['parallel', 'bandwidth'].map((name) => ({
-      path: `replication.${name}`,
-      instead: 'leave it out: copies are compared, and made by you',
-    })),
     { path: 'writeCache', instead: 'leave it out: writes stay in the memory of the device' },
   ],
   StreamingServer: [{ path: 'autoscaling', instead: 'set spec.replicas' }],

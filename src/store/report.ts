@@ -10,6 +10,7 @@ import { findParent, parentNames } from '../image/parent.ts';
 import { byNumbers } from '../kit/numbered.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
+import type { Copying } from './pulls.ts';
 
 /** The files of one version as they are on this server. The shape that the control port shows. */
 export interface CopyFacts {
@@ -33,6 +34,8 @@ export interface CopyFacts {
   readonly verifiedAt?: number;
   /** Names of those of its files whose content changed while size and time did not; absent: none. */
   readonly rotten?: readonly string[];
+  /** It makes itself, from what other servers have. Absent: nothing of it is wanted from them. */
+  readonly copying?: Copying;
   /** Its `.pvp`; null: there is none. Absent: nothing is said of it, for it was written a moment ago, or the server is of an earlier release. */
   readonly properties?: PropertiesFacts | null;
   readonly message: string;
