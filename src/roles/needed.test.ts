@@ -43,6 +43,7 @@ const SERVER_FOLDERS = [
   'stream',
   'telemetry',
   'tftp',
+  'transfer',
   'work',
 ];
 

@@ -1,9 +1,10 @@
 /** `bootfarm work`: the keeper of jobs of one server, in its pod's container `work`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
-import { createLogger } from '../telemetry/log.ts';
+import { createLogger, type Logger } from '../telemetry/log.ts';
 import { JobFolder } from '../work/folder.ts';
 import { Keeper } from '../work/keeper.ts';
+import { Mirror } from '../work/mirror.ts';
 import { readOrders } from '../work/orders.ts';
 import { startWorker } from '../work/runner.ts';
 
@@ -18,10 +19,19 @@ export function workCommand(): Command {
     .description('keep the jobs of a server: work on the files of its stores, in order and at low priority')
     .requiredOption('--folder <folder>', 'where jobs are kept, in the state directory of the pool')
     .option('--orders <file>', 'what the operator orders, in the Secret of the server')
-    .action(({ folder, orders }: { folder: string; orders?: string }) => run(folder, orders));
+    .option('--state <folder>', 'the state directory of the server: what it lacks is taken from other servers')
+    .option('--tls <folder>', 'with --state: peer.crt and peer.key, by which other servers are asked, and ca.crt')
+    .action(({ folder, ...options }: { folder: string } & Options) => run(folder, options));
 }
 
-async function run(path: string, ordersFile: string | undefined): Promise<void> {
+interface Options {
+  readonly orders?: string;
+  readonly state?: string;
+  readonly tls?: string;
+}
+
+async function run(path: string, options: Options): Promise<void> {
+  const ordersFile = options.orders;
   const log = createLogger('info', { folder: path });
   const folder = new JobFolder(path);
   const held = await keepOf(folder);
@@ -31,10 +41,19 @@ async function run(path: string, ordersFile: string | undefined): Promise<void> 
     return;
   }
   const orders = ordersFile === undefined ? {} : { orders: () => readOrders(ordersFile) };
-  const keeper = new Keeper({ folder, start: startWorker, now: Date.now, log, ...orders });
+  const keeper = new Keeper({
+    folder,
+    start: ({ order }, told) => startWorker(order, told),
+    now: Date.now,
+    log,
+    ...orders,
+  });
+  const mirror = await mirrorOf(path, options, log);
+  const timer = setInterval(() => void mirror?.look(), LOOK_MS);
   const leave = async (): Promise<void> => {
     process.off('SIGTERM', leave).off('SIGINT', leave);
-    await keeper.stop();
+    clearInterval(timer);
+    await Promise.all([keeper.stop(), mirror?.stop()]);
     // Held until here: a file that nobody names any more is closed, and its lock is gone.
     await held.close();
     process.exit(0);
@@ -42,6 +61,14 @@ async function run(path: string, ordersFile: string | undefined): Promise<void> 
   process.on('SIGTERM', leave).on('SIGINT', leave);
   log.info({}, 'keeper of jobs started');
   await keeper.run(LOOK_MS);
+}
+
+/** Undefined: nobody says what is wanted. */
+async function mirrorOf(folder: string, { state, tls }: Options, log: Logger): Promise<Mirror | undefined> {
+  if (state === undefined || tls === undefined) return undefined;
+  const mirror = new Mirror({ folder, stateDirectory: state, tlsDirectory: tls, start: startWorker, log });
+  await mirror.takeUp();
+  return mirror;
 }
 
 async function keepOf(folder: JobFolder): ReturnType<JobFolder['keep']> {

@@ -11,9 +11,12 @@ import { type Digest, Digests } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
+import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
+import { type StoreWants, wantsIn } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { Wants } from './wants.ts';
 
 /** A version of which a device may read the disk here. */
 export interface Readable extends VersionRef {
@@ -58,6 +61,7 @@ export class Copies {
   readonly #options: CopiesOptions;
   readonly #digests: Digests;
   readonly #looks: Looks;
+  readonly #wants: Wants;
   #stores: readonly StoreReport[] = [];
   #reports: readonly CopyReport[] = [];
   #served: readonly ServedCopy[] = [];
@@ -74,6 +78,7 @@ export class Copies {
       ...(options.hasher && { hasher: options.hasher }),
     });
     this.#looks = new Looks({ roots: options.storeRoots });
+    this.#wants = new Wants(options.stateDirectory, options.log);
   }
 
   get stores(): readonly StoreReport[] {
@@ -84,6 +89,10 @@ export class Copies {
   }
   get served(): readonly ServedCopy[] {
     return this.#served;
+  }
+  /** What comes of what this server lacks. */
+  get pulls(): Pulls {
+    return this.#wants.pulls;
   }
   find(vdisk: string, version: number): ServedCopy | undefined {
     return this.#served.find((copy) => copy.vdisk === vdisk && copy.version === version);
@@ -96,6 +105,7 @@ export class Copies {
 
   async start(): Promise<void> {
     await this.#digests.load();
+    await this.#wants.load();
     await this.look();
   }
 
@@ -133,13 +143,17 @@ export class Copies {
       return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
     });
 
+    await this.#want(snapshot, looks);
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
     const copies = seen.flatMap(({ store, path, inventory }) =>
       versionsIn(snapshot, store).map(({ vdisk, version }) => ({
         version,
         path,
         inventory,
-        facts: copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
+        facts: {
+          ...copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
+          ...this.#comingOf(store, version),
+        },
       })),
     );
     this.#reports = copies.map(({ facts }) => facts);
@@ -150,6 +164,20 @@ export class Copies {
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
     this.#options.onLooked(served, this.#offers(snapshot, looks));
+  }
+
+  async #want(snapshot: FarmSnapshot, looks: readonly Look[]): Promise<void> {
+    const { server } = this.#options;
+    const wantsOf = ({ store, path, inventory }: Look): StoreWants | undefined =>
+      inventory && wantsIn(store, path, snapshot, server.name, inventory, this.#digestsIn(store, path));
+    const own = looks.filter(({ store }) => store.replication);
+    await this.#wants.set(new Map(own.map((look) => [look.store.name, wantsOf(look)])));
+  }
+
+  #comingOf({ name }: Store, { content }: Version): Pick<CopyReport, 'copying'> {
+    const own = this.#wants.of(name);
+    const copying = content && own && copyingOf(content.files, own, this.#wants.pulls.pulls);
+    return copying ? { copying } : {};
   }
 
   #digestsIn({ verifyEverySeconds }: Store, path: string, inUse = false): (file: FileFacts) => Digest {

@@ -1,9 +1,13 @@
-/** A job in a process of its own: what it takes, and how it ends, is its own. */
+/** Work in a process of its own: what it takes, and how it ends, is its own. */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Job } from './job.ts';
+import type { PullOrder } from '../store/pullfile.ts';
+import type { Order } from './job.ts';
 import type { Told, Worker } from './keeper.ts';
 import type { Ending } from './queue.ts';
+
+/** What a process of its own does: a job, or a file that comes from other servers. */
+export type Work = Order | PullOrder;
 
 /** What the process says. */
 export type Word =
@@ -16,7 +20,7 @@ const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './worker
 /** To take away what it wrote. */
 const CANCEL_MS = 10_000;
 
-export function startWorker(job: Job, { onProgress, onVersion }: Told): Worker {
+export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told>): Worker {
   // A group of its own: programs that it runs end with it.
   const child = fork(WORKER, [], { detached: true, execArgv: ['--disable-warning=ExperimentalWarning'] });
   const kill = (): void => {
@@ -27,8 +31,8 @@ export function startWorker(job: Job, { onProgress, onVersion }: Told): Worker {
   let said: Ending | undefined;
   let timer: NodeJS.Timeout | undefined;
   child.on('message', (word: Word) => {
-    if (word.kind === 'progress') onProgress(word.doneBytes, word.totalBytes);
-    else if (word.kind === 'version') onVersion(word.version);
+    if (word.kind === 'progress') onProgress?.(word.doneBytes, word.totalBytes);
+    else if (word.kind === 'version') onVersion?.(word.version);
     else said = word.ending;
   });
   const { promise: ending, resolve } = Promise.withResolvers<Ending>();
@@ -44,7 +48,7 @@ export function startWorker(job: Job, { onProgress, onVersion }: Told): Worker {
       `its process ${how} without a word${signal === 'SIGKILL' ? ' (memory?)' : ''}: see the log of its container; ordered again, it goes on with what was written`,
     );
   });
-  child.send(job.order, () => undefined); // one that is gone is told by its end
+  child.send(order, () => undefined); // one that is gone is told by its end
   return {
     ending,
     cancel() {

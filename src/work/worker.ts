@@ -1,9 +1,9 @@
-/** The process of one job: it is told its order, does it at low priority, and says how far it is. */
+/** The process of one piece of work: it is told its order, does it at low priority, and says how far it is. */
 import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
-import type { Order } from './job.ts';
-import { runOrder } from './run.ts';
-import type { Word } from './runner.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
+import type { Outcome, Running } from './run.ts';
+import type { Word, Work } from './runner.ts';
 
 /** Of what a piece of a disk more is, hundreds a second. */
 const TOLD_EVERY_MS = 250;
@@ -18,11 +18,19 @@ try {
 // Nobody is there to tell: the next keeper begins it again, and goes on with what was written.
 process.once('disconnect', () => process.exit(1));
 
-process.once('message', async (order: Order) => {
+/** What it does alone is loaded: of small files hundreds come, a process each. */
+async function run(order: Work, running: Running): Promise<Result<Outcome, Fault>> {
+  if (order.kind !== 'pull') return (await import('./run.ts')).runOrder(order, running);
+  const { pullFile } = await import('../store/pullfile.ts');
+  const made = await pullFile(order, running);
+  return made.ok ? ok({ made: made.value, words: [] }) : made;
+}
+
+process.once('message', async (order: Work) => {
   const cancelled = new AbortController();
   process.once('SIGTERM', () => cancelled.abort());
   let toldMs = Number.NEGATIVE_INFINITY;
-  const answer = await runOrder(order, {
+  const answer = await run(order, {
     signal: cancelled.signal,
     onVersion: (version) => say({ kind: 'version', version }),
     onProgress: (doneBytes, totalBytes) => {

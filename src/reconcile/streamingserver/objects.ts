@@ -267,7 +267,10 @@ const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> 
   name: 'work',
   image: pool.spec.image ?? image,
   imagePullPolicy: pool.spec.imagePullPolicy,
-  args: ['work', '--folder', jobsFolder(pool, lineage), '--orders', `${WORK_SECRETS}/${ORDERS_FILE}`],
+  args: [
+    ...['work', '--folder', jobsFolder(pool, lineage), '--orders', `${WORK_SECRETS}/${ORDERS_FILE}`],
+    ...['--state', stateFolder(pool, lineage), '--tls', WORK_SECRETS],
+  ],
   env: [
     { name: 'BOOTFARM_WORK', value: jobsFolder(pool, lineage) },
     // Who uses a version, for those that a person removes.

@@ -1,0 +1,90 @@
+/** Takes a file of a version from other servers: an order of `work/mirror.ts`, done. */
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { PartialFile } from '../image/partial.ts';
+import type { WriteFault } from '../image/writer.ts';
+import { errorMessage } from '../kit/errors.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { Manifests } from '../transfer/keep.ts';
+import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
+import { type Pulled, pull } from '../transfer/pull.ts';
+import { PullingWriter } from '../transfer/pulling.ts';
+import { putAside } from './stale.ts';
+import type { StoreWants, WantedFile } from './wants.ts';
+
+export interface PullOrder extends Pick<StoreWants, 'folder' | 'sources' | 'bytesPerSecond'> {
+  readonly kind: 'pull';
+  readonly file: WantedFile;
+  /** With `peer.crt`, `peer.key` and `ca.crt`. */
+  readonly tlsDirectory: string;
+  /** Of the server, with its chunk manifests. */
+  readonly stateDirectory: string;
+  /** Where what was verified of it is told meanwhile, so that the server gives it on. */
+  readonly pulling: string;
+}
+
+interface Running {
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** Of `transfer/pull.ts`, but for the manifest. */
+export type PulledFile = Omit<Pulled, 'manifest'>;
+
+export async function pullFile(order: PullOrder, running: Running): Promise<Result<PulledFile, Fault>> {
+  const { folder, file, sources, bytesPerSecond } = order;
+  const identity = await readIdentity(order.tlsDirectory);
+  if (!identity.ok) return identity;
+  const peers = sources.map((source) => peerAt(source, identity.value));
+  const { replaces } = file;
+  try {
+    const pulled = await pull(join(folder, file.name), file, {
+      ...running,
+      peers,
+      bases: await basesOf(order),
+      holdings: new PullingWriter(order.pulling),
+      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+      ...(replaces === undefined ? {} : { makeWay: () => makeWay(join(folder, file.name), replaces) }),
+    });
+    if (!pulled.ok) return pulled;
+    const { manifest: _, ...rest } = pulled.value;
+    return ok(rest);
+  } finally {
+    for (const peer of peers) peer.close();
+  }
+}
+
+/** What a try left of the file of this path goes, if nobody writes it. */
+export async function removePartial(path: string): Promise<void> {
+  const partial = await PartialFile.open(path, async () => undefined);
+  if (partial.ok) await partial.value.remove();
+}
+
+async function basesOf({ folder, file, stateDirectory }: PullOrder) {
+  const kept = new Manifests(stateDirectory);
+  return Promise.all(
+    file.bases.map(async ({ name, sha256 }) => {
+      const manifest = sha256 === undefined ? undefined : await kept.of(sha256);
+      return { path: join(folder, name), ...(manifest ? { manifest } : {}) };
+    }),
+  );
+}
+
+async function makeWay(path: string, identity: string): Promise<WriteFault | undefined> {
+  try {
+    const aside = await putAside(dirname(path), basename(path), identity, Date.now());
+    return aside.ok ? undefined : { code: 'FileExists', message: aside.error.message };
+  } catch (thrown) {
+    return { code: 'WriteFailed', message: `${path} cannot be put aside: ${errorMessage(thrown)}` };
+  }
+}
+
+async function readIdentity(directory: string): Promise<Result<PeerIdentity, Fault<'CertificateInvalid'>>> {
+  const read = (name: string): Promise<string> => readFile(join(directory, name), 'utf8');
+  try {
+    const [cert, key, ca] = await Promise.all([read('peer.crt'), read('peer.key'), read('ca.crt')]);
+    return ok({ cert, key, ca });
+  } catch (thrown) {
+    return fail('CertificateInvalid', `cannot read the certificate in ${directory}: ${errorMessage(thrown)}`);
+  }
+}

@@ -1,0 +1,178 @@
+/** Takes what the server of this pod lacks from other servers: reads what is wanted, again and again, runs a process a file, and tells how far each is. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorMessage } from '../kit/errors.ts';
+import { replaceFile } from '../kit/file.ts';
+import { type PulledFile, type PullOrder, removePartial } from '../store/pullfile.ts';
+import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
+import { removeStale } from '../store/stale.ts';
+import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { clearPulling, pullingFolder } from '../transfer/pulling.ts';
+import type { Told, Worker } from './keeper.ts';
+import { forsaken, type PullTask, planPulls, pullEnded, pullFurther, pullStarted, reportsOf } from './pulls.ts';
+import type { Ending } from './queue.ts';
+
+export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDirectory'> {
+  /** Of jobs: what is written there the server reads. */
+  readonly folder: string;
+  readonly start: (order: PullOrder, told: Pick<Told, 'onProgress'>) => Worker;
+  readonly log: Logger;
+  /** Of a clock that never jumps. */
+  readonly now?: () => number;
+}
+
+const STALE_EVERY_MS = 3_600_000;
+/** How often what comes is told. */
+const TOLD_EVERY_MS = 1_000;
+
+export class Mirror {
+  readonly #options: MirrorOptions;
+  readonly #now: () => number;
+  #tasks: ReadonlyMap<string, PullTask> = new Map();
+  /** By path. */
+  readonly #workers = new Map<string, Worker>();
+  #wants: readonly StoreWants[] | undefined;
+  /** Of all since the process began. */
+  #copiedBytes = 0;
+  #blamed = 0;
+  #told = { text: '', atMs: Number.NEGATIVE_INFINITY };
+  #staleMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(options: MirrorOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** What an earlier process was at: where it is not wanted any more, it goes. */
+  async takeUp(): Promise<void> {
+    const { folder } = this.#options;
+    const before = parsePulls(await readFile(join(folder, PULLS_FILE), 'utf8').catch(() => ''));
+    clearPulling(pullingFolder(folder));
+    this.#tasks = new Map(before?.pulls.map((pull) => [pull.path, forsaken(pull, this.#now())]));
+  }
+
+  /** One turn; one that goes on is shared. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch((thrown: unknown) => this.#options.log.error({ error: errorMessage(thrown) }, 'copies cannot be kept'))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  /** What runs ends now, and goes on with the next one. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#looking;
+    const workers = [...this.#workers.values()];
+    for (const worker of workers) worker.kill();
+    await Promise.all(workers.map(({ ending }) => ending));
+  }
+
+  async #look(): Promise<void> {
+    const { stateDirectory, log } = this.#options;
+    const wants = parseWants(await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '')) ?? this.#wants;
+    this.#wants = wants;
+    if (!wants || this.#stopping) return;
+    const plan = planPulls(wants, this.#tasks, this.#now());
+    this.#tasks = plan.tasks;
+    for (const path of plan.kill) {
+      this.#workers.get(path)?.kill();
+      this.#workers.delete(path);
+    }
+    for (const path of plan.remove) {
+      log.info({ path }, 'what came of it is removed: it is not wanted any more');
+      await removePartial(path);
+    }
+    for (const task of plan.start) this.#start(task);
+    await this.#sweep(wants);
+    await this.#tell();
+  }
+
+  #start(task: PullTask): void {
+    const { start, tlsDirectory, stateDirectory, log } = this.#options;
+    const pulling = pullingFolder(this.#options.folder);
+    const { folder, file, sources, bytesPerSecond } = task;
+    const path = join(folder, file.name);
+    this.#set(path, pullStarted(task, this.#now()));
+    log.info({ path, sha256: file.sha256, sources: sources.map(({ name }) => name) }, 'copy begins');
+    const order: PullOrder = {
+      ...{ kind: 'pull', folder, file, sources, tlsDirectory, stateDirectory, pulling },
+      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    };
+    const isCurrent = (): boolean => this.#workers.get(path) === worker;
+    const worker = start(order, {
+      onProgress: (doneBytes) => {
+        const current = this.#tasks.get(path);
+        if (current && isCurrent()) this.#set(path, pullFurther(current, doneBytes, this.#now()));
+      },
+    });
+    this.#workers.set(path, worker);
+    void worker.ending.then((ending) => {
+      if (!isCurrent()) return;
+      this.#workers.delete(path);
+      this.#ended(path, ending);
+    });
+  }
+
+  #ended(path: string, ending: Ending): void {
+    const { log } = this.#options;
+    const task = this.#tasks.get(path);
+    if (!task) return;
+    const after = pullEnded(task, ending, this.#now());
+    this.#set(path, after);
+    if (ending.kind !== 'made') {
+      log.warn({ path, reason: ending.message }, 'copy failed');
+      if (ending.kind === 'fault' && ending.code === 'NoSpace') void this.#makeRoom(task.folder);
+      return;
+    }
+    const { peerBytes, localBytes, blamed } = ending.made as PulledFile;
+    this.#copiedBytes += Object.values(peerBytes).reduce((sum, bytes) => sum + bytes, 0);
+    this.#blamed += blamed.length;
+    log.info({ path, peerBytes, localBytes, blamed }, 'copy is there');
+  }
+
+  #set(path: string, task: PullTask): void {
+    this.#tasks = new Map(this.#tasks).set(path, task);
+  }
+
+  async #makeRoom(folder: string): Promise<void> {
+    const wants = this.#wants?.find((store) => store.folder === folder);
+    if (wants) await this.#removeStale(wants, true);
+  }
+
+  async #sweep(wants: readonly StoreWants[]): Promise<void> {
+    if (this.#now() - this.#staleMs < STALE_EVERY_MS) return;
+    this.#staleMs = this.#now();
+    for (const store of wants) await this.#removeStale(store, false);
+  }
+
+  async #removeStale(wants: StoreWants, full: boolean): Promise<void> {
+    const { log } = this.#options;
+    const { folder } = wants;
+    try {
+      const removed = await removeStale(wants, full, Date.now());
+      if (removed.length > 0) log.info({ folder, removed }, 'files that were wrong and put aside are removed');
+    } catch (thrown) {
+      log.warn({ folder, error: errorMessage(thrown) }, 'files that were put aside stay');
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const now = this.#now();
+    if (now - this.#told.atMs < TOLD_EVERY_MS) return;
+    const told: Pulls = {
+      pulls: reportsOf(this.#tasks, now),
+      copiedBytes: this.#copiedBytes,
+      blamed: this.#blamed,
+    };
+    const text = JSON.stringify(told);
+    if (text === this.#told.text) return;
+    await replaceFile(join(this.#options.folder, PULLS_FILE), text, 0o600);
+    this.#told = { text, atMs: now };
+  }
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from '@jest/globals';
+import type { StoreWants, WantedFile } from '../store/wants.ts';
+import {
+  FORSAKEN_MS,
+  forsaken,
+  type PullTask,
+  planPulls,
+  pullEnded,
+  pullFurther,
+  pullStarted,
+  reportsOf,
+} from './pulls.ts';
+
+const file = (name: string, more: Partial<WantedFile> = {}): WantedFile => ({
+  ...{ name, sha256: 'a'.repeat(64), sizeBytes: 1_000, bases: [] },
+  ...more,
+});
+const store = (files: readonly string[], more: Partial<StoreWants> = {}): StoreWants => ({
+  ...{ store: 'images', folder: '/srv', sources: [], parallel: 2, keepStaleSeconds: 0 },
+  files: files.map((name) => file(name)),
+  ...more,
+});
+const MADE = { kind: 'made', words: [], made: {} } as const;
+const FAULT = { kind: 'fault', code: 'NoSource', message: 'nobody has it' } as const;
+const NONE: ReadonlyMap<string, PullTask> = new Map();
+
+/** As a mirror that starts all that it may, at 0. */
+function running(...wants: readonly StoreWants[]): ReadonlyMap<string, PullTask> {
+  const { tasks, start } = planPulls(wants, NONE, 0);
+  const paths = new Set(start.map(({ folder, file: { name } }) => `${folder}/${name}`));
+  return new Map([...tasks].map(([path, task]) => [path, paths.has(path) ? pullStarted(task, 0) : task]));
+}
+const started = (wants: readonly StoreWants[], tasks = NONE, nowMs = 0): readonly string[] =>
+  planPulls(wants, tasks, nowMs).start.map(({ folder, file: { name } }) => `${folder}/${name}`);
+
+describe('begun are', () => {
+  test.each<{
+    what: string;
+    wants: readonly StoreWants[];
+    tasks?: ReadonlyMap<string, PullTask>;
+    start: readonly string[];
+  }>([
+    { what: 'as many as the store says, in its order', wants: [store(['b', 'a', 'c'])], start: ['/srv/b', '/srv/a'] },
+    {
+      what: 'four of all stores',
+      wants: [store(['a', 'b', 'c'], { parallel: 3 }), store(['d', 'e', 'f'], { folder: '/data' })],
+      start: ['/srv/a', '/srv/b', '/srv/c', '/data/d'],
+    },
+    {
+      what: 'none beside those that run',
+      wants: [store(['a', 'b', 'c'])],
+      tasks: running(store(['a', 'b', 'c'])),
+      start: [],
+    },
+  ])('$what', ({ wants, tasks, start }) => expect(started(wants, tasks)).toEqual(start));
+});
+
+test('the bandwidth of a store is shared out to those that it may take at once', () => {
+  const [task] = planPulls([store(['a'], { bytesPerSecond: 1_001 })], NONE, 0).start;
+  expect(task?.bytesPerSecond).toBe(500);
+});
+
+describe('one that runs', () => {
+  const wants = store(['a']);
+  test.each<{
+    what: string;
+    now: readonly StoreWants[];
+    kill: readonly string[];
+    state: PullTask['state'] | undefined;
+  }>([
+    {
+      what: 'goes on while it is wanted, from other sources, too',
+      now: [{ ...wants, sources: [{ name: 'b', host: 'h', port: 1 }] }],
+      kill: [],
+      state: 'Running',
+    },
+    { what: 'goes on while its store is away', now: [], kill: [], state: 'Running' },
+    { what: 'ends when it is wanted no more', now: [store([])], kill: ['/srv/a'], state: 'Forsaken' },
+    {
+      what: 'ends when another content is wanted',
+      now: [{ ...wants, files: [file('a', { sha256: 'b'.repeat(64) })] }],
+      kill: ['/srv/a'],
+      state: 'Waiting',
+    },
+    {
+      what: 'ends when another file is to give way',
+      now: [{ ...wants, files: [file('a', { replaces: 'x' })] }],
+      kill: ['/srv/a'],
+      state: 'Waiting',
+    },
+  ])('$what', ({ now, kill, state }) => {
+    const plan = planPulls(now, running(wants), 1);
+    expect([plan.kill, plan.tasks.get('/srv/a')?.state, plan.remove]).toEqual([kill, state, []]);
+  });
+});
+
+test('what came of one that is wanted no more stays for a minute, and is gone on with where it is wanted again', () => {
+  const { tasks } = planPulls([store([])], running(store(['a'])), 0);
+  expect(planPulls([store([])], tasks, FORSAKEN_MS).remove).toEqual([]);
+  expect(started([store(['a'])], tasks, 5)).toEqual(['/srv/a']);
+  const late = planPulls([store([])], tasks, FORSAKEN_MS + 1);
+  expect([late.remove, late.tasks.size]).toEqual([['/srv/a'], 0]);
+});
+
+test('what an earlier process left goes likewise, or is gone on with', () => {
+  const [report] = reportsOf(running(store(['a'])), 0);
+  const tasks = new Map(report ? [[report.path, forsaken(report, 0)]] : []);
+  expect(planPulls([store([])], tasks, FORSAKEN_MS + 1).remove).toEqual(['/srv/a']);
+  expect(started([store(['a'])], tasks, 1)).toEqual(['/srv/a']);
+  expect(planPulls([], tasks, FORSAKEN_MS + 1).remove).toEqual([]);
+});
+
+test('one that fails is tried again, later each time, within a minute', () => {
+  let task = running(store(['a'])).get('/srv/a') as PullTask;
+  const waits = Array.from({ length: 7 }, () => {
+    task = pullEnded(task, FAULT, 100);
+    return task.atMs - 100;
+  });
+  expect(waits).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  const tasks = new Map([['/srv/a', task]]);
+  expect([started([store(['a'])], tasks, 60_099), started([store(['a'])], tasks, 60_100)]).toEqual([[], ['/srv/a']]);
+  expect(reportsOf(tasks, 0)).toMatchObject([{ state: 'Failed', message: 'nobody has it' }]);
+});
+
+test('one that came is begun again only where it is still wanted after half a minute', () => {
+  const tasks = new Map([['/srv/a', pullEnded(running(store(['a'])).get('/srv/a') as PullTask, MADE, 0)]]);
+  expect(reportsOf(tasks, 0)).toMatchObject([{ state: 'Running', doneBytes: 1_000, totalBytes: 1_000 }]);
+  expect([started([store(['a'])], tasks, 30_000), started([store(['a'])], tasks, 30_001)]).toEqual([[], ['/srv/a']]);
+  expect(planPulls([store([])], tasks, 1).tasks.size).toBe(0);
+});
+
+test('the time that is left follows from what came since it began, whatever was there before', () => {
+  const task = pullFurther(pullFurther(running(store(['a'])).get('/srv/a') as PullTask, 500, 1_000), 600, 2_000);
+  expect(reportsOf(new Map([['/srv/a', task]]), 2_000)).toMatchObject([
+    { doneBytes: 600, totalBytes: 1_000, secondsLeft: 4 },
+  ]);
+});
