@@ -1,0 +1,102 @@
+/** Servers that copy to each other while they crash, are cut off, rot, and people put files into their stores: by seeds of fast-check, which are printed. */
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { NAMES, type Name, type Node, World } from './world.ts';
+
+/** `make soak` runs more. */
+const RUNS = Number(process.env['COPIES_RUNS'] ?? 300);
+const SEED = Number(process.env['COPIES_SEED'] ?? 15);
+/** Of steps in which nothing goes wrong: what is fresh grows old (10), each server looks twice, pulls, and waits for a next try (60). */
+const HEALING_STEPS = 100;
+const QUIET_STEPS = 10;
+
+interface Chosen {
+  readonly world: World;
+  readonly node: Node;
+  readonly name: Name;
+  /** Of what is chosen beside. */
+  readonly other: number;
+  readonly content: string;
+}
+
+/** What happens, and how often. */
+const EVENTS: Readonly<Record<string, readonly [often: number, (chosen: Chosen) => void]>> = {
+  turn: [5, ({ world }) => turn(world)],
+  look: [3, ({ world, node }) => world.look(node)],
+  work: [3, ({ world, node }) => world.work(node)],
+  replicate: [2, ({ world, node }) => world.replicate(node)],
+  operate: [2, ({ world }) => world.operate()],
+  pass: [2, ({ world, other }) => world.pass(other * 5 + 1)],
+  crash: [1, ({ world, node }) => world.crash(node)],
+  cut: [1, ({ world, node, other }) => world.cut(node, world.at(other))],
+  mount: [1, ({ node }) => node.mount()],
+  rot: [1, ({ world, node, name }) => world.rot(node, name)],
+  verify: [1, ({ world, node, name }) => world.verify(node, name)],
+  put: [2, ({ world, node, name, content }) => world.person(node, name, content)],
+  take: [1, ({ world, node, name }) => world.person(node, name, undefined)],
+  state: [1, ({ world, name, other, content }) => world.state(name, other === 0 ? undefined : content)],
+};
+const CONTENTS = ['one', 'two', 'three'];
+
+const kinds = Object.entries(EVENTS).flatMap(([kind, [often]]) => Array.from({ length: often }, () => kind));
+const stories = fc.array(
+  fc.tuple(fc.constantFrom(...kinds), fc.nat(2), fc.nat(NAMES.length - 1), fc.nat(CONTENTS.length - 1)),
+  { minLength: 20, maxLength: 120 },
+);
+
+function heal(world: World): void {
+  world.cuts.clear();
+  for (const node of world.nodes) {
+    if (!node.isAlive) world.crash(node);
+    if (!node.isMounted) node.mount();
+    for (const name of NAMES) world.verify(node, name);
+  }
+}
+
+function turn(world: World): void {
+  world.pass(1);
+  world.operate();
+  for (const node of world.nodes) {
+    world.replicate(node);
+    world.look(node);
+    world.work(node);
+  }
+}
+
+test('no wrong file, no good last copy that goes, no work without end', () => {
+  fc.assert(
+    fc.property(stories, (story) => {
+      const world = new World(3);
+      for (const node of world.nodes) world.replicate(node);
+      for (const [kind, at, nameAt, other] of story) {
+        const [, happen] = EVENTS[kind] ?? [];
+        const rights = kind === 'work' ? world.rightThere() : [];
+        happen?.({ world, node: world.at(at), name: NAMES[nameAt] as Name, other, content: CONTENTS[other] ?? '' });
+        // Only people and rot make contents go: the farm's own work keeps what is right, somewhere.
+        for (const right of rights) expect(world.rightThere()).toContain(right);
+      }
+      heal(world);
+      for (let step = 0; step < HEALING_STEPS; step++) turn(world);
+      expect(world.broken).toEqual([]);
+      for (const [number, name] of NAMES.entries()) judgeEnd(world, number, name);
+      const { starts } = world;
+      for (let step = 0; step < QUIET_STEPS; step++) turn(world);
+      if (world.nodes.every(({ tasks }) => tasks.size === 0)) expect(world.starts).toBe(starts);
+    }),
+    { seed: SEED, numRuns: RUNS },
+  );
+});
+
+/** Of a version of which somebody has what is right, all have it; where nobody has, or the resource says something else by now, nobody is given anything. */
+function judgeEnd(world: World, number: number, name: Name): void {
+  const right = world.recorded.get(number);
+  const stated = world.stated.get(number);
+  if (!right || (stated !== undefined && stated !== right.manifest)) {
+    for (const { running } of world.nodes) expect([...running.keys()]).not.toContain(`/srv/${name}`);
+    return;
+  }
+  const states = world.judged[number]?.copies.map(({ state }) => state);
+  if (world.rightThere().some((there) => there.startsWith(`${name} `)))
+    expect(states).toEqual(world.nodes.map(() => 'UpToDate'));
+  else expect(states).not.toContain('UpToDate');
+}
