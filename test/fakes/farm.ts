@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OPERATOR_NAME } from '../../src/control/caller.ts';
+import { askingServer, OPERATOR_NAME } from '../../src/control/caller.ts';
 import { makeCertificate } from '../../src/control/certificates.ts';
 import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerConfig } from '../../src/control/config.ts';
@@ -76,7 +76,11 @@ export class LoopbackFarm {
     for (const name of names) {
       mkdirSync(farm.path(name));
       const { cert, key } = await makeCertificate(authority, { names: [name], use: 'server' }, Date.now());
-      const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri };
+      const peer = await makeCertificate(authority, askingServer(name), Date.now());
+      const files = {
+        ...{ 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert, 'database-uri': postgres.uri },
+        ...{ 'peer.crt': peer.cert, 'peer.key': peer.key },
+      };
       for (const [file, text] of Object.entries(files)) writeFileSync(farm.path(`${name}/${file}`), text);
     }
     return farm;
