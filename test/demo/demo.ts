@@ -23,7 +23,7 @@ import {
   secondServer,
   switchOff,
 } from './steps.ts';
-import { copyVersions, makeVersion, release, releaseOf, updateDisk, versionIn } from './versions.ts';
+import { makeVersion, release, releaseOf, updateDisk, versionIn } from './versions.ts';
 
 const { CLUSTER, IMAGE = OWN_IMAGE, BRIDGE } = process.env;
 const STATE = join(import.meta.dirname, '../../.build/demo');
@@ -58,10 +58,8 @@ async function newVersion(farm: DemoFarm<OwnSite>): Promise<Booted> {
   await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
   for (const line of (await makeVersion(farm, one)).trim().split('\n')) say(line);
   await release(farm, [0, 1]);
-  say(`released; ${(await versionIn(farm, 'Pending', 1))?.message}`);
-  copyVersions(farm, one, two);
   await versionIn(farm, 'Default', 1);
-  say('its files are on both servers: it is what machines boot from now on');
+  say(`released; ${two} took its files from ${one}: it is what machines boot from now on`);
   return boot(farm, 3, firmware);
 }
 
@@ -92,9 +90,10 @@ title('the operator, and a farm with one server');
 await openFarm(farm);
 
 title('a second server: kubectl scale bfs/main --replicas=2');
-const { hashes, copies } = await secondServer(farm);
+const { hashes, copies, states } = await secondServer(farm);
 say(`both give the same bootstrap: ${[...new Set(hashes)].join(', ')}`);
 for (const { server, state } of copies) say(`copy of lab on ${server}: ${state}`);
+say(`the second server took its copy from the first: ${states.join(', ')}`);
 
 title('machines become known: bootfarm device add');
 for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));

@@ -122,12 +122,21 @@ export class DemoFarm<S extends Site = Site> {
     return object.status ?? ({} as T);
   }
 
-  /** The disk and its kernel, put on every node by hand: this release compares copies, a later one makes them. */
-  placeDisk(folder: string, files: readonly string[] = DISK_FILES): Promise<void> {
+  /** Whether servers take from each other what they lack. */
+  async replicate(mode: 'Auto' | 'Report'): Promise<void> {
+    const patch = JSON.stringify({ spec: { replication: { mode } } });
+    await this.kubectl('patch', 'stores.bootfarm.io/local', '--type=merge', '--patch', patch);
+  }
+
+  /** The disk and its kernel, put on these nodes by hand; absent: on every one. */
+  placeDisk(
+    folder: string,
+    { files = DISK_FILES, nodes }: { readonly files?: readonly string[]; readonly nodes?: readonly string[] } = {},
+  ): Promise<void> {
     // Of a size that is no multiple of 4, as three of four are: the EFI stub of a kernel joins archives as they are.
     const initrd = join(folder, 'lab.initrd');
     if (statSync(initrd).size % 4 === 0) appendFileSync(initrd, '\0');
-    return this.site.placeFiles(folder, files, STORE_FOLDER);
+    return this.site.placeFiles(folder, files, STORE_FOLDER, nodes ?? this.site.nodes.map(({ name }) => name));
   }
 
   /** The namespace of the farm, the operator with a Role in it, and the samples. */

@@ -18,8 +18,8 @@ export interface Site {
   readonly helm: readonly [string, ...string[]];
   /** Where machines are plugged in, in this network namespace or the machine's own; undefined: nowhere from here. */
   readonly lan?: { readonly namespace?: string; readonly bridge: string };
-  /** Puts files into a folder of every node. */
-  placeFiles(folder: string, names: readonly string[], target: string): Promise<void>;
+  /** Puts files into a folder of these nodes. */
+  placeFiles(folder: string, names: readonly string[], target: string, nodes: readonly string[]): Promise<void>;
   /** Where a host path of a node lies on this machine; undefined: the nodes are other machines. */
   readonly nodePath?: (node: string, path: string) => string;
   /** SIGKILL to the first process of a pod's container. */
@@ -42,8 +42,8 @@ export function ownSite(cluster: Cluster): OwnSite {
     kubectl: [...enter, binary('kubectl'), '--kubeconfig', cluster.kubeconfig],
     helm: [...enter, binary('helm'), '--kubeconfig', cluster.kubeconfig],
     lan: { namespace: cluster.namespace, bridge: cluster.bridge },
-    async placeFiles(folder, names, target) {
-      for (const node of cluster.nodes) {
+    async placeFiles(folder, names, target, nodes) {
+      for (const node of nodes) {
         const store = nodePath(cluster, node, target);
         mkdirSync(store, { recursive: true });
         for (const name of names) execFileSync('cp', ['--sparse=always', join(folder, name), join(store, name)]);
@@ -97,8 +97,8 @@ export async function existingSite(stateDirectory: string, image: string, bridge
     kubectl: ['kubectl'],
     helm: ['helm'],
     ...(bridge === undefined ? {} : { lan: { bridge } }),
-    async placeFiles(folder, names, target) {
-      for (const { name } of nodes) {
+    async placeFiles(folder, names, target, places) {
+      for (const name of places) {
         const unpack = `mkdir -p /host${target} && tar -xf - -C /host${target}`;
         const tar = spawn('tar', ['--sparse', '-C', folder, '-cf', '-', ...names], {
           stdio: ['ignore', 'pipe', 'inherit'],

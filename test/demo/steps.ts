@@ -41,11 +41,12 @@ export interface Booted {
   readonly server: string;
 }
 
-/** Cluster, DHCP server, the image on the nodes, the disk in their stores; machines of an earlier run go. The image must be built: `make image`. */
+/** Cluster, DHCP server, the image on the nodes, the disk in the store of the first, from which others take it; machines of an earlier run go. The image must be built: `make image`. */
 export async function prepare(
   stateDirectory: string,
   say: Say,
   options: Partial<ClusterOptions> = {},
+  diskOn: 'the first node' | 'every node' = 'the first node',
 ): Promise<DemoFarm<OwnSite>> {
   const cluster = await startCluster({ stateDirectory, ...options }, say);
   await switchOff(stateDirectory, say, cluster.namespace);
@@ -54,8 +55,8 @@ export async function prepare(
   await loadImage(cluster, join(root, '.build/image.tar'));
   say(`the image is on ${cluster.nodes.join(', ')}`);
   const farm = new DemoFarm(ownSite(cluster), say);
-  await farm.placeDisk(diskFolder());
-  say(`the disk of the machines is in ${STORE_FOLDER} of each node`);
+  await farm.placeDisk(diskFolder(), diskOn === 'every node' ? {} : { nodes: cluster.nodes.slice(0, 1) });
+  say(`the disk of the machines is in ${STORE_FOLDER} of ${diskOn}`);
   return farm;
 }
 
@@ -77,17 +78,22 @@ export async function openFarm(farm: DemoFarm): Promise<void> {
 export interface Joined {
   readonly hashes: readonly (string | undefined)[];
   readonly copies: NonNullable<VDiskStatus['copies']>;
+  /** What was told of its copy, as it came. */
+  readonly states: readonly string[];
 }
 
-/** `kubectl scale`: the second server joins, nothing is typed on it. */
+/** `kubectl scale`: the second server joins, nothing is typed on it, and it takes what it lacks from the first. */
 export async function secondServer(farm: DemoFarm): Promise<Joined> {
+  const [first] = await farm.streaming();
   await farm.scale(2);
+  const states = new Set<string>();
   await until('an UpToDate copy on both servers', 3 * MINUTE, async () => {
-    const { versions } = await farm.status<VDiskStatus>('vd/lab');
+    const { versions, copies = [] } = await farm.status<VDiskStatus>('vd/lab');
+    for (const { server, state } of copies) if (server !== first?.name) states.add(state);
     return versions?.find(({ number }) => number === 0)?.upToDate === 2;
   });
   const hashes = (await farm.streaming()).map(({ bootstrapHash }) => bootstrapHash);
-  return { hashes, copies: (await farm.status<VDiskStatus>('vd/lab')).copies ?? [] };
+  return { hashes, copies: (await farm.status<VDiskStatus>('vd/lab')).copies ?? [], states: [...states] };
 }
 
 export const deviceName = (number: number): string => `pc${String(number).padStart(4, '0')}`;

@@ -1,5 +1,5 @@
 /** A version that git releases, and the night when it must go back. `test/e2e/farm.test.ts` asserts it. */
-import { cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execInContainer, inLan, inNode, signalControlPlane } from '../cluster/cluster.ts';
@@ -56,15 +56,6 @@ export async function mergedByFarm(farm: DemoFarm<OwnSite>, image: string): Prom
 
 export const storePath = (site: OwnSite, node: string, name: string): string =>
   join(site.nodePath?.(node, STORE_FOLDER) ?? '', name);
-
-/** Servers copy nothing to each other yet. */
-export function copyVersions({ site }: DemoFarm<OwnSite>, from: string, to: string): void {
-  const [source, target] = [storePath(site, from, ''), storePath(site, to, '')];
-  for (const name of readdirSync(source).filter((name) => /^lab\.\d+\./.test(name))) {
-    cpSync(join(source, name), join(target, `${name}.partial`));
-    renameSync(join(target, `${name}.partial`), join(target, name));
-  }
-}
 
 /** As a commit in git would: all of these are Production. */
 export async function release(farm: DemoFarm, numbers: readonly number[]): Promise<void> {

@@ -43,7 +43,6 @@ import {
   withStandby,
 } from '../demo/steps.ts';
 import {
-  copyVersions,
   makeNextVersion,
   makeVersion,
   mergedByFarm,
@@ -117,11 +116,12 @@ afterAll(async () => {
 test('the operator is installed, and a farm with one server is Ready', () => openFarm(farm), 8 * MINUTE);
 
 test(
-  'a second server joins by kubectl scale: the same bootstrap, and an UpToDate copy on both',
+  'a second server joins by kubectl scale: the same bootstrap, and a copy that it takes from the first',
   async () => {
-    const { hashes, copies } = await secondServer(farm);
+    const { hashes, copies, states } = await secondServer(farm);
     expect(hashes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), hashes[0]]);
     expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+    expect(states).toContain('Copying');
   },
   6 * MINUTE,
 );
@@ -327,12 +327,13 @@ test(
     await until('they are named as ones that nobody boots', MINUTE, async () =>
       isDeepStrictEqual((await farm.status<VDiskStatus>('vd/lab')).unmanaged, ['lab.1.avhdx', 'lab.2.avhdx']),
     );
+    await farm.replicate('Report');
     await release(farm, [0, 1, 2]);
     const pending = await versionIn(farm, 'Pending', 2);
     const waits = `^becomes the default when 2 servers have it right: [01] have; .*${two}`;
     expect(pending?.message).toMatch(new RegExp(waits));
     await tellsVersion(farm, macOf(3), 0);
-    copyVersions(farm, one, two);
+    await farm.replicate('Auto');
     expect(await versionIn(farm, 'Default', 2)).toMatchObject({ type: 'Differencing' });
     await tellsVersion(farm, macOf(3), 2);
     const third = await boot(farm, 3);

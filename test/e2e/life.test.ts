@@ -84,7 +84,7 @@ function untouched(what: string, reports: readonly ReadReport[], longestStallMs 
 const pods = async (farm: DemoFarm): Promise<string[]> => (await farm.serverPods()).map(({ name }) => name).sort();
 
 beforeAll(async () => {
-  main = await prepare(join(stateDirectory, 'cluster'), say, { prefix: 'bl', network: '10.76.0' });
+  main = await prepare(join(stateDirectory, 'cluster'), say, { prefix: 'bl', network: '10.76.0' }, 'every node');
   annex = new DemoFarm(main.site, say, ANNEX);
   await tagImage(main.site.cluster, OWN_IMAGE, NEXT_IMAGE);
 }, 10 * MINUTE);
