@@ -680,6 +680,16 @@ describe('a VDisk', () => {
       ...{ source, recorded: [], gives: 'Stalled FilesMissing' },
     },
     {
+      what: 'to be fetched, by a server that is away',
+      holders: [away],
+      ...{ source, recorded: [], gives: 'Reconciling ServerUnreachable' },
+    },
+    {
+      what: 'to be fetched where nobody reaches the store but one that is away',
+      holders: [on('node-c', MISSING), away],
+      ...{ source, recorded: [], gives: 'Reconciling ServerUnreachable' },
+    },
+    {
       what: 'there but for its kernel',
       holders: [on('node-a', { ...MISSING, lacksBootFiles: '5f0c11d2' })],
       ...{ recorded: [], gives: 'Reconciling TakingBootFiles' },

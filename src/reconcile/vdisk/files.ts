@@ -53,7 +53,10 @@ function fetchOf({ vdisk, status, servers, nowSeconds }: FileFacts, copies: read
   const choice = chooseHand(uid, hands, status.work ?? [], nowSeconds);
   if (isGoingOn(choice)) return { ...choice, order };
   const isThere = copies.some((copy) => copy.lacksBootFiles !== undefined) || (status.unmanaged ?? []).length > 0;
-  return isThere || isElsewhere(vdisk, status, 0, copies) ? undefined : { ...choice, order };
+  if (isThere || isElsewhere(vdisk, status, 0, copies)) return undefined;
+  // One that is away may be able, or have it.
+  const isAway = choice.kind === 'NobodyAble' && copies.some(({ state }) => state !== 'Missing');
+  return isAway ? undefined : { ...choice, order };
 }
 
 function bootFilesOf(
