@@ -1,9 +1,10 @@
-/** What the farm knows of versions and of who uses them: the database where it is named and answers, which knows copies, too; else the follower beside this server. */
+/** What the farm knows of versions and of who uses them: the database where it is named and answers, else the follower beside this server. */
 import { connect } from '../database/connection.ts';
+import { versionsUsed } from '../database/copies.ts';
 import { snapshot } from '../database/project.ts';
-import { versionsUsed } from '../database/servers.ts';
+
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { replicaSessions } from '../replica/devices.ts';
+import { replicaCopies, replicaSessions } from '../replica/devices.ts';
 import { openReplica } from '../replica/reader.ts';
 import type { FarmKnowledge } from '../store/deletion.ts';
 
@@ -44,16 +45,19 @@ async function askDatabase(uri: string): Promise<Result<FarmKnowledge, Fault>> {
 async function askReplica(socketPath: string): Promise<Result<FarmKnowledge, Fault>> {
   const replica = openReplica({ socketPath });
   try {
-    const [rows, at, sessions] = [
+    const [rows, at, sessions, copies] = [
       await replica.snapshot(),
       await replica.checkedAt(),
       await replicaSessions(socketPath),
+      await replicaCopies(socketPath),
     ];
     if (!rows.ok) return rows;
     if (!at.ok) return at;
     if (!sessions.ok) return sessions;
+    if (!copies.ok) return copies;
     const ageMs = Date.now() - at.value;
-    if (Math.abs(ageMs) < REPLICA_MS) return ok({ snapshot: rows.value, sessions: sessions.value });
+    if (Math.abs(ageMs) < REPLICA_MS)
+      return ok({ snapshot: rows.value, sessions: sessions.value, copies: copies.value });
     return fail(
       'FarmUnknown',
       `the replica beside this server is as the database was ${Math.round(ageMs / 1_000)} s ago, by the clocks of this server and of the operator`,

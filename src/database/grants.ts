@@ -22,8 +22,8 @@ export const SERVER_GRANTS: Readonly<Record<keyof Tables, readonly Privilege[]>>
   server: ['SELECT', 'INSERT', 'UPDATE'],
   removed: ['SELECT'],
   session: ['SELECT', 'INSERT', 'UPDATE'],
-  // A copy that is gone from its store is reported by its absence.
-  copy: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  // The operator says what they are worth.
+  copy: ['SELECT'],
   // Entries that no journal brings again are pruned where the new ones are written.
   journal_entry: ['SELECT', 'INSERT', 'DELETE'],
   audit: ['INSERT'],

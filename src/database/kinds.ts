@@ -11,7 +11,7 @@ import type { Tables } from './tables.ts';
 /** Kinds of a `FarmSnapshot`, of which there are few: read together, whole. */
 export const SMALL_KINDS = ['farm', 'site', 'collection', 'store', 'vdisk', 'version', 'override', 'server'] as const;
 /** Thousands: asked for by key. `mac` and `uuid` give the name of a device. */
-export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session', 'removed'] as const;
+export const LARGE_KINDS = ['device', 'mac', 'uuid', 'session', 'removed', 'copy'] as const;
 
 export type SmallKind = (typeof SMALL_KINDS)[number];
 export type Kind = SmallKind | (typeof LARGE_KINDS)[number];
@@ -42,6 +42,10 @@ const SELECT: Readonly<Record<Kind, RawBuilder<unknown>>> = {
   session: sql`select device as key, jsonb_build_object('device', device, 'server', server, 'vdisk', vdisk,
     'version', version, 'since', since, 'epoch', epoch, 'protocol', protocol) as value from session where not ended`,
   removed: sql`select device as key, to_jsonb(at) as value from removed`,
+  copy: sql`select vdisk || '/' || version || '/' || server as key, jsonb_build_object('vdisk', vdisk, 'version', version,
+    'server', server, 'state', state, 'progressPercent', case when state = 'Copying' then progress_percent end,
+    'secondsLeft', seconds_left, 'message', message, 'manifest', manifest, 'since', extract(epoch from since)::bigint,
+    'reportedAt', extract(epoch from reported_at)::bigint, 'verifiedAt', extract(epoch from verified_at)::bigint) as value from copy`,
 };
 
 /** The value as JSON text: what goes into the replica needs no parsing on its way. */

@@ -76,24 +76,30 @@ export function project(database: Database, projection: Projection, adoption?: A
 
 /** The row of a resource whose deletion was witnessed. `Conflict` when others need it: devices their collection, collections their site. */
 export function remove(database: Database, kind: ProjectedKind, name: string): Answer<void> {
-  return database.run(async (db) => {
-    await sql`delete from ${sql.table(kind)} where name = ${name}`.execute(db);
-  });
+  return database.run((db) =>
+    transact(db, async (trx) => {
+      await sql`delete from ${sql.table(kind)} where name = ${name}`.execute(trx);
+      if (kind === 'vdisk') await trx.deleteFrom('copy').where('vdisk', '=', name).execute();
+    }),
+  );
 }
 
-/** States what is right about a version. False: the farm has no such version. */
+/** States what is right about a version. False: the farm has no such version, or something else than `before` (a manifest) was right until now. */
 export function setVersionContent(
   database: Database,
   vdisk: string,
   number: number,
   content: NonNullable<Version['content']>,
+  before?: string,
 ): Answer<boolean> {
   return database.run(async (db) => {
     const json = JSON.stringify(content);
     const { rows } = await sql<{ found: number }>`
-      with changed as (update vdisk_version set content = ${json}::jsonb, settled_at = null
-        where vdisk = ${vdisk} and number = ${number} and content is distinct from ${json}::jsonb)
-      select count(*)::int as found from vdisk_version where vdisk = ${vdisk} and number = ${number}`.execute(db);
+      with there as (select vdisk, number from vdisk_version where vdisk = ${vdisk} and number = ${number}
+          and (content is null or content ->> 'manifest' in (${content.manifest}, ${before ?? ''})) for update),
+        changed as (update vdisk_version set content = ${json}::jsonb, settled_at = null from there
+          where vdisk_version.vdisk = there.vdisk and vdisk_version.number = there.number and content is distinct from ${json}::jsonb)
+      select count(*)::int as found from there`.execute(db);
     return rows[0]?.found === 1;
   });
 }

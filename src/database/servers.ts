@@ -1,6 +1,6 @@
-/** What servers write about themselves: that they are there, who streams from them, which copies they hold. */
+/** What servers write about themselves: that they are there, and who streams from them. */
 import { type Kysely, sql } from 'kysely';
-import type { CopyState, Server, Session } from '../farm/model.ts';
+import type { Server, Session } from '../farm/model.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,7 +22,7 @@ export function registerServer(database: Database, server: Server): Answer<boole
   });
 }
 
-/** Takes a server out of the farm for good, with what it said of its copies: nobody else would end its sessions. */
+/** Takes a server out of the farm for good, with what was said of its copies: nobody else would end its sessions. */
 export function unregisterServer(database: Database, name: string): Answer<void> {
   return database.run((db) =>
     transact(db, async (trx) => {
@@ -194,78 +194,4 @@ export function sessionCounts(database: Database): Answer<readonly SessionCount[
       .orderBy('vdisk')
       .execute(),
   );
-}
-
-export interface VersionsUsed {
-  readonly sessions: readonly Pick<Session, 'device' | 'vdisk' | 'version'>[];
-  readonly copies: readonly {
-    readonly server: string;
-    readonly vdisk: string;
-    readonly version: number;
-    readonly state: CopyState;
-  }[];
-}
-
-/** Which devices use which versions, and what servers said last of their copies. */
-export function versionsUsed(database: Database): Answer<VersionsUsed> {
-  return database.run(async (db) => ({
-    sessions: await db
-      .selectFrom('session')
-      .select(['device', 'vdisk', 'version'])
-      .where('ended', '=', false)
-      .execute(),
-    copies: await db.selectFrom('copy').select(['server', 'vdisk', 'version', 'state']).execute(),
-  }));
-}
-
-export interface CopyRow {
-  readonly vdisk: string;
-  readonly version: number;
-  readonly state: CopyState;
-  readonly progressPercent: number;
-  /** Digest of the files as they are, 64 hex digits. */
-  readonly manifest?: string;
-  readonly message: string;
-}
-
-/** Replaces what is known of a server's copies; unchanged rows are not touched. */
-export function recordCopies(database: Database, server: string, copies: readonly CopyRow[]): Answer<void> {
-  const rows = copies.map((copy) => ({ ...copy, server, progress_percent: copy.progressPercent }));
-  return database.run((db) =>
-    db.transaction().execute(async (trx) => {
-      await sql`delete from copy where server = ${server}
-        and vdisk || '/' || version <> all(${copies.map(({ vdisk, version }) => `${vdisk}/${version}`)})`.execute(trx);
-      await sql`insert into copy (server, vdisk, version, state, progress_percent, manifest, message)
-        select server, vdisk, version, state, progress_percent, manifest, message
-        from jsonb_populate_recordset(null::copy, ${JSON.stringify(rows)}::jsonb)
-        on conflict (server, vdisk, version) do update set state = excluded.state, progress_percent = excluded.progress_percent,
-          manifest = excluded.manifest, message = excluded.message, reported_at = now()
-        where (copy.state, copy.progress_percent, copy.manifest, copy.message)
-          is distinct from (excluded.state, excluded.progress_percent, excluded.manifest, excluded.message)`.execute(
-        trx,
-      );
-    }),
-  );
-}
-
-/** What each server last said of its copies. */
-export function copies(database: Database): Answer<readonly (CopyRow & { readonly server: string })[]> {
-  return database.run(async (db) => {
-    const rows = await db
-      .selectFrom('copy')
-      .selectAll()
-      .orderBy('server')
-      .orderBy('vdisk')
-      .orderBy('version')
-      .execute();
-    return rows.map(({ server, vdisk, version, state, progress_percent, manifest, message }) => ({
-      server,
-      vdisk,
-      version,
-      state,
-      progressPercent: progress_percent,
-      ...(manifest === null ? {} : { manifest }),
-      message,
-    }));
-  });
 }

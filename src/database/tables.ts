@@ -11,6 +11,7 @@ import type {
   Store,
   VDisk,
   Version,
+  VersionFile,
 } from '../farm/model.ts';
 
 type Strings = Readonly<Record<string, string>>;
@@ -74,7 +75,14 @@ export interface Tables {
     progress_percent: number;
     manifest: string | null;
     message: string;
+    /** Since this state began. */
+    since: Generated<Date>;
+    /** Of the last change of this row. */
     reported_at: Generated<Date>;
+    /** As it was then. */
+    seconds_left: number | null;
+    verified_at: Date | null;
+    files: readonly VersionFile[] | null;
   };
   journal_entry: { id: string; server: string; applied_at: Generated<Date> };
   audit: {

@@ -164,12 +164,12 @@ export const Version = Type.Object({
   vdisk: text,
   number: whole(MAX_INTEGER),
   access: Access,
+  /** The manifest that its resource states: it decides what is right. Absent: it leaves that to the farm. */
+  sha256: Type.Optional(sha256),
   /** Unix seconds; absent: released. */
   releaseAt: Type.Optional(Type.Integer()),
   /** Unix seconds: since when enough servers had it right. Absent: not yet, and an older version is the default. */
   settledAt: Type.Optional(Type.Integer()),
-  /** The manifest that the resource says is right. Absent: it says none. */
-  stated: Type.Optional(sha256),
   /** The right content, once somebody has said what is right; absent: nobody serves it yet. */
   content: Type.Optional(Type.Object({ manifest: sha256, files: Type.Array(VersionFile) })),
 });
@@ -237,6 +237,30 @@ export type CopyState =
   | 'Copying'
   | 'Corrupt'
   | 'Conflict';
+
+/** One version on one server's store, as the operator judged it last. */
+export const Copy = Type.Object({
+  vdisk: text,
+  version: whole(MAX_INTEGER),
+  server: text,
+  /** Of a later release it may be another one. */
+  state: Type.Unsafe<CopyState>(Type.String()),
+  /** While it is Copying, in steps of 10. */
+  progressPercent: Type.Optional(whole(100)),
+  /** Of that, as it was at `reportedAt`. */
+  secondsLeft: Type.Optional(whole(MAX_INTEGER)),
+  /** Empty: there is nothing to say. */
+  message: Type.String({ default: '' }),
+  /** Of its files as they are; absent: they are not whole, or nobody can be asked. */
+  manifest: Type.Optional(sha256),
+  /** Unix seconds: since when it is in this state. */
+  since: whole(LAST_SECOND),
+  /** Unix seconds: of the last change of anything here. */
+  reportedAt: whole(LAST_SECOND),
+  /** Unix seconds: all of it was read and compared. */
+  verifiedAt: Type.Optional(whole(LAST_SECOND)),
+});
+export type Copy = Read<Static<typeof Copy>>;
 
 /** All small tables of the farm at one moment; devices and sessions, of which there are thousands, are asked for one by one. */
 export interface FarmSnapshot {

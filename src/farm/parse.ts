@@ -8,6 +8,7 @@ import { Value } from 'typebox/value';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import {
   Collection,
+  Copy,
   Device,
   Farm,
   type FarmSnapshot,
@@ -40,6 +41,7 @@ export const SCHEMAS = {
   server: Server,
   device: Device,
   session: Session,
+  copy: Copy,
 } as const;
 
 function parser<Kind extends keyof typeof SCHEMAS>(kind: Kind): Parse<Static<(typeof SCHEMAS)[Kind]>> {
@@ -68,14 +70,15 @@ function parseJson(text: string): unknown {
 
 function nameOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { name, vdisk, number, device } = value as Record<string, unknown>;
+  const { name, vdisk, number, device, version = number } = value as Record<string, unknown>;
   if (typeof name === 'string') return name.slice(0, SHOWN_CHARACTERS);
   if (typeof device === 'string') return `of device ${device.slice(0, SHOWN_CHARACTERS)}`;
-  return typeof vdisk === 'string' ? `${vdisk.slice(0, SHOWN_CHARACTERS)}/${String(number)}` : undefined;
+  return typeof vdisk === 'string' ? `${vdisk.slice(0, SHOWN_CHARACTERS)}/${String(version)}` : undefined;
 }
 
 export const parseDevice: Parse<Device> = parser('device');
 export const parseSession: Parse<Session> = parser('session');
+export const parseCopy: Parse<Copy> = parser('copy');
 
 const parseFarm: Parse<Farm> = parser('farm');
 const SMALL = {

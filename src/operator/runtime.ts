@@ -12,6 +12,7 @@ import type { Meta } from '../replica/layout.ts';
 import { readMeta } from '../replica/link.ts';
 import { type Projector, type ReplicaHealth, startProjector } from '../replica/projector.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { CopyRecord } from './copies.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import { Poller, type ServerView, type WantedServer } from './poller.ts';
 import { Recent } from './recent.ts';
@@ -34,6 +35,7 @@ export class FarmRuntime {
   readonly inputs: Infrastructure;
   /** Secrets and objects that were found right. */
   readonly checked = new Recent(CHECK_EVERY_MS);
+  readonly copies = new CopyRecord();
   readonly #log: Logger;
   readonly #poller: Poller;
   #uses: Uses | undefined;

@@ -14,7 +14,7 @@ const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
     aVDisk({
       spec: {
         bootVersion: 0,
-        versions: [{ number: 0, access: 'Production', releaseAt: '2026-11-28T00:00:00Z', sha256: 'a'.repeat(64) }],
+        versions: [{ number: 0, access: 'Production', sha256: 'a'.repeat(64), releaseAt: '2026-11-28T00:00:00Z' }],
         os: { linux: { commandLine: 'quiet' } },
       },
     }),

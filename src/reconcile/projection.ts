@@ -60,11 +60,11 @@ export const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
 /** With no entry at all, version 0 is Production. */
 export function versionsOf({ metadata, spec }: VDisk): readonly Omit<Version, 'content'>[] {
   if (spec.versions.length === 0) return [{ vdisk: metadata.name, number: 0, access: 'Production' }];
-  return spec.versions.map(({ number, access, releaseAt, sha256 }) => ({
+  return spec.versions.map(({ number, access, sha256, releaseAt }) => ({
     vdisk: metadata.name,
     number,
     access,
-    ...(sha256 === undefined ? {} : { stated: sha256 }),
+    ...(sha256 === undefined ? {} : { sha256 }),
     ...(releaseAt === undefined ? {} : { releaseAt: Math.floor(Date.parse(releaseAt) / 1_000) }),
   }));
 }

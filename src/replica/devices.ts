@@ -1,5 +1,6 @@
-/** All devices, or sessions, that a follower holds: what brings a table back that the database lost, and who uses a version. */
-import type { Device, Session } from '../farm/model.ts';
+/** All devices, sessions or copies that a follower holds: what brings a table back that the database lost, who uses a version, and where it lies. */
+import type { Copy, Device, Session } from '../farm/model.ts';
+import { parseCopy } from '../farm/parse.ts';
 import { fail, ok } from '../kit/result.ts';
 import { kindKey, META, SCHEMA } from './layout.ts';
 import { asked, openOnce, type RedisAnswer } from './link.ts';
@@ -18,8 +19,20 @@ export async function replicaSessions(socketPath: string): RedisAnswer<readonly 
   return texts.ok ? ok(texts.value.map((text) => JSON.parse(text) as Session)) : texts;
 }
 
+/** What the operator judged last. One that is not as the farm model says is left out. */
+export async function replicaCopies(socketPath: string): RedisAnswer<readonly Copy[]> {
+  const texts = await allOf(socketPath, 'copy');
+  if (!texts.ok) return texts;
+  return ok(
+    texts.value.flatMap((text) => {
+      const copy = parseCopy(text);
+      return copy.ok ? [copy.value] : [];
+    }),
+  );
+}
+
 /** META and the entries in one MULTI, so that half a replica is never taken for the whole. */
-async function allOf(socketPath: string, kind: 'device' | 'session'): RedisAnswer<readonly string[]> {
+async function allOf(socketPath: string, kind: 'device' | 'session' | 'copy'): RedisAnswer<readonly string[]> {
   const opened = await openOnce({ url: socketPath });
   if (!opened.ok) return opened;
   const redis = opened.value;

@@ -106,12 +106,12 @@ describe('of a version whose content is known', () => {
     },
     {
       what: 'the resource says by now that something else is right',
-      given: { versions: [version(0, LAB, { stated: digest('9') })] },
+      given: { versions: [version(0, LAB, { sha256: digest('9') })] },
       wanted: [],
     },
     {
       what: 'the resource says so',
-      given: { versions: [version(0, [file('lab.raw', 'a')], { stated: digest('f') })] },
+      given: { versions: [version(0, [file('lab.raw', 'a')], { sha256: digest('f') })] },
       wanted: ['lab.raw'],
     },
     { what: 'it is of another store', given: { versions: [version(0, LAB, { vdisk: 'other' })] }, wanted: [] },

@@ -106,7 +106,7 @@ const versionsOf = ({ name }: Store, { vdisks, versions }: FarmSnapshot): readon
   const here = new Set(vdisks.filter(({ store }) => store === name).map((vdisk) => vdisk.name));
   return versions
     .filter(
-      ({ vdisk, content, stated }) => content && here.has(vdisk) && (stated ?? content.manifest) === content.manifest,
+      ({ vdisk, content, sha256 }) => content && here.has(vdisk) && (sha256 ?? content.manifest) === content.manifest,
     )
     .toSorted(
       (a, b) => Number(isDefault(b)) - Number(isDefault(a)) || b.number - a.number || (a.vdisk < b.vdisk ? -1 : 1),

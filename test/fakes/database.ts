@@ -2,9 +2,9 @@
 import type { Database } from '../../src/database/connection.ts';
 import { addDevices, listDevices, markSharedUuid, removeDevice } from '../../src/database/devices.ts';
 import { clearOverrides, setOverrides } from '../../src/database/overrides.ts';
-import { type Projection, project, settleVersion, setVersionContent } from '../../src/database/project.ts';
+import { type Projection, project, settleVersion, setVersionContent, snapshot } from '../../src/database/project.ts';
 import { endSession, registerServer, sessions, upsertSession } from '../../src/database/servers.ts';
-import type { FarmSnapshot } from '../../src/farm/model.ts';
+import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import type { FarmContents } from './farmdata.ts';
 
@@ -29,7 +29,7 @@ export async function loadDatabase(
   const actor = { source: 'command', who: 'test' } as const;
   await must(project(database, projectionOf(snapshot)));
   for (const { vdisk, number, content, settledAt } of snapshot.versions) {
-    if (content) await must(setVersionContent(database, vdisk, number, content));
+    if (content) await stateContent(database, vdisk, number, content);
     if (settledAt !== undefined) await must(settleVersion(database, vdisk, number, settledAt));
   }
   await must(clearOverrides(database, undefined, actor));
@@ -42,6 +42,19 @@ export async function loadDatabase(
   for (const { device, epoch } of await must(sessions(database)))
     if (!wanted.some((session) => session.device === device)) await must(endSession(database, device, epoch));
   for (const session of wanted) await must(upsertSession(database, session));
+}
+
+/** Whatever was right before. */
+export async function stateContent(
+  database: Database,
+  vdisk: string,
+  number: number,
+  content: NonNullable<Version['content']>,
+): Promise<void> {
+  const rows = await must(snapshot(database));
+  const before = rows?.versions.find((one) => one.vdisk === vdisk && one.number === number)?.content;
+  if (!(await must(setVersionContent(database, vdisk, number, content, before?.manifest))))
+    throw new Error(`there is no version ${number} of ${vdisk}`);
 }
 
 async function must<T>(answer: Promise<Result<T, Fault>>): Promise<T> {

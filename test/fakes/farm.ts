@@ -15,7 +15,7 @@ import type { ServerConfig } from '../../src/control/config.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { project, setVersionContent } from '../../src/database/project.ts';
+import { project } from '../../src/database/project.ts';
 import { manifestDigest } from '../../src/farm/files.ts';
 import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
@@ -27,7 +27,7 @@ import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
 import { freePorts } from '../setup/ports.ts';
 import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
-import { projectionOf } from './database.ts';
+import { projectionOf, stateContent } from './database.ts';
 import { type ReplicaServers, startReplica } from './replica.ts';
 
 export const ADDRESS = '127.0.0.1';
@@ -94,7 +94,7 @@ export class LoopbackFarm {
   async project(snapshot: FarmSnapshot): Promise<string> {
     const { farmId } = must(await project(this.database, projectionOf(snapshot)));
     for (const { vdisk, number, content } of snapshot.versions)
-      if (content) must(await setVersionContent(this.database, vdisk, number, content));
+      if (content) await stateContent(this.database, vdisk, number, content);
     return farmId;
   }
 

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { connect, type Database, type DatabaseState } from '../../src/database/connection.ts';
+import {
+  acceptContent,
+  allCopies,
+  type CopyRow,
+  copiesOf,
+  recordCopies,
+  versionsUsed,
+} from '../../src/database/copies.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, enrolDevice, getDevice, listDevices, removeDevice } from '../../src/database/devices.ts';
 import { fencedBy, lead, readIdentity, recordKeys, release } from '../../src/database/identity.ts';
@@ -9,10 +17,8 @@ import { migrations } from '../../src/database/migrations/index.ts';
 import { type Projection, project, remove, setVersionContent, snapshot } from '../../src/database/project.ts';
 import {
   applySessions,
-  copies,
   endSession,
   heartbeatAges,
-  recordCopies,
   registerServer,
   sessionCounts,
   sessions,
@@ -21,7 +27,8 @@ import {
 } from '../../src/database/servers.ts';
 import { otherOrder } from '../../src/farm/address.ts';
 import type { FarmSnapshot } from '../../src/farm/model.ts';
-import type { Result } from '../../src/kit/result.ts';
+import { ok, type Result } from '../../src/kit/result.ts';
+import { CopyRecord } from '../../src/operator/copies.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession, sorted } from '../builders/rows.ts';
 import { farmDataContract } from '../contract/farmdata.ts';
@@ -191,25 +198,6 @@ describe('servers', () => {
     expect(value(await heartbeatAges(database)).get('node-a')).toBeLessThan(5);
     value(await registerServer(database, { ...server, powerRating: 9 }));
     expect(await dirty(database)).toEqual(['server node-a']);
-  });
-
-  test('copies are replaced as a whole, and go with their server', async () => {
-    const copy = {
-      vdisk: 'lab',
-      version: 0,
-      state: 'UpToDate',
-      progressPercent: 100,
-      manifest: 'a',
-      message: '',
-    } as const;
-    const { manifest: _, ...copying } = { ...copy, version: 1, state: 'Copying', progressPercent: 3 } as const;
-    value(await recordCopies(database, 'node-a', [copy, copying]));
-    expect(value(await copies(database))).toEqual([copy, copying].map((row) => ({ ...row, server: 'node-a' })));
-    value(await recordCopies(database, 'node-a', [{ ...copy, state: 'OutOfDate' }]));
-    expect(value(await copies(database))).toEqual([{ ...copy, state: 'OutOfDate', server: 'node-a' }]);
-    value(await unregisterServer(database, 'node-a'));
-    expect(value(await copies(database))).toEqual([]);
-    expect(value(await heartbeatAges(database)).size).toBe(0);
   });
 
   test('a server that is taken out leaves no session', async () => {
@@ -474,6 +462,129 @@ describe('a database that must be proven', () => {
       error: { code: 'Refused', message: /nowhere/ },
     });
     expect(broken.state.reachable).toBe(false);
+  });
+});
+
+describe('copies', () => {
+  const M = 'c'.repeat(64);
+  const right: CopyRow = {
+    server: 'node-a',
+    version: 0,
+    state: 'UpToDate',
+    message: '',
+    manifest: M,
+    verifiedAt: 1_700_000_000,
+  };
+  const copying: CopyRow = {
+    ...{ server: 'node-b', version: 0, state: 'Copying', message: 'copies lab.raw' },
+    ...{ progressPercent: 40, secondsLeft: 120 },
+  };
+  const files = [{ name: 'lab.1.avhdx', sizeBytes: 512, sha256: 'd'.repeat(64) }];
+  const inConflict: CopyRow = {
+    server: 'node-a',
+    version: 1,
+    state: 'Conflict',
+    message: 'who is right?',
+    manifest: M,
+    files,
+  };
+  let database: Database;
+  beforeAll(async () => {
+    database = await fresh('copies');
+    value(await project(database, projectionOf(aFarm())));
+    await dirty(database);
+  });
+  const put = async (...rows: readonly CopyRow[]) =>
+    value(await recordCopies(database, 'lab', { put: rows, gone: [] }));
+  const lab = async () => value(await copiesOf(database, 'lab'));
+  const since = async (server: string): Promise<number> =>
+    value(await allCopies(database)).find((copy) => copy.server === server)?.since ?? Number.NaN;
+
+  test('are recorded as they are judged, and the feed hears of each that changes', async () => {
+    await put(right, copying, inConflict);
+    expect(await lab()).toEqual(expect.arrayContaining([right, copying, inConflict]));
+    expect(await dirty(database)).toEqual(['copy lab/0/node-a', 'copy lab/0/node-b', 'copy lab/1/node-a']);
+    const { files: _, ...told } = inConflict;
+    const at = { since: expect.any(Number), reportedAt: expect.any(Number) };
+    expect(value(await allCopies(database))).toEqual(
+      [right, copying, told].map((row) => ({ ...row, vdisk: 'lab', ...at })),
+    );
+    await put(right, { ...copying, secondsLeft: 60 });
+    expect(await dirty(database)).toEqual([]);
+  });
+
+  test('a state has begun when it became another one, whatever else changes', async () => {
+    value(await database.run((db) => sql`update copy set since = to_timestamp(1000)`.execute(db)));
+    await put({ ...copying, progressPercent: 50, secondsLeft: 100 });
+    expect([await since('node-b'), (await lab()).find(({ server }) => server === 'node-b')]).toEqual([
+      1_000,
+      { ...copying, progressPercent: 50, secondsLeft: 100 },
+    ]);
+    await put({ ...copying, state: 'Missing' });
+    expect(await since('node-b')).toBeGreaterThan(1_700_000_000);
+  });
+
+  test('what was recorded is not written again, nor read before a while; what somebody emptied is', async () => {
+    const done: string[] = [];
+    const counted = { ...database, run: (work: never) => database.run(work) } as Database;
+    const writes = {
+      ...counted,
+      run: (work: never) => {
+        done.push('asked');
+        return database.run(work);
+      },
+    } as Database;
+    const found = { copies: [right, inConflict], images: new Map([['node-a', new Set([0, 1])]]) };
+    const record = new CopyRecord();
+    expect(await record.record(writes, 'lab', found)).toEqual(ok(undefined));
+    expect((await lab()).toSorted((a, b) => a.version - b.version)).toEqual([right, inConflict]);
+    expect(done).toHaveLength(2);
+    await dirty(database);
+    expect(await record.record(writes, 'lab', found)).toEqual(ok(undefined));
+    expect(done).toHaveLength(2);
+    expect(await new CopyRecord().record(writes, 'lab', found)).toEqual(ok(undefined));
+    expect([done.length, await dirty(database)]).toEqual([3, []]);
+    value(await recordCopies(database, 'lab', { put: [], gone: [right] }));
+    expect(await new CopyRecord().record(database, 'lab', found)).toEqual(ok(undefined));
+    expect(await lab()).toHaveLength(2);
+  });
+
+  test('count for who removes a version while their server lives', async () => {
+    expect(value(await versionsUsed(database)).copies).toEqual([]);
+    const [server] = aFarm().servers;
+    if (server) value(await registerServer(database, server));
+    expect(value(await versionsUsed(database)).copies).toContainEqual({
+      ...{ server: 'node-a', vdisk: 'lab', version: 0, state: 'UpToDate' },
+    });
+    value(await database.run((db) => sql`update server set heartbeat = now() - interval '2 minutes'`.execute(db)));
+    expect(value(await versionsUsed(database)).copies).toEqual([]);
+  });
+
+  test('what a person accepts is right from then on, once, and nobody who knew nothing of it writes over it', async () => {
+    const of = { vdisk: 'lab', number: 1, server: 'node-a' };
+    const accept = async (manifest: string, number = 1) =>
+      value(await acceptContent(database, { ...of, number }, { manifest, files }, command));
+    expect(await accept(M, 7)).toBe('NoVersion');
+    expect(await accept(M)).toBe('Accepted');
+    expect(await accept(M)).toBe('Unchanged');
+    expect(await accept('e'.repeat(64))).toEqual({ right: M });
+    const other = { manifest: 'e'.repeat(64), files };
+    expect(value(await setVersionContent(database, 'lab', 1, other))).toBe(false);
+    expect(value(await snapshot(database))?.versions.find(({ number }) => number === 1)?.content).toEqual({
+      manifest: M,
+      files,
+    });
+    expect(value(await setVersionContent(database, 'lab', 1, other, M))).toBe(true);
+    const audit = await database.run((db) => db.selectFrom('audit').select(['action', 'name', 'after']).execute());
+    expect(value(audit)).toEqual([{ action: 'accept', name: 'lab/1', after: { server: 'node-a', manifest: M } }]);
+  });
+
+  test('go with their server, and with their vDisk', async () => {
+    await put(right, copying);
+    value(await unregisterServer(database, 'node-a'));
+    expect((await lab()).map(({ server }) => server)).toEqual(['node-b']);
+    value(await remove(database, 'vdisk', 'lab'));
+    expect(await lab()).toEqual([]);
   });
 });
 

@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { stringify } from 'safe-stable-stringify';
 import { askFarm } from '../../src/commands/vdisk-known.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { recordCopies } from '../../src/database/copies.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { addDevices, markSharedUuid, removeDevice } from '../../src/database/devices.ts';
 import { readIdentity } from '../../src/database/identity.ts';
@@ -180,6 +181,12 @@ describe('the feed', () => {
       fc.record({ kind: fc.constant('shared' as const), n: fc.nat(5), uuid: fc.nat(4) }),
       fc.record({ kind: fc.constant('server' as const), n: fc.nat(2), rating: fc.nat(3) }),
       fc.record({ kind: fc.constant('away' as const), n: fc.nat(2) }),
+      fc.record({
+        kind: fc.constant('copy' as const),
+        n: fc.nat(2),
+        percent: fc.constantFrom(10, 20),
+        gone: fc.boolean(),
+      }),
       fc.record({ kind: fc.constant('vdisk' as const), enabled: fc.boolean(), keep: fc.boolean() }),
       fc.record({
         kind: fc.constant('raw' as const),
@@ -218,6 +225,13 @@ describe('the feed', () => {
           return server && registerServer(database, { ...server, name: `s${it.n}`, powerRating: it.rating });
         case 'away':
           return unregisterServer(database, `s${it.n}`);
+        case 'copy': {
+          const copy = { server: `s${it.n}`, version: 0, state: 'Copying', message: '' } as const;
+          const changes = it.gone
+            ? { put: [], gone: [copy] }
+            : { put: [{ ...copy, progressPercent: it.percent }], gone: [] };
+          return recordCopies(database, 'lab', changes);
+        }
         case 'vdisk':
           return project(database, {
             ...farm,
@@ -281,11 +295,14 @@ describe('the feed', () => {
     const token = () => scene.atPrimary((redis) => redis.hget(META, 'token'));
     const before = await token();
     for (let n = 0; n < 20; n++) value(await registerServer(scene.database, quiet));
+    const copy = { server: 'quiet', version: 0, state: 'UpToDate', message: '' } as const;
+    value(await recordCopies(scene.database, 'lab', { put: [copy], gone: [] }));
     value(await upsertSession(scene.database, aSession({ device: 'witness' })));
     await until('the session is there', async () => value(await scene.replica.sessionOf('witness')));
     const known = value(await askFarm({ replicaSocket: scene.follower.socketPath }));
     expect(known.sessions).toContainEqual(value(await scene.replica.sessionOf('witness')));
-    expect([known.snapshot.vdisks.length, known.copies]).toEqual([aFarm().vdisks.length, undefined]);
+    expect(known.snapshot.vdisks).toHaveLength(aFarm().vdisks.length);
+    expect(known.copies).toContainEqual(expect.objectContaining({ ...copy, vdisk: 'lab' }));
     const after = await token();
     const rows = value(await scene.database.run((db) => db.selectFrom('dirty').select('kind').execute()));
     expect([before === after, rows]).toEqual([false, []]);

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { recordCopies, versionsUsed } from '../../src/database/copies.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { enrolDevice, markSharedUuid } from '../../src/database/devices.ts';
 import { SERVER_GRANTS } from '../../src/database/grants.ts';
@@ -20,14 +21,7 @@ import {
   withTurn,
   withUser,
 } from '../../src/database/roles.ts';
-import {
-  endSessionsExcept,
-  recordCopies,
-  registerServer,
-  replayJournal,
-  upsertSession,
-  versionsUsed,
-} from '../../src/database/servers.ts';
+import { endSessionsExcept, registerServer, replayJournal, upsertSession } from '../../src/database/servers.ts';
 import { withRootFile } from '../../src/database/tls.ts';
 import type { Device, Server } from '../../src/farm/model.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
@@ -139,14 +133,13 @@ describe('the role of the servers', () => {
   test('does all that a server does, and the feed hears of it', async () => {
     value(await registerServer(asServer, A_SERVER));
     expect(value(await registerServer(asServer, A_SERVER))).toBe(false);
-    const copy = { vdisk: 'lab', version: 0, state: 'UpToDate', progressPercent: 100, message: '' } as const;
-    value(await recordCopies(asServer, 'node-z', [copy]));
+    const copy = { server: 'node-z', version: 0, state: 'UpToDate', message: '' } as const;
+    value(await recordCopies(asOwner, 'lab', { put: [copy], gone: [] }));
     value(await upsertSession(asServer, aSession({ device: 'pc0001', server: 'node-z' })));
     expect(value(await versionsUsed(asServer))).toEqual({
       sessions: [{ device: 'pc0001', vdisk: 'lab', version: expect.any(Number) }],
       copies: [{ server: 'node-z', vdisk: 'lab', version: 0, state: 'UpToDate' }],
     });
-    value(await recordCopies(asServer, 'node-z', []));
     value(await endSessionsExcept(asServer, 'node-z', []));
     const change = { device: 'pc0002', epoch: 2, session: aSession({ device: 'pc0002', epoch: 2 }), ended: false };
     const entries = [{ id: '6d3c8a62-1b5f-4d0c-9c3e-0123456789ab', change }];
@@ -176,6 +169,7 @@ describe('the role of the servers', () => {
     ['change a device', `update device set enabled = false`],
     ['give a device another MAC', `update device_mac set mac = '52:54:00:00:00:99'`],
     ['say what is right of a version', `update vdisk_version set content = null`],
+    ['say what a copy is worth', `update copy set state = 'UpToDate'`],
     ['change the farm', `update farm set doc = '{}'`],
     ['make a collection', `insert into collection select * from collection`],
     ['remove a server', `delete from server`],

@@ -120,7 +120,7 @@ test('a version settles once, and is unsettled by other content and by a VDisk t
   if (!content) throw new Error('the builder gives content');
   must(await setVersionContent(database, 'lab', 2, content));
   expect(await settledAt()).toBe(before);
-  must(await setVersionContent(database, 'lab', 2, { ...content, manifest: 'f'.repeat(64) }));
+  must(await setVersionContent(database, 'lab', 2, { ...content, manifest: 'f'.repeat(64) }, content.manifest));
   expect(await settledAt()).toBeUndefined();
   must(await settleVersion(database, 'lab', 2, 7));
   expect(await settledAt()).toBe(7);

@@ -7,6 +7,7 @@ import { sql as documents } from './0005-documents.ts';
 import { sql as keys } from './0006-keys.ts';
 import { sql as sharedUuids } from './0007-shared-uuids.ts';
 import { sql as defaults } from './0008-defaults.ts';
+import { sql as copies } from './0009-copies.ts';
 
 export interface Migration {
   readonly number: number;
@@ -23,4 +24,5 @@ export const migrations: readonly Migration[] = [
   { number: 6, name: 'keys', sql: keys },
   { number: 7, name: 'shared-uuids', sql: sharedUuids },
   { number: 8, name: 'defaults', sql: defaults },
+  { number: 9, name: 'copies', sql: copies },
 ];

@@ -62,7 +62,7 @@ secret: tls.crt
 secret: tls.key
 database: audit INSERT
 database: collection SELECT
-database: copy SELECT INSERT UPDATE DELETE
+database: copy SELECT
 database: device SELECT INSERT
 database: device_mac SELECT INSERT
 database: farm SELECT

@@ -8,11 +8,11 @@ import type { VDiskFindings, VersionJudged } from './status.ts';
 export async function stateContent(
   writes: Database,
   vdisk: string,
-  versions: readonly Pick<VersionJudged, 'number' | 'content'>[],
+  versions: readonly Pick<VersionJudged, 'number' | 'known' | 'content'>[],
 ): Promise<VDiskFindings['fault']> {
   let fault: VDiskFindings['fault'];
-  for (const { number, content } of versions) {
-    const stated = content ? await setVersionContent(writes, vdisk, number, content) : ok(true);
+  for (const { number, known, content } of versions) {
+    const stated = content ? await setVersionContent(writes, vdisk, number, content, known) : ok(true);
     if (stated.ok && stated.value) continue;
     const why = stated.ok ? 'the farm database has no such version yet' : stated.error.message;
     const message = `what is right of version ${number} is not recorded: ${why}`;

@@ -1,10 +1,11 @@
 /** One look at a VDisk: what servers hold of it; records what is right where nobody had said it; then its status. */
 import { type KubeObject, key as keyFor } from '../../kube/object.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import type { Context } from '../context.ts';
+import { type Context, logFault } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { settle, stateContent } from './apply.ts';
+import { copiesFound } from './copies.ts';
 import { observe } from './observe.ts';
 import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
 import { workEvents } from './work.ts';
@@ -30,6 +31,10 @@ export const vdiskMember: Member<'VDisk'> = {
         ((await stateContent(runtime.writes, name, judged)) ??
           (await settle(runtime.writes, name, { settled, unsettled }, findings.nowSeconds))));
     const versions = fault ? judged : withSettled(judged, settled, findings.nowSeconds);
+    if (runtime && !findings.fault) {
+      const recorded = await runtime.copies.record(runtime.writes, name, copiesFound(vdisk, findings, judged));
+      logFault(context, `VDisk ${namespace}/${name}`, 'copies', recorded, 'the states of its copies were not recorded');
+    }
     return {
       status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
       report: (status) => report(context, object, vdisk, status),

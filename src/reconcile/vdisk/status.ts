@@ -65,6 +65,11 @@ export interface VersionJudged extends Omit<Version, 'content'> {
     readonly silentMs: number;
     readonly verifiedAt?: number;
     readonly lacksBootFiles?: string;
+    /** Until it is copied. */
+    readonly secondsLeft?: number;
+    /** Of its files as they are, and these; absent: they are not whole, or nobody can be asked. */
+    readonly manifest?: string;
+    readonly files?: readonly VersionFile[];
   })[];
 }
 
@@ -112,6 +117,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
         ...{ server, silentMs },
         ...(report?.verifiedAt === undefined ? {} : { verifiedAt: report.verifiedAt }),
         ...lacksOf(report?.lacksBootFiles),
+        ...(reachable && report?.manifest ? { manifest: report.manifest, files: report.files } : {}),
         ...verdictOnCopy({
           ...{ server, folder, version: version.number, reachable, conflict },
           waitsFor: waitsFor.map((holder) => holder.server),

@@ -195,7 +195,7 @@ export class World {
       const content = this.recorded.get(number);
       const stated = this.stated.get(number);
       const { content: __, ...version } = aVersion({ number });
-      return { ...version, ...(content ? { content } : {}), ...(stated === undefined ? {} : { stated }) };
+      return { ...version, ...(content ? { content } : {}), ...(stated === undefined ? {} : { sha256: stated }) };
     });
     const servers = this.nodes.map(({ name }): Server => aServer({ name }));
     node.snapshot = aSnapshot({ stores: [STORE], versions, servers });
@@ -309,7 +309,7 @@ export class World {
   /** As the server knows it. */
   #statedOf(node: Node, name: string): string | undefined {
     const number = NAMES.indexOf(name as Name);
-    return node.snapshot?.versions.find((version) => version.number === number)?.stated;
+    return node.snapshot?.versions.find((version) => version.number === number)?.sha256;
   }
 
   /** What it serves, and what still is what it was when it was read. */
