@@ -24,10 +24,9 @@ export function copyChanges(there: readonly CopyRow[], { copies, images }: Copie
   const bounded = copies.map((copy) => ({ ...copy, message: cut(copy.message) }));
   const before = new Map(there.map((row) => [keyOf(row), row]));
   const now = new Set(bounded.map(keyOf));
-  const versions = new Set(copies.map(({ version }) => version));
   const stays = ({ server, version }: CopyRow): boolean => {
     const shown = images.get(server);
-    return !versions.has(version) && shown !== undefined && (shown === 'Unknown' || shown.has(version));
+    return shown !== undefined && (shown === 'Unknown' || shown.has(version));
   };
   return {
     put: bounded.filter((copy) => !isSame(copy, before.get(keyOf(copy)))),
