@@ -8,6 +8,7 @@ const COMMANDS = {
   work: async () => (await import('./roles/work.ts')).workCommand(),
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
   vdisk: async () => (await import('./commands/vdisk.ts')).vdiskCommand(),
+  replication: async () => (await import('./commands/replication.ts')).replicationCommand(),
   rollback: async () => (await import('./commands/rollback.ts')).rollbackCommand(),
   device: async () => (await import('./commands/device.ts')).deviceCommand(),
 };

@@ -1,24 +1,14 @@
 /** Which farm database a command works on: the farm's, in the pod of the operator; the one of its file or environment, elsewhere. */
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import type { Actor } from '../database/devices.ts';
 import { must, Refusal } from './refusal.ts';
 
-export const databaseOptions = (command: Command): Command =>
-  command
-    .addOption(new Option('--farm <namespace/name>', 'the farm, in the pod of the operator').env('BOOTFARM_FARM'))
-    .addOption(
-      new Option('--database-uri-file <file>', 'file that holds the uri of the farm database; a server has it set').env(
-        'BOOTFARM_DATABASE_URI_FILE',
-      ),
-    )
-    .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.');
-
 /** With a connection that is closed whatever happens. */
 export async function withDatabase(command: Command, work: (database: Database) => Promise<void>): Promise<void> {
-  const applicationName = `bootfarm ${command.name()}`;
+  const applicationName = `bootfarm ${wordsOf(command)}`;
   const database = must(connect({ ...(await readAccess(command.opts())), applicationName }));
   await work(database).finally(() => database.close());
 }
@@ -29,8 +19,14 @@ export function refuseInServer(command: Command, what: string): void {
   const farm = process.env['BOOTFARM_SERVER_OF'];
   if (farm === undefined) return;
   throw new Refusal(
-    `a server may not change ${what}: run it in the pod of the operator, as in \`kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm ${command.name()} --farm ${farm} …\``,
+    `a server may not change ${what}: run it in the pod of the operator, as in \`kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm ${wordsOf(command)} --farm ${farm} …\``,
   );
+}
+
+/** Behind the program's name: `vdisk accept`. */
+function wordsOf(command: Command): string {
+  const { parent } = command;
+  return parent && parent.name() !== 'bootfarm' ? `${parent.name()} ${command.name()}` : command.name();
 }
 
 async function readAccess(options: { farm?: string; databaseUriFile?: string }): Promise<DatabaseAccess> {

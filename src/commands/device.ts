@@ -17,7 +17,8 @@ import {
 } from '../database/devices.ts';
 import type { Device } from '../farm/model.ts';
 import { replicaDevices } from '../replica/devices.ts';
-import { actor, databaseOptions, readText, refuseInServer, withDatabase } from './database-access.ts';
+import { actor, readText, refuseInServer, withDatabase } from './database-access.ts';
+import { databaseOptions } from './database-options.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { type Column, describeComplaint } from './device-input.ts';
 import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } from './device-options.ts';

@@ -9,7 +9,8 @@ import { snapshot } from '../database/project.ts';
 import type { FarmSnapshot, VersionOverride } from '../farm/model.ts';
 import { planRollback, type Rollback, type RollbackStep, unknownVDisk } from '../farm/rollback.ts';
 import { secondsOf } from '../resources/units.ts';
-import { actor, databaseOptions, refuseInServer, withDatabase } from './database-access.ts';
+import { actor, refuseInServer, withDatabase } from './database-access.ts';
+import { databaseOptions } from './database-options.ts';
 import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 

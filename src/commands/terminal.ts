@@ -8,6 +8,8 @@ import { text } from 'node:stream/consumers';
 export interface Terminal {
   /** A person sees standard error as it comes. */
   readonly isWatched: boolean;
+  /** Of the screen that shows what goes out; absent: it goes elsewhere. */
+  readonly columns?: number | undefined;
   out(text: string): void;
   err(text: string): void;
   /** The command ends with this status; 1 if none is said. */
@@ -20,6 +22,9 @@ export const terminalOfProcess: Terminal = {
   get isWatched() {
     return process.stderr.isTTY === true;
   },
+  get columns() {
+    return process.stdout.isTTY ? process.stdout.columns : undefined;
+  },
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   fail: (status = 1) => {
@@ -27,6 +32,13 @@ export const terminalOfProcess: Terminal = {
   },
   stepBack: () => setPriority(constants.priority.PRIORITY_LOW),
 };
+
+/** Aborted when a person, or who started the command, ends it. */
+export function interrupted(): AbortSignal {
+  const left = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => left.abort());
+  return left.signal;
+}
 
 export interface Input {
   /** A person types. */

@@ -21,7 +21,7 @@ export function addDeletion(command: Command, terminal: Terminal): void {
     .argument('<name>', 'the vDisk: its folder, and its fileName')
     .argument('<number>', 'the version')
     .option('--dry-run', 'say what would be removed, and do nothing')
-    .option('--last-copy', 'it need not be anywhere any more: what other servers have of it is not known yet')
+    .option('--last-copy', 'it need not be anywhere any more, though no other server is known to have it right')
     .addOption(
       new Option(
         '--database-uri-file <file>',

@@ -5,7 +5,7 @@ import type { JobFolder } from '../work/folder.ts';
 import { isEnded, type Job, type Order, percentOf } from '../work/job.ts';
 import { byOrder } from '../work/queue.ts';
 import { attempt, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { interrupted, type Terminal } from './terminal.ts';
 import { type Flags, follow, jobFolder, output } from './work.ts';
 
 const WATCH_MS = 1_000;
@@ -70,11 +70,10 @@ async function watchJobs(
   first: readonly Job[],
   output: 'table' | 'json',
 ): Promise<void> {
-  const left = new AbortController();
-  process.once('SIGINT', () => left.abort()).once('SIGTERM', () => left.abort());
+  const left = interrupted();
   let shown = new Map(first.map((job) => [job.id, lineOf(job)]));
-  while (!left.signal.aborted) {
-    await delay(WATCH_MS, undefined, { signal: left.signal }).catch(() => undefined);
+  while (!left.aborted) {
+    await delay(WATCH_MS, undefined, { signal: left }).catch(() => undefined);
     const jobs = [...(await folder.readAll())].sort(byOrder);
     terminal.out(
       linesOf(

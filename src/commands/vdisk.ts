@@ -1,6 +1,7 @@
 /** `bootfarm vdisk …`: vDisks, their versions and their files. */
 import { Command } from 'commander';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { addAccept } from './vdisk-accept.ts';
 import { addDeletion } from './vdisk-delete.ts';
 import { addInfoCommands } from './vdisk-info.ts';
 import { addJobCommands } from './vdisk-jobs.ts';
@@ -16,6 +17,7 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
   addVDiskWork(command, terminal);
   addJobCommands(command, terminal);
   addDeletion(command, terminal);
+  addAccept(command, terminal);
   addInfoCommands(command, terminal);
   addDownload(command, terminal);
   addPvs(command, terminal);

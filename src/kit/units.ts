@@ -6,3 +6,15 @@ export function inUnits(bytes: number): string {
   const value = bytes / 2 ** (10 * power);
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
+
+const TIMES = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'm'],
+] as const;
+
+/** Seconds in their largest unit, in short: `45s`, `12m`, `3h`, `5d`. */
+export function inShort(seconds: number): string {
+  const [of, unit] = TIMES.find(([length]) => seconds >= length) ?? [1, 's'];
+  return `${Math.floor(seconds / of)}${unit}`;
+}

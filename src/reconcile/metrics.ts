@@ -42,6 +42,12 @@ export function resourceMetrics(registry: Registry): ResourceMetrics {
   gauge('bootfarm_resource_ready', '1 while the resource is Ready', ['kind', 'namespace', 'name'], readiness);
   gauge('bootfarm_farm_devices', 'Devices of a Farm, by what they do', ['namespace', 'name', 'state'], devices);
   gauge('bootfarm_vdisk_copies', 'Copies of a VDisk on servers, by state', ['namespace', 'name', 'state'], copies);
+  gauge(
+    'bootfarm_copy_state',
+    '1 of the state that a copy is in, while it is not UpToDate: 512 a VDisk at most',
+    ['namespace', 'vdisk', 'version', 'server', 'state'],
+    copyStates,
+  );
   return {
     watch(all) {
       views = all;
@@ -67,11 +73,31 @@ const devices = ({ farms }: ResourceViews): Sample[] =>
     return counts.map(([state, value]) => ({ labels: { ...placeOf(object), state }, value }));
   });
 
-const copies = ({ vdisks }: ResourceViews): Sample[] =>
-  vdisks.list().flatMap((object) => {
+const statusesOf = ({ vdisks }: ResourceViews) =>
+  vdisks.list().map((object) => {
     const vdisk = parsedOf('VDisk', object);
-    const counts = new Map<string, number>();
-    for (const { state } of (vdisk.ok && vdisk.value.status.copies) || [])
-      counts.set(state, (counts.get(state) ?? 0) + 1);
-    return [...counts].map(([state, value]) => ({ labels: { ...placeOf(object), state }, value }));
+    const { copies = [], versions = [] } = (vdisk.ok && vdisk.value.status) || {};
+    return { ...placeOf(object), copies, versions };
   });
+
+/** A status leaves out copies that are right, and counts them: those of other properties among them. */
+const copies = (views: ResourceViews): Sample[] =>
+  statusesOf(views).flatMap(({ copies, versions, ...labels }) => {
+    const counts = new Map<string, number>();
+    for (const { state } of copies) if (state !== 'UpToDate') counts.set(state, (counts.get(state) ?? 0) + 1);
+    const right = versions.reduce((sum, { upToDate = 0 }) => sum + upToDate, 0);
+    const otherwise = (counts.get('PropertiesMissing') ?? 0) + (counts.get('PropertiesOutOfDate') ?? 0);
+    if (right > otherwise) counts.set('UpToDate', right - otherwise);
+    return [...counts].map(([state, value]) => ({ labels: { ...labels, state }, value }));
+  });
+
+/** A series each would be versions times servers: of those that are right the counts tell. */
+const copyStates = (views: ResourceViews): Sample[] =>
+  statusesOf(views).flatMap(({ namespace, name: vdisk, copies }) =>
+    copies
+      .filter(({ state }) => state !== 'UpToDate')
+      .map(({ server, version, state }) => ({
+        labels: { namespace, vdisk, version: String(version), server, state },
+        value: 1,
+      })),
+  );

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Condition } from '../resources/conditions.ts';
+import { Told } from './told.ts';
 
 export const COUNTS_EVERY_MS = 30_000;
 /** Enough to connect to a database and a replica, and to ask servers of which one does not answer. */
@@ -14,6 +15,8 @@ export const BEGINNING_MS = 10_000;
 export type KeepCounts<S> = (after: S, before: S) => S;
 
 export class Quiet {
+  /** What Events said of the parts of a resource. */
+  readonly told = new Told();
   readonly #toldMs = new Map<string, number>();
   readonly #faults = new Map<string, string>();
   /** The first reconcile of this leader. */
@@ -49,12 +52,14 @@ export class Quiet {
   }
 
   forget(key: string): void {
+    this.told.forget(key);
     this.#toldMs.delete(key);
     for (const fault of this.#faults.keys()) if (fault.startsWith(`${key} `)) this.#faults.delete(fault);
   }
 
   /** Another copy leads. */
   rest(): void {
+    this.told.clear();
     this.#toldMs.clear();
     this.#faults.clear();
     this.#beganMs = undefined;

@@ -29,6 +29,7 @@ const folderOf = (...files: readonly FileFacts[]): Inventory => ({
   ],
 });
 const lab = aVDisk({ name: 'lab', fileName: 'lab', store: 'images' });
+const TWO = ['a', 'b'].map((server) => ({ server, vdisk: 'lab', version: 3, state: 'UpToDate' }));
 const known = (
   more: Partial<FarmKnowledge> = {},
   snapshot: Partial<FarmKnowledge['snapshot']> = {},
@@ -44,7 +45,7 @@ const known = (
       ...snapshot,
     },
     sessions: [],
-    copies: ['a', 'b'].map((server) => ({ server, vdisk: 'lab', version: 3, state: 'UpToDate' })),
+    copies: TWO,
     ...more,
   });
 const session = (device: string, version = 3, vdisk = 'lab') => ({ device, vdisk, version });
@@ -52,6 +53,18 @@ const aDeletion = (more: Partial<Deletion> = {}): Deletion => ({
   ...{ vdisk: { folder: '/srv/vdisks', fileName: 'lab' }, number: 3, farm: known(), lastCopy: false },
   ...more,
 });
+
+/** A version with such copies on a, b, c. */
+const ofCopies = (...states: readonly string[]) => [
+  {
+    what: `has copies that are ${states.join(', ') || 'nowhere'}`,
+    deletion: {
+      farm: known({
+        copies: states.map((state, at) => ({ server: 'abc'.charAt(at), vdisk: 'lab', version: 3, state })),
+      }),
+    },
+  },
+];
 
 test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refused?: string; says?: RegExp }>([
   { what: 'nobody needs' },
@@ -113,23 +126,39 @@ test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refu
     ...{ refused: 'IsParent', says: /lab.4.avhdx cannot be read \(permission denied\)/ },
   },
   { what: 'a base is beside', folder: folderOf(file('win.raw', base('z'))) },
+  ...ofCopies('UpToDate', 'UpToDate'),
+  ...ofCopies('UpToDate', 'PropertiesOutOfDate'),
+  ...ofCopies('PropertiesMissing', 'UpToDate', 'Missing'),
+  ...ofCopies('UpToDate').map((one) => ({
+    ...one,
+    refused: 'LastCopy',
+    says: /one right copy, on a\): say --last-copy/,
+  })),
+  ...(['Corrupt', 'OutOfDate', 'Missing', 'Copying', 'Conflict', 'ServerUnreachable'] as const).flatMap((state) =>
+    ofCopies('UpToDate', state).map((one) => ({ ...one, refused: 'LastCopy' })),
+  ),
+  ...ofCopies().map((one) => ({ ...one, refused: 'LastCopy', says: /knows of no right copy/ })),
   {
-    what: 'is the last good copy',
-    deletion: { farm: known({ copies: [{ server: 'a', vdisk: 'lab', version: 3, state: 'UpToDate' }] }) },
-    ...{ refused: 'LastCopy', says: /one right copy, on a\): say --last-copy/ },
+    what: 'another server has, but it does not answer',
+    deletion: {
+      farm: known({ copies: [...TWO, { server: 'b', vdisk: 'win', version: 0, state: 'ServerUnreachable' }] }),
+    },
+    ...{ refused: 'LastCopy', says: /one right copy, on a\)/ },
   },
   {
-    what: 'has one right copy and a wrong one',
+    what: 'another server has of another vDisk, or as another version',
     deletion: {
       farm: known({
         copies: [
           { server: 'a', vdisk: 'lab', version: 3, state: 'UpToDate' },
-          { server: 'b', vdisk: 'lab', version: 3, state: 'Corrupt' },
+          { server: 'b', vdisk: 'win', version: 3, state: 'UpToDate' },
+          { server: 'c', vdisk: 'lab', version: 2, state: 'UpToDate' },
         ],
       }),
     },
     refused: 'LastCopy',
   },
+  { what: 'is the last good copy, and need not be', deletion: { farm: known({ copies: [] }), lastCopy: true } },
   { what: 'is of no VDisk', deletion: { farm: known({}, { vdisks: [] }) }, refused: 'LastCopy' },
   { what: 'is of no VDisk, and need not be', deletion: { farm: known({}, { vdisks: [] }), lastCopy: true } },
 ])('a version that $what: $refused', ({ deletion, folder = folderOf(), refused, says = /stays/ }) => {
@@ -151,15 +180,6 @@ test('a name that has the number in it is no name of a vDisk', () => {
   expect(judgeDeletion(aDeletion({ vdisk, number: 0, lastCopy: true }), folderOf())).toMatchObject({
     error: { code: 'NumberTwice', message: expect.stringContaining('name the vDisk, and the number by itself') },
   });
-});
-
-test('of a replica no copies are known', () => {
-  const { copies: _, ...rest } = known().ok ? (known() as { value: FarmKnowledge }).value : ({} as FarmKnowledge);
-  expect(judgeDeletion(aDeletion({ farm: ok(rest) }), folderOf())).toMatchObject({
-    ok: false,
-    error: { code: 'LastCopy', message: expect.stringContaining('is not known') },
-  });
-  expect(judgeDeletion(aDeletion({ farm: ok(rest), lastCopy: true }), folderOf()).ok).toBe(true);
 });
 
 test('the files of that version go, after it was said, and no others; a dry run removes nothing', async () => {

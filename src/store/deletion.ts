@@ -13,13 +13,13 @@ import { alone } from './alone.ts';
 import { type FileFacts, type Inventory, lookInto } from './inventory.ts';
 import type { VDiskFiles } from './versions.ts';
 
-/** What the farm knows: of its database, or of a replica, which knows no copies. */
+/** What the farm knows: of its database, or of a replica. */
 export interface FarmKnowledge {
   readonly snapshot: Pick<FarmSnapshot, 'stores' | 'vdisks' | 'versions' | 'overrides'>;
   /** Those that have not ended. */
   readonly sessions: readonly Pick<Session, 'device' | 'vdisk' | 'version'>[];
-  /** Absent: nobody knows. */
-  readonly copies?: readonly {
+  /** What the operator recorded last of each; of a version that no VDisk names, when one named it. */
+  readonly copies: readonly {
     readonly server: string;
     readonly vdisk: string;
     readonly version: number;
@@ -85,20 +85,39 @@ export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<rea
   const children = childrenOf(files, folder.files);
   if (children.length > 0)
     return fail('IsParent', `${what} stays: ${someOf(children)}: merge or remove what needs it first`);
-  const right = new Set(
-    (copies ?? []).flatMap(({ server, vdisk, version, state }) =>
-      names.has(vdisk) && version === number && state === 'UpToDate' ? [server] : [],
-    ),
-  );
-  if (lastCopy || right.size > 1) return ok([...files.filter((file) => !images.includes(file)), ...images]);
+  if (lastCopy) return ok(inOrder(files, images));
+  if (names.size === 0)
+    return fail(
+      'LastCopy',
+      `${what} stays: ${whoKnows('no VDisk has these files: what other servers have is not known')}`,
+    );
+  const right = rightCopies(copies, names, number);
+  if (right.length > 1) return ok(inOrder(files, images));
   const known =
-    right.size === 1
-      ? `the farm knows of one right copy, on ${[...right][0]}`
-      : 'what other servers have of a version that no VDisk names is not known';
-  return fail(
-    'LastCopy',
-    `${what} stays: it may be the last good copy (${known}): say --last-copy if it need not be anywhere any more`,
+    right.length === 1 ? `the farm knows of one right copy, on ${right[0]}` : 'the farm knows of no right copy';
+  return fail('LastCopy', `${what} stays: ${whoKnows(known)}`);
+}
+
+/** The image goes last. */
+const inOrder = (files: readonly FileFacts[], images: readonly FileFacts[]): readonly FileFacts[] => [
+  ...files.filter((file) => !images.includes(file)),
+  ...images,
+];
+
+const whoKnows = (known: string): string =>
+  `it may be the last good copy (${known}): say --last-copy if it need not be anywhere any more`;
+
+/** Content is all there is to it: properties keep nothing from being served. */
+const RIGHT: readonly string[] = ['UpToDate', 'PropertiesMissing', 'PropertiesOutOfDate'];
+
+/** Servers that have that version right. What is said of one that does not answer is old: it does not count. */
+function rightCopies(copies: FarmKnowledge['copies'], names: ReadonlySet<string>, number: number): readonly string[] {
+  const away = new Set(copies.filter(({ state }) => state === 'ServerUnreachable').map(({ server }) => server));
+  const right = copies.filter(
+    ({ server, vdisk, version, state }) =>
+      names.has(vdisk) && version === number && RIGHT.includes(state) && !away.has(server),
   );
+  return [...new Set(right.map(({ server }) => server))];
 }
 
 /** Of the VDisks whose files these are. */

@@ -59,4 +59,24 @@ ${table(ofServer())}
 Names of the engine are those of controller-runtime and client-go, so that dashboards made for them fit. Every copy of the operator tells of the resources: take \`max by (namespace, name)\`.
 
 ${table(ofOperator())}
+
+\`bootfarm_copy_state\` has a series a copy that is not UpToDate, in the state that it is in; how many are in which state, UpToDate too, is
+\`bootfarm_vdisk_copies\`.
+
+### An alert
+
+A copy that is not right for half an hour, whatever its state is meanwhile: machines of that server are served by others, or by none.
+
+\`\`\`yaml
+groups:
+  - name: bootfarm
+    rules:
+      - alert: BootfarmCopyNotRight
+        expr: max by (namespace, vdisk, version, server) (bootfarm_copy_state) > 0
+        for: 30m
+        labels: {severity: warning}
+        annotations:
+          summary: 'version {{ $labels.version }} of vDisk {{ $labels.namespace }}/{{ $labels.vdisk }} is not right on {{ $labels.server }}'
+          description: '\`bootfarm replication {{ $labels.vdisk }}\` says what it lacks, and how it becomes right.'
+\`\`\`
 `;

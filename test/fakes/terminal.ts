@@ -8,11 +8,15 @@ export interface Said {
   status: number;
 }
 
-/** `heard`: each text for standard error, as it comes. */
-export function fakeTerminal(heard: (text: string) => void = () => undefined): { said: Said; terminal: Terminal } {
+/** `heard`: each text for standard error, as it comes. `columns`: of its screen. */
+export function fakeTerminal(
+  heard: (text: string) => void = () => undefined,
+  columns?: number,
+): { said: Said; terminal: Terminal } {
   const said = { out: '', err: '', failed: false, status: 0 };
   const terminal: Terminal = {
     isWatched: false,
+    ...(columns === undefined ? {} : { columns }),
     out: (text) => {
       said.out += text;
     },

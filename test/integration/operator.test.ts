@@ -14,6 +14,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { allCopies } from '../../src/database/copies.ts';
 import { addDevices } from '../../src/database/devices.ts';
 import { snapshot } from '../../src/database/project.ts';
 import { serverRole, withUser } from '../../src/database/roles.ts';
@@ -98,9 +99,18 @@ async function versions(): Promise<readonly string[]> {
     kinds.Event,
   ];
   const lists = await Promise.all(watched.map((kind) => client.listAll(all(kind, NAMESPACE))));
-  return lists
-    .flatMap((list) => value(list).map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.resourceVersion}`))
-    .sort();
+  // A row that is written, or locked, is of another transaction.
+  const copies = await database.run((db) =>
+    sql<{ row: string }>`select concat_ws(' ', 'copy', vdisk, version, server, xmin, xmax) as row from copy`.execute(
+      db,
+    ),
+  );
+  return [
+    ...lists.flatMap((list) =>
+      value(list).map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.resourceVersion}`),
+    ),
+    ...(copies.ok ? copies.value.rows.map(({ row }) => row) : []),
+  ].sort();
 }
 
 const kubectl = (...args: string[]): string =>
@@ -294,6 +304,9 @@ test(
     expect(nodes.running).toEqual(['node-a']);
     const rows = value(await snapshot(database));
     expect(rows?.versions).toMatchObject([{ vdisk: 'lab', number: 0, content: { manifest: MANIFEST } }]);
+    expect(value(await allCopies(database))).toMatchObject([
+      { vdisk: 'lab', version: 0, server: 'node-a', state: 'UpToDate', message: '', manifest: MANIFEST },
+    ]);
     const told = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'bootfarm-server-main-node-a');
     const uri = Buffer.from(told.data['database-uri'] ?? '', 'base64').toString();
     expect(uri).toMatch(/^postgresql:\/\/postgres_server:/); // a login of their own, not the superuser of the Farm's Secret

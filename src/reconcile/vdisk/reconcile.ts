@@ -6,8 +6,9 @@ import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
 import { settle, stateContent } from './apply.ts';
 import { copiesFound } from './copies.ts';
+import { copyEvents, lastsMs, statesNow, statesTold } from './events.ts';
 import { observe } from './observe.ts';
-import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus, wordOf } from './status.ts';
+import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus } from './status.ts';
 import { workEvents } from './work.ts';
 
 const DELETION_WAITS_MS = 60_000;
@@ -37,7 +38,9 @@ export const vdiskMember: Member<'VDisk'> = {
     }
     return {
       status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
-      report: (status) => report(context, object, vdisk, status),
+      report: (status) => {
+        if (!findings.fault) report(context, object, vdisk, versions, status);
+      },
     };
   },
 };
@@ -45,20 +48,19 @@ export const vdiskMember: Member<'VDisk'> = {
 const withSettled = (versions: readonly VersionJudged[], numbers: readonly number[], settledAt: number) =>
   versions.map((version) => (numbers.includes(version.number) ? { ...version, settledAt } : version));
 
-/** An Event for a copy that is not right and was not told of, and for work that began or ended. */
-function report({ record }: Context, object: KubeObject, vdisk: VDisk, status: ReturnType<typeof vdiskStatus>): void {
+/** An Event for copies whose state changed for a while, and for work that began or ended. */
+function report(
+  { record, quiet }: Context,
+  object: KubeObject,
+  vdisk: VDisk,
+  versions: readonly VersionJudged[],
+  status: ReturnType<typeof vdiskStatus>,
+): void {
   for (const saying of workEvents(vdisk.status?.work ?? [], status.work ?? [])) record(object, saying);
-  const bad = ['Missing', 'Corrupt', 'OutOfDate', 'PropertiesMissing', 'PropertiesOutOfDate', 'Conflict'];
-  for (const copy of status.copies ?? []) {
-    const before = vdisk.status?.copies?.find(
-      ({ server, version }) => server === copy.server && version === copy.version,
-    );
-    if (bad.includes(copy.state) && (before?.state !== copy.state || before.message !== copy.message))
-      record(object, {
-        type: 'Warning',
-        reason: `Copy${copy.state}`,
-        action: 'Compare',
-        note: wordOf(copy),
-      });
-  }
+  // Of a leader that has just begun the verdicts may not count yet.
+  if (status === vdisk.status) return;
+  const { namespace, name } = vdisk.metadata;
+  const before = () => statesTold(vdisk.status, versions);
+  const news = quiet.told.news(`VDisk ${keyFor(namespace, name)}`, statesNow(versions), { before, lastsMs });
+  for (const saying of copyEvents(versions, news)) record(object, saying);
 }

@@ -1,0 +1,12 @@
+/** How a person says which farm database a command works on: without the client of one. */
+import { type Command, Option } from 'commander';
+
+export const databaseOptions = (command: Command): Command =>
+  command
+    .addOption(new Option('--farm <namespace/name>', 'the farm, in the pod of the operator').env('BOOTFARM_FARM'))
+    .addOption(
+      new Option('--database-uri-file <file>', 'file that holds the uri of the farm database; a server has it set').env(
+        'BOOTFARM_DATABASE_URI_FILE',
+      ),
+    )
+    .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.');

@@ -1,0 +1,49 @@
+/** `bootfarm vdisk accept`: of servers that hold different files of a version, one is right. Thin over `farm/accept.ts`. */
+import type { Command } from 'commander';
+import { judgeAccept } from '../farm/accept.ts';
+import { databaseOptions } from './database-options.ts';
+import { attempt, must, Refusal, versionNumber } from './refusal.ts';
+import type { Terminal } from './terminal.ts';
+
+export function addAccept(command: Command, terminal: Terminal): void {
+  const accept = databaseOptions(command.command('accept'))
+    .description('settle a Conflict: what a server holds of a version is right from now on')
+    .argument('<vdisk>', 'its name')
+    .argument('<version>', 'its number')
+    .requiredOption('--server <name>', 'required: whose files are right')
+    .addHelpText(
+      'after',
+      `
+Only where servers disagree and nothing says who is right. What the spec states (sha256) decides, and a version that is
+known never becomes another one.
+
+Example:
+  bootfarm vdisk accept lab 3 --server node-a --farm bootfarm-demo/farm`,
+    );
+  accept.action((vdisk: string, typed: string, { server }: { server: string }) =>
+    attempt(terminal, async () => {
+      const number = versionNumber('version', typed);
+      // The clients of the database are loaded where they are needed alone.
+      const { actor, refuseInServer, withDatabase } = await import('./database-access.ts');
+      const { acceptContent, copiesOf } = await import('../database/copies.ts');
+      const { snapshot } = await import('../database/project.ts');
+      refuseInServer(accept, 'what is right of a version');
+      await withDatabase(accept, async (database) => {
+        const farm = must(await snapshot(database));
+        if (!farm) throw new Refusal('the database holds no farm yet');
+        const what = `version ${number} of ${vdisk}`;
+        const asked = { vdisk, number, server };
+        const content = must(judgeAccept(farm, must(await copiesOf(database, vdisk)), asked));
+        const done = content === 'Unchanged' ? content : must(await acceptContent(database, asked, content, actor()));
+        if (done === 'NoVersion') throw new Refusal(`VDisk ${vdisk} has no version ${number} any more`);
+        if (typeof done === 'object')
+          throw new Refusal(`${what}: somebody was faster, and the manifest ${done.right} is right now`);
+        terminal.out(
+          content === 'Unchanged' || done === 'Unchanged'
+            ? `${what}: what ${server} holds is right already: unchanged\n`
+            : `${what}: what ${server} holds is right: ${content.files.map(({ name }) => name).join(', ')} (manifest ${content.manifest}). Other servers are judged by it within seconds\n`,
+        );
+      });
+    }),
+  );
+}
