@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import type { Database } from '../database/connection.ts';
 import type { CopyRow } from '../database/copies.ts';
 import { fail, ok } from '../kit/result.ts';
@@ -44,6 +45,11 @@ test.each<{
     put: [row('a', 1, { message: `${'x'.repeat(1_023)}…` })],
   },
   {
+    what: 'and is cut between characters',
+    copies: [row('a', 1, { message: `${'x'.repeat(1_022)}🖴🖴` })],
+    put: [row('a', 1, { message: `${'x'.repeat(1_022)}\ufffd…` })],
+  },
+  {
     what: 'one that was cut is not written again',
     there: [row('a', 1, { message: `${'x'.repeat(1_023)}…` })],
     copies: [row('a', 1, { message: 'x'.repeat(2_000) })],
@@ -78,6 +84,29 @@ test.each<{
     put,
     gone,
   });
+});
+
+test('whatever was there, once it is written nothing is left to write, and each verdict stands', () => {
+  const server: fc.Arbitrary<string> = fc.constantFrom('a', 'b', 'c');
+  const version = fc.nat(3);
+  const state = fc.constantFrom('UpToDate', 'Missing', 'Copying') as fc.Arbitrary<CopyRow['state']>;
+  const rows = fc.uniqueArray(
+    fc.record({ server, version, state, message: fc.constantFrom('', 'x', 'y'.repeat(2_000)) }),
+    { selector: (one) => `${one.version}/${one.server}` },
+  );
+  const images = fc.dictionary(server, fc.oneof(fc.constant('Unknown' as const), fc.array(version)));
+  fc.assert(
+    fc.property(rows, rows, images, (there, copies, of) => {
+      const found = { copies, images: shown(of) };
+      const keyOf = (one: CopyRow) => `${one.version}/${one.server}`;
+      const { put, gone } = copyChanges(there, found);
+      const after = new Map(there.map((one) => [keyOf(one), one]));
+      for (const one of gone) after.delete(`${one.version}/${one.server}`);
+      for (const one of put) after.set(keyOf(one), one);
+      expect(copyChanges([...after.values()], found)).toEqual({ put: [], gone: [] });
+      for (const copy of copies) expect(after.get(keyOf(copy))?.state).toBe(copy.state);
+    }),
+  );
 });
 
 test('while the database is away it is asked at each look, once it answered the same is not asked for again', async () => {

@@ -45,8 +45,9 @@ function isSame({ secondsLeft: _, ...copy }: CopyRow, there: CopyRow | undefined
   return isDeepStrictEqual(copy, before);
 }
 
+/** Cut between characters. */
 const cut = (message: string): string =>
-  message.length <= MESSAGE_CHARACTERS ? message : `${message.slice(0, MESSAGE_CHARACTERS - 1)}…`;
+  message.length <= MESSAGE_CHARACTERS ? message : `${message.slice(0, MESSAGE_CHARACTERS - 1).toWellFormed()}…`;
 
 /** Somebody may have changed or emptied the table meanwhile. */
 const CHECK_EVERY_MS = 30_000;

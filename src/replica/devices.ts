@@ -38,19 +38,22 @@ async function allOf(socketPath: string, kind: 'device' | 'session' | 'copy'): R
   const redis = opened.value;
   try {
     const read = await asked(socketPath, async () => {
-      const executed = (await redis.multi().hget(META, 'schema').hvals(kindKey(kind)).exec()) ?? [];
+      const executed = (await redis.multi().hmget(META, 'schema', 'kinds').hvals(kindKey(kind)).exec()) ?? [];
       const failed = executed.find(([error]) => error);
       if (failed) throw failed[0];
       return executed.map(([, answer]) => answer);
     });
     if (!read.ok) return read;
-    const [schema, texts] = read.value;
+    const [meta, texts] = read.value;
+    const [schema, kinds] = meta as readonly (string | null)[];
     if (!schema) return fail('NotLoaded', `the follower at ${socketPath} holds no farm yet`);
     if (Number(schema) !== SCHEMA)
       return fail(
         'SchemaUnknown',
         `the follower at ${socketPath} holds schema ${schema}; this release reads ${SCHEMA}`,
       );
+    // A leader of a release that does not know the kind leaves what another one wrote of it.
+    if (kind === 'copy' && !kinds?.split(' ').includes(kind)) return ok([]);
     return ok(texts as readonly string[]);
   } finally {
     redis.disconnect();

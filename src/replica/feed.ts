@@ -125,6 +125,7 @@ export function rebuild(database: Database, redis: Redis, leader: Leader): StepR
             revision: cursor.revision,
             schema: SCHEMA,
             shape: SHAPE,
+            kinds: KINDS.join(' '),
             token,
             epoch: leader.epoch,
             snapshot: token,

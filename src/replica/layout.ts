@@ -2,7 +2,7 @@
  * How the replica lies in Redis.
  *
  * ```
- * bootfarm:meta                hash  farm, adoptions, revision, schema, shape, token, epoch, snapshot, checkedAt
+ * bootfarm:meta                hash  farm, adoptions, revision, schema, shape, kinds, token, epoch, snapshot, checkedAt
  * bootfarm:<kind>              hash  key → JSON, for each kind of database/kinds.ts
  * bootfarm:next:<token>:<kind>       the same while it is rebuilt, beside the live data
  * ```

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { replicationCommand } from '../../src/commands/replication.ts';
 import { vdiskCommand } from '../../src/commands/vdisk.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
@@ -10,6 +11,7 @@ import { type CopyRow, recordCopies } from '../../src/database/copies.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { project, snapshot } from '../../src/database/project.ts';
 import type { Result } from '../../src/kit/result.ts';
+import { META } from '../../src/replica/layout.ts';
 import { startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aFarm } from '../builders/rows.ts';
@@ -120,6 +122,13 @@ test('in a server its follower says it, while the database is away, too', async 
     out: expect.stringContaining('lab/1     UpToDate   UpToDate'),
     err: 'as the database was 5m ago: it, or the operator, does not answer\n',
   });
+  const redis = new Redis(replica.testUrl, { tls: { ca: replica.redis.ca } });
+  await redis.hdel(META, 'kinds');
+  redis.disconnect();
+  await until(
+    'what another release may have left counts for nothing',
+    async () => (await told()).versions?.[1]?.upToDate === 0,
+  );
 });
 
 test('watched, it says what changes and nothing else; on a screen it draws anew', async () => {

@@ -579,6 +579,14 @@ describe('copies', () => {
     expect(value(audit)).toEqual([{ action: 'accept', name: 'lab/1', after: { server: 'node-a', manifest: M } }]);
   });
 
+  test('of two persons who accept at once one is first, and that word holds', async () => {
+    const of = { vdisk: 'lab', number: 0, server: 'node-a' };
+    const word = (digit: string) => acceptContent(database, of, { manifest: digit.repeat(64), files }, command);
+    const words = (await Promise.all(['a', 'b'].map(word))).map(value);
+    const first = words.indexOf('Accepted');
+    expect(words.toSpliced(first, 1)).toEqual([{ right: 'ab'.charAt(first).repeat(64) }]);
+  });
+
   test('go with their server, and with their vDisk', async () => {
     await put(right, copying);
     value(await unregisterServer(database, 'node-a'));

@@ -73,3 +73,34 @@ test.each<{ what: string; holders: readonly CopyHolder[]; known?: string; copies
     images,
   );
 });
+
+test.each<{ what: string; more: object; told: object }>([
+  {
+    what: 'no percent',
+    more: { state: 'Copying', progressPercent: Number.NaN },
+    told: { state: 'Copying', progressPercent: 0 },
+  },
+  {
+    what: 'all percents',
+    more: { state: 'Copying', progressPercent: 1e9 },
+    told: { state: 'Copying', progressPercent: 100 },
+  },
+  {
+    what: 'for ever',
+    more: { state: 'Copying', secondsLeft: 1e300 },
+    told: { state: 'Copying', progressPercent: 0, secondsLeft: 2_147_483_647 },
+  },
+  { what: 'NUL and half a character', more: { message: 'a\0b\ud800' }, told: { message: 'ab\ufffd' } },
+  { what: 'no message', more: { message: undefined }, told: {} },
+  { what: 'no digest', more: { manifest: 'x' }, told: {} },
+  { what: 'another age', more: { verifiedAt: 1e15 }, told: {} },
+  {
+    what: 'files that are none',
+    more: { state: 'Conflict', manifest: A, files: [fileOf('lab.1.vhdx'), { ...fileOf('lab\0'), sha256: A }] },
+    told: { state: 'Conflict', manifest: A },
+  },
+])('a server that says $what is recorded all the same', ({ more, told }) => {
+  const copies = [{ server: 'a', state: 'UpToDate' as const, message: '', silentMs: 0, ...more }];
+  const found = copiesFound(aVDisk(), { holders: [] }, [{ number: 1, copies }]);
+  expect(found.copies).toEqual([{ server: 'a', version: 1, state: 'UpToDate', message: '', ...told }]);
+});

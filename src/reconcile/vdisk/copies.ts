@@ -1,6 +1,8 @@
-/** What the table of copies is told of a VDisk. Pure. */
+/** What the table of copies is told of a VDisk: what PostgreSQL takes, whatever a server says of itself. Pure. */
 import { parse } from 'node:path';
+import type { CopyRow } from '../../database/copies.ts';
 import { versionOfStem } from '../../farm/files.ts';
+import type { VersionFile } from '../../farm/model.ts';
 import type { CopiesFound } from '../../operator/copies.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import type { VDiskFindings, VersionJudged } from './status.ts';
@@ -10,16 +12,7 @@ export const copiesFound = (
   { holders }: Pick<VDiskFindings, 'holders'>,
   versions: readonly Pick<VersionJudged, 'number' | 'copies'>[],
 ): CopiesFound => ({
-  copies: versions.flatMap(({ number: version, copies }) =>
-    copies.map(({ server, state, message, progressPercent, secondsLeft, verifiedAt, manifest, files }) => ({
-      ...{ server, version, state, message },
-      ...(state === 'Copying' ? { progressPercent: Math.floor((progressPercent ?? 0) / 10) * 10 } : {}),
-      ...(state !== 'Copying' || secondsLeft === undefined ? {} : { secondsLeft: Math.round(secondsLeft) }),
-      ...verifiedOf(verifiedAt),
-      ...(manifest === undefined ? {} : { manifest }),
-      ...(state === 'Conflict' && files ? { files } : {}),
-    })),
-  ),
+  copies: versions.flatMap(({ number, copies }) => copies.map((copy) => rowOf(number, copy))),
   images: new Map(
     holders.map(({ server, reachable, reports, unmanaged }) => [
       server,
@@ -30,11 +23,44 @@ export const copiesFound = (
   ),
 });
 
-/** A server says it, in Unix milliseconds: what is no time is left out. */
-function verifiedOf(ms: number | undefined): { readonly verifiedAt?: number } {
-  const at = new Date(ms ?? Number.NaN);
-  return Number.isNaN(at.getTime()) || at.getTime() < 0 ? {} : { verifiedAt: Math.round(at.getTime() / 1_000) };
+const HEX = /^[0-9a-f]{64}$/;
+/** Of the year 9999, and of what an integer of PostgreSQL holds. */
+const LAST_SECOND = 253_402_300_799;
+const MAX_INTEGER = 2_147_483_647;
+
+function rowOf(version: number, copy: VersionJudged['copies'][number]): CopyRow {
+  const {
+    server,
+    state,
+    message,
+    progressPercent = 0,
+    secondsLeft,
+    verifiedAt = Number.NaN,
+    manifest = '',
+    files,
+  } = copy;
+  const isCopying = state === 'Copying';
+  const verified = Math.round(verifiedAt / 1_000);
+  return {
+    ...{ server, version, state, message: textOf(message) },
+    ...(isCopying ? { progressPercent: within(10 * Math.floor(progressPercent / 10), 100) } : {}),
+    ...(isCopying && secondsLeft !== undefined ? { secondsLeft: within(Math.round(secondsLeft), MAX_INTEGER) } : {}),
+    ...(verified >= 0 && verified <= LAST_SECOND ? { verifiedAt: verified } : {}),
+    ...(HEX.test(manifest) ? { manifest } : {}),
+    ...(state === 'Conflict' && files?.every(isFile) ? { files } : {}),
+  };
 }
+
+const within = (value: number, most: number): number => Math.min(most, Math.max(0, value || 0));
+
+/** No NUL, and no half of a character. */
+const textOf = (message: unknown): string =>
+  String(message ?? '')
+    .replaceAll('\0', '')
+    .toWellFormed();
+
+const isFile = ({ name, sizeBytes, sha256 }: VersionFile): boolean =>
+  typeof name === 'string' && name === textOf(name) && Number.isSafeInteger(sizeBytes) && HEX.test(sha256);
 
 function versionsIn(names: readonly string[], fileName: string): ReadonlySet<number> {
   const numbers = names.map((name) => versionOfStem(parse(name).name, fileName));
