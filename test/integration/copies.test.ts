@@ -188,6 +188,18 @@ test('a conflict is settled by a person, once, and the database says who did it'
   expect(value(audit)).toEqual([{ source: 'command', action: 'accept', name: 'lab/1' }]);
 });
 
+test('a server may not say what is right: it says who may', async () => {
+  const before = { ...process.env };
+  Object.assign(process.env, { BOOTFARM_DATABASE_URI_FILE: uriFile, BOOTFARM_SERVER_OF: 'lab/farm' });
+  try {
+    const { said, terminal } = fakeTerminal();
+    await vdiskCommand(terminal).parseAsync(['accept', 'lab', '1', '--server', 'node-a'], { from: 'user' });
+    expect(said).toMatchObject({ err: expect.stringContaining('-- bootfarm vdisk accept --farm lab/farm'), status: 1 });
+  } finally {
+    process.env = before;
+  }
+});
+
 test('without a database nothing is accepted, and where copies are told it says who else knows', async () => {
   writeFileSync(uriFile, 'postgresql://nobody@127.0.0.1:1/farm?sslmode=disable');
   expect(await accept('node-a')).toMatchObject({ err: expect.stringContaining('127.0.0.1:1'), out: '', status: 1 });
