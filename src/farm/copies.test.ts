@@ -62,7 +62,7 @@ describe('a copy is', () => {
       given: { conflict: true },
       says:
         `server node-a: lab.raw, lab.vmlinuz in /srv/vdisks have the manifest ${A}, other servers hold other files of version 3, and nothing says which are right: ` +
-        'set sha256 of version 3 in spec.versions to the manifest of those that are',
+        '`bootfarm vdisk accept` those of a server, or set sha256 of version 3 in spec.versions to the manifest of those that are',
     },
     { is: 'ServerUnreachable', given: { reachable: false, right: A }, says: 'node-a' },
     {

@@ -116,7 +116,7 @@ const namesOf = (files: readonly VersionFile[]): string => files.map(({ name }) 
 
 const inConflict = ({ server, folder, version }: CopyFacts, { files, manifest }: CopyReportFacts): string =>
   `server ${server}: ${namesOf(files)} in ${folder} have the manifest ${manifest}, other servers hold other files of version ${version}, and nothing says which are right: ` +
-  `set sha256 of version ${version} in spec.versions to the manifest of those that are`;
+  `\`bootfarm vdisk accept\` those of a server, or set sha256 of version ${version} in spec.versions to the manifest of those that are`;
 
 /** The digests come last: they are long, and a status has no room for more than so much. */
 function outOfDate(facts: CopyFacts, { files, manifest }: CopyReportFacts, right: string): string {
