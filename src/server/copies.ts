@@ -32,11 +32,10 @@ export interface ServedCopy extends Readable {
   readonly imageFiles: readonly FileFacts[];
   /** Names of all its files to their paths. */
   readonly files: ReadonlyMap<string, string>;
-  /** All of them, as they were when they were found right. */
-  readonly contents: readonly ContentFile[];
 }
 
-export interface ContentFile {
+/** A file of a version that is right here, whether the rest of the version is or not. */
+export interface RightFile {
   readonly path: string;
   readonly sha256: string;
   /** As `image/identity.ts` writes it. */
@@ -49,7 +48,7 @@ export interface CopiesOptions {
   readonly stateDirectory: string;
   readonly snapshot: () => FarmSnapshot | undefined;
   /** After each look: what may be served, and of which versions an open disk may be kept. */
-  readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[]) => void;
+  readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[], right: readonly RightFile[]) => void;
   readonly log: Logger;
   readonly hasher?: FileHasher;
 }
@@ -93,6 +92,9 @@ export class Copies {
   /** What comes of what this server lacks. */
   get pulls(): Pulls {
     return this.#wants.pulls;
+  }
+  get rottenChunks(): number {
+    return this.#digests.rot.chunks;
   }
   find(vdisk: string, version: number): ServedCopy | undefined {
     return this.#served.find((copy) => copy.vdisk === vdisk && copy.version === version);
@@ -163,7 +165,23 @@ export class Copies {
     if (JSON.stringify(served.map(refKey)) !== JSON.stringify(this.#served.map(refKey)))
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
-    this.#options.onLooked(served, this.#offers(snapshot, looks));
+    this.#options.onLooked(served, this.#offers(snapshot, looks), this.#rightFiles(snapshot, looks));
+  }
+
+  #rightFiles(snapshot: FarmSnapshot, looks: readonly Look[]): readonly RightFile[] {
+    return looks.flatMap(({ store, path, inventory }) => {
+      const right = new Map(
+        versionsIn(snapshot, store).flatMap(({ version }) =>
+          (version.content?.files ?? []).map(({ name, sha256 }) => [name, sha256] as const),
+        ),
+      );
+      return (inventory?.files ?? []).flatMap((file): RightFile[] => {
+        const sha256 = right.get(file.name);
+        const digest = sha256 === undefined || file.fault ? undefined : this.#digestsIn(store, path)(file);
+        if (sha256 === undefined || digest?.kind !== 'ready' || digest.sha256 !== sha256) return [];
+        return [{ path: join(path, file.name), sha256, identity: file.identity }];
+      });
+    });
   }
 
   async #want(snapshot: FarmSnapshot, looks: readonly Look[]): Promise<void> {
@@ -248,11 +266,6 @@ function servedCopy(version: Version, folder: string, facts: CopyReport, invento
       imageFiles: files.flatMap(({ name }) => inventory.files.filter((file) => file.image && file.name === name)),
       sizeBytes: facts.diskBytes,
       files: new Map(files.map(({ name }) => [name, join(folder, name)])),
-      contents: files.flatMap(({ name, sha256 }) =>
-        inventory.files.flatMap((file) =>
-          file.name === name ? [{ path: join(folder, name), sha256, identity: file.identity }] : [],
-        ),
-      ),
     },
   ];
 }

@@ -27,10 +27,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-const served = () => [{ contents: [{ path, sha256, identity: identityOf(statSync(path, { bigint: true })) }] }];
+const right = () => [{ path, sha256, identity: identityOf(statSync(path, { bigint: true })) }];
 
-test('a file that is right here is given once its manifest is kept, and as long as it is served', async () => {
-  held.set(served());
+test('a file that is right here is given once its manifest is kept, and as long as it is right', async () => {
+  held.set(right());
   expect(await held.of(sha256)).toBeUndefined();
   await new Manifests(state).keep(MANIFEST);
   const file = await held.of(sha256);
@@ -47,7 +47,7 @@ test('a file that is right here is given once its manifest is kept, and as long 
 
 test('another file in its place is not given', async () => {
   await new Manifests(state).keep(MANIFEST);
-  held.set(served());
+  held.set(right());
   rmSync(path);
   writeFileSync(path, randomBytes(100_000));
   expect(await (await held.of(sha256))?.open()).toMatchObject({ ok: false, error: { code: 'FileChanged' } });
@@ -59,6 +59,6 @@ test('of one that is being pulled what is verified is given, until it is right h
   new PullingWriter(join(state, 'work/pulls')).offer({ manifest: MANIFEST, path: partial, has: Uint8Array.of(1, 0) });
   expect(await held.of(sha256)).toMatchObject({ path: partial, has: Buffer.of(0x80) });
   await new Manifests(state).keep(MANIFEST);
-  held.set(served());
+  held.set(right());
   expect(await held.of(sha256)).toMatchObject({ path, has: 'all' });
 });

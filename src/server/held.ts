@@ -5,7 +5,7 @@ import { EncodedManifests } from '../transfer/encoded.ts';
 import { type Held, type Holdings, openVerified } from '../transfer/holdings.ts';
 import { Manifests } from '../transfer/keep.ts';
 import { PullingReader, pullingFolder } from '../transfer/pulling.ts';
-import type { ContentFile, ServedCopy } from './copies.ts';
+import type { RightFile } from './copies.ts';
 
 type Kept = Awaited<ReturnType<Manifests['factsOf']>>;
 
@@ -14,7 +14,7 @@ export class HeldFiles implements Holdings {
   readonly #encoded = new EncodedManifests();
   readonly #pulling: Holdings;
   /** By their digests. */
-  #files: ReadonlyMap<string, ContentFile> = new Map();
+  #files: ReadonlyMap<string, RightFile> = new Map();
   #kept = new Map<string, Promise<Kept>>();
 
   constructor({
@@ -27,8 +27,8 @@ export class HeldFiles implements Holdings {
   }
 
   /** After each look into the stores. */
-  set(served: readonly Pick<ServedCopy, 'contents'>[]): void {
-    this.#files = new Map(served.flatMap(({ contents }) => contents.map((file) => [file.sha256, file])));
+  set(right: readonly RightFile[]): void {
+    this.#files = new Map(right.map((file) => [file.sha256, file]));
     this.#kept = new Map([...this.#kept].filter(([sha256]) => this.#files.has(sha256)));
   }
 

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { NO_PULLS } from '../store/pulls.ts';
 import { COUNTERS, type Counters } from '../stream/counters.ts';
 import { serverMetrics } from './metrics.ts';
 
@@ -10,6 +11,8 @@ const made = (stream: () => Counters | undefined) =>
     load: () => ({ devices: 3, booting: 1, loadPercent: 2 }),
     servedCopies: () => 4,
     journalEntries: () => 0,
+    pulls: () => NO_PULLS,
+    rottenChunks: () => 0,
     jobs: (state) => (state === 'Queued' ? 2 : 1),
     databaseReachable: () => true,
   });

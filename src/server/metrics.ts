@@ -4,6 +4,7 @@ import type { PeerLoad } from '../control/peer.ts';
 import type { DhcpEvent } from '../dhcp/session.ts';
 import type { HttpBootEvent } from '../httpboot/server.ts';
 import { BAD_SOURCES, type BadSource } from '../net/source.ts';
+import { PULL_STATES, type Pulls } from '../store/pulls.ts';
 import { COUNTERS, type Counter as Counted, type Counters, type DropReason } from '../stream/counters.ts';
 import type { Buffers } from '../stream/transport.ts';
 import { processMetrics } from '../telemetry/process.ts';
@@ -15,6 +16,10 @@ export interface ServerNumbers {
   readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
   readonly servedCopies: () => number;
   readonly journalEntries: () => number;
+  /** What comes of the files that this server lacks. */
+  readonly pulls: () => Pulls;
+  /** Chunks that read otherwise than before, since the start. */
+  readonly rottenChunks: () => number;
   /** On files of its stores. */
   readonly jobs: (state: (typeof JOB_STATES)[number]) => number;
   readonly databaseReachable: () => boolean;
@@ -100,6 +105,50 @@ export interface ServerMetrics {
   badSource(protocol: (typeof UDP)[number]): (why: BadSource) => void;
 }
 
+/** Files of versions that this server takes from others. */
+function copyMetrics(registry: Registry, { pulls, rottenChunks }: ServerNumbers): void {
+  const registers = [registry];
+  const counter = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  };
+  counter('bootfarm_copy_bytes_copied_total', 'Bytes of files that came from other servers', () => pulls().copiedBytes);
+  counter(
+    'bootfarm_copy_bad_sources_total',
+    'Servers that were left because they gave what is wrong',
+    () => pulls().blamed,
+  );
+  counter(
+    'bootfarm_copy_verify_errors_total',
+    'Chunks of files (64 KiB) that changed while size and time did not',
+    rottenChunks,
+  );
+  new Gauge({
+    name: 'bootfarm_copy_files',
+    help: 'Files that this server lacks and takes from others, by how far they are',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const state of PULL_STATES) this.set({ state }, pulls().pulls.filter((pull) => pull.state === state).length);
+    },
+  });
+  new Gauge({
+    name: 'bootfarm_copy_seconds_left',
+    help: 'Until all files that come now are here; 0 while none comes',
+    registers,
+    collect() {
+      this.set(Math.max(0, ...pulls().pulls.map(({ secondsLeft = 0 }) => secondsLeft)));
+    },
+  });
+}
+
 export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
   const registry = processMetrics('server');
   const registers = [registry];
@@ -121,6 +170,7 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
   );
   gauge('bootfarm_server_load_percent', 'Load as the peers are told', () => numbers.load().loadPercent);
   gauge('bootfarm_server_served_copies', 'Versions that this server has an UpToDate copy of', numbers.servedCopies);
+  copyMetrics(registry, numbers);
   gauge('bootfarm_server_journal_entries', 'Entries that wait for the database', numbers.journalEntries);
   gauge('bootfarm_server_database_reachable', '1 while the farm database answers', () =>
     Number(numbers.databaseReachable()),

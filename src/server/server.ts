@@ -87,8 +87,8 @@ export class FarmServer {
       storeRoots: config.storeRoots,
       stateDirectory: config.stateDirectory,
       snapshot: () => this.#view.snapshot,
-      onLooked: (copies, offers) => {
-        this.#held.set(copies);
+      onLooked: (copies, offers, right) => {
+        this.#held.set(right);
         void this.#exports.set(copies, offers);
       },
       log,
@@ -211,6 +211,8 @@ export class FarmServer {
       buffers: () => this.#listeners.stream.value?.buffers(),
       load: () => this.#load(),
       servedCopies: () => this.#copies.served.length,
+      pulls: () => this.#copies.pulls,
+      rottenChunks: () => this.#copies.rottenChunks,
       journalEntries: () => this.#sessions.journalEntries,
       jobs: (state) => this.#work.count(state),
       databaseReachable: () => this.#parts.database.state.reachable,

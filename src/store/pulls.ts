@@ -13,14 +13,14 @@ const whole = Type.Integer({ minimum: 0 });
  * - `Running`: it comes.
  * - `Failed`: it is tried again by itself, each minute at least.
  */
-const STATES = ['Waiting', 'Running', 'Failed'] as const;
-export type PullState = (typeof STATES)[number];
+export const PULL_STATES = ['Waiting', 'Running', 'Failed'] as const;
+type PullState = (typeof PULL_STATES)[number];
 
 const PullReport = Type.Object({
   /** Its path and its digest name a pull. */
   path: Type.String({ pattern: '^/', maxLength: 4_096 }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  state: Type.Unsafe<PullState>({ type: 'string', enum: STATES }),
+  state: Type.Unsafe<PullState>({ type: 'string', enum: PULL_STATES }),
   doneBytes: whole,
   totalBytes: whole,
   secondsLeft: Type.Optional(whole),

@@ -1,8 +1,10 @@
 /** `docs/metrics.md`, made from the metrics that each role registers. */
+
 import type { Registry } from 'prom-client';
 import { engineMetrics } from '../../src/kube/metrics.ts';
 import { resourceMetrics } from '../../src/reconcile/metrics.ts';
 import { serverMetrics } from '../../src/server/metrics.ts';
+import { NO_PULLS } from '../../src/store/pulls.ts';
 import { processMetrics } from '../../src/telemetry/process.ts';
 
 interface Registered {
@@ -21,6 +23,8 @@ function ofServer(): Registry {
     buffers: never,
     servedCopies: none,
     journalEntries: none,
+    pulls: () => NO_PULLS,
+    rottenChunks: () => 0,
     jobs: none,
     databaseReachable: () => false,
   };

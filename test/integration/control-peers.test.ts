@@ -73,7 +73,7 @@ afterAll(async () => {
 /** As its server finds by reading it. */
 async function isRight({ folder, held }: Running, path: string): Promise<void> {
   await new Manifests(join(folder, 'state')).keep(MANIFEST);
-  held.set([{ contents: [{ path, sha256, identity: identityOf(statSync(path, { bigint: true })) }] }]);
+  held.set([{ path, sha256, identity: identityOf(statSync(path, { bigint: true })) }]);
 }
 
 async function start(name: string): Promise<Running> {
