@@ -10,6 +10,7 @@ import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, type EdgeLimits, httpsServer, type PlaceLimits, type Prover } from '../net/server.ts';
 import type { Holdings } from '../transfer/holdings.ts';
 import { addTransferRoutes, type GiveLimits } from '../transfer/routes.ts';
+import { MAX_RUNS_CHARACTERS } from '../transfer/wire.ts';
 import { type Caller, callerOf, OPERATOR_NAME, SERVER_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
 
@@ -82,6 +83,7 @@ export async function startControl(options: {
         prove,
       ),
     bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_RUNS_CHARACTERS },
     forceCloseConnections: true,
   });
   const only =

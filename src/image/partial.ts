@@ -29,6 +29,12 @@ const MAX_TRIES = 5;
 /** Takes the name from what has it. */
 export type MakeWay = () => Promise<WriteFault | undefined>;
 
+export interface PartialOptions {
+  readonly makeWay?: MakeWay | undefined;
+  /** What it is called until then; it ends with `PARTIAL`. Absent: its name and that, as a person calls what he copies. */
+  readonly partial?: string;
+}
+
 export class PartialFile {
   readonly #path: string;
   readonly #file: FileHandle;
@@ -36,24 +42,33 @@ export class PartialFile {
   #cursor = 0;
   #unsynced = 0;
   #open = true;
+  readonly #partial: string;
   readonly #makeWay: MakeWay | undefined;
 
-  private constructor(path: string, file: FileHandle, there: number, makeWay?: MakeWay) {
+  private constructor(
+    { path, partial, makeWay }: { path: string; partial: string; makeWay: MakeWay | undefined },
+    file: FileHandle,
+    there: number,
+  ) {
     this.#path = path;
+    this.#partial = partial;
     this.#file = file;
     this.#there = there;
     this.#makeWay = makeWay;
   }
 
   /** `path`: the name that it gets; one that is taken is refused at once, but where `makeWay` may free it when it is whole. */
-  static async open(path: string, makeWay?: MakeWay): Promise<Result<PartialFile, WriteFault>> {
+  static async open(
+    path: string,
+    { makeWay, partial = path + PARTIAL }: PartialOptions = {},
+  ): Promise<Result<PartialFile, WriteFault>> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (!makeWay && (await isThere(path))) return { ok: false, error: exists(path) };
-      const opened = await openOnce(path + PARTIAL);
+      const opened = await openOnce(partial);
       if (!opened.ok) return opened;
-      if (opened.value) return ok(new PartialFile(path, opened.value.file, opened.value.bytes, makeWay));
+      if (opened.value) return ok(new PartialFile({ path, partial, makeWay }, opened.value.file, opened.value.bytes));
     }
-    return fail('BeingWritten', `${path + PARTIAL} comes and goes: another process writes it; wait until it ends`);
+    return fail('BeingWritten', `${partial} comes and goes: another process writes it; wait until it ends`);
   }
 
   /** Bytes that an earlier try left. */
@@ -120,12 +135,12 @@ export class PartialFile {
   async remove(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    await unlink(this.#path + PARTIAL).catch(() => undefined);
+    await unlink(this.#partial).catch(() => undefined);
     await this.#file.close();
   }
 
   async #name(): Promise<WriteFault | undefined> {
-    const partial = this.#path + PARTIAL;
+    const partial = this.#partial;
     try {
       await link(partial, this.#path);
       await unlink(partial);

@@ -1,14 +1,17 @@
 /** Takes a file of a version from other servers: an order of `work/mirror.ts`, done. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { identityOf, sameFile } from '../image/identity.ts';
 import { PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { errorMessage } from '../kit/errors.ts';
+import { statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { Manifests } from '../transfer/keep.ts';
 import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
 import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
+import { partialOf } from '../transfer/target.ts';
 import { putAside } from './stale.ts';
 import type { StoreWants, WantedFile } from './wants.ts';
 
@@ -35,8 +38,16 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   const { folder, file, sources, bytesPerSecond } = order;
   const identity = await readIdentity(order.tlsDirectory);
   if (!identity.ok) return identity;
-  const peers = sources.map((source) => peerAt(source, identity.value));
+  try {
+    // On a node that is new nobody has made it.
+    await mkdir(folder, { recursive: true });
+  } catch (thrown) {
+    return fail('WriteFailed', `${folder} cannot be made: ${errorMessage(thrown)}`);
+  }
   const { replaces } = file;
+  if (replaces !== undefined && !(await isStill(join(folder, file.name), replaces)))
+    return fail('FileChanged', `${join(folder, file.name)} is another file than the one that was found wrong`);
+  const peers = sources.map((source) => peerAt(source, identity.value));
   try {
     const pulled = await pull(join(folder, file.name), file, {
       ...running,
@@ -54,9 +65,10 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   }
 }
 
-/** What a try left of the file of this path goes, if nobody writes it. */
-export async function removePartial(path: string): Promise<void> {
-  const partial = await PartialFile.open(path, async () => undefined);
+/** What a try left of this file goes, if nobody writes it. */
+export async function removePartial(path: string, sha256: string): Promise<void> {
+  const options = { partial: partialOf(path, sha256), makeWay: async () => undefined };
+  const partial = await PartialFile.open(path, options);
   if (partial.ok) await partial.value.remove();
 }
 
@@ -68,6 +80,12 @@ async function basesOf({ folder, file, stateDirectory }: PullOrder) {
       return { path: join(folder, name), ...(manifest ? { manifest } : {}) };
     }),
   );
+}
+
+/** Also where nothing is any more: then the name is free. */
+async function isStill(path: string, identity: string): Promise<boolean> {
+  const found = await statRegular(path);
+  return found.ok ? sameFile(identityOf(found.value), identity) : found.error.code === 'FileMissing';
 }
 
 async function makeWay(path: string, identity: string): Promise<WriteFault | undefined> {

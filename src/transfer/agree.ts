@@ -18,6 +18,8 @@ const PATIENCE_MS = 3_000;
 /** One that gives as much as may be is asked again so often, and so long after. */
 const BUSY_TRIES = 5;
 const BUSY_MS = 1_000;
+/** For a manifest, whoever trickles it: another has it, too. */
+const MANIFEST_MS = 60_000;
 
 export interface Agreed {
   readonly manifest: Manifest;
@@ -74,10 +76,12 @@ async function manifestOf(
   return undefined;
 }
 
-async function whenFree(peer: Peer, sha256: string, signal?: AbortSignal): Promise<Result<Buffer, PeerFault>> {
+async function whenFree(peer: Peer, sha256: string, cancel?: AbortSignal): Promise<Result<Buffer, PeerFault>> {
+  const late = AbortSignal.timeout(MANIFEST_MS);
+  const signal = cancel ? AbortSignal.any([cancel, late]) : late;
   for (let tries = 1; ; tries++) {
     const answer = await peer.manifest(sha256, signal);
-    if (answer.ok || answer.error.code !== 'Busy' || tries === BUSY_TRIES || signal?.aborted) return answer;
-    await delay(BUSY_MS * (0.5 + Math.random()), undefined, signal && { signal }).catch(() => undefined);
+    if (answer.ok || answer.error.code !== 'Busy' || tries === BUSY_TRIES || signal.aborted) return answer;
+    await delay(BUSY_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
   }
 }

@@ -65,7 +65,7 @@ export async function fill(
   manifest: Manifest,
   options: FillOptions,
   blame: Blamer,
-): Promise<Result<Filled, Fault<'Cancelled' | 'NoSource'>>> {
+): Promise<Result<Filled, Fault<'Cancelled' | 'NoSource' | 'NoSpace'>>> {
   const slots = (options.limits ?? LIMITS).parallel;
   const hands = new Hands(manifest, target.fds, { threads: THREADS, slots, nice: options.nice ?? NICE });
   try {
@@ -114,7 +114,7 @@ class Fill {
     this.#slots = Array.from({ length: (options.limits ?? LIMITS).parallel }, (_, slot) => slot);
   }
 
-  async run(): Promise<Result<Filled, Fault<'Cancelled' | 'NoSource'>>> {
+  async run(): Promise<Result<Filled, Fault<'Cancelled' | 'NoSource' | 'NoSpace'>>> {
     const { target, manifest, options, hands } = this.#parts;
     const { signal, holdings } = options;
     const cancel = () => {
@@ -126,6 +126,8 @@ class Fill {
     if (signal?.aborted) cancel();
     let withdraw: (() => void) | undefined;
     try {
+      const full = await target.lacksRoom(dataBytes(manifest));
+      if (full) return { ok: false, error: full };
       await this.#prove();
       await target.setSize(manifest.sizeBytes);
       await hands.reserve();
@@ -334,6 +336,14 @@ class Fill {
     const { wanted, manifest, hands } = this.#parts;
     return wanted.root === manifest.root || (await hands.digest()) === wanted.sha256;
   }
+}
+
+/** Without its chunks of zeros, which take none. */
+function dataBytes(manifest: Manifest): number {
+  let bytes = 0;
+  for (let chunk = 0; chunk < manifest.chunks; chunk++)
+    if (manifest.zeros[chunk] === 0) bytes += lengthOf(manifest, chunk);
+  return bytes;
 }
 
 const NONE = new Uint8Array(0);

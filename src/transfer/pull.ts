@@ -37,7 +37,7 @@ export interface Pulled {
 }
 
 export async function pull(path: string, wanted: Wanted, options: PullOptions): Promise<Result<Pulled, PullFault>> {
-  const opened = await openTarget(path, options.makeWay);
+  const opened = await openTarget(path, wanted.sha256, options.makeWay);
   if (!opened.ok) return opened;
   const target = opened.value;
   const cancelled = () => options.signal?.aborted === true;

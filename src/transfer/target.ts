@@ -1,16 +1,20 @@
 /** The file that is being pulled: as `.partial`, written in any order by several threads, past the page cache where that can be. */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type MakeWay, PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { PARTIAL } from '../kit/file.ts';
-import { ok, type Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
+import { inUnits } from '../kit/units.ts';
 
 export interface Target {
   /** Of what is written meanwhile. */
   readonly path: string;
   readonly fds: { readonly fd: number; readonly direct?: number };
+  /** Whether so many bytes of it have room, with what it has already; some stay free for who else needs it. */
+  lacksRoom(bytes: number): Promise<Fault<'NoSpace'> | undefined>;
   /** Of what an earlier try left, of which nothing is believed. */
   sizeBytes(): Promise<number>;
   setSize(sizeBytes: number): Promise<void>;
@@ -21,8 +25,22 @@ export interface Target {
   remove(): Promise<void>;
 }
 
-export async function openTarget(path: string, makeWay?: MakeWay): Promise<Result<Target, WriteFault>> {
-  const opened = await PartialFile.open(path, makeWay);
+/** Of stat(2), whatever the file system's are. */
+const BLOCK_BYTES = 512;
+/** What else writes there has this. */
+const LEAST_FREE_BYTES = 64 << 20;
+
+const noRoom = (path: string, need: number, free: number): Fault<'NoSpace'> => ({
+  code: 'NoSpace',
+  message: `${path} needs ${inUnits(need)}, and ${dirname(path)} has ${inUnits(Math.max(0, free))} to give: make room there`,
+});
+
+/** Of its own: what a person copies there is called NAME.partial, and is not ours to go on with, nor to remove. */
+export const partialOf = (path: string, sha256: string): string => `${path}.${sha256.slice(0, 8)}${PARTIAL}`;
+
+export async function openTarget(path: string, sha256: string, makeWay?: MakeWay): Promise<Result<Target, WriteFault>> {
+  const partialPath = partialOf(path, sha256);
+  const opened = await PartialFile.open(path, { makeWay, partial: partialPath });
   if (!opened.ok) return opened;
   const partial = opened.value;
   partial.takeOver();
@@ -32,14 +50,20 @@ export async function openTarget(path: string, makeWay?: MakeWay): Promise<Resul
   };
   try {
     // The lock is held: it is the same file.
-    const file = await open(path + PARTIAL, constants.O_RDWR | constants.O_NOFOLLOW);
+    const file = await open(partialPath, constants.O_RDWR | constants.O_NOFOLLOW);
     handles.push(file);
-    const direct = await open(path + PARTIAL, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_DIRECT).catch(
+    const direct = await open(partialPath, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_DIRECT).catch(
       () => undefined,
     );
     if (direct) handles.push(direct);
     return ok({
-      ...{ path: path + PARTIAL, fds: { fd: file.fd, ...(direct && { direct: direct.fd }) } },
+      ...{ path: partialPath, fds: { fd: file.fd, ...(direct && { direct: direct.fd }) } },
+      async lacksRoom(bytes) {
+        const [{ blocks }, { bavail, bsize }] = await Promise.all([file.stat(), statfs(dirname(path))]);
+        const need = bytes - blocks * BLOCK_BYTES;
+        const free = bavail * bsize - LEAST_FREE_BYTES;
+        return need <= free ? undefined : noRoom(path, need, free);
+      },
       sizeBytes: async () => (await file.stat()).size,
       setSize: (sizeBytes) => file.truncate(sizeBytes),
       async finish(sizeBytes) {

@@ -14,6 +14,8 @@ export interface FileFacts {
 
 export const ALL = 'all';
 const MAX_RUNS = 64;
+/** Of chunks below 100,000,000, with the comma. */
+export const MAX_RUNS_CHARACTERS = MAX_RUNS * 18;
 /** The bitmap of the largest file. */
 export const MAX_FACTS_BYTES = 256 << 10;
 

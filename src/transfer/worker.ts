@@ -1,7 +1,7 @@
 /** A thread that reads, proves and writes chunks, so that no other thread waits for a disk or for a hash. One order at a time. */
 import { createHash, hash } from 'node:crypto';
 import { fdatasyncSync, fstatSync, readSync, writeSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { stretches } from '../image/native.ts';
 import { isZero } from './maker.ts';
@@ -17,8 +17,8 @@ const ENOSYS = 38;
 const scratch = aligned(new Uint8Array(READ_BYTES + PAGE_BYTES));
 const received = aligned(new Uint8Array(slots));
 let unsynced = 0;
-// Of this thread alone: what streams goes before it.
-setPriority(nice);
+// Of this thread alone: what streams goes before it. Nobody without CAP_SYS_NICE goes back to a higher one.
+if (getPriority() < nice) setPriority(nice);
 
 const isStopped = (): boolean => Atomics.load(stop, 0) !== 0;
 

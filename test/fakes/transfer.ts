@@ -12,6 +12,7 @@ import { ManifestMaker } from '../../src/transfer/maker.ts';
 import { chunkBytesOf, type Manifest } from '../../src/transfer/manifest.ts';
 import { type Peer, type PeerIdentity, peerAt } from '../../src/transfer/peer.ts';
 import { addTransferRoutes, type GiveLimits } from '../../src/transfer/routes.ts';
+import { MAX_RUNS_CHARACTERS } from '../../src/transfer/wire.ts';
 
 export interface Farm {
   readonly authority: KeyPair;
@@ -86,6 +87,7 @@ export async function giver(
   const app = fastify<Server>({
     serverFactory: (handler: RequestListener) => createServer(tls, handler),
     forceCloseConnections: true,
+    routerOptions: { maxParamLength: MAX_RUNS_CHARACTERS },
   });
   const holdings = new MemoryHoldings();
   addTransferRoutes(app, holdings, limits && (() => limits));

@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { encode, LEAST_CHUNK_BYTES, type Manifest } from '../../src/transfer/manifest.ts';
 import { pull } from '../../src/transfer/pull.ts';
+import { partialOf } from '../../src/transfer/target.ts';
 import { Node } from '../bench/copy/nodes.ts';
 import { type Farm, type Giver, giver, MemoryHoldings, makeFarm, manifestOf } from '../fakes/transfer.ts';
 
@@ -46,6 +47,8 @@ async function holder(name: string, content = CONTENT, manifest = MANIFEST): Pro
   return one;
 }
 
+const partial = (): string => partialOf(target, sha256);
+
 const changed = (content: Buffer, chunk: number): Buffer<ArrayBuffer> => {
   const other = Buffer.from(content);
   other[chunk * CHUNK] = (other[chunk * CHUNK] ?? 0) ^ 1;
@@ -63,7 +66,7 @@ test.each([
   expect(readFileSync(target).equals(CONTENT)).toBe(true);
   expect(statSync(target).blocks * 512).toBeLessThan(DATA_BYTES + 2 * CHUNK);
   expect(progress.at(-1)).toBe(sizeBytes);
-  expect(existsSync(`${target}.partial`)).toBe(false);
+  expect(existsSync(partial())).toBe(false);
 });
 
 test('only what no file here has comes from peers, wherever it lies in it', async () => {
@@ -104,7 +107,7 @@ test.each<{ left: string; before: () => Buffer; fromPeer: number }>([
   { left: 'more than all', before: () => Buffer.concat([CONTENT, randomBytes(CHUNK)]), fromPeer: 0 },
 ])('of $left that a crash left only the rest comes', async ({ before, fromPeer }) => {
   const { peer } = await holder('node-a');
-  writeFileSync(`${target}.partial`, before());
+  writeFileSync(partial(), before());
   const pulled = await pull(target, { sha256, sizeBytes, root }, { peers: [peer] });
   expect(pulled.ok && (pulled.value.peerBytes['node-a'] ?? 0)).toBe(fromPeer);
   expect(readFileSync(target).equals(CONTENT)).toBe(true);
@@ -128,7 +131,8 @@ test('a process that is killed while it pulls leaves what the next one goes on w
     pull: { path: target, wanted, peers: [{ name: 'node-a', ...slow.address }] },
   });
   const pulling = node.pull();
-  const isBegun = () => existsSync(`${target}.partial`) && readFileSync(`${target}.partial`).some((byte) => byte !== 0);
+  const begun = partialOf(target, manifest.sha256);
+  const isBegun = () => existsSync(begun) && readFileSync(begun).some((byte) => byte !== 0);
   while (!isBegun()) await setImmediate();
   await node.kill();
   await expect(pulling).rejects.toThrow('ended');
@@ -181,7 +185,7 @@ test('where the only source is gone it is said, and what came stays', async () =
   await close();
   const pulled = await pull(target, { sha256, sizeBytes }, { peers: [peer], patienceMs: PATIENCE_MS });
   expect(pulled).toMatchObject({ ok: false, error: { code: 'NoSource' } });
-  expect(existsSync(`${target}.partial`)).toBe(true);
+  expect(existsSync(partial())).toBe(true);
 });
 
 test('one that is cancelled leaves nothing', async () => {
@@ -194,7 +198,7 @@ test('one that is cancelled leaves nothing', async () => {
     { peers: [peer], signal: controller.signal, onProgress: cancel },
   );
   expect(pulled).toMatchObject({ ok: false, error: { code: 'Cancelled' } });
-  expect(existsSync(target) || existsSync(`${target}.partial`)).toBe(false);
+  expect(existsSync(target) || existsSync(partial())).toBe(false);
 });
 
 test('what one is pulling it gives on: two have all, though each source has a half', async () => {
