@@ -117,6 +117,7 @@ const spec = object(
         keepStale: optional(
           duration(
             'How long a wrong file that was replaced stays beside the right one, as NAME.TIME.stale. Default: 168h.',
+            { of: 'keepStale', is: '1h' },
           ),
         ),
         verifyEvery: optional(

@@ -140,7 +140,7 @@ export class Copies {
       }),
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
-      const { files, ...state } = inventory;
+      const { files, isAbsent: _, ...state } = inventory;
       const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
       return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
     });

@@ -24,7 +24,8 @@ export type Digest =
   /** `at`: when all of the file was read last, Unix milliseconds. `rotten`: once it read otherwise, and its size and time are those of then. */
   | { readonly kind: 'ready'; readonly sha256: string; readonly at?: number; readonly rotten?: true }
   | { readonly kind: 'hashing'; readonly progressPercent: number }
-  | { readonly kind: 'failed'; readonly message: string };
+  /** `ours`: nothing is known of the file by it. */
+  | { readonly kind: 'failed'; readonly message: string; readonly ours?: true };
 
 /** What is read beside the first pass takes no more of a disk than this: a TiB in five hours. */
 const VERIFY_BYTES_PER_SECOND = 64 << 20;
@@ -41,7 +42,11 @@ interface Failed extends Pick<Known, 'identity' | 'at'> {
   readonly message: string;
   /** As it was read before. */
   readonly last?: Seen;
+  /** Of the server, not of the file. */
+  readonly ours?: true;
 }
+
+const failure = ({ message, ours }: Failed): Digest => ({ kind: 'failed', message, ...(ours && { ours }) });
 
 export interface DigestsOptions {
   readonly open?: typeof openRegular;
@@ -117,9 +122,12 @@ export class Digests {
       return { kind: 'ready', sha256: known.sha256, at: known.at, ...rotten };
     }
     const failed = this.#failedLately(path, file);
-    if (failed) return { kind: 'failed', message: failed.message };
+    if (failed) return failure(failed);
     const job = this.#queued(path, folder, file, false);
     job.doubtful ||= inUse;
+    // One that could not be read is that until it was read.
+    const before = this.#failed.get(path);
+    if (before && sameFile(before.identity, file.identity)) return failure(before);
     return { kind: 'hashing', progressPercent: job.progressPercent };
   }
 
@@ -275,8 +283,13 @@ export class Digests {
     const said = errorMessage(error);
     const message = said.includes(path) ? said : `${path}: ${said}`;
     const last = this.#lastOf(path, file);
-    this.#failed.set(path, { identity: file.identity, message, at: performance.now(), ...(last && { last }) });
-    if (!(error instanceof HasherLost)) this.#known.delete(path);
+    const ours = error instanceof HasherLost;
+    this.#failed.set(path, {
+      ...{ identity: file.identity, message, at: performance.now() },
+      ...(last && { last }),
+      ...(ours && { ours }),
+    });
+    if (!ours) this.#known.delete(path);
     else this.#log.warn({ path, error: said }, 'a file is not hashed');
   }
 

@@ -36,6 +36,8 @@ export interface Inventory {
   readonly totalBytes: number;
   readonly files: readonly FileFacts[];
   readonly message: string;
+  /** Nothing has its name: who copies files into it makes it. */
+  readonly isAbsent?: true;
 }
 
 /** One call. Above any healthy disk, below the operator's patience. */
@@ -191,11 +193,10 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
     };
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR')
-      return noInventory(
-        'Missing',
-        `${path} is not there: make the folder on this node, or correct the path of the Store`,
-      );
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      const message = `${path} is not there: make the folder on this node, or correct the path of the Store`;
+      return { ...noInventory('Missing', message), ...(code === 'ENOENT' ? { isAbsent: true } : {}) };
+    }
     return noInventory('Unreachable', pathFault(path, error).message);
   }
 }

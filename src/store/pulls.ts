@@ -12,8 +12,9 @@ const whole = Type.Integer({ minimum: 0 });
  * - `Waiting`: for others of its store.
  * - `Running`: it comes.
  * - `Failed`: it is tried again by itself, each minute at least.
+ * - `Forsaken`: it is not wanted any more, and what came of it goes in a minute.
  */
-export const PULL_STATES = ['Waiting', 'Running', 'Failed'] as const;
+export const PULL_STATES = ['Waiting', 'Running', 'Failed', 'Forsaken'] as const;
 type PullState = (typeof PULL_STATES)[number];
 
 const PullReport = Type.Object({

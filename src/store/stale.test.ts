@@ -80,10 +80,9 @@ test.each<{ what: string; files: readonly string[]; whole?: boolean; go: readonl
 
 test('a full store gives one, the oldest; else those that are old go', async () => {
   for (const name of ['lab.raw', old, older, young]) put(name);
-  const wants = { folder, files: [], keepStaleSeconds: HOUR / 1_000 };
+  const wants = { folder, whole: ['lab.raw'], keepStaleSeconds: 1 };
   expect(await removeStale(wants, true, NOW)).toEqual([older]);
   expect(await removeStale(wants, false, NOW)).toEqual([old]);
-  const wanted = { name: 'lab.raw', sha256: 'a'.repeat(64), sizeBytes: 1, bases: [] };
-  expect(await removeStale({ ...wants, files: [wanted] }, true, NOW)).toEqual([]);
+  expect(await removeStale({ ...wants, whole: [] }, true, NOW)).toEqual([]);
   expect(existsSync(join(folder, young))).toBe(true);
 });

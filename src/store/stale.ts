@@ -1,12 +1,15 @@
 /** Files that were wrong and gave their names to the right ones: kept beside them for a while, as `lab.vhdx.2026-11-30T01-02-03Z.stale`. */
-import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, sameFile } from '../image/identity.ts';
+import { errorCode } from '../kit/errors.ts';
 import { statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { isCopyName, type StoreWants } from './wants.ts';
 
 const STALE = '.stale';
+/** As the schema of a Store has it: nobody who writes a list of wants makes it less. */
+const LEAST_KEPT_MS = 3_600_000;
 const TIME = /^(.+)\.(\d{4}-\d{2}-\d{2}T)(\d{2})-(\d{2})-(\d{2}Z)\.stale$/;
 
 export const staleName = (name: string, nowMs: number): string =>
@@ -40,7 +43,11 @@ export async function putAside(
   const aside = staleName(name, nowMs);
   if (await isThere(join(folder, aside))) return fail('FileExists', `${join(folder, aside)} is there already`);
   await rename(path, join(folder, aside));
-  return ok(aside);
+  const moved = await statRegular(join(folder, aside));
+  if (moved.ok && sameFile(identityOf(moved.value), identity)) return ok(aside);
+  // A person's came between the look and this: it has its name back, if nobody has taken that.
+  await link(join(folder, aside), path).then(() => unlink(join(folder, aside)));
+  return fail('FileChanged', `${path} is another file since a moment ago: it is looked at again`);
 }
 
 /** Which of a folder may go: those put aside before `untilMs` whose right one is there and whole, the oldest first. Pure. */
@@ -62,15 +69,25 @@ export function mayGo(
 
 /** Of a store: those that are old, or, where it is `full`, the oldest one. Their names. */
 export async function removeStale(
-  { folder, files, keepStaleSeconds }: Pick<StoreWants, 'folder' | 'files' | 'keepStaleSeconds'>,
+  { folder, whole, keepStaleSeconds }: Pick<StoreWants, 'folder' | 'whole' | 'keepStaleSeconds'>,
   full: boolean,
   nowMs: number,
 ): Promise<readonly string[]> {
-  const isWhole = (name: string): boolean => !files.some((file) => file.name === name);
-  const going = mayGo(await readdir(folder), isWhole, full ? nowMs : nowMs - keepStaleSeconds * 1_000);
+  const keepMs = full ? 0 : Math.max(LEAST_KEPT_MS, keepStaleSeconds * 1_000);
+  const going = mayGo(await namesIn(folder), (name) => whole.includes(name), nowMs - keepMs);
   const gone = full ? going.slice(0, 1) : going;
   for (const file of gone) await rm(join(folder, file), { force: true });
   return gone;
+}
+
+/** None where nobody has made the folder yet. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -38,11 +38,19 @@ interface Given {
   readonly store?: Partial<Store>;
   readonly there?: Readonly<Record<string, Digest | Partial<FileFacts>>>;
   readonly state?: Inventory['state'];
+  readonly isAbsent?: true;
 }
 
 const LAB = [file('lab.raw', 'a', 4_096), file('lab.vmlinuz', 'b'), file('lab.initrd', 'c')];
 
-function wants({ versions = [version(0, LAB)], servers, store: more, there = {}, state = 'Accessible' }: Given) {
+function wants({
+  versions = [version(0, LAB)],
+  servers,
+  store: more,
+  there = {},
+  state = 'Accessible',
+  isAbsent,
+}: Given) {
   const snapshot: FarmSnapshot = aSnapshot({
     stores: [{ ...store, ...more }],
     versions: [...versions],
@@ -58,7 +66,8 @@ function wants({ versions = [version(0, LAB)], servers, store: more, there = {},
     const what = there[name];
     return what && 'kind' in what ? what : { kind: 'hashing', progressPercent: 0 };
   };
-  const inventory = { state, freeBytes: 0, totalBytes: 0, files, message: '' };
+  const absent = isAbsent ? { isAbsent } : {};
+  const inventory = { state, freeBytes: 0, totalBytes: 0, files, message: '', ...absent };
   return wantsIn({ ...store, ...more }, '/srv', snapshot, 'node-a', inventory, digestOf);
 }
 const named = (given: Given) => wants(given)?.files.map(({ name }) => name);
@@ -79,6 +88,16 @@ describe('of a version whose content is known', () => {
       wanted: ['lab.vmlinuz', 'lab.raw'],
     },
     {
+      what: 'a digest could not be computed, and that is no fault of the file',
+      given: {
+        there: {
+          'lab.raw': { kind: 'failed', message: 'a thread died', ours: true },
+          ...{ 'lab.vmlinuz': ready('b'), 'lab.initrd': ready('c') },
+        },
+      },
+      wanted: [],
+    },
+    {
       what: 'a digest is being computed',
       given: { there: { 'lab.raw': { kind: 'hashing', progressPercent: 3 }, 'lab.vmlinuz': ready('b') } },
       wanted: ['lab.initrd'],
@@ -95,7 +114,12 @@ describe('of a version whose content is known', () => {
       given: { state: 'ReadOnly' },
       wanted: ['lab.vmlinuz', 'lab.initrd', 'lab.raw'],
     },
-    { what: 'the folder is not there', given: { state: 'Missing' }, wanted: undefined },
+    { what: 'the folder is none, or elsewhere', given: { state: 'Missing' }, wanted: undefined },
+    {
+      what: 'the folder is not there yet',
+      given: { state: 'Missing', isAbsent: true },
+      wanted: ['lab.vmlinuz', 'lab.initrd', 'lab.raw'],
+    },
     { what: 'the folder is away', given: { state: 'Unreachable' }, wanted: undefined },
     { what: 'the Store says Report', given: { store: { replication: undefined } as never }, wanted: undefined },
     { what: 'nobody else offers the store', given: { servers: [server('node-a')] }, wanted: [] },
@@ -162,6 +186,11 @@ test('a wrong file is named by what was seen of it, and is the first base; then 
       ],
     },
   ]);
+});
+
+test('what is here and right is named: what was put aside for it may go, also where nobody else has the store', () => {
+  const there = { 'lab.raw': ready('a'), 'lab.vmlinuz': ready('9') };
+  expect(wants({ there, servers: [server('node-a')] })?.whole).toEqual(['lab.raw']);
 });
 
 test('sources are the other servers that offer the store, whatever their site', () => {

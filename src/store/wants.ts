@@ -25,6 +25,9 @@ const WantedFile = Type.Object({
 });
 export type WantedFile = Read<Static<typeof WantedFile>>;
 
+/** Of so many one has it, or nobody. */
+const MAX_SOURCES = 256;
+
 const Source = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 253 }),
   host: Type.String({ minLength: 1, maxLength: 253 }),
@@ -35,10 +38,12 @@ const StoreWants = Type.Object({
   store: Type.String({ minLength: 1, maxLength: 253 }),
   folder: Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4_096 }),
   /** Servers that offer the store, too. */
-  sources: Type.Array(Source, { maxItems: 256 }),
+  sources: Type.Array(Source, { maxItems: MAX_SOURCES }),
   parallel: Type.Integer({ minimum: 1, maximum: 16 }),
   bytesPerSecond: Type.Optional(whole),
   keepStaleSeconds: whole,
+  /** Names of those that are here and right: what was put aside for them may go. */
+  whole: Type.Array(name, { maxItems: 100_000 }),
   /** In the order in which they are taken. */
   files: Type.Array(WantedFile, { maxItems: 100_000 }),
 });
@@ -74,22 +79,31 @@ export function wantsIn(
 ): StoreWants | undefined {
   const { replication } = store;
   // A server only reads its stores: whether one may be written the container `work` finds out.
-  if (!replication || inventory.state === 'Missing' || inventory.state === 'Unreachable') return undefined;
+  if (!replication || inventory.state === 'Unreachable') return undefined;
+  if (inventory.state === 'Missing' && !inventory.isAbsent) return undefined;
   const { parallel, bytesPerSecond, keepStaleSeconds } = replication;
   const versions = versionsOf(store, snapshot);
   const byName = new Map(inventory.files.map((file) => [file.name, file]));
+  /** Asked once each: all that is said here is of one moment. */
+  const known = new Map<string, Digest | undefined>();
   const here = (file: string): Digest | undefined => {
     const found = byName.get(file);
-    return found && !found.fault ? digestOf(found) : undefined;
+    if (found && !found.fault && !known.has(file)) known.set(file, digestOf(found));
+    return known.get(file);
   };
   const sources = sourcesOf(store, snapshot.servers, self);
-  const right = sources.length === 0 ? [] : rightFiles(versions);
-  const files = right.flatMap((file): WantedFile[] => {
+  const right = rightFiles(versions);
+  const isWhole = ({ name, sha256 }: VersionFile): boolean => {
+    const digest = here(name);
+    return digest?.kind === 'ready' && digest.sha256 === sha256;
+  };
+  const lacking = sources.length === 0 ? [] : right.filter((file) => !isWhole(file));
+  const files = lacking.flatMap((file): WantedFile[] => {
     const found = byName.get(file.name);
     // What is no regular file is a person's, and so is what is written at this moment.
     if (found && (found.fault || found.fresh)) return [];
     const digest = here(file.name);
-    if (digest?.kind === 'hashing' || (digest?.kind === 'ready' && digest.sha256 === file.sha256)) return [];
+    if (digest?.kind === 'hashing' || (digest?.kind === 'failed' && digest.ours)) return [];
     const { name, sha256, sizeBytes } = file;
     return [
       { name, sha256, sizeBytes, ...(found ? { replaces: found.identity } : {}), bases: basesOf(file, versions, here) },
@@ -97,6 +111,7 @@ export function wantsIn(
   });
   return {
     ...{ store: store.name, folder, sources, parallel, keepStaleSeconds, files },
+    whole: right.filter(isWhole).map((file) => file.name),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
   };
 }
@@ -152,4 +167,5 @@ const sourcesOf = (store: Store, servers: readonly Server[], self: string): Stor
   servers
     .filter((server) => server.name !== self && offersStore(store, server))
     .map(({ name, address, ports }) => ({ name, host: address, port: ports.control }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .slice(0, MAX_SOURCES);

@@ -32,6 +32,8 @@ export class Mirror {
   #tasks: ReadonlyMap<string, PullTask> = new Map();
   /** By path. */
   readonly #workers = new Map<string, Worker>();
+  /** Folders and files in which something is being removed. */
+  readonly #busy = new Set<string>();
   #wants: readonly StoreWants[] | undefined;
   /** Of all since the process began. */
   #copiedBytes = 0;
@@ -75,22 +77,40 @@ export class Mirror {
 
   async #look(): Promise<void> {
     const { stateDirectory, log } = this.#options;
-    const wants = parseWants(await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '')) ?? this.#wants;
+    const text = await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '');
+    const wants = parseWants(text) ?? this.#wants;
     this.#wants = wants;
     if (!wants || this.#stopping) return;
     const plan = planPulls(wants, this.#tasks, this.#now());
     this.#tasks = plan.tasks;
-    for (const path of plan.kill) {
-      this.#workers.get(path)?.kill();
-      this.#workers.delete(path);
-    }
-    for (const path of plan.remove) {
-      log.info({ path }, 'what came of it is removed: it is not wanted any more');
-      await removePartial(path);
+    const killed = new Map(plan.kill.map((path) => [path, this.#kill(path)]));
+    for (const { path, sha256 } of plan.remove) {
+      log.info({ path, sha256 }, 'what came of it is removed: it is not wanted any more');
+      this.#apart(path, async () => {
+        await killed.get(path);
+        await removePartial(path, sha256);
+      });
     }
     for (const task of plan.start) this.#start(task);
-    await this.#sweep(wants);
+    this.#sweep(wants);
     await this.#tell();
+  }
+
+  /** Its end. */
+  #kill(path: string): Promise<unknown> | undefined {
+    const worker = this.#workers.get(path);
+    this.#workers.delete(path);
+    worker?.kill();
+    return worker?.ending;
+  }
+
+  /** A store that hangs holds up what is done there, and no other; one thing at a time of a name. */
+  #apart(name: string, work: () => Promise<void>): void {
+    if (this.#busy.has(name)) return;
+    this.#busy.add(name);
+    void work()
+      .catch((thrown: unknown) => this.#options.log.warn({ path: name, error: errorMessage(thrown) }, 'files stay'))
+      .finally(() => this.#busy.delete(name));
   }
 
   #start(task: PullTask): void {
@@ -127,7 +147,7 @@ export class Mirror {
     this.#set(path, after);
     if (ending.kind !== 'made') {
       log.warn({ path, reason: ending.message }, 'copy failed');
-      if (ending.kind === 'fault' && ending.code === 'NoSpace') void this.#makeRoom(task.folder);
+      if (ending.kind === 'fault' && ending.code === 'NoSpace') this.#makeRoom(task.folder);
       return;
     }
     const { peerBytes, localBytes, blamed } = ending.made as PulledFile;
@@ -140,26 +160,24 @@ export class Mirror {
     this.#tasks = new Map(this.#tasks).set(path, task);
   }
 
-  async #makeRoom(folder: string): Promise<void> {
+  #makeRoom(folder: string): void {
     const wants = this.#wants?.find((store) => store.folder === folder);
-    if (wants) await this.#removeStale(wants, true);
+    if (wants) this.#removeStale(wants, true);
   }
 
-  async #sweep(wants: readonly StoreWants[]): Promise<void> {
+  #sweep(wants: readonly StoreWants[]): void {
     if (this.#now() - this.#staleMs < STALE_EVERY_MS) return;
     this.#staleMs = this.#now();
-    for (const store of wants) await this.#removeStale(store, false);
+    for (const store of wants) this.#removeStale(store, false);
   }
 
-  async #removeStale(wants: StoreWants, full: boolean): Promise<void> {
-    const { log } = this.#options;
-    const { folder } = wants;
-    try {
+  #removeStale(wants: StoreWants, full: boolean): void {
+    const { folder: path } = wants;
+    this.#apart(path, async () => {
       const removed = await removeStale(wants, full, Date.now());
-      if (removed.length > 0) log.info({ folder, removed }, 'files that were wrong and put aside are removed');
-    } catch (thrown) {
-      log.warn({ folder, error: errorMessage(thrown) }, 'files that were put aside stay');
-    }
+      if (removed.length > 0)
+        this.#options.log.info({ path, removed }, 'files that were wrong and put aside are removed');
+    });
   }
 
   async #tell(): Promise<void> {

@@ -16,12 +16,13 @@ const file = (name: string, more: Partial<WantedFile> = {}): WantedFile => ({
   ...more,
 });
 const store = (files: readonly string[], more: Partial<StoreWants> = {}): StoreWants => ({
-  ...{ store: 'images', folder: '/srv', sources: [], parallel: 2, keepStaleSeconds: 0 },
+  ...{ store: 'images', folder: '/srv', sources: [], parallel: 2, keepStaleSeconds: 0, whole: [] },
   files: files.map((name) => file(name)),
   ...more,
 });
 const MADE = { kind: 'made', words: [], made: {} } as const;
 const FAULT = { kind: 'fault', code: 'NoSource', message: 'nobody has it' } as const;
+const A = { path: '/srv/a', sha256: 'a'.repeat(64) };
 const NONE: ReadonlyMap<string, PullTask> = new Map();
 
 /** As a mirror that starts all that it may, at 0. */
@@ -55,6 +56,33 @@ describe('begun are', () => {
   ])('$what', ({ wants, tasks, start }) => expect(started(wants, tasks)).toEqual(start));
 });
 
+test('what nobody gave keeps nothing waiting', () => {
+  const first = running(store(['a', 'b', 'c'])).get('/srv/a') as PullTask;
+  const tasks = new Map([['/srv/a', pullEnded(first, FAULT, -10_000)]]);
+  expect(started([store(['a', 'b', 'c'])], tasks)).toEqual(['/srv/b', '/srv/c']);
+});
+
+test('of one file, in one folder, two stores say different things: it is neither’s', () => {
+  const other = store(['b'], { files: [file('a', { sha256: 'b'.repeat(64) }), file('b')] });
+  expect(started([store(['a']), other])).toEqual(['/srv/b']);
+  expect(started([store(['a']), store(['a'])])).toEqual(['/srv/a']);
+});
+
+test('a file that is to give way is the same after a chmod, and what it is made of is asked for as it is known last', () => {
+  const one = (changed: number) => file('a', { replaces: `7:1000:1:${changed}:1:lasting` });
+  const before = store([], { files: [one(1)] });
+  const bases = [{ name: 'b' }];
+  const plan = planPulls([{ ...before, files: [{ ...one(2), bases }] }], running(before), 1);
+  expect([plan.kill, plan.tasks.get('/srv/a')?.file.bases]).toEqual([[], bases]);
+});
+
+test('one that failed is told as failed until something of it comes', () => {
+  const failed = pullEnded(running(store(['a'])).get('/srv/a') as PullTask, FAULT, 0);
+  const again = pullStarted(failed, 3_000);
+  const told = (task: PullTask) => reportsOf(new Map([['/srv/a', task]]), 3_000)[0]?.state;
+  expect([told(failed), told(again), told(pullFurther(again, 1, 3_000))]).toEqual(['Failed', 'Failed', 'Running']);
+});
+
 test('the bandwidth of a store is shared out to those that it may take at once', () => {
   const [task] = planPulls([store(['a'], { bytesPerSecond: 1_001 })], NONE, 0).start;
   expect(task?.bytesPerSecond).toBe(500);
@@ -67,6 +95,7 @@ describe('one that runs', () => {
     now: readonly StoreWants[];
     kill: readonly string[];
     state: PullTask['state'] | undefined;
+    remove?: readonly object[];
   }>([
     {
       what: 'goes on while it is wanted, from other sources, too',
@@ -74,13 +103,14 @@ describe('one that runs', () => {
       kill: [],
       state: 'Running',
     },
-    { what: 'goes on while its store is away', now: [], kill: [], state: 'Running' },
+    { what: 'ends when its store is no more', now: [], kill: ['/srv/a'], state: 'Forsaken' },
     { what: 'ends when it is wanted no more', now: [store([])], kill: ['/srv/a'], state: 'Forsaken' },
     {
       what: 'ends when another content is wanted',
       now: [{ ...wants, files: [file('a', { sha256: 'b'.repeat(64) })] }],
       kill: ['/srv/a'],
       state: 'Waiting',
+      remove: [A],
     },
     {
       what: 'ends when another file is to give way',
@@ -88,9 +118,9 @@ describe('one that runs', () => {
       kill: ['/srv/a'],
       state: 'Waiting',
     },
-  ])('$what', ({ now, kill, state }) => {
+  ])('$what', ({ now, kill, state, remove = [] }) => {
     const plan = planPulls(now, running(wants), 1);
-    expect([plan.kill, plan.tasks.get('/srv/a')?.state, plan.remove]).toEqual([kill, state, []]);
+    expect([plan.kill, plan.tasks.get('/srv/a')?.state, plan.remove]).toEqual([kill, state, remove]);
   });
 });
 
@@ -99,15 +129,15 @@ test('what came of one that is wanted no more stays for a minute, and is gone on
   expect(planPulls([store([])], tasks, FORSAKEN_MS).remove).toEqual([]);
   expect(started([store(['a'])], tasks, 5)).toEqual(['/srv/a']);
   const late = planPulls([store([])], tasks, FORSAKEN_MS + 1);
-  expect([late.remove, late.tasks.size]).toEqual([['/srv/a'], 0]);
+  expect([late.remove, late.tasks.size]).toEqual([[A], 0]);
 });
 
 test('what an earlier process left goes likewise, or is gone on with', () => {
   const [report] = reportsOf(running(store(['a'])), 0);
   const tasks = new Map(report ? [[report.path, forsaken(report, 0)]] : []);
-  expect(planPulls([store([])], tasks, FORSAKEN_MS + 1).remove).toEqual(['/srv/a']);
+  expect(planPulls([store([])], tasks, FORSAKEN_MS + 1).remove).toEqual([A]);
   expect(started([store(['a'])], tasks, 1)).toEqual(['/srv/a']);
-  expect(planPulls([], tasks, FORSAKEN_MS + 1).remove).toEqual([]);
+  expect(planPulls([], tasks, FORSAKEN_MS + 1).remove).toEqual([A]);
 });
 
 test('one that fails is tried again, later each time, within a minute', () => {

@@ -1,5 +1,6 @@
 /** Which files are taken next, what becomes of a try that ended, and what is told of it. Pure. */
 import { basename, dirname, join } from 'node:path';
+import { sameFile } from '../image/identity.ts';
 import type { PullReport, Pulls } from '../store/pulls.ts';
 import type { StoreWants, WantedFile } from '../store/wants.ts';
 import type { Ending } from './queue.ts';
@@ -33,31 +34,26 @@ export interface PullPlan {
   /** They end now; what they wrote stays. */
   readonly kill: readonly string[];
   /** What was written of them goes. */
-  readonly remove: readonly string[];
+  readonly remove: readonly { readonly path: string; readonly sha256: string }[];
 }
 
-/** A store that `wants` does not name is away: what runs there goes on, and nothing begins. */
+/** A store that is away is wanted of as it was seen last (`server/wants.ts`): one that is not named any more is none of this server's. */
 export function planPulls(wants: readonly StoreWants[], tasks: ReadonlyMap<string, PullTask>, nowMs: number): PullPlan {
   const next = new Map<string, PullTask>();
   const kill: string[] = [];
-  const remove: string[] = [];
-  const folders = new Set(wants.map(({ folder }) => folder));
-  const wanted = new Map(
-    wants.flatMap((store) => store.files.map((file) => [join(store.folder, file.name), taskOf(store, file)] as const)),
-  );
+  const remove: { path: string; sha256: string }[] = [];
+  const wanted = wantedTasks(wants);
   for (const [path, task] of tasks) {
-    if (!folders.has(task.folder)) {
-      next.set(path, task);
-      continue;
-    }
     const now = wanted.get(path);
-    if (now && isSame(now.file, task.file)) next.set(path, { ...kept(task, nowMs), sources: now.sources });
+    if (now && isSame(now.file, task.file))
+      next.set(path, { ...kept(task, nowMs), sources: now.sources, file: now.file });
     else {
       if (task.state === 'Running') kill.push(path);
       if (task.state === 'Done') continue;
+      const { sha256 } = task.file;
       const since = task.state === 'Forsaken' ? task.atMs : nowMs;
-      if (now) continue;
-      if (nowMs - since > FORSAKEN_MS) remove.push(path);
+      if (now?.file.sha256 === sha256) continue;
+      if (now || nowMs - since > FORSAKEN_MS) remove.push({ path, sha256 });
       else next.set(path, { ...task, state: 'Forsaken', atMs: since });
     }
   }
@@ -65,11 +61,13 @@ export function planPulls(wants: readonly StoreWants[], tasks: ReadonlyMap<strin
   const start: PullTask[] = [];
   let room = MAX_AT_ONCE - [...next.values()].filter(({ state }) => state === 'Running').length;
   for (const store of wants) {
-    const own = store.files.flatMap((file) => next.get(join(store.folder, file.name)) ?? []);
+    const all = store.files.flatMap((file) => next.get(join(store.folder, file.name)) ?? []);
+    // What nobody gives keeps nothing waiting that somebody has.
+    const own = all.toSorted((a, b) => a.failures - b.failures);
     let free = Math.min(room, store.parallel - own.filter(({ state }) => state === 'Running').length);
     for (const task of own) {
       if (free <= 0) break;
-      if (!isDue(task, nowMs)) continue;
+      if (!isDue(task, nowMs) || start.some((one) => one.folder === task.folder && one.file === task.file)) continue;
       free--;
       room--;
       const share = store.bytesPerSecond;
@@ -80,6 +78,19 @@ export function planPulls(wants: readonly StoreWants[], tasks: ReadonlyMap<strin
     }
   }
   return { tasks: next, start, kill, remove };
+}
+
+/** By path. One of which two stores say different things, in one folder, is neither's. */
+function wantedTasks(wants: readonly StoreWants[]): ReadonlyMap<string, PullTask> {
+  const all = wants.flatMap((store) =>
+    store.files.map((file) => [join(store.folder, file.name), taskOf(store, file)] as const),
+  );
+  const said = Map.groupBy(all, ([path]) => path);
+  return new Map(
+    [...said.values()].flatMap(([first, ...others]) =>
+      first && others.every(([, { file }]) => file.sha256 === first[1].file.sha256) ? [first] : [],
+    ),
+  );
 }
 
 const taskOf = ({ folder, sources }: StoreWants, file: WantedFile): PullTask => ({
@@ -95,7 +106,10 @@ export const forsaken = ({ path, sha256, totalBytes }: PullReport, nowMs: number
 
 /** What it replaces may be another file by now: then the try that runs would leave that one, and is begun anew. */
 const isSame = (one: WantedFile, other: WantedFile): boolean =>
-  one.sha256 === other.sha256 && one.sizeBytes === other.sizeBytes && one.replaces === other.replaces;
+  one.sha256 === other.sha256 &&
+  one.sizeBytes === other.sizeBytes &&
+  (one.replaces === undefined) === (other.replaces === undefined) &&
+  sameFile(one.replaces ?? '', other.replaces ?? '');
 
 /** It is wanted again, or still. */
 function kept(task: PullTask, nowMs: number): PullTask {
@@ -131,10 +145,8 @@ export function pullEnded(task: PullTask, ending: Ending, nowMs: number): PullTa
 /** What the server is told. */
 export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): Pulls['pulls'] {
   return [...tasks].flatMap(([path, task]): PullReport[] => {
-    const { file, doneBytes, message } = task;
-    if (task.state === 'Forsaken') return [];
-    // Until the server has seen it.
-    const state = task.state === 'Done' ? 'Running' : task.state;
+    const { file, doneBytes, message, began, failures } = task;
+    const state = toldOf(task.state, failures > 0 && !began);
     const left = task.state === 'Running' ? secondsLeft(task, nowMs) : undefined;
     return [
       {
@@ -150,6 +162,12 @@ export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): 
       },
     ];
   });
+}
+
+/** What came is coming until the server has seen it; what failed before has failed until something comes. */
+function toldOf(state: PullTask['state'], hasNothingCome: boolean): PullReport['state'] {
+  if (state === 'Done') return 'Running';
+  return state === 'Running' && hasNothingCome ? 'Failed' : state;
 }
 
 function secondsLeft({ began, doneBytes, file }: PullTask, nowMs: number): number | undefined {

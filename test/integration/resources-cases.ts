@@ -196,6 +196,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { replication: { verifyEvery: '59m59s' } },
   },
   {
+    at: 'Store spec.replication.keepStale',
+    says: 'keepStale is less than 1h',
+    good: { replication: { keepStale: '1h' } },
+    bad: { replication: { keepStale: '30m' } },
+  },
+  {
     at: 'Store spec',
     says: 'exactly one of local, nfs',
     good: { local: undefined, nfs: { server: 'nas', path: '/' } },

@@ -327,9 +327,9 @@ export class World {
     );
   }
 
-  #sweep(node: Node, { files, keepStaleSeconds }: StoreWants): void {
+  #sweep(node: Node, { whole, keepStaleSeconds }: StoreWants): void {
     if (!node.isMounted) return;
-    const isWhole = (name: string): boolean => !files.some((file) => file.name === name);
+    const isWhole = (name: string): boolean => whole.includes(name);
     for (const file of mayGo([...node.files.keys()], isWhole, this.#nowMs - keepStaleSeconds * 1_000)) {
       const name = file.split('.20')[0] as Name;
       const right = node.snapshot?.versions[NAMES.indexOf(name)]?.content?.files[0]?.sha256;
