@@ -6,6 +6,7 @@ const COMMANDS = {
   operator: async () => (await import('./roles/operator.ts')).operatorCommand(),
   server: async () => (await import('./roles/server.ts')).serverCommand(),
   work: async () => (await import('./roles/work.ts')).workCommand(),
+  mount: async () => (await import('./roles/mount.ts')).mountCommand(),
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
   vdisk: async () => (await import('./commands/vdisk.ts')).vdiskCommand(),
   replication: async () => (await import('./commands/replication.ts')).replicationCommand(),

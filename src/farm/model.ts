@@ -105,7 +105,7 @@ export const Collection = Type.Object({
 });
 export type Collection = Read<Static<typeof Collection>>;
 
-/** A named place for vDisk files. Local stores only, for now. */
+/** A named place for vDisk files. */
 export const Store = Type.Object({
   name: text,
   /** Absent: the whole farm. */
@@ -113,8 +113,10 @@ export const Store = Type.Object({
   /** Empty lists: every server of the site. */
   pools: Type.Array(Type.String()),
   servers: Type.Array(Type.String()),
-  /** Folder on a server, and where single nodes differ. */
+  /** Folder on a server, and where single nodes differ. Of a shared store: where its mount is, below `SHARED_STORES`. */
   local: Type.Object({ path: text, nodes: strings }),
+  /** All servers see the same files there, once their node has them mounted: nothing is copied within it. Absent: no. */
+  shared: Type.Optional(Type.Boolean()),
   /** How often each file is read again and compared with its digest. Absent: once a day. */
   verifyEverySeconds: Type.Optional(whole()),
   /** Servers take from each other what they lack. Absent: they compare only, as releases before it did. */

@@ -1,5 +1,5 @@
 /**
- * What we call of libc, through koffi: sockets and reads. Pointers are plain numbers (`uintptr_t`: user addresses fit 2⁵³), because a number costs
+ * What we call of libc, through koffi: sockets, reads and mounts. Pointers are plain numbers (`uintptr_t`: user addresses fit 2⁵³), because a number costs
  * nothing to pass where a Buffer is looked up each time. Linux on 64 bits, little-endian. Numbers of constants are those of x86-64 and arm64.
  */
 import { getSystemErrorName } from 'node:util';
@@ -32,6 +32,9 @@ export const SEEK_END = 2;
 export const PROT_READ = 1;
 export const MAP_SHARED = 1;
 export const MADV_DONTNEED = 4;
+export const MS_BIND = 4_096;
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 
@@ -79,6 +82,8 @@ export interface Libc {
   readonly madvise: (at: Pointer, bytes: number, advice: number) => number;
   /** A byte a page, bit 0: it is in the page cache. */
   readonly mincore: (at: Pointer, bytes: number, to: Pointer) => number;
+  readonly mount: (from: string, to: string, type: string, flags: number, data: Pointer) => number;
+  readonly umount2: (at: string, flags: number) => number;
   readonly pageBytes: number;
   readonly memcmp: (a: Pointer, b: Pointer, bytes: number) => number;
   /** Of the last call of this thread. */
@@ -132,6 +137,8 @@ function bindings(): Libc {
     munmap: c.func('int munmap(uintptr_t, size_t)'),
     madvise: c.func('int madvise(uintptr_t, size_t, int)'),
     mincore: c.func('int mincore(uintptr_t, size_t, uintptr_t)'),
+    mount: c.func('int mount(const char *, const char *, const char *, unsigned long, uintptr_t)'),
+    umount2: c.func('int umount2(const char *, int)'),
     pageBytes: c.func('int getpagesize()')(),
     memcmp: c.func('int memcmp(uintptr_t, uintptr_t, size_t)'),
     errno: () => koffi.errno(),

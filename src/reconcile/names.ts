@@ -6,6 +6,8 @@ export const FARM_LABEL = 'bootfarm.io/farm';
 export const POOL_LABEL = 'bootfarm.io/pool';
 /** A node's name may be longer than a label: it is an annotation. */
 export const NODE_ANNOTATION = 'bootfarm.io/node';
+/** Of the mount pod of a store: a server is told by the other one. */
+export const MOUNT_NODE_ANNOTATION = 'bootfarm.io/mount-node';
 export const HASH_ANNOTATION = 'bootfarm.io/settings';
 
 /** Of a server's pod: the name of its Deployment. */
@@ -44,4 +46,11 @@ export function serverName(pool: string, node: string): string {
   const name = `${pool}-${node}`.replaceAll('.', '-');
   if (name.length <= MAX_NAME && !/[-.]/.test(pool) && !node.includes('.')) return name;
   return `${name.slice(0, MAX_NAME - 9).replace(/-+$/, '')}-${createHash('sha256').update(`${pool}/${node}`).digest('hex').slice(0, 8)}`;
+}
+
+/** Of the Deployment of a store's mount pod on a node: with a digest always, so that it is the name of no server. */
+export function mountName(store: string, node: string): string {
+  const digest = createHash('sha256').update(`${store}/${node}`).digest('hex').slice(0, 8);
+  const name = `mount-${store}-${node}`.replaceAll('.', '-').slice(0, MAX_NAME - 9);
+  return `${name.replace(/-+$/, '')}-${digest}`;
 }

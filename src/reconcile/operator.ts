@@ -98,7 +98,7 @@ export class BootfarmOperator extends EngineOperator {
     this.control({
       name: 'store',
       informer: informers.stores,
-      sources: read,
+      sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.Store) }],
       reconcile: (key, signal) => reconcileMember(context, storeMember, key, signal),
     });
     this.control({

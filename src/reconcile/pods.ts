@@ -26,6 +26,14 @@ export function podFault({ metadata, status = {} }: Pod): string | undefined {
   return undefined;
 }
 
+/** It is on its node, and what has to be there before its containers is not. Why, Kubernetes tells in Events alone. */
+export function volumeWait({ metadata, status = {} }: Pod): string | undefined {
+  const waits = (status.containerStatuses ?? []).some(({ state }) => state?.waiting?.reason === 'ContainerCreating');
+  return waits && !metadata.deletionTimestamp
+    ? `pod ${metadata.name} waits for its volume: kubectl describe pod ${metadata.name} tells why`
+    : undefined;
+}
+
 function containerFault({ name, image, ready, state, lastState }: ContainerStatus): string | undefined {
   const { reason = '', message } = state?.waiting ?? {};
   if (PULLS.includes(reason)) return `image ${image} cannot be pulled: correct its name, or give imagePullSecrets`;

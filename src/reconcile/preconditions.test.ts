@@ -5,7 +5,6 @@ import { aFarm, aStore, aStreamingServer, aVDisk } from '../../test/builders/res
 import type { KindName } from '../resources/kinds.ts';
 import type { Settings } from './context.ts';
 import { type FactsOf, forbiddenImages, forbiddenPaths, overlaps, preconditions } from './preconditions.ts';
-import { storeRow } from './projection.ts';
 
 const settings: Settings = {
   image: 'bootfarm:1',
@@ -55,12 +54,11 @@ test.each([
 });
 
 const farm = aFarm();
-const row = storeRow(aStore());
 const pool = (spec: Parameters<typeof aStreamingServer>[0] = {}) => ({ resource: aStreamingServer(spec) });
 const HELD: { readonly [Kind in KindName]: FactsOf[Kind] } = {
   Farm: { resource: farm, settings },
-  Store: { resource: aStore(), row, farm },
-  VDisk: { resource: aVDisk(), store: aStore(), row, farm, runtime: {} },
+  Store: { resource: aStore(), farm },
+  VDisk: { resource: aVDisk(), store: aStore(), farm, runtime: {} },
   StreamingServer: {
     ...pool(),
     ...{ settings, databaseFolders: [], farm, site: 'default', runtime: {}, serverUri: 'postgresql://x' },
@@ -95,7 +93,6 @@ const CASES: { readonly [Kind in KindName]: readonly Case<Kind>[] } = {
       reason: 'NotSupported',
       says: 'spec.writeCache is not supported',
     },
-    { given: { row: undefined }, reason: 'NotSupported', says: 'spec.local is missing: say there' },
     { given: { farm: undefined }, reason: 'FarmMissing', says: 'Farm farm, which spec.farmRef names', waits: true },
   ],
   VDisk: [
@@ -105,7 +102,6 @@ const CASES: { readonly [Kind in KindName]: readonly Case<Kind>[] } = {
       says: 'spec.deletionPolicy Delete is not supported',
     },
     { given: { store: undefined }, reason: 'StoreMissing', says: 'not in namespace lab: make it', waits: true },
-    { given: { row: undefined }, reason: 'StoreNotReady', says: 'Store images is not supported', waits: true },
     { given: { farm: undefined }, reason: 'FarmMissing', says: 'not in namespace lab: make it', waits: true },
     { given: { runtime: undefined }, reason: 'FarmNotReady', says: 'Farm farm is being made', waits: true },
   ],
@@ -124,6 +120,14 @@ const CASES: { readonly [Kind in KindName]: readonly Case<Kind>[] } = {
       given: { databaseFolders: ['/srv/pg'] },
       reason: 'NotAllowed',
       says: 'its servers would see /srv, and a Farm keeps its database in /srv/pg: name in spec.storeRoots',
+    },
+    {
+      given: {
+        ...pool({ spec: { storeRoots: ['/run'] } }),
+        settings: { ...settings, allowedHostPaths: ['/run', '/var/lib'] },
+      },
+      reason: 'NotAllowed',
+      says: '/run of spec.storeRoots and /run/bootfarm-stores, where shared stores are mounted in the pod, lie in one another',
     },
     {
       given: pool({ spec: { image: 'evil' } }),

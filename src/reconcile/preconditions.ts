@@ -3,7 +3,7 @@
  * what only another spec can mend comes first. Pure.
  */
 import { isWithin } from '../farm/files.ts';
-import type { Store as StoreRow } from '../farm/model.ts';
+import { SHARED_STORES } from '../farm/shared.ts';
 import { ok, type Result } from '../kit/result.ts';
 import type { Hindrance } from '../resources/conditions.ts';
 import type { Farm, KindName, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
@@ -19,14 +19,11 @@ export interface FactsOf {
   readonly Farm: { readonly resource: Farm; readonly settings: Allowed };
   readonly Store: {
     readonly resource: Store;
-    /** As servers read it; absent: of a kind that this release does not serve. */
-    readonly row: StoreRow | undefined;
     readonly farm: object | undefined;
   };
   readonly VDisk: {
     readonly resource: VDisk;
-    readonly store: object | undefined;
-    readonly row: StoreRow | undefined;
+    readonly store: Store | undefined;
     readonly farm: object | undefined;
     /** Of its Farm. */
     readonly runtime: object | undefined;
@@ -119,16 +116,7 @@ const RULES: { readonly [Kind in KindName]: readonly Rule<FactsOf[Kind]>[] } = {
     hostPaths(({ resource }) => dataFolders(resource)),
     images(({ resource }) => embeddedOf(resource).map(({ image }) => image)),
   ],
-  Store: [
-    supported('Store'),
-    {
-      kind: 'stalled',
-      reason: 'NotSupported',
-      wrong: ({ row }) =>
-        row ? undefined : 'spec.local is missing: say there in which folder of its nodes the files are',
-    },
-    farmThere,
-  ],
+  Store: [supported('Store'), farmThere],
   VDisk: [
     supported('VDisk'),
     {
@@ -138,12 +126,6 @@ const RULES: { readonly [Kind in KindName]: readonly Rule<FactsOf[Kind]>[] } = {
         store
           ? undefined
           : `Store ${spec.storeRef.name}, which spec.storeRef names, is not in namespace ${metadata.namespace}: make it, or name another`,
-    },
-    {
-      kind: 'reconciling',
-      reason: 'StoreNotReady',
-      wrong: ({ resource, row }) =>
-        row ? undefined : `Store ${resource.spec.storeRef.name} is not supported in this release: see its conditions`,
     },
     farmThere,
     farmRuns,
@@ -159,6 +141,17 @@ const RULES: { readonly [Kind in KindName]: readonly Rule<FactsOf[Kind]>[] } = {
         return (
           shared &&
           `its servers would see ${shared[0]}, and a Farm keeps its database in ${shared[1]}: name in spec.storeRoots the folders of the vDisks alone`
+        );
+      },
+    },
+    {
+      kind: 'stalled',
+      reason: 'NotAllowed',
+      wrong({ resource }) {
+        const [taken] = overlaps(resource.spec.storeRoots, [SHARED_STORES]);
+        return (
+          taken &&
+          `${taken[0]} of spec.storeRoots and ${SHARED_STORES}, where shared stores are mounted in the pod, lie in one another: name another folder`
         );
       },
     },

@@ -9,7 +9,10 @@ import { projectionOf } from './projection.ts';
 /** Resources that say everything which may be left out. */
 const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
   farm: aFarm({ spec: { autoAdd: { collection: 'room-101', namePrefix: 'pc' } } }),
-  stores: [aStore({ spec: { site: 'default', replication: { verifyEvery: '12h' } } })],
+  stores: [
+    aStore({ spec: { site: 'default', replication: { verifyEvery: '12h' } } }),
+    aStore({ metadata: { name: 'nas' }, spec: { nfs: { server: 'nas', path: '/vdisks' } } }),
+  ],
   vdisks: [
     aVDisk({
       spec: {
@@ -28,7 +31,7 @@ const rows: readonly [string, object | undefined, { readonly properties: object 
   ['Site', sites[0], Site],
   ['boot of a Site', sites[0]?.boot, Site.properties.boot],
   ['Collection', collections[0], Collection],
-  ['Store', stores[0], Store],
+  ['Store', { ...stores[0], ...stores[1] }, Store],
   ['VDisk', vdisks[0], VDisk],
   ['Version', versions[0], Version, 'content', 'settledAt'],
 ];
@@ -50,4 +53,8 @@ const LATER = ['verbose', 'template'];
 
 test.each(rows)('every field of a %s is read by somebody', (_, _row, { properties }) => {
   expect(Object.keys(properties).filter((name) => !words.has(name) && !LATER.includes(name))).toEqual([]);
+});
+
+test('a shared store lies where its mount is, on every server', () => {
+  expect(stores[1]).toMatchObject({ shared: true, local: { path: '/run/bootfarm-stores/nas', nodes: {} } });
 });

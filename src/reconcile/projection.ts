@@ -1,6 +1,7 @@
 /** From the resources of a farm to the entries that servers read. Pure. */
 import type { Projection } from '../database/project.ts';
 import type { Boot, LoadBalancing, Store as StoreRow, VDisk as VDiskRow, Version } from '../farm/model.ts';
+import { SHARED_STORES } from '../farm/shared.ts';
 import { DEFAULT_SITE } from '../resources/defaults.ts';
 import type { Farm, FarmSpec, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
 import { quantityOf, secondsOf } from '../resources/units.ts';
@@ -69,9 +70,12 @@ export function versionsOf({ metadata, spec }: VDisk): readonly Omit<Version, 'c
   }));
 }
 
-/** Undefined for a store that this release cannot serve. */
-export function storeRow({ metadata, spec }: Store): StoreRow | undefined {
-  if (!spec.local) return undefined;
+/** Of volumes that nodes mount, for all servers the same. */
+export const isShared = ({ spec }: Store): boolean => spec.local === undefined;
+
+/** A release that knows no shared stores reads of a folder that it may not enter. */
+export function storeRow(store: Store): StoreRow {
+  const { metadata, spec } = store;
   const verifyEvery = spec.replication?.verifyEvery;
   return {
     name: metadata.name,
@@ -79,11 +83,12 @@ export function storeRow({ metadata, spec }: Store): StoreRow | undefined {
     pools: spec.servers.pools,
     servers: spec.servers.names,
     local: {
-      path: spec.local.path,
-      nodes: Object.fromEntries(spec.local.nodes.map(({ name, path }) => [name, path])),
+      path: spec.local?.path ?? `${SHARED_STORES}/${metadata.name}`,
+      nodes: Object.fromEntries((spec.local?.nodes ?? []).map(({ name, path }) => [name, path])),
     },
+    ...(isShared(store) ? { shared: true } : {}),
     ...(verifyEvery === undefined ? {} : { verifyEverySeconds: secondsOf(verifyEvery) }),
-    ...(spec.replication?.mode === 'Report' ? {} : { replication: replicationOf(spec.replication) }),
+    ...(isShared(store) || spec.replication?.mode === 'Report' ? {} : { replication: replicationOf(spec.replication) }),
   };
 }
 
@@ -106,7 +111,7 @@ export interface FarmResources {
 
 /** What cannot be served as it is (a store of a later kind, a vDisk of such a store, a pool of no site) stays out; its own status says so. */
 export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }: FarmResources): Projection {
-  const storeRows = stores.flatMap((store) => storeRow(store) ?? []);
+  const storeRows = stores.map(storeRow);
   const served = vdisks.filter((vdisk) => storeRows.some(({ name }) => name === vdisk.spec.storeRef.name));
   const names = siteNames(spec);
   return {

@@ -141,13 +141,13 @@ export const REASONS = {
   NoServerAccess: 'NoServerAccess',
   /** No server should offer the store: no pool, site or name fits. */
   NoServers: 'NoServers',
+  /** The claim of the store is one that several nodes cannot mount. */
+  ClaimNotShared: 'ClaimNotShared',
   /** A path that no storeRoots of a pool holds. */
   PathOutsideRoots: 'PathOutsideRoots',
   // VDisk
   /** spec.storeRef names a Store that is not there. */
   StoreMissing: 'StoreMissing',
-  /** The Store is there and not Ready. */
-  StoreNotReady: 'StoreNotReady',
   /** The version that devices should boot is on no server. */
   FilesMissing: 'FilesMissing',
   /** A file can't be an image: cut, or its header is wrong. */

@@ -30,6 +30,16 @@ const fsType = optional(
   text('File system of the LUN, such as gfs2, ocfs2, or ext4 mounted read-only. Default: ext4.', 32),
 );
 const lun = integer('Number of the LUN.', 0, 16_383);
+const clusterFilesystem = optional(
+  flag(
+    'The LUN has a file system that several nodes may mount at once for writing, such as gfs2 or ocfs2. Default: false.',
+  ),
+);
+/** Two nodes that write to one ext4 destroy it. */
+const mayBeShared = rule(
+  '(has(self.readOnly) && self.readOnly) || (has(self.clusterFilesystem) && self.clusterFilesystem)',
+  'several nodes mount this LUN: set readOnly: true, or clusterFilesystem: true where its file system is one for that, such as gfs2 or ocfs2',
+);
 
 const local = object('A folder on each server, below one of its storeRoots. Copies are compared by content.', {
   path: path('Absolute path of the folder.'),
@@ -61,19 +71,24 @@ const persistentVolumeClaim = object(
   },
 );
 
-const iscsi = object('An iSCSI LUN with a cluster file system, or mounted read-only; as in a pod.', {
-  targetPortal: text('Portal: address or address:port.'),
-  portals: optional(setOf('More portals, for multipath.', 16, text('Portal: address or address:port.'))),
-  iqn: text('Name of the target: iqn.…, eui.… or naa.…', 223),
-  lun,
-  iscsiInterface: optional(text('Interface of the initiator. Default: default.', 128)),
-  initiatorName: optional(text('Name of the initiator, where it is not that of the node.', 223)),
-  fsType,
-  readOnly,
-  chapAuthDiscovery: optional(flag('Whether discovery uses CHAP.')),
-  chapAuthSession: optional(flag('Whether sessions use CHAP.')),
-  secretRef: optional(secretRef('Secret with the CHAP user and password.')),
-});
+const iscsi = object(
+  'An iSCSI LUN with a cluster file system, or mounted read-only; as in a pod.',
+  {
+    targetPortal: text('Portal: address or address:port.'),
+    portals: optional(setOf('More portals, for multipath.', 16, text('Portal: address or address:port.'))),
+    iqn: text('Name of the target: iqn.…, eui.… or naa.…', 223),
+    lun,
+    iscsiInterface: optional(text('Interface of the initiator. Default: default.', 128)),
+    initiatorName: optional(text('Name of the initiator, where it is not that of the node.', 223)),
+    fsType,
+    readOnly,
+    clusterFilesystem,
+    chapAuthDiscovery: optional(flag('Whether discovery uses CHAP.')),
+    chapAuthSession: optional(flag('Whether sessions use CHAP.')),
+    secretRef: optional(secretRef('Secret with the CHAP user and password.')),
+  },
+  mayBeShared,
+);
 
 const fc = object(
   'A Fibre Channel LUN with a cluster file system, or mounted read-only; as in a pod.',
@@ -83,7 +98,9 @@ const fc = object(
     wwids: optional(setOf('World-wide identifiers of the volume.', 16, text('An identifier.', 128))),
     fsType,
     readOnly,
+    clusterFilesystem,
   },
+  mayBeShared,
   rule(
     'has(self.wwids) != (has(self.targetWWNs) && has(self.lun)) && has(self.targetWWNs) == has(self.lun)',
     'name the LUN in one way: either wwids, or targetWWNs together with lun',

@@ -24,7 +24,17 @@ const words = wordsOf(
 );
 
 /** Given to Kubernetes whole, as it is. */
-const PASSED_ON = ['tolerations', 'resources', 'nodeSelector', 'imagePullSecrets', 'conditions'];
+const PASSED_ON = [
+  'tolerations',
+  'resources',
+  'nodeSelector',
+  'imagePullSecrets',
+  'conditions',
+  'nfs',
+  'persistentVolumeClaim',
+  'iscsi',
+  'fc',
+];
 
 function* fieldsOf(schema: Schema, path: string): Generator<readonly [path: string, name: string, field: Schema]> {
   for (const [name, field] of Object.entries(schema.properties ?? {})) {
@@ -92,7 +102,7 @@ test.each<{ kind: KindName; spec: object; says: string | undefined }>([
   { kind: 'Store', spec: { replication: { mode: 'Report' } }, says: undefined },
   { kind: 'Store', spec: { replication: { verifyEvery: '12h' } }, says: undefined },
   { kind: 'Store', spec: { replication: { mode: 'Auto', parallel: 4, bandwidth: '1G' } }, says: undefined },
-  { kind: 'Store', spec: { iscsi: {} }, says: 'spec.iscsi is not supported in this release: use spec.local' },
+  { kind: 'Store', spec: { iscsi: {} }, says: undefined },
   { kind: 'VDisk', spec: { writeCache: { type: 'DeviceRAM', sizeMiB: 64 } }, says: undefined },
   { kind: 'VDisk', spec: { writeCache: { type: 'Server' } }, says: 'spec.writeCache.type Server is not supported' },
   { kind: 'VDisk', spec: { deletionPolicy: 'Delete' }, says: 'spec.deletionPolicy Delete is not supported' },

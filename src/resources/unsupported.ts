@@ -23,7 +23,6 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
     { path: 'security.stream', only: ['Authenticated', 'Trusted'], instead: 'use Authenticated' },
   ],
   Store: [
-    ...['nfs', 'persistentVolumeClaim', 'iscsi', 'fc'].map((path) => ({ path, instead: 'use spec.local' })),
     { path: 'writeCache', instead: 'leave it out: writes stay in the memory of the device' },
   ],
   StreamingServer: [{ path: 'autoscaling', instead: 'set spec.replicas' }],

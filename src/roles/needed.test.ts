@@ -65,6 +65,11 @@ test('a server loads its folders, and none of reconcile, kube and resources', ()
 test.each([
   { word: 'server', of: 'roles', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
   { word: 'work', of: 'roles', strangers: ['kube', 'reconcile', 'resources', 'stream', 'server', 'database'] },
+  {
+    word: 'mount',
+    of: 'roles',
+    strangers: ['kube', 'reconcile', 'resources', 'stream', 'server', 'database', 'image'],
+  },
   { word: 'device', of: 'commands', strangers: ['kube', 'reconcile', 'resources', 'stream'] },
   { word: 'vdisk', of: 'commands', strangers: ['kube', 'reconcile', 'stream'] },
   { word: 'operator', of: 'roles', strangers: ['stream', 'dhcp', 'tftp', 'httpboot', 'store', 'image'] },

@@ -248,3 +248,46 @@ test.each<{ what: string; store: () => Partial<Store>; state: string | undefined
   if (state === 'Missing') expect(copies.stores[0]?.message).toContain('none of spec.storeRoots');
   if (path) expect(copies.stores[0]?.path).toBe(resolve(root, path));
 });
+
+test('a shared store is seen while its mount is there; without it, it is Unreachable and no empty store, and served again when it is back', async () => {
+  let mounted: string | undefined = '41';
+  const folder = join(root, 'srv');
+  const files = { 'lab.raw': image(1), ...boots('lab') };
+  putAll(files);
+  snapshot = aSnapshot({ stores: [aStore({ shared: true })], versions: [version(0, files)] });
+  await copies.close();
+  copies = new Copies({
+    ...{ server: { name: 'node-a', site: 'default', pool: 'main' }, storeRoots: [folder], log: silentLogger },
+    ...{ stateDirectory: join(root, 'state'), snapshot: () => snapshot, onLooked: () => undefined },
+    mounts: () =>
+      mounted === undefined
+        ? []
+        : [
+            {
+              id: mounted,
+              parent: '22',
+              device: '0:51',
+              root: '/',
+              point: folder,
+              readOnly: true,
+              source: 'nfs4 nas:/vdisks',
+            },
+          ],
+  });
+  await copies.start();
+  await until('it is served', async () => {
+    await copies.look();
+    return names(copies.served).length === 1;
+  });
+  mounted = undefined;
+  await copies.look();
+  expect([names(copies.served), copies.stores]).toMatchObject([
+    [],
+    [{ state: 'Unreachable', files: 0, message: expect.stringContaining(`${folder} is not mounted on this node`) }],
+  ]);
+  mounted = '97';
+  await until('it is served again', async () => {
+    await copies.look();
+    return names(copies.served).length === 1;
+  });
+});

@@ -4,13 +4,15 @@ import type { CopyReport, StoreReport } from '../control/status.ts';
 import type { Offer } from '../export/exports.ts';
 import { isWithin, offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
+import { SHARED_STORES, verifyTimes } from '../farm/shared.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { Chunks } from '../store/chunks.ts';
 import { contentOf } from '../store/content.ts';
-import { type Digest, Digests } from '../store/digests.ts';
+import { type Digest, Digests, VERIFY_EVERY_MS } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
+import { mountAt, mountName, readMounts } from '../store/mounted.ts';
 import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
@@ -46,6 +48,8 @@ export interface CopiesOptions {
   readonly server: { readonly name: string; readonly site: string; readonly pool: string };
   readonly storeRoots: readonly string[];
   readonly stateDirectory: string;
+  /** What is mounted on this node. Default: what the kernel says. */
+  readonly mounts?: typeof readMounts;
   readonly snapshot: () => FarmSnapshot | undefined;
   /** After each look: what may be served, and of which versions an open disk may be kept. */
   readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[], right: readonly RightFile[]) => void;
@@ -76,7 +80,7 @@ export class Copies {
       chunks: new Chunks(stateDirectory, log),
       ...(options.hasher && { hasher: options.hasher }),
     });
-    this.#looks = new Looks({ roots: options.storeRoots });
+    this.#looks = new Looks({ roots: [...options.storeRoots, SHARED_STORES] });
     this.#wants = new Wants(options.stateDirectory, options.log);
   }
 
@@ -136,7 +140,7 @@ export class Copies {
     const looks = await Promise.all(
       offered.map(async (store) => {
         const path = storePath(store, this.#options.server.name);
-        return { store, path, inventory: await this.#inventory(path) };
+        return { store, path, inventory: await this.#inventory(store, path) };
       }),
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
@@ -153,7 +157,7 @@ export class Copies {
         path,
         inventory,
         facts: {
-          ...copyFacts(vdisk, version, path, inventory, this.#digestsIn(store, path)),
+          ...copyFacts(vdisk, version, path, inventory, this.#digestsIn(snapshot, store, path)),
           ...this.#comingOf(store, version),
         },
       })),
@@ -177,7 +181,7 @@ export class Copies {
       );
       return (inventory?.files ?? []).flatMap((file): RightFile[] => {
         const sha256 = right.get(file.name);
-        const digest = sha256 === undefined || file.fault ? undefined : this.#digestsIn(store, path)(file);
+        const digest = sha256 === undefined || file.fault ? undefined : this.#digestsIn(snapshot, store, path)(file);
         if (sha256 === undefined || digest?.kind !== 'ready' || digest.sha256 !== sha256) return [];
         return [{ path: join(path, file.name), sha256, identity: file.identity }];
       });
@@ -187,7 +191,7 @@ export class Copies {
   async #want(snapshot: FarmSnapshot, looks: readonly Look[]): Promise<void> {
     const { server } = this.#options;
     const wantsOf = ({ store, path, inventory }: Look): StoreWants | undefined =>
-      inventory && wantsIn(store, path, snapshot, server.name, inventory, this.#digestsIn(store, path));
+      inventory && wantsIn(store, path, snapshot, server.name, inventory, this.#digestsIn(snapshot, store, path));
     const own = looks.filter(({ store }) => store.replication);
     await this.#wants.set(new Map(own.map((look) => [look.store.name, wantsOf(look)])));
   }
@@ -198,8 +202,9 @@ export class Copies {
     return copying ? { copying } : {};
   }
 
-  #digestsIn({ verifyEverySeconds }: Store, path: string, inUse = false): (file: FileFacts) => Digest {
-    const verifyEveryMs = verifyEverySeconds === undefined ? undefined : verifyEverySeconds * 1_000;
+  #digestsIn({ servers }: FarmSnapshot, store: Store, path: string, inUse = false): (file: FileFacts) => Digest {
+    const { verifyEverySeconds = VERIFY_EVERY_MS / 1_000 } = store;
+    const verifyEveryMs = verifyEverySeconds * 1_000 * verifyTimes(store, this.#options.server.name, servers);
     return (file) => this.#digests.of(path, file, verifyEveryMs, inUse);
   }
 
@@ -217,7 +222,8 @@ export class Copies {
                 vdisk,
                 version: number,
                 manifest: content.manifest,
-                contentOf: (files) => contentOf(files, content.files, inventory, this.#digestsIn(store, path, true)),
+                contentOf: (files) =>
+                  contentOf(files, content.files, inventory, this.#digestsIn(snapshot, store, path, true)),
               },
             ]
           : [],
@@ -225,8 +231,13 @@ export class Copies {
     );
   }
 
-  #inventory(path: string): Promise<Inventory | undefined> | Inventory {
-    const { storeRoots } = this.#options;
+  #inventory({ shared }: Store, path: string): Promise<Inventory | undefined> | Inventory {
+    const { storeRoots, mounts = readMounts } = this.#options;
+    if (shared)
+      return this.#looks.into(path, () => {
+        const mount = mountAt(mounts(), path);
+        return mount && mountName(mount);
+      });
     if (isWithin(path, storeRoots)) return this.#looks.into(path);
     return noInventory(
       'Missing',

@@ -159,6 +159,18 @@ test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refu
     refused: 'LastCopy',
   },
   { what: 'is the last good copy, and need not be', deletion: { farm: known({ copies: [] }), lastCopy: true } },
+  {
+    what: 'all servers see in one shared folder',
+    deletion: {
+      farm: known(
+        {},
+        {
+          stores: [{ name: 'images', pools: [], servers: [], shared: true, local: { path: '/srv/vdisks', nodes: {} } }],
+        },
+      ),
+    },
+    ...{ refused: 'LastCopy', says: /is this very file\): say --last-copy/ },
+  },
   { what: 'is of no VDisk', deletion: { farm: known({}, { vdisks: [] }) }, refused: 'LastCopy' },
   { what: 'is of no VDisk, and need not be', deletion: { farm: known({}, { vdisks: [] }), lastCopy: true } },
 ])('a version that $what: $refused', ({ deletion, folder = folderOf(), refused, says = /stays/ }) => {

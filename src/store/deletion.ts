@@ -91,6 +91,11 @@ export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<rea
       'LastCopy',
       `${what} stays: ${whoKnows('no VDisk has these files: what other servers have is not known')}`,
     );
+  if (snapshot.stores.some((store) => store.shared && storePath(store, '') === vdisk.folder))
+    return fail(
+      'LastCopy',
+      `${what} stays: ${whoKnows('its store is shared: what other servers have of it is this very file')}`,
+    );
   const right = rightCopies(copies, names, number);
   if (right.length > 1) return ok(inOrder(files, images));
   const known =

@@ -32,7 +32,7 @@ const VERIFY_BYTES_PER_SECOND = 64 << 20;
 /** A file that could not be read is tried again after this. */
 const RETRY_MS = 10_000;
 /** Content that changed while size and time did not is found by reading all of it again, this often where the Store does not say. */
-const VERIFY_EVERY_MS = 86_400_000;
+export const VERIFY_EVERY_MS = 86_400_000;
 /** A file that nobody asked for since the start, and that was read before, is forgotten with its table: its store may only be away for a while. */
 const FORGOTTEN_AFTER_MS = 30 * 86_400_000;
 /** A leaf table or a chunk manifest that could not be made is tried again after this, with all of the file. */

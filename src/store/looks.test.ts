@@ -89,3 +89,19 @@ test.each([
   if (says === '') expect(slowness('/srv', ms)).toBe('');
   else expect(slowness('/srv', ms)).toContain(`/srv is slow: a look at its files takes ${says}`);
 });
+
+test('a look that began before another file system was mounted there says nothing of that one', async () => {
+  let mount = 'old';
+  let gate: Promise<void> = Promise.resolve();
+  const looks = new Looks({ calls: callsAfter(() => gate) }, 10);
+  const look = () => looks.into(join(root, 'slow'), () => mount);
+  await until('the old one is seen', async () => (await look())?.files.length === 1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate = promise;
+  await look();
+  mount = 'new';
+  expect(await look()).toBeUndefined();
+  writeFileSync(join(root, 'slow', 'new.raw'), Buffer.alloc(512));
+  resolve();
+  await until('the new one is seen', async () => (await look())?.files.length === 2);
+});

@@ -2,7 +2,7 @@
  * Looks into the folders of stores again and again, each by itself: one that is slow holds up none but itself, and is shown as it was when its last look ended.
  */
 import { inTime } from '../kit/patience.ts';
-import { type Inventory, type LookOptions, lookInto, type Probed } from './inventory.ts';
+import { type Inventory, type LookOptions, lookInto, noInventory, type Probed } from './inventory.ts';
 import type { SeenProperties } from './properties.ts';
 
 interface Folder {
@@ -10,9 +10,14 @@ interface Folder {
   readonly seen: Map<string, SeenProperties>;
   looking?: Promise<void>;
   last?: Inventory;
+  /** What was mounted there when it was looked at last. */
+  mount?: string | undefined;
   /** How long the last look took, 0 before. */
   tookMs: number;
 }
+
+/** Which mount is on a folder; undefined: none. */
+export type MountOf = () => string | undefined;
 
 /** So long all wait for one: a healthy disk has answered by then, and the next round is due. */
 const PATIENCE_MS = 500;
@@ -35,20 +40,31 @@ export class Looks {
     this.#now = now;
   }
 
-  /** As of a look that begins now, or, where that takes longer than all can wait, of the last that ended; undefined: none ended yet. */
-  async into(path: string): Promise<Inventory | undefined> {
+  /**
+   * As of a look that begins now, or, where that takes longer than all can wait, of the last that ended; undefined: none ended yet. Of a folder that something
+   * must be mounted on, `mountOf` says what is: what was seen before that changed is said of nothing, and an empty folder below it is no empty store.
+   */
+  async into(path: string, mountOf?: MountOf): Promise<Inventory | undefined> {
     const folder: Folder = this.#folders.get(path) ?? { probed: new Map(), seen: new Map(), tookMs: 0 };
     this.#folders.set(path, folder);
-    folder.looking ??= this.#look(path, folder).finally(() => {
+    if (mountOf) {
+      const mount = mountOf();
+      if (mount !== folder.mount) delete folder.last;
+      folder.mount = mount;
+      if (mount === undefined) return notMounted(path);
+    }
+    folder.looking ??= this.#look(path, folder, mountOf).finally(() => {
       delete folder.looking;
     });
     await inTime(folder.looking, this.#patienceMs);
     return folder.last;
   }
 
-  async #look(path: string, folder: Folder): Promise<void> {
+  async #look(path: string, folder: Folder, mountOf: MountOf | undefined): Promise<void> {
     const began = this.#now();
+    const mount = mountOf?.();
     const found = await lookInto(path, { ...this.#options, probed: folder.probed, seen: folder.seen });
+    if (mountOf?.() !== mount) return;
     const tookMs = this.#now() - began;
     const reached = found.state === 'Accessible' || found.state === 'ReadOnly';
     const message = reached ? slowness(path, Math.min(tookMs, folder.tookMs)) : '';
@@ -56,6 +72,12 @@ export class Looks {
     folder.tookMs = tookMs;
   }
 }
+
+const notMounted = (path: string): Inventory =>
+  noInventory(
+    'Unreachable',
+    `${path} is not mounted on this node: the mount pod of its Store does that, and the status of the Store says what keeps it`,
+  );
 
 /** Empty: it is not slow. In coarse steps (2, 5, 10, 20, … s), so that a store that is always as slow is silent. */
 export function slowness(path: string, ms: number): string {

@@ -122,6 +122,7 @@ describe('of a version whose content is known', () => {
     },
     { what: 'the folder is away', given: { state: 'Unreachable' }, wanted: undefined },
     { what: 'the Store says Report', given: { store: { replication: undefined } as never }, wanted: undefined },
+    { what: 'the store is shared', given: { store: { shared: true } }, wanted: undefined },
     { what: 'nobody else offers the store', given: { servers: [server('node-a')] }, wanted: [] },
     {
       what: 'nobody said what is right',

@@ -79,7 +79,8 @@ export function wantsIn(
 ): StoreWants | undefined {
   const { replication } = store;
   // A server only reads its stores: whether one may be written the container `work` finds out.
-  if (!replication || inventory.state === 'Unreachable') return undefined;
+  // All servers see the same files in a shared one.
+  if (!replication || store.shared || inventory.state === 'Unreachable') return undefined;
   if (inventory.state === 'Missing' && !inventory.isAbsent) return undefined;
   const { parallel, bytesPerSecond, keepStaleSeconds } = replication;
   const versions = versionsOf(store, snapshot);

@@ -38,9 +38,12 @@ export const aFarm = (parts: Parts<'Farm'> = {}): Farm =>
 export const aStreamingServer = (parts: Parts<'StreamingServer'> = {}): StreamingServer =>
   read('StreamingServer', 'main', parts, { farmRef: { name: 'farm' }, replicas: 2, storeRoots: ['/srv'] });
 
-/** `images`, local in /srv/vdisks. */
-export const aStore = (parts: Parts<'Store'> = {}): Store =>
-  read('Store', 'images', parts, { farmRef: { name: 'farm' }, local: { path: '/srv/vdisks' } });
+/** `images`, local in /srv/vdisks where no volume is said. */
+export const aStore = (parts: Parts<'Store'> = {}): Store => {
+  const { nfs, persistentVolumeClaim, iscsi, fc } = parts.spec ?? {};
+  const local = (nfs ?? persistentVolumeClaim ?? iscsi ?? fc) ? {} : { local: { path: '/srv/vdisks' } };
+  return read('Store', 'images', parts, { farmRef: { name: 'farm' }, ...local });
+};
 
 /** `lab` in `images`, files called lab. */
 export const aVDisk = (parts: Parts<'VDisk'> = {}): VDisk =>

@@ -59,6 +59,7 @@ export async function startApiServer(directory: string, serviceRange = '10.96.0.
     '--service-account-key-file=ca.key',
     '--service-account-signing-key-file=ca.key',
     `--service-cluster-ip-range=${serviceRange}`,
+    '--allow-privileged=true',
     '--authorization-mode=RBAC',
   ];
   let api: ChildProcess | undefined;

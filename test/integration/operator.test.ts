@@ -390,6 +390,40 @@ async function silent(ms: number): Promise<void> {
   );
 }
 
+test(
+  'a shared store has a mount pod on the node of each server, by a claim that many nodes can mount; what keeps it is told of it alone',
+  async () => {
+    const claim = (name: string, accessMode: string) =>
+      make(kinds.PersistentVolumeClaim, name, {
+        spec: { accessModes: [accessMode], resources: { requests: { storage: '1Gi' } } },
+      });
+    await claim('once', 'ReadWriteOnce');
+    await claim('many', 'ReadWriteMany');
+    const named = (claimName: string) => ({ spec: { persistentVolumeClaim: { claimName } } });
+    await make(kinds.Store, 'nas', { spec: { farmRef: { name: 'farm' }, ...named('once').spec } });
+    const says = (word: string) =>
+      until(
+        `it says ${word}`,
+        async () => condition(await get<KubeObject & Conditioned>(kinds.Store, 'nas'), 'Ready')?.message.includes(word),
+        DEADLINE_MS,
+      );
+    await says('claim once has accessModes ReadWriteOnce');
+    await patch(kinds.Store, 'nas', named('many'));
+    await says('server node-a: claim many is Pending: no volume is bound to it');
+    const found = value(await client.listAll(all(kinds.Deployment, NAMESPACE))).filter(({ metadata }) =>
+      metadata.ownerReferences?.some(({ kind, name }) => kind === 'Store' && name === 'nas'),
+    );
+    expect(found.map(({ metadata }) => metadata.annotations?.['bootfarm.io/mount-node'])).toEqual(['node-a']);
+    expect(condition(await pool(), 'Ready')?.status).toBe('True');
+    await silent(3_000);
+    value(await client.delete(of(kinds.Store, 'nas')));
+    await until('the Store is gone', async () => !(await client.get(of(kinds.Store, 'nas'))).ok, DEADLINE_MS);
+    // There is no garbage collector here.
+    for (const { metadata } of found) value(await client.delete(of(kinds.Deployment, metadata.name)));
+  },
+  3 * DEADLINE_MS,
+);
+
 test('settled, it writes nothing at all', () => silent(SILENCE_MS), 6 * SILENCE_MS);
 
 test(

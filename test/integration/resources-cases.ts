@@ -186,8 +186,20 @@ export const RULE_CASES: readonly RuleCase[] = [
   {
     at: 'Store spec.fc',
     says: 'name the LUN in one way',
-    good: { local: undefined, fc: { wwids } },
-    bad: { local: undefined, fc: { wwids, lun: 1 } },
+    good: { local: undefined, fc: { wwids, readOnly: true } },
+    bad: { local: undefined, fc: { wwids, lun: 1, readOnly: true } },
+  },
+  {
+    at: 'Store spec.fc',
+    says: 'several nodes mount this LUN: set readOnly: true',
+    good: { local: undefined, fc: { wwids, clusterFilesystem: true } },
+    bad: { local: undefined, fc: { wwids, clusterFilesystem: false } },
+  },
+  {
+    at: 'Store spec.iscsi',
+    says: 'several nodes mount this LUN: set readOnly: true',
+    good: { local: undefined, iscsi: { targetPortal: 'san:3260', iqn: 'iqn.2026-01.lab:a', lun: 0, readOnly: true } },
+    bad: { local: undefined, iscsi: { targetPortal: 'san:3260', iqn: 'iqn.2026-01.lab:a', lun: 0 } },
   },
   {
     at: 'Store spec.replication.verifyEvery',

@@ -7,9 +7,15 @@ import type { Store } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, ofFarm, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { storeRow } from '../projection.ts';
+import { type MountFindings, NO_MOUNTS } from './mounts.ts';
 import type { StoreFindings } from './status.ts';
 
-export async function observe(context: Context, store: Store): Promise<StoreFindings> {
+/** `bringAbout`: what is done for a store that may be served. */
+export async function observe(
+  context: Context,
+  store: Store,
+  bringAbout: () => Promise<MountFindings> = async () => NO_MOUNTS,
+): Promise<StoreFindings> {
   const { namespace, name: storeName } = store.metadata;
   const farmName = store.spec.farmRef.name;
   const farmKey = keyFor(namespace, farmName);
@@ -23,18 +29,20 @@ export async function observe(context: Context, store: Store): Promise<StoreFind
   const nothing = { servers: [], devices };
   const asked = preconditions('Store', {
     resource: store,
-    row: storeRow(store),
     farm: context.informers.farms.get(farmKey),
   });
   if (!asked.ok) return { ...nothing, fault: asked.error };
-  const { row } = asked.value;
+  const row = storeRow(asked.value.resource);
+  const { fault, waits } = await bringAbout();
+  if (fault) return { ...nothing, fault };
   return {
     devices,
     servers: (context.runtimes.get(farmKey)?.servers ?? [])
       .filter((server) => offersStore(row, server))
       .map(({ name, reachable, message, status }) => {
         const report = status && reportOf(status, row, name);
-        return { name, reachable, message, ...(report ? { report } : {}) };
+        const mount = waits.get(name);
+        return { name, reachable, message, ...(report ? { report } : {}), ...(mount === undefined ? {} : { mount }) };
       }),
   };
 }

@@ -5,6 +5,7 @@ import type { Store } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
+import { bringMountsAbout, orphanMounts } from './mounts.ts';
 import { observe } from './observe.ts';
 import { storeStatus } from './status.ts';
 
@@ -17,10 +18,14 @@ export const storeMember: Member<'Store'> = {
   informer: ({ stores }) => stores,
   deletionWaitsMs: () => DELETION_WAITS_MS,
   keep: keepCounts,
-  observe: async (context, store, object) => ({
-    status: storeStatus(store, await observe(context, store), new Date()),
-    report: (status) => report(context, object, store, status),
-  }),
+  observe: async (context, store, object, signal) => {
+    const findings = await observe(context, store, () => bringMountsAbout(context, store, object, signal));
+    return {
+      status: storeStatus(store, findings, new Date()),
+      report: (status) => report(context, object, store, status),
+    };
+  },
+  orphan: orphanMounts,
 };
 
 type StoreStatus = ReturnType<typeof storeStatus>;

@@ -9,6 +9,8 @@ export interface StoreOnServer {
   readonly message: string;
   /** Absent: it has not looked yet. */
   readonly report?: StoreReport;
+  /** Why its node does not show it the volume of a shared store. */
+  readonly mount?: string;
 }
 
 export interface StoreFindings {
@@ -72,8 +74,10 @@ export function storeStatus(
   };
 }
 
-function wordOf({ name, reachable, message, report }: StoreOnServer): string {
+function wordOf(server: StoreOnServer): string {
+  const { name, reachable, message, report, mount } = server;
   if (!reachable) return message || `server ${name} does not answer`;
+  if (mount !== undefined && !accessible(server)) return `server ${name}: ${mount}`;
   return report ? `server ${name}: ${report.message}` : `server ${name} has not looked yet`;
 }
 

@@ -7,10 +7,12 @@ import type {
   V1Probe,
   V1ResourceRequirements,
   V1SecurityContext,
+  V1Toleration,
   V1Volume,
   V1VolumeMount,
 } from '@kubernetes/client-node';
 import { type ServerConfig, SHARED_FOLDERS } from '../../control/config.ts';
+import { SHARED_STORES } from '../../farm/shared.ts';
 import type { Wire } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
 import { requirementsOf, secondsOf } from '../../resources/units.ts';
@@ -107,6 +109,15 @@ const jobsFolder = (pool: StreamingServer, lineage: string): string =>
 
 /** What the server writes and its container `work` reads, below the state folder: which files it wants, and the chunk manifests of those it has. */
 const TOLD_FOLDERS = [SHARED_FOLDERS.wants, SHARED_FOLDERS.chunks] as const;
+
+/**
+ * Where mount pods show the volumes of shared stores on the node: beside the state, which is mounted into the server without propagation and would hold on to
+ * each that was there when the server started.
+ */
+export const sharedFolder = (pool: StreamingServer, lineage: string): string => `${stateFolder(pool, lineage)}.stores`;
+
+/** Read-only to both: a volume that is mounted below is as its mount pod mounted it, and what is mounted nowhere is not written either. */
+const SHARED_MOUNT = { mountPath: SHARED_STORES, readOnly: true, mountPropagation: 'HostToContainer' } as const;
 
 /** The folders of a node that its servers see, whatever the lineage. */
 export const mountedFolders = (pool: StreamingServer): readonly string[] => [
@@ -233,6 +244,7 @@ function serverContainer({ pool, farm, lineage, image, release, httpPort }: Serv
       // It tells of jobs, and orders none: what reaches it from the network may not write to a store by another's hand.
       { name: 'work', mountPath: jobsFolder(pool, lineage), readOnly: true },
       ...spec.storeRoots.map(storeMount),
+      { name: 'stores-read', ...SHARED_MOUNT },
     ],
   };
 }
@@ -284,6 +296,7 @@ const workContainer = ({ pool, lineage, image }: ServerPlan): Wire<V1Container> 
     { name: 'work', mountPath: jobsFolder(pool, lineage) },
     ...TOLD_FOLDERS.map((name) => ({ name, mountPath: `${stateFolder(pool, lineage)}/${name}`, readOnly: true })),
     ...pool.spec.storeRoots.map((root, index) => ({ ...storeMount(root, index), readOnly: false })),
+    { name: 'stores-write', ...SHARED_MOUNT },
   ],
 });
 
@@ -300,8 +313,19 @@ function volumesOf({ pool, farm, lineage, node }: ServerPlan): Wire<V1Volume>[] 
     { name: 'work', hostPath: { path: jobsFolder(pool, lineage), type: 'DirectoryOrCreate' } },
     ...TOLD_FOLDERS.map((name) => ({ name, hostPath: { path: `${state}/${name}`, type: 'DirectoryOrCreate' } })),
     ...pool.spec.storeRoots.map(storeVolume),
+    ...['read', 'write'].map((use) => ({
+      name: `stores-${use}`,
+      hostPath: { path: `${sharedFolder(pool, lineage)}/${use}`, type: 'DirectoryOrCreate' },
+    })),
   ];
 }
+
+/** What stays on its node, whatever becomes of that. */
+export const tolerationsOf = ({ spec }: StreamingServer): Wire<V1Toleration>[] => [
+  ...spec.placement.tolerations,
+  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
+  { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
+];
 
 export function deployment(plan: ServerPlan, settings: string): Wire<V1Deployment> {
   const { pool, farm, node } = plan;
@@ -324,11 +348,7 @@ export function deployment(plan: ServerPlan, settings: string): Wire<V1Deploymen
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           nodeSelector: { 'kubernetes.io/hostname': node },
-          tolerations: [
-            ...spec.placement.tolerations,
-            { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
-            { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
-          ],
+          tolerations: tolerationsOf(pool),
           priorityClassName: spec.placement.priorityClassName ?? plan.priorityClassName,
           imagePullSecrets: spec.imagePullSecrets,
           terminationGracePeriodSeconds: drainSeconds(pool) + GRACE_BEYOND_DRAIN_SECONDS,

@@ -31,6 +31,7 @@ server env: UV_THREADPOOL_SIZE
 server reads: Secret bootfarm-server-main-node-a server.json redis.conf database-uri database-ca.crt tls.crt tls.key ca.crt at /etc/bootfarm/server
 server reads: Secret farm-keys at /etc/bootfarm/keys
 server reads: folder of the node /srv at /srv
+server reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd.stores/read at /run/bootfarm-stores
 server reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/work at /var/lib/bootfarm/lab/main.00112233aabbccdd/work
 server writes: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd at /var/lib/bootfarm/lab/main.00112233aabbccdd
 server writes: memory at /run/bootfarm
@@ -45,6 +46,7 @@ work root file system: read-only
 work env: BOOTFARM_REPLICA_SOCKET
 work env: BOOTFARM_WORK
 work reads: Secret bootfarm-server-main-node-a orders.json peer.crt peer.key ca.crt at /etc/bootfarm/work
+work reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd.stores/write at /run/bootfarm-stores
 work reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/chunks at /var/lib/bootfarm/lab/main.00112233aabbccdd/chunks
 work reads: folder of the node /var/lib/bootfarm/lab/main.00112233aabbccdd/wants at /var/lib/bootfarm/lab/main.00112233aabbccdd/wants
 work reads: memory at /run/bootfarm

@@ -105,7 +105,7 @@ function ordersOf(
   rule: MergeRule | undefined,
   nowSeconds: number,
 ): (server: string) => readonly FarmOrder[] {
-  const rows = stores.flatMap((store) => storeRow(store) ?? []);
+  const rows = stores.map(storeRow);
   const errands = vdisks.flatMap((vdisk) => {
     const row = rows.find(({ name }) => name === vdisk.spec.storeRef.name);
     const store = stores.find(({ metadata }) => metadata.name === row?.name);

@@ -28,12 +28,12 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   const asked = preconditions('VDisk', {
     resource: vdisk,
     store,
-    row: store && storeRow(store),
     farm: context.informers.farms.get(farmKey),
     runtime: context.runtimes.get(farmKey),
   });
   if (!asked.ok) return { ...nothing, fault: asked.error };
-  const { row, runtime } = asked.value;
+  const { runtime } = asked.value;
+  const row = storeRow(asked.value.store);
   const rows = await runtime.rows();
   return {
     ...nothing,
