@@ -151,17 +151,18 @@ export class Copies {
 
     await this.#want(snapshot, looks);
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
-    const copies = seen.flatMap(({ store, path, inventory }) =>
-      versionsIn(snapshot, store).map(({ vdisk, version }) => ({
+    const copies = seen.flatMap(({ store, path, inventory }) => {
+      const digestOf = this.#digestsIn(snapshot, store, path);
+      return versionsIn(snapshot, store).map(({ vdisk, version }) => ({
         version,
         path,
         inventory,
         facts: {
-          ...copyFacts(vdisk, version, path, inventory, this.#digestsIn(snapshot, store, path)),
+          ...copyFacts(vdisk, version, path, inventory, digestOf),
           ...this.#comingOf(store, version),
         },
-      })),
-    );
+      }));
+    });
     this.#reports = copies.map(({ facts }) => facts);
     const served = copies
       .flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory))
@@ -214,21 +215,21 @@ export class Copies {
   }
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
-    return looks.flatMap(({ store, path, inventory }) =>
-      versionsIn(snapshot, store).flatMap(({ version: { vdisk, number, content } }): Offer[] =>
+    return looks.flatMap(({ store, path, inventory }) => {
+      const digestOf = this.#digestsIn(snapshot, store, path, true);
+      return versionsIn(snapshot, store).flatMap(({ version: { vdisk, number, content } }): Offer[] =>
         content
           ? [
               {
                 vdisk,
                 version: number,
                 manifest: content.manifest,
-                contentOf: (files) =>
-                  contentOf(files, content.files, inventory, this.#digestsIn(snapshot, store, path, true)),
+                contentOf: (files) => contentOf(files, content.files, inventory, digestOf),
               },
             ]
           : [],
-      ),
-    );
+      );
+    });
   }
 
   #inventory({ shared }: Store, path: string): Promise<Inventory | undefined> | Inventory {

@@ -13,7 +13,7 @@ import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
-import type { DemoFarm, VDiskStatus } from '../demo/farm.ts';
+import { type DemoFarm, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
 import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
 import {
@@ -132,6 +132,53 @@ test(
     await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, () => unwritten());
   },
   2 * MINUTE,
+);
+
+/** What a node has in its folder is the volume: bound by hand, as there is no provisioner here. */
+const SHARED = [
+  {
+    ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'shared' } },
+    spec: {
+      ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteMany'], storageClassName: '' },
+      ...{ hostPath: { path: STORE_FOLDER }, persistentVolumeReclaimPolicy: 'Retain' },
+    },
+  },
+  {
+    ...{ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'shared' } },
+    spec: {
+      ...{ accessModes: ['ReadWriteMany'], storageClassName: '', volumeName: 'shared' },
+      resources: { requests: { storage: '1Gi' } },
+    },
+  },
+  {
+    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'Store', metadata: { name: 'shared' } },
+    spec: { farmRef: { name: 'farm' }, persistentVolumeClaim: { claimName: 'shared' } },
+  },
+  {
+    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'VDisk', metadata: { name: 'shared' } },
+    spec: { farmRef: { name: 'farm' }, storeRef: { name: 'shared' }, fileName: 'lab' },
+  },
+];
+
+test(
+  'a claim that many nodes mount is a store on both servers, without a restart of either, and goes with its Store',
+  async () => {
+    const podsOf = (component: string) =>
+      farm.kubectl(
+        ...['get', 'pods', '-l', `app.kubernetes.io/component=${component}`],
+        ...['-o', 'jsonpath={.items[*].metadata.uid}'],
+      );
+    const servers = await podsOf('server');
+    for (const object of SHARED) await farm.apply(JSON.stringify(object));
+    await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
+    const { copies } = await farm.status<VDiskStatus>('vd/shared');
+    expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+    for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
+      await farm.kubectl('delete', resource);
+    await until('the mount pods gone', MINUTE, async () => (await podsOf('mount')) === '');
+    expect(await podsOf('server')).toBe(servers);
+  },
+  6 * MINUTE,
 );
 
 test(
