@@ -480,6 +480,14 @@ describe('a Store', () => {
     expect(says(storeStatus(aStore(), { servers, devices: 0 }, NOW))).toContain(`${gives}=True NoServerAccess`);
   });
 
+  test.each([
+    { state: 'Unreachable', says: 'server node-a: claim vdisks is Pending' },
+    { state: 'Accessible', says: undefined },
+  ] as const)('of which its node says why it mounts nothing, and the server that it is $state: $says', (given) => {
+    const servers = [{ ...at(given.state), mount: 'claim vdisks is Pending' }];
+    expect(storeStatus(aStore(), { servers, devices: 0 }, NOW).servers?.[0]?.message).toBe(given.says);
+  });
+
   test('that is slow is Ready, and says so', () => {
     const { report, ...server } = at('Accessible');
     const servers = [{ ...server, report: { ...report, message: '/srv is slow' } }];
