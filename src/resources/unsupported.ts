@@ -22,9 +22,7 @@ export const UNSUPPORTED: Readonly<Record<KindName, readonly Later[]>> = {
     { path: 'collections.template', mayBeEmpty: true, instead: 'leave it out, and give each device its properties' },
     { path: 'security.stream', only: ['Authenticated', 'Trusted'], instead: 'use Authenticated' },
   ],
-  Store: [
-    { path: 'writeCache', instead: 'leave it out: writes stay in the memory of the device' },
-  ],
+  Store: [{ path: 'writeCache', instead: 'leave it out: writes stay in the memory of the device' }],
   StreamingServer: [{ path: 'autoscaling', instead: 'set spec.replicas' }],
   VDisk: [
     { path: 'writeCache.type', only: ['DeviceRAM'], instead: 'use DeviceRAM' },
