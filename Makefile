@@ -36,9 +36,10 @@ cluster-down: ## ends it and removes every trace
 bench: setup ## every figure beside its peer, one JSON line each
 	@npm run --silent bench -- all
 
-soak: setup ## the simulator's farms in virtual time, 10 million steps from SEED on (it prints one): a wrong byte or a read that hangs is told by its seed
+soak: setup ## the simulator's farms in virtual time, 10 million steps from SEED on (it prints one), and 10,000 stories of copies: what breaks is told by its seed
 	@make --silent -C target simulation
 	@node test/simulation/simulate.ts --steps 10000000 --seed $(or $(SEED),$$RANDOM$$RANDOM)
+	@COPIES_RUNS=10000 COPIES_SEED=$(or $(SEED),$$RANDOM) npm test --silent -- test/simulation/copies --selectProjects unit
 
 torture: setup ## images changed in 100,000 ways by a SEED (it prints one) through every reader: no crash, no second, no 64 MiB, no other file
 	@node test/fuzz/torture.ts --runs $(or $(RUNS),100000) --seed $(or $(SEED),$$RANDOM$$RANDOM)
