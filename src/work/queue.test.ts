@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Job, newJob, percentOf, placeOf, timeAt } from './job.ts';
+import { type Job, newJob, parseJob, percentOf, placeOf, timeAt } from './job.ts';
 import {
   BUSY_MS,
   ended,
@@ -172,4 +172,10 @@ test.each([
   [{ state: 'Done', doneBytes: 0, totalBytes: 0 }, 100],
 ] as const)('%j is %s %%', (job, percent) => {
   expect(percentOf(job)).toBe(percent);
+});
+
+test('what is told of its progress can be read again, whatever its program counts in', () => {
+  const job = newJob('5f0c11d2', { kind: 'import', source: '/srv/a.qcow2', target: '/srv/lab.vhdx' }, NOW);
+  const told = further(job, 192_920_070.5536, 1_400_000_512.5);
+  expect(parseJob(JSON.stringify(told))).toMatchObject({ doneBytes: 192_920_070, totalBytes: 1_400_000_512 });
 });

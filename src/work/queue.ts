@@ -37,10 +37,11 @@ export const started = (job: Job, nowMs: number): Job => {
   return { ...rest, state: 'Running', startedAt: timeAt(nowMs) };
 };
 
+/** A program that tells percent gives parts of bytes, and a job with such is none for who reads it. */
 export const further = (job: Job, doneBytes: number, totalBytes: number): Job => ({
   ...job,
-  doneBytes,
-  totalBytes,
+  doneBytes: Math.floor(doneBytes),
+  totalBytes: Math.floor(totalBytes),
   message: '',
 });
 
