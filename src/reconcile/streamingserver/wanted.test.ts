@@ -39,7 +39,7 @@ test('a farm and the next one with a pool of the same name on the same node shar
     return spec.template.spec.volumes.flatMap(({ hostPath }) => hostPath?.path ?? []);
   };
   const [gone, next] = [written('00112233aabbccdd'), written('ffeeddcc00112233')];
-  expect(gone).toHaveLength(5);
+  expect(gone).toHaveLength(7);
   expect(gone.filter((path) => next.some((other) => `${path}/`.startsWith(`${other}/`)))).toEqual([]);
 });
 interface Volume {
