@@ -11,7 +11,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, errorMessage } from '../kit/errors.ts';
-import { type FileFault, kindOf, PARTIAL, pathFault } from '../kit/file.ts';
+import { type FileFault, isThere, kindOf, PARTIAL, pathFault } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { ReadFault } from './disk.ts';
 import { ImageFile } from './file.ts';
@@ -273,12 +273,6 @@ async function judge(
   }
   return ok({ file, bytes: Number(stats.size) });
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
 
 const exists = (path: string): WriteFault => ({
   code: 'FileExists',

@@ -3,7 +3,7 @@
  * may have no end, and opening one may already do something (a watchdog starts, a tape winds back). What is none is a fault that says what it is.
  */
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errorCode, errorMessage } from './errors.ts';
 import { type Fault, fail, ok, type Result } from './result.ts';
@@ -26,6 +26,13 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
     await file.close();
   }
 }
+
+/** Anything has that name, also a link to nowhere. What cannot be asked counts as nothing. */
+export const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
 
 export type FileFault = Fault<'FileMissing' | 'LinkBroken' | 'NotRegular' | 'NoPermission' | 'FileUnreadable'>;
 

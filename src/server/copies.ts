@@ -140,7 +140,8 @@ export class Copies {
     const looks = await Promise.all(
       offered.map(async (store) => {
         const path = storePath(store, this.#options.server.name);
-        return { store, path, inventory: await this.#inventory(store, path) };
+        const digestOf = this.#digestsIn(snapshot, store, path);
+        return { store, path, digestOf, inventory: await this.#inventory(store, path) };
       }),
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
@@ -151,9 +152,8 @@ export class Copies {
 
     await this.#want(snapshot, looks);
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
-    const copies = seen.flatMap(({ store, path, inventory }) => {
-      const digestOf = this.#digestsIn(snapshot, store, path);
-      return versionsIn(snapshot, store).map(({ vdisk, version }) => ({
+    const copies = seen.flatMap(({ store, path, digestOf, inventory }) =>
+      versionsIn(snapshot, store).map(({ vdisk, version }) => ({
         version,
         path,
         inventory,
@@ -161,8 +161,8 @@ export class Copies {
           ...copyFacts(vdisk, version, path, inventory, digestOf),
           ...this.#comingOf(store, version),
         },
-      }));
-    });
+      })),
+    );
     this.#reports = copies.map(({ facts }) => facts);
     const served = copies
       .flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory))
@@ -174,7 +174,7 @@ export class Copies {
   }
 
   #rightFiles(snapshot: FarmSnapshot, looks: readonly Look[]): readonly RightFile[] {
-    return looks.flatMap(({ store, path, inventory }) => {
+    return looks.flatMap(({ store, path, digestOf, inventory }) => {
       const right = new Map(
         versionsIn(snapshot, store).flatMap(({ version }) =>
           (version.content?.files ?? []).map(({ name, sha256 }) => [name, sha256] as const),
@@ -182,7 +182,7 @@ export class Copies {
       );
       return (inventory?.files ?? []).flatMap((file): RightFile[] => {
         const sha256 = right.get(file.name);
-        const digest = sha256 === undefined || file.fault ? undefined : this.#digestsIn(snapshot, store, path)(file);
+        const digest = sha256 === undefined || file.fault ? undefined : digestOf(file);
         if (sha256 === undefined || digest?.kind !== 'ready' || digest.sha256 !== sha256) return [];
         return [{ path: join(path, file.name), sha256, identity: file.identity }];
       });
@@ -191,8 +191,8 @@ export class Copies {
 
   async #want(snapshot: FarmSnapshot, looks: readonly Look[]): Promise<void> {
     const { server } = this.#options;
-    const wantsOf = ({ store, path, inventory }: Look): StoreWants | undefined =>
-      inventory && wantsIn(store, path, snapshot, server.name, inventory, this.#digestsIn(snapshot, store, path));
+    const wantsOf = ({ store, path, digestOf, inventory }: Look): StoreWants | undefined =>
+      inventory && wantsIn(store, path, snapshot, server.name, inventory, digestOf);
     const own = looks.filter(({ store }) => store.replication);
     await this.#wants.set(new Map(own.map((look) => [look.store.name, wantsOf(look)])));
   }
@@ -261,6 +261,7 @@ const versionsIn = ({ vdisks, versions }: FarmSnapshot, store: Store) =>
 interface Look {
   readonly store: Store;
   readonly path: string;
+  readonly digestOf: (file: FileFacts) => Digest;
   readonly inventory: Inventory | undefined;
 }
 

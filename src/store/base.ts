@@ -2,11 +2,11 @@
  * The base of a vDisk from a web server: an image of ours under its own name, one of another program imported; and kernel and initrd out of it, where nobody put his
  * beside it. What an earlier try brought is gone on with.
  */
-import { lstat, rename, unlink } from 'node:fs/promises';
+import { rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FOREIGN_HEAD_BYTES } from '../image/foreign.ts';
 import { formatOf, stemOf } from '../image/formats.ts';
-import { openRegular } from '../kit/file.ts';
+import { isThere, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { type BootFiles, type BootFilesFault, extractBootFiles } from './bootfiles.ts';
 import { linkFile } from './carry.ts';
@@ -78,12 +78,6 @@ async function giveName(fetched: string, target: string): Promise<Result<Fetched
   else await rename(fetched, target);
   return ok({ path: target });
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
 
 /** What a file begins with whose name says nothing. */
 const HEADS: readonly { readonly at: number; readonly hex: string; readonly is: 'foreign' | string }[] = [

@@ -1,9 +1,9 @@
 /** Files that were wrong and gave their names to the right ones: kept beside them for a while, as `lab.vhdx.2026-11-30T01-02-03Z.stale`. */
-import { link, lstat, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { link, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { errorCode } from '../kit/errors.ts';
-import { statRegular } from '../kit/file.ts';
+import { isThere, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { isCopyName, type StoreWants } from './wants.ts';
 
@@ -89,9 +89,3 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     throw thrown;
   }
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );

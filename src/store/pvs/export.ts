@@ -2,13 +2,13 @@
  * A vDisk as a folder that PVS imports: images of the versions that were chosen with all that they are differences of, what lies beside them, and, last, the
  * manifest: a folder without it is not whole. Nothing is ever overwritten; what is there already and is the same is gone on with.
  */
-import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Work } from '../../image/copy.ts';
 import { PartialFile } from '../../image/partial.ts';
 import type { WriteFault } from '../../image/writer.ts';
 import { errorCode, errorMessage } from '../../kit/errors.ts';
-import { PARTIAL } from '../../kit/file.ts';
+import { isThere, PARTIAL } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { CANCELLED_COPY, type CarryFault, copyWithHoles, isSameContent, linkFile } from '../carry.ts';
 import { freeBytes } from '../room.ts';
@@ -198,12 +198,6 @@ const isAnother = (path: string): ExportFault => ({
   code: 'FileExists',
   message: `${path} is there already and is another file, and is not overwritten: name another folder, or remove it`,
 });
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Files take what they have without their holes, less what an earlier try wrote. */
 async function room(from: string, to: string, names: readonly string[]): Promise<ExportFault | undefined> {
