@@ -24,6 +24,11 @@ const rollsOut: Status = {
   ],
 };
 
+const knowsNothing: Status = {
+  ...judged('False'),
+  conditions: (judged('False').conditions ?? []).map((condition) => ({ ...condition, reason: 'FarmNotReady' })),
+};
+
 test('more devices are told at once, fewer not before 30 s since the last time, everything else at once', () => {
   const quiet = new Quiet();
   let written: Status | undefined;
@@ -46,6 +51,13 @@ test('more devices are told at once, fewer not before 30 s since the last time, 
 test.each<{ what: string; before?: Status; after: Status; atMs: number; told: 'before' | 'after' }>([
   { what: 'takes no verdict back at first', after: judged('False'), atMs: BEGINNING_MS - 1, told: 'before' },
   { what: 'does once it must know', after: judged('False'), atMs: BEGINNING_MS, told: 'after' },
+  {
+    what: 'takes nothing back of what is not Ready while its Farm has no runtime',
+    before: judged('False'),
+    after: { ...knowsNothing, state: 'B' },
+    atMs: 0,
+    told: 'before',
+  },
   { what: 'tells at once what follows from another spec', after: judged('False', 2), atMs: 0, told: 'after' },
   { what: 'tells at once that it rolls something out', after: rollsOut, atMs: 0, told: 'after' },
   { what: 'tells at once what is no verdict', after: { ...judged('True'), state: 'B' }, atMs: 0, told: 'after' },

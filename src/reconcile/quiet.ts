@@ -82,16 +82,21 @@ interface Judged {
 /** Of the conditions, those that tell of something bad when they are True. */
 const BAD: readonly string[] = ['Reconciling', 'Stalled', 'Degraded', 'RolloutPending'];
 
-/** Something good of the same spec is no longer said, and not because this operator changes something: that it knows. */
-const takesBack = (after: Judged, before: Judged): boolean =>
-  !after.conditions?.some(({ type, reason }) => type === 'Reconciling' && reason === 'RollingOut') &&
-  after.observedGeneration === before.observedGeneration &&
-  (before.conditions ?? []).some(
+/**
+ * Of the same spec something good is no longer said, and not because this operator changes something: that it knows. Or nothing is, as its Farm has no
+ * runtime yet.
+ */
+function takesBack(after: Judged, before: Judged): boolean {
+  const says = (reason: Condition['reason']) => after.conditions?.some((condition) => condition.reason === reason);
+  if (after.observedGeneration !== before.observedGeneration || says('RollingOut')) return false;
+  if (says('FarmNotReady')) return true;
+  return (before.conditions ?? []).some(
     ({ type, status }) =>
       status === 'True' &&
       !BAD.includes(type) &&
       after.conditions?.find((found) => found.type === type)?.status !== 'True',
   );
+}
 
 /** The devices of a status, whatever their shape. */
 export const keepDevices = <S extends { readonly devices?: unknown }>(after: S, before: S): S =>

@@ -819,6 +819,52 @@ describe('a VDisk', () => {
     expect(away?.content).toMatchObject({ manifest: A });
   });
 
+  describe('of servers that disagree', () => {
+    const TORN = [on('node-a'), on('node-b', { manifest: B }), on('node-c', MISSING)];
+    const nobodyToAsk: VDiskFindings = {
+      ...found([], []),
+      fault: { kind: 'reconciling', reason: 'FarmNotReady', message: 'it is being made' },
+    };
+    const without = (away: readonly string[]): VDiskFindings =>
+      found(
+        TORN.map((holder) => ({ ...holder, reachable: !away.includes(holder.server) })),
+        [],
+      );
+    const look = (before: VDisk, findings: VDiskFindings) => {
+      const judged = judge(before, findings);
+      return { judged, vdisk: { ...before, status: vdiskStatus(before, findings, judged, NOW) } };
+    };
+
+    test.each<{ what: string; looks: readonly VDiskFindings[] }>([
+      { what: 'one is away', looks: [without(['node-b'])] },
+      { what: 'the other is', looks: [without(['node-a'])] },
+      { what: 'one who has nothing of it is', looks: [without(['node-c'])] },
+      { what: 'they are away one after the other', looks: [without(['node-a']), without(['node-b'])] },
+      { what: 'all are away, and one returns', looks: [without(['node-a', 'node-b', 'node-c']), without(['node-b'])] },
+      { what: 'a new leader has nobody to ask, and then all but one', looks: [nobodyToAsk, without(['node-b'])] },
+    ])('nobody is right while $what, nor afterwards', ({ looks }) => {
+      let { vdisk: last } = look(vdisk, without([]));
+      for (const findings of [...looks, ...looks, without([])]) {
+        const { judged, vdisk: now } = look(last, findings);
+        expect(judged[0]).not.toHaveProperty('right');
+        expect(judged[0]).not.toHaveProperty('content');
+        last = now;
+      }
+      expect(last.status?.copies?.map(({ state }) => state)).toEqual(['Conflict', 'Conflict', 'Missing']);
+    });
+
+    test.each<{ what: string; findings: VDiskFindings }>([
+      { what: 'is no server of the store any more', findings: found([on('node-a'), on('node-c', MISSING)], []) },
+      { what: 'holds the same by now', findings: found([on('node-a'), on('node-b'), on('node-c', MISSING)], []) },
+      { what: 'holds nothing by now', findings: found([on('node-a'), on('node-b', MISSING)], []) },
+    ])('the other is right once one $what', ({ findings }) => {
+      const { vdisk: before } = look(vdisk, without([]));
+      const { judged, vdisk: after } = look(before, findings);
+      expect(judged[0]?.content).toMatchObject({ manifest: A });
+      expect(after.status?.versions?.[0]).not.toHaveProperty('conflict');
+    });
+  });
+
   test.each([
     { what: 'when it was verified', verifiedAt: 1_700_000_000_999, says: '2023-11-14T22:13:20Z' },
     { what: 'nothing where its server does not', verifiedAt: undefined, says: undefined },

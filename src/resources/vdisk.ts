@@ -244,6 +244,11 @@ const status = object('What is.', {
         settledAt: optional(time('Since when enough servers had it right, so that it may be the default.')),
         sizeBytes: optional(count('Size of its files, bytes.')),
         sha256: optional(sha256('Digest of its manifest.')),
+        conflict: optional(
+          flag(
+            'Servers hold different files of it, and nothing says which are right. It stays so while one of them is away.',
+          ),
+        ),
         upToDate: optional(count('Servers with a right copy.')),
         copies: optional(count('Servers that should have a copy.')),
       }),

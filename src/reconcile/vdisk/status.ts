@@ -53,6 +53,8 @@ export interface VDiskFindings {
 
 export interface VersionJudged extends Omit<Version, 'content'> {
   readonly right?: string;
+  /** Servers hold different files, and nothing says which are right. */
+  readonly conflict?: boolean;
   /** The manifest that the database has: by that servers serve. */
   readonly known?: string;
   /** The right files, when some server shows them and the database has not recorded them yet. */
@@ -84,11 +86,12 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     const shown = reports.flatMap(({ server, reachable, report }) =>
       reachable && report?.state === 'Present' && report.manifest ? [{ ...report, server }] : [],
     );
-    const found = rightContent(
+    const agreed = rightContent(
       stated,
       known,
       shown.filter(({ fresh }) => !fresh).map(({ manifest }) => manifest ?? ''),
     );
+    const found = (stated ?? known) === undefined && isDisputed(vdisk, version, holders) ? { conflict: true } : agreed;
     // Who computes its digest first is not right for that alone, nor is what is still being put there.
     const waitsFor =
       (stated ?? known) === undefined
@@ -108,6 +111,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       ...(settledAt === undefined || known !== right ? {} : { settledAt }),
       ...(known === undefined ? {} : { known }),
       ...(right === undefined ? {} : { right }),
+      ...(conflict ? { conflict } : {}),
       ...(example && right !== undefined && known !== right
         ? { content: { manifest: right, files: example.files } }
         : {}),
@@ -130,6 +134,15 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
     };
   });
 }
+
+/** Servers disagreed, and not all can be asked now: who is left says nothing about who is right. */
+const isDisputed = (
+  { status }: VDisk,
+  version: { readonly number: number },
+  holders: readonly Pick<CopyHolder, 'reachable'>[],
+): boolean =>
+  (holders.length === 0 || holders.some(({ reachable }) => !reachable)) &&
+  (status?.versions ?? []).some(({ number, conflict }) => number === version.number && conflict === true);
 
 /** A server says it: what is none is left out. */
 const lacksOf = (lacksBootFiles: string | undefined): { readonly lacksBootFiles?: string } =>
@@ -187,13 +200,14 @@ export function vdiskStatus(
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
   const shown = all.filter((copy) => copy.version === boots?.number || copy.state !== 'UpToDate').slice(0, 512);
-  const told = versions.map(({ number, type, access, settledAt, right: digest, copies }) => ({
+  const told = versions.map(({ number, type, access, settledAt, right: digest, conflict, copies }) => ({
     number,
     ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
     access,
     ...stateStatus(states.get(number), copies, vdisk.spec.minCopies),
     ...(settledAt === undefined ? {} : { settledAt: atSeconds(settledAt) }),
     ...(digest === undefined ? {} : { sha256: digest }),
+    ...(conflict ? { conflict } : {}),
     upToDate: copies.filter(isRight).length,
     copies: copies.length,
   }));
