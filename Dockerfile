@@ -15,8 +15,11 @@ RUN npm run build && chmod +x dist/main.js && npm prune --omit=dev --no-audit --
 RUN mkdir /lock && cp package.json package-lock.json /lock && cd /lock \
  && npm pkg delete devDependencies && npm install --package-lock-only --prefer-offline --no-audit --no-fund >/dev/null \
  && npm sbom --package-lock-only --sbom-format=cyclonedx >/npm.cdx.json
-# Licences stay; what only people and compilers read goes.
-RUN find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -iname '*.md' -o -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.bare' \) \
+# Licences stay; what only people, compilers and a package's own tests read goes, and what is built for another libc.
+RUN find node_modules -type d -path '*node_modules/*/*' ! -path '*/dist/*' ! -path '*/lib/*' \( -name test -o -name bench -o -name benchmark -o -name benchmarks -o -name example -o -name examples \) \
+    -exec test -e '{}/../package.json' \; -prune -exec rm -r '{}' + \
+ && rm -rf node_modules/@koromix/koffi-*/musl_* \
+ && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -iname '*.md' -o -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.bare' \) \
     ! -iname 'licen[cs]e*' ! -iname 'notice*' -delete
 
 FROM ${BASE} AS pieces
