@@ -39,7 +39,12 @@ export interface PoolStatus extends Status {
   readonly servers?: readonly ServerStatus[];
 }
 export interface VDiskStatus extends Status {
-  readonly copies?: readonly { readonly server: string; readonly state: string; readonly message?: string }[];
+  readonly copies?: readonly {
+    readonly server: string;
+    readonly state: string;
+    readonly progressPercent?: number;
+    readonly message?: string;
+  }[];
   readonly bootVersion?: number;
   readonly unmanaged?: readonly string[];
   readonly versions?: readonly {
@@ -122,9 +127,9 @@ export class DemoFarm<S extends Site = Site> {
     return object.status ?? ({} as T);
   }
 
-  /** Whether servers take from each other what they lack. */
-  async replicate(mode: 'Auto' | 'Report'): Promise<void> {
-    const patch = JSON.stringify({ spec: { replication: { mode } } });
+  /** Whether servers take from each other what they lack, and how many bits a second at most. */
+  async replicate(mode: 'Auto' | 'Report', bandwidth?: string): Promise<void> {
+    const patch = JSON.stringify({ spec: { replication: { mode, bandwidth } } });
     await this.kubectl('patch', 'stores.bootfarm.io/local', '--type=merge', '--patch', patch);
   }
 
@@ -260,6 +265,11 @@ export class DemoFarm<S extends Site = Site> {
   /** `bootfarm keys`, there too. */
   keys(...args: string[]): Promise<string> {
     return runAsync(...this.inOperator('keys', ...args));
+  }
+
+  /** `bootfarm replication`, there too. */
+  replication(...args: string[]): Promise<string> {
+    return runAsync(...this.inOperator('replication', ...args));
   }
 
   /** `bootfarm rollback`, there too. */

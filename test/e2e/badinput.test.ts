@@ -9,9 +9,10 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { loadImage, nodePath, startCluster, stopCluster } from '../cluster/cluster.ts';
+import { cutLink, loadImage, mendLink, nodePath, startCluster, stopCluster } from '../cluster/cluster.ts';
 import { nodesOf } from '../cluster/plan.ts';
-import { until } from '../cluster/run.ts';
+import { runAsync, until } from '../cluster/run.ts';
+import { BANDWIDTH, growsOn, makeScenes, replicationSays, staleOn, statesOn } from '../demo/copystates.ts';
 import { DemoFarm, NAMESPACE, type PoolStatus, type VDiskStatus } from '../demo/farm.ts';
 import { type OwnSite, ownSite } from '../demo/site.ts';
 
@@ -243,4 +244,31 @@ test(
     await says('bfs/main', 'Ready', 'True', ['3 of 3 servers stream'], 2 * MINUTE);
   },
   6 * MINUTE,
+);
+
+test(
+  'each state of a copy is in the resource and in `bootfarm replication`; then the farm mends what needs no person, and a word settles the conflict',
+  async () => {
+    const [first, second, third] = ['node-a', 'node-b', 'node-c'] as const;
+    const asMade = ({ state }: { readonly state: string }): string => state;
+    await makeScenes(farm, [first, second]);
+    await statesOn(farm, second, asMade);
+    await replicationSays(farm, second, asMade);
+    await replicationSays(farm, third, () => 'Missing');
+
+    cutLink(farm.site.cluster, second);
+    await statesOn(farm, second, () => 'ServerUnreachable');
+    await replicationSays(farm, second, () => 'ServerUnreachable');
+    mendLink(farm.site.cluster, second);
+    await statesOn(farm, second, asMade);
+
+    await farm.replicate('Auto', BANDWIDTH);
+    expect(await growsOn(farm, third)).toEqual(['Missing', 'Copying', 'Copying in part', 'UpToDate']);
+    await statesOn(farm, second, ({ state }) => (state === 'Conflict' ? state : 'UpToDate'));
+    expect(staleOn(farm, second)).toEqual(expect.arrayContaining([expect.stringMatching(/^older\.raw\..+\.stale$/)]));
+    await runAsync(...farm.inOperator('vdisk', 'accept', 'torn', '0', '--server', first));
+    for (const node of [second, third]) await statesOn(farm, node, () => 'UpToDate');
+    await farm.replication('--exit-code');
+  },
+  8 * MINUTE,
 );
