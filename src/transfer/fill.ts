@@ -33,7 +33,7 @@ export interface FillOptions {
   /** Of what comes from peers; undefined: no limit. */
   readonly bytesPerSecond?: number;
   readonly signal?: AbortSignal;
-  /** Bytes of the file that are here, of all. */
+  /** Bytes of the file that are here, of all. Told again and again while the disk answers. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Nothing came for so long: it ends, and what came stays. */
   readonly patienceMs?: number;
@@ -51,6 +51,8 @@ export interface Filled {
 const PATIENCE_MS = 60_000;
 /** How often one that has not all is asked what it has. */
 const POLL_MS = 500;
+/** How often it is told that the disk answers. */
+const PULSE_MS = 1_000;
 /** What a thread copies at once: others wait no longer for it. */
 const COPY_BYTES = 8 << 20;
 /** They wait for the disk by turns. */
@@ -125,6 +127,12 @@ class Fill {
     signal?.addEventListener('abort', cancel);
     if (signal?.aborted) cancel();
     let withdraw: (() => void) | undefined;
+    let pulse = hands.pulse;
+    const pulses = setInterval(() => {
+      if (hands.pulse === pulse) return;
+      pulse = hands.pulse;
+      options.onProgress?.(this.#doneBytes, manifest.sizeBytes);
+    }, PULSE_MS).unref();
     try {
       const full = await target.lacksRoom(dataBytes(manifest));
       if (full) return { ok: false, error: full };
@@ -143,6 +151,7 @@ class Fill {
       return ok({ isProved, believers, peerBytes: this.#peerBytes, localBytes: this.#localBytes });
     } finally {
       signal?.removeEventListener('abort', cancel);
+      clearInterval(pulses);
       withdraw?.();
     }
   }

@@ -29,7 +29,7 @@ export class Hands {
   readonly #free: Worker[] = [];
   readonly #waiting: ((worker: Worker) => void)[] = [];
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
-  readonly #progress = new BigInt64Array(new SharedArrayBuffer(8));
+  readonly #pulse = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(
     manifest: Manifest,
@@ -40,14 +40,14 @@ export class Hands {
     const memory = new SharedArrayBuffer(slots * MAX_SLOT_BYTES + PAGE_BYTES);
     this.memory = aligned(new Uint8Array(memory));
     const shape = { sizeBytes, chunkBytes };
-    const rest = { slots: memory, nice, stop: this.#stop, progress: this.#progress };
+    const rest = { slots: memory, nice, stop: this.#stop, pulse: this.#pulse };
     this.#options = { shape, digests, zeros, target, ...rest };
     this.#threads = threads;
   }
 
-  /** Bytes that the order `digest` has read. */
-  get digestedBytes(): number {
-    return Number(Atomics.load(this.#progress, 0));
+  /** Another one after each answer of the disk. */
+  get pulse(): number {
+    return Atomics.load(this.#pulse, 0);
   }
 
   /** Chunks that are right. Rejects with a `DiskError`. */

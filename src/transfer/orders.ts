@@ -11,8 +11,8 @@ export interface WorkerOptions {
   readonly stop: Int32Array<SharedArrayBuffer>;
   /** The priority of the thread: 0 as all, 19 the last. */
   readonly nice: number;
-  /** Bytes that `digest` has read. */
-  readonly progress: BigInt64Array<SharedArrayBuffer>;
+  /** Grows with each answer of the disk. */
+  readonly pulse: Int32Array<SharedArrayBuffer>;
 }
 
 /** Numbers of chunks are in order. */

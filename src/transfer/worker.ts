@@ -9,7 +9,7 @@ import { DIGEST_BYTES, lengthOf } from './manifest.ts';
 import { aligned, PAGE_BYTES, punch, reserve } from './native.ts';
 import type { Answer, Order, WorkerOptions } from './orders.ts';
 
-const { shape, digests, zeros, target, slots, stop, progress, nice }: WorkerOptions = workerData;
+const { shape, digests, zeros, target, slots, stop, pulse, nice }: WorkerOptions = workerData;
 const READ_BYTES = Math.max(1 << 20, shape.chunkBytes);
 const SYNC_BYTES = 256 << 20;
 const EOPNOTSUPP = 95;
@@ -22,6 +22,9 @@ if (getPriority() < nice) setPriority(nice);
 
 const isStopped = (): boolean => Atomics.load(stop, 0) !== 0;
 
+/** The disk has. */
+const answered = (): unknown => Atomics.add(pulse, 0, 1);
+
 function isRight(chunk: number, bytes: Uint8Array): boolean {
   if (bytes.length !== lengthOf(shape, chunk)) return false;
   if (zeros[chunk] === 1) return isZero(bytes);
@@ -33,6 +36,7 @@ function readAll(fd: number, to: Uint8Array, at: number): number {
   for (let done = 0; ; ) {
     const read = readSync(fd, to, done, to.length - done, at + done);
     done += read;
+    answered();
     if (read === 0 || done === to.length) return done;
   }
 }
@@ -49,7 +53,10 @@ function write(bytes: Uint8Array, at: number): void {
 }
 
 function writeAll(fd: number, bytes: Uint8Array, at: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+    answered();
+  }
 }
 
 /** Writes those that are right, neighbours at once; which they were. */
@@ -172,7 +179,7 @@ function digest(): string {
     if (read === 0) break;
     whole.update(scratch.subarray(0, read));
     at += read;
-    Atomics.store(progress, 0, BigInt(at));
+    answered();
   }
   return whole.digest('hex');
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
+import { inTime } from '../kit/patience.ts';
 import { type PulledFile, type PullOrder, removePartial } from '../store/pullfile.ts';
 import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { removeStale } from '../store/stale.ts';
@@ -23,6 +24,8 @@ export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDi
 }
 
 const STALE_EVERY_MS = 3_600_000;
+/** Of a process whose disk hangs not even a kill makes an end. */
+const LEAVE_MS = 5_000;
 /** How often what comes is told. */
 const TOLD_EVERY_MS = 1_000;
 
@@ -32,8 +35,8 @@ export class Mirror {
   #tasks: ReadonlyMap<string, PullTask> = new Map();
   /** By path. */
   readonly #workers = new Map<string, Worker>();
-  /** Folders and files in which something is being removed. */
-  readonly #busy = new Set<string>();
+  /** By folder or file: what is being done there alone, and what waits for it. */
+  readonly #apartly = new Map<string, { readonly keys: Set<string>; last: Promise<void> }>();
   #wants: readonly StoreWants[] | undefined;
   /** Of all since the process began. */
   #copiedBytes = 0;
@@ -72,7 +75,7 @@ export class Mirror {
     await this.#looking;
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.kill();
-    await Promise.all(workers.map(({ ending }) => ending));
+    await inTime(Promise.all(workers.map(({ ending }) => ending)), LEAVE_MS);
   }
 
   async #look(): Promise<void> {
@@ -83,10 +86,14 @@ export class Mirror {
     if (!wants || this.#stopping) return;
     const plan = planPulls(wants, this.#tasks, this.#now());
     this.#tasks = plan.tasks;
+    for (const path of plan.stuck) {
+      log.warn({ path, reason: plan.tasks.get(path)?.message }, 'copy is stuck');
+      this.#workers.get(path)?.kill();
+    }
     const killed = new Map(plan.kill.map((path) => [path, this.#kill(path)]));
     for (const { path, sha256 } of plan.remove) {
       log.info({ path, sha256 }, 'what came of it is removed: it is not wanted any more');
-      this.#apart(path, async () => {
+      this.#apart(path, sha256, async () => {
         await killed.get(path);
         await removePartial(path, sha256);
       });
@@ -104,13 +111,19 @@ export class Mirror {
     return worker?.ending;
   }
 
-  /** A store that hangs holds up what is done there, and no other; one thing at a time of a name. */
-  #apart(name: string, work: () => Promise<void>): void {
-    if (this.#busy.has(name)) return;
-    this.#busy.add(name);
-    void work()
+  /** A store that hangs holds up what is done there, and no other; one thing at a time of a name, and of those that wait one of a key. */
+  #apart(name: string, key: string, work: () => Promise<void>): void {
+    const own = this.#apartly.get(name) ?? { keys: new Set(), last: Promise.resolve() };
+    if (own.keys.has(key)) return;
+    own.keys.add(key);
+    this.#apartly.set(name, own);
+    own.last = own.last
+      .then(work)
       .catch((thrown: unknown) => this.#options.log.warn({ path: name, error: errorMessage(thrown) }, 'files stay'))
-      .finally(() => this.#busy.delete(name));
+      .finally(() => {
+        own.keys.delete(key);
+        if (own.keys.size === 0) this.#apartly.delete(name);
+      });
   }
 
   #start(task: PullTask): void {
@@ -173,7 +186,7 @@ export class Mirror {
 
   #removeStale(wants: StoreWants, full: boolean): void {
     const { folder: path } = wants;
-    this.#apart(path, async () => {
+    this.#apart(path, full ? 'full' : 'old', async () => {
       const removed = await removeStale(wants, full, Date.now());
       if (removed.length > 0)
         this.#options.log.info({ path, removed }, 'files that were wrong and put aside are removed');

@@ -3,12 +3,14 @@ import type { StoreWants, WantedFile } from '../store/wants.ts';
 import {
   FORSAKEN_MS,
   forsaken,
+  type PullPlan,
   type PullTask,
   planPulls,
   pullEnded,
   pullFurther,
   pullStarted,
   reportsOf,
+  STUCK_MS,
 } from './pulls.ts';
 
 const file = (name: string, more: Partial<WantedFile> = {}): WantedFile => ({
@@ -45,7 +47,13 @@ describe('begun are', () => {
     {
       what: 'four of all stores',
       wants: [store(['a', 'b', 'c'], { parallel: 3 }), store(['d', 'e', 'f'], { folder: '/data' })],
-      start: ['/srv/a', '/srv/b', '/srv/c', '/data/d'],
+      start: ['/srv/a', '/data/d', '/srv/b', '/data/e'],
+    },
+    {
+      what: 'of the store first that has the fewest under way',
+      wants: [store(['a', 'b', 'c', 'g'], { parallel: 4 }), store(['d'], { folder: '/data' })],
+      tasks: new Map([...running(store(['a', 'b', 'c'], { parallel: 4 }))]),
+      start: ['/data/d'],
     },
     {
       what: 'none beside those that run',
@@ -81,6 +89,49 @@ test('one that failed is told as failed until something of it comes', () => {
   const again = pullStarted(failed, 3_000);
   const told = (task: PullTask) => reportsOf(new Map([['/srv/a', task]]), 3_000)[0]?.state;
   expect([told(failed), told(again), told(pullFurther(again, 1, 3_000))]).toEqual(['Failed', 'Failed', 'Running']);
+});
+
+describe('a store whose disk hangs', () => {
+  const wants = [store(['a', 'b', 'c'], { parallel: 4 }), store(['d', 'e'], { folder: '/data', parallel: 3 })];
+  const begun = (plan: PullPlan, nowMs: number): ReadonlyMap<string, PullTask> =>
+    new Map([
+      ...plan.tasks,
+      ...plan.start.map((task) => [`${task.folder}/${task.file.name}`, pullStarted(task, nowMs)] as const),
+    ]);
+  const told = (tasks: ReadonlyMap<string, PullTask>) => reportsOf(tasks, 0).map(({ state }) => state);
+  const LATE = STUCK_MS + 1;
+
+  test('costs itself alone: its processes are ended, and their places are others’', () => {
+    const four = begun(planPulls(wants, NONE, 0), 0);
+    const alive = new Map(
+      [...four].map(([path, task]) => [path, path.startsWith('/data') ? pullFurther(task, 0, 9) : task]),
+    );
+    expect(planPulls(wants, alive, LATE - 1)).toMatchObject({ stuck: [], start: [] });
+    const more = [...wants, store(['x', 'y'], { folder: '/more' })];
+    const plan = planPulls(more, alive, LATE);
+    expect(plan.stuck).toEqual(['/srv/a', '/srv/b']);
+    expect(plan.start.map(({ file: { name } }) => name)).toEqual(['x', 'y']);
+    expect(told(plan.tasks)).toEqual(['Failed', 'Failed', 'Waiting', 'Running', 'Running', 'Waiting', 'Waiting']);
+    expect(plan.tasks.get('/srv/a')?.message).toContain('/srv did not answer for 120 s while a was written there');
+  });
+
+  test('is tried with one file beside all others when its processes are gone, and with all when it answers', () => {
+    const own = [store(['a', 'b', 'c'])];
+    const stuck = planPulls(own, begun(planPulls(own, NONE, 0), 0), LATE).tasks;
+    expect(started(own, stuck, LATE + 60_000)).toEqual([]);
+    const crash = { kind: 'crash', message: 'killed' } as const;
+    const ended = new Map(
+      [...stuck].map(([path, task]) => [path, task.state === 'Stuck' ? pullEnded(task, crash, LATE) : task]),
+    );
+    expect(ended.get('/srv/a')?.message).toContain('did not answer');
+    const others = store(['w', 'x', 'y', 'z'], { folder: '/more', parallel: 4 });
+    const again = begun(planPulls([...own, others], ended, LATE + 2_000), LATE + 2_000);
+    expect(told(again).filter((state) => state === 'Running')).toHaveLength(4);
+    expect([again.get('/srv/a')?.state, again.get('/srv/b')?.state]).toEqual(['Running', 'Failed']);
+    const heard = new Map(again).set('/srv/a', pullFurther(again.get('/srv/a') as PullTask, 1, LATE + 2_001));
+    const b = pullFurther(pullStarted(again.get('/srv/b') as PullTask, 0), 1, 1);
+    expect(started(own, new Map(heard).set('/srv/b', pullEnded(b, FAULT, LATE)), LATE + 2_001)).toEqual(['/srv/c']);
+  });
 });
 
 test('the bandwidth of a store is shared out to those that it may take at once', () => {

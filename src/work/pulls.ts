@@ -14,12 +14,19 @@ const MAX_RETRY_MS = 60_000;
 const SEEN_MS = 30_000;
 /** What came in part of a file that is not wanted any more stays so long: a store that is away for a moment wants nothing. */
 export const FORSAKEN_MS = 60_000;
+/** So long nothing of its disk answered it: what only its sources owe it waits less (`transfer/fill.ts`). */
+export const STUCK_MS = 120_000;
 
 export interface PullTask extends Pick<StoreWants, 'folder' | 'sources' | 'bytesPerSecond'> {
   readonly file: WantedFile;
-  readonly state: 'Waiting' | 'Running' | 'Failed' | 'Done' | 'Forsaken';
-  /** Of a monotonic clock: since when it runs, when it is tried again, or since when it is done or forsaken. */
+  /** `Stuck`: its process was ended, and is not over yet: a system call of it does not return. */
+  readonly state: 'Waiting' | 'Running' | 'Stuck' | 'Failed' | 'Done' | 'Forsaken';
+  /** Of a monotonic clock: since when it runs, when it is tried again, or since when it is stuck, done or forsaken. */
   readonly atMs: number;
+  /** When its process said last that its disk answers. */
+  readonly heardMs?: number;
+  /** The last try got stuck, and nothing has been heard of this one: it takes no place of others. */
+  readonly hung?: true;
   readonly failures: number;
   readonly doneBytes: number;
   /** When it began to run, and what was there then. */
@@ -33,6 +40,8 @@ export interface PullPlan {
   readonly start: readonly PullTask[];
   /** They end now; what they wrote stays. */
   readonly kill: readonly string[];
+  /** They shall end, and are waited for. */
+  readonly stuck: readonly string[];
   /** What was written of them goes. */
   readonly remove: readonly { readonly path: string; readonly sha256: string }[];
 }
@@ -48,7 +57,7 @@ export function planPulls(wants: readonly StoreWants[], tasks: ReadonlyMap<strin
     if (now && isSame(now.file, task.file))
       next.set(path, { ...kept(task, nowMs), sources: now.sources, file: now.file });
     else {
-      if (task.state === 'Running') kill.push(path);
+      if (task.state === 'Running' || task.state === 'Stuck') kill.push(path);
       if (task.state === 'Done') continue;
       const { sha256 } = task.file;
       const since = task.state === 'Forsaken' ? task.atMs : nowMs;
@@ -57,27 +66,60 @@ export function planPulls(wants: readonly StoreWants[], tasks: ReadonlyMap<strin
       else next.set(path, { ...task, state: 'Forsaken', atMs: since });
     }
   }
-  for (const [path, task] of wanted) if (!next.has(path)) next.set(path, task);
-  const start: PullTask[] = [];
-  let room = MAX_AT_ONCE - [...next.values()].filter(({ state }) => state === 'Running').length;
-  for (const store of wants) {
-    const all = store.files.flatMap((file) => next.get(join(store.folder, file.name)) ?? []);
-    // What nobody gives keeps nothing waiting that somebody has.
-    const own = all.toSorted((a, b) => a.failures - b.failures);
-    let free = Math.min(room, store.parallel - own.filter(({ state }) => state === 'Running').length);
-    for (const task of own) {
-      if (free <= 0) break;
-      if (!isDue(task, nowMs) || start.some((one) => one.folder === task.folder && one.file === task.file)) continue;
-      free--;
-      room--;
-      const share = store.bytesPerSecond;
-      start.push({
-        ...task,
-        ...(share === undefined ? {} : { bytesPerSecond: Math.max(1, Math.floor(share / store.parallel)) }),
-      });
-    }
+  for (const [path, task] of wanted)
+    if (!next.has(path)) next.set(path, { ...task, ...(tasks.get(path)?.hung ? { hung: true } : {}) });
+  const stuck = [...next].filter(([, task]) => isSilent(task, nowMs)).map(([path]) => path);
+  for (const path of stuck) {
+    const task = next.get(path);
+    if (task) next.set(path, pullStuck(task, nowMs));
   }
-  return { tasks: next, start, kill, remove };
+  return { tasks: next, start: startOf(wants, next, nowMs), kill, stuck, remove };
+}
+
+const isSilent = ({ state, atMs, heardMs }: PullTask, nowMs: number): boolean =>
+  state === 'Running' && nowMs - (heardMs ?? atMs) > STUCK_MS;
+
+/** What is begun: whose turn it is has the fewest that run. A store that hangs has one beside all others, so that it is seen when it answers again. */
+function startOf(wants: readonly StoreWants[], tasks: ReadonlyMap<string, PullTask>, nowMs: number): PullTask[] {
+  const start: PullTask[] = [];
+  let room = MAX_AT_ONCE - [...tasks.values()].filter(({ state, hung }) => state === 'Running' && !hung).length;
+  const lanes = wants.map((store) => laneOf(store, tasks, nowMs));
+  for (;;) {
+    const ready = lanes.filter(({ due, free, isHung }) => due.length > 0 && free > 0 && (room > 0 || isHung));
+    const [lane] = ready.toSorted((a, b) => a.running - b.running);
+    const task = lane?.due.shift();
+    if (!lane || !task) return start;
+    // Two stores may have one folder.
+    if (start.some((one) => one.folder === task.folder && one.file === task.file)) continue;
+    lane.free--;
+    lane.running++;
+    if (!lane.isHung) room--;
+    start.push({ ...task, ...lane.share });
+  }
+}
+
+interface Lane {
+  readonly due: PullTask[];
+  readonly isHung: boolean;
+  readonly share: Pick<PullTask, 'bytesPerSecond'>;
+  free: number;
+  running: number;
+}
+
+function laneOf(store: StoreWants, tasks: ReadonlyMap<string, PullTask>, nowMs: number): Lane {
+  const all = store.files.flatMap((file) => tasks.get(join(store.folder, file.name)) ?? []);
+  // What nobody gives keeps nothing waiting that somebody has.
+  const own = all.toSorted((a, b) => a.failures - b.failures);
+  const hung = own.filter((task) => task.hung);
+  const running = own.filter(({ state }) => state === 'Running' || state === 'Stuck').length;
+  const { parallel, bytesPerSecond } = store;
+  return {
+    due: (hung.length > 0 ? hung : own).filter((task) => isDue(task, nowMs)),
+    isHung: hung.length > 0,
+    share: bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.max(1, Math.floor(bytesPerSecond / parallel)) },
+    free: (hung.length > 0 ? 1 : parallel) - running,
+    running,
+  };
 }
 
 /** By path. One of which two stores say different things, in one folder, is neither's. */
@@ -123,24 +165,35 @@ const isDue = ({ state, atMs }: PullTask, nowMs: number): boolean =>
   (state === 'Waiting' || state === 'Failed') && atMs <= nowMs;
 
 export const pullStarted = (task: PullTask, nowMs: number): PullTask => {
-  const { began: _, ...rest } = task;
+  const { began: _, heardMs: __, ...rest } = task;
   return { ...rest, state: 'Running', atMs: nowMs };
 };
 
-export const pullFurther = (task: PullTask, doneBytes: number, nowMs: number): PullTask => ({
+/** Its disk answers. */
+export function pullFurther(task: PullTask, doneBytes: number, nowMs: number): PullTask {
+  if (task.state !== 'Running') return task;
+  const { hung: _, ...rest } = task;
+  const began = task.began ?? (doneBytes > 0 ? { ms: nowMs, bytes: doneBytes } : undefined);
+  return { ...rest, doneBytes, heardMs: nowMs, ...(began && { began }) };
+}
+
+const pullStuck = ({ began: _, ...task }: PullTask, nowMs: number): PullTask => ({
   ...task,
-  doneBytes,
-  began: task.began ?? { ms: nowMs, bytes: doneBytes },
+  ...{ state: 'Stuck', atMs: nowMs, hung: true, failures: task.failures + 1 },
+  message: `${task.folder} did not answer for ${STUCK_MS / 1_000} s while ${task.file.name} was written there: check its disk or mount; of this store one file at a time is tried until it does`,
 });
 
 export function pullEnded(task: PullTask, ending: Ending, nowMs: number): PullTask {
   if (task.state === 'Forsaken') return task;
+  if (task.state === 'Stuck') return { ...task, state: 'Failed', atMs: nowMs + retryMs(task.failures) };
+  const { hung: _, ...rest } = task;
   if (ending.kind === 'made')
-    return { ...task, state: 'Done', atMs: nowMs, failures: 0, doneBytes: task.file.sizeBytes, message: '' };
+    return { ...rest, state: 'Done', atMs: nowMs, failures: 0, doneBytes: task.file.sizeBytes, message: '' };
   const failures = task.failures + 1;
-  const waitMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (failures - 1));
-  return { ...task, state: 'Failed', atMs: nowMs + waitMs, failures, message: ending.message };
+  return { ...rest, state: 'Failed', atMs: nowMs + retryMs(failures), failures, message: ending.message };
 }
+
+const retryMs = (failures: number): number => Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (failures - 1));
 
 /** What the server is told. */
 export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): Pulls['pulls'] {
@@ -167,6 +220,7 @@ export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): 
 /** What came is coming until the server has seen it; what failed before has failed until something comes. */
 function toldOf(state: PullTask['state'], hasNothingCome: boolean): PullReport['state'] {
   if (state === 'Done') return 'Running';
+  if (state === 'Stuck') return 'Failed';
   return state === 'Running' && hasNothingCome ? 'Failed' : state;
 }
 
