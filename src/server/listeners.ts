@@ -7,6 +7,7 @@ import { type ProxyDhcp, startProxyDhcp } from '../dhcp/server.ts';
 import type { Exports } from '../export/exports.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
 import type { FarmData } from '../farm/data.ts';
+import { offersStore } from '../farm/files.ts';
 import type { FarmSnapshot } from '../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../httpboot/server.ts';
 import type { Fault, Result } from '../kit/result.ts';
@@ -24,6 +25,7 @@ import type { BadCopies } from './badcopies.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
 import type { Copies } from './copies.ts';
+import { giveBytesPerSecond, lately, linkMbits } from './giving.ts';
 import type { Thrown } from './guard.ts';
 import { type Closable, Listener } from './listener.ts';
 import type { Logins } from './login.ts';
@@ -85,6 +87,11 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
   const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd, uuids };
   const { heard } = autoAdd;
   const neighbours = new Neighbours();
+  /** Asked for at each MiB that is given. */
+  const giving = lately((): number | undefined => {
+    const stores = view.snapshot?.stores.filter((store) => offersStore(store, config)) ?? [];
+    return giveBytesPerSecond(stores, options.load().devices, linkMbits(node.interface));
+  });
   const macOf = (from: string) => neighbours.macOf(from);
   const listener = <T extends Closable>(
     name: string,
@@ -183,6 +190,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         tlsDirectory: config.tlsDirectory,
         status: options.status,
         holdings: options.held,
+        giveLimits: () => ({ bytesPerSecond: giving() }),
       }),
     ),
     telemetry: listener('telemetry', () =>
