@@ -48,17 +48,20 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   if (replaces !== undefined && !(await isStill(join(folder, file.name), replaces)))
     return fail('FileChanged', `${join(folder, file.name)} is another file than the one that was found wrong`);
   const peers = sources.map((source) => peerAt(source, identity.value));
+  const path = join(folder, file.name);
+  const holdings = new PullingWriter(order.pulling);
   try {
-    const pulled = await pull(join(folder, file.name), file, {
+    const pulled = await pull(path, file, {
       ...running,
       peers,
       bases: await basesOf(order),
-      holdings: new PullingWriter(order.pulling),
+      holdings,
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-      ...(replaces === undefined ? {} : { makeWay: () => makeWay(join(folder, file.name), replaces) }),
+      ...(replaces === undefined ? {} : { makeWay: () => makeWay(path, replaces) }),
     });
     if (!pulled.ok) return pulled;
-    const { manifest: _, ...rest } = pulled.value;
+    const { manifest, ...rest } = pulled.value;
+    holdings.whole({ manifest, path });
     return ok(rest);
   } finally {
     for (const peer of peers) peer.close();

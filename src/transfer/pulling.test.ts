@@ -14,10 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
+import { leadsTo } from '../kit/file.ts';
 import { EncodedManifests } from './encoded.ts';
 import { chunksOf, type Held } from './holdings.ts';
 import { encode, LEAST_CHUNK_BYTES } from './manifest.ts';
-import { clearPulling, PullingReader, PullingWriter } from './pulling.ts';
+import { clearPulling, forgetPulled, PullingReader, PullingWriter } from './pulling.ts';
 
 const CHUNKS = 20;
 const shape = { sizeBytes: CHUNKS * LEAST_CHUNK_BYTES, chunkBytes: LEAST_CHUNK_BYTES };
@@ -85,6 +86,42 @@ test('what cannot be told is told of, and the pull goes on', () => {
   const writer = new PullingWriter(folder, (fault) => faults.push(fault));
   writer.offer({ manifest: MANIFEST, path, has: new Uint8Array(CHUNKS) })();
   expect(faults.length).toBeGreaterThan(0);
+});
+
+test('one that is whole is given by its own name, until the other forgets it, or it is another file', async () => {
+  const whole = join(home, 'srv/lab/lab.raw');
+  renameSync(path, whole);
+  new PullingWriter(folder).whole({ manifest: MANIFEST, path: whole });
+  const held = await reader().of(sha256);
+  expect(held).toMatchObject({ path: whole, has: 'all', manifest: { sha256, root } });
+  expect(await held?.encoded()).toEqual(MANIFEST.encoded);
+  writeFileSync(whole, randomBytes(99));
+  expect(await held?.open()).toMatchObject({ ok: false, error: { code: 'FileChanged' } });
+  expect(await reader().of(sha256)).toBeUndefined();
+  forgetPulled(folder, sha256);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a root that hangs is asked once, and not at all for a file whose own root answers', async () => {
+  const hung = join(home, 'hung');
+  const asked: string[] = [];
+  const slow = new PullingReader({
+    ...{ folder, storeRoots: [hung, join(home, 'srv')], encoded: new EncodedManifests() },
+    leadsTo: (root) => {
+      asked.push(root);
+      return root === hung ? new Promise<string>(() => {}) : leadsTo(root);
+    },
+  });
+  const writer = new PullingWriter(folder);
+  writer.offer({ manifest: MANIFEST, path, has: new Uint8Array(CHUNKS) });
+  expect(await slow.of(sha256)).toBeDefined();
+  expect(asked).toEqual([join(home, 'srv')]);
+  const [other, another] = [manifestOf('cd'.repeat(32), 7), manifestOf('ef'.repeat(32), 7)];
+  const outside = join(home, 'out.partial');
+  writeFileSync(outside, 'secret');
+  for (const manifest of [other, another]) writer.offer({ manifest, path: outside, has: new Uint8Array(CHUNKS) });
+  expect([await slow.of(other.sha256), await slow.of(another.sha256)]).toEqual([undefined, undefined]);
+  expect(asked.filter((root) => root === hung)).toHaveLength(1);
 });
 
 const file = (end: string) => join(folder, `${sha256}.${end}`);

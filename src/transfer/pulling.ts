@@ -5,6 +5,8 @@
  * SHA256.json    path, inode and root: written last, removed first      SHA256.chunks   the encoded manifest
  * SHA256.bits    a bit a chunk, the highest first, written over as more are here: bits are only added, so any moment of it is true
  * ```
+ *
+ * One that is whole has its identity there instead of bits, until who gives has read it himself.
  */
 import {
   closeSync,
@@ -20,15 +22,25 @@ import {
   writeSync,
 } from 'node:fs';
 import { type FileHandle, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { isWithin } from '../farm/files.ts';
+import { identityOf } from '../image/identity.ts';
 import { leadsTo, openRegular, PARTIAL } from '../kit/file.ts';
+import { inTime } from '../kit/patience.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { shared } from '../kit/shared.ts';
 import type { EncodedManifests } from './encoded.ts';
-import { bitmapBytesOf, bitmapOf, type Held, type Holdings, type Offer, type Offers } from './holdings.ts';
+import {
+  bitmapBytesOf,
+  bitmapOf,
+  type Held,
+  type Holdings,
+  type Offer,
+  type Offers,
+  openVerified,
+} from './holdings.ts';
 import { headOf } from './keep.ts';
 import { decodeHead } from './manifest.ts';
 
@@ -38,6 +50,8 @@ const MAX_RECORD_BYTES = 8 << 10;
 const MAX_PATH_CHARACTERS = 4_095;
 /** Files that are remembered: more are not pulled at once. */
 const MAX_LOOKS = 64;
+/** So long a folder is waited for. */
+const PATIENCE_MS = 2_000;
 
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Pulling = Type.Object({
@@ -45,6 +59,8 @@ const Pulling = Type.Object({
   path: Type.String({ pattern: '^/', maxLength: MAX_PATH_CHARACTERS }),
   /** Another file by that name has nothing of it. */
   inode: Type.String({ pattern: '^[0-9]{1,20}$' }),
+  /** As `image/identity.ts` writes it: all of it was verified, it has its name, and nothing changed since. */
+  whole: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   /** Of its manifest. */
   root: Digest,
 });
@@ -62,6 +78,12 @@ export const pullingFolder = (jobsFolder: string): string => join(jobsFolder, 'p
 /** What processes that are gone have left. Before any begins. */
 export function clearPulling(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Of one that was whole: who gives has read it himself by now. */
+export function forgetPulled(folder: string, sha256: string): void {
+  const { record, encoded } = filesOf(folder, sha256);
+  for (const path of [record, encoded]) rmSync(path, { force: true });
 }
 
 /** Tells of what this process pulls. What cannot be written is not given on, and no reason to end a pull. */
@@ -110,6 +132,18 @@ export class PullingWriter implements Offers {
       });
   }
 
+  /** All of it is here, verified, and has its name. Until `forgetPulled`. */
+  whole({ manifest, path }: Pick<Offer, 'manifest' | 'path'>): void {
+    const { record, encoded } = filesOf(this.#folder, manifest.sha256);
+    try {
+      mkdirSync(this.#folder, { recursive: true });
+      writeFileSync(encoded, manifest.encoded);
+      writeRecord(record, { manifest, path }, identityOf(statSync(path, { bigint: true })));
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
   /** What is said of this file, or of what was pulled to that place before. */
   #forget({ manifest, path }: Offer): void {
     for (const name of readdirSync(this.#folder)) {
@@ -121,9 +155,9 @@ export class PullingWriter implements Offers {
   }
 }
 
-function writeRecord(to: string, { manifest: { root }, path }: Offer): void {
+function writeRecord(to: string, { manifest: { root }, path }: Pick<Offer, 'manifest' | 'path'>, whole?: string): void {
   const inode = String(statSync(path, { bigint: true }).ino);
-  writeFileSync(to + PARTIAL, JSON.stringify({ path, inode, root } satisfies Pulling));
+  writeFileSync(to + PARTIAL, JSON.stringify({ path, inode, root, ...(whole && { whole }) } satisfies Pulling));
   renameSync(to + PARTIAL, to);
 }
 
@@ -142,11 +176,37 @@ export interface PullingReaderOptions {
   /** Files elsewhere are given by nobody's word. */
   readonly storeRoots: readonly string[];
   readonly encoded: EncodedManifests;
+  readonly leadsTo?: typeof leadsTo;
+}
+
+/** One question at a time of each folder, so that one that hangs holds one thread; while it does, the others get undefined. */
+class Patient {
+  readonly #asked = new Map<string, Promise<unknown>>();
+  readonly #late = new Set<string>();
+
+  async ask<T>(folder: string, question: () => Promise<T | undefined>): Promise<T | undefined> {
+    if (this.#late.has(folder)) return undefined;
+    const answer = (this.#asked.get(folder) ?? Promise.resolve()).then(question);
+    const settled = answer
+      .catch(() => undefined)
+      .then(() => {
+        this.#late.delete(folder);
+        if (this.#asked.get(folder) === settled) this.#asked.delete(folder);
+      });
+    this.#asked.set(folder, settled);
+    const lateOf = () => void this.#late.add(folder);
+    const timer = setTimeout(lateOf, PATIENCE_MS);
+    return inTime(
+      answer.finally(() => clearTimeout(timer)),
+      PATIENCE_MS,
+    );
+  }
 }
 
 /** What another process says that it pulls, judged as what anybody says. */
 export class PullingReader implements Holdings {
   readonly #options: PullingReaderOptions;
+  readonly #disks = new Patient();
   /** Who was asked for last is last. */
   readonly #looks = new Map<string, () => Promise<Held | undefined>>();
 
@@ -173,27 +233,49 @@ export class PullingReader implements Holdings {
     if (!record) return undefined;
     const head = decodeHead(await headOf(files.encoded));
     if (!head.ok || head.value.sha256 !== sha256) return undefined;
-    const length = bitmapBytesOf(head.value.chunks);
+    const { root, inode, whole } = record;
+    const manifest = { ...head.value, root };
+    if (whole !== undefined) {
+      const path = await this.#placeOf(record.path, (place) => openVerified({ path: place, identity: whole }));
+      if (path === undefined) return undefined;
+      const open = () => openVerified({ path, identity: whole });
+      return { ...{ manifest, path, has: 'all', open }, encoded: () => encoded.of(files.encoded, root) };
+    }
+    const length = bitmapBytesOf(manifest.chunks);
     const has = await readUpTo(files.bits, length);
-    const path = has?.length === length ? await this.#placeOf(record) : undefined;
-    if (!has || path === undefined) return undefined;
-    const { root, inode } = record;
+    if (has?.length !== length || !record.path.endsWith(PARTIAL)) return undefined;
+    const path = await this.#placeOf(record.path, (place) => openItself(place, inode));
+    if (path === undefined) return undefined;
     return {
-      ...{ manifest: { ...head.value, root }, path, has },
-      open: () => openItself(path, inode),
+      ...{ manifest, path, has, open: () => openItself(path, inode) },
       encoded: () => encoded.of(files.encoded, root),
     };
   }
 
-  /** Where it leads to; undefined: to no file that may be given, or to another by now. */
-  async #placeOf({ path, inode }: Pulling): Promise<string | undefined> {
-    const { storeRoots } = this.#options;
-    const place = await realpath(path).catch(() => undefined);
-    if (!place?.endsWith(PARTIAL) || !isWithin(place, await Promise.all(storeRoots.map(leadsTo)))) return undefined;
-    const opened = await openItself(place, inode);
-    if (!opened.ok) return undefined;
-    await opened.value.close();
-    return place;
+  /** Where it leads to; undefined: to no file that may be given, to another by now, or its disk hangs. */
+  async #placeOf(
+    path: string,
+    open: (place: string) => Promise<Result<FileHandle, unknown>>,
+  ): Promise<string | undefined> {
+    const place = await this.#disks.ask(dirname(path), async () => {
+      const end = await realpath(path).catch(() => undefined);
+      const opened = end === undefined ? undefined : await open(end);
+      if (!opened?.ok) return undefined;
+      await opened.value.close();
+      return end;
+    });
+    return place !== undefined && (await this.#isInStores(path, place)) ? place : undefined;
+  }
+
+  /** Another root is asked only where its own does not say so: it may hang. */
+  async #isInStores(path: string, place: string): Promise<boolean> {
+    const { storeRoots, leadsTo: ask = leadsTo } = this.#options;
+    const own = storeRoots.filter((root) => isWithin(path, [root]));
+    for (const root of [...own, ...storeRoots.filter((other) => !own.includes(other))]) {
+      const end = await this.#disks.ask(root, () => ask(root));
+      if (end !== undefined && isWithin(place, [end])) return true;
+    }
+    return false;
   }
 }
 

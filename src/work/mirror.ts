@@ -9,7 +9,7 @@ import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { removeStale } from '../store/stale.ts';
 import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { clearPulling, pullingFolder } from '../transfer/pulling.ts';
+import { clearPulling, forgetPulled, pullingFolder } from '../transfer/pulling.ts';
 import type { Told, Worker } from './keeper.ts';
 import { forsaken, type PullTask, planPulls, pullEnded, pullFurther, pullStarted, reportsOf } from './pulls.ts';
 import type { Ending } from './queue.ts';
@@ -24,6 +24,8 @@ export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDi
 }
 
 const STALE_EVERY_MS = 3_600_000;
+/** Files that came and are not read yet, which are given on. */
+const MAX_CAME = 256;
 /** Of a process whose disk hangs not even a kill makes an end. */
 const LEAVE_MS = 5_000;
 /** How often what comes is told. */
@@ -37,6 +39,8 @@ export class Mirror {
   readonly #workers = new Map<string, Worker>();
   /** By folder or file: what is being done there alone, and what waits for it. */
   readonly #apartly = new Map<string, { readonly keys: Set<string>; last: Promise<void> }>();
+  /** Their digests, by path: they came, and are given on until the server has read them. */
+  readonly #came = new Map<string, string>();
   #wants: readonly StoreWants[] | undefined;
   /** Of all since the process began. */
   #copiedBytes = 0;
@@ -100,6 +104,7 @@ export class Mirror {
     }
     for (const task of plan.start) this.#start(task);
     this.#sweep(wants);
+    this.#forgetWhole(wants);
     await this.#tell();
   }
 
@@ -167,6 +172,17 @@ export class Mirror {
     this.#copiedBytes += Object.values(peerBytes).reduce((sum, bytes) => sum + bytes, 0);
     this.#blamed += blamed.length;
     log.info({ path, peerBytes, localBytes, blamed }, 'copy is there');
+    this.#came.set(path, task.file.sha256);
+  }
+
+  /** Those that the server gives by itself; of a few that it never found right the oldest, too. */
+  #forgetWhole(wants: readonly StoreWants[]): void {
+    const read = new Set(wants.flatMap(({ folder, whole }) => whole.map((name) => join(folder, name))));
+    for (const [path, sha256] of this.#came) {
+      if (!read.has(path) && this.#came.size <= MAX_CAME) continue;
+      this.#came.delete(path);
+      forgetPulled(pullingFolder(this.#options.folder), sha256);
+    }
   }
 
   #set(path: string, task: PullTask): void {
