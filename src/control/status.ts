@@ -25,6 +25,8 @@ export interface StoreReport {
   readonly files: number;
   /** Names of those that no version of the farm needs, bounded; absent: it is of an earlier release. */
   readonly unmanaged?: readonly string[];
+  /** Servers that say the same here see one folder, and what they have of it is one copy. Absent: it is not known. */
+  readonly volume?: string;
   readonly message: string;
 }
 

@@ -12,6 +12,7 @@ import { type Digest, Digests, VERIFY_EVERY_MS } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
 import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
+import type { Owner } from '../store/mark.ts';
 import { mountAt, mountName, readMounts } from '../store/mounted.ts';
 import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
@@ -55,6 +56,8 @@ export interface CopiesOptions {
   readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[], right: readonly RightFile[]) => void;
   readonly log: Logger;
   readonly hasher?: FileHasher;
+  /** The farm of this server: whose the folders of its stores are. */
+  readonly owner?: Owner;
 }
 
 /** A look costs a readdir and a stat a file: often enough that a mended file is seen at once. */
@@ -80,8 +83,8 @@ export class Copies {
       chunks: new Chunks(stateDirectory, log),
       ...(options.hasher && { hasher: options.hasher }),
     });
-    this.#looks = new Looks({ roots: [...options.storeRoots, SHARED_STORES] });
-    this.#wants = new Wants(options.stateDirectory, options.log);
+    this.#looks = new Looks({ roots: [...options.storeRoots, SHARED_STORES], owner: options.owner });
+    this.#wants = new Wants(options.stateDirectory, options.log, options.owner);
   }
 
   get stores(): readonly StoreReport[] {
@@ -145,7 +148,7 @@ export class Copies {
       }),
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
-      const { files, isAbsent: _, ...state } = inventory;
+      const { files, isAbsent: _, foreign: __, ...state } = inventory;
       const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
       return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
     });

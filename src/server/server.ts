@@ -86,6 +86,7 @@ export class FarmServer {
       server: config,
       storeRoots: config.storeRoots,
       stateDirectory: config.stateDirectory,
+      owner: { farm: config.farm, lineage: config.lineage },
       snapshot: () => this.#view.snapshot,
       onLooked: (copies, offers, right) => {
         this.#held.set(right);

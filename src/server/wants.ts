@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { SHARED_FOLDERS } from '../control/config.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
+import { OWNER_FILE, type Owner } from '../store/mark.ts';
 import { NO_PULLS, PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -12,21 +13,26 @@ export class Wants {
   readonly #file: string;
   readonly #pullsFile: string;
   readonly #log: Logger;
+  readonly #ownerFile: string;
+  readonly #owner: Owner | undefined;
   /** By store; of one that is away, as it was seen last. */
   #wants: ReadonlyMap<string, StoreWants> = new Map();
   #written = '';
   #pulls = NO_PULLS;
   #isTold = false;
 
-  constructor(stateDirectory: string, log: Logger) {
+  constructor(stateDirectory: string, log: Logger, owner?: Owner) {
     this.#file = join(stateDirectory, WANTS_FILE);
     this.#pullsFile = join(stateDirectory, SHARED_FOLDERS.jobs, PULLS_FILE);
     this.#log = log;
+    this.#ownerFile = join(stateDirectory, OWNER_FILE);
+    this.#owner = owner;
   }
 
   /** What an earlier process wanted: of stores that this one has not seen yet it holds. */
   async load(): Promise<void> {
     await mkdir(dirname(this.#file), { recursive: true });
+    if (this.#owner) await replaceFile(this.#ownerFile, JSON.stringify(this.#owner), 0o600);
     const before = parseWants(await readFile(this.#file, 'utf8').catch(() => ''));
     this.#wants = new Map(before?.map((wants) => [wants.store, wants]));
   }

@@ -11,6 +11,7 @@ import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
+import { foreignness, type Owner, readMark } from './mark.ts';
 import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
 
 type LookFault = FileFault | Fault<'LinkOutside'>;
@@ -36,6 +37,10 @@ export interface Inventory {
   readonly totalBytes: number;
   readonly files: readonly FileFacts[];
   readonly message: string;
+  /** Another one where two servers see two folders: of a mark (`mark.ts`). Absent: it has none. */
+  readonly volume?: string;
+  /** Another farm writes there, and this one does not. */
+  readonly foreign?: true;
   /** Nothing has its name: who copies files into it makes it. */
   readonly isAbsent?: true;
 }
@@ -80,6 +85,8 @@ export interface LookOptions {
   readonly seen?: Map<string, SeenProperties>;
   /** Unix milliseconds. */
   readonly clock?: () => number;
+  /** Whose farm this server is of. Absent: the mark of a folder is not asked for. */
+  readonly owner?: Owner | undefined;
 }
 
 /** What a look asks of the system. */
@@ -120,6 +127,7 @@ export async function lookInto(
     probed = new Map(),
     seen = new Map(),
     clock = Date.now,
+    owner,
   }: LookOptions = {},
 ): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
@@ -149,6 +157,7 @@ export async function lookInto(
     probed,
     seen,
     clock,
+    owner,
     answered: () => answers++,
   }).finally(() => {
     over = true;
@@ -161,7 +170,7 @@ export async function lookInto(
 const unanswered = (path: string): Inventory =>
   noInventory('Unreachable', `${path} did not answer within ${LOOK_TIMEOUT_MS / 1000} s: check its disk or mount`);
 
-interface Looking extends Required<LookOptions> {
+interface Looking extends Required<Omit<LookOptions, 'owner'>>, Pick<LookOptions, 'owner'> {
   readonly answered: () => void;
 }
 
@@ -173,6 +182,8 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
     if (elsewhere !== undefined)
       return noInventory('Missing', `${outside(path, elsewhere, roots)}: put the folder itself there, or add its root`);
     const space = await calls.statfs(path);
+    answered();
+    const marked = await ownerOf(path, looking.owner);
     answered();
     const entries = await calls.readdir(path);
     answered();
@@ -190,6 +201,7 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
       totalBytes: space.blocks * space.bsize,
       files,
       message: '',
+      ...marked,
     };
   } catch (error) {
     const code = errorCode(error);
@@ -199,6 +211,16 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
     }
     return noInventory('Unreachable', pathFault(path, error).message);
   }
+}
+
+async function ownerOf(
+  path: string,
+  owner: Owner | undefined,
+): Promise<Partial<Pick<Inventory, 'volume' | 'foreign' | 'message'>>> {
+  const mark = owner && (await readMark(path).catch(() => undefined));
+  if (!mark) return {};
+  const message = foreignness(path, mark, owner);
+  return { volume: `${mark.token} ${mark.inode}`, ...(message === undefined ? {} : { foreign: true, message }) };
 }
 
 /** Where the file could not be read, that may be mended without a change of it: it is asked again. What is wrong with its content is not. */

@@ -68,7 +68,7 @@ export class Looks {
     const tookMs = this.#now() - began;
     const reached = found.state === 'Accessible' || found.state === 'ReadOnly';
     const message = reached ? slowness(path, Math.min(tookMs, folder.tookMs)) : '';
-    folder.last = message ? { ...found, message } : found;
+    folder.last = message ? { ...found, message: [found.message, message].filter(Boolean).join('; ') } : found;
     folder.tookMs = tookMs;
   }
 }

@@ -12,6 +12,7 @@ import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
 import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
 import { partialOf } from '../transfer/target.ts';
+import { claim, foreignness, type Owner, readMark } from './mark.ts';
 import { putAside } from './stale.ts';
 import type { StoreWants, WantedFile } from './wants.ts';
 
@@ -24,6 +25,8 @@ export interface PullOrder extends Pick<StoreWants, 'folder' | 'sources' | 'byte
   readonly stateDirectory: string;
   /** Where what was verified of it is told meanwhile, so that the server gives it on. */
   readonly pulling: string;
+  /** Where another farm writes nothing is written. Absent: it is not known for whom. */
+  readonly owner?: Owner;
 }
 
 interface Running {
@@ -41,8 +44,10 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   try {
     // On a node that is new nobody has made it.
     await mkdir(folder, { recursive: true });
+    const foreign = order.owner && (await claim(folder, order.owner));
+    if (foreign !== undefined) return fail('StoreForeign', foreign);
   } catch (thrown) {
-    return fail('WriteFailed', `${folder} cannot be made: ${errorMessage(thrown)}`);
+    return fail('WriteFailed', `${folder} cannot be made or written: ${errorMessage(thrown)}`);
   }
   const { replaces } = file;
   if (replaces !== undefined && !(await isStill(join(folder, file.name), replaces)))
@@ -68,8 +73,9 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   }
 }
 
-/** What a try left of this file goes, if nobody writes it. */
-export async function removePartial(path: string, sha256: string): Promise<void> {
+/** What a try left of this file goes, if nobody writes it, and no other farm has the folder. */
+export async function removePartial(path: string, sha256: string, owner?: Owner): Promise<void> {
+  if (owner && foreignness(dirname(path), await readMark(dirname(path)), owner) !== undefined) return;
   const options = { partial: partialOf(path, sha256), makeWay: async () => undefined };
   const partial = await PartialFile.open(path, options);
   if (partial.ok) await partial.value.remove();

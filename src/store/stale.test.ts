@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { identityOf } from '../image/identity.ts';
-import { mayGo, parseStale, putAside, removeStale, staleName } from './stale.ts';
+import { agedBy, mayGo, parseAges, parseStale, putAside, removeStale, staleName } from './stale.ts';
 
 const NOW = Date.parse('2026-11-30T01:02:03.456Z');
 const HOUR = 3_600_000;
@@ -71,18 +71,39 @@ const old = staleName('lab.raw', NOW - 2 * HOUR);
 const older = staleName('lab.raw', NOW - 3 * HOUR);
 const young = staleName('lab.raw', NOW - HOUR / 2);
 test.each<{ what: string; files: readonly string[]; whole?: boolean; go: readonly string[] }>([
-  { what: 'the old ones, the oldest first', files: ['lab.raw', young, old, older], go: [older, old] },
+  { what: 'the old ones, first what was put aside first', files: ['lab.raw', young, old, older], go: [older, old] },
   { what: 'none whose right one is not there', files: [old], go: [] },
   { what: 'none whose right one is not whole', files: ['lab.raw', old], whole: false, go: [] },
   { what: 'none of other names', files: ['lab.raw', 'lab.raw.stale', 'a.2026-01-01T00-00-00Z.stale'], go: [] },
-  { what: 'none of a clock that is ahead', files: ['lab.raw', staleName('lab.raw', NOW + HOUR)], go: [] },
-])('$what may go', ({ files, whole = true, go }) => expect(mayGo(files, () => whole, NOW - HOUR)).toEqual(go));
+])('$what may go', ({ files, whole = true, go }) =>
+  expect(
+    mayGo(
+      files,
+      () => whole,
+      (file) => file !== young,
+    ),
+  ).toEqual(go),
+);
 
-test('a full store gives one, the oldest; else those that are old go', async () => {
+test('one is as old as it was seen to lie there, whatever the clock said when it came; one that is new is 0', () => {
+  const ahead = staleName('lab.raw', NOW + 100_000 * HOUR);
+  const ages = agedBy('/srv', ['lab.raw', ahead, old], { [`/srv/${ahead}`]: HOUR, '/srv/gone': 5 }, HOUR);
+  expect(ages).toEqual({ [`/srv/${ahead}`]: 2 * HOUR, [`/srv/${old}`]: 0 });
+  expect(agedBy('/srv', [old], ages, -HOUR)).toEqual({ [`/srv/${old}`]: 0 });
+});
+
+test.each(['', '{', '[]', '{"a":-1}', '{"a":"b"}'])('%j is no list of ages', (text) =>
+  expect(parseAges(text)).toEqual({}),
+);
+
+test('a full store gives one, what was put aside first; else those go that lay there long enough', async () => {
   for (const name of ['lab.raw', old, older, young]) put(name);
   const wants = { folder, whole: ['lab.raw'], keepStaleSeconds: 1 };
-  expect(await removeStale(wants, true, NOW)).toEqual([older]);
-  expect(await removeStale(wants, false, NOW)).toEqual([old]);
-  expect(await removeStale({ ...wants, whole: [] }, true, NOW)).toEqual([]);
+  const first = await removeStale(wants, true, {}, 0);
+  expect(first.removed).toEqual([older]);
+  const ages = { ...first.ages, [join(folder, young)]: -HOUR / 2 };
+  expect((await removeStale(wants, false, ages, HOUR - 1)).removed).toEqual([]);
+  expect((await removeStale(wants, false, ages, HOUR)).removed).toEqual([old]);
+  expect((await removeStale({ ...wants, whole: [] }, true, {}, 0)).removed).toEqual([]);
   expect(existsSync(join(folder, young))).toBe(true);
 });

@@ -1,6 +1,8 @@
 /** Files that were wrong and gave their names to the right ones: kept beside them for a while, as `lab.vhdx.2026-11-30T01-02-03Z.stale`. */
 import { link, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { errorCode } from '../kit/errors.ts';
 import { isThere, statRegular } from '../kit/file.ts';
@@ -50,34 +52,61 @@ export async function putAside(
   return fail('FileChanged', `${path} is another file since a moment ago: it is looked at again`);
 }
 
-/** Which of a folder may go: those put aside before `untilMs` whose right one is there and whole, the oldest first. Pure. */
+/** Which of a folder may go: those that are `isOld` whose right one is there and whole, first what was put aside first. Pure. */
 export function mayGo(
   files: readonly string[],
   isWhole: (name: string) => boolean,
-  untilMs: number,
+  isOld: (file: string) => boolean,
 ): readonly string[] {
   return files
     .flatMap((file) => {
       const stale = parseStale(file);
-      return stale && stale.atMs < untilMs && isWhole(stale.name) && files.includes(stale.name)
-        ? [{ file, ...stale }]
-        : [];
+      return stale && isOld(file) && isWhole(stale.name) && files.includes(stale.name) ? [{ file, ...stale }] : [];
     })
     .toSorted((a, b) => a.atMs - b.atMs)
     .map(({ file }) => file);
 }
 
-/** Of a store: those that are old, or, where it is `full`, the oldest one. Their names. */
+/** How long each has been seen to lie there, in ms, by its path: whatever a clock says, it passed. */
+export type StaleAges = Readonly<Record<string, number>>;
+
+/** Of what an earlier process wrote; empty: nothing that can be read. */
+export function parseAges(text: string): StaleAges {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Value.Check(Ages, value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+const Ages = Type.Record(Type.String(), Type.Number({ minimum: 0 }));
+
+/** Those of the folder that are there, each older by what passed since it was seen last; a new one is 0. Pure. */
+export function agedBy(folder: string, files: readonly string[], ages: StaleAges, passedMs: number): StaleAges {
+  const stale = files.filter((file) => parseStale(file)).map((file) => join(folder, file));
+  return Object.fromEntries(
+    stale.map((path) => [path, ages[path] === undefined ? 0 : ages[path] + Math.max(0, passedMs)]),
+  );
+}
+
+/**
+ * Of a store: those that were seen to lie there for long enough, or, where it is `full`, the one that was put aside first. `passedMs`: since the folder was
+ * looked at last, by a clock that never jumps.
+ */
 export async function removeStale(
   { folder, whole, keepStaleSeconds }: Pick<StoreWants, 'folder' | 'whole' | 'keepStaleSeconds'>,
   full: boolean,
-  nowMs: number,
-): Promise<readonly string[]> {
+  seen: StaleAges,
+  passedMs: number,
+): Promise<{ readonly removed: readonly string[]; readonly ages: StaleAges }> {
   const keepMs = full ? 0 : Math.max(LEAST_KEPT_MS, keepStaleSeconds * 1_000);
-  const going = mayGo(await namesIn(folder), (name) => whole.includes(name), nowMs - keepMs);
-  const gone = full ? going.slice(0, 1) : going;
-  for (const file of gone) await rm(join(folder, file), { force: true });
-  return gone;
+  const files = await namesIn(folder);
+  const ages = agedBy(folder, files, seen, passedMs);
+  const isOld = (file: string): boolean => (ages[join(folder, file)] ?? 0) >= keepMs;
+  const going = mayGo(files, (name) => whole.includes(name), isOld);
+  const removed = full ? going.slice(0, 1) : going;
+  for (const file of removed) await rm(join(folder, file), { force: true });
+  return { removed, ages };
 }
 
 /** None where nobody has made the folder yet. */

@@ -1,12 +1,13 @@
 /** Takes what the server of this pod lacks from other servers: reads what is wanted, again and again, runs a process a file, and tells how far each is. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
 import { inTime } from '../kit/patience.ts';
+import { claim, OWNER_FILE, type Owner, parseOwner } from '../store/mark.ts';
 import { type PulledFile, type PullOrder, removePartial } from '../store/pullfile.ts';
 import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
-import { removeStale } from '../store/stale.ts';
+import { parseAges, removeStale, type StaleAges } from '../store/stale.ts';
 import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { clearPulling, forgetPulled, pullingFolder } from '../transfer/pulling.ts';
@@ -23,7 +24,9 @@ export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDi
   readonly now?: () => number;
 }
 
-const STALE_EVERY_MS = 3_600_000;
+const STALE_EVERY_MS = 300_000;
+/** How old they are, in the folder of jobs. */
+const STALE_FILE = 'stale.json';
 /** Files that came and are not read yet, which are given on. */
 const MAX_CAME = 256;
 /** Of a process whose disk hangs not even a kill makes an end. */
@@ -41,12 +44,18 @@ export class Mirror {
   readonly #apartly = new Map<string, { readonly keys: Set<string>; last: Promise<void> }>();
   /** Their digests, by path: they came, and are given on until the server has read them. */
   readonly #came = new Map<string, string>();
+  /** Undefined: the server is of a release that does not say it. */
+  #owner: Owner | undefined;
   #wants: readonly StoreWants[] | undefined;
   /** Of all since the process began. */
   #copiedBytes = 0;
   #blamed = 0;
   #told = { text: '', atMs: Number.NEGATIVE_INFINITY };
   #staleMs = Number.NEGATIVE_INFINITY;
+  /** By folder: how old its files are that were put aside, and when they were looked at last. */
+  readonly #stale = new Map<string, { readonly ages: StaleAges; readonly atMs: number }>();
+  /** As an earlier process left them. */
+  #ages: StaleAges = {};
   #looking: Promise<void> | undefined;
   #stopping = false;
 
@@ -59,6 +68,7 @@ export class Mirror {
   async takeUp(): Promise<void> {
     const { folder } = this.#options;
     const before = parsePulls(await readFile(join(folder, PULLS_FILE), 'utf8').catch(() => ''));
+    this.#ages = parseAges(await readFile(join(folder, STALE_FILE), 'utf8').catch(() => ''));
     clearPulling(pullingFolder(folder));
     this.#tasks = new Map(before?.pulls.map((pull) => [pull.path, forsaken(pull, this.#now())]));
   }
@@ -85,6 +95,7 @@ export class Mirror {
   async #look(): Promise<void> {
     const { stateDirectory, log } = this.#options;
     const text = await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '');
+    this.#owner = parseOwner(await readFile(join(stateDirectory, OWNER_FILE), 'utf8').catch(() => '')) ?? this.#owner;
     const wants = parseWants(text) ?? this.#wants;
     this.#wants = wants;
     if (!wants || this.#stopping) return;
@@ -99,7 +110,7 @@ export class Mirror {
       log.info({ path, sha256 }, 'what came of it is removed: it is not wanted any more');
       this.#apart(path, sha256, async () => {
         await killed.get(path);
-        await removePartial(path, sha256);
+        await removePartial(path, sha256, this.#owner);
       });
     }
     for (const task of plan.start) this.#start(task);
@@ -141,6 +152,7 @@ export class Mirror {
     const order: PullOrder = {
       ...{ kind: 'pull', folder, file, sources, tlsDirectory, stateDirectory, pulling },
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+      ...(this.#owner && { owner: this.#owner }),
     };
     const isCurrent = (): boolean => this.#workers.get(path) === worker;
     const worker = start(order, {
@@ -203,10 +215,35 @@ export class Mirror {
   #removeStale(wants: StoreWants, full: boolean): void {
     const { folder: path } = wants;
     this.#apart(path, full ? 'full' : 'old', async () => {
-      const removed = await removeStale(wants, full, Date.now());
+      const foreign = await this.#claim(path);
+      if (foreign !== undefined) return this.#options.log.warn({ path, reason: foreign }, 'files stay');
+      const before = this.#stale.get(path);
+      const atMs = this.#now();
+      const { removed, ages } = await removeStale(
+        wants,
+        full,
+        before?.ages ?? this.#ages,
+        atMs - (before?.atMs ?? atMs),
+      );
+      this.#stale.set(path, { ages, atMs });
       if (removed.length > 0)
         this.#options.log.info({ path, removed }, 'files that were wrong and put aside are removed');
+      await this.#keepAges();
     });
+  }
+
+  /** Where a folder is not there yet, or may not be written, nothing is to be claimed. */
+  async #claim(folder: string): Promise<string | undefined> {
+    if (!this.#owner) return undefined;
+    return claim(folder, this.#owner).catch(() => undefined);
+  }
+
+  /** What passes while no process of this server lives does not count: they stay longer. */
+  async #keepAges(): Promise<void> {
+    const seen = [...this.#stale.values()].map(({ ages }) => ages);
+    const unseen = Object.entries(this.#ages).filter(([path]) => !this.#stale.has(dirname(path)));
+    const text = JSON.stringify(Object.assign(Object.fromEntries(unseen), ...seen));
+    await replaceFile(join(this.#options.folder, STALE_FILE), text, 0o600);
   }
 
   async #tell(): Promise<void> {

@@ -10,7 +10,7 @@ import type { Digest } from '../../../src/store/digests.ts';
 import type { FileFacts, Inventory } from '../../../src/store/inventory.ts';
 import { copyingOf } from '../../../src/store/pulls.ts';
 import type { CopyFacts } from '../../../src/store/report.ts';
-import { mayGo, staleName } from '../../../src/store/stale.ts';
+import { agedBy, mayGo, type StaleAges, staleName } from '../../../src/store/stale.ts';
 import { type StoreWants, type WantedFile, wantsIn } from '../../../src/store/wants.ts';
 import { type PullTask, planPulls, pullEnded, pullStarted, reportsOf } from '../../../src/work/pulls.ts';
 import type { Ending } from '../../../src/work/queue.ts';
@@ -73,6 +73,8 @@ export class Node {
   wants: readonly StoreWants[] = [];
   snapshot: FarmSnapshot | undefined;
   tasks: ReadonlyMap<string, PullTask> = new Map();
+  stale: StaleAges = {};
+  staleMs = 0;
   readonly running = new Map<string, Pulling>();
   reports: readonly CopyFacts[] = [];
   constructor(name: string) {
@@ -330,7 +332,11 @@ export class World {
   #sweep(node: Node, { whole, keepStaleSeconds }: StoreWants): void {
     if (!node.isMounted) return;
     const isWhole = (name: string): boolean => whole.includes(name);
-    for (const file of mayGo([...node.files.keys()], isWhole, this.#nowMs - keepStaleSeconds * 1_000)) {
+    const files = [...node.files.keys()];
+    node.stale = agedBy('', files, node.stale, this.#nowMs - node.staleMs);
+    node.staleMs = this.#nowMs;
+    const isOld = (file: string): boolean => (node.stale[file] ?? 0) > keepStaleSeconds * 1_000;
+    for (const file of mayGo(files, isWhole, isOld)) {
       const name = file.split('.20')[0] as Name;
       const right = node.snapshot?.versions[NAMES.indexOf(name)]?.content?.files[0]?.sha256;
       const known = node.digested.get(name);

@@ -1,0 +1,69 @@
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { partialOf } from '../transfer/target.ts';
+import { lookInto } from './inventory.ts';
+import { claim, MARK, parseOwner, readMark } from './mark.ts';
+import { removePartial } from './pullfile.ts';
+
+const LAB = { farm: 'lab', lineage: '0123456789abcdef' };
+const OFFICE = { farm: 'office', lineage: 'fedcba9876543210' };
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bootfarm-mark-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('a folder is the farm’s that comes first; to the other it is told whose it is, and the way out', async () => {
+  const said = await Promise.all([claim(folder, LAB), claim(folder, OFFICE), claim(folder, LAB)]);
+  const mark = await readMark(folder);
+  expect(readdirSync(folder)).toEqual([MARK]);
+  const [mine, other] = mark?.farm === 'lab' ? [LAB, OFFICE] : [OFFICE, LAB];
+  expect(await claim(folder, mine)).toBeUndefined();
+  const message = await claim(folder, other);
+  expect(said.filter((one) => one !== undefined).every((one) => one === message)).toBe(true);
+  for (const word of [mine.farm, mine.lineage, other.farm, other.lineage, `remove ${join(folder, MARK)}`])
+    expect(message).toContain(word);
+});
+
+test('a look says so, and sees the files; a folder that is two servers’ has one volume, and a copy of it another', async () => {
+  writeFileSync(join(folder, 'lab.raw'), Buffer.alloc(512));
+  await claim(folder, LAB);
+  const own = await lookInto(folder, { owner: LAB });
+  const other = await lookInto(folder, { owner: OFFICE });
+  expect([own.foreign, own.message, other.foreign, other.state]).toEqual([undefined, '', true, 'Accessible']);
+  expect(other.message).toContain('is kept by farm lab');
+  expect(other.files.map(({ name }) => name)).toEqual(['lab.raw']);
+  expect([own.volume, typeof own.volume]).toEqual([other.volume, 'string']);
+  const copy = mkdtempSync(join(tmpdir(), 'bootfarm-mark-'));
+  cpSync(folder, copy, { recursive: true });
+  const copied = await lookInto(copy, { owner: LAB });
+  rmSync(copy, { recursive: true });
+  expect(copied.volume).not.toBe(own.volume);
+});
+
+test.each<[what: string, make: (path: string) => void]>([
+  ['no text of ours', (path) => writeFileSync(path, '{"farm":1}')],
+  ['a link', (path) => symlinkSync('/etc/hostname', path)],
+])('%s by its name is nobody’s mark, and stays', async (_, make) => {
+  make(join(folder, MARK));
+  expect(await claim(folder, LAB)).toBeUndefined();
+  expect(await readMark(folder)).toBeUndefined();
+  expect((await lookInto(folder, { owner: LAB })).message).toBe('');
+});
+
+test('nothing of another farm is taken away', async () => {
+  await claim(folder, LAB);
+  const path = join(folder, 'lab.raw');
+  const partial = partialOf(path, 'a'.repeat(64));
+  writeFileSync(partial, 'some');
+  await removePartial(path, 'a'.repeat(64), OFFICE);
+  expect(readdirSync(folder)).toHaveLength(2);
+  await removePartial(path, 'a'.repeat(64), LAB);
+  expect(readdirSync(folder)).toEqual([MARK]);
+});
+
+test.each(['', '{}', '{"farm":"lab","lineage":"x"}'])('%j names no farm', (text) =>
+  expect(parseOwner(text)).toBeUndefined(),
+);
