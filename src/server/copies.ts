@@ -2,8 +2,8 @@
 import { dirname, join } from 'node:path';
 import type { CopyReport, StoreReport } from '../control/status.ts';
 import type { Offer } from '../export/exports.ts';
-import { isWithin, offersStore, storePath } from '../farm/files.ts';
-import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
+import { fileNames, isWithin, offersStore, storePath } from '../farm/files.ts';
+import type { FarmSnapshot, Store, VDisk, Version } from '../farm/model.ts';
 import { SHARED_STORES, verifyTimes } from '../farm/shared.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { Chunks } from '../store/chunks.ts';
@@ -14,6 +14,7 @@ import { type FileFacts, type Inventory, noInventory } from '../store/inventory.
 import { Looks } from '../store/looks.ts';
 import type { Owner } from '../store/mark.ts';
 import { mountAt, mountName, readMounts } from '../store/mounted.ts';
+import { propertyFile, type StoreProperties } from '../store/propertycopies.ts';
 import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
@@ -53,7 +54,12 @@ export interface CopiesOptions {
   readonly mounts?: typeof readMounts;
   readonly snapshot: () => FarmSnapshot | undefined;
   /** After each look: what may be served, and of which versions an open disk may be kept. */
-  readonly onLooked: (served: readonly ServedCopy[], offers: readonly Offer[], right: readonly RightFile[]) => void;
+  readonly onLooked: (
+    served: readonly ServedCopy[],
+    offers: readonly Offer[],
+    right: readonly RightFile[],
+    properties: readonly StoreProperties[],
+  ) => void;
   readonly log: Logger;
   readonly hasher?: FileHasher;
   /** The farm of this server: whose the folders of its stores are. */
@@ -157,6 +163,8 @@ export class Copies {
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
     const copies = seen.flatMap(({ store, path, digestOf, inventory }) =>
       versionsIn(snapshot, store).map(({ vdisk, version }) => ({
+        store,
+        vdisk,
         version,
         path,
         inventory,
@@ -167,13 +175,15 @@ export class Copies {
       })),
     );
     this.#reports = copies.map(({ facts }) => facts);
+    const properties = propertiesIn(snapshot, copies);
+    await this.#wants.setProperties(properties);
     const served = copies
       .flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory))
       .map((copy) => this.#withTable(copy));
     if (JSON.stringify(served.map(refKey)) !== JSON.stringify(this.#served.map(refKey)))
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
-    this.#options.onLooked(served, this.#offers(snapshot, looks), this.#rightFiles(snapshot, looks));
+    this.#options.onLooked(served, this.#offers(snapshot, looks), this.#rightFiles(snapshot, looks), properties);
   }
 
   #rightFiles(snapshot: FarmSnapshot, looks: readonly Look[]): readonly RightFile[] {
@@ -268,11 +278,41 @@ interface Look {
   readonly inventory: Inventory | undefined;
 }
 
+interface SeenCopy extends Pick<Look, 'store' | 'path'> {
+  readonly vdisk: VDisk;
+  readonly version: Version;
+  readonly inventory: Inventory;
+  readonly facts: CopyReport;
+}
+
+/** Of stores whose servers give each other files, of versions whose content is right here. */
+function propertiesIn({ stores }: FarmSnapshot, copies: readonly SeenCopy[]): readonly StoreProperties[] {
+  const right = copies.filter(
+    ({ store, version, facts, inventory }) =>
+      store.replication && !store.shared && !inventory.foreign && isRight(facts, version),
+  );
+  return stores.flatMap(({ name }) => {
+    const own = right.filter(({ store }) => store.name === name);
+    const files = own.flatMap(({ vdisk, version, inventory }) => {
+      const file = `${fileNames(vdisk.fileName, version.number).stem}.pvp`;
+      return (
+        propertyFile(
+          file,
+          inventory.files.find((one) => one.name === file),
+        ) ?? []
+      );
+    });
+    return own[0] ? [{ store: name, folder: own[0].path, files }] : [];
+  });
+}
+
+const isRight = ({ state, manifest }: CopyReport, { content }: Version): boolean =>
+  state === 'Present' && manifest !== undefined && manifest === content?.manifest;
+
 function servedCopy(version: Version, folder: string, facts: CopyReport, inventory: Inventory): ServedCopy[] {
   const { manifest, files } = facts;
   const [image] = files;
-  if (facts.state !== 'Present' || !image || manifest === undefined || manifest !== version.content?.manifest)
-    return [];
+  if (!isRight(facts, version) || !image || manifest === undefined) return [];
   return [
     {
       vdisk: facts.vdisk,

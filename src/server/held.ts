@@ -1,10 +1,14 @@
 /** What this server gives to others: the files of versions that are right here, and what its container `work` has verified of those that it pulls. */
 import { join } from 'node:path';
 import { SHARED_FOLDERS } from '../control/config.ts';
+import { type StoreProperties, shownOf } from '../store/propertycopies.ts';
 import { EncodedManifests } from '../transfer/encoded.ts';
 import { type Held, type Holdings, openVerified } from '../transfer/holdings.ts';
 import { Manifests } from '../transfer/keep.ts';
+import { ManifestMaker } from '../transfer/maker.ts';
+import { LEAST_CHUNK_BYTES } from '../transfer/manifest.ts';
 import { PullingReader, pullingFolder } from '../transfer/pulling.ts';
+import type { ShownProperties } from '../transfer/wire.ts';
 import type { RightFile } from './copies.ts';
 
 type Kept = Awaited<ReturnType<Manifests['factsOf']>>;
@@ -16,6 +20,9 @@ export class HeldFiles implements Holdings {
   /** By their digests. */
   #files: ReadonlyMap<string, RightFile> = new Map();
   #kept = new Map<string, Promise<Kept>>();
+  #shown: readonly ShownProperties[] = [];
+  /** By their digests. */
+  #properties: ReadonlyMap<string, { readonly path: string; readonly identity: string }> = new Map();
 
   constructor({
     stateDirectory,
@@ -32,16 +39,46 @@ export class HeldFiles implements Holdings {
     this.#kept = new Map([...this.#kept].filter(([sha256]) => this.#files.has(sha256)));
   }
 
+  /** After each look: the `.pvp` of versions that are right here. */
+  setProperties(all: readonly StoreProperties[]): void {
+    this.#shown = all.flatMap(shownOf);
+    this.#properties = new Map(
+      all.flatMap(({ folder, files }) =>
+        files.flatMap(({ name, here }) =>
+          here ? [[here.sha256, { path: join(folder, name), ...here }] as const] : [],
+        ),
+      ),
+    );
+  }
+
+  properties(): readonly ShownProperties[] {
+    return this.#shown;
+  }
+
   async of(sha256: string): Promise<Held | undefined> {
     const file = this.#files.get(sha256);
     const kept = file && (await this.#factsOf(sha256));
-    if (!kept) return this.#pulling.of(sha256);
+    if (!kept) return (await this.#propertiesOf(sha256)) ?? this.#pulling.of(sha256);
     const { facts, path } = kept;
     return {
       ...{ manifest: facts, path: file.path, has: 'all' },
       open: () => openVerified(file),
       encoded: () => this.#encoded.of(path, facts.root),
     };
+  }
+
+  /** It is small: its manifest is made when it is asked for. */
+  async #propertiesOf(sha256: string): Promise<Held | undefined> {
+    const file = this.#properties.get(sha256);
+    const opened = file && (await openVerified(file));
+    if (!file || !opened?.ok) return undefined;
+    await using handle = opened.value;
+    const content = await handle.readFile();
+    const maker = new ManifestMaker(content.length, LEAST_CHUNK_BYTES);
+    maker.add(content);
+    const manifest = maker.finish(sha256);
+    const open = () => openVerified(file);
+    return { ...{ manifest, path: file.path, has: 'all', open }, encoded: async () => manifest.encoded };
   }
 
   /** One that is not kept yet is looked for again. */

@@ -88,8 +88,9 @@ export class FarmServer {
       stateDirectory: config.stateDirectory,
       owner: { farm: config.farm, lineage: config.lineage },
       snapshot: () => this.#view.snapshot,
-      onLooked: (copies, offers, right) => {
+      onLooked: (copies, offers, right, properties) => {
         this.#held.set(right);
+        this.#held.setProperties(properties);
         void this.#exports.set(copies, offers);
       },
       log,

@@ -5,6 +5,7 @@ import { SHARED_FOLDERS } from '../control/config.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
 import { OWNER_FILE, type Owner } from '../store/mark.ts';
+import { PROPERTIES_FILE, type StoreProperties } from '../store/propertycopies.ts';
 import { NO_PULLS, PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -13,11 +14,13 @@ export class Wants {
   readonly #file: string;
   readonly #pullsFile: string;
   readonly #log: Logger;
+  readonly #propertiesFile: string;
   readonly #ownerFile: string;
   readonly #owner: Owner | undefined;
   /** By store; of one that is away, as it was seen last. */
   #wants: ReadonlyMap<string, StoreWants> = new Map();
   #written = '';
+  #properties = '';
   #pulls = NO_PULLS;
   #isTold = false;
 
@@ -25,6 +28,7 @@ export class Wants {
     this.#file = join(stateDirectory, WANTS_FILE);
     this.#pullsFile = join(stateDirectory, SHARED_FOLDERS.jobs, PULLS_FILE);
     this.#log = log;
+    this.#propertiesFile = join(stateDirectory, PROPERTIES_FILE);
     this.#ownerFile = join(stateDirectory, OWNER_FILE);
     this.#owner = owner;
   }
@@ -44,6 +48,16 @@ export class Wants {
 
   of(store: string): StoreWants | undefined {
     return this.#wants.get(store);
+  }
+
+  /** What it has of properties: those of other servers are compared with them by who takes them. */
+  async setProperties(all: readonly StoreProperties[]): Promise<void> {
+    const text = JSON.stringify(all);
+    if (text === this.#properties) return;
+    try {
+      await replaceFile(this.#propertiesFile, text, 0o600);
+      this.#properties = text;
+    } catch {} // as what is wanted: told there
   }
 
   /** By store; undefined: nothing can be said of it now. A store that is not named is none of this server's. */

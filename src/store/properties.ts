@@ -13,7 +13,7 @@ export interface SeenProperties {
 }
 
 /** Of one that PVS writes it is twice the size. */
-const MAX_BYTES = 2 * PROPERTIES_BYTES;
+export const MAX_PROPERTIES_BYTES = 2 * PROPERTIES_BYTES;
 
 export const isProperties = (name: string): boolean => name.endsWith('.pvp');
 
@@ -32,7 +32,7 @@ export async function propertiesOf(
 }
 
 async function read(path: string, sizeBytes: number): Promise<Omit<PropertiesFacts, 'name'>> {
-  if (sizeBytes > MAX_BYTES) return { message: `it has ${sizeBytes} bytes, and a .pvp ${PROPERTIES_BYTES}` };
+  if (sizeBytes > MAX_PROPERTIES_BYTES) return { message: `it has ${sizeBytes} bytes, and a .pvp ${PROPERTIES_BYTES}` };
   const opened = await openRegular(path);
   if (!opened.ok) return { message: opened.error.message };
   const { file } = opened.value;

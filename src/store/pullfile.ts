@@ -106,7 +106,7 @@ async function makeWay(path: string, identity: string): Promise<WriteFault | und
   }
 }
 
-async function readIdentity(directory: string): Promise<Result<PeerIdentity, Fault<'CertificateInvalid'>>> {
+export async function readIdentity(directory: string): Promise<Result<PeerIdentity, Fault<'CertificateInvalid'>>> {
   const read = (name: string): Promise<string> => readFile(join(directory, name), 'utf8');
   try {
     const [cert, key, ca] = await Promise.all([read('peer.crt'), read('peer.key'), read('ca.crt')]);

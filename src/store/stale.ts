@@ -7,6 +7,7 @@ import { identityOf, sameFile } from '../image/identity.ts';
 import { errorCode } from '../kit/errors.ts';
 import { isThere, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { isProperties } from './properties.ts';
 import { isCopyName, type StoreWants } from './wants.ts';
 
 const STALE = '.stale';
@@ -21,7 +22,7 @@ export const staleName = (name: string, nowMs: number): string =>
 export function parseStale(file: string): { readonly name: string; readonly atMs: number } | undefined {
   const [, name = '', day, hours, minutes, seconds] = TIME.exec(file) ?? [];
   const atMs = Date.parse(`${day}${hours}:${minutes}:${seconds}`);
-  return isCopyName(name) && !Number.isNaN(atMs) ? { name, atMs } : undefined;
+  return (isCopyName(name) || isProperties(name)) && !Number.isNaN(atMs) ? { name, atMs } : undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import { identityOf, sameFile } from '../image/identity.ts';
 import { openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { Manifest, ManifestFacts } from './manifest.ts';
+import type { ShownProperties } from './wire.ts';
 
 export interface Held {
   readonly manifest: ManifestFacts;
@@ -18,6 +19,8 @@ export interface Held {
 
 export interface Holdings {
   of(sha256: string): Promise<Held | undefined>;
+  /** Each of which `of` has, too. Absent: none. */
+  properties?(): readonly ShownProperties[];
 }
 
 /** A file that is being pulled. */

@@ -5,7 +5,17 @@ import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Answered, Connection, type Place } from './connection.ts';
 import { chunksOf } from './holdings.ts';
 import { MAX_MANIFEST_BYTES } from './manifest.ts';
-import { ALL, FILES, isFacts, MAX_FACTS_BYTES, runsOf } from './wire.ts';
+import {
+  ALL,
+  FILES,
+  isFacts,
+  isPropertiesList,
+  MAX_FACTS_BYTES,
+  MAX_PROPERTIES_BYTES,
+  PROPERTIES,
+  runsOf,
+  type ShownProperties,
+} from './wire.ts';
 
 /** `Absent`: it has not what was asked for. `Busy`: it has, and later. `Invalid`: no answer of ours. */
 export type PeerFault = Fault<'Absent' | 'Busy' | 'Unreachable' | 'Invalid'>;
@@ -19,6 +29,7 @@ export interface PeerFacts {
 export interface Peer {
   readonly name: string;
   facts(sha256: string, chunks: number, signal?: AbortSignal): Promise<Result<PeerFacts, PeerFault>>;
+  properties(signal?: AbortSignal): Promise<Result<readonly ShownProperties[], PeerFault>>;
   manifest(sha256: string, signal?: AbortSignal): Promise<Result<Buffer, PeerFault>>;
   /** Their bytes, one after another, which fill `to`. */
   chunks(
@@ -105,6 +116,14 @@ export function peerAt({ name, host, port }: PeerAddress, identity: PeerIdentity
       const answer = await whole(`${FILES}/${sha256}`, MAX_FACTS_BYTES, signal);
       return answer.ok ? factsOf(name, answer.value, chunks) : answer;
     },
+    async properties(signal) {
+      const answer = await whole(PROPERTIES, MAX_PROPERTIES_BYTES, signal);
+      if (!answer.ok) return answer;
+      const shown = parsed(answer.value);
+      return isPropertiesList(shown)
+        ? ok(shown)
+        : fail('Invalid', `server ${name} answered with no list of properties`);
+    },
     manifest: (sha256, signal) => whole(`${FILES}/${sha256}/manifest`, MAX_MANIFEST_BYTES, signal),
     async chunks(sha256, chunks, to, signal) {
       const place: Place = (status, length) => {
@@ -121,13 +140,17 @@ export function peerAt({ name, host, port }: PeerAddress, identity: PeerIdentity
   };
 }
 
-function factsOf(name: string, body: Buffer, chunks: number): Result<PeerFacts, PeerFault> {
-  let facts: unknown;
+/** Undefined: it is no JSON. */
+function parsed(body: Buffer): unknown {
   try {
-    facts = JSON.parse(body.toString());
+    return JSON.parse(body.toString());
   } catch {
-    facts = undefined;
+    return undefined;
   }
+}
+
+function factsOf(name: string, body: Buffer, chunks: number): Result<PeerFacts, PeerFault> {
+  const facts = parsed(body);
   if (!isFacts(facts)) return fail('Invalid', `server ${name} answered with no facts of a file`);
   const { root, has } = facts;
   return ok({ root, has: has === ALL ? 'all' : chunksOf(Buffer.from(has, 'base64'), chunks) });

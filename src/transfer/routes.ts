@@ -7,7 +7,7 @@ import { Gate } from '../net/gate.ts';
 import { type Held, type Holdings, hasChunk } from './holdings.ts';
 import { lengthOf, type ManifestFacts } from './manifest.ts';
 import { Pace } from './pace.ts';
-import { ALL, FILES, type FileFacts, parseRuns, type Run } from './wire.ts';
+import { ALL, FILES, type FileFacts, PROPERTIES, parseRuns, type Run } from './wire.ts';
 
 export interface GiveLimits {
   /** Answers with chunks or a manifest at once, of all and of one address. What is beyond is told to come again. */
@@ -49,6 +49,7 @@ export function addTransferRoutes(
       const found = await holdings.of(sha256);
       return found ? handler(found, request as FileRequest, reply) : refuse(reply);
     };
+  app.get(PROPERTIES, async () => holdings.properties?.() ?? []);
   app.get(
     `${FILES}/:sha256`,
     held(

@@ -1,9 +1,32 @@
 /** What servers say to each other of a file, over HTTPS. */
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { Read } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { MAX_SLOT_BYTES, type Manifest } from './manifest.ts';
 
 /** `GET /v1/files/SHA256`: JSON. `…/manifest`: the encoded manifest. `…/chunks/RUNS`: their bytes, one after another. */
 export const FILES = '/v1/files';
+
+/** `GET /v1/properties`: JSON, of versions that are right there. */
+export const PROPERTIES = '/v1/properties';
+
+const ShownProperties = Type.Object({
+  store: Type.String({ minLength: 1, maxLength: 253 }),
+  name: Type.String({ minLength: 1, maxLength: 255 }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  sizeBytes: Type.Integer({ minimum: 0 }),
+  /** How often it was changed, as it says itself. */
+  changes: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+/** A `.pvp`, by its content. */
+export type ShownProperties = Read<Static<typeof ShownProperties>>;
+
+export const MAX_PROPERTIES_BYTES = 4 << 20;
+const MAX_PROPERTIES = 10_000;
+
+export const isPropertiesList = (value: unknown): value is readonly ShownProperties[] =>
+  Value.Check(Type.Array(ShownProperties, { maxItems: MAX_PROPERTIES }), value);
 
 export interface FileFacts {
   /** Of the manifest. */

@@ -12,6 +12,7 @@ import { parseWants, type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { clearPulling, forgetPulled, pullingFolder } from '../transfer/pulling.ts';
 import type { Told, Worker } from './keeper.ts';
+import { PropertyCopies } from './properties.ts';
 import { forsaken, type PullTask, planPulls, pullEnded, pullFurther, pullStarted, reportsOf } from './pulls.ts';
 import type { Ending } from './queue.ts';
 
@@ -46,6 +47,10 @@ export class Mirror {
   readonly #came = new Map<string, string>();
   /** Undefined: the server is of a release that does not say it. */
   #owner: Owner | undefined;
+  /** By the server. */
+  #said: readonly StoreWants[] | undefined;
+  readonly #properties: PropertyCopies;
+  /** With properties of versions. */
   #wants: readonly StoreWants[] | undefined;
   /** Of all since the process began. */
   #copiedBytes = 0;
@@ -62,6 +67,7 @@ export class Mirror {
   constructor(options: MirrorOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#properties = new PropertyCopies({ ...options, now: this.#now });
   }
 
   /** What an earlier process was at: where it is not wanted any more, it goes. */
@@ -87,6 +93,7 @@ export class Mirror {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#looking;
+    await this.#properties.stop();
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.kill();
     await inTime(Promise.all(workers.map(({ ending }) => ending)), LEAVE_MS);
@@ -96,9 +103,10 @@ export class Mirror {
     const { stateDirectory, log } = this.#options;
     const text = await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '');
     this.#owner = parseOwner(await readFile(join(stateDirectory, OWNER_FILE), 'utf8').catch(() => '')) ?? this.#owner;
-    const wants = parseWants(text) ?? this.#wants;
+    this.#said = parseWants(text) ?? this.#said;
+    if (!this.#said || this.#stopping) return;
+    const wants = await this.#properties.with(this.#said);
     this.#wants = wants;
-    if (!wants || this.#stopping) return;
     const plan = planPulls(wants, this.#tasks, this.#now());
     this.#tasks = plan.tasks;
     for (const path of plan.stuck) {

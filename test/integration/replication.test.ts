@@ -23,6 +23,7 @@ import { manifestDigest } from '../../src/farm/files.ts';
 import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { parseStale } from '../../src/store/stale.ts';
 import { aSnapshot, aVersion } from '../builders/farm.ts';
+import { aPvp } from '../builders/pvs.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { until } from '../setup/services.ts';
 import { Random } from '../simulation/random.ts';
@@ -157,6 +158,20 @@ test('an older file gives way to the right one, and stays beside it', async () =
   await until('it is noticed', async () => !(await isRight('node-b', version)), DEADLINE_MS);
   await allRight(version);
   const aside = readdirSync(folder('node-b')).filter((file) => parseStale(file)?.name === 'lab.raw');
+  expect(aside.map((file) => readFileSync(at('node-b', file)).equals(older))).toEqual([true]);
+});
+
+test('of properties those that were changed most often take the place of others, which stay beside them', async () => {
+  const [newer, older] = [aPvp({ version: 7 }), aPvp({ version: 6 })];
+  const place = (name: Name, bytes: Buffer): void => {
+    writeFileSync(at(name, 'lab.pvp'), bytes);
+    utimesSync(at(name, 'lab.pvp'), 1_700_000_000, 1_700_000_000);
+  };
+  place('node-a', newer);
+  await until('A shows it', async () => (await copyOf('node-a', 0))?.properties?.changes === 7, DEADLINE_MS);
+  place('node-b', older);
+  await until('B has it', () => readFileSync(at('node-b', 'lab.pvp')).equals(newer), DEADLINE_MS);
+  const aside = readdirSync(folder('node-b')).filter((file) => parseStale(file)?.name === 'lab.pvp');
   expect(aside.map((file) => readFileSync(at('node-b', file)).equals(older))).toEqual([true]);
 });
 

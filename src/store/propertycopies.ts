@@ -1,0 +1,88 @@
+/**
+ * The `.pvp` of versions that are right on a server, and which of them come from other servers: the right one is said by `farm/properties.ts`, of all that are shown.
+ * Pure. The server writes what it has to a file, and the container `work` asks the others and takes what it lacks.
+ */
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { Read } from '../farm/model.ts';
+import { rightProperties } from '../farm/properties.ts';
+import type { ShownProperties } from '../transfer/wire.ts';
+import type { FileFacts } from './inventory.ts';
+import { isProperties, MAX_PROPERTIES_BYTES } from './properties.ts';
+import type { WantedFile } from './wants.ts';
+
+const sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+
+const Here = Type.Object({
+  sha256,
+  sizeBytes: Type.Integer({ minimum: 0 }),
+  changes: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** As `image/identity.ts` writes it. */
+  identity: Type.String({ maxLength: 256 }),
+});
+
+const StoreProperties = Type.Object({
+  store: Type.String({ minLength: 1, maxLength: 253 }),
+  folder: Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4_096 }),
+  /** One a version whose image is right here; without `here` it is not there. */
+  files: Type.Array(
+    Type.Object({ name: Type.String({ pattern: '^[^/\\u0000]+\\.pvp$', maxLength: 255 }), here: Type.Optional(Here) }),
+    { maxItems: 100_000 },
+  ),
+});
+export type StoreProperties = Read<Static<typeof StoreProperties>>;
+
+/** In the state directory of the server, which writes it. */
+export const PROPERTIES_FILE = 'wants/properties.json';
+
+/** Empty: it is none of ours. */
+export function parseStoreProperties(text: string): readonly StoreProperties[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Value.Check(Type.Array(StoreProperties), value) ? value : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Undefined: nothing is said of it: it was written a moment ago, or it is a person's to mend. */
+export function propertyFile(name: string, file: FileFacts | undefined): StoreProperties['files'][number] | undefined {
+  if (!isProperties(name)) return undefined;
+  if (!file) return { name };
+  const { properties, sizeBytes, identity } = file;
+  if (file.fault || file.fresh || properties?.sha256 === undefined) return undefined;
+  const { changes } = properties;
+  return {
+    name,
+    here: { sha256: properties.sha256, sizeBytes, identity, ...(changes === undefined ? {} : { changes }) },
+  };
+}
+
+/** What other servers are told. */
+export const shownOf = ({ store, files }: StoreProperties): readonly ShownProperties[] =>
+  files.flatMap(({ name, here }) => {
+    if (!here) return [];
+    const { identity: _, ...rest } = here;
+    return [{ store, name, ...rest }];
+  });
+
+/** Those that are here and wrong, or not here. `shown`: by server. */
+export function lackingProperties(
+  { store, files }: StoreProperties,
+  shown: ReadonlyMap<string, readonly ShownProperties[]>,
+): readonly WantedFile[] {
+  const others = [...shown].flatMap(([server, all]) =>
+    all
+      .filter((one) => one.store === store && one.sizeBytes <= MAX_PROPERTIES_BYTES)
+      .map((one) => ({ server, ...one })),
+  );
+  const byName = Map.groupBy(others, ({ name }) => name);
+  return files.flatMap(({ name, here }) => {
+    const found = byName.get(name) ?? [];
+    const right = rightProperties(here ? [...found, { server: '', name, ...here }] : found);
+    const from = found.find((one) => one.sha256 === right?.sha256);
+    if (!from || from.sha256 === here?.sha256) return [];
+    const replaces = here ? { replaces: here.identity } : {};
+    return [{ name, sha256: from.sha256, sizeBytes: from.sizeBytes, bases: [], ...replaces }];
+  });
+}
