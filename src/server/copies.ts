@@ -139,6 +139,7 @@ export class Copies {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#looking;
+    this.#looks.close();
     await this.#digests.close();
   }
 
@@ -154,7 +155,7 @@ export class Copies {
       }),
     );
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
-      const { files, isAbsent: _, foreign: __, ...state } = inventory;
+      const { files, isAbsent: _, foreign: __, isWatched: ___, ...state } = inventory;
       const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
       return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
     });

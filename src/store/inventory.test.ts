@@ -259,3 +259,51 @@ test('what an image says of itself is asked again when it changes, and while it 
   writeFileSync(join(folder, 'lab.raw'), Buffer.alloc(1_024));
   expect(await looks(3)).toBe(4);
 });
+
+test.each([
+  'a b.raw',
+  `it's "so".raw`,
+  'two\nlines.raw',
+  ' .raw',
+  '-rf.raw',
+  '$(x).raw',
+  'é.raw',
+  '\u{1f4be}.raw',
+  `${'n'.repeat(251)}.raw`,
+])('a file %j is as any other', async (name) => {
+  writeFileSync(join(folder, name), Buffer.alloc(1_024));
+  const { state, files, message } = await lookInto(folder);
+  expect([state, message, files.find((file) => file.name === name)]).toMatchObject([
+    'Accessible',
+    '',
+    { sizeBytes: 1_024, image: { ok: true } },
+  ]);
+});
+
+test('two names of one vDisk, in two forms of Unicode, are told, and both files are seen', async () => {
+  for (const name of ['\u00e9.raw', 'e\u0301.raw', '\u00e8.raw']) writeFileSync(join(folder, name), Buffer.alloc(512));
+  const { state, files, message } = await lookInto(folder);
+  expect([state, files.length]).toEqual(['Accessible', 4]);
+  expect(message).toContain('two forms of Unicode');
+  for (const hex of ['c3a92e726177', '65cc812e726177']) expect(message).toContain(hex);
+});
+
+test('a name that is not UTF-8 is a fault of that file', async () => {
+  writeFileSync(Buffer.concat([Buffer.from(`${folder}/lab`), Buffer.of(0xff), Buffer.from('.raw')]), Buffer.alloc(512));
+  const { files } = await lookInto(folder);
+  expect(files.find(({ fault }) => fault)).toMatchObject({
+    fault: { code: 'NameInvalid', message: expect.stringContaining('its name is not UTF-8: rename it') },
+  });
+  expect(files.find(({ name }) => name === 'lab.raw')).toMatchObject({ image: { ok: true } });
+});
+
+test.each([
+  { files: 100, ffree: 0, says: 'has no inodes left' },
+  { files: 100, ffree: 1, says: undefined },
+  { files: 0, ffree: 0, says: undefined },
+])('of $files inodes $ffree are free: $says', async ({ files, ffree, says }) => {
+  const statfs: FolderCalls['statfs'] = async (path) =>
+    Object.assign(await FOLDER_CALLS.statfs(path), { files, ffree });
+  const { state, message } = await lookInto(folder, { calls: { ...FOLDER_CALLS, statfs } });
+  expect([state, message.includes(says ?? 'inodes')]).toEqual(['Accessible', says !== undefined]);
+});

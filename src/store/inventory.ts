@@ -13,8 +13,9 @@ import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts'
 import type { Fault, Result } from '../kit/result.ts';
 import { foreignness, type Owner, readMark } from './mark.ts';
 import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
+import { isWatched } from './watch.ts';
 
-type LookFault = FileFault | Fault<'LinkOutside'>;
+type LookFault = FileFault | Fault<'LinkOutside' | 'NameInvalid'>;
 
 export interface FileFacts {
   readonly name: string;
@@ -41,6 +42,8 @@ export interface Inventory {
   readonly volume?: string;
   /** Another farm writes there, and this one does not. */
   readonly foreign?: true;
+  /** The kernel tells of all changes there. */
+  readonly isWatched?: true;
   /** Nothing has its name: who copies files into it makes it. */
   readonly isAbsent?: true;
 }
@@ -200,8 +203,9 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
       freeBytes: space.bavail * space.bsize,
       totalBytes: space.blocks * space.bsize,
       files,
-      message: '',
-      ...marked,
+      ...(isWatched(space.type) ? { isWatched: true as const } : {}),
+      ...marked.facts,
+      message: [marked.message, noInodes(path, space), twins(path, files)].filter((said) => said).join('; '),
     };
   } catch (error) {
     const code = errorCode(error);
@@ -216,11 +220,29 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
 async function ownerOf(
   path: string,
   owner: Owner | undefined,
-): Promise<Partial<Pick<Inventory, 'volume' | 'foreign' | 'message'>>> {
+): Promise<{ readonly facts: Pick<Inventory, 'volume' | 'foreign'>; readonly message?: string }> {
   const mark = owner && (await readMark(path).catch(() => undefined));
-  if (!mark) return {};
+  if (!mark) return { facts: {} };
+  const volume = `${mark.token} ${mark.inode}`;
   const message = foreignness(path, mark, owner);
-  return { volume: `${mark.token} ${mark.inode}`, ...(message === undefined ? {} : { foreign: true, message }) };
+  return message === undefined ? { facts: { volume } } : { facts: { volume, foreign: true }, message };
+}
+
+/** Bytes may be free, and no file can be made. A file system that makes inodes as it needs them says that it has 0 in all. */
+const noInodes = (path: string, { files, ffree }: StatsFs): string =>
+  files > 0 && ffree === 0
+    ? `${path}: its file system has no inodes left, so no file can be made there: remove files that nobody needs`
+    : '';
+
+const NOT_ASCII = /[^\0-\x7f]/;
+
+/** Names that look the same and are not: one has é as one character, the other as e and an accent. */
+function twins(path: string, files: readonly FileFacts[]): string {
+  const names = files.map(({ name }) => name).filter((name) => NOT_ASCII.test(name));
+  const [same] = [...Map.groupBy(names, (name) => name.normalize()).values()].filter(({ length }) => length > 1);
+  if (!same) return '';
+  const told = same.map((name) => `${JSON.stringify(name)} (${Buffer.from(name).toString('hex')})`);
+  return `${path} has files whose names look the same, in two forms of Unicode: ${told.join(', ')}: a VDisk means the one that is written as its fileName; rename or remove the other`;
 }
 
 /** Where the file could not be read, that may be mended without a change of it: it is asked again. What is wrong with its content is not. */
@@ -258,6 +280,9 @@ async function imageOf(
   return image;
 }
 
+/** For bytes of a name that are none: no file can be opened by what is left of it. */
+const NO_CHARACTER = '\ufffd';
+
 /** Undefined for a file that went while we looked. `fileSystem`: the type of that of the folder. */
 async function facts(
   folder: string,
@@ -277,6 +302,8 @@ async function facts(
   const looked = await calls.stat(path);
   const ended = clock();
   answered();
+  if (!looked.ok && looked.error.code === 'FileMissing' && name.includes(NO_CHARACTER))
+    return faulty({ code: 'NameInvalid', message: `${path}: its name is not UTF-8: rename it` });
   if (!looked.ok) return looked.error.code === 'FileMissing' ? undefined : faulty(looked.error);
   const type = isLink ? (await calls.statfs(path).catch(() => undefined))?.type : fileSystem;
   const identity = identityOf(looked.value, type);

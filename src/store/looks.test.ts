@@ -115,3 +115,29 @@ test('a look that began before another file system was mounted there says nothin
   await until('the new one is seen', async () => seen.push(await look()) > 0 && seen.at(-1) === 2);
   expect(new Set(seen)).toEqual(new Set([undefined, 2]));
 });
+
+test('of a folder of very many files a change is seen at once where the kernel tells of it, and else by a look that is rare', async () => {
+  const many = Array.from({ length: 5_001 }, (_, at) => ({ name: `${at}.initrd`, isSymbolicLink: () => false }));
+  let clock = 0;
+  let reads = 0;
+  const calls: FolderCalls = {
+    ...FOLDER_CALLS,
+    async readdir(path) {
+      reads++;
+      clock += 1_000;
+      return [...many, ...(await FOLDER_CALLS.readdir(path))];
+    },
+    stat: async () => FOLDER_CALLS.stat(join(root, 'well', 'lab.raw')),
+  };
+  const looks = new Looks({ calls }, 60_000, () => clock);
+  const folder = join(root, 'well');
+  const look = async (): Promise<number> => (await looks.into(folder))?.files.length ?? 0;
+  const before = await look();
+  expect([await look(), await look(), reads]).toEqual([before, before, 1]);
+  clock += 4_000;
+  expect([await look(), await look(), reads]).toEqual([before, before, 2]);
+  for (let file = 0; file < 100; file++) writeFileSync(join(folder, `new-${file}.initrd`), '');
+  await until('they are seen, and the clock stands', async () => (await look()) === before + 100);
+  expect(reads).toBeLessThanOrEqual(4);
+  looks.close();
+});

@@ -4,6 +4,7 @@
 import { inTime } from '../kit/patience.ts';
 import { type Inventory, type LookOptions, lookInto, noInventory, type Probed } from './inventory.ts';
 import type { SeenProperties } from './properties.ts';
+import { watchOnce } from './watch.ts';
 
 interface Folder {
   readonly probed: Map<string, Probed>;
@@ -14,6 +15,9 @@ interface Folder {
   mount?: string | undefined;
   /** How long the last look took, 0 before. */
   tookMs: number;
+  /** Of many files: until when it is as it was seen, unless the kernel says that something changed there. */
+  restMs: number;
+  unwatch?: () => void;
 }
 
 /** Which mount is on a folder; undefined: none. */
@@ -23,6 +27,11 @@ export type MountOf = () => string | undefined;
 const PATIENCE_MS = 500;
 /** Looks that take longer, two in a row, are told. */
 const SLOW_MS = 2_000;
+/** A look at so many costs a tenth of a second of the main thread: it is done again when something changed, or rarely. */
+const MANY_FILES = 5_000;
+/** Then it costs a fifth of the time, and a change of which nobody tells is seen within 10 s, as long as a look takes less than half of that. */
+const REST_TIMES = 4;
+const REST_AND_LOOK_MS = 8_000;
 
 export class Looks {
   readonly #folders = new Map<string, Folder>();
@@ -45,14 +54,18 @@ export class Looks {
    * must be mounted on, `mountOf` says what is: what was seen before that changed is said of nothing, and an empty folder below it is no empty store.
    */
   async into(path: string, mountOf?: MountOf): Promise<Inventory | undefined> {
-    const folder: Folder = this.#folders.get(path) ?? { probed: new Map(), seen: new Map(), tookMs: 0 };
+    const folder: Folder = this.#folders.get(path) ?? { probed: new Map(), seen: new Map(), tookMs: 0, restMs: 0 };
     this.#folders.set(path, folder);
     if (mountOf) {
       const mount = mountOf();
-      if (mount !== folder.mount) delete folder.last;
+      if (mount !== folder.mount) {
+        delete folder.last;
+        folder.restMs = 0;
+      }
       folder.mount = mount;
       if (mount === undefined) return notMounted(path);
     }
+    if (folder.last && this.#now() < folder.restMs) return folder.last;
     folder.looking ??= this.#look(path, folder, mountOf).finally(() => {
       delete folder.looking;
     });
@@ -63,6 +76,15 @@ export class Looks {
   async #look(path: string, folder: Folder, mountOf: MountOf | undefined): Promise<void> {
     const began = this.#now();
     const mount = mountOf?.();
+    // What changes while it looks, it may not have seen.
+    let hasChanged = false;
+    if (folder.last?.isWatched && folder.last.files.length > MANY_FILES) {
+      folder.unwatch?.();
+      folder.unwatch = watchOnce(path, () => {
+        hasChanged = true;
+        folder.restMs = 0;
+      });
+    }
     const found = await lookInto(path, { ...this.#options, probed: folder.probed, seen: folder.seen });
     if (mountOf?.() !== mount) return;
     const tookMs = this.#now() - began;
@@ -70,6 +92,13 @@ export class Looks {
     const message = reached ? slowness(path, Math.min(tookMs, folder.tookMs)) : '';
     folder.last = message ? { ...found, message: [found.message, message].filter(Boolean).join('; ') } : found;
     folder.tookMs = tookMs;
+    const restMs = Math.min(REST_TIMES * tookMs, REST_AND_LOOK_MS - tookMs);
+    folder.restMs = found.files.length > MANY_FILES && !hasChanged ? this.#now() + restMs : 0;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const { unwatch } of this.#folders.values()) unwatch?.();
   }
 }
 

@@ -35,13 +35,21 @@ const noRoom = (path: string, need: number, free: number): Fault<'NoSpace'> => (
   message: `${path} needs ${inUnits(need)}, and ${dirname(path)} has ${inUnits(Math.max(0, free))} to give: make room there`,
 });
 
+/** Bytes may be free, and no file can be made. */
+async function lacksInode(path: string, { code }: WriteFault): Promise<Fault<'NoSpace'> | undefined> {
+  if (code !== 'NoSpace') return undefined;
+  const space = await statfs(dirname(path)).catch(() => undefined);
+  if (!space || space.files === 0 || space.ffree > 0) return undefined;
+  return { code, message: `${path}: its file system has no inodes left: remove files there that nobody needs` };
+}
+
 /** Of its own: what a person copies there is called NAME.partial, and is not ours to go on with, nor to remove. */
 export const partialOf = (path: string, sha256: string): string => `${path}.${sha256.slice(0, 8)}${PARTIAL}`;
 
 export async function openTarget(path: string, sha256: string, makeWay?: MakeWay): Promise<Result<Target, WriteFault>> {
   const partialPath = partialOf(path, sha256);
   const opened = await PartialFile.open(path, { makeWay, partial: partialPath });
-  if (!opened.ok) return opened;
+  if (!opened.ok) return { ok: false, error: (await lacksInode(path, opened.error)) ?? opened.error };
   const partial = opened.value;
   partial.takeOver();
   const handles: FileHandle[] = [];

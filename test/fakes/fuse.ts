@@ -1,6 +1,7 @@
 /**
  * A file system of one folder, served by the test over `/dev/fuse` (linux/fuse.h, protocol 7.31): its files have another inode number at each look, and
- * what is asked of their names and attributes may take long, while reads do not; or reads hang, as on a disk that died. Needs root.
+ * what is asked of their names and attributes may take long, while reads do not; or reads hang, as on a disk that died, or one sector
+ * cannot be read. Needs root.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, read, writeSync } from 'node:fs';
@@ -21,7 +22,7 @@ const OP = {
 };
 /** FORGET, INTERRUPT, BATCH_FORGET. */
 const UNANSWERED = [2, 36, 42];
-const [ENOENT, ENOSYS] = [2, 38];
+const [ENOENT, EIO, ENOSYS] = [2, 5, 38];
 const HEAD_BYTES = { in: 40, out: 16 };
 const ROOT = 1;
 const FOPEN_DIRECT_IO = 1;
@@ -34,6 +35,8 @@ const readFrom = promisify(read);
 export class FuseFolder {
   /** Of one question about names or attributes. */
   metadataMs = 0;
+  /** Reads of this byte fail. */
+  sick: { readonly name: string; readonly at: number } | undefined;
   /** Until when reads wait. */
   #hung: Promise<void> = Promise.resolve();
   readonly #path: string;
@@ -137,6 +140,8 @@ export class FuseFolder {
           : Buffer.concat(this.#files.map(([name], at) => entryOf(name, at)));
       case OP.READ: {
         const at = Number(body.readBigUInt64LE(8));
+        const sick = this.sick?.name === this.#files[node - ROOT - 1]?.[0] ? this.sick : undefined;
+        if (sick && sick.at >= at && sick.at < at + body.readUInt32LE(16)) return EIO;
         return this.#contentOf(node).subarray(at, at + body.readUInt32LE(16));
       }
       case OP.RELEASE:
