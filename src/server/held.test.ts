@@ -62,3 +62,17 @@ test('of one that is being pulled what is verified is given, until it is right h
   held.set(right());
   expect(await held.of(sha256)).toMatchObject({ path, has: 'all' });
 });
+
+test('properties of a version are shown, and given by their digest, as long as they are what was seen', async () => {
+  const pvp = join(root, 'srv/lab.pvp');
+  writeFileSync(pvp, 'properties');
+  const digest = createHash('sha256').update('properties').digest('hex');
+  const here = { sha256: digest, sizeBytes: 10, changes: 3, identity: identityOf(statSync(pvp, { bigint: true })) };
+  const store = { store: 'images', folder: join(root, 'srv') };
+  held.setProperties([{ ...store, files: [{ name: 'lab.pvp', here }, { name: 'lab.1.pvp' }] }]);
+  expect(held.properties()).toEqual([{ store: 'images', name: 'lab.pvp', sha256: digest, sizeBytes: 10, changes: 3 }]);
+  const [file, again] = await Promise.all([held.of(digest), held.of(digest)]);
+  expect([file === again, file?.manifest.sizeBytes, file?.has]).toEqual([true, 10, 'all']);
+  writeFileSync(pvp, 'other');
+  expect(await held.of(digest)).toBeUndefined();
+});

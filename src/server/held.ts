@@ -20,6 +20,7 @@ export class HeldFiles implements Holdings {
   /** By their digests. */
   #files: ReadonlyMap<string, RightFile> = new Map();
   #kept = new Map<string, Promise<Kept>>();
+  readonly #reading = new Map<string, Promise<Held | undefined>>();
   #shown: readonly ShownProperties[] = [];
   /** By their digests. */
   #properties: ReadonlyMap<string, { readonly path: string; readonly identity: string }> = new Map();
@@ -58,13 +59,20 @@ export class HeldFiles implements Holdings {
   async of(sha256: string): Promise<Held | undefined> {
     const file = this.#files.get(sha256);
     const kept = file && (await this.#factsOf(sha256));
-    if (!kept) return (await this.#propertiesOf(sha256)) ?? this.#pulling.of(sha256);
+    if (!kept) return this.#properties.has(sha256) ? this.#propertiesOnce(sha256) : this.#pulling.of(sha256);
     const { facts, path } = kept;
     return {
       ...{ manifest: facts, path: file.path, has: 'all' },
       open: () => openVerified(file),
       encoded: () => this.#encoded.of(path, facts.root),
     };
+  }
+
+  /** On a disk that hangs each holds one thread, whoever asks. */
+  #propertiesOnce(sha256: string): Promise<Held | undefined> {
+    const reading = this.#reading.get(sha256) ?? this.#propertiesOf(sha256).finally(() => this.#reading.delete(sha256));
+    this.#reading.set(sha256, reading);
+    return reading;
   }
 
   /** It is small: its manifest is made when it is asked for. */

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
+import { MARK, OWNER_FILE, readMark } from '../store/mark.ts';
 import { type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { partialOf } from '../transfer/target.ts';
@@ -17,6 +18,14 @@ beforeEach(() => {
   for (const name of ['srv', 'wants', 'work']) mkdirSync(join(home, name));
 });
 afterEach(() => rmSync(home, { recursive: true }));
+
+const HOUR = 3_600_000;
+const wholeStore = (): void => {
+  const store: StoreWants = {
+    ...{ store: 'images', folder, sources: [], parallel: 2, keepStaleSeconds: 7_200, whole: ['lab.raw'], files: [] },
+  };
+  writeFileSync(join(home, WANTS_FILE), JSON.stringify([store]));
+};
 
 const wants = (...sha256: readonly string[]): void => {
   const store: StoreWants = {
@@ -50,5 +59,89 @@ test('what came of a file goes, also where what came of another of its name is b
   for (const end of endings.slice(0, 2)) end({ kind: 'crash', message: 'killed' });
   await until('what nobody wants is gone', () => there().join() === c);
   endings[2]?.({ kind: 'crash', message: 'killed' });
+  await mirror.stop();
+});
+
+const never: MirrorOptions['start'] = () => {
+  throw new Error('nothing is to be begun');
+};
+
+test('what was put aside goes when it lay there for long enough, over a restart, too, whatever its name says', async () => {
+  const [old, ahead] = ['2001-01-01T00-00-00Z', '2999-01-01T00-00-00Z'].map((time) =>
+    join(folder, `lab.raw.${time}.stale`),
+  );
+  for (const path of [join(folder, 'lab.raw'), old, ahead]) writeFileSync(path ?? '', 'x');
+  wholeStore();
+  let clock = 0;
+  const there = (): number => readdirSync(folder).filter((name) => name.endsWith('.stale')).length;
+  const kept = (): unknown => JSON.parse(readFileSync(join(home, 'work', 'stale.json'), 'utf8'));
+  const turn = async (mirror: Mirror, ms: number, ages: number): Promise<void> => {
+    clock += ms;
+    await mirror.look();
+    await until(
+      'it is counted',
+      () => JSON.stringify(kept()) === JSON.stringify({ [old ?? '']: ages, [ahead ?? '']: ages }),
+    );
+  };
+  const first = mirrorOf(never, () => clock);
+  await turn(first, 0, 0);
+  await turn(first, HOUR, HOUR);
+  await first.stop();
+  clock = 5;
+  const second = mirrorOf(never, () => clock);
+  await second.takeUp();
+  await turn(second, 0, HOUR);
+  await turn(second, HOUR - 1, 2 * HOUR - 1);
+  expect(there()).toBe(2);
+  clock += HOUR;
+  await second.look();
+  await until('both are gone', () => there() === 0);
+  await second.stop();
+});
+
+test('a folder is marked as this farm’s; of one that is another’s nothing goes', async () => {
+  const owner = { farm: 'lab', lineage: '0123456789abcdef' };
+  writeFileSync(join(home, OWNER_FILE), JSON.stringify(owner));
+  wholeStore();
+  let clock = 0;
+  const mirror = mirrorOf(never, () => clock);
+  await mirror.look();
+  await until('it is marked', async () => (await readMark(folder))?.lineage === owner.lineage);
+  const mark = { farm: 'office', lineage: 'fedcba9876543210', token: '0'.repeat(36) };
+  writeFileSync(join(folder, MARK), JSON.stringify(mark));
+  const aside = join(folder, 'lab.raw.2001-01-01T00-00-00Z.stale');
+  for (const path of [join(folder, 'lab.raw'), aside]) writeFileSync(path, 'x');
+  for (let turn = 0; turn < 4; turn++) {
+    clock += 10 * HOUR;
+    await mirror.look();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await mirror.stop();
+  expect(existsSync(aside)).toBe(true);
+});
+
+test('what came is given on until the server has read it', async () => {
+  const sha256 = 'a'.repeat(64);
+  const record = join(home, 'work', 'pulls', `${sha256}.json`);
+  const mirror = mirrorOf(({ pulling }) => {
+    mkdirSync(pulling, { recursive: true });
+    writeFileSync(record, '{}');
+    return {
+      ...{ cancel: () => undefined, kill: () => undefined },
+      ending: Promise.resolve({
+        kind: 'made',
+        words: [],
+        made: { peerBytes: {}, localBytes: 0, blamed: [] },
+      } as Ending),
+    };
+  });
+  wants(sha256);
+  await mirror.look();
+  wants();
+  await mirror.look();
+  expect(existsSync(record)).toBe(true);
+  wholeStore();
+  await mirror.look();
+  expect(existsSync(record)).toBe(false);
   await mirror.stop();
 });

@@ -19,8 +19,15 @@ const TIMEOUT_MS = 5_000;
 
 type Source = StoreWants['sources'][number];
 
+interface PropertyCopiesOptions {
+  readonly stateDirectory: string;
+  readonly tlsDirectory: string;
+  /** Of a clock that never jumps. */
+  readonly now: () => number;
+}
+
 export class PropertyCopies {
-  readonly #options: { readonly stateDirectory: string; readonly tlsDirectory: string; readonly now: () => number };
+  readonly #options: PropertyCopiesOptions;
   /** As it was when the others were asked last. */
   #text = '';
   #here: readonly StoreProperties[] = [];
@@ -28,7 +35,7 @@ export class PropertyCopies {
   #askedMs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
 
-  constructor(options: PropertyCopies['#options']) {
+  constructor(options: PropertyCopiesOptions) {
     this.#options = options;
   }
 

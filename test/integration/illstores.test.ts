@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { manifestDigest } from '../../src/farm/files.ts';
-import type { Version } from '../../src/farm/model.ts';
 import { Copies } from '../../src/server/copies.ts';
 import { lookInto } from '../../src/store/inventory.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { openTarget } from '../../src/transfer/target.ts';
-import { aSnapshot, aVersion } from '../builders/farm.ts';
+import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
 import { FuseFolder } from '../fakes/fuse.ts';
 import { until } from '../setup/services.ts';
 
@@ -88,49 +87,70 @@ test.each<{ what: string; make: () => void; state: string; says: string; pull: o
   expect(await pulled()).toMatchObject(row.pull);
 });
 
-test('a sector that cannot be read takes its version out of service, with the reason, and no other', async () => {
-  const contents: Record<string, Buffer> = {};
-  const versions = [0, 1].map((number): Version => {
-    const stem = number === 0 ? 'lab' : 'lab.1';
-    const own = {
-      [`${stem}.raw`]: Buffer.alloc(1 << 20, number + 1),
-      [`${stem}.vmlinuz`]: Buffer.from('kernel'),
-      [`${stem}.initrd`]: Buffer.from('initrd'),
-    };
-    Object.assign(contents, own);
-    const files = Object.entries(own).map(([name, data]) => ({
-      name,
-      sizeBytes: data.length,
-      sha256: createHash('sha256').update(data).digest('hex'),
-    }));
-    return aVersion({ number, content: { manifest: manifestDigest(files), files } });
-  });
-  const disk = new FuseFolder(folder, contents, false);
+interface Ill {
+  readonly copies: Copies;
+  readonly disk: FuseFolder;
+  /** Numbers of versions. */
+  readonly served: () => Promise<string>;
+}
+
+/** Version 0 lies on a disk that is well, version 1 on one that may be ill. */
+function twoStores(verifyEverySeconds: number): Ill {
+  const well = join(root, 'well');
+  mkdirSync(well);
+  const contents = [0, 1].map((number) => ({
+    'lab.raw': Buffer.alloc(1 << 20, number + 1),
+    'lab.vmlinuz': Buffer.from('kernel'),
+    'lab.initrd': Buffer.from('initrd'),
+  }));
+  for (const [name, data] of Object.entries(contents[0] ?? {})) writeFileSync(join(well, name), data);
+  const disk = new FuseFolder(folder, contents[1] ?? {}, false);
   undo.push(() => disk.close());
+  const stores = [well, folder].map((path) => ({
+    ...{ name: path, pools: [], servers: [], verifyEverySeconds, local: { path, nodes: {} } },
+  }));
+  const vdisks = stores.map(({ name }, index) => aVDisk({ name: `vdisk-${index}`, store: name, fileName: 'lab' }));
+  const versions = contents.map((content, index) => {
+    const files = Object.entries(content).map(([name, data]) => ({
+      ...{ name, sizeBytes: data.length, sha256: createHash('sha256').update(data).digest('hex') },
+    }));
+    return aVersion({ vdisk: `vdisk-${index}`, number: 0, content: { manifest: manifestDigest(files), files } });
+  });
   const copies = new Copies({
-    ...{ server: { name: 'node-a', site: 'default', pool: 'main' }, storeRoots: [folder], log: silentLogger },
+    ...{ server: { name: 'node-a', site: 'default', pool: 'main' }, storeRoots: [well, folder], log: silentLogger },
     ...{ stateDirectory: join(root, 'state'), onLooked: () => undefined },
-    snapshot: () =>
-      aSnapshot({
-        stores: [{ name: 'images', pools: [], servers: [], verifyEverySeconds: 0, local: { path: folder, nodes: {} } }],
-        versions,
-      }),
+    snapshot: () => aSnapshot({ stores, vdisks, versions }),
   });
   undo.push(() => copies.close());
   const served = async (): Promise<string> => {
     await copies.look();
     return copies.served
-      .map(({ version }) => version)
+      .map(({ vdisk }) => vdisk)
       .toSorted()
       .join();
   };
+  return { copies, disk, served };
+}
+
+test('a sector that cannot be read takes its version out of service, with the reason, and no other', async () => {
+  const { copies, disk, served } = twoStores(0);
   await copies.start();
-  await until('both are served', async () => (await served()) === '0,1');
-  disk.sick = { name: 'lab.1.raw', at: 700_000 };
-  await until('one is', async () => (await served()) === '0');
-  expect(copies.reports.find(({ version }) => version === 1)).toMatchObject({
+  await until('both are served', async () => (await served()) === 'vdisk-0,vdisk-1');
+  disk.sick = { name: 'lab.raw', at: 700_000 };
+  await until('one is', async () => (await served()) === 'vdisk-0');
+  expect(copies.reports.find(({ vdisk }) => vdisk === 'vdisk-1')).toMatchObject({
     state: 'Faulty',
-    message: expect.stringMatching(/lab\.1\.raw: EIO/),
+    message: expect.stringMatching(/lab\.raw: EIO/),
   });
-  expect(copies.stores[0]).toMatchObject({ state: 'Accessible' });
+  expect(copies.stores.map(({ state }) => state)).toEqual(['Accessible', 'Accessible']);
+});
+
+test('a disk whose reads hang holds up no other, and its version is served when it answers', async () => {
+  const { copies, disk, served } = twoStores(3_600);
+  const answer = disk.hang();
+  await copies.start();
+  await until('the other is served', async () => (await served()) === 'vdisk-0');
+  for (let look = 0; look < 5; look++) expect(await served()).toBe('vdisk-0');
+  answer();
+  await until('both are', async () => (await served()) === 'vdisk-0,vdisk-1');
 });
