@@ -10,7 +10,7 @@ import { Chunks } from '../store/chunks.ts';
 import { contentOf } from '../store/content.ts';
 import { type Digest, Digests, VERIFY_EVERY_MS } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
-import { type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
+import { byName, type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import type { Owner } from '../store/mark.ts';
 import { mountAt, mountName, readMounts } from '../store/mounted.ts';
@@ -296,12 +296,7 @@ function propertiesIn({ stores }: FarmSnapshot, copies: readonly SeenCopy[]): re
     const own = right.filter(({ store }) => store.name === name);
     const files = own.flatMap(({ vdisk, version, inventory }) => {
       const file = `${fileNames(vdisk.fileName, version.number).stem}.pvp`;
-      return (
-        propertyFile(
-          file,
-          inventory.files.find((one) => one.name === file),
-        ) ?? []
-      );
+      return propertyFile(file, byName(inventory).get(file)) ?? [];
     });
     return own[0] ? [{ store: name, folder: own[0].path, files }] : [];
   });
@@ -320,7 +315,7 @@ function servedCopy(version: Version, folder: string, facts: CopyReport, invento
       version: facts.version,
       manifest,
       imagePath: join(folder, image.name),
-      imageFiles: files.flatMap(({ name }) => inventory.files.filter((file) => file.image && file.name === name)),
+      imageFiles: files.flatMap(({ name }) => byName(inventory).get(name) ?? []).filter(({ image }) => image),
       sizeBytes: facts.diskBytes,
       files: new Map(files.map(({ name }) => [name, join(folder, name)])),
     },

@@ -3,7 +3,7 @@ import type { VersionFile } from '../farm/model.ts';
 import type { Content, OpenFile } from '../image/disk.ts';
 import { sameFile } from '../image/identity.ts';
 import type { Digest } from './digests.ts';
-import type { FileFacts, Inventory } from './inventory.ts';
+import { byName, type FileFacts, type Inventory } from './inventory.ts';
 
 /** What one of them is, all are: the first of these. */
 const ORDER: readonly Content[] = ['Unseen', 'Wrong', 'Elsewhere', 'Hashing', 'Right'];
@@ -17,7 +17,7 @@ export function contentOf(
 ): Content {
   if (inventory === undefined || inventory.state === 'Unreachable') return 'Unseen';
   const each = files.map(({ name, identity }): Content => {
-    const found = inventory.files.find((file) => file.name === name);
+    const found = byName(inventory).get(name);
     if (!found || found.fault || !sameFile(found.identity, identity)) return 'Elsewhere';
     const digest = digestOf(found);
     if (digest.kind !== 'ready') return digest.kind === 'hashing' ? 'Hashing' : 'Elsewhere';

@@ -48,6 +48,17 @@ export interface Inventory {
   readonly isAbsent?: true;
 }
 
+const named = new WeakMap<readonly FileFacts[], ReadonlyMap<string, FileFacts>>();
+
+/** By name: made once of each look, since each version asks for it, and a folder may have a hundred thousand. */
+export function byName({ files }: Pick<Inventory, 'files'>): ReadonlyMap<string, FileFacts> {
+  const known = named.get(files);
+  if (known) return known;
+  const made = new Map(files.map((file) => [file.name, file]));
+  named.set(files, made);
+  return made;
+}
+
 /** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
 

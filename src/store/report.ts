@@ -9,7 +9,7 @@ import { chainTooLong, FORMATS, imageNames, MAX_CHAIN } from '../image/formats.t
 import { findParent, parentNames } from '../image/parent.ts';
 import { byNumbers } from '../kit/numbered.ts';
 import type { Digest } from './digests.ts';
-import type { FileFacts, Inventory } from './inventory.ts';
+import { byName, type FileFacts, type Inventory } from './inventory.ts';
 import type { Copying } from './pulls.ts';
 
 /** The files of one version as they are on this server. The shape that the control port shows. */
@@ -51,23 +51,23 @@ export function copyFacts(
 ): CopyFacts {
   const base = { vdisk: vdisk.name, version: version.number, progressPercent: 0, files: [], diskBytes: 0 };
   const names = fileNames(vdisk.fileName, version.number);
-  const byName = new Map(inventory.files.map((file) => [file.name, file]));
-  const chain = chainOf(imageName(names.stem, version.number, byName, formats), { path, byName, formats });
+  const there = byName(inventory);
+  const chain = chainOf(imageName(names.stem, version.number, there, formats), { path, there, formats });
   if (inventory.state === 'Missing' || inventory.state === 'Unreachable')
     return { ...base, state: 'Missing', message: inventory.message };
   const boots = [names.kernel, names.initrd];
-  const present = [...chain.files, ...boots.map((name) => byName.get(name))].filter((file) => file !== undefined);
+  const present = [...chain.files, ...boots.map((name) => there.get(name))].filter((file) => file !== undefined);
   const now = {
     ...base,
     ...(present.some((file) => file.fresh) ? { fresh: true as const } : {}),
-    ...propertiesIn(byName.get(`${names.stem}.pvp`)),
+    ...propertiesIn(there.get(`${names.stem}.pvp`)),
   };
-  const wrong = [chain.wrong, ...boots.map((name) => byName.get(name)?.fault?.message)].filter((found) => found);
+  const wrong = [chain.wrong, ...boots.map((name) => there.get(name)?.fault?.message)].filter((found) => found);
   if (wrong.length > 0) return { ...now, state: 'Faulty', message: wrong.join('; ') };
 
   const digests = present.map((file) => ({ file, digest: digestOf(file) }));
   // What is right is learned from a copy: one that is still being put there must never be taken for whole.
-  const lacking = [...chain.lacking, ...boots.filter((name) => !byName.has(name))];
+  const lacking = [...chain.lacking, ...boots.filter((name) => !there.has(name))];
   if (lacking.length > 0) {
     const [image] = chain.files;
     const lacks = image && chain.lacking.length === 0 ? { lacksBootFiles: whichImage(image) } : {};
@@ -110,11 +110,11 @@ export function unmanagedImages(
   inventory: Inventory,
   formats: readonly Format[] = FORMATS,
 ): readonly string[] {
-  const byName = new Map(inventory.files.map((file) => [file.name, file]));
+  const there = byName(inventory);
   const needed = new Set(
     versions.flatMap(({ vdisk, version: { number } }) => {
       const { stem } = fileNames(vdisk.fileName, number);
-      return chainOf(imageName(stem, number, byName, formats), { path, byName, formats }).files;
+      return chainOf(imageName(stem, number, there, formats), { path, there, formats }).files;
     }),
   );
   const others = inventory.files.filter((file) => file.image !== undefined && !needed.has(file));
@@ -157,13 +157,13 @@ interface Chain {
 
 interface Folder {
   readonly path: string;
-  readonly byName: ReadonlyMap<string, FileFacts>;
+  readonly there: ReadonlyMap<string, FileFacts>;
   readonly formats: readonly Format[];
 }
 
 function chainOf(name: string, folder: Folder, depth = 1): Chain {
-  const { path, byName, formats } = folder;
-  const file = byName.get(name);
+  const { path, there, formats } = folder;
+  const file = there.get(name);
   if (!file) return { files: [], diskBytes: 0, lacking: [name] };
   const alone = { files: [file], diskBytes: 0, lacking: [] };
   if (file.fault) return { ...alone, wrong: file.fault.message };
@@ -173,9 +173,9 @@ function chainOf(name: string, folder: Folder, depth = 1): Chain {
   if (depth === 1 && blockSize !== 512) return { ...alone, wrong: otherSectors(join(path, name), blockSize) };
   if (parent === undefined) return { ...alone, diskBytes: sizeBytes };
   if (depth === MAX_CHAIN) return { ...alone, wrong: chainTooLong(join(path, name)).message };
-  const candidates = parentNames(name, parent, byName, formats).map((other) => ({
+  const candidates = parentNames(name, parent, there, formats).map((other) => ({
     name: other,
-    image: byName.get(other)?.image,
+    image: there.get(other)?.image,
   }));
   const found = findParent(join(path, name), parent, candidates);
   if (found.kind === 'wrong') return { ...alone, wrong: found.message };

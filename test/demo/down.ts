@@ -1,6 +1,7 @@
 /** `make demo-down`: ends what `make demo` started, machines too, and removes every trace. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { MARK } from '../../src/store/mark.ts';
 import { stopCluster } from '../cluster/cluster.ts';
 import { attempt, runAsync } from '../cluster/run.ts';
 import { DISK_FILES, NAMESPACE, OPERATOR_NAMESPACE, STORE_FOLDER } from './farm.ts';
@@ -27,7 +28,7 @@ async function leaveCluster(): Promise<void> {
         ['delete', 'crd', resource],
       ])
         attempt('kubectl', ...act);
-  await removeHelpers([...DISK_FILES.map((name) => join(STORE_FOLDER, name)), '/var/lib/bootfarm']);
+  await removeHelpers([...[...DISK_FILES, MARK].map((name) => join(STORE_FOLDER, name)), '/var/lib/bootfarm']);
   rmSync(STATE, { recursive: true, force: true });
 }
 
