@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
 import { MARK, OWNER_FILE, readMark } from '../store/mark.ts';
+import { PULLS_FILE, parsePulls } from '../store/pulls.ts';
 import { type StoreWants, WANTS_FILE } from '../store/wants.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { partialOf } from '../transfer/target.ts';
 import { Mirror, type MirrorOptions } from './mirror.ts';
+import { STUCK_MS } from './pulls.ts';
 import type { Ending } from './queue.ts';
 
 let home: string;
@@ -144,4 +146,22 @@ test('what came is given on until the server has read it', async () => {
   await mirror.look();
   expect(existsSync(record)).toBe(false);
   await mirror.stop();
+});
+
+test('one whose disk does not answer is ended, and told as what hangs, also while its process is not over', async () => {
+  let clock = 0;
+  let kills = 0;
+  const mirror = mirrorOf(
+    () => ({ ending: new Promise(() => {}), cancel: () => undefined, kill: () => void kills++ }),
+    () => clock,
+  );
+  wants('a'.repeat(64));
+  await mirror.look();
+  for (const ms of [STUCK_MS, 1, 1_000]) {
+    clock += ms;
+    await mirror.look();
+  }
+  const told = parsePulls(readFileSync(join(home, 'work', PULLS_FILE), 'utf8'));
+  expect([kills, told?.pulls.map(({ state }) => state)]).toEqual([1, ['Failed']]);
+  expect(told?.pulls[0]?.message).toContain(`${folder} did not answer for 120 s`);
 });
