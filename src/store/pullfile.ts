@@ -83,12 +83,15 @@ export async function removePartial(path: string, sha256: string, owner?: Owner)
 
 async function basesOf({ folder, file, stateDirectory }: PullOrder) {
   const kept = new Manifests(stateDirectory);
-  return Promise.all(
+  // Of one that cannot be read nothing is known, and most of it may be right: a sector that fails is no reason to take all of it from others.
+  const own = file.replaces !== undefined && !file.bases.some(({ name }) => name === file.name);
+  const others = await Promise.all(
     file.bases.map(async ({ name, sha256 }) => {
       const manifest = sha256 === undefined ? undefined : await kept.of(sha256);
       return { path: join(folder, name), ...(manifest ? { manifest } : {}) };
     }),
   );
+  return [...(own ? [{ path: join(folder, file.name) }] : []), ...others];
 }
 
 /** Also where nothing is any more: then the name is free. */

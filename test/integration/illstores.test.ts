@@ -1,17 +1,21 @@
 /** Stores whose disk is ill: each is a state of that store or that file, with a message, and the rest is served. Real file systems; needs root. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { manifestDigest } from '../../src/farm/files.ts';
+import { identityOf } from '../../src/image/identity.ts';
 import { Copies } from '../../src/server/copies.ts';
 import { lookInto } from '../../src/store/inventory.ts';
+import { pullFile } from '../../src/store/pullfile.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { openTarget } from '../../src/transfer/target.ts';
 import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
 import { FuseFolder } from '../fakes/fuse.ts';
+import { giver, makeFarm, manifestOf } from '../fakes/transfer.ts';
 import { until } from '../setup/services.ts';
 
 let root: string;
@@ -150,7 +154,44 @@ test('a disk whose reads hang holds up no other, and its version is served when 
   const answer = disk.hang();
   await copies.start();
   await until('the other is served', async () => (await served()) === 'vdisk-0');
-  for (let look = 0; look < 5; look++) expect(await served()).toBe('vdisk-0');
+  for (let look = 0; look < 2; look++) expect(await served()).toBe('vdisk-0');
   answer();
   await until('both are', async () => (await served()) === 'vdisk-0,vdisk-1');
+});
+
+test('of a file with a sector that cannot be read another server gives what lies around it, and the rest is its own', async () => {
+  const content = randomBytes(8 << 20);
+  const disk = new FuseFolder(folder, { 'lab.raw': content }, false);
+  undo.push(() => disk.close());
+  disk.sick = { name: 'lab.raw', at: 5_000_000 };
+  const [there, tls] = [join(root, 'there'), join(root, 'tls')];
+  for (const made of [there, tls]) mkdirSync(made);
+  symlinkSync(join(folder, 'lab.raw'), join(there, 'lab.raw'));
+  const farm = await makeFarm();
+  const other = await giver(farm, 'node-b');
+  undo.push(() => other.close());
+  const { identity } = farm;
+  for (const [name, text] of [
+    ['peer.crt', identity.cert],
+    ['peer.key', identity.key],
+    ['ca.crt', identity.ca],
+  ] as const)
+    writeFileSync(join(tls, name), text);
+  writeFileSync(join(root, 'right.raw'), content);
+  const manifest = manifestOf(content);
+  other.holdings.offer({ manifest, path: join(root, 'right.raw'), has: 'all' });
+  const replaces = identityOf(await stat(join(there, 'lab.raw'), { bigint: true }));
+  const pulled = await pullFile(
+    {
+      ...{ kind: 'pull', folder: there, stateDirectory: join(root, 'state'), pulling: join(root, 'pulls') },
+      ...{ tlsDirectory: tls, sources: [{ name: 'node-b', ...other.address }] },
+      file: { name: 'lab.raw', sha256: manifest.sha256, sizeBytes: content.length, bases: [], replaces },
+    },
+    { signal: new AbortController().signal, onProgress: () => undefined },
+  );
+  expect(pulled).toMatchObject({
+    ok: true,
+    value: { peerBytes: { 'node-b': 1 << 20 }, localBytes: 7 << 20, blamed: [] },
+  });
+  expect(readFileSync(join(there, 'lab.raw')).equals(content)).toBe(true);
 });
