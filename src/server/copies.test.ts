@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,12 +15,15 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
+import { aPvp } from '../../test/builders/pvs.ts';
 import { aHasher } from '../../test/fakes/hasher.ts';
 import { until } from '../../test/setup/services.ts';
 import type { Offer } from '../export/exports.ts';
 import { manifestDigest } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';
 import { lookInto } from '../store/inventory.ts';
+import { MARK, OWNER_FILE } from '../store/mark.ts';
+import { PROPERTIES_FILE, parseStoreProperties, type StoreProperties } from '../store/propertycopies.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { Copies, type ServedCopy } from './copies.ts';
 
@@ -290,4 +294,43 @@ test('a shared store is seen while its mount is there; without it, it is Unreach
     await copies.look();
     return names(copies.served).length === 1;
   });
+});
+
+test('a folder that another farm keeps is served from, and says so; its properties are not shown, and it takes none', async () => {
+  const contents = { 'lab.raw': image(1), ...boots('lab') };
+  putAll({ ...contents, 'lab.pvp': aPvp({ version: 3 }) });
+  utimesSync(join(root, 'srv/lab.pvp'), 1, 1);
+  snapshot = aSnapshot({
+    stores: [aStore({ replication: { parallel: 2, keepStaleSeconds: 0 } })],
+    versions: [version(0, contents)],
+  });
+  const owner = { farm: 'lab', lineage: '0123456789abcdef' };
+  await copies.close();
+  let shown: readonly StoreProperties[] = [];
+  copies = new Copies({
+    ...{
+      server: { name: 'node-a', site: 'default', pool: 'main' },
+      storeRoots: [join(root, 'srv')],
+      log: silentLogger,
+    },
+    ...{ stateDirectory: join(root, 'state'), snapshot: () => snapshot, hasher: aHasher(), owner },
+    onLooked: (_served, _offers, _right, properties) => {
+      shown = properties;
+    },
+  });
+  await copies.start();
+  await looked();
+  expect(JSON.parse(readFileSync(join(root, 'state', OWNER_FILE), 'utf8'))).toEqual(owner);
+  expect(shown).toMatchObject([{ store: 'images', files: [{ name: 'lab.pvp', here: { changes: 3 } }] }]);
+  expect(parseStoreProperties(readFileSync(join(root, 'state', PROPERTIES_FILE), 'utf8'))).toEqual(shown);
+  const office = { farm: 'office', lineage: 'fedcba9876543210', token: '0'.repeat(36) };
+  put(`srv/${MARK}`, Buffer.from(JSON.stringify(office)));
+  await until('it is seen', async () => {
+    await copies.look();
+    return shown.length === 0;
+  });
+  expect([names(copies.served), copies.stores]).toMatchObject([
+    ['lab/0'],
+    [{ state: 'Accessible', volume: expect.any(String), message: expect.stringContaining('is kept by farm office') }],
+  ]);
 });
