@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Read } from '../farm/model.ts';
@@ -78,4 +78,27 @@ export async function claim(folder: string, own: Owner): Promise<string | undefi
     await rm(made, { force: true });
   }
   return foreignness(folder, await readMark(folder), own);
+}
+
+/**
+ * Why a folder is not the one that it was: its disk went, and what is there now is the node's own, which would be filled. A new disk in its place is none such, nor
+ * is a folder with the mark. `device`: of the file system as it was seen last; `system`: a folder that is on the node's own disk.
+ */
+export async function vanished(
+  folder: string,
+  { device, system }: { readonly device: string; readonly system: string },
+): Promise<string | undefined> {
+  const now = await deviceOf(folder);
+  if (now === device || now !== (await deviceOf(system)) || (await readMark(folder))) return undefined;
+  return `the disk that was mounted on ${folder} is not there, and the folder is on the node's own disk: mount it again, or another one; nothing is copied into it meanwhile`;
+}
+
+/** Of the folder, or of the nearest above it that is there. */
+export async function deviceOf(folder: string): Promise<string> {
+  try {
+    return String((await stat(folder, { bigint: true })).dev);
+  } catch (thrown) {
+    if (errorCode(thrown) !== 'ENOENT' || folder === '/') throw thrown;
+    return deviceOf(dirname(folder));
+  }
 }

@@ -12,7 +12,7 @@ import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
 import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
 import { partialOf } from '../transfer/target.ts';
-import { claim, foreignness, type Owner, readMark } from './mark.ts';
+import { claim, foreignness, type Owner, readMark, vanished } from './mark.ts';
 import { putAside } from './stale.ts';
 import type { StoreWants, WantedFile } from './wants.ts';
 
@@ -27,6 +27,8 @@ export interface PullOrder extends Pick<StoreWants, 'folder' | 'sources' | 'byte
   readonly pulling: string;
   /** Where another farm writes nothing is written. Absent: it is not known for whom. */
   readonly owner?: Owner;
+  /** Of the folder, as it was when it was marked. Absent: it was not yet. */
+  readonly device?: string;
 }
 
 interface Running {
@@ -42,6 +44,9 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
   const identity = await readIdentity(order.tlsDirectory);
   if (!identity.ok) return identity;
   try {
+    const { device, stateDirectory } = order;
+    const gone = device === undefined ? undefined : await vanished(folder, { device, system: stateDirectory });
+    if (gone !== undefined) return fail('StoreVanished', gone);
     // On a node that is new nobody has made it.
     await mkdir(folder, { recursive: true });
     const foreign = order.owner && (await claim(folder, order.owner));

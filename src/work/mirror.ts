@@ -1,10 +1,12 @@
 /** Takes what the server of this pod lacks from other servers: reads what is wanted, again and again, runs a process a file, and tells how far each is. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
 import { inTime } from '../kit/patience.ts';
-import { claim, OWNER_FILE, type Owner, parseOwner } from '../store/mark.ts';
+import { claim, deviceOf, OWNER_FILE, type Owner, parseOwner, vanished } from '../store/mark.ts';
 import { type PulledFile, type PullOrder, removePartial } from '../store/pullfile.ts';
 import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { parseAges, removeStale, type StaleAges } from '../store/stale.ts';
@@ -28,6 +30,9 @@ export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDi
 const STALE_EVERY_MS = 300_000;
 /** How old they are, in the folder of jobs. */
 const STALE_FILE = 'stale.json';
+/** On which devices the folders of stores were when they were marked, there, too. */
+const DEVICES_FILE = 'devices.json';
+const Devices = Type.Record(Type.String(), Type.String());
 /** Files that came and are not read yet, which are given on. */
 const MAX_CAME = 256;
 /** Of a process whose disk hangs not even a kill makes an end. */
@@ -59,6 +64,8 @@ export class Mirror {
   #staleMs = Number.NEGATIVE_INFINITY;
   /** By folder: how old its files are that were put aside, and when they were looked at last. */
   readonly #stale = new Map<string, { readonly ages: StaleAges; readonly atMs: number }>();
+  /** By folder. */
+  #devices: Readonly<Record<string, string>> = {};
   /** As an earlier process left them. */
   #ages: StaleAges = {};
   #looking: Promise<void> | undefined;
@@ -74,6 +81,7 @@ export class Mirror {
   async takeUp(): Promise<void> {
     const { folder } = this.#options;
     const before = parsePulls(await readFile(join(folder, PULLS_FILE), 'utf8').catch(() => ''));
+    this.#devices = parseDevices(await readFile(join(folder, DEVICES_FILE), 'utf8').catch(() => ''));
     this.#ages = parseAges(await readFile(join(folder, STALE_FILE), 'utf8').catch(() => ''));
     clearPulling(pullingFolder(folder));
     this.#tasks = new Map(before?.pulls.map((pull) => [pull.path, forsaken(pull, this.#now())]));
@@ -161,6 +169,7 @@ export class Mirror {
       ...{ kind: 'pull', folder, file, sources, tlsDirectory, stateDirectory, pulling },
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       ...(this.#owner && { owner: this.#owner }),
+      ...(this.#devices[folder] === undefined ? {} : { device: this.#devices[folder] }),
     };
     const isCurrent = (): boolean => this.#workers.get(path) === worker;
     const worker = start(order, {
@@ -240,10 +249,25 @@ export class Mirror {
     });
   }
 
-  /** Where a folder is not there yet, or may not be written, nothing is to be claimed. */
+  /** Why nothing goes from there. Where a folder is not there yet, or may not be written, nothing is to be claimed. */
   async #claim(folder: string): Promise<string | undefined> {
     if (!this.#owner) return undefined;
-    return claim(folder, this.#owner).catch(() => undefined);
+    const device = this.#devices[folder];
+    try {
+      const system = this.#options.stateDirectory;
+      const gone = device === undefined ? undefined : await vanished(folder, { device, system });
+      const not = gone ?? (await claim(folder, this.#owner));
+      if (not === undefined) await this.#keepDevice(folder, await deviceOf(folder));
+      return not;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #keepDevice(folder: string, device: string): Promise<void> {
+    if (this.#devices[folder] === device) return;
+    this.#devices = { ...this.#devices, [folder]: device };
+    await replaceFile(join(this.#options.folder, DEVICES_FILE), JSON.stringify(this.#devices), 0o600);
   }
 
   /** What passes while no process of this server lives does not count: they stay longer. */
@@ -266,5 +290,15 @@ export class Mirror {
     if (text === this.#told.text) return;
     await replaceFile(join(this.#options.folder, PULLS_FILE), text, 0o600);
     this.#told = { text, atMs: now };
+  }
+}
+
+/** Empty: it cannot be read. */
+function parseDevices(text: string): Readonly<Record<string, string>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Value.Check(Devices, value) ? value : {};
+  } catch {
+    return {};
   }
 }

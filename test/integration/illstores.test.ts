@@ -1,7 +1,16 @@
 /** Stores whose disk is ill: each is a state of that store or that file, with a message, and the rest is served. Real file systems; needs root. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +19,7 @@ import { manifestDigest } from '../../src/farm/files.ts';
 import { identityOf } from '../../src/image/identity.ts';
 import { Copies } from '../../src/server/copies.ts';
 import { lookInto } from '../../src/store/inventory.ts';
+import { claim, deviceOf, vanished } from '../../src/store/mark.ts';
 import { pullFile } from '../../src/store/pullfile.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { openTarget } from '../../src/transfer/target.ts';
@@ -89,6 +99,31 @@ test.each<{ what: string; make: () => void; state: string; says: string; pull: o
   row.make();
   expect(await seen()).toEqual({ state: row.state, message: expect.stringContaining(row.says), isRead: true });
   expect(await pulled()).toMatchObject(row.pull);
+});
+
+test('where the disk of a store went, nothing is copied to the node’s own; a new one in its place is filled', async () => {
+  smallDisk();
+  const owner = { farm: 'lab', lineage: '0123456789abcdef' };
+  await claim(folder, owner);
+  const device = await deviceOf(folder);
+  expect(device).not.toBe(await deviceOf(root));
+  const gone = () => vanished(folder, { device, system: root });
+  expect(await gone()).toBeUndefined();
+  execFileSync('umount', [folder]);
+  const message = await gone();
+  expect(message).toContain(`the disk that was mounted on ${folder} is not there`);
+  const order = {
+    ...{ kind: 'pull', folder, stateDirectory: root, pulling: join(root, 'pulls'), tlsDirectory: join(root, 'tls') },
+    ...{ sources: [], owner, device },
+    file: { name: 'new.raw', sha256: 'a'.repeat(64), sizeBytes: 1, bases: [] },
+  } as const;
+  mkdirSync(join(root, 'tls'));
+  for (const name of ['peer.crt', 'peer.key', 'ca.crt']) writeFileSync(join(root, 'tls', name), '');
+  const running = { signal: new AbortController().signal, onProgress: () => undefined };
+  expect(await pullFile(order, running)).toEqual({ ok: false, error: { code: 'StoreVanished', message } });
+  expect(readdirSync(folder)).toEqual([]);
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
+  expect(await gone()).toBeUndefined();
 });
 
 interface Ill {
