@@ -1,6 +1,6 @@
 /** Takes a file of a version from other servers: an order of `work/mirror.ts`, done. */
 import { mkdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
@@ -13,8 +13,9 @@ import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
 import { partialOf } from '../transfer/target.ts';
 import { claim, foreignness, type Owner, readMark, vanished } from './mark.ts';
+import { isProperties } from './properties.ts';
 import { putAside } from './stale.ts';
-import type { StoreWants, WantedFile } from './wants.ts';
+import { parseWants, type StoreWants, WANTS_FILE, type WantedFile } from './wants.ts';
 
 export interface PullOrder extends Pick<StoreWants, 'folder' | 'sources' | 'bytesPerSecond'> {
   readonly kind: 'pull';
@@ -67,7 +68,7 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
       bases: await basesOf(order),
       holdings,
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-      ...(replaces === undefined ? {} : { makeWay: () => makeWay(path, replaces) }),
+      ...(replaces === undefined ? {} : { makeWay: () => makeWay(order, replaces) }),
     });
     if (!pulled.ok) return pulled;
     const { manifest, ...rest } = pulled.value;
@@ -105,9 +106,25 @@ async function isStill(path: string, identity: string): Promise<boolean> {
   return found.ok ? sameFile(identityOf(found.value), identity) : found.error.code === 'FileMissing';
 }
 
-async function makeWay(path: string, identity: string): Promise<WriteFault | undefined> {
+/** What is right may have become something else since it was begun: what lies there may be just that. */
+async function isWanted({ folder, file, stateDirectory }: PullOrder): Promise<boolean> {
+  // Of properties the server says what it has, and who takes them what it lacks.
+  if (isProperties(file.name)) return true;
+  const wants = parseWants(await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => ''));
+  const files = wants?.filter((store) => store.folder === folder).flatMap((store) => store.files) ?? [];
+  return files.some(
+    ({ name, sha256, replaces }) =>
+      name === file.name && sha256 === file.sha256 && sameFile(replaces ?? '', file.replaces ?? ''),
+  );
+}
+
+async function makeWay(order: PullOrder, identity: string): Promise<WriteFault | undefined> {
+  const { folder, file } = order;
+  const path = join(folder, file.name);
+  if (!(await isWanted(order)))
+    return { code: 'FileExists', message: `${path} stays: what was to take its place is not wanted any more` };
   try {
-    const aside = await putAside(dirname(path), basename(path), identity, Date.now());
+    const aside = await putAside(folder, file.name, identity, Date.now());
     return aside.ok ? undefined : { code: 'FileExists', message: aside.error.message };
   } catch (thrown) {
     return { code: 'WriteFailed', message: `${path} cannot be put aside: ${errorMessage(thrown)}` };

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -21,6 +22,7 @@ import { Copies } from '../../src/server/copies.ts';
 import { lookInto } from '../../src/store/inventory.ts';
 import { claim, deviceOf, vanished } from '../../src/store/mark.ts';
 import { pullFile } from '../../src/store/pullfile.ts';
+import { WANTS_FILE } from '../../src/store/wants.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { openTarget } from '../../src/transfer/target.ts';
 import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
@@ -194,7 +196,7 @@ test('a disk whose reads hang holds up no other, and its version is served when 
   await until('both are', async () => (await served()) === 'vdisk-0,vdisk-1');
 });
 
-test('of a file with a sector that cannot be read another server gives what lies around it, and the rest is its own', async () => {
+test('of a file with a sector that cannot be read another server gives what lies around it, and the rest is its own; nothing gives way for what is not wanted any more', async () => {
   const content = randomBytes(8 << 20);
   const disk = new FuseFolder(folder, { 'lab.raw': content }, false);
   undo.push(() => disk.close());
@@ -216,14 +218,23 @@ test('of a file with a sector that cannot be read another server gives what lies
   const manifest = manifestOf(content);
   other.holdings.offer({ manifest, path: join(root, 'right.raw'), has: 'all' });
   const replaces = identityOf(await stat(join(there, 'lab.raw'), { bigint: true }));
-  const pulled = await pullFile(
-    {
-      ...{ kind: 'pull', folder: there, stateDirectory: join(root, 'state'), pulling: join(root, 'pulls') },
-      ...{ tlsDirectory: tls, sources: [{ name: 'node-b', ...other.address }] },
-      file: { name: 'lab.raw', sha256: manifest.sha256, sizeBytes: content.length, bases: [], replaces },
-    },
-    { signal: new AbortController().signal, onProgress: () => undefined },
-  );
+  const file = { name: 'lab.raw', sha256: manifest.sha256, sizeBytes: content.length, bases: [], replaces };
+  const order = {
+    ...{ kind: 'pull', folder: there, stateDirectory: join(root, 'state'), pulling: join(root, 'pulls') },
+    ...{ tlsDirectory: tls, sources: [{ name: 'node-b', ...other.address }], file },
+  } as const;
+  const want = (...files: readonly object[]): void => {
+    const store = { store: 'images', folder: there, sources: [], parallel: 1, keepStaleSeconds: 0, whole: [], files };
+    mkdirSync(join(root, 'state', 'wants'), { recursive: true });
+    writeFileSync(join(root, 'state', WANTS_FILE), JSON.stringify([store]));
+  };
+  const running = { signal: new AbortController().signal, onProgress: () => undefined };
+  want({ ...file, sha256: 'a'.repeat(64) });
+  expect(await pullFile(order, running)).toMatchObject({ error: { message: expect.stringContaining('not wanted') } });
+  expect(readlinkSync(join(there, 'lab.raw'))).toBe(join(folder, 'lab.raw'));
+  for (const name of readdirSync(there)) if (name.endsWith('.partial')) rmSync(join(there, name));
+  want(file);
+  const pulled = await pullFile(order, running);
   expect(pulled).toMatchObject({
     ok: true,
     value: { peerBytes: { 'node-b': 1 << 20 }, localBytes: 7 << 20, blamed: [] },

@@ -286,6 +286,9 @@ export class World {
     if (content === undefined) return fault('NoSource', 'nobody gives it');
     const there = node.files.get(name);
     if (there && there.identity !== replaces) return fault('FileExists', 'another file came');
+    // As `store/pullfile.ts` asks before it.
+    const isWanted = node.wants.some(({ files }) => files.some((file) => file.name === name && file.sha256 === wanted));
+    if (there && !isWanted) return fault('FileExists', 'it is not wanted any more');
     if (there) {
       this.#judgeAside(node, name, there, wanted);
       node.files.delete(name);
