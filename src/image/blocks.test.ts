@@ -136,8 +136,10 @@ async function checkMap(disk: Disk, model: Buffer, from: number, many: number, m
       const isTold = isAbsent ? isZero && at === undefined : isZero || at !== undefined;
       if (offset !== end || length === 0 || !isTold) throw new Error(`a piece of ${length} bytes at ${offset}`);
       const bytes = Buffer.alloc(length);
-      if (at && !isZero) readSync(fdOf(at.path), bytes, 0, length, at.offset);
+      if (at && !isZero) readSync(fdOf(at.file.path), bytes, 0, length, at.offset);
       expect(bytes.equals(model.subarray(offset, offset + length))).toBe(true);
+      const cached = at?.file.readCached(bytes.fill(1), 0, length, at.offset) ?? 0;
+      expect(bytes.subarray(0, cached).equals(model.subarray(offset, offset + cached))).toBe(true);
       end = offset + length;
     }
   }

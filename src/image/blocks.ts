@@ -152,6 +152,13 @@ interface Run {
   readonly at: number;
 }
 
+/** A map that is being told. */
+interface Told {
+  readonly pieces: Piece[];
+  readonly most: number;
+  readonly depth: number;
+}
+
 class BlockDisk implements Disk {
   readonly #file: ImageFile;
   readonly #map: BlockMap;
@@ -210,7 +217,7 @@ class BlockDisk implements Disk {
     }
     const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
     if (!bitmap.ok) return bitmap.error;
-    for (const run of joined(this.#within(bitmap.value, offset, length))) {
+    for (const run of this.#within(bitmap.value, offset, length)) {
       const fault = await this.#readRun(bytes, from, run);
       if (fault) return fault;
     }
@@ -247,50 +254,56 @@ class BlockDisk implements Disk {
       yield { offset: offset + plain.offset - at, length: plain.length, fd: this.#file.fd, fileOffset: plain.offset };
   }
 
-  async map(offset: number, length: number, most = MOST_PIECES): Promise<Result<readonly Piece[], ReadFault>> {
+  async map(
+    offset: number,
+    length: number,
+    most = MOST_PIECES,
+    depth = 0,
+  ): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
-    const pieces: Piece[] = [];
-    for (const run of this.#runs(offset, length)) {
-      if (pieces.length >= most) break;
-      const fault = await this.#mapRun(pieces, run, most);
-      if (fault) return { ok: false, error: fault };
-    }
-    return ok(pieces);
+    const told: Told = { pieces: [], most, depth };
+    const fault = await this.#mapRuns(told, this.#runs(offset, length));
+    return fault ? { ok: false, error: fault } : ok(told.pieces);
   }
 
-  /** Until there are `most` pieces. */
-  async #mapRun(pieces: Piece[], { offset, length, at }: Run, most: number): Promise<ReadFault | undefined> {
-    if (at === BELOW) return this.#mapBelow(pieces, offset, length, most);
-    if (at === ZEROS) {
-      pieces.push({ offset, length, depth: 0, isZero: true });
-      return undefined;
-    }
-    if (at >= 0) {
-      for (const piece of this.#file.map(at, length, offset)) if (pieces.push(piece) >= most) break;
-      return undefined;
-    }
-    const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
-    if (!bitmap.ok) return bitmap.error;
-    for (const run of joined(this.#within(bitmap.value, offset, length))) {
-      if (pieces.length >= most) break;
-      const fault = await this.#mapRun(pieces, run, most);
+  /** Until there are as many as may be. */
+  async #mapRuns(told: Told, runs: Iterable<Run>): Promise<ReadFault | undefined> {
+    const { pieces, most, depth } = told;
+    for (const { offset, length, at } of runs) {
+      if (pieces.length >= most) return undefined;
+      if (at >= 0) {
+        for (const piece of this.#file.map(at, length, offset, depth)) if (pieces.push(piece) >= most) break;
+        continue;
+      }
+      if (at === ZEROS) {
+        pieces.push({ offset, length, depth, isZero: true });
+        continue;
+      }
+      const fault = await (at === BELOW
+        ? this.#mapBelow(told, offset, length)
+        : this.#mapUnknown(told, offset, length));
       if (fault) return fault;
     }
     return undefined;
   }
 
+  async #mapUnknown(told: Told, offset: number, length: number): Promise<ReadFault | undefined> {
+    const bitmap = await this.#readBitmap(Math.floor(offset / this.#map.blockBytes));
+    return bitmap.ok ? this.#mapRuns(told, this.#within(bitmap.value, offset, length)) : bitmap.error;
+  }
+
   /** Beyond its end are zeros, which this image decides: what lies further down does not show through. */
-  async #mapBelow(pieces: Piece[], offset: number, length: number, most: number): Promise<ReadFault | undefined> {
+  async #mapBelow({ pieces, most, depth }: Told, offset: number, length: number): Promise<ReadFault | undefined> {
     const there = Math.max(0, Math.min(length, (this.#below?.sizeBytes ?? 0) - offset));
     if (there > 0) {
-      const all = ok([{ offset, length: there, depth: 0, isZero: false }]);
-      const below = (await this.#below?.map?.(offset, there, most - pieces.length)) ?? all;
+      const all = ok([{ offset, length: there, depth: depth + 1, isZero: false }]);
+      const below = (await this.#below?.map?.(offset, there, most - pieces.length, depth + 1)) ?? all;
       if (!below.ok) return below.error;
-      for (const piece of below.value) pieces.push({ ...piece, depth: piece.depth + 1 });
+      for (const piece of below.value) pieces.push(piece);
     }
     if (there < length && pieces.length < most)
-      pieces.push({ offset: offset + there, length: length - there, depth: 0, isZero: true, isAbsent: true });
+      pieces.push({ offset: offset + there, length: length - there, depth, isZero: true, isAbsent: true });
     return undefined;
   }
 
@@ -321,7 +334,7 @@ class BlockDisk implements Disk {
       if (isPart && this.#bitmaps.has(block)) {
         if (last) yield last;
         last = undefined;
-        yield* joined(this.#within(this.#bitmaps.get(block), from, to - from));
+        yield* this.#within(this.#bitmaps.get(block), from, to - from);
       } else {
         const at = isPart ? UNKNOWN : data < 0 ? data : data + from - start;
         const joint = last && continues(last, at);
@@ -378,20 +391,6 @@ class BlockDisk implements Disk {
 }
 
 const closedFault = (path: string): ReadFault => ({ code: 'DiskClosed', message: `${path} is closed` });
-
-/** Runs that continue each other become one: one read, one question to what is below. */
-function* joined(runs: Iterable<Run>): Generator<Run> {
-  let last: Run | undefined;
-  for (const run of runs) {
-    if (last && continues(last, run.at)) {
-      last = { ...last, length: last.length + run.length };
-      continue;
-    }
-    if (last) yield last;
-    last = run;
-  }
-  if (last) yield last;
-}
 
 const continues = (last: Run, at: number): boolean =>
   at >= 0 ? last.at >= 0 && at === last.at + last.length : at === last.at && at !== UNKNOWN;

@@ -41,7 +41,14 @@ export interface Piece {
   /** Zeros because no image has it: this one says nothing of it, and nothing lies below. */
   readonly isAbsent?: true;
   /** Where it lies in a file as it is; of zeros, as a hole. Absent: nowhere, or in a log. */
-  readonly at?: { readonly path: string; readonly offset: number };
+  readonly at?: { readonly file: MappedFile; readonly offset: number };
+}
+
+/** A file of the disk that a piece lies in. */
+export interface MappedFile {
+  readonly path: string;
+  /** Into `bytes` from `place` on, what the page cache has of the range from its beginning on, at once: how many bytes. The rest has to be read by the disk. */
+  readCached(bytes: Buffer, place: number, length: number, offset: number): number;
 }
 
 /** Of which a map tells at once: as many as 64 MiB have sectors, which is what it may have a piece for. */
@@ -90,7 +97,13 @@ export interface Disk {
    */
   extents?(offset: number, length: number): Iterable<Extent>;
   /** In order, all of the range; or its beginning, in `most` pieces (`MOST_PIECES`). By tables and holes alone. Absent: nothing is known. */
-  map?(offset: number, length: number, most?: number): Promise<Result<readonly Piece[], ReadFault>>;
+  map?(
+    offset: number,
+    length: number,
+    most?: number,
+    /** Of this disk in the chain that is asked. */
+    depth?: number,
+  ): Promise<Result<readonly Piece[], ReadFault>>;
   /** Absent: there is no table (yet). */
   readonly leaves?: Leaves;
   /** The image first, then what it is a difference of, in turn. Absent: it lies in no files. Rejects where the file system does. */

@@ -6,9 +6,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type FileFault, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
-import type { OpenFile, Piece, ReadFault } from './disk.ts';
+import type { MappedFile, OpenFile, Piece, ReadFault } from './disk.ts';
 import { identityOf } from './identity.ts';
-import { readCached, stretches } from './native.ts';
+import { readCached, type Stretch, stretches } from './native.ts';
 
 export const PAGE_BYTES = 4_096;
 /** Of a disk. What is less is a table or a header, and is waited for. */
@@ -17,7 +17,7 @@ const LEAST_CACHED_BYTES = 512;
 /** By number: the page's bytes, or undefined for zeros. */
 export type Pages = ReadonlyMap<number, Buffer | undefined>;
 
-export class ImageFile {
+export class ImageFile implements MappedFile {
   readonly path: string;
   readonly #file: FileHandle;
   /** Of the file as it was opened. */
@@ -26,6 +26,8 @@ export class ImageFile {
   #pages: Pages = new Map();
   /** Their numbers, in order. */
   #laid = new Float64Array(0);
+  /** Of the file, without a hole: what was asked last. */
+  #data: Stretch = { offset: 0, length: 0, isHole: false };
   #closed = false;
   /** Its file system does not tell what is in the page cache. */
   #isBlind = false;
@@ -92,7 +94,7 @@ export class ImageFile {
 
   async #readOwn(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
     try {
-      for (let done = this.#cached(bytes, at, length, offset); done < length; ) {
+      for (let done = this.readCached(bytes, at, length, offset); done < length; ) {
         const { bytesRead } = await this.#file.read(bytes, at + done, length - done, offset + done);
         if (bytesRead === 0)
           return {
@@ -108,10 +110,10 @@ export class ImageFile {
     }
   }
 
-  /** How much of it was there at once. */
-  #cached(bytes: Buffer, at: number, length: number, offset: number): number {
-    if (this.#isBlind || length < LEAST_CACHED_BYTES) return 0;
-    const read = readCached(this.fd, bytes.subarray(at, at + length), offset);
+  /** Of the file itself, whatever is laid over it. */
+  readCached(bytes: Buffer, at: number, length: number, offset: number): number {
+    if (this.#closed || this.#isBlind || length < LEAST_CACHED_BYTES) return 0;
+    const read = readCached(this.fd, bytes, at, length, offset);
     this.#isBlind = read < 0;
     return Math.max(0, read);
   }
@@ -145,26 +147,47 @@ export class ImageFile {
     }
   }
 
-  /** All of a range, in order, as a piece of a disk that lies so: what the file has as it is, its holes, and what is laid over it. `diskOffset`: where it begins there. */
-  *map(offset: number, length: number, diskOffset: number): Generator<Piece> {
+  /**
+   * All of a range, in order, as pieces of a disk that lies so: what the file has as it is, its holes, and what is laid over it. `diskOffset`: where it begins there.
+   */
+  *map(offset: number, length: number, diskOffset: number, depth: number): Generator<Piece> {
     const shift = diskOffset - offset;
+    const end = offset + length;
+    if (this.isPlain(offset, length)) return yield* this.#plainIn(offset, end, shift, depth);
     let from = offset;
     for (const plain of this.plain(offset, length)) {
-      yield* this.#laidIn(from, plain.offset, shift);
+      yield* this.#laidIn(from, plain.offset, shift, depth);
       from = plain.offset + plain.length;
-      const parts = this.#closed ? [{ ...plain, isHole: false }] : stretches(this.fd, plain.offset, plain.length);
-      for (const { offset: at, length: many, isHole } of parts)
-        yield { offset: at + shift, length: many, depth: 0, isZero: isHole, at: { path: this.path, offset: at } };
+      yield* this.#plainIn(plain.offset, from, shift, depth);
     }
-    yield* this.#laidIn(from, offset + length, shift);
+    yield* this.#laidIn(from, end, shift, depth);
+  }
+
+  /** What was data once is asked for no more: of a disk in many pieces that would be two calls of the kernel for each. */
+  *#plainIn(from: number, end: number, shift: number, depth: number): Generator<Piece> {
+    const piece = (offset: number, to: number, isZero: boolean): Piece => ({
+      offset: offset + shift,
+      length: to - offset,
+      depth,
+      isZero,
+      at: { file: this, offset },
+    });
+    const { offset, length } = this.#data;
+    if (this.#closed || (from >= offset && end <= offset + length)) return yield piece(from, end, false);
+    for (const stretch of stretches(this.fd, from, this.#fileBytes - from)) {
+      if (!stretch.isHole) this.#data = stretch;
+      const to = Math.min(end, stretch.offset + stretch.length);
+      yield piece(stretch.offset, to, stretch.isHole);
+      if (to === end) return;
+    }
   }
 
   /** Page by page. */
-  *#laidIn(offset: number, end: number, shift: number): Generator<Piece> {
+  *#laidIn(offset: number, end: number, shift: number, depth: number): Generator<Piece> {
     for (let from = offset; from < end; ) {
       const to = Math.min(end, nextPage(from));
       const isZero = this.#pages.get(Math.floor(from / PAGE_BYTES)) === undefined;
-      yield { offset: from + shift, length: to - from, depth: 0, isZero };
+      yield { offset: from + shift, length: to - from, depth, isZero };
       from = to;
     }
   }

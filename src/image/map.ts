@@ -53,7 +53,7 @@ export async function* allPieces(disk: Disk): AsyncGenerator<Result<readonly Pie
 function entryOf({ offset, length, depth, isZero, isAbsent, at }: Piece, { plain, wholeFiles }: MapOptions): MapEntry {
   const zero = isZero && (!at || wholeFiles);
   const data = at ? !(zero && plain) : !zero;
-  const place = at ? { offset: at.offset, filename: at.path } : {};
+  const place = at ? { offset: at.offset, filename: at.file.path } : {};
   return { start: offset, length, depth, present: !isAbsent, zero, data, ...place };
 }
 

@@ -13,14 +13,20 @@ test('what was just written is read from the page cache, as far as the file goes
   const file = await open(path);
   const bytes = Buffer.alloc(4_096, 0xff);
   // A file system that does not say it (−1) is read through Node's threads.
-  const isTold = readCached(file.fd, bytes, 1_000) >= 0;
+  const isTold = readCached(file.fd, bytes, 0, 4_096, 1_000) >= 0;
   if (isTold) {
     expect(bytes.equals(content.subarray(1_000, 5_096))).toBe(true);
-    const within = bytes.subarray(2_000, 3_000);
-    expect(readCached(file.fd, within, 9_500)).toBe(500);
+    expect(readCached(file.fd, bytes, 2_000, 1_000, 9_500)).toBe(500);
     expect(bytes.subarray(2_000, 2_500).equals(content.subarray(9_500))).toBe(true);
     expect(bytes.subarray(2_500).equals(content.subarray(3_500, 5_096))).toBe(true);
-    expect([readCached(file.fd, bytes, 10_000), readCached(-1, bytes, 0)]).toEqual([0, 0]);
+    expect([readCached(file.fd, bytes, 0, 4_096, 10_000), readCached(-1, bytes, 0, 4_096, 0)]).toEqual([0, 0]);
+    for (const [place, length] of [
+      [1, 4_096],
+      [-1, 1],
+      [4_097, 0],
+      [0, -1],
+    ] as const)
+      expect(() => readCached(file.fd, bytes, place, length, 0)).toThrow(RangeError);
   }
   await file.close();
   rmSync(folder, { recursive: true });

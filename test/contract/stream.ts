@@ -465,7 +465,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         const { offset, at } = piece;
         const first = offset - (offset % 4_096);
         expect(await isRight(offset, 512)).toBe(true);
-        rot(at.path, at.offset + 100);
+        rot(at.file.path, at.offset + 100);
         for (const [from, length] of [
           [offset, 512],
           [first, 4_096],
@@ -473,7 +473,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         ] as const)
           await expect(session.read(from, length)).rejects.toThrow();
         expect(await isRight(first + 4_096, 4_096)).toBe(true);
-        rot(at.path, at.offset + 100);
+        rot(at.file.path, at.offset + 100);
         expect(await isRight(first, 32_768)).toBe(true);
       }
       expect(told.length).toBeGreaterThan(0);

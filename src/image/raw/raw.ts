@@ -76,11 +76,16 @@ class RawDisk implements Disk {
     return [await this.#file.openFile()];
   }
 
-  async map(offset: number, length: number, most = MOST_PIECES): Promise<Result<readonly Piece[], ReadFault>> {
+  async map(
+    offset: number,
+    length: number,
+    most = MOST_PIECES,
+    depth = 0,
+  ): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
     const pieces: Piece[] = [];
-    for (const piece of this.#file.map(offset, length, offset)) if (pieces.push(piece) >= most) break;
+    for (const piece of this.#file.map(offset, length, offset, depth)) if (pieces.push(piece) >= most) break;
     return ok(pieces);
   }
 

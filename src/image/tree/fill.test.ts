@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { tableOf } from '../../../test/setup/leaves.ts';
 import { fail, ok } from '../../kit/result.ts';
-import type { Disk, Piece } from '../disk.ts';
+import type { Disk, MappedFile, Piece } from '../disk.ts';
 import { type Below, fillTable } from './fill.ts';
 import { PAGE_SPAN_BYTES } from './layout.ts';
 import { PIECE_BYTES, pieces } from './pieces.ts';
@@ -33,13 +33,15 @@ interface Scene {
 
 const CHAIN_DEPTH = 2;
 
+const sectorsOf = (runs: readonly Run[]): number => runs.reduce((sum, { sectors }) => sum + sectors, 0);
+
 /** Bytes that no two sectors share, and that are the run's image's. */
 const fill = (bytes: Buffer, from: number, to: number, depth: number): void => {
   for (let at = from; at < to; at += 512) bytes.fill(1 + depth, at, at + 512).writeDoubleLE(at + 1, at);
 };
 
 function sceneOf(runs: readonly Run[], belowSectors: number): Scene {
-  const bytes = Buffer.alloc(runs.reduce((sum, { sectors }) => sum + sectors * 512, 0));
+  const bytes = Buffer.alloc(sectorsOf(runs) * 512);
   const below = Buffer.alloc(belowSectors * 512);
   fill(below, 0, below.length, 9);
   const map: Piece[] = [];
@@ -56,6 +58,20 @@ function sceneOf(runs: readonly Run[], belowSectors: number): Scene {
   return { bytes, below, map };
 }
 
+/** The same pieces in a file that has the disk from `SHIFT` on, of which the page cache has so much of each range that is asked for. */
+function inFile(bytes: Buffer, map: readonly Piece[], cachedBytes: number): Piece[] {
+  const file: MappedFile = {
+    path: 'disk',
+    readCached: (into, place, length, offset) => {
+      const many = Math.min(length, cachedBytes);
+      return bytes.copy(into, place, offset - SHIFT, offset - SHIFT + many);
+    },
+  };
+  return map.map((piece) => ({ ...piece, at: { file, offset: piece.offset + SHIFT } }));
+}
+
+const SHIFT = 1_536;
+
 /** A disk of these bytes; `read` has the offset of each piece that was asked for. */
 function diskOf(bytes: Buffer, map?: readonly Piece[]): Disk & { readonly asked: Set<number> } {
   const offsets = new Set<number>();
@@ -63,7 +79,8 @@ function diskOf(bytes: Buffer, map?: readonly Piece[]): Disk & { readonly asked:
     (map ?? []).flatMap((piece) => {
       const from = Math.max(piece.offset, offset);
       const end = Math.min(piece.offset + piece.length, offset + length);
-      return end > from ? [{ ...piece, offset: from, length: end - from }] : [];
+      const at = piece.at && { ...piece.at, offset: piece.at.offset + from - piece.offset };
+      return end > from ? [{ ...piece, offset: from, length: end - from, ...(at && { at }) }] : [];
     });
   return {
     sizeBytes: bytes.length,
@@ -111,8 +128,7 @@ const runs = fc.array(
 test('a table by any map is the table of all bytes; only what nobody knows is read', async () => {
   await fc.assert(
     fc.asyncProperty(runs, fc.option(fc.integer({ min: 1, max: 9_000 })), async (all, belowSectors) => {
-      const sectors = all.reduce((sum, run) => sum + run.sectors, 0);
-      const scene = sceneOf(all, belowSectors ?? sectors);
+      const scene = sceneOf(all, belowSectors ?? sectorsOf(all));
       const [disk, whole] = [diskOf(scene.bytes, scene.map), diskOf(scene.bytes)];
       const below = await belowOf(scene.below);
       const [made, model] = [await tableOf(disk, folder, below), await tableOf(whole, folder, undefined, 'model')];
@@ -122,6 +138,20 @@ test('a table by any map is the table of all bytes; only what nobody knows is re
       await below.table.close();
     }),
     { seed: 14, numRuns: 60 },
+  );
+});
+
+test('what the page cache has is read from where the map says that it lies, the rest through the disk', async () => {
+  const cached = fc.oneof(fc.nat(5_000), fc.constant(Number.POSITIVE_INFINITY));
+  await fc.assert(
+    fc.asyncProperty(runs, cached, async (all, cachedBytes) => {
+      const { bytes, map } = sceneOf(all, sectorsOf(all));
+      const disk = diskOf(bytes, inFile(bytes, map, cachedBytes));
+      const [made, model] = [await tableOf(disk, folder), await tableOf(diskOf(bytes), folder, undefined, 'model')];
+      expect(made.root).toBe(model.root);
+      if (cachedBytes === Number.POSITIVE_INFINITY) expect(disk.asked).toEqual(new Set());
+    }),
+    { seed: 14, numRuns: 40 },
   );
 });
 

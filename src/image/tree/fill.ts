@@ -51,6 +51,7 @@ export async function fillTable(
     const length = Math.min(WINDOW_BYTES, disk.sizeBytes - start);
     const mapped = (await disk.map?.(start, length)) ?? ok([{ offset: start, length, depth: 0, isZero: false }]);
     if (!mapped.ok) return mapped;
+    step.begin(mapped.value);
     const known = knownOf(mapped.value, start, length, disk.sizeBytes, below);
     for (let from = start; from < start + length; from += STEP_BYTES) {
       const first = (from - start) / PIECE_BYTES;
@@ -96,11 +97,21 @@ class Step {
   readonly #bytes = Buffer.alloc(STEP_BYTES);
   readonly #zero = Buffer.alloc(HASH_BYTES);
 
+  #map: readonly Piece[] = [];
+  /** Which of its pieces is read. */
+  #at = 0;
+
   constructor(disk: Disk, pieces: Pieces, below: Below | undefined) {
     this.#disk = disk;
     this.#pieces = pieces;
     this.#below = below;
     pieces.hash(this.#zero, 0, this.#bytes.subarray(0, PIECE_BYTES));
+  }
+
+  /** `map`: of the window that the next steps are parts of. */
+  begin(map: readonly Piece[]): void {
+    this.#map = map;
+    this.#at = 0;
   }
 
   /** Makes `leaves` those of this part of the disk, which `known` is of; how many bytes of it were read. */
@@ -149,9 +160,40 @@ class Step {
   }
 
   async #hash(piece: number, offset: number, length: number): Promise<ReadFault | undefined> {
-    const fault = await readInto(this.#disk, this.#bytes, 0, length, offset);
+    const fault = await this.#read(offset, offset + length);
     if (fault) return fault;
     this.#pieces.hash(this.leaves.subarray(piece * HASH_BYTES), offset, this.#bytes.subarray(0, length));
     return undefined;
+  }
+
+  /**
+   * From where the map says that it lies: no image of a chain is asked again, and nothing is waited for. What is not in the page cache is read as disks are.
+   */
+  async #read(start: number, end: number): Promise<ReadFault | undefined> {
+    for (let from = start; from < end; ) {
+      const piece = this.#pieceAt(from);
+      const to = Math.min(end, piece.offset + piece.length);
+      const done = from + this.#readKnown(piece, from, to, from - start);
+      const fault = done < to ? await readInto(this.#disk, this.#bytes, done - start, to - done, done) : undefined;
+      if (fault) return fault;
+      from = to;
+    }
+    return undefined;
+  }
+
+  /** How many bytes. */
+  #readKnown({ offset, isZero, at }: Piece, from: number, to: number, place: number): number {
+    if (isZero) this.#bytes.fill(0, place, place + to - from);
+    if (isZero) return to - from;
+    return at?.file.readCached(this.#bytes, place, to - from, at.offset + from - offset) ?? 0;
+  }
+
+  #pieceAt(offset: number): Piece {
+    for (;;) {
+      const piece = this.#map[this.#at];
+      if (!piece) throw new Error(`the map of the disk does not tell of ${offset}`);
+      if (offset < piece.offset + piece.length) return piece;
+      this.#at++;
+    }
   }
 }

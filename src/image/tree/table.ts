@@ -76,7 +76,8 @@ export class LeafTable implements Leaves {
     try {
       const buffer = Buffer.alloc(PAGE_BYTES);
       const at = index * PAGE_BYTES;
-      if (readCached(this.fd, buffer, at) !== PAGE_BYTES) await this.#file.read(buffer, 0, PAGE_BYTES, at);
+      if (readCached(this.fd, buffer, 0, PAGE_BYTES, at) !== PAGE_BYTES)
+        await this.#file.read(buffer, 0, PAGE_BYTES, at);
       return this.isPage(index, buffer) ? buffer : undefined;
     } catch {
       return undefined;
