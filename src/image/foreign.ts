@@ -1,5 +1,5 @@
 /**
- * Images of other programs that come in through qemu-img of Debian, and never by code of ours: which they are, and whether they are whole in themselves. Pure.
+ * Images of other programs that come in and go out through qemu-img of Debian, and never by code of ours: which they are, and whether they are whole in themselves. Pure.
  *
  * What one may name beside itself (a backing file, a file for its data, extents) is a file that whoever made it chose: it is refused by the header, before
  * any program opens it.
@@ -7,7 +7,8 @@
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
 /** The names by which qemu-img knows them. */
-export type ForeignFormat = 'qcow2' | 'vmdk' | 'vdi';
+export const FOREIGN_FORMATS = ['qcow2', 'vmdk', 'vdi'] as const;
+export type ForeignFormat = (typeof FOREIGN_FORMATS)[number];
 export type ForeignFault = Fault<'NotSupported' | 'FileCut'>;
 
 /** Read of the beginning of a file. */
@@ -78,5 +79,7 @@ export function judgeInfo(path: string, text: string): Result<number, ForeignFau
 }
 
 /** The image for qemu-img: its format, and that it is one file, are said, and nothing of it is found out. */
-export const asOneFile = (path: string, driver: ForeignFormat): string =>
-  `json:${JSON.stringify({ driver, file: { driver: 'file', filename: path }, ...(driver === 'vdi' ? {} : { backing: null }) })}`;
+export const asOneFile = (path: string, driver: ForeignFormat | 'raw'): string =>
+  `json:${JSON.stringify({ driver, file: { driver: 'file', filename: path }, ...(mayHaveBacking(driver) && { backing: null }) })}`;
+
+const mayHaveBacking = (driver: ForeignFormat | 'raw'): boolean => driver === 'qcow2' || driver === 'vmdk';

@@ -1,46 +1,48 @@
-/** An image of a store on its way out, such as to standard output: from any byte on, with the digest of all of it. */
-import { createHash } from 'node:crypto';
+/** An image of a store on its way out: its file, its disk, or an image that is made for it. */
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames } from '../farm/files.ts';
-import { CANCELLED, type Work, windowsOf } from '../image/copy.ts';
+import { windowsOf } from '../image/copy.ts';
 import type { OpenFault, ReadFault } from '../image/disk.ts';
+import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { formatOf } from '../image/formats.ts';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { openImage, probeImage } from '../image/images.ts';
-import { errorMessage } from '../kit/errors.ts';
-import { openRegular, pathFault, statRegular } from '../kit/file.ts';
+import { pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type ConvertFault, convertFile } from './convert.ts';
+import { makeForeign } from './foreign.ts';
+import {
+  CHUNK_BYTES,
+  type Chunks,
+  changed,
+  type Given,
+  giveAll,
+  type Outgoing,
+  type OutgoingFault,
+  outgoingFile,
+} from './outgoing.ts';
+import type { ToolFault } from './tool.ts';
 import { imagesOf, type VDiskFiles, type VersionImage } from './versions.ts';
 
-/** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the same as an image, which is its file where that is a base of that format. */
-export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx'] as const;
+/** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the same as an image, which is its file where that is a base of that format; those of other programs are made by qemu-img. */
+export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx', ...FOREIGN_FORMATS] as const;
 
-export interface Download extends Pick<Work, 'signal' | 'onProgress'> {
+export interface Download extends Outgoing {
   readonly format: (typeof DOWNLOADS)[number];
   /** Absent: the newest version. */
   readonly number?: number;
-  /** What was had before is digested, and not given again. */
-  readonly offset?: number;
 }
 
-export interface Downloaded {
+export interface Downloaded extends Given {
   readonly name: string;
   readonly number: number;
-  /** Of all of it, whatever the offset. */
-  readonly sizeBytes: number;
-  readonly sha256: string;
 }
 
-/** `Changed`: it was written to meanwhile. `OutputEnded`: who takes it does so no more. */
-export type DownloadFault = ConvertFault | Fault<'NoVersion' | 'OffsetWrong' | 'Changed' | 'OutputEnded'>;
+export type DownloadFault = ConvertFault | OutgoingFault | ToolFault | Fault<'NoVersion'>;
 
-/** What is given at once. */
-const CHUNK_BYTES = 1 << 20;
 const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
-type Chunks = AsyncIterable<Result<Buffer, DownloadFault>>;
 interface Source {
   readonly sizeBytes: number;
   readonly chunks: Chunks;
@@ -60,9 +62,11 @@ export async function download(
   const source = await sourceOf(vdisk, image.value, options);
   if (!source.ok) return source;
   try {
-    const given = await giveAll(image.value, source.value, options, give);
-    if (given.ok) await source.value.remove?.();
-    return given;
+    const { image: name, number } = image.value;
+    const given = await giveAll(name, source.value, options, give);
+    if (!given.ok) return given;
+    await source.value.remove?.();
+    return ok({ name, number, ...given.value });
   } finally {
     await source.value.close();
   }
@@ -90,7 +94,7 @@ async function sourceOf(
 async function madeOf(
   path: string,
   made: string,
-  { offset = 0, signal, onProgress }: Download,
+  { format, offset = 0, signal, onProgress }: Download,
 ): Promise<Result<Source, DownloadFault>> {
   const [of, there] = [await statRegular(path), await statRegular(made)];
   if (!of.ok) return of;
@@ -102,40 +106,18 @@ async function madeOf(
         `${made}, of which ${offset} bytes are said to be had, is not there any more: take all of it again, without --offset`,
       );
     if (there.ok) await unlink(made);
-    const converted = await convertFile(path, made, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
+    const work = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+    const foreign = FOREIGN_FORMATS.find((name) => name === format);
+    const converted = await (foreign ? makeForeign(path, made, foreign, work) : convertFile(path, made, work));
     if (!converted.ok) return converted;
+    const after = await statRegular(path);
+    if (!after.ok || !sameFile(identityOf(of.value), identityOf(after.value))) {
+      await unlink(made);
+      return after.ok ? changed(path) : after;
+    }
   }
   const source = await fileOf(made);
   return source.ok ? ok({ ...source.value, remove: () => unlink(made) }) : source;
-}
-
-async function giveAll(
-  { image: name, number }: VersionImage,
-  { sizeBytes, chunks }: Source,
-  { offset = 0, signal, onProgress }: Download,
-  give: (bytes: Buffer) => Promise<void>,
-): Promise<Result<Downloaded, DownloadFault>> {
-  if (offset > sizeBytes)
-    return fail('OffsetWrong', `${name} has ${sizeBytes} bytes, and ${offset} are said to be had`);
-  const hash = createHash('sha256');
-  let at = 0;
-  for await (const chunk of chunks) {
-    if (signal?.aborted) return { ok: false, error: { ...CANCELLED, message: 'it was cancelled' } };
-    if (!chunk.ok) return chunk;
-    hash.update(chunk.value);
-    const fresh = chunk.value.subarray(Math.max(0, Math.min(chunk.value.length, offset - at)));
-    try {
-      if (fresh.length > 0) await give(fresh);
-    } catch (thrown) {
-      return fail(
-        'OutputEnded',
-        `${name}: nobody takes it any more (${errorMessage(thrown)}): go on by --offset with as many bytes as came`,
-      );
-    }
-    at += chunk.value.length;
-    onProgress?.(at, sizeBytes);
-  }
-  return ok({ name, number, sizeBytes, sha256: hash.digest('hex') });
 }
 
 async function imageOf(
@@ -155,16 +137,6 @@ async function imageOf(
   return fail('NoVersion', `${join(folder, fileName)} has no version ${asked ?? 0}: there is ${numbers}`);
 }
 
-async function fileOf(path: string): Promise<Result<Source, DownloadFault>> {
-  const looked = await statRegular(path);
-  if (!looked.ok) return looked;
-  return ok({
-    sizeBytes: Number(looked.value.size),
-    chunks: chunksOfFile(path, identityOf(looked.value)),
-    close: async () => undefined,
-  });
-}
-
 /** Than a base of that format. */
 async function isOtherThan(path: string, format: string): Promise<Result<boolean, DownloadFault>> {
   const looked = await statRegular(path);
@@ -174,22 +146,10 @@ async function isOtherThan(path: string, format: string): Promise<Result<boolean
   return ok(formatOf(path)?.extension !== `.${format}` || facts?.value.parent !== undefined);
 }
 
-async function* chunksOfFile(path: string, identity: string): Chunks {
-  const opened = await openRegular(path);
-  if (!opened.ok) return yield opened;
-  await using file = opened.value.file;
-  const isSame = async (): Promise<boolean> => sameFile(identity, identityOf(await file.stat({ bigint: true })));
-  if (!(await isSame())) return yield changed(path);
-  for (let at = 0; at < Number(opened.value.stats.size); ) {
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, at);
-    if (bytesRead === 0) break;
-    yield ok(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-  if (!(await isSame())) yield changed(path);
+async function fileOf(path: string): Promise<Result<Source, DownloadFault>> {
+  const file = await outgoingFile(path);
+  return file.ok ? ok({ ...file.value, close: async () => undefined }) : file;
 }
-
-const changed = (path: string) => fail('Changed', `${path} was changed while it was read: take all of it again`);
 
 async function diskOf(path: string): Promise<Result<Source, OpenFault>> {
   const opened = await openImage(path);

@@ -15,8 +15,8 @@ import { type Fault, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
 import { type BootFiles, type BootFilesFault, bootFilesBeside, removeBootFiles } from './bootfiles.ts';
 import { type Converted, type ConvertFault, type ConvertFileOptions, convertInFolder, targetOf } from './convert.ts';
+import { qemuImg } from './qemu.ts';
 import { roomFor } from './room.ts';
-import { runTool } from './tool.ts';
 
 export interface Imported extends Converted {
   /** Kernel and initrd that were found in it, or why none; absent: they lay there already. */
@@ -25,8 +25,6 @@ export interface Imported extends Converted {
 
 export type ImportFault = ConvertFault | ForeignFault | Fault<'ImageInvalid' | 'ToolMissing'>;
 
-/** An image may be made to cost: of memory qemu-img takes some 50 MiB, and of a processor a second a GB; six hours are for the largest. */
-const BOUNDS = ['--as=1073741824', '--nofile=64', '--core=0', '--cpu=21600'];
 /** What `qemu-img check` ends with; 63: it knows no check of that format. */
 const WHOLE_OR_LEAKS = [0, 3, 63];
 
@@ -94,22 +92,4 @@ async function formatOf(path: string): Promise<Result<ForeignFormat, ImportFault
   } finally {
     await file.close();
   }
-}
-
-/** What it says on standard output. */
-async function qemuImg(
-  accepted: readonly number[],
-  signal: AbortSignal | undefined,
-  words: readonly string[],
-  onPercent?: (percent: number) => void,
-): Promise<Result<string, ImportFault>> {
-  let out = '';
-  const onBytes = (bytes: Buffer): void => {
-    const text = bytes.toString();
-    const percent = /\((\d+\.\d+)\/100%\)\s*$/.exec(text)?.[1];
-    if (onPercent === undefined) out += text;
-    else if (percent !== undefined) onPercent(Number(percent));
-  };
-  const run = await runTool('qemu-img', words, { bounds: BOUNDS, accepted, signal, onBytes });
-  return run.ok ? ok(out) : run;
 }

@@ -48,7 +48,7 @@ export async function roomForDisk(source: string, target: string): Promise<Resul
 }
 
 /** What its tables, or the holes of its file, do not say is zeros: what is written is this at most. */
-const dataBytes = (source: string): Promise<Result<number, WorkFault>> =>
+export const dataBytes = (source: string): Promise<Result<number, WorkFault>> =>
   withImage(source, async (disk) => {
     let bytes = 0;
     for await (const pieces of windowsOf(disk)) {
