@@ -1,5 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -8,7 +18,9 @@ import { Command } from 'commander';
 import { anImage } from '../../test/builders/pvs.ts';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { patternBytes } from '../image/pattern/pattern.ts';
+import { findVDisk } from '../store/pvs/folder.ts';
 import { addDownload } from './vdisk-out.ts';
+import { addPvs } from './vdisk-pvs.ts';
 
 const MIB = 1 << 20;
 let folder: string;
@@ -40,8 +52,9 @@ async function run(line: string, { isTTY = false, breaks = false, during }: Taki
   });
   const command = new Command('vdisk');
   addDownload(command, terminal, Object.assign(output, { isTTY }));
+  addPvs(command, terminal, output);
   const words = line.split(' ').map((word) => (word.startsWith('/') ? folder + word : word));
-  await command.parseAsync(['download', ...words], { from: 'user' });
+  await command.parseAsync(line.startsWith('export') ? words : ['download', ...words], { from: 'user' });
   return { ...said, bytes: Buffer.concat(taken) };
 }
 
@@ -122,4 +135,52 @@ test('one that nobody takes any more, or that is written to meanwhile, fails, an
   expect([broken.failed, broken.err]).toEqual([true, expect.stringMatching(/^error: .*EPIPE.*--offset.*\n$/)]);
   const changed = await run('/big --format asis', { during: () => appendFileSync(join(folder, 'big.raw'), 'more') });
   expect([changed.failed, changed.err]).toEqual([true, expect.stringMatching(/^error: .*big\.raw was changed.*\n$/)]);
+});
+
+test('a folder for PVS goes out as one archive, in two parts, with the manifest last', async () => {
+  const before = readdirSync(folder);
+  const broken = await run('export /lab --tar -', { breaks: true });
+  expect([broken.failed, broken.err]).toEqual([true, expect.stringContaining('EPIPE')]);
+  const rest = await run(`export /lab --tar - --offset ${broken.bytes.length}`);
+  const all = Buffer.concat([broken.bytes, rest.bytes]);
+  const [said, assumed] = rest.err.split('\n');
+  expect([rest.out, rest.failed]).toEqual(['', false]);
+  expect(said).toBe(`3 files of versions 0, 1: ${all.length} bytes, SHA-256 ${digest(all)}`);
+  expect(assumed).toContain('access of versions 0, 1 is assumed');
+  expect(readdirSync(folder)).toEqual(before);
+  const into = join(folder, 'into');
+  mkdirSync(into);
+  execFileSync('tar', ['-x', '-C', into], { input: all });
+  expect(readdirSync(into)).toEqual(['lab.1.avhd', 'lab.vhd', 'lab.xml']);
+  for (const name of ['lab.1.avhd', 'lab.vhd']) expect(readFileSync(join(into, name)).equals(file(name))).toBe(true);
+  const read = await findVDisk({ folder: into, fileName: 'lab' });
+  expect(read).toMatchObject({
+    ok: true,
+    value: { manifestName: 'lab.xml', versions: [{ number: 0 }, { number: 1 }] },
+  });
+  rmSync(into, { recursive: true });
+});
+
+test.each<{ what: string; line: string; taking?: Taking; says: string }>([
+  { what: 'a terminal', line: 'export /lab --tar -', taking: { isTTY: true }, says: 'no text for a terminal' },
+  { what: 'a file', line: 'export /lab --tar /lab.tar', says: 'write - and >' },
+  { what: 'a folder, too,', line: 'export /lab --tar - --to /out', says: 'one of them' },
+  { what: 'nothing', line: 'export /lab', says: 'name a folder by --to, or write --tar -' },
+  { what: 'no such version', line: 'export /lab --tar - --version 9', says: 'has no version 9' },
+])('an export to $what is refused, and nothing is written', async ({ line, taking, says }) => {
+  const { failed, err, bytes } = await run(line, taking);
+  expect([failed, err, bytes.length]).toEqual([true, expect.stringContaining(says), 0]);
+});
+
+test('an export fails where a file is changed meanwhile, and what came has no end', async () => {
+  const before = file('lab.1.avhd');
+  const changed = await run('export /lab --tar -', {
+    during: () => appendFileSync(join(folder, 'lab.1.avhd'), 'more'),
+  });
+  writeFileSync(join(folder, 'lab.1.avhd'), before);
+  expect([changed.failed, changed.err]).toEqual([
+    true,
+    expect.stringMatching(/^error: .*lab\.1\.avhd was changed.*\n$/),
+  ]);
+  expect(() => execFileSync('tar', ['-t'], { input: changed.bytes, stdio: 'pipe' })).toThrow();
 });

@@ -11,6 +11,8 @@ import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import { statedBy, type TakenOver, takeOver } from './takeover.ts';
 import { inputOfProcess, type Terminal } from './terminal.ts';
 import { vdiskAt } from './vdisk-at.ts';
+import { parseBytes } from './vdisk-in.ts';
+import { exportTarOut, type Output } from './vdisk-out.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
 
 /** Something lacks, and what is there is told. */
@@ -24,9 +26,9 @@ interface TakeoverFlags {
   readonly store: string;
 }
 
-export function addPvs(command: Command, terminal: Terminal): void {
+export function addPvs(command: Command, terminal: Terminal, out: Output = process.stdout): void {
   addTakeover(command, terminal);
-  addExport(command, terminal);
+  addExport(command, terminal, out);
 }
 
 function addTakeover(command: Command, terminal: Terminal): void {
@@ -57,16 +59,20 @@ access of each version is assumed, and said. Ends with 0; with 3 if something la
 }
 
 interface ExportFlags extends OrderFlags {
-  readonly to: string;
+  readonly to?: string;
+  readonly tar?: string;
+  readonly offset: number;
   readonly version?: readonly string[];
   readonly resource?: string;
 }
 
-function addExport(command: Command, terminal: Terminal): void {
+function addExport(command: Command, terminal: Terminal, out: Output): void {
   orderOptions(command.command('export'))
     .description('a folder with images, properties and a manifest of versions, as PVS imports it and takeover reads it')
     .argument('<name>', 'the vDisk: its folder, and its fileName')
-    .requiredOption('--to <folder>', 'required: where; it is made where it is not there')
+    .option('--to <folder>', 'where; it is made where it is not there')
+    .option('--tar <target>', 'instead of --to: -, as one archive (tar) to standard output; the store needs no room')
+    .option('--offset <bytes>', 'of --tar: how many came before it broke off', parseBytes, 0)
     .option('--version <number...>', 'these, and all that they are differences of (default: all)')
     .option(
       '--resource <file>',
@@ -78,19 +84,26 @@ function addExport(command: Command, terminal: Terminal): void {
 Example, with what the farm says of versions:
   kubectl get vd lab -o yaml | kubectl exec -i deploy/main-NODE -c work -- \\
     bootfarm vdisk export /srv/vdisks/lab --to /srv/vdisks/for-pvs --resource -
+The same in a file here, all sizes, holes as zeros; it fails if a file is changed meanwhile, and its size and SHA-256 are said at the end:
+  kubectl get vd lab -o yaml | kubectl exec -i deploy/main-NODE -c work -- \\
+    bootfarm vdisk export /srv/vdisks/lab --tar - --resource - >lab.tar
 Without --resource access is as a manifest in the folder says it, and else assumed, and said.
 Images get a second name where that is possible, but those in maintenance, which PVS writes; all else is copied. Nothing is
 overwritten; the same command goes on with what was interrupted. The manifest comes last: a folder without it is not whole.`,
     )
-    .action((target: string, { to, version, resource, ...flags }: ExportFlags) =>
+    .action((target: string, { to, tar, offset, version, resource, ...flags }: ExportFlags) =>
       attempt(terminal, async () => {
         const numbers = version?.map((text) => versionNumber('version', text));
         const stated = resource === undefined ? undefined : statedBy(await readVDisk(resource));
+        const chosen = { ...(numbers && { numbers }), ...(stated && { stated: [...stated] }) };
+        if (tar !== undefined && to === undefined)
+          return exportTarOut(terminal, target, { ...chosen, target: tar, offset }, out);
+        if (to === undefined || tar !== undefined)
+          throw new Refusal('name a folder by --to, or write --tar - for standard output: one of them');
         const vdisk = await vdiskAt(target);
         await doOrder(terminal, flags, () => ({
           ...{ kind: 'export', ...vdisk, to: resolve(to) },
-          ...(numbers && { numbers }),
-          ...(stated && { stated: [...stated] }),
+          ...chosen,
         }));
       }),
     );

@@ -121,6 +121,11 @@ const bootFilesLine = (taken: Result<BootFiles, Fault>): string =>
     ? `${taken.value.kernel} and ${taken.value.initrd} are those of kernel ${taken.value.version}, out of the image`
     : `without kernel and initrd: ${taken.error.message}`;
 
+export const assumedWords = (assumed: readonly number[]): readonly string[] =>
+  assumed.length > 0
+    ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
+    : [];
+
 function exported({ folder, manifestName, versions, linked, copied, kept, assumed }: Exported): readonly string[] {
   const files = [
     ...(linked.length > 0 ? [`${linked.length} files got a second name`] : []),
@@ -129,9 +134,7 @@ function exported({ folder, manifestName, versions, linked, copied, kept, assume
   ];
   return [
     `${folder} has versions ${versions.join(', ')} and ${manifestName}: ${files.join(', ')}`,
-    ...(assumed.length > 0
-      ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
-      : []),
+    ...assumedWords(assumed),
   ];
 }
 

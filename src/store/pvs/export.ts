@@ -40,20 +40,39 @@ export interface Exported {
 
 export type ExportFault = FolderFault | CarryFault | WriteFault | Fault<'NoVersion' | 'NoSpace'>;
 
-export async function exportVDisk(
+/** What an export consists of. */
+export interface Exporting extends Pick<Exported, 'manifestName' | 'versions' | 'assumed'> {
+  readonly manifest: Buffer;
+  readonly files: readonly File[];
+}
+
+export async function exportingOf(
   vdisk: VDiskFiles,
-  to: string,
-  { numbers, stated, signal, onProgress }: ExportOptions = {},
-): Promise<Result<Exported, ExportFault>> {
+  { numbers, stated }: Pick<ExportOptions, 'numbers' | 'stated'>,
+): Promise<Result<Exporting, ExportFault>> {
   const found = await findVDisk(vdisk);
   if (!found.ok) return found;
   const chosen = choose(found.value, numbers);
   if (!chosen.ok) return chosen;
+  return ok({
+    manifestName: `${vdisk.fileName}.xml`,
+    manifest: encodeManifest(manifestOf(chosen.value, stated)),
+    files: filesOf(chosen.value, stated),
+    versions: chosen.value.map(({ number }) => number),
+    assumed: stated ? [] : chosen.value.filter(({ isAssumed }) => isAssumed).map(({ number }) => number),
+  });
+}
+
+export async function exportVDisk(
+  vdisk: VDiskFiles,
+  to: string,
+  { signal, onProgress, ...chosen }: ExportOptions = {},
+): Promise<Result<Exported, ExportFault>> {
+  const exporting = await exportingOf(vdisk, chosen);
+  if (!exporting.ok) return exporting;
   const made = await makeFolder(vdisk.folder, to);
   if (made) return { ok: false, error: made };
-  const manifestName = `${vdisk.fileName}.xml`;
-  const manifest = encodeManifest(manifestOf(chosen.value, stated));
-  const files = filesOf(chosen.value, stated);
+  const { manifestName, manifest, files, versions, assumed } = exporting.value;
   const before = await judgeThere(vdisk.folder, to, files, signal);
   if (!before.ok) return before;
   const isWhole = await isManifest(join(to, manifestName), manifest);
@@ -79,8 +98,6 @@ export async function exportVDisk(
   }
   const fault = isWhole.value ? undefined : await writeWhole(join(to, manifestName), manifest);
   if (fault) return { ok: false, error: fault };
-  const assumed = stated ? [] : chosen.value.filter(({ isAssumed }) => isAssumed).map(({ number }) => number);
-  const versions = chosen.value.map(({ number }) => number);
   return ok({ folder: to, manifestName, versions, linked, copied, kept, assumed });
 }
 
