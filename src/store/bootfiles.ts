@@ -2,13 +2,14 @@
  * Kernel and initrd that nobody put beside an image, out of the image: found and read by GRUB's file systems (grub-fstest of Debian), which take an image as a file
  * and need no right and no mount.
  */
-import { stat, unlink } from 'node:fs/promises';
+import { rm, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileNames, type VersionFileNames } from '../farm/files.ts';
 import { convertImage } from '../image/convert.ts';
 import type { Work, WorkFault } from '../image/copy.ts';
 import { formatOf, stemOf } from '../image/formats.ts';
 import { PartialFile } from '../image/partial.ts';
+import { isThere, openRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
 import { type BootPaths, type Listing, newestBoot } from './kernels.ts';
@@ -26,46 +27,64 @@ export interface BootFiles {
   readonly version: string;
 }
 
-/** A file system that somebody made to keep it busy is left after ten minutes of a processor. */
+/** A file system that somebody made to keep it busy is left after ten minutes of a processor, and an image of many such after half an hour. */
 const BOUNDS = ['--as=1073741824', '--nofile=64', '--core=0', '--cpu=600'];
+const MOST_MS = 30 * 60_000;
 const MAX_FILE_BYTES = 1 << 30;
 /** The image itself, its partitions, and what lies over them. */
 const DEVICE = /\((?:loop0|lvm\/|md\/)[^()\s]*\)/g;
 const MAX_DEVICES = 64;
 const FOLDERS = ['/boot/', '/'];
 
-/** Of a version that lies in a folder, the newest if none is named. What is there already stays, and is a fault. */
+interface BootFilesWork extends Work {
+  /** For all that is read of the image. */
+  readonly mostMs?: number;
+}
+
+/** Of a version that lies in a folder, the newest if none is named. What is there already stays: that is a fault, unless it is one of the two, and as the image has it. */
 export const extractBootFiles = (
   vdisk: VDiskFiles,
   number: number | undefined,
-  work: Work = {},
+  work: BootFilesWork = {},
 ): Promise<Result<BootFiles, BootFilesFault>> =>
   alone(vdisk.folder, async () => {
     const version = await imageOf(vdisk, number);
     if (!version.ok) return version;
     const image = join(vdisk.folder, version.value.image);
     const names = fileNames(vdisk.fileName, version.value.number);
-    const there = await bootFilesThere(vdisk.folder, names);
+    const there = await bothThere(vdisk.folder, names);
     if (there) return { ok: false, error: there };
-    if (formatOf(image)?.extension === '.raw') return takeBootFiles(image, vdisk.folder, names, work.signal);
+    if (formatOf(image)?.extension === '.raw') return ofTaken(await takeBootFiles(image, vdisk.folder, names, work));
     const raw = join(vdisk.folder, `${names.stem}.partial.raw`);
+    // A run that was killed left it.
+    await rm(raw, { force: true });
     const room = await roomForDisk(image, raw);
     if (!room.ok) return room;
     try {
       const made = await convertImage(image, raw, work);
-      return made.ok ? await takeBootFiles(raw, vdisk.folder, names, work.signal) : made;
+      return made.ok ? ofTaken(await takeBootFiles(raw, vdisk.folder, names, work)) : made;
     } finally {
-      await unlink(raw).catch(() => undefined); // it was not made
+      await rm(raw, { force: true });
     }
   });
 
-async function bootFilesThere(folder: string, names: VersionFileNames): Promise<BootFilesFault | undefined> {
-  for (const name of [names.kernel, names.initrd]) {
-    const path = join(folder, name);
-    if (await stat(path).catch(() => undefined))
-      return { code: 'FileExists', message: `${path} is there already: remove kernel and initrd first` };
-  }
-  return undefined;
+const ofTaken = (taken: Result<TakenBootFiles, BootFilesFault>): Result<BootFiles, BootFilesFault> =>
+  taken.ok ? ok(taken.value.bootFiles) : taken;
+
+async function bothThere(folder: string, names: VersionFileNames): Promise<BootFilesFault | undefined> {
+  const [kernel, initrd] = [join(folder, names.kernel), join(folder, names.initrd)];
+  return (await isThere(kernel)) && (await isThere(initrd)) ? alreadyThere(kernel) : undefined;
+}
+
+const alreadyThere = (path: string): BootFilesFault => ({
+  code: 'FileExists',
+  message: `${path} is there already: remove kernel and initrd first`,
+});
+
+export interface TakenBootFiles {
+  readonly bootFiles: BootFiles;
+  /** Paths: those of them that were not there before. */
+  readonly made: readonly string[];
 }
 
 /** Those of an image that is being made of a raw one, before it has its name. Undefined: somebody put his own there. */
@@ -73,35 +92,64 @@ export async function bootFilesBeside(
   raw: string,
   image: string,
   signal?: AbortSignal,
-): Promise<Result<BootFiles, BootFilesFault> | undefined> {
+): Promise<Result<TakenBootFiles, BootFilesFault> | undefined> {
   const folder = dirname(image);
   const names = fileNames(stemOf(basename(image)) ?? '', 0);
-  return (await bootFilesThere(folder, names)) ? undefined : takeBootFiles(raw, folder, names, signal);
+  if (await bothThere(folder, names)) return undefined;
+  const taken = await takeBootFiles(raw, folder, names, signal && { signal });
+  return !taken.ok && taken.error.code === 'FileExists' ? undefined : taken;
 }
 
-export async function removeBootFiles(folder: string, { kernel, initrd }: BootFiles): Promise<void> {
-  for (const name of [kernel, initrd]) await unlink(join(folder, name));
+export async function removeBootFiles({ made }: TakenBootFiles): Promise<void> {
+  for (const path of made) await unlink(path);
 }
 
-/** Out of a raw image. Both or none. `KernelMissing`: no file system that GRUB knows has a kernel with an initrd. */
+/**
+ * Out of a raw image. Both or none, but after a run that was killed between their names: then one is there, and is compared. `KernelMissing`: no file system that
+ * GRUB knows has a kernel with an initrd.
+ */
 async function takeBootFiles(
   raw: string,
   folder: string,
   names: VersionFileNames,
-  signal?: AbortSignal,
+  { signal, mostMs = MOST_MS }: BootFilesWork = {},
+): Promise<Result<TakenBootFiles, BootFilesFault>> {
+  const late = AbortSignal.timeout(mostMs);
+  const until = signal ? AbortSignal.any([signal, late]) : late;
+  const made: string[] = [];
+  const taken = await inTime(raw, folder, names, until, made);
+  if (taken.ok) return ok({ bootFiles: taken.value, made });
+  for (const path of made) await unlink(path);
+  return late.aborted && !signal?.aborted ? { ok: false, error: tooLong(raw, mostMs) } : taken;
+}
+
+/** Paths of what it made are put into `made`. */
+async function inTime(
+  raw: string,
+  folder: string,
+  names: VersionFileNames,
+  signal: AbortSignal,
+  made: string[],
 ): Promise<Result<BootFiles, BootFilesFault>> {
   const found = await findBoot(raw, signal);
   if (!found.ok) return found;
-  const { version, kernel, initrd } = found.value;
-  const first = await take(raw, initrd, join(folder, names.initrd), signal);
-  if (first) return { ok: false, error: first };
-  const second = await take(raw, kernel, join(folder, names.kernel), signal);
-  if (!second) return ok({ kernel: names.kernel, initrd: names.initrd, version });
-  await unlink(join(folder, names.initrd));
-  return { ok: false, error: second };
+  const { version } = found.value;
+  for (const kind of ['initrd', 'kernel'] as const) {
+    const path = join(folder, names[kind]);
+    const isOld = await isThere(path);
+    const fault = await (isOld ? compare : take)(raw, found.value[kind], path, signal);
+    if (fault) return { ok: false, error: fault };
+    if (!isOld) made.push(path);
+  }
+  return ok({ kernel: names.kernel, initrd: names.initrd, version });
 }
 
-async function findBoot(raw: string, signal: AbortSignal | undefined): Promise<Result<BootPaths, BootFilesFault>> {
+const tooLong = (raw: string, mostMs: number): ToolFault => ({
+  code: 'ImageInvalid',
+  message: `${raw} kept its reader busy for ${mostMs / 60_000} min: put kernel and initrd beside the image yourself`,
+});
+
+async function findBoot(raw: string, signal: AbortSignal): Promise<Result<BootPaths, BootFilesFault>> {
   const devices = await list(raw, [], signal);
   if (!devices.ok) return devices;
   const listings: Listing[] = [];
@@ -119,11 +167,7 @@ async function findBoot(raw: string, signal: AbortSignal | undefined): Promise<R
   );
 }
 
-async function list(
-  raw: string,
-  folder: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<Result<string, ToolFault>> {
+async function list(raw: string, folder: readonly string[], signal: AbortSignal): Promise<Result<string, ToolFault>> {
   let out = '';
   const onBytes = (bytes: Buffer): void => {
     out = (out + bytes.toString()).slice(0, 1 << 20);
@@ -136,26 +180,59 @@ async function take(
   raw: string,
   from: string,
   target: string,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<BootFilesFault | undefined> {
   const opened = await PartialFile.open(target);
   if (!opened.ok) return opened.error;
   const { value: file } = opened;
-  let bytes = 0;
-  let fault: BootFilesFault | undefined;
-  const onBytes = async (piece: Buffer): Promise<void> => {
-    if (bytes + piece.length > MAX_FILE_BYTES) fault ??= tooLarge(from);
-    fault ??= await file.append(bytes, piece);
-    bytes += piece.length;
-  };
   try {
-    const run = await runTool('grub-fstest', [raw, 'cat', from], { bounds: BOUNDS, accepted: [0], signal, onBytes });
-    if (!run.ok) return run.error;
-    if (bytes === 0) fault ??= { code: 'ImageInvalid', message: `${from} of ${raw} is empty` };
-    return fault ?? (await file.finish(bytes));
+    const read = await readOut(raw, from, signal, (at, piece) => file.append(at, piece));
+    return read.ok ? await file.finish(read.value) : read.error;
   } finally {
     await file.remove();
   }
+}
+
+/** With what is there: a fault where it is another file. */
+async function compare(
+  raw: string,
+  from: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<BootFilesFault | undefined> {
+  const opened = await openRegular(path);
+  if (!opened.ok) return alreadyThere(path);
+  await using file = opened.value.file;
+  const read = await readOut(raw, from, signal, async (at, piece) => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(piece.length), 0, piece.length, at);
+    return bytesRead === piece.length && buffer.equals(piece) ? undefined : alreadyThere(path);
+  });
+  if (!read.ok) return read.error;
+  return BigInt(read.value) === opened.value.stats.size ? undefined : alreadyThere(path);
+}
+
+/** How many bytes it has. What `give` refuses, or is too much, is the end of it. */
+async function readOut(
+  raw: string,
+  from: string,
+  signal: AbortSignal,
+  give: (at: number, piece: Buffer) => Promise<BootFilesFault | undefined>,
+): Promise<Result<number, BootFilesFault>> {
+  let bytes = 0;
+  let fault: BootFilesFault | undefined;
+  const enough = new AbortController();
+  const onBytes = async (piece: Buffer): Promise<void> => {
+    if (fault) return;
+    if (bytes + piece.length > MAX_FILE_BYTES) fault = tooLarge(from);
+    fault ??= await give(bytes, piece);
+    bytes += piece.length;
+    if (fault) enough.abort();
+  };
+  const bounded = { bounds: BOUNDS, accepted: [0], signal: AbortSignal.any([signal, enough.signal]), onBytes };
+  const run = await runTool('grub-fstest', [raw, 'cat', from], bounded);
+  if (fault) return { ok: false, error: fault };
+  if (!run.ok) return run;
+  return bytes > 0 ? ok(bytes) : fail('ImageInvalid', `${from} of ${raw} is empty`);
 }
 
 const tooLarge = (from: string): ToolFault => ({

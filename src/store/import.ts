@@ -1,5 +1,5 @@
 /** An image of another program as one of ours: qemu-img makes a raw one beside the target, which is converted and goes. */
-import { unlink } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ConvertOptions } from '../image/convert.ts';
 import {
@@ -13,7 +13,13 @@ import {
 import { openRegular, PARTIAL } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { type BootFiles, type BootFilesFault, bootFilesBeside, removeBootFiles } from './bootfiles.ts';
+import {
+  type BootFiles,
+  type BootFilesFault,
+  bootFilesBeside,
+  removeBootFiles,
+  type TakenBootFiles,
+} from './bootfiles.ts';
 import { type Converted, type ConvertFault, type ConvertFileOptions, convertInFolder, targetOf } from './convert.ts';
 import { qemuImg } from './qemu.ts';
 import { roomFor } from './room.ts';
@@ -55,30 +61,35 @@ async function importAlone(
   if (!info.ok) return info;
   const size = judgeInfo(source, info.value);
   if (!size.ok) return size;
+  const raw = `${target}${PARTIAL}.raw`;
+  // A run that was killed left it, and it takes the room of this one.
+  await rm(raw, { force: true });
   // The raw image and the target, where all of the disk is data.
   const room = await roomFor(dirname(target), target, 2 * size.value);
   if (!room.ok) return room;
-  const raw = `${target}${PARTIAL}.raw`;
   try {
     const total = 2 * size.value;
     const told = (percent: number): void => onProgress?.((percent / 100) * size.value, total);
     const words = ['convert', '-p', '-O', 'raw', '-t', 'none', '-T', 'none', image, resolve(raw)];
     const made = await qemuImg([0], signal, words, told);
     if (!made.ok) return made;
-    let bootFiles: Result<BootFiles, BootFilesFault> | undefined;
+    let taken: Result<TakenBootFiles, BootFilesFault> | undefined;
     const beforeName = async (): Promise<undefined> => {
-      bootFiles = await bootFilesBeside(raw, target, signal);
+      taken = await bootFilesBeside(raw, target, signal);
     };
     const converted = await convertInFolder(raw, target, {
       ...options,
       beforeName,
       ...(onProgress && { onProgress: (done) => onProgress(size.value + done, total) }),
     });
-    if (converted.ok) return ok({ ...converted.value, ...(bootFiles && { bootFiles }) });
-    if (bootFiles?.ok) await removeBootFiles(dirname(target), bootFiles.value);
+    if (converted.ok) {
+      const bootFiles = taken?.ok ? ok(taken.value.bootFiles) : taken;
+      return ok({ ...converted.value, ...(bootFiles && { bootFiles }) });
+    }
+    if (taken?.ok) await removeBootFiles(taken.value);
     return converted;
   } finally {
-    await unlink(raw).catch(() => undefined); // it was not made
+    await rm(raw, { force: true });
   }
 }
 

@@ -33,6 +33,11 @@ test.each([
     found: ['vmlinuz-linux', 'initramfs-linux.img'],
   },
   { says: 'Alpine', names: ['vmlinuz-lts', 'initramfs-lts'], found: ['vmlinuz-lts', 'initramfs-lts'] },
+  {
+    says: 'words for a terminal, and one without an end',
+    names: ['\u001b[2J', 'x'.repeat(1_000)].flatMap((version) => [`vmlinuz-${version}`, `initrd.img-${version}`]),
+    found: undefined,
+  },
   { says: 'only what was before', names: ['vmlinuz-6.1.0.old', 'initrd.img-6.1.0.old'], found: undefined },
 ])('$says', ({ names, found }) => {
   const boot = newestBoot([{ folder: AT, names }]);
@@ -49,4 +54,11 @@ test('of several file systems the one with the newest', () => {
     kernel: '(loop0,msdos2)/boot/vmlinuz-6.10',
     initrd: '(loop0,msdos2)/boot/initrd.img-6.10',
   });
+});
+
+test('a folder of a hundred thousand kernels is read at once', () => {
+  const names = Array.from({ length: 100_000 }, (_, at) => `vmlinuz-${at}`);
+  const begunMs = performance.now();
+  expect(newestBoot([{ folder: AT, names: [...names, 'initrd-7'] }])).toMatchObject({ version: '7' });
+  expect(performance.now() - begunMs).toBeLessThan(5_000);
 });

@@ -14,8 +14,11 @@ export interface BootPaths {
   readonly initrd: string;
 }
 
-/** As Debian, Fedora, SUSE, Arch and Alpine name them. Those for rescue have every driver and start slowly; `.old` is what a link leads to. */
-const KERNEL = /^(?:vmlinuz|vmlinux|kernel)-(?!.*rescue)(.+?)(?<!\.old)$/;
+/**
+ * As Debian, Fedora, SUSE, Arch and Alpine name them. Those for rescue have every driver and start slowly; `.old` is what a link leads to. Whoever made the image
+ * chose the names, and people read them: nothing but what a release of Linux has (`uname -r`).
+ */
+const KERNEL = /^(?:vmlinuz|vmlinux|kernel)-(?!.*rescue)([\w.+~:-]{1,128}?)(?<!\.old)$/;
 const initrdNames = (version: string): readonly string[] => [
   `initrd.img-${version}`,
   `initramfs-${version}.img`,
@@ -26,13 +29,14 @@ const initrdNames = (version: string): readonly string[] => [
 
 export function newestBoot(listings: readonly Listing[]): BootPaths | undefined {
   return listings
-    .flatMap(({ folder, names }) =>
-      names.flatMap((name): readonly BootPaths[] => {
+    .flatMap(({ folder, names }) => {
+      const there = new Set(names);
+      return [...there].flatMap((name): readonly BootPaths[] => {
         const version = KERNEL.exec(name)?.[1];
-        const initrd = version && initrdNames(version).find((other) => names.includes(other));
+        const initrd = version && initrdNames(version).find((other) => there.has(other));
         return version && initrd ? [{ version, kernel: folder + name, initrd: folder + initrd }] : [];
-      }),
-    )
+      });
+    })
     .toSorted((a, b) => byNumbers(b.version, a.version))
     .at(0);
 }
