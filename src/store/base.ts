@@ -2,17 +2,21 @@
  * The base of a vDisk from a web server: an image of ours under its own name, one of another program imported; and kernel and initrd out of it, where nobody put his
  * beside it. What an earlier try brought is gone on with.
  */
-import { rename, unlink } from 'node:fs/promises';
+import { readdir, rename, rm, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { FOREIGN_HEAD_BYTES } from '../image/foreign.ts';
+import type { WorkFault } from '../image/copy.ts';
+import { FOREIGN_HEAD_BYTES, foreignFormat } from '../image/foreign.ts';
 import { formatOf, stemOf } from '../image/formats.ts';
-import { isThere, openRegular } from '../kit/file.ts';
+import { PartialFile } from '../image/partial.ts';
+import { errorMessage } from '../kit/errors.ts';
+import { isThere, openRegular, PARTIAL } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
+import { shownUrl } from '../kit/url.ts';
 import { type BootFiles, type BootFilesFault, extractBootFiles } from './bootfiles.ts';
 import { linkFile } from './carry.ts';
-import { type Fetch, type FetchFault, fetchFile } from './fetch.ts';
+import { type Fetch, type FetchFault, fetchFile, type HeadFault } from './fetch.ts';
 import { type ImportFault, importFile } from './import.ts';
-import type { VDiskFiles } from './versions.ts';
+import { imageOf, type VDiskFiles } from './versions.ts';
 
 export interface FetchedBase {
   readonly path: string;
@@ -42,41 +46,102 @@ function ownEnd(url: string): string | undefined {
 
 /** `target`: of `baseTarget`. */
 export async function fetchBase(target: string, fetch: Fetch): Promise<Result<FetchedBase, FetchBaseFault>> {
-  const brought: Result<FetchedBase, FetchBaseFault> = (await isThere(target))
-    ? ok({ path: target })
-    : await bring(target, fetch);
-  if (!brought.ok || brought.value.bootFiles) return brought;
   const vdisk = { folder: dirname(target), fileName: stemOf(basename(target)) ?? '' };
+  const fetched = `${target}.${fetch.sha256.slice(0, 8)}${FETCHED}`;
+  await sweep(vdisk, fetched);
+  const there = await imageOf(vdisk, 0);
+  if (!there.ok && there.error.code !== 'FileMissing') return there;
+  const brought: Result<FetchedBase, FetchBaseFault> = there.ok
+    ? ok({ path: join(vdisk.folder, there.value.image) })
+    : await bring(vdisk, target, fetched, fetch);
+  if (brought.ok) await sweep(vdisk);
+  if (!brought.ok || brought.value.bootFiles) return brought;
   const bootFiles = await extractBootFiles(vdisk, 0, fetch.signal && { signal: fetch.signal });
   if (!bootFiles.ok && NOT_YET.has(bootFiles.error.code)) return bootFiles;
-  return ok({ path: target, ...(bootFiles.ok || bootFiles.error.code !== 'FileExists' ? { bootFiles } : {}) });
+  const { path } = brought.value;
+  return ok({ path, ...(bootFiles.ok || bootFiles.error.code !== 'FileExists' ? { bootFiles } : {}) });
 }
 
 /** What says nothing of the image. */
 const NOT_YET: ReadonlySet<string> = new Set<BootFilesFault['code']>(['BeingWritten', 'Cancelled']);
 
-async function bring(target: string, fetch: Fetch): Promise<Result<FetchedBase, FetchBaseFault>> {
-  if (ownEnd(fetch.url) !== undefined) return fetchFile(target, fetch);
-  // Another file is another name: what an earlier address brought is not taken for it.
-  const fetched = `${target}.${fetch.sha256.slice(0, 8)}${FETCHED}`;
+/** What was fetched of another address, or was killed before it went; `kept` stays, and what somebody writes. */
+async function sweep({ folder, fileName }: VDiskFiles, kept?: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, end, partial] = /^(\.[a-z]+\.[0-9a-f]{8}\.fetched)(\.partial)?$/.exec(name.slice(fileName.length)) ?? [];
+    if (!name.startsWith(fileName) || end === undefined || (kept && name.startsWith(basename(kept)))) continue;
+    const path = join(folder, fileName + end);
+    if (partial === undefined) await rm(path, { force: true });
+    const left = partial === PARTIAL ? await PartialFile.open(path) : undefined;
+    if (left?.ok) await left.value.remove();
+  }
+}
+
+async function bring(
+  vdisk: VDiskFiles,
+  target: string,
+  fetched: string,
+  fetch: Fetch,
+): Promise<Result<FetchedBase, FetchBaseFault>> {
+  const isFree = () => stillFree(vdisk);
+  if (ownEnd(fetch.url) !== undefined) return fetchFile(target, { ...fetch, beforeName: isFree });
   if (!(await isThere(fetched))) {
-    const came = await fetchFile(fetched, fetch);
+    const what = `what ${shownUrl(fetch.url)} sends`;
+    const judgeHead = (head: Buffer, bytes: number) => headFault(what, head, bytes, target);
+    const came = await fetchFile(fetched, { ...fetch, judgeHead });
     if (!came.ok) return came;
   }
+  const clash = await isFree();
+  const made: Result<FetchedBase, FetchBaseFault> = clash
+    ? { ok: false, error: clash }
+    : await nameOrImport(fetched, target, fetch);
+  if (!made.ok && OF_NO_USE.has(made.error.code)) await rm(fetched, { force: true });
+  return made;
+}
+
+/** Of what was fetched, whatever is done next. */
+const OF_NO_USE: ReadonlySet<string> = new Set<FetchBaseFault['code']>([
+  ...(['NotSupported', 'FileCut', 'ImageInvalid', 'FileExists'] as const),
+]);
+
+/** Somebody may have put one there while it was fetched: both would be version 0. */
+async function stillFree(vdisk: VDiskFiles): Promise<WorkFault | undefined> {
+  const there = await imageOf(vdisk, 0);
+  if (!there.ok) return there.error.code === 'FileMissing' ? undefined : there.error;
+  const path = join(vdisk.folder, there.value.image);
+  return {
+    code: 'FileExists',
+    message: `${path} came there meanwhile, and is the base now: what was fetched is not kept`,
+  };
+}
+
+async function nameOrImport(
+  fetched: string,
+  target: string,
+  { signal, onProgress }: Fetch,
+): Promise<Result<FetchedBase, FetchBaseFault>> {
   const kind = await kindOf(fetched);
   if (!kind.ok) return kind;
-  if (kind.value === 'raw' && target.endsWith('.raw')) return giveName(fetched, target);
-  const { signal, onProgress } = fetch;
+  if (kind.value === 'raw' && target.endsWith('.raw')) {
+    const fault = await giveName(fetched, target);
+    return fault ? { ok: false, error: fault } : ok({ path: target });
+  }
   const made = await importFile(fetched, target, { ...(signal && { signal }), ...(onProgress && { onProgress }) });
   if (!made.ok) return made;
-  await unlink(fetched);
   return ok({ path: target, ...(made.value.bootFiles ? { bootFiles: made.value.bootFiles } : {}) });
 }
 
-async function giveName(fetched: string, target: string): Promise<Result<FetchedBase, FetchBaseFault>> {
-  if (await linkFile(fetched, target)) await unlink(fetched);
-  else await rename(fetched, target);
-  return ok({ path: target });
+/** Where the file system knows no second names the name is looked for before. */
+async function giveName(fetched: string, target: string): Promise<FetchBaseFault | undefined> {
+  try {
+    if (await linkFile(fetched, target)) await unlink(fetched);
+    else if (await isThere(target))
+      return { code: 'FileExists', message: `${target} is there already, and is not overwritten` };
+    else await rename(fetched, target);
+    return undefined;
+  } catch (thrown) {
+    return { code: 'WriteFailed', message: `${target} cannot be named: ${errorMessage(thrown)}` };
+  }
 }
 
 /** What a file begins with whose name says nothing. */
@@ -91,13 +156,26 @@ const HEADS: readonly { readonly at: number; readonly hex: string; readonly is: 
   })),
 ];
 
+function kindOfHead(path: string, head: Buffer): Result<'raw' | 'foreign', HeadFault> {
+  const hex = head.toString('hex');
+  const { is = 'raw' } = HEADS.find(({ at, hex: begins }) => hex.startsWith(begins, 2 * at)) ?? {};
+  if (is === 'raw' || is === 'foreign') return ok(is);
+  return fail('NotSupported', `${path} is ${is}`);
+}
+
+/** What is refused in the end is refused before all of it is fetched. */
+function headFault(what: string, head: Buffer, sizeBytes: number, target: string): HeadFault | undefined {
+  const kind = kindOfHead(what, head);
+  if (!kind.ok) return kind.error;
+  if (kind.value === 'raw' && target.endsWith('.raw')) return undefined;
+  const format = foreignFormat(what, head, sizeBytes);
+  return format.ok ? undefined : format.error;
+}
+
 async function kindOf(path: string): Promise<Result<'raw' | 'foreign', FetchBaseFault>> {
   const opened = await openRegular(path);
   if (!opened.ok) return opened;
   await using file = opened.value.file;
   const { buffer, bytesRead } = await file.read(Buffer.alloc(FOREIGN_HEAD_BYTES), 0, FOREIGN_HEAD_BYTES, 0);
-  const head = buffer.toString('hex', 0, bytesRead);
-  const { is = 'raw' } = HEADS.find(({ at, hex }) => head.startsWith(hex, 2 * at)) ?? {};
-  if (is === 'raw' || is === 'foreign') return ok(is);
-  return fail('NotSupported', `${path} is ${is}`);
+  return kindOfHead(path, buffer.subarray(0, bytesRead));
 }

@@ -75,3 +75,9 @@ test.each<[string, string | undefined, boolean]>([
   if (content !== undefined) writeFileSync(at('b'), content);
   expect(await isSameContent(at('a'), at('b'))).toBe(is);
 });
+
+test('a name that another has, or a folder that is not there, is no second name, and nothing is thrown', async () => {
+  writeFileSync(at('to'), 'another');
+  for (const to of ['to', 'nowhere/to']) expect(await linkFile(at('from'), at(to))).toBe(false);
+  expect(readFileSync(at('to'), 'utf8')).toBe('another');
+});

@@ -4,7 +4,7 @@ import type { WorkFault } from '../image/copy.ts';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { stretches } from '../image/native.ts';
 import { PartialFile } from '../image/partial.ts';
-import { errorCode, errorMessage } from '../kit/errors.ts';
+import { errorMessage } from '../kit/errors.ts';
 import { openRegular, type RegularFile } from '../kit/file.ts';
 import type { Fault } from '../kit/result.ts';
 
@@ -23,28 +23,19 @@ interface Carrying {
 
 const STEP_BYTES = 1 << 20;
 
-/** False: this file cannot have a name there. Only who changes it nowhere gives it one: both are one file. */
-export async function linkFile(from: string, to: string): Promise<boolean> {
+/**
+ * False: this file cannot have a name there, or the name is another's, or nothing can be written there; who copies it instead is told which. Only who changes it nowhere
+ * gives it one: both are one file.
+ */
+export const linkFile = async (from: string, to: string): Promise<boolean> => {
   try {
     if (!(await lstat(from)).isFile()) return false;
     await link(from, to);
     return true;
-  } catch (thrown) {
-    if (CANNOT_LINK.has(errorCode(thrown))) return false;
-    throw thrown;
+  } catch {
+    return false;
   }
-}
-
-/** Of another file system, of one that knows no second names, of a file that others own, of one with too many. */
-const CANNOT_LINK: ReadonlySet<string> = new Set([
-  'EXDEV',
-  'EPERM',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOSYS',
-  'EMLINK',
-  'EACCES',
-]);
+};
 
 /** With its time. `Cancelled`, and what is wrong with the way: what was copied stays, for the next try. */
 export async function copyWithHoles(

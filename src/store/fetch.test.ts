@@ -169,6 +169,13 @@ describe('refused, twice, and fetched when the server does it right, is a file',
       does: status(302, { location: 'file:///etc/shadow' }),
       code: 'RedirectRefused',
     },
+    ...['localhost', '127.0.0.2', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0', '169.254.169.254', '[fe80::1]'].map(
+      (host) => ({
+        what: `that leads to ${host}`,
+        does: status(302, { location: `http://${host}/latest` }),
+        code: 'RedirectRefused',
+      }),
+    ),
     {
       what: 'that leads to another scheme',
       does: status(302, { location: 'ftp://127.0.0.1/' }),
@@ -269,6 +276,56 @@ test.each([
 ])('$what is $code', async ({ more, code, left }) => {
   expect(await fetching(more)).toMatchObject({ error: { code } });
   expect(readdirSync(folder)).toEqual(left);
+});
+
+test.each([
+  { login: 'user:secret@', sent: 'user:secret' },
+  { login: 'us%20er:%zz%40@', sent: 'us er:%zz@' },
+  { login: '', sent: undefined },
+])('name and password of $login are for the server of the address alone', async ({ login, sent }) => {
+  const heard: (string | undefined)[] = [];
+  const hear = (does: Behaviour) => (req: IncomingMessage, res: ServerResponse) => {
+    heard.push(req.headers.authorization);
+    does(req, res);
+  };
+  const other = createServer(hear(good));
+  await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
+  const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/lab.vhdx`;
+  script = [hear(status(302, { location: '/here' })), hear(status(302, { location }))];
+  expect(await fetching({ url: url.replace('user:secret@', login) })).toMatchObject({ ok: true });
+  const basic = sent === undefined ? undefined : `Basic ${Buffer.from(sent).toString('base64')}`;
+  expect(heard).toEqual([basic, basic, undefined]);
+  other.closeAllConnections();
+  await new Promise((done) => other.close(done));
+});
+
+test.each([
+  { what: 'a small file', left: 0, size: 9 },
+  { what: 'a large one', left: 0, size: FILE.length },
+  { what: 'one of which an earlier run has the head', left: HALF, size: FILE.length },
+])('the head of $what is judged once, and a fault is the end of it', async ({ left, size }) => {
+  const file = FILE.subarray(0, size);
+  if (left > 0) writeFileSync(`${target()}.partial`, file.subarray(0, left));
+  const heads: [Buffer, number][] = [];
+  const judgeHead = (head: Buffer, sizeBytes: number) => {
+    heads.push([head, sizeBytes]);
+    return { code: 'NotSupported', message: 'packed' } as const;
+  };
+  script = [(req, res) => serve(req, res, file, '"one"')];
+  expect(await fetching({ judgeHead })).toEqual({ ok: false, error: { code: 'NotSupported', message: 'packed' } });
+  expect(heads).toEqual([[file.subarray(0, 512), size]]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("where its name is another's when all of it came, nothing of it stays", async () => {
+  script = [
+    (req, res) => {
+      writeFileSync(target(), 'golden');
+      good(req, res);
+    },
+  ];
+  expect(await fetching()).toMatchObject({ error: { code: 'FileExists' } });
+  expect([readFileSync(target(), 'utf8'), readdirSync(folder)]).toEqual(['golden', ['lab.vhdx']]);
 });
 
 test('what is there is not overwritten', async () => {

@@ -3,28 +3,35 @@
  * is the same one, and in a later one believed for the digest alone: where that is wrong, all of it is fetched once more.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { unescape as percentDecoded } from 'node:querystring';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
-import type { Work } from '../image/copy.ts';
+import type { Work, WorkFault } from '../image/copy.ts';
 import { PartialFile } from '../image/partial.ts';
-import type { WriteFault } from '../image/writer.ts';
 import { type Backoff, backoffMs } from '../kit/backoff.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { shownUrl } from '../kit/url.ts';
 import { CANCELLED_COPY } from './carry.ts';
 import { type AnswerFault, type Judged, judgeAnswer } from './fetch-answer.ts';
+import { connectAway, IS_NEAR } from './fetch-away.ts';
 import { lacksRoom } from './room.ts';
 
-export interface Fetch extends Pick<Work, 'signal' | 'onProgress'> {
-  /** http or https. */
+export interface Fetch extends Pick<Work, 'signal' | 'onProgress' | 'beforeName'> {
+  /** http or https; a name and a password in it are for that server alone. */
   readonly url: string;
   /** 64 hex digits. */
   readonly sha256: string;
   /** Absent: what the server says. */
   readonly sizeBytes?: number;
+  /** Of its first 512 bytes, or all where it has less, when they came: a fault is the end of it, and nothing of it stays. */
+  readonly judgeHead?: (head: Buffer, sizeBytes: number) => HeadFault | undefined;
   readonly limits?: Partial<FetchLimits>;
 }
+
+export type HeadFault = Fault<'NotSupported' | 'FileCut'>;
+
+const HEAD_BYTES = 512;
 
 export interface FetchLimits {
   readonly connectMs: number;
@@ -49,11 +56,15 @@ const LIMITS: FetchLimits = {
  * - `DigestWrong`: it is another file, and nothing of it stays.
  */
 export type FetchFault =
-  | WriteFault
+  | WorkFault
   | AnswerFault
+  | HeadFault
   | Fault<'UrlInvalid' | 'RedirectRefused' | 'Unreachable' | 'BrokeOff' | 'TooSlow' | 'DigestWrong' | 'Cancelled'>;
 
 const AGAIN: ReadonlySet<string> = new Set<FetchFault['code']>(['Unreachable', 'BrokeOff', 'TooSlow', 'HttpBusy']);
+
+/** Of the file itself. */
+const FOR_EVER: ReadonlySet<string> = new Set<HeadFault['code']>(['NotSupported', 'FileCut']);
 
 type Fetched = Result<{ readonly path: string; readonly sizeBytes: number }, FetchFault>;
 
@@ -65,14 +76,13 @@ export async function fetchFile(path: string, fetch: Fetch): Promise<Fetched> {
   const begun = await begin(path);
   if (!begun.ok) return begun;
   const taken = begun.value;
-  const dispatcher = new Agent({
-    ...{ connect: { timeout: limits.connectMs }, headersTimeout: 0, bodyTimeout: 0 },
-    ...{ allowH2: false, connections: 1 },
-  });
+  const options = { headersTimeout: 0, bodyTimeout: 0, allowH2: false, connections: 1 };
+  const typed = new Agent({ ...options, connect: { timeout: limits.connectMs } });
+  const away = new Agent({ ...options, connect: connectAway(limits.connectMs) });
   try {
-    return await inTries({ ...fetch, path, from: url.value, limits, dispatcher }, taken);
+    return await inTries({ ...fetch, path, from: url.value, limits, typed, away }, taken);
   } finally {
-    await dispatcher.destroy();
+    await Promise.all([typed.destroy(), away.destroy()]);
     await taken.file.leave();
   }
 }
@@ -81,13 +91,17 @@ interface Fetching extends Fetch {
   readonly path: string;
   readonly from: URL;
   readonly limits: FetchLimits;
-  readonly dispatcher: Dispatcher;
+  /** To the server of the address. */
+  readonly typed: Dispatcher;
+  /** To one that it leads to. */
+  readonly away: Dispatcher;
 }
 
 /** What came so far. */
 interface Taken {
   file: PartialFile;
   hash: Hash;
+  head: Buffer;
   at: number;
   /** Nothing says that all of it is of one file: some came in an earlier run, or without a condition. */
   isMixed: boolean;
@@ -102,13 +116,20 @@ async function begin(path: string): Promise<Result<Taken, FetchFault>> {
   const opened = await PartialFile.open(path);
   if (!opened.ok) return opened;
   const file = opened.value;
-  const hash = createHash('sha256');
   const at = file.thereBytes;
-  const fault = await file.believe(at, (bytes) => hash.update(bytes));
-  if (!fault)
-    return ok({ file, hash, at, isMixed: at > 0, hasRanges: true, sizeBytes: undefined, validator: undefined });
+  const nothing = { at: 0, hash: createHash('sha256'), head: Buffer.alloc(0), isMixed: at > 0, hasRanges: true };
+  const taken: Taken = { ...nothing, file, sizeBytes: undefined, validator: undefined };
+  const fault = await file.believe(at, (bytes) => add(taken, bytes));
+  if (!fault) return ok(taken);
   await file.leave();
   return { ok: false, error: fault };
+}
+
+function add(taken: Taken, bytes: Buffer): void {
+  taken.hash.update(bytes);
+  taken.at += bytes.length;
+  const lacks = HEAD_BYTES - taken.head.length;
+  if (lacks > 0) taken.head = Buffer.concat([taken.head, bytes.subarray(0, lacks)]);
 }
 
 /** From the first byte on: what is there is compared with what comes. */
@@ -117,7 +138,8 @@ async function restart(path: string, taken: Taken): Promise<FetchFault | undefin
   const opened = await PartialFile.open(path);
   if (!opened.ok) return opened.error;
   const hash = createHash('sha256');
-  Object.assign(taken, { file: opened.value, hash, at: 0, isMixed: false, sizeBytes: undefined, validator: undefined });
+  const nothing = { at: 0, hash, head: Buffer.alloc(0), isMixed: false, sizeBytes: undefined, validator: undefined };
+  Object.assign(taken, { ...nothing, file: opened.value });
   return undefined;
 }
 
@@ -133,12 +155,13 @@ async function inTries(fetching: Fetching, taken: Taken): Promise<Fetched> {
     tries = isFurther ? 1 : tries + 1;
     if (!fault) {
       const found = taken.hash.copy().digest('hex');
-      if (found === sha256) return finish(path, taken);
+      if (found === sha256) return finish(fetching, taken);
       if (!taken.isMixed || tries > limits.tries) return wrong(fetching, taken, found);
       const again = await restart(path, taken);
       if (again) return { ok: false, error: again };
       continue;
     }
+    if (FOR_EVER.has(fault.code)) await taken.file.remove();
     if (!AGAIN.has(fault.code) || tries > limits.tries) return { ok: false, error: fault };
     await delay(backoffMs(limits.backoff, Math.max(0, tries - 2)), undefined, signal && { signal }).catch(
       () => undefined,
@@ -146,8 +169,10 @@ async function inTries(fetching: Fetching, taken: Taken): Promise<Fetched> {
   }
 }
 
-async function finish(path: string, { file, at }: Taken): Promise<Fetched> {
-  const fault = await file.finish(at);
+async function finish({ path, beforeName }: Fetching, { file, at }: Taken): Promise<Fetched> {
+  const fault = (await beforeName?.()) ?? (await file.finish(at));
+  // Its name is another file's by now: nobody asks for this one again.
+  if (fault?.code === 'FileExists') await file.remove();
   return fault ? { ok: false, error: fault } : ok({ path, sizeBytes: at });
 }
 
@@ -182,7 +207,11 @@ async function attempt(fetching: Fetching, taken: Taken): Promise<FetchFault | u
     if (taken.at > 0 && taken.validator === undefined) taken.isMixed = true;
     Object.assign(taken, { sizeBytes: judged.sizeBytes, validator: judged.validator });
     const comes = judged.sizeBytes - Math.max(taken.at, taken.file.thereBytes);
-    return (await lacksRoom(path, comes)) ?? (await take(fetching, taken, judged.sizeBytes, body, silence));
+    return (
+      headFault(fetching, taken, judged.sizeBytes) ??
+      (await lacksRoom(path, comes)) ??
+      (await take(fetching, taken, judged.sizeBytes, body, silence))
+    );
   } finally {
     body.on('error', () => undefined).destroy();
   }
@@ -212,13 +241,17 @@ function silenceOf({ limits: { silenceMs }, signal }: Fetching): Silence {
 
 type Body = Dispatcher.ResponseData['body'];
 
+const headFault = ({ judgeHead }: Fetching, { head, at }: Taken, sizeBytes: number): FetchFault | undefined =>
+  at >= Math.min(HEAD_BYTES, sizeBytes) ? judgeHead?.(head, sizeBytes) : undefined;
+
 async function take(
-  { from, limits, onProgress }: Fetching,
+  fetching: Fetching,
   taken: Taken,
   sizeBytes: number,
   body: Body,
   silence: Silence,
 ): Promise<FetchFault | undefined> {
+  const { from, limits, onProgress } = fetching;
   const where = shown(from);
   let [since, at] = [performance.now(), taken.at];
   try {
@@ -228,10 +261,12 @@ async function take(
       if (done) break;
       if (taken.at + chunk.length > sizeBytes)
         return { code: 'SizeWrong', message: `${where} sends more than the ${sizeBytes} bytes that its file has` };
+      const isHead = taken.at < HEAD_BYTES;
       const fault = await taken.file.append(taken.at, chunk);
       if (fault) return fault;
-      taken.hash.update(chunk);
-      taken.at += chunk.length;
+      add(taken, chunk);
+      const refused = isHead ? headFault(fetching, taken, sizeBytes) : undefined;
+      if (refused) return refused;
       onProgress?.(taken.at, sizeBytes);
       const now = performance.now();
       if (now - since < limits.floorMs) continue;
@@ -275,7 +310,7 @@ async function ask(
   };
   let to = from;
   for (let redirects = 0; redirects <= limits.redirects; redirects++) {
-    const answer = await get(to, headers, fetching.dispatcher, signal);
+    const answer = await get(to, headers, fetching, signal);
     if (!answer.ok) return answer;
     const { statusCode: status, headers: said, body } = answer.value;
     const judged = judgeAnswer({ status, headers: said }, asked);
@@ -299,14 +334,28 @@ async function ask(
 async function get(
   url: URL,
   headers: Record<string, string>,
-  dispatcher: Dispatcher,
+  { from, typed, away }: Fetching,
   signal: AbortSignal,
 ): Promise<Result<Dispatcher.ResponseData, FetchFault>> {
+  const dispatcher = url.hostname === from.hostname ? typed : away;
+  const own = url.origin === from.origin ? loginOf(from) : {};
   try {
-    return ok(await request(url, { method: 'GET', headers, dispatcher, signal }));
+    return ok(await request(url, { method: 'GET', headers: { ...headers, ...own }, dispatcher, signal }));
   } catch (thrown) {
+    if (errorCode(thrown) === IS_NEAR)
+      return fail(
+        'RedirectRefused',
+        `${shown(from)} leads to ${shown(url)}, which is this server itself or what its node alone reaches: give the address of the file itself`,
+      );
     return fail('Unreachable', `${shown(url)} does not answer: ${errorMessage(thrown) || errorCode(thrown)}`);
   }
+}
+
+/** RFC 7617. */
+function loginOf({ username, password }: URL): Record<string, string> {
+  if (username === '' && password === '') return {};
+  const login = `${percentDecoded(username)}:${percentDecoded(password)}`;
+  return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
 const shown = ({ href }: URL): string => shownUrl(href);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   copyFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,7 +18,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import { baseTarget, fetchBase } from '../../src/store/base.ts';
 import { extractBootFiles } from '../../src/store/bootfiles.ts';
@@ -115,14 +116,57 @@ test.each([
   expect(readdirSync(folder)).toEqual(['lab.raw']);
 });
 
+describe('where a run was killed', () => {
+  const bothAndImage = ['lab.initrd', 'lab.raw', 'lab.vmlinuz'];
+
+  test.each(['vmlinuz', 'initrd'])('between the two names, the next one gives %s', async (lacks) => {
+    await extract('whole.raw');
+    rmSync(join(folder, `lab.${lacks}`));
+    expect(await extract('whole.raw')).toMatchObject({ ok: true });
+    expect(readdirSync(folder).toSorted()).toEqual(bothAndImage);
+  });
+
+  test('a file that is not what the image has is not taken for that, and stays', async () => {
+    for (const other of [Buffer.from('his own'), INITRD.subarray(1), Buffer.concat([INITRD, INITRD])]) {
+      writeFileSync(join(folder, 'lab.initrd'), other);
+      expect(await extract('whole.raw')).toMatchObject({ error: { code: 'FileExists' } });
+      expect(readFileSync(join(folder, 'lab.initrd')).equals(other)).toBe(true);
+      expect(readdirSync(folder).toSorted()).toEqual(['lab.initrd', 'lab.raw']);
+    }
+  });
+
+  test('with the raw image beside it, the next one makes it again', async () => {
+    writeFileSync(join(folder, 'lab.partial.raw'), 'half');
+    expect(await extract('dynamic.vhdx')).toMatchObject({ ok: true });
+    expect(readdirSync(folder).toSorted()).toEqual(['lab.initrd', 'lab.vhdx', 'lab.vmlinuz']);
+  });
+});
+
+test('an image that keeps its reader busy is left', async () => {
+  copyFileSync(at('whole.raw'), join(folder, 'lab.raw'));
+  expect(await extractBootFiles({ folder, fileName: 'lab' }, 0, { mostMs: 1 })).toMatchObject({
+    error: { code: 'ImageInvalid', message: expect.stringContaining('kept its reader busy') },
+  });
+  expect(readdirSync(folder)).toEqual(['lab.raw']);
+});
+
 describe('a base from a web server', () => {
   const files = new Map<string, Buffer>();
   const asked: string[] = [];
+  /** All of these came. */
+  const given: string[] = [];
+  let onAsked: (() => void) | undefined;
   const server = createServer((req, res) => {
-    asked.push(req.url ?? '');
-    const file = files.get(req.url ?? '');
+    const { url = '' } = req;
+    asked.push(url);
+    onAsked?.();
+    const file = files.get(url);
     if (!file) return void res.writeHead(404).end();
+    res.on('finish', () => given.push(url));
     res.writeHead(200, { 'content-length': file.length }).end(file);
+  });
+  afterEach(() => {
+    onAsked = undefined;
   });
   beforeAll(async () => {
     const converted = (name: string, format: string): Buffer => {
@@ -135,20 +179,25 @@ describe('a base from a web server', () => {
     files.set('/qcow2.img', readFileSync(at('base.qcow2')));
     files.set('/raw.img', readFileSync(at('partitioned.raw')));
     files.set('/none.raw', readFileSync(at('none.raw')));
-    files.set('/disk.raw.gz', gzipSync(readFileSync(at('none.raw')), { level: 1 }));
+    // As it is: no socket takes all of it at once.
+    files.set('/disk.raw.gz', gzipSync(readFileSync(at('none.raw')), { level: 0 }));
     files.set('/disk.avhdx', readFileSync(at('dynamic.vhdx')));
     files.set('/raw.qcow2', readFileSync(at('none.raw')));
+    const broken = Buffer.from(readFileSync(at('base.qcow2')));
+    broken.fill(0xff, 40, 48); // its first table lies nowhere
+    files.set('/broken.qcow2', broken);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
   afterAll(() => void server.close());
 
-  const fetched = (name: string) => {
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${name}`;
-    const sha256 = createHash('sha256')
+  const sha256Of = (name: string): string =>
+    createHash('sha256')
       .update(files.get(name) ?? '')
       .digest('hex');
-    return fetchBase(baseTarget({ folder, fileName: 'lab' }, url), { url, sha256 });
+  const fetched = (name: string) => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${name}`;
+    return fetchBase(baseTarget({ folder, fileName: 'lab' }, url), { url, sha256: sha256Of(name) });
   };
   const there = () => readdirSync(folder).toSorted();
 
@@ -185,15 +234,42 @@ describe('a base from a web server', () => {
   });
 
   test.each([
-    ['/disk.raw.gz', 'is packed', '.raw'],
-    ['/disk.avhdx', 'is a VHDX: give it an address that ends with .vhdx', '.raw'],
-    ['/raw.qcow2', 'is no qcow2, VMDK or VDI image', '.vhdx'],
-  ])('%s %s', async (name, says, end) => {
-    asked.length = 0;
-    for (let tries = 0; tries < 2; tries++)
+    ['/disk.raw.gz', 'is packed', []],
+    ['/disk.avhdx', 'is a VHDX: give it an address that ends with .vhdx', []],
+    ['/raw.qcow2', 'is no qcow2, VMDK or VDI image', []],
+    ['/broken.qcow2', 'cannot read it', ['/broken.qcow2']],
+  ])('%s %s, before all of it came where its head says so, and nothing stays', async (name, says, all) => {
+    given.length = 0;
+    for (let tries = 0; tries < 2; tries++) {
       expect(await fetched(name)).toMatchObject({ error: { message: expect.stringContaining(says) } });
-    expect(there()).toEqual([expect.stringMatching(new RegExp(`^lab\\${end}\\.[0-9a-f]{8}\\.fetched$`))]);
-    expect(asked).toEqual([name]);
+      expect(there()).toEqual([]);
+    }
+    expect(new Set(given)).toEqual(new Set(all));
+  });
+
+  test('what an earlier run, killed where it may be, or another address left, goes', async () => {
+    const left = (name: string) => writeFileSync(join(folder, name), 'left');
+    for (const name of ['lab.raw.0123abcd.fetched', 'lab.vhdx.0123abcd.fetched.partial']) left(name);
+    const others = ['lab.2.raw.0123abcd.fetched', 'lab.raw.0123abcd.fetched.old', 'labs.raw.0123abcd.fetched'];
+    for (const name of others) left(name);
+    expect(await fetched('/raw.img')).toMatchObject({ ok: true });
+    expect(there()).toEqual([...others, 'lab.initrd', 'lab.raw', 'lab.vmlinuz'].toSorted());
+    // Between its name and the end of the other one.
+    const own = `lab.raw.${sha256Of('/raw.img').slice(0, 8)}.fetched`;
+    linkSync(join(folder, 'lab.raw'), join(folder, own));
+    expect(await fetched('/raw.img')).toMatchObject({ ok: true });
+    expect(there()).not.toContain(own);
+  });
+
+  test.each(['/raw.img', '/disk.RAW', '/disk.qcow2'])('%s: an image that came meanwhile is the base', async (name) => {
+    onAsked = () => writeFileSync(join(folder, 'lab.vhd'), 'his own');
+    expect(await fetched(name)).toMatchObject({
+      error: { code: 'FileExists', message: expect.stringContaining('lab.vhd came there meanwhile') },
+    });
+    expect(there()).toEqual(['lab.vhd']);
+    asked.length = 0;
+    expect(await fetched(name)).toMatchObject({ ok: true, value: { path: join(folder, 'lab.vhd') } });
+    expect(asked).toEqual([]);
   });
 });
 
