@@ -2,11 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -37,7 +40,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 interface Taking {
   readonly isTTY?: boolean;
   readonly breaks?: boolean;
-  readonly during?: () => void;
+  readonly during?: () => void | Promise<void>;
 }
 
 async function run(line: string, { isTTY = false, breaks = false, during }: Taking = {}) {
@@ -45,9 +48,8 @@ async function run(line: string, { isTTY = false, breaks = false, during }: Taki
   const taken: Buffer[] = [];
   const output = new Writable({
     write: (bytes, _encoding, done) => {
-      during?.();
       taken.push(bytes);
-      done(breaks ? new Error('write EPIPE') : null);
+      void Promise.resolve(during?.()).then(() => done(breaks ? new Error('write EPIPE') : null));
     },
   });
   const command = new Command('vdisk');
@@ -122,12 +124,39 @@ test.each([
   },
 );
 
-test('one of an image that was changed since is made again', async () => {
+test.each([
+  { what: 'changed', change: () => utimesSync(join(folder, 'big.partial.vhdx'), 1, 1) },
+  {
+    what: 'replaced by one of an older time',
+    change: () => {
+      copyFileSync(join(folder, 'big.raw'), join(folder, 'other'));
+      utimesSync(join(folder, 'other'), 1, 1);
+      renameSync(join(folder, 'other'), join(folder, 'big.raw'));
+      const nowMs = Number(statSync(join(folder, 'big.raw')).ctimeMs);
+      utimesSync(join(folder, 'big.partial.vhdx'), 1, nowMs / 1_000 - 1);
+    },
+  },
+])('one of an image that was $what since is made again', async ({ change }) => {
   writeFileSync(join(folder, 'big.partial.vhdx'), 'of before');
-  utimesSync(join(folder, 'big.partial.vhdx'), 1, 1);
+  change();
   const taken = await run('/big --format vhdx');
   expect(taken.err).toContain(digest(taken.bytes));
   expect(taken.bytes.toString('latin1', 0, 8)).toBe('vhdxfile');
+});
+
+test('what is made for two is given to both', async () => {
+  let other: ReturnType<typeof run> | undefined;
+  const first = await run('/lab --format vhdx', {
+    // The other one has all of it, and takes it away, before this one has all.
+    during: async () => {
+      other ??= run('/lab --format vhdx');
+      await other;
+    },
+  });
+  const second = await other;
+  expect([first.failed, second?.failed]).toEqual([false, false]);
+  expect(second?.bytes.equals(first.bytes)).toBe(true);
+  expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
 });
 
 test('one that nobody takes any more, or that is written to meanwhile, fails, and no digest is said', async () => {

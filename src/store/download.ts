@@ -1,12 +1,12 @@
 /** An image of a store on its way out: its file, its disk, or an image that is made for it. */
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames } from '../farm/files.ts';
 import { windowsOf } from '../image/copy.ts';
 import type { OpenFault, ReadFault } from '../image/disk.ts';
+import { describeChain } from '../image/facts.ts';
 import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { formatOf } from '../image/formats.ts';
-import { identityOf, sameFile } from '../image/identity.ts';
 import { openImage, probeImage } from '../image/images.ts';
 import { pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
@@ -96,28 +96,44 @@ async function madeOf(
   made: string,
   { format, offset = 0, signal, onProgress }: Download,
 ): Promise<Result<Source, DownloadFault>> {
-  const [of, there] = [await statRegular(path), await statRegular(made)];
-  if (!of.ok) return of;
-  const isOfIt = there.ok && there.value.mtimeMs >= of.value.mtimeMs;
+  const writtenMs = await newestMs(path);
+  if (!writtenMs.ok) return writtenMs;
+  const there = await statRegular(made);
+  const isOfIt = there.ok && there.value.mtimeMs >= writtenMs.value;
   if (!isOfIt) {
     if (offset > 0)
       return fail(
         'OffsetWrong',
         `${made}, of which ${offset} bytes are said to be had, is not there any more: take all of it again, without --offset`,
       );
-    if (there.ok) await unlink(made);
+    if (there.ok) await rm(made, { force: true });
     const work = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
     const foreign = FOREIGN_FORMATS.find((name) => name === format);
     const converted = await (foreign ? makeForeign(path, made, foreign, work) : convertFile(path, made, work));
     if (!converted.ok) return converted;
-    const after = await statRegular(path);
-    if (!after.ok || !sameFile(identityOf(of.value), identityOf(after.value))) {
-      await unlink(made);
-      return after.ok ? changed(path) : after;
+    const afterMs = await newestMs(path);
+    if (!afterMs.ok || afterMs.value !== writtenMs.value) {
+      await rm(made, { force: true });
+      return afterMs.ok ? changed(path) : afterMs;
     }
   }
   const source = await fileOf(made);
-  return source.ok ? ok({ ...source.value, remove: () => unlink(made) }) : source;
+  return source.ok ? ok({ ...source.value, remove: () => rm(made, { force: true }) }) : source;
+}
+
+/** When anything of the disk was last written or put there: what is copied with its time is as old as the other one was, its inode is not. */
+async function newestMs(path: string): Promise<Result<bigint, OpenFault>> {
+  const chain = await describeChain(path);
+  if (!chain.ok) return chain;
+  if (chain.value.missing) return { ok: false, error: chain.value.missing };
+  let newest = 0n;
+  for (const image of chain.value.images) {
+    const looked = await statRegular(image.path);
+    if (!looked.ok) return looked;
+    const { mtimeMs, ctimeMs } = looked.value;
+    for (const ms of [mtimeMs, ctimeMs]) if (ms > newest) newest = ms;
+  }
+  return ok(newest);
 }
 
 async function imageOf(
