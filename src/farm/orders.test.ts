@@ -23,6 +23,13 @@ test.each<{ what: string; text: string; is: unknown }>([
     text: JSON.stringify([
       ...[null, 7, 'a', {}, { ...merge, id: 'x' }, { ...merge, folder: 'srv' }, { ...merge, fileName: '../a' }],
       ...[
+        ...['', '.', '..', '.lab', 'a\u0000b', 'a b', 'x'.repeat(129)].map((fileName) => ({ ...fetch, fileName })),
+        ...['/srv/..', '/srv/../etc', '/../etc', '/.', '/srv/./a', '/a\u0000'].map((folder) => ({ ...merge, folder })),
+        ...[
+          { ...fetch, url: 'http://a/ b' },
+          { ...fetch, sizeBytes: 1e300 },
+          { ...merge, version: 2 ** 60 },
+        ],
         { ...merge, version: 'x' },
         { ...merge, kind: 'later' },
         { ...fetch, url: 'file:///etc/shadow' },
@@ -30,6 +37,16 @@ test.each<{ what: string; text: string; is: unknown }>([
       ...[{ ...fetch, sha256: 'x' }, { ...fetch, sizeBytes: -1 }, { ...bootFiles, number: undefined }, merge],
     ]),
     is: [merge],
+  },
+  {
+    what: 'has folders with dots',
+    text: JSON.stringify(['/', '/srv/.a', '/srv/..a/b..', '/srv/a./'].map((folder) => ({ ...merge, folder }))),
+    is: ['/', '/srv/.a', '/srv/..a/b..', '/srv/a./'].map((folder) => ({ ...merge, folder })),
+  },
+  {
+    what: 'has as many as a large farm has',
+    text: JSON.stringify(Array.from({ length: 1_000 }, () => merge)),
+    is: Array.from({ length: 1_000 }, () => merge),
   },
   { what: 'is no list', text: '{}', is: undefined },
   { what: 'is cut', text: '[', is: undefined },

@@ -10,12 +10,12 @@ import { Value } from 'typebox/value';
 const place = {
   /** One that was done is not done again. */
   id: Type.String({ pattern: '^[0-9a-f]{8}$' }),
-  /** Of the store. */
-  folder: Type.String({ pattern: '^/' }),
-  /** Of the VDisk. */
-  fileName: Type.String({ pattern: '^[^/]{1,255}$' }),
+  /** Of the store: absolute, and nothing in it leads up. */
+  folder: Type.String({ pattern: '^/(?!(?:[^]*/)?[.]{1,2}(?:/|$))[^\\u0000]*$', maxLength: 4_000 }),
+  /** Of the VDisk: as its schema has it. */
+  fileName: Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*$', maxLength: 128 }),
 };
-const whole = Type.Integer({ minimum: 0 });
+const whole = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /** The newest chain as a new base. `version` is the newest: where another one is by then, there is nothing to do. */
 const Merge = Type.Object({ ...place, kind: Type.Literal('merge'), version: whole });
@@ -23,7 +23,7 @@ const Merge = Type.Object({ ...place, kind: Type.Literal('merge'), version: whol
 const Fetch = Type.Object({
   ...place,
   kind: Type.Literal('fetch'),
-  url: Type.String({ pattern: '^https?://', maxLength: 2_048 }),
+  url: Type.String({ pattern: '^https?://[^ ]+$', maxLength: 2_048 }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   sizeBytes: Type.Optional(whole),
 });
@@ -34,7 +34,8 @@ const Order = Type.Union([Merge, Fetch, BootFiles]);
 export type MergeOrder = Readonly<Static<typeof Merge>>;
 export type FarmOrder = Readonly<Static<typeof Order>>;
 
-const MAX_ORDERS = 100;
+/** Some hundred bytes each, and a Secret has 1 MiB: of what is left out nothing would be done, and what was begun would end. */
+const MAX_ORDERS = 3_000;
 
 /** Those of a file that may be of another release: what is no order is left out, and what says no kind is a merge. Undefined: it is no list. */
 export function parseOrders(text: string): readonly FarmOrder[] | undefined {

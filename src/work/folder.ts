@@ -17,10 +17,12 @@ import { replaceFile } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Job, newJob, type Order, parseJob } from './job.ts';
 
-/** A job is some 1 KiB. */
-const MAX_BYTES = 64 << 10;
+/** A job is some 1 KiB; an export has what a VDisk says of its versions. */
+const MAX_BYTES = 1 << 20;
 /** Of which 50 have ended at most: the others wait for a disk that is slow, or for a person. */
 const MAX_JOBS = 200;
+/** With those of the operator (`farm/orders.ts`), which are not refused. */
+const MAX_LISTED = 4_096;
 
 export interface Listing {
   readonly jobs: readonly string[];
@@ -38,7 +40,7 @@ export class JobFolder {
     const names = await readdir(this.path).catch(whenMissing([]));
     const ids = (end: string) =>
       names.flatMap((name) => (/^[0-9a-f]{8}\./.test(name) && name.slice(8) === end ? [name.slice(0, 8)] : []));
-    return { jobs: ids('.json').slice(0, MAX_JOBS), cancels: ids('.cancel').slice(0, MAX_JOBS) };
+    return { jobs: ids('.json').slice(0, MAX_LISTED), cancels: ids('.cancel').slice(0, MAX_LISTED) };
   }
 
   /** Undefined: it is not there, or is none. */
@@ -66,8 +68,8 @@ export class JobFolder {
     for (const end of ['cancel', 'lock', 'json']) await rm(this.#file(id, end), { force: true });
   }
 
-  /** For the keeper to do. */
-  async order(order: Order, nowMs: number): Promise<Result<Job, Fault<'TooManyJobs'>>> {
+  /** For the keeper to do. `OrderInvalid`: it could not read it again. */
+  async order(order: Order, nowMs: number): Promise<Result<Job, Fault<'TooManyJobs' | 'OrderInvalid'>>> {
     const there = (await this.list()).jobs.length;
     if (there >= MAX_JOBS)
       return fail(
@@ -75,6 +77,12 @@ export class JobFolder {
         `${there} jobs are there: wait, or \`bootfarm vdisk cancel\` those that are not wanted`,
       );
     const job = newJob(newId(), order, nowMs);
+    const text = JSON.stringify(job, undefined, 2);
+    if (text.length > MAX_BYTES / 4 || !parseJob(text))
+      return fail(
+        'OrderInvalid',
+        `a job has no room for that ${order.kind}: shorten what is longest of its names, its address and its descriptions`,
+      );
     await this.write(job);
     return ok(job);
   }

@@ -48,7 +48,8 @@ export const Order = Type.Union([
   }),
   Type.Object({
     kind: Type.Literal('fetch'),
-    url: Type.String({ minLength: 1, maxLength: 2_048 }),
+    /** One that is signed is long. */
+    url: Type.String({ minLength: 1, maxLength: 16_384 }),
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
     sizeBytes: Type.Optional(whole),
     target: path,

@@ -5,7 +5,7 @@ import { silentLogger } from '../telemetry/log.ts';
 import { isEnded, type Job, newJob } from './job.ts';
 import { Keeper } from './keeper.ts';
 import type { Ordered } from './orders.ts';
-import { BUSY_MS, type Ending, MAX_CRASHES } from './queue.ts';
+import { BUSY_MS, type Ending, KEPT_ENDED, KEPT_MS, MAX_CRASHES } from './queue.ts';
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
   made: { kind: 'made', words: [], made: {} },
@@ -29,6 +29,7 @@ class World {
   readonly ordered: string[] = [];
   readonly live = new Map<string, Live>();
   readonly broken: string[] = [];
+  readonly begun: string[] = [];
   nowMs = 0;
   failsWrites = 0;
   keeper = this.#begin();
@@ -95,6 +96,7 @@ class World {
         if (said?.state !== 'Running') this.broken.push(`${job.id} begins and is ${said?.state}`);
         const live: Live = { job, end, isCancelled: false };
         this.live.set(job.id, live);
+        this.begun.push(job.id);
         onProgress(1, 2);
         return {
           ending,
@@ -202,4 +204,28 @@ test('what the operator orders is done once, beside what people order; what it t
     ['bbbbbbbb', true],
   ]);
   expect(world.broken).toEqual([]);
+});
+
+test('what the operator still orders is never done again, however much ended since and however long ago; then it is forgotten', async () => {
+  const world = new World();
+  const merge = { kind: 'merge', fileName: 'lab', into: 'base', version: 6 } as const;
+  const ids = Array.from({ length: KEPT_ENDED + 10 }, (_, at) => (0xa0000000 + at).toString(16));
+  world.byFarm = ids.map((id, at) => ({ id, order: { ...merge, folder: `/srv/${at}` } }));
+  for (let turns = 0; turns < 2 * ids.length; turns++) {
+    await world.keeper.look();
+    world.end(0, ENDINGS['fails'] as Ending);
+    world.nowMs += 1;
+  }
+  world.nowMs += 2 * KEPT_MS;
+  await world.keeper.look();
+  const { byFarm } = world;
+  world.byFarm = undefined;
+  await world.restart();
+  await world.keeper.look();
+  world.byFarm = byFarm;
+  await world.keeper.look();
+  expect(world.begun.toSorted()).toEqual(ids);
+  world.byFarm = [];
+  await world.keeper.look();
+  expect([...world.files.keys()]).toEqual([]);
 });

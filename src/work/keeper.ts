@@ -54,12 +54,15 @@ export class Keeper {
   readonly #endings: { readonly id: string; readonly ending: Ending }[] = [];
   /** Those whose files do not say it yet. */
   readonly #unwritten = new Set<string>();
+  /** What the operator ordered when it was last read; undefined: it was not read yet. */
+  #ordered: ReadonlySet<string> | undefined;
   #looking: Promise<void> | undefined;
   #wake: AbortController | undefined;
   #stopping = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    if (!options.orders) this.#ordered = new Set();
   }
 
   /** Looks each `everyMs`, and when something ended, until it is stopped. */
@@ -105,10 +108,16 @@ export class Keeper {
     await this.#writeAll();
     if (!this.#stopping)
       for (const job of nextJobs([...this.#jobs.values()], this.#options.now())) await this.#start(job);
-    for (const job of forgotten([...this.#jobs.values()], this.#options.now())) {
+    const forgettable = [...this.#jobs.values()].filter((job) => this.#mayForget(job));
+    for (const job of forgotten(forgettable, this.#options.now())) {
       await this.#options.folder.remove(job.id);
       this.#jobs.delete(job.id);
     }
+  }
+
+  /** An order that is not known is done: so one that is still there is remembered, however long it is over. */
+  #mayForget({ id, byFarm }: Job): boolean {
+    return !byFarm || this.#ordered?.has(id) === false;
   }
 
   async #read(ids: readonly string[]): Promise<void> {
@@ -132,6 +141,7 @@ export class Keeper {
     const { folder, orders, now } = this.#options;
     const ordered = await orders?.();
     if (!ordered) return;
+    this.#ordered = new Set(ordered.map(({ id }) => id));
     for (const { id, order } of ordered) {
       if (this.#jobs.has(id)) continue;
       const job: Job = { ...newJob(id, order, now()), byFarm: true };
