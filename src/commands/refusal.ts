@@ -21,6 +21,12 @@ export async function attempt(terminal: Terminal, work: () => Promise<void>): Pr
   }
 }
 
+/** Of a time that begins with its day: Node takes the 30th of February for one in March. */
+export const hasRealDay = (text: string): boolean => {
+  const ms = Date.parse(`${text.slice(0, 10)}T00:00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text.slice(0, 10));
+};
+
 const MAX_VERSION = 999_999;
 
 /** The number of a version that was typed as `named`. */

@@ -11,7 +11,7 @@ import { planRollback, type Rollback, type RollbackStep, unknownVDisk } from '..
 import { secondsOf } from '../resources/units.ts';
 import { actor, refuseInServer, withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
-import { attempt, must, Refusal, versionNumber } from './refusal.ts';
+import { attempt, hasRealDay, must, Refusal, versionNumber } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {
@@ -179,10 +179,8 @@ const json = (terminal: Terminal, value: unknown): void => terminal.out(`${JSON.
 /** RFC 3339, or its date alone, in UTC. */
 function timeOf(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
-  // Node takes the 30th of February for a day in March.
-  const isDay =
-    !Number.isNaN(ms) && new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10));
-  if (!isDay) throw new Refusal(`--as-of ${text}: write it as 2026-11-20 or 2026-11-20T18:00:00Z`);
+  if (Number.isNaN(ms) || !hasRealDay(text))
+    throw new Refusal(`--as-of ${text}: write it as 2026-11-20 or 2026-11-20T18:00:00Z`);
   return Math.floor(ms / 1_000);
 }
 

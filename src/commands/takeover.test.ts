@@ -161,6 +161,18 @@ describe('bootfarm vdisk takeover', () => {
     return said;
   }
 
+  test.each([
+    { fileName: 'Win_10.', name: 'win-10' },
+    { fileName: '__', name: undefined },
+    { fileName: 'lab', words: ['--name', 'Lab'], name: undefined },
+    { fileName: 'lab', words: ['--name', 'lab-'], name: undefined },
+  ])('$fileName $words is named as Kubernetes has names, or refused', async ({ fileName, words = [], name }) => {
+    writeFileSync(join(folder, `${fileName}.raw`), Buffer.alloc(512, 1));
+    const { out, err } = await run(`/${fileName}`, ...words);
+    if (name === undefined) expect([out, err]).toEqual(['', expect.stringContaining('error: --name')]);
+    else expect(parseYaml(out)).toMatchObject({ metadata: { name } });
+  });
+
   test('prints a VDisk for git, and beside it what lacks, and changes nothing', async () => {
     const before = readdirSync(folder);
     const { out, err, status } = await run('/', '--farm', 'school', '--store', 'disks');

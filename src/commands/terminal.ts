@@ -4,6 +4,7 @@ import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { errorCode } from '../kit/errors.ts';
 
 export interface Terminal {
   /** A person sees standard error as it comes. */
@@ -25,19 +26,38 @@ export const terminalOfProcess: Terminal = {
   get columns() {
     return process.stdout.isTTY ? process.stdout.columns : undefined;
   },
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
+  out: (text) => say(process.stdout, text),
+  err: (text) => say(process.stderr, text),
   fail: (status = 1) => {
     process.exitCode = status;
   },
   stepBack: () => setPriority(constants.priority.PRIORITY_LOW),
 };
 
-/** Aborted when a person, or who started the command, ends it. */
+/** Nobody reads any more what is said, as behind `| head`. */
+const deaf = new AbortController();
+
+/** Who goes ends no work that was begun: what can be said to nobody is not. */
+function say(stream: NodeJS.WriteStream, text: string): void {
+  if (!heardBy.has(stream)) stream.on('error', (error) => unheard(stream, error));
+  heardBy.add(stream);
+  stream.write(text);
+}
+
+const heardBy = new Set<NodeJS.WriteStream>();
+
+function unheard(stream: NodeJS.WriteStream, error: Error): void {
+  deaf.abort();
+  if (errorCode(error) === 'EPIPE') return;
+  process.exitCode ||= 1;
+  if (stream !== process.stderr) say(process.stderr, `error: it cannot be written: ${error.message}\n`);
+}
+
+/** Aborted when a person, or who started the command, ends it, or nobody reads it any more. */
 export function interrupted(): AbortSignal {
   const left = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => left.abort());
-  return left.signal;
+  return AbortSignal.any([left.signal, deaf.signal]);
 }
 
 export interface Input {

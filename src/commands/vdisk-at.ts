@@ -6,7 +6,11 @@ import type { VDiskFiles } from '../store/versions.ts';
 import { must, Refusal } from './refusal.ts';
 
 /** `name`: a vDisk in its folder. */
-export const vdiskOf = (name: string): VDiskFiles => ({ folder: dirname(resolve(name)), fileName: basename(name) });
+export function vdiskOf(name: string): VDiskFiles {
+  const path = resolve(name);
+  if (path === '/') throw new Refusal(`${name}: name a vDisk in its folder, as /srv/vdisks/lab`);
+  return { folder: dirname(path), fileName: basename(path) };
+}
 
 /** `target`: a folder with one vDisk, or a vDisk in its folder. */
 export async function vdiskAt(target: string): Promise<VDiskFiles> {

@@ -7,6 +7,7 @@ import { vdiskCommand } from './vdisk.ts';
 
 test.each([
   { words: ['1', '--last-copy'], says: 'neither the farm database nor its replica says who uses it (none is named' },
+  { words: ['1', '--database-uri-file', '/nowhere'], says: '--database-uri-file /nowhere cannot be read' },
   { words: ['x'], says: 'version x: it must be a number' },
   { words: ['7'], says: 'there is no version 7 of lab' },
 ])('delete-version $words is refused where no farm can be asked, and removes nothing', async ({ words, says }) => {

@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { errorMessage } from '../kit/errors.ts';
 import { leadsTo } from '../kit/file.ts';
 import { removeVersion } from '../store/deletion.ts';
-import { attempt, must, versionNumber } from './refusal.ts';
+import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 import { type Flags, output } from './work.ts';
 
@@ -40,7 +41,7 @@ export function addDeletion(command: Command, terminal: Terminal): void {
         const { askFarm } = await import('./vdisk-known.ts');
         const { BOOTFARM_REPLICA_SOCKET: replicaSocket } = process.env;
         const sources = {
-          ...(databaseUriFile !== undefined && { databaseUri: (await readFile(databaseUriFile, 'utf8')).trim() }),
+          ...(databaseUriFile !== undefined && { databaseUri: await uriIn(databaseUriFile) }),
           ...(replicaSocket !== undefined && { replicaSocket }),
         };
         const deletion = {
@@ -59,4 +60,12 @@ export function addDeletion(command: Command, terminal: Terminal): void {
           );
       }),
     );
+}
+
+async function uriIn(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (thrown) {
+    throw new Refusal(`--database-uri-file ${file} cannot be read: ${errorMessage(thrown)}`);
+  }
 }

@@ -120,7 +120,11 @@ async function readVDisk(file: string): Promise<VDisk> {
 
 async function takeover(terminal: Terminal, target: string, { output, ...flags }: TakeoverFlags): Promise<void> {
   const found = must(await findVDisk(await vdiskAt(target)));
-  const { name = found.fileName.toLowerCase().replace(/[^a-z0-9-]+/g, '-'), namespace, farm, store } = flags;
+  const { name = nameAfter(found.fileName), namespace, farm, store } = flags;
+  if (!OBJECT_NAME.test(name) || name.length > MAX_NAME)
+    throw new Refusal(
+      `--name ${name}: it must be small letters, digits, - and ., ${MAX_NAME} at most, and begin and end with a letter or a digit`,
+    );
   const named = { name, farm, store, ...(namespace === undefined ? {} : { namespace }) };
   const taken = takeOver(found, named, Date.now());
   const { resource, lacks, assumed, left } = taken;
@@ -133,6 +137,16 @@ async function takeover(terminal: Terminal, target: string, { output, ...flags }
   terminal.out(stringify(resource));
   for (const line of notesOf({ lacks, assumed, left })) terminal.err(`${line}\n`);
 }
+
+/** As Kubernetes has names: RFC 1123. */
+const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const MAX_NAME = 253;
+
+const nameAfter = (fileName: string): string =>
+  fileName
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^-+|-+$/g, '');
 
 const notesOf = ({ lacks, assumed, left }: Pick<TakenOver, 'lacks' | 'assumed' | 'left'>): readonly string[] => [
   ...lacks.map((what) => `lacks: ${what}`),

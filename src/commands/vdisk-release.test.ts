@@ -54,6 +54,10 @@ test.each([
   [['promote', 'win', '1'], 'win: write the VDisk as NAMESPACE/NAME'],
   [['promote', 'lab/win', 'one'], 'version one: it must be a number from 0 to 999999'],
   [['promote', 'lab/win', '1', '--release-at', 'monday'], '--release-at monday: write it as'],
+  [
+    ['promote', 'lab/win', '1', '--release-at', '2026-02-30T06:00:00Z'],
+    '--release-at 2026-02-30T06:00:00Z: write it as',
+  ],
   [['promote', 'lab/linux', '1'], 'VDisk lab/linux: '],
   [['revert', 'lab/win'], 'VDisk lab/win: there is no released Production version before 0: there is 0'],
 ])('%j is refused: %s', async (words, says) => {

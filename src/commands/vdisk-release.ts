@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { ACCESSES } from '../resources/common.ts';
 import { promote, revert } from '../resources/release.ts';
-import { Refusal, versionNumber } from './refusal.ts';
+import { hasRealDay, Refusal, versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 import type { Connect, Flags, MakeEdit } from './vdisk-edit.ts';
 
@@ -40,7 +40,11 @@ export function addReleaseCommands(command: Command, terminal: Terminal, connect
 
 function releasedOf(text: string | undefined): { readonly releaseAt?: string } {
   if (text === undefined) return {};
-  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text)))
+  if (
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$/.test(text) &&
+    !Number.isNaN(Date.parse(text)) &&
+    hasRealDay(text)
+  )
     return { releaseAt: text };
   throw new Refusal(`--release-at ${text}: write it as 2026-12-01T06:00:00Z`);
 }

@@ -70,6 +70,7 @@ test.each([
   { line: 'convert /lab.raw /none/lab', says: 'make it' },
   { line: 'merge /lab', says: '--base or --updates' },
   { line: 'merge /lab --base --updates', says: 'cannot be used with' },
+  { line: 'merge ../../../../../../../../../../.. --base', says: 'name a vDisk in its folder' },
   { line: 'new-version /other', says: 'name a vDisk that lies there' },
 ])('$line is refused, and leaves nothing', async ({ line, says }) => {
   expect(await run(line)).toMatchObject({ failed: true, out: '', err: expect.stringContaining(says) });
