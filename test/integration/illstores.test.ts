@@ -115,7 +115,13 @@ test('where the disk of a store went, nothing is copied to the node’s own; a n
   const message = await gone();
   expect(message).toContain(`the disk that was mounted on ${folder} is not there`);
   const order = {
-    ...{ kind: 'pull', folder, stateDirectory: root, pulling: join(root, 'pulls'), tlsDirectory: join(root, 'tls') },
+    ...{
+      kind: 'pull' as const,
+      folder,
+      stateDirectory: root,
+      pulling: join(root, 'pulls'),
+      tlsDirectory: join(root, 'tls'),
+    },
     ...{ sources: [], owner, device },
     file: { name: 'new.raw', sha256: 'a'.repeat(64), sizeBytes: 1, bases: [] },
   } as const;
@@ -220,7 +226,7 @@ test('of a file with a sector that cannot be read another server gives what lies
   const replaces = identityOf(await stat(join(there, 'lab.raw'), { bigint: true }));
   const file = { name: 'lab.raw', sha256: manifest.sha256, sizeBytes: content.length, bases: [], replaces };
   const order = {
-    ...{ kind: 'pull', folder: there, stateDirectory: join(root, 'state'), pulling: join(root, 'pulls') },
+    ...{ kind: 'pull' as const, folder: there, stateDirectory: join(root, 'state'), pulling: join(root, 'pulls') },
     ...{ tlsDirectory: tls, sources: [{ name: 'node-b', ...other.address }], file },
   } as const;
   const want = (...files: readonly object[]): void => {
