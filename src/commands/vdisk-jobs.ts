@@ -105,7 +105,8 @@ function inWords(order: Order): string {
     case 'new-version':
       return `new-version of ${order.folder}/${order.fileName}${order.from === undefined ? '' : ` from ${order.from}`}`;
     case 'boot-files':
-      return `boot-files of ${order.folder}/${order.fileName}`;
+    case 'give-back':
+      return `${order.kind} of ${order.folder}/${order.fileName}`;
     case 'export':
       return `export ${order.folder}/${order.fileName} to ${order.to}`;
     case 'merge':

@@ -2,14 +2,9 @@
 import { connect } from '../database/connection.ts';
 import { versionsUsed } from '../database/copies.ts';
 import { snapshot } from '../database/project.ts';
-
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { replicaCopies, replicaSessions } from '../replica/devices.ts';
-import { openReplica } from '../replica/reader.ts';
+import { askReplica } from '../replica/known.ts';
 import type { FarmKnowledge } from '../store/deletion.ts';
-
-/** A leader confirms each second that the replica is the database's state. */
-const REPLICA_MS = 60_000;
 
 export interface Sources {
   readonly databaseUri?: string;
@@ -39,30 +34,5 @@ async function askDatabase(uri: string): Promise<Result<FarmKnowledge, Fault>> {
     return used.ok ? ok({ snapshot: rows.value, ...used.value }) : used;
   } finally {
     await database.close();
-  }
-}
-
-async function askReplica(socketPath: string): Promise<Result<FarmKnowledge, Fault>> {
-  const replica = openReplica({ socketPath });
-  try {
-    const [rows, at, sessions, copies] = [
-      await replica.snapshot(),
-      await replica.checkedAt(),
-      await replicaSessions(socketPath),
-      await replicaCopies(socketPath),
-    ];
-    if (!rows.ok) return rows;
-    if (!at.ok) return at;
-    if (!sessions.ok) return sessions;
-    if (!copies.ok) return copies;
-    const ageMs = Date.now() - at.value;
-    if (Math.abs(ageMs) < REPLICA_MS)
-      return ok({ snapshot: rows.value, sessions: sessions.value, copies: copies.value });
-    return fail(
-      'FarmUnknown',
-      `the replica beside this server is as the database was ${Math.round(ageMs / 1_000)} s ago, by the clocks of this server and of the operator`,
-    );
-  } finally {
-    await replica.close();
   }
 }

@@ -21,8 +21,12 @@ export interface StoreReport {
   readonly state: 'Accessible' | 'ReadOnly' | 'Missing' | 'Unreachable';
   readonly freeBytes: number;
   readonly totalBytes: number;
+  /** Nobody has made the folder yet. */
+  readonly isAbsent?: true;
   /** Image files found. */
   readonly files: number;
+  /** Room that files need which it lacks and is to have: at most. Absent: none, or it is of an earlier release. */
+  readonly needBytes?: number;
   /** Names of those that no version of the farm needs, bounded; absent: it is of an earlier release. */
   readonly unmanaged?: readonly string[];
   /** Servers that say the same here see one folder, and what they have of it is one copy. Absent: it is not known. */

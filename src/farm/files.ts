@@ -1,6 +1,6 @@
 /** Names of the files of a version, after PVS: those of version 3 of lab begin with `lab.3`, those of its base with `lab` alone. */
 import { createHash } from 'node:crypto';
-import type { Store, VersionFile } from './model.ts';
+import type { Store, VDisk, VersionFile } from './model.ts';
 
 export interface VersionFileNames {
   /** The image's without its end, which says its format. */
@@ -55,3 +55,6 @@ export function offersStore(
   if (store.pools.length === 0 && store.servers.length === 0) return true;
   return store.pools.includes(server.pool) || store.servers.includes(server.name);
 }
+
+/** Is a server of its store to have a copy of it? */
+export const keepsCopy = ({ copies }: VDisk, server: string): boolean => !copies || copies.servers.includes(server);

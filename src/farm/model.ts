@@ -148,6 +148,8 @@ export const VDisk = Type.Object({
   overlayMiB: whole(MAX_INTEGER),
   /** Absent: the newest released Production version. */
   bootVersion: Type.Optional(whole(MAX_INTEGER)),
+  /** So many servers of its store keep a copy: these. Absent: every one of them. */
+  copies: Type.Optional(Type.Object({ wanted: Type.Integer({ minimum: 1 }), servers: Type.Array(text) })),
   /** Kernel command line that the boot script adds for this vDisk. */
   commandLine: Type.String({ default: '' }),
 });

@@ -29,7 +29,13 @@ const Fetch = Type.Object({
 });
 /** Kernel and initrd of the version `number`, out of its image. */
 const BootFiles = Type.Object({ ...place, kind: Type.Literal('boot-files'), number: whole });
-const Order = Type.Union([Merge, Fetch, BootFiles]);
+/** What is here of a vDisk goes, where servers that were chosen have it (`store/giveback.ts`). `server`: whose order it is. */
+const GiveBack = Type.Object({
+  ...place,
+  kind: Type.Literal('give-back'),
+  server: Type.String({ minLength: 1, maxLength: 253 }),
+});
+const Order = Type.Union([Merge, Fetch, BootFiles, GiveBack]);
 
 export type MergeOrder = Readonly<Static<typeof Merge>>;
 export type FarmOrder = Readonly<Static<typeof Order>>;

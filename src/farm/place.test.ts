@@ -44,6 +44,16 @@ describe('a device lands on', () => {
       on: 'node-b',
     },
     {
+      what: 'one whose copy stays',
+      servers: [aServer({ isSurplus: true }), aServer({ name: 'node-b', devices: 9 })],
+      on: 'node-b',
+    },
+    {
+      what: 'one whose copy goes, where no other may serve',
+      servers: [aServer({ isSurplus: true }), aServer({ name: 'node-b', draining: true })],
+      on: 'node-a',
+    },
+    {
       what: 'the pinned server, busy as it is',
       servers: [aServer({}), aServer({ name: 'node-b', devices: 9 })],
       loadBalancing: { server: 'node-b' },

@@ -18,6 +18,8 @@ export interface Candidate {
   readonly maxBooting: number;
   /** Does it hold an UpToDate copy of the version? */
   readonly holdsCopy: boolean;
+  /** That copy is more than the vDisk wants, and goes when nobody uses it: whoever else may serve goes first. */
+  readonly isSurplus?: boolean;
 }
 
 export interface PlacementRequest {
@@ -124,6 +126,8 @@ export function place(request: PlacementRequest, servers: readonly Candidate[]):
       };
     left = kept;
   }
+  const wanted = left.filter(({ isSurplus }) => !isSurplus);
+  if (wanted.length > 0) left = wanted;
   const near = left.filter((server) => sameSubnet(request.address, server.address, server.prefixLength));
   const bestEffort = 'subnetAffinity' in request.loadBalancing && request.loadBalancing.subnetAffinity === 'BestEffort';
   const ranked = (bestEffort && near.length > 0 ? near : left)

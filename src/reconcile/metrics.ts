@@ -77,7 +77,7 @@ const statusesOf = ({ vdisks }: ResourceViews) =>
   vdisks.list().map((object) => {
     const vdisk = parsedOf('VDisk', object);
     const { copies = [], versions = [] } = (vdisk.ok && vdisk.value.status) || {};
-    return { ...placeOf(object), copies, versions };
+    return { ...placeOf(object), copies: copies.filter(({ surplus }) => !surplus), versions };
   });
 
 /** A status leaves out copies that are right, and counts them: those of other properties among them. */

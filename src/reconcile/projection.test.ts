@@ -7,7 +7,7 @@ import { Collection, Farm, Site, Store, VDisk, Version } from '../farm/model.ts'
 import { projectionOf } from './projection.ts';
 
 /** Resources that say everything which may be left out. */
-const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
+const resources = {
   farm: aFarm({ spec: { autoAdd: { collection: 'room-101', namePrefix: 'pc' } } }),
   stores: [
     aStore({ spec: { site: 'default', replication: { verifyEvery: '12h' } } }),
@@ -16,6 +16,7 @@ const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
   vdisks: [
     aVDisk({
       spec: {
+        copies: 2,
         bootVersion: 0,
         versions: [{ number: 0, access: 'Production', sha256: 'a'.repeat(64), releaseAt: '2026-11-28T00:00:00Z' }],
         os: { linux: { commandLine: 'quiet' } },
@@ -23,7 +24,8 @@ const { farm, sites, collections, stores, vdisks, versions } = projectionOf({
     }),
   ],
   pools: [aStreamingServer()],
-});
+};
+const { farm, sites, collections, stores, vdisks, versions } = projectionOf(resources);
 
 /** Of each row: the schema that servers read it by, and what the database adds. */
 const rows: readonly [string, object | undefined, { readonly properties: object }, ...string[]][] = [
@@ -57,4 +59,20 @@ test.each(rows)('every field of a %s is read by somebody', (_, _row, { propertie
 
 test('a shared store lies where its mount is, on every server', () => {
   expect(stores[1]).toMatchObject({ shared: true, local: { path: '/run/bootfarm-stores/nas', nodes: {} } });
+});
+
+test.each<[string, Parameters<typeof aVDisk>[0], object | undefined]>([
+  ['all', {}, undefined],
+  ['so many, of which nobody is chosen yet', { spec: { copies: 2 } }, { wanted: 2, servers: [] }],
+  [
+    'so many, and which',
+    {
+      spec: { copies: 2 },
+      status: { chosen: ['node-c', 'node-a'].map((name) => ({ name, since: '2026-11-30T00:00:00Z' })) },
+    },
+    { wanted: 2, servers: ['node-a', 'node-c'] },
+  ],
+  ['so many, of a shared store', { spec: { copies: 2, storeRef: { name: 'nas' } } }, undefined],
+])('who keeps copies: %s', (_, parts, copies) => {
+  expect(projectionOf({ ...resources, vdisks: [aVDisk(parts)] }).vdisks[0]?.copies).toEqual(copies);
 });

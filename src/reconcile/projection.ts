@@ -58,6 +58,17 @@ export const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
   commandLine: spec.os?.linux?.commandLine ?? '',
 });
 
+/** Of how many servers keep a copy, and which; undefined: all of its store do. */
+export const copiesWanted = ({ spec }: Pick<VDisk, 'spec'>, { shared }: StoreRow): number | undefined =>
+  spec.copies === 'all' || shared ? undefined : spec.copies;
+
+/** Before it was decided which do, nobody copies it. */
+function copiesOf(vdisk: VDisk, store: StoreRow): Pick<VDiskRow, 'copies'> {
+  const wanted = copiesWanted(vdisk, store);
+  if (wanted === undefined) return {};
+  return { copies: { wanted, servers: (vdisk.status?.chosen ?? []).map(({ name }) => name).sort() } };
+}
+
 /** With no entry at all, version 0 is Production. */
 export function versionsOf({ metadata, spec }: VDisk): readonly Omit<Version, 'content'>[] {
   if (spec.versions.length === 0) return [{ vdisk: metadata.name, number: 0, access: 'Production' }];
@@ -112,7 +123,10 @@ export interface FarmResources {
 /** What cannot be served as it is (a store of a later kind, a vDisk of such a store, a pool of no site) stays out; its own status says so. */
 export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }: FarmResources): Projection {
   const storeRows = stores.map(storeRow);
-  const served = vdisks.filter((vdisk) => storeRows.some(({ name }) => name === vdisk.spec.storeRef.name));
+  const served = vdisks.flatMap((vdisk) => {
+    const store = storeRows.find(({ name }) => name === vdisk.spec.storeRef.name);
+    return store ? [{ vdisk, store }] : [];
+  });
   const names = siteNames(spec);
   return {
     farm: {
@@ -135,7 +149,7 @@ export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }
       const site = siteOf(spec, pool.spec.site);
       return site === undefined ? [] : [{ name: pool.metadata.name, site }];
     }),
-    vdisks: served.map(vdiskRow),
-    versions: served.flatMap(versionsOf),
+    vdisks: served.map(({ vdisk, store }) => ({ ...vdiskRow(vdisk), ...copiesOf(vdisk, store) })),
+    versions: served.flatMap(({ vdisk }) => versionsOf(vdisk)),
   };
 }

@@ -143,6 +143,8 @@ export const REASONS = {
   NoServers: 'NoServers',
   /** The claim of the store is one that several nodes cannot mount. */
   ClaimNotShared: 'ClaimNotShared',
+  /** A server has no room for what it is to have: before it is copied. */
+  NoRoom: 'NoRoom',
   /** A path that no storeRoots of a pool holds. */
   PathOutsideRoots: 'PathOutsideRoots',
   // VDisk

@@ -89,6 +89,18 @@ export const quantity = (description: string) =>
     description,
   });
 
+/** A number of things, or `all` of them. */
+export const countOrAll = (description: string, maximum: number) =>
+  Type.Unsafe<number | 'all'>({
+    anyOf: [{ type: 'integer' }, { type: 'string' }],
+    'x-kubernetes-int-or-string': true,
+    minimum: 1,
+    maximum,
+    pattern: '^all$',
+    maxLength: 3,
+    description,
+  });
+
 /** A list whose items are told apart by `keys`: the API server refuses two with the same, and server-side apply merges by them. */
 export const listBy = <Item extends TSchema>(
   description: string,

@@ -137,6 +137,12 @@ const spec = object(
             { of: 'keepStale', is: '1h' },
           ),
         ),
+        replaceAfter: optional(
+          duration(
+            'Of VDisks that say how many copies they want: how long a chosen server may be away, or get no copy, before another one is chosen. Default: 30m.',
+            { of: 'replaceAfter', is: '1m' },
+          ),
+        ),
         verifyEvery: optional(
           duration(
             'How often each file is read again and compared with its digests, at 64 MiB a second at most. Default: 24h.',
@@ -176,6 +182,9 @@ const status = object('What is.', {
         freeBytes: optional(count('Free space, bytes, rounded so that a settled store is silent.')),
         totalBytes: optional(count('Size of the file system, bytes.')),
         files: optional(count('Image files found.')),
+        needBytes: optional(
+          count('Room that files need which it still lacks, bytes: at most, for holes take none. Absent: none.'),
+        ),
         message: optional(message('What is wrong with it, and what to do.')),
       }),
     ),

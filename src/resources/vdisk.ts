@@ -8,6 +8,7 @@ import { ACCESSES, farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
   count,
+  countOrAll,
   defaulted,
   dnsName,
   exactlyOne,
@@ -52,7 +53,17 @@ const VERSION_STATES = [
   'Override',
 ] as const satisfies readonly VersionState['state'][];
 
-const WORK_KINDS = ['convert', 'new-version', 'merge', 'import', 'fetch', 'boot-files', 'export', 'upload'] as const;
+const WORK_KINDS = [
+  'convert',
+  'new-version',
+  'merge',
+  'import',
+  'fetch',
+  'boot-files',
+  'give-back',
+  'export',
+  'upload',
+] as const;
 const WORK_STATES = ['Queued', 'Running', 'Done', 'Failed', 'Cancelled'] as const;
 
 const versionNumber = (description: string) => integer(description, 0, 999_999);
@@ -173,9 +184,16 @@ const spec = object(
       ),
     ),
     enabled: defaulted(flag('Whether devices may boot it.'), true),
+    copies: defaulted(
+      countOrAll(
+        'How many servers of a local store keep a copy: all (default), or so many, which the operator chooses by room and load and keeps (status.chosen). A shared store has one.',
+        256,
+      ),
+      'all',
+    ),
     minCopies: optional(
       integer(
-        'Servers that must have a right copy before the VDisk is Ready (absent: 1), and before a newer version becomes the default (absent: every server, but one that did not answer for five minutes).',
+        'Servers that must have a right copy before the VDisk is Ready (absent: 1), and before a newer version becomes the default (absent: every server that should have one, but one that did not answer for five minutes).',
         1,
         256,
       ),
@@ -205,6 +223,10 @@ const spec = object(
     ),
     os: optional(os),
   },
+  rule(
+    '!has(self.minCopies) || !has(self.copies) || type(self.copies) != int || self.minCopies <= int(self.copies)',
+    'minCopies is more than copies: say at most as many as there are to be',
+  ),
   rule(
     "!has(self.bootVersion) || (has(self.versions) && self.versions.size() > 0 ? self.versions.exists(v, v.number == self.bootVersion && v.access == 'Production') : self.bootVersion == 0)",
     'bootVersion must name an entry of versions with access Production (without versions: 0): add or promote that version first',
@@ -254,6 +276,22 @@ const status = object('What is.', {
       }),
     ),
   ),
+  chosen: optional(
+    listBy(
+      'Servers that keep a copy, where spec.copies is a number. Absent: every server of the store.',
+      ['name'],
+      256,
+      object('A server that was chosen.', {
+        name: dnsName('Name of the server.'),
+        since: time('Since when.'),
+        awaySince: optional(
+          time(
+            'Since when it is away, or gets no copy. After replication.replaceAfter of the Store another one is chosen beside it.',
+          ),
+        ),
+      }),
+    ),
+  ),
   copies: optional(
     listBy(
       'Copies of the boot version, and every other copy that is not UpToDate; bounded.',
@@ -263,6 +301,7 @@ const status = object('What is.', {
         server: dnsName('Name of the server.'),
         version: versionNumber('Number of the version.'),
         state: oneOf('State of the copy, judged by content.', COPY_STATES),
+        surplus: optional(flag('More than spec.copies asks for: it goes when the chosen servers have theirs.')),
         lacksBootFiles: optional(
           text('Its image is there, and its kernel or initrd is not: which image that is, in 8 hex digits.', 8),
         ),

@@ -19,6 +19,7 @@ import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
 import { type StoreWants, wantsIn } from '../store/wants.ts';
+import { needBytes } from '../store/wants-room.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Wants } from './wants.ts';
 
@@ -154,13 +155,13 @@ export class Copies {
         return { store, path, digestOf, inventory: await this.#inventory(store, path) };
       }),
     );
-    this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
-      const { files, isAbsent: _, foreign: __, isWatched: ___, ...state } = inventory;
-      const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
-      return { name: store.name, path, ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
-    });
-
     await this.#want(snapshot, looks);
+    this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
+      const { files, foreign: _, isWatched: __, ...state } = inventory;
+      const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
+      const there = { ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
+      return { name: store.name, path, ...there, ...this.#needOf(store) };
+    });
     const seen = looks.flatMap(({ inventory, ...look }) => (inventory ? [{ ...look, inventory }] : []));
     const copies = seen.flatMap(({ store, path, digestOf, inventory }) =>
       versionsIn(snapshot, store).map(({ vdisk, version }) => ({
@@ -209,6 +210,12 @@ export class Copies {
       inventory && wantsIn(store, path, snapshot, server.name, inventory, digestOf);
     const own = looks.filter(({ store }) => store.replication);
     await this.#wants.set(new Map(own.map((look) => [look.store.name, wantsOf(look)])));
+  }
+
+  #needOf({ name }: Store): Pick<StoreReport, 'needBytes'> {
+    const own = this.#wants.of(name);
+    const bytes = own ? needBytes(own, this.#wants.pulls.pulls) : 0;
+    return bytes > 0 ? { needBytes: bytes } : {};
   }
 
   #comingOf({ name }: Store, { content }: Version): Pick<CopyReport, 'copying'> {

@@ -9,6 +9,21 @@ const load = (name: string, more: Partial<PeerLoad> = {}): PeerLoad => aLoad({ n
 const self = { ...load('node-a'), address: '10.77.0.11', site: 'default' };
 const manifest = 'a'.repeat(64);
 
+test('a server that was not chosen for the vDisk has a copy too many', () => {
+  const vdisk = aVDisk({ copies: { wanted: 1, servers: ['node-b'] } });
+  const [version] = aSnapshot().versions;
+  const found = candidates(
+    aSnapshot({ vdisks: [vdisk] }),
+    self,
+    (name) => load(name),
+    version?.content?.manifest ?? '',
+  );
+  expect(found.map(({ name, isSurplus }) => [name, isSurplus])).toEqual([
+    ['node-a', true],
+    ['node-b', false],
+  ]);
+});
+
 test('candidates are this server, peers that ping, and silent ones', () => {
   const found = candidates(aSnapshot(), self, () => undefined, manifest);
   expect(found).toMatchObject([

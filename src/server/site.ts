@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { PeerLoad } from '../control/peer.ts';
 import type { BootDecision } from '../farm/boot.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
+import { keepsCopy } from '../farm/files.ts';
 import type { Endpoint, FarmSnapshot, Server } from '../farm/model.ts';
 import { type Candidate, place } from '../farm/place.ts';
 import { shortlist } from '../farm/shortlist.ts';
@@ -25,10 +26,15 @@ export function candidates(
   alive: (name: string) => PeerLoad | undefined,
   manifest: string,
 ): readonly Candidate[] {
+  const named = new Set(
+    snapshot.versions.flatMap(({ vdisk, content }) => (content?.manifest === manifest ? [vdisk] : [])),
+  );
+  const vdisks = snapshot.vdisks.filter(({ name }) => named.has(name));
   const of = (load: PeerLoad, address: string): Candidate => ({
     ...load,
     address,
     alive: true,
+    isSurplus: vdisks.length > 0 && vdisks.every((vdisk) => !keepsCopy(vdisk, load.name)),
     holdsCopy: load.manifests.includes(manifestPrefix(manifest)),
   });
   const peers = serversOf(snapshot, self.site)

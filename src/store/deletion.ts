@@ -1,4 +1,4 @@
-/** Removing the files of one version: the only thing that does, and the rules by which it refuses. Pure but for `removeVersion`. */
+/** Removing the files of one version, as a person says, and the rules by which it refuses. Pure but for `removeVersion`. */
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames, storePath } from '../farm/files.ts';
@@ -115,8 +115,12 @@ const whoKnows = (known: string): string =>
 /** Content is all there is to it: properties keep nothing from being served. */
 const RIGHT: readonly string[] = ['UpToDate', 'PropertiesMissing', 'PropertiesOutOfDate'];
 
-/** Servers that have that version right. What is said of one that does not answer is old: it does not count. */
-function rightCopies(copies: FarmKnowledge['copies'], names: ReadonlySet<string>, number: number): readonly string[] {
+/** Servers that have that version right, of the VDisks of these names. What is said of one that does not answer is old: it does not count. */
+export function rightCopies(
+  copies: FarmKnowledge['copies'],
+  names: ReadonlySet<string>,
+  number: number,
+): readonly string[] {
   const away = new Set(copies.filter(({ state }) => state === 'ServerUnreachable').map(({ server }) => server));
   const right = copies.filter(
     ({ server, vdisk, version, state }) =>
@@ -126,8 +130,8 @@ function rightCopies(copies: FarmKnowledge['copies'], names: ReadonlySet<string>
 }
 
 /** Of the VDisks whose files these are. */
-const namesOf = (
-  { stores, vdisks }: FarmKnowledge['snapshot'],
+export const namesOf = (
+  { stores, vdisks }: Pick<FarmSnapshot, 'stores' | 'vdisks'>,
   { folder, fileName }: VDiskFiles,
 ): ReadonlySet<string> =>
   new Set(
@@ -152,7 +156,7 @@ function filesOf({ fileName }: VDiskFiles, number: number, there: readonly FileF
 }
 
 /** Images that need one of these, or of which nobody knows it, in words. */
-function childrenOf(files: readonly FileFacts[], there: readonly FileFacts[]): readonly string[] {
+export function childrenOf(files: readonly FileFacts[], there: readonly FileFacts[]): readonly string[] {
   return there
     .filter((file) => !files.includes(file) && formatOf(file.name)?.differencing !== undefined)
     .flatMap(({ name, fault, image }) => {
@@ -173,7 +177,7 @@ function isParent({ parent }: ImageFacts, { name, image }: FileFacts): boolean {
 }
 
 const NAMED = 3;
-const someOf = (all: readonly string[]): string =>
+export const someOf = (all: readonly string[]): string =>
   `${all.slice(0, NAMED).join(', ')}${all.length > NAMED ? ` and ${all.length - NAMED} more` : ''}`;
 
 export interface Removed {
@@ -190,13 +194,23 @@ export const removeVersion = (
     const judged = judgeDeletion(deletion, await lookInto(folder));
     if (!judged.ok) return judged;
     onJudged(judged.value.map(({ name, sizeBytes }) => `${join(folder, name)}, ${inUnits(sizeBytes)}`));
-    for (const { name } of dryRun ? [] : judged.value) {
-      try {
-        await unlink(join(folder, name));
-      } catch (thrown) {
-        if (errorCode(thrown) !== 'ENOENT')
-          return fail('WriteFailed', `${join(folder, name)} cannot be removed: ${errorMessage(thrown)}`);
-      }
-    }
+    const removed = await removeFiles(folder, dryRun ? [] : judged.value);
+    if (!removed.ok) return removed;
     return ok({ files: judged.value.map(({ name, sizeBytes }) => ({ name, sizeBytes })) });
   });
+
+/** In this order; what is gone already is. */
+export async function removeFiles(
+  folder: string,
+  files: readonly FileFacts[],
+): Promise<Result<void, Fault<'WriteFailed'>>> {
+  for (const { name } of files) {
+    try {
+      await unlink(join(folder, name));
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOENT')
+        return fail('WriteFailed', `${join(folder, name)} cannot be removed: ${errorMessage(thrown)}`);
+    }
+  }
+  return ok(undefined);
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { aSnapshot, aVersion } from '../../test/builders/farm.ts';
+import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
 import type { FarmSnapshot, Server, Store, Version, VersionFile } from '../farm/model.ts';
 import type { Digest } from './digests.ts';
 import type { FileFacts, Inventory } from './inventory.ts';
@@ -33,6 +33,7 @@ const version = (number: number, files: readonly VersionFile[], more: Partial<Ve
   aVersion({ number, content: { manifest: digest('f'), files: [...files] }, ...more });
 
 interface Given {
+  readonly vdisks?: FarmSnapshot['vdisks'];
   readonly versions?: readonly Version[];
   readonly servers?: readonly Server[];
   readonly store?: Partial<Store>;
@@ -44,6 +45,7 @@ interface Given {
 const LAB = [file('lab.raw', 'a', 4_096), file('lab.vmlinuz', 'b'), file('lab.initrd', 'c')];
 
 function wants({
+  vdisks = [aVDisk()],
   versions = [version(0, LAB)],
   servers,
   store: more,
@@ -53,6 +55,7 @@ function wants({
 }: Given) {
   const snapshot: FarmSnapshot = aSnapshot({
     stores: [{ ...store, ...more }],
+    vdisks,
     versions: [...versions],
     servers: [...(servers ?? [server('node-a'), server('node-bb')])],
   });
@@ -74,6 +77,29 @@ const named = (given: Given) => wants(given)?.files.map(({ name }) => name);
 
 describe('of a version whose content is known', () => {
   test.each<{ what: string; given: Given; wanted: readonly string[] | undefined }>([
+    {
+      what: 'this server was chosen',
+      given: { vdisks: [aVDisk({ copies: { wanted: 1, servers: ['node-a'] } })] },
+      wanted: ['lab.vmlinuz', 'lab.initrd', 'lab.raw'],
+    },
+    {
+      what: 'another server was chosen',
+      given: { vdisks: [aVDisk({ copies: { wanted: 1, servers: ['node-bb'] } })] },
+      wanted: [],
+    },
+    {
+      what: 'nobody was chosen yet',
+      given: { vdisks: [aVDisk({ copies: { wanted: 1, servers: [] } })] },
+      wanted: [],
+    },
+    {
+      what: 'another one was chosen, and another vDisk of this server needs one of the files',
+      given: {
+        vdisks: [aVDisk({ copies: { wanted: 1, servers: ['node-bb'] } }), aVDisk({ name: 'kiosk' })],
+        versions: [version(0, LAB), version(1, [file('lab.raw', 'a', 4_096)], { vdisk: 'kiosk' })],
+      },
+      wanted: ['lab.raw'],
+    },
     { what: 'all is lacking: the small ones first', given: {}, wanted: ['lab.vmlinuz', 'lab.initrd', 'lab.raw'] },
     {
       what: 'nothing is lacking',

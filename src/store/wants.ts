@@ -4,7 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { isBootFile, offersStore } from '../farm/files.ts';
+import { isBootFile, keepsCopy, offersStore } from '../farm/files.ts';
 import type { FarmSnapshot, Read, Server, Store, Version, VersionFile } from '../farm/model.ts';
 import { formatOf } from '../image/formats.ts';
 import type { Digest } from './digests.ts';
@@ -94,11 +94,12 @@ export function wantsIn(
   };
   const sources = sourcesOf(store, snapshot.servers, self);
   const right = rightFiles(versions);
+  const own = keptFiles(versions, snapshot, self);
   const isWhole = ({ name, sha256 }: VersionFile): boolean => {
     const digest = here(name);
     return digest?.kind === 'ready' && digest.sha256 === sha256;
   };
-  const lacking = sources.length === 0 ? [] : right.filter((file) => !isWhole(file));
+  const lacking = sources.length === 0 ? [] : right.filter((file) => own.has(file.name) && !isWhole(file));
   const files = lacking.flatMap((file): WantedFile[] => {
     const found = byName.get(file.name);
     // What is no regular file is a person's, and so is what is written at this moment.
@@ -138,6 +139,13 @@ function rightFiles(versions: readonly Version[]): readonly VersionFile[] {
   return [...said.values()].flatMap(([first, ...others]) =>
     first && isCopyName(first.name) && others.every((other) => other.sha256 === first.sha256) ? [first] : [],
   );
+}
+
+/** Of vDisks of which this server is to have a copy. What another one of them needs, too, it needs. */
+function keptFiles(versions: readonly Version[], { vdisks }: FarmSnapshot, self: string): ReadonlySet<string> {
+  const kept = new Set(vdisks.filter((vdisk) => keepsCopy(vdisk, self)).map(({ name }) => name));
+  const own = versions.filter(({ vdisk }) => kept.has(vdisk));
+  return new Set(own.flatMap(({ content }) => content?.files ?? []).map(({ name }) => name));
 }
 
 /** What lies there wrong, then files of the same kind of versions that are the nearest. */

@@ -38,6 +38,8 @@ export const Order = Type.Union([
   Type.Object({ kind: Type.Literal('import'), source: path, target: path }),
   /** `version` absent: the newest. */
   Type.Object({ kind: Type.Literal('boot-files'), folder: path, fileName: name, version: Type.Optional(whole) }),
+  /** Of the server of this name. The farm orders it, and no person. */
+  Type.Object({ kind: Type.Literal('give-back'), folder: path, fileName: name, server: name }),
   Type.Object({
     kind: Type.Literal('export'),
     folder: path,
@@ -135,7 +137,7 @@ export function placeOf(order: Order): Pick<Job, 'folder' | 'fileName' | 'versio
     const { folder, fileName, version } = order;
     return { folder, fileName, ...(version !== undefined && { version }) };
   }
-  if (order.kind === 'new-version' || order.kind === 'merge' || order.kind === 'export')
+  if (order.kind !== 'convert' && order.kind !== 'import' && order.kind !== 'fetch' && order.kind !== 'upload')
     return { folder: order.folder, fileName: order.fileName };
   const stem = parse(basename(order.target)).name;
   const [, fileName = stem, digits = '0'] = /^(.+)\.([1-9]\d{0,8})$/.exec(stem) ?? [];

@@ -21,6 +21,8 @@ function jobOrder(order: FarmOrder): Order {
   switch (kind) {
     case 'merge':
       return { kind, folder, fileName, into: 'base', version: order.version };
+    case 'give-back':
+      return { kind, folder, fileName, server: order.server };
     case 'boot-files':
       return { kind, folder, fileName, version: order.number };
     case 'fetch': {

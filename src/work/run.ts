@@ -5,6 +5,7 @@ import { fetchBase } from '../store/base.ts';
 import { type BootFiles, extractBootFiles } from '../store/bootfiles.ts';
 import { type Converted, convertFile } from '../store/convert.ts';
 import { fetchFile } from '../store/fetch.ts';
+import { giveBack } from '../store/giveback.ts';
 import { type Imported, importFile } from '../store/import.ts';
 import { type Exported, exportVDisk } from '../store/pvs/export.ts';
 import { mergeVersions, type NewVersion, newVersion } from '../store/versions.ts';
@@ -61,6 +62,8 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       const made = await exportVDisk({ folder, fileName }, to, { ...options, ...running });
       return made.ok ? ok({ made: made.value, words: exported(made.value) }) : made;
     }
+    case 'give-back':
+      return surplus(order);
     case 'merge':
       return merge(order, running);
     case 'upload':
@@ -77,6 +80,28 @@ async function base(
   if (!made.ok) return made;
   const { path, bootFiles } = made.value;
   return ok({ made: made.value, words: [`${path} is there`, ...(bootFiles ? [bootFilesLine(bootFiles)] : [])] });
+}
+
+async function surplus({
+  folder,
+  fileName,
+  server,
+}: Extract<Order, { readonly kind: 'give-back' }>): Promise<Result<Outcome, Fault>> {
+  const socket = process.env['BOOTFARM_REPLICA_SOCKET'];
+  // Its client is loaded where it is needed alone.
+  const { askReplica } = await import('../replica/known.ts');
+  const farm =
+    socket === undefined
+      ? fail(
+          'FarmUnknown',
+          'BOOTFARM_REPLICA_SOCKET names no follower: this is done in the container `work` of a server',
+        )
+      : await askReplica(socket);
+  const made = await giveBack({ vdisk: { folder, fileName }, server, farm });
+  if (!made.ok) return made;
+  const { files } = made.value;
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return ok({ made: made.value, words: [`${files.length} files of ${fileName} are given back, ${inUnits(bytes)}`] });
 }
 
 async function merge(

@@ -271,6 +271,12 @@ export const RULE_CASES: readonly RuleCase[] = [
   },
   {
     at: 'VDisk spec',
+    says: 'minCopies is more than copies',
+    good: { copies: 2, minCopies: 2 },
+    bad: { copies: 2, minCopies: 3 },
+  },
+  {
+    at: 'VDisk spec',
     says: 'bootVersion must name an entry',
     good: { bootVersion: 1, versions: [{ number: 1, access: 'Production' }] },
     bad: { bootVersion: 1, versions: [{ number: 1, access: 'Test' }] },

@@ -2,6 +2,7 @@
 import type { StoreReport } from '../../control/status.ts';
 import { type Claim, conditionsOf, type Hindrance, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Store } from '../../resources/kinds.ts';
+import { roomFault, type StoreServer } from './room.ts';
 
 export interface StoreOnServer {
   readonly name: string;
@@ -40,6 +41,10 @@ export function storeStatus(
 ): NonNullable<Store['status']> {
   const generation = store.metadata.generation ?? 0;
   const good = servers.filter(accessible).length;
+  const shown = servers.map((server) => shownOf(server, store.status?.servers));
+  const full = shown
+    .flatMap((server) => roomFault(server) ?? [])
+    .map((words) => `store ${store.metadata.name}: ${words}`);
   const slow = servers.filter((server) => accessible(server) && server.report?.message).map(wordOf);
   const told = [`${good} of ${servers.length} servers reach it`, ...slow].join('; ');
   const wrong = servers.filter((server) => !accessible(server)).map(wordOf);
@@ -48,7 +53,7 @@ export function storeStatus(
     conditions: conditionsOf(
       store.status?.conditions ?? [],
       {
-        ...verdict(servers, good, told, wrong.join('; '), fault),
+        ...verdict(servers, good, told, { wrong: wrong.join('; '), full: full.join('; ') }, fault),
         claims: [claim(servers.length, good, told, wrong)],
         generation,
       },
@@ -56,23 +61,29 @@ export function storeStatus(
     ),
     accessible: `${good}/${servers.length}`,
     devices,
-    servers: servers.map((server) => ({
-      name: server.name,
-      state: server.reachable ? (server.report?.state ?? 'Unreachable') : 'Unreachable',
-      ...(server.report
-        ? {
-            freeBytes: freeBytes(
-              server.report,
-              store.status?.servers?.find(({ name }) => name === server.name)?.freeBytes,
-            ),
-            totalBytes: server.report.totalBytes,
-            files: server.report.files,
-          }
-        : {}),
-      ...(accessible(server) && !server.report?.message ? {} : { message: wordOf(server) }),
-    })),
+    servers: shown.map((server) => {
+      const words = roomFault(server);
+      return words === undefined ? server : { ...server, message: [server.message, words].filter(Boolean).join('; ') };
+    }),
   };
 }
+
+function shownOf(server: StoreOnServer, told: readonly StoreServer[] = []): StoreServer {
+  const { name, reachable, report } = server;
+  const before = told.find((one) => one.name === name)?.freeBytes;
+  return {
+    name,
+    state: reachable ? (report?.state ?? 'Unreachable') : 'Unreachable',
+    ...(report
+      ? { freeBytes: freeBytes(report, before), totalBytes: report.totalBytes, files: report.files, ...needOf(report) }
+      : {}),
+    ...(accessible(server) && !report?.message ? {} : { message: wordOf(server) }),
+  };
+}
+
+/** A server says it: what is no number of bytes is left out. */
+const needOf = ({ needBytes }: StoreReport): { readonly needBytes?: number } =>
+  Number.isSafeInteger(needBytes) && needBytes !== undefined && needBytes > 0 ? { needBytes } : {};
 
 function wordOf(server: StoreOnServer): string {
   const { name, reachable, message, report, mount } = server;
@@ -88,7 +99,7 @@ function verdict(
   servers: readonly StoreOnServer[],
   good: number,
   told: string,
-  wrong: string,
+  { wrong, full }: { readonly wrong: string; readonly full: string },
   fault: StoreFindings['fault'],
 ): { verdict: Verdict; degraded?: Statement } {
   if (fault) return { verdict: fault };
@@ -106,7 +117,11 @@ function verdict(
   }
   return {
     verdict: { kind: 'ready', message: told },
-    ...(good < servers.length ? { degraded: { reason: 'SomeServersLackAccess', message: wrong } } : {}),
+    ...(good < servers.length
+      ? { degraded: { reason: 'SomeServersLackAccess', message: [wrong, full].filter(Boolean).join('; ') } }
+      : full
+        ? { degraded: { reason: 'NoRoom', message: full } }
+        : {}),
   };
 }
 

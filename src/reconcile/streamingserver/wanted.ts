@@ -9,6 +9,7 @@ import type { Farm, Store, StreamingServer, VDisk } from '../../resources/kinds.
 import { type Context, ofFarm, resources } from '../context.ts';
 import { bootOfSite, storeRow } from '../projection.ts';
 import { errandsOf, fileOrders } from '../vdisk/files.ts';
+import { giveBackOrders } from '../vdisk/giveback.ts';
 import { type MergeRule, mergeOrders } from '../vdisk/merge.ts';
 import {
   DATABASE_CA_FILE,
@@ -87,6 +88,7 @@ export function wantedServers(
     },
     farm.spec.versions,
     Math.floor(Date.now() / 1_000),
+    usesOf(runtime),
   );
   return new Map(
     nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs, ordered(node))]),
@@ -104,6 +106,7 @@ function ordersOf(
   { vdisks, stores }: Resources,
   rule: MergeRule | undefined,
   nowSeconds: number,
+  isUsed: ReturnType<typeof usesOf>,
 ): (server: string) => readonly FarmOrder[] {
   const rows = stores.map(storeRow);
   const errands = vdisks.flatMap((vdisk) => {
@@ -115,6 +118,17 @@ function ordersOf(
   });
   return (server) => [
     ...mergeOrders(server, { vdisks, stores: rows, rule, nowSeconds }),
-    ...errands.flatMap(({ vdisk, row, of }) => fileOrders(server, vdisk, of, storePath(row, server))),
+    ...errands.flatMap(({ vdisk, row, of }) => [
+      ...fileOrders(server, vdisk, of, storePath(row, server)),
+      ...giveBackOrders(server, { vdisk, store: row, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
+    ]),
   ];
 }
+
+/** Whether devices stream a vDisk from a server; one that does not say which of them is taken to. */
+const usesOf =
+  ({ servers }: Pick<FarmRuntime, 'servers'>) =>
+  (server: string, vdisk: string): boolean => {
+    const status = servers.find(({ name }) => name === server)?.status;
+    return status?.uses?.some((use) => use.vdisk === vdisk && use.devices > 0) ?? true;
+  };

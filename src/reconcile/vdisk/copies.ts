@@ -10,9 +10,11 @@ import type { VDiskFindings, VersionJudged } from './status.ts';
 export const copiesFound = (
   { spec: { fileName } }: VDisk,
   { holders }: Pick<VDiskFindings, 'holders'>,
-  versions: readonly Pick<VersionJudged, 'number' | 'copies'>[],
+  versions: readonly Pick<VersionJudged, 'number' | 'copies' | 'others'>[],
 ): CopiesFound => ({
-  copies: versions.flatMap(({ number, copies }) => copies.map((copy) => rowOf(number, copy))),
+  copies: versions.flatMap(({ number, copies, others = [] }) =>
+    [...copies, ...others].map((copy) => rowOf(number, copy)),
+  ),
   images: new Map(
     holders.map(({ server, reachable, reports, unmanaged }) => [
       server,

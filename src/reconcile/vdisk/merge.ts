@@ -91,7 +91,7 @@ export function mergeOrders(server: string, { vdisks, stores, rule, nowSeconds }
     // Who is not heard may be merging it, or have merged it.
     if (copies.some(({ state }) => state === 'ServerUnreachable')) return [];
     const [first] = copies
-      .filter(({ version, state }) => version === bootVersion && state === 'UpToDate')
+      .filter(({ version, state, surplus }) => version === bootVersion && state === 'UpToDate' && !surplus)
       .map((copy) => copy.server)
       .sort();
     return verdict.kind === 'Due' && first === server ? [ordered(orderId(subject, nowSeconds))] : [];

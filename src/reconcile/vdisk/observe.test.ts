@@ -100,3 +100,19 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     });
   },
 );
+
+test('of so many copies it is known how many, and by which servers are chosen', async () => {
+  const busy = servers
+    .slice(0, 1)
+    .map((server) => ({ ...server, status: { ...server.status, devices: 3, powerRating: 2 } }));
+  const context = {
+    informers: {
+      farms: { get: () => aFarm(), list: () => [aFarm()] },
+      stores: { list: () => [aStore({ spec: { replication: { replaceAfter: '5m' } }, status })] },
+    },
+    runtimes: { get: () => ({ servers: busy, rows: async () => rows, uses: async () => undefined }) },
+  } as unknown as Context;
+  const found = await observe(context, aVDisk({ spec: { copies: 2 } }));
+  expect(found.wanted).toEqual({ count: 2, replicates: true, replaceAfterSeconds: 300 });
+  expect(found.holders[0]).toMatchObject({ server: 'a', devices: 3, powerRating: 2, store: { name: 'images' } });
+});

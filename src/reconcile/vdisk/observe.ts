@@ -4,10 +4,11 @@ import type { ServerStatus, WorkReport } from '../../control/status.ts';
 import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
-import type { VDisk } from '../../resources/kinds.ts';
+import type { Store, VDisk } from '../../resources/kinds.ts';
+import { secondsOf } from '../../resources/units.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
-import { storeRow, versionsOf } from '../projection.ts';
+import { copiesWanted, storeRow, versionsOf } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
 import { type CopyHolder, GONE_MS, type VDiskFindings } from './status.ts';
 
@@ -35,18 +36,28 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   const { runtime } = asked.value;
   const row = storeRow(asked.value.store);
   const rows = await runtime.rows();
+  const wanted = wantedOf(vdisk, asked.value.store, row);
   return {
     ...nothing,
+    ...wanted,
     storeServers: asked.value.store.status?.servers ?? [],
     holders: runtime.servers
       .filter((server) => offersStore(row, server))
       .map(({ name: server, reachable, silentSinceMs, status }) => {
         const silentMs = silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs;
         const folder = storePath(row, server);
-        return { server, folder, reachable, silentMs, ...shown(status, silentMs, row, server, vdisk) };
+        const load = status && wanted.wanted ? loadOf(status, row, server) : {};
+        return { server, folder, reachable, silentMs, ...load, ...shown(status, silentMs, row, server, vdisk) };
       }),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
+}
+
+function wantedOf(vdisk: VDisk, { spec }: Store, row: StoreRow): Pick<VDiskFindings, 'wanted'> {
+  const count = copiesWanted(vdisk, row);
+  if (count === undefined) return {};
+  const { replaceAfter = '30m' } = spec.replication ?? {};
+  return { wanted: { count, replicates: row.replication !== undefined, replaceAfterSeconds: secondsOf(replaceAfter) } };
 }
 
 function ruleOf({ informers }: Context, namespace: string, name: string): Pick<VDiskFindings, 'rule'> {
@@ -73,6 +84,16 @@ function overrideRow(vdisk: string, { version, until }: Override): VersionOverri
 
 type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
 const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
+
+/** By which a server is chosen to keep a copy. */
+function loadOf(
+  status: ServerStatus,
+  row: StoreRow,
+  server: string,
+): Pick<CopyHolder, 'store' | 'devices' | 'powerRating'> {
+  const store = reportOf(status, row, server);
+  return { devices: status.devices, powerRating: status.powerRating, ...(store ? { store } : {}) };
+}
 
 /** What a server says of the folder, or of the files, that the specs named before says nothing of these. Of its work only it knows: what one that is silent said last holds for a while. */
 function shown(

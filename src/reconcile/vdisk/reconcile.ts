@@ -8,6 +8,7 @@ import { settle, stateContent } from './apply.ts';
 import { copiesFound } from './copies.ts';
 import { copyEvents, lastsMs, statesNow, statesTold } from './events.ts';
 import { observe } from './observe.ts';
+import { apart, chosenStatus, spreadOf } from './spread.ts';
 import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus } from './status.ts';
 import { workEvents } from './work.ts';
 
@@ -23,7 +24,10 @@ export const vdiskMember: Member<'VDisk'> = {
     const { namespace, name } = vdisk.metadata;
     const runtime = context.runtimes.get(keyFor(namespace, vdisk.spec.farmRef.name));
     const findings = await observe(context, vdisk);
-    const judged = judge(vdisk, findings);
+    const all = judge(vdisk, findings);
+    const spread = findings.fault ? undefined : spreadOf(vdisk, findings, all);
+    const judged = apart(all, spread);
+    const chosen = findings.fault ? vdisk.status?.chosen : spread && chosenStatus(spread);
     const settled = findings.fault ? [] : nowSettled(vdisk, judged);
     const unsettled = findings.fault ? [] : nowUnsettled(findings, judged);
     const fault =
@@ -37,7 +41,7 @@ export const vdiskMember: Member<'VDisk'> = {
       logFault(context, `VDisk ${namespace}/${name}`, 'copies', recorded, 'the states of its copies were not recorded');
     }
     return {
-      status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date()),
+      status: vdiskStatus(vdisk, fault ? { ...findings, fault } : findings, versions, new Date(), chosen),
       report: (status) => {
         if (!findings.fault) report(context, object, vdisk, versions, status);
       },

@@ -1,6 +1,6 @@
 /** The status of a VDisk from what servers hold and what is right. Pure. */
 
-import type { CopyReport, WorkReport } from '../../control/status.ts';
+import type { CopyReport, StoreReport, WorkReport } from '../../control/status.ts';
 import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
 import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
 import { rightProperties } from '../../farm/properties.ts';
@@ -18,6 +18,7 @@ import {
 } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { vdiskRow, versionsOf } from '../projection.ts';
+import { roomFault } from '../store/room.ts';
 import { type Errand, errandsOf, errandWords, type StoreServers } from './files.ts';
 import { type MergeRule, mergeClaim, mergeOf } from './merge.ts';
 import { workStatus } from './work.ts';
@@ -34,6 +35,10 @@ export interface CopyHolder {
   readonly unmanaged: readonly string[];
   /** Jobs on its files there. */
   readonly work: readonly WorkReport[];
+  /** The store on it, as it said last; absent: it has not looked yet. */
+  readonly store?: Pick<StoreReport, 'state' | 'freeBytes' | 'totalBytes' | 'isAbsent' | 'needBytes'>;
+  readonly devices?: number;
+  readonly powerRating?: number;
 }
 
 export interface VDiskFindings {
@@ -45,10 +50,33 @@ export interface VDiskFindings {
   readonly devices: number;
   /** Of its Store, as its status says; absent: it has none. */
   readonly storeServers?: StoreServers;
+  /** Absent: every server of the store keeps a copy. */
+  readonly wanted?: CopiesWanted;
   /** `spec.versions` of its Farm. */
   readonly rule?: MergeRule;
   readonly nowSeconds: number;
   readonly fault?: Hindrance;
+}
+
+export interface CopiesWanted {
+  readonly count: number;
+  /** Servers copy by themselves. */
+  readonly replicates: boolean;
+  readonly replaceAfterSeconds: number;
+}
+
+export interface CopyJudged extends CopyVerdict {
+  readonly server: string;
+  readonly silentMs: number;
+  readonly verifiedAt?: number;
+  readonly lacksBootFiles?: string;
+  /** Until it is copied. */
+  readonly secondsLeft?: number;
+  /** Of its files as they are, and these; absent: they are not whole, or nobody can be asked. */
+  readonly manifest?: string;
+  readonly files?: readonly VersionFile[];
+  /** More than are wanted. */
+  readonly surplus?: true;
 }
 
 export interface VersionJudged extends Omit<Version, 'content'> {
@@ -62,17 +90,10 @@ export interface VersionJudged extends Omit<Version, 'content'> {
   readonly diskBytes: number;
   /** Undefined: no server shows it. */
   readonly type?: 'Base' | 'Differencing';
-  readonly copies: readonly (CopyVerdict & {
-    readonly server: string;
-    readonly silentMs: number;
-    readonly verifiedAt?: number;
-    readonly lacksBootFiles?: string;
-    /** Until it is copied. */
-    readonly secondsLeft?: number;
-    /** Of its files as they are, and these; absent: they are not whole, or nobody can be asked. */
-    readonly manifest?: string;
-    readonly files?: readonly VersionFile[];
-  })[];
+  /** Of the servers that should have one. */
+  readonly copies: readonly CopyJudged[];
+  /** Of others that have one. */
+  readonly others?: readonly CopyJudged[];
 }
 
 export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): readonly VersionJudged[] {
@@ -152,7 +173,7 @@ const lacksOf = (lacksBootFiles: string | undefined): { readonly lacksBootFiles?
 export const nowSettled = ({ spec }: VDisk, versions: readonly VersionJudged[]): readonly number[] =>
   versions
     .filter(({ access, settledAt }) => access === 'Production' && settledAt === undefined)
-    .filter(({ copies }) => enough(copies, spec.minCopies).right)
+    .filter(({ copies }) => enough(copies, spec).right)
     .map(({ number }) => number);
 
 /** Of those of which something else is right by now: what enough servers had is another version. */
@@ -164,27 +185,33 @@ export const nowUnsettled = ({ recorded }: VDiskFindings, versions: readonly Ver
 /** A server that is away for longer is waited for no more: one that restarts, or misses a question, is. */
 export const GONE_MS = 300_000;
 
+type Rule = Pick<VDisk['spec'], 'copies' | 'minCopies'>;
+
 function enough(
   copies: VersionJudged['copies'],
-  minCopies?: number,
+  { copies: asked, minCopies }: Rule,
 ): { readonly right: boolean; readonly wanted: number } {
-  const wanted = minCopies ?? Math.max(1, copies.filter(({ silentMs }) => silentMs < GONE_MS).length);
+  const heard = copies.filter(({ silentMs }) => silentMs < GONE_MS).length;
+  const wanted = minCopies ?? Math.max(1, asked === 'all' ? heard : Math.min(heard, asked));
   return { right: copies.filter(isRight).length >= wanted, wanted };
 }
 
 type VDiskStatus = NonNullable<VDisk['status']>;
 /** By its content: properties keep nothing from being served. */
-const isRight = ({ state }: CopyVerdict): boolean => state === 'UpToDate' || isOtherInProperties({ state });
+export const isRight = ({ state }: Pick<CopyVerdict, 'state'>): boolean =>
+  state === 'UpToDate' || isOtherInProperties({ state });
 const isOtherInProperties = ({ state }: Pick<CopyVerdict, 'state'>): boolean =>
   state === 'PropertiesMissing' || state === 'PropertiesOutOfDate';
 /** It becomes right by itself, or may: its digest is being computed, its server comes back. In each other state files wait for a person. */
 const isPending = ({ state }: CopyVerdict): boolean => state === 'Copying' || state === 'ServerUnreachable';
 
+/** `chosen`: servers that keep a copy; absent: all do. */
 export function vdiskStatus(
   vdisk: VDisk,
   findings: VDiskFindings,
   judged: readonly VersionJudged[],
   now: Date,
+  chosen?: VDiskStatus['chosen'],
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
   const files = { ...unmanagedOf(findings.holders), ...workStatus(findings.holders) };
@@ -199,12 +226,16 @@ export function vdiskStatus(
   const boots = choice.kind === 'version' ? choice.version : undefined;
   const right = boots?.copies.filter(isRight).length ?? 0;
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
-  const shown = all.filter((copy) => copy.version === boots?.number || copy.state !== 'UpToDate').slice(0, 512);
+  const others = versions.flatMap(({ number, others = [] }) => others.map((copy) => ({ ...copy, version: number })));
+  const shown = [
+    ...all.filter((copy) => copy.version === boots?.number || copy.state !== 'UpToDate'),
+    ...others.filter(({ surplus, state }) => !surplus || state !== 'ServerUnreachable'),
+  ].slice(0, 512);
   const told = versions.map(({ number, type, access, settledAt, right: digest, conflict, copies }) => ({
     number,
     ...typeOf(type ?? vdisk.status?.versions?.find((told) => told.number === number)?.type),
     access,
-    ...stateStatus(states.get(number), copies, vdisk.spec.minCopies),
+    ...stateStatus(states.get(number), copies, vdisk.spec),
     ...(settledAt === undefined ? {} : { settledAt: atSeconds(settledAt) }),
     ...(digest === undefined ? {} : { sha256: digest }),
     ...(conflict ? { conflict } : {}),
@@ -218,7 +249,7 @@ export function vdiskStatus(
       {
         ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right, errands)),
         claims: [
-          replicated(all),
+          replicated(vdisk, all, findings),
           ...overriddenClaim(overridden),
           ...merging(vdisk, findings, { ...files, versions: told, ...(boots ? { bootVersion: boots.number } : {}) }),
         ],
@@ -236,10 +267,12 @@ export function vdiskStatus(
     ...(overridden?.version ? { override: overrideStatus(overridden.override) } : {}),
     versions: told,
     ...files,
-    copies: shown.map(({ server, version, state, progressPercent, verifiedAt, lacksBootFiles, message }) => ({
+    ...(chosen ? { chosen } : {}),
+    copies: shown.map(({ server, version, state, surplus, progressPercent, verifiedAt, lacksBootFiles, message }) => ({
       server,
       version,
       state,
+      ...(surplus ? { surplus } : {}),
       ...lacksOf(lacksBootFiles),
       ...(progressPercent === undefined ? {} : { progressPercent }),
       ...verifiedOf(verifiedAt),
@@ -317,12 +350,12 @@ const overrideStatus = ({ version, until }: VersionOverride): NonNullable<VDiskS
   ...(until === undefined ? {} : { until: atSeconds(until) }),
 });
 
-function stateStatus(known: VersionState | undefined, copies: VersionJudged['copies'], minCopies: number | undefined) {
+function stateStatus(known: VersionState | undefined, copies: VersionJudged['copies'], spec: Rule) {
   if (known?.state !== 'Pending') return known ? { state: known.state } : {};
   const { state, waitsFor } = known;
   if (waitsFor !== 'copies') return { state, message: `is released at ${atSeconds(waitsFor.releaseAt)}` };
   const right = copies.filter(isRight).length;
-  const message = `becomes the default when ${enough(copies, minCopies).wanted} servers have it right: ${right} have`;
+  const message = `becomes the default when ${enough(copies, spec).wanted} servers have it right: ${right} have`;
   const lacks = worst(copies);
   return { state, message: lacks ? `${message}; ${lacks.message}` : message };
 }
@@ -354,7 +387,7 @@ function waitingFor(
     return known?.state === 'Pending' && known.waitsFor === 'copies';
   });
   if (!next || found.verdict.kind !== 'ready') return found;
-  const { message = '' } = stateStatus(states.get(next.number), next.copies, spec.minCopies);
+  const { message = '' } = stateStatus(states.get(next.number), next.copies, spec);
   const lacks = worst(next.copies.filter((copy) => !isPending(copy)));
   const progress = { reason: 'CopiesBehind', message: `version ${next.number} ${message}` } as const;
   return { ...(lacks ? { degraded: lacks } : {}), ...found, verdict: { ...found.verdict, progress } };
@@ -423,13 +456,31 @@ function worst(copies: readonly (CopyVerdict & { readonly server: string })[]): 
 export const wordOf = ({ server, message = '' }: { readonly server: string; readonly message?: string }): string =>
   message.startsWith(`server ${server}`) ? message : `server ${server}: ${message}`;
 
-function replicated(copies: readonly (CopyVerdict & { readonly server: string })[]): Omit<Claim, 'observedGeneration'> {
+function replicated(
+  { spec }: VDisk,
+  copies: readonly (CopyJudged & { readonly version: number })[],
+  { wanted, storeServers = [] }: VDiskFindings,
+): Omit<Claim, 'observedGeneration'> {
   const right = copies.filter(isRight).length;
-  const told = `${right} of ${copies.length} copies of all versions are right`;
   const others = copies.filter(isOtherInProperties).length;
-  const message = others > 0 ? `${told}; ${others} of them lack the right properties (.pvp)` : told;
-  if (copies.length > 0 && right === copies.length && others === 0)
-    return { type: 'Replicated', status: 'True', reason: 'CopiesCurrent', message };
-  const reason = worst(copies)?.reason ?? (others > 0 ? 'PropertiesBehind' : 'TooFewCopies');
+  const servers = new Set(copies.map(({ server }) => server)).size;
+  const lacking = new Set(copies.filter((copy) => !isRight(copy)).map(({ server }) => server));
+  const full = storeServers
+    .filter(({ name }) => lacking.has(name))
+    .flatMap((server) => roomFault(server) ?? [])
+    .map((words) => `store ${spec.storeRef.name}: ${words}`);
+  const message = [
+    `${right} of ${copies.length} copies of all versions are right`,
+    ...(others > 0 ? [`${others} of them lack the right properties (.pvp)`] : []),
+    ...(wanted && servers < wanted.count ? [tooFew(servers, wanted.count)] : []),
+    ...full,
+  ].join('; ');
+  const isWhole = right === copies.length && servers >= (wanted?.count ?? 1);
+  if (isWhole && others === 0) return { type: 'Replicated', status: 'True', reason: 'CopiesCurrent', message };
+  const reason =
+    (full.length > 0 ? 'NoRoom' : worst(copies)?.reason) ?? (isWhole ? 'PropertiesBehind' : 'TooFewCopies');
   return { type: 'Replicated', status: 'False', reason, message };
 }
+
+const tooFew = (servers: number, wanted: number): string =>
+  `spec.copies asks for ${wanted} and ${servers} server${servers === 1 ? '' : 's'} of the store may keep one: let more offer it, or ask for fewer`;
