@@ -18,11 +18,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ServerConfig } from '../../src/control/config.ts';
 import type { CopyReport } from '../../src/control/status.ts';
+import { recordCopies } from '../../src/database/copies.ts';
 import { setVersionContent } from '../../src/database/project.ts';
 import { manifestDigest } from '../../src/farm/files.ts';
-import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
+import type { CopyState, FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { parseStale } from '../../src/store/stale.ts';
-import { aSnapshot, aVersion } from '../builders/farm.ts';
+import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
 import { aPvp } from '../builders/pvs.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { until } from '../setup/services.ts';
@@ -60,7 +61,7 @@ function put(name: Name, number: number, mib: number): Version {
   return aVersion({ number, content: { manifest: manifestDigest(files), files } });
 }
 
-const snapshot = (): FarmSnapshot =>
+const snapshot = (more: Partial<FarmSnapshot> = {}): FarmSnapshot =>
   aSnapshot({
     stores: [
       {
@@ -71,6 +72,7 @@ const snapshot = (): FarmSnapshot =>
     ],
     versions,
     servers: [],
+    ...more,
   });
 
 async function add(version: Version): Promise<void> {
@@ -78,11 +80,13 @@ async function add(version: Version): Promise<void> {
   await farm.project(snapshot());
 }
 
-function keep({ name, stateDirectory, tlsDirectory }: ServerConfig): ChildProcess {
+function keep({ name, stateDirectory, tlsDirectory, replicaSocket }: ServerConfig, orders?: string): ChildProcess {
   const words = [
     ...['work', '--folder', join(stateDirectory, 'work'), '--state', stateDirectory, '--tls', tlsDirectory],
+    ...(orders === undefined ? [] : ['--orders', orders]),
   ];
-  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, BOOTFARM_REPLICA_SOCKET: replicaSocket };
+  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'], env });
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => process.env['LOUD'] && process.stderr.write(`${name} ${chunk}`));
   return child;
@@ -239,4 +243,60 @@ test('where nobody who has it answers, the server says so, and takes it when one
   expect(
     must(await setVersionContent(farm.database, 'lab', 30, version.content as NonNullable<Version['content']>)),
   ).toBe(true);
+});
+
+test('of two copies that are wanted the third server makes none, and gives back what it has when it is ordered to, and the two have theirs', async () => {
+  const copies = { wanted: 2, servers: ['node-a', 'node-b'] };
+  const version = put('node-a', 31, 2);
+  versions = [...versions, version];
+  await farm.project(snapshot({ vdisks: [aVDisk({ copies })] }));
+  await allRight(version, ['node-a', 'node-b']);
+  const record = (state: CopyState): Promise<unknown> =>
+    recordCopies(farm.database, 'lab', {
+      put: versions.flatMap(({ number }) =>
+        NAMES.map((server) => ({
+          ...{ server, version: number, message: '' },
+          state: server === 'node-b' ? state : number === 31 && server === 'node-c' ? 'Missing' : 'UpToDate',
+        })),
+      ),
+      gone: [],
+    });
+  await record('Copying');
+  const node = await nodeOf('node-c');
+  const orders = join(node.config.stateDirectory, 'orders.json');
+  const order = { kind: 'give-back', folder: folder('node-c'), fileName: 'lab', server: 'node-c' };
+  const say = (id: string): void => writeFileSync(orders, JSON.stringify([{ ...order, id }]));
+  const jobOf = async (id: string) => (await node.server.status()).work?.find((job) => job.id === id);
+  const endOf = async (id: string): Promise<{ readonly state: string; readonly message: string } | undefined> => {
+    say(id);
+    await until(
+      `job ${id} ends`,
+      async () => !['Queued', 'Running', undefined].includes((await jobOf(id))?.state),
+      DEADLINE_MS,
+    );
+    return jobOf(id);
+  };
+  await end(node.keeper, 'SIGTERM');
+  say('00000001');
+  node.keeper = keep(node.config, orders);
+  const refused = await endOf('00000001');
+  expect(refused).toMatchObject({ state: 'Failed' });
+  expect(refused?.message).toMatch(
+    /VDisk lab wants 2 copies, and 1 of the servers that were chosen have version 0 right/,
+  );
+  const before = versions.filter(({ number }) => number < 31);
+  for (const { content } of before)
+    for (const { name } of content?.files ?? []) expect(existsSync(at('node-c', name))).toBe(true);
+
+  await record('UpToDate');
+  let tries = 1;
+  // Its follower is a moment behind the database.
+  await until('it is given back', async () => (await endOf(`0000000${++tries}`))?.state === 'Done', DEADLINE_MS);
+  const left = (name: Name): readonly string[] =>
+    readdirSync(folder(name)).filter((file) => /^lab[.\d]*[.](raw|vmlinuz|initrd)$/.test(file));
+  expect(left('node-c')).toEqual([]);
+  expect(left('node-b')).toHaveLength(3 * versions.length);
+  await until('it wants nothing', async () => (await copyOf('node-c', 0))?.state === 'Missing', DEADLINE_MS);
+  expect((await copyOf('node-c', 31))?.copying).toBeUndefined();
+  expect((await node.server.status()).stores[0]?.needBytes).toBeUndefined();
 });

@@ -36,19 +36,49 @@ const EVENTS: Readonly<Record<string, readonly [often: number, (chosen: Chosen) 
   take: [1, ({ world, node, name }) => world.person(node, name, undefined)],
   state: [1, ({ world, name, other, content }) => world.state(name, other === 0 ? undefined : content)],
 };
+/** Where so many copies are wanted. */
+const SPREAD_EVENTS: typeof EVENTS = {
+  ...EVENTS,
+  turn: [8, ({ world }) => turn(world)],
+  turns: [2, ({ world, other }) => repeat(12 * (other + 1), () => turn(world))],
+  order: [2, ({ world, node }) => world.order(node)],
+  lateOrder: [
+    2,
+    ({ node }) => {
+      node.isOrdered = true;
+    },
+  ],
+  give: [3, ({ world, node }) => world.give(node)],
+  use: [1, ({ world, node }) => world.use(node)],
+  fill: [
+    1,
+    ({ node }) => {
+      node.isFull = !node.isFull;
+    },
+  ],
+};
 const CONTENTS = ['one', 'two', 'three'];
 
-const kinds = Object.entries(EVENTS).flatMap(([kind, [often]]) => Array.from({ length: often }, () => kind));
-const stories = fc.array(
-  fc.tuple(fc.constantFrom(...kinds), fc.nat(2), fc.nat(NAMES.length - 1), fc.nat(CONTENTS.length - 1)),
-  { minLength: 20, maxLength: 120 },
-);
+const storiesOf = (events: typeof EVENTS, servers: number) => {
+  const kinds = Object.entries(events).flatMap(([kind, [often]]) => Array.from({ length: often }, () => kind));
+  const names = fc.nat(NAMES.length - 1);
+  return fc.array(fc.tuple(fc.constantFrom(...kinds), fc.nat(servers - 1), names, fc.nat(CONTENTS.length - 1)), {
+    minLength: 20,
+    maxLength: 120,
+  });
+};
+
+const repeat = (times: number, act: () => void): void => {
+  for (let time = 0; time < times; time++) act();
+};
 
 function heal(world: World): void {
   world.cuts.clear();
   for (const node of world.nodes) {
     if (!node.isAlive) world.crash(node);
     if (!node.isMounted) node.mount();
+    if (node.usedSince !== undefined) world.use(node);
+    node.isFull = false;
     for (const name of NAMES) world.verify(node, name);
   }
 }
@@ -59,13 +89,15 @@ function turn(world: World): void {
   for (const node of world.nodes) {
     world.replicate(node);
     world.look(node);
+    world.order(node);
+    world.give(node);
     world.work(node);
   }
 }
 
 test('no wrong file, no good last copy that goes, no work without end', () => {
   fc.assert(
-    fc.property(stories, (story) => {
+    fc.property(storiesOf(EVENTS, 3), (story) => {
       const world = new World(3);
       for (const node of world.nodes) world.replicate(node);
       for (const [kind, at, nameAt, other] of story) {
@@ -100,3 +132,45 @@ function judgeEnd(world: World, number: number, name: Name): void {
     expect(states).toEqual(world.nodes.map(() => 'UpToDate'));
   else expect(states).not.toContain('UpToDate');
 }
+
+const SPREAD_RUNS = Math.ceil(RUNS / 5);
+/** What is away is stood in for (30), copied, given back when it is there again, by one after the other. */
+const SPREAD_STEPS = 200;
+
+test('so many copies: never fewer by our own hand, none in use that goes, each one too many goes, and then all is quiet', () => {
+  let gives = 0;
+  fc.assert(
+    fc.property(storiesOf(SPREAD_EVENTS, 4), fc.integer({ min: 1, max: 3 }), (story, wanted) => {
+      const world = new World(4, wanted);
+      for (const node of world.nodes) world.replicate(node);
+      for (const [kind, at, nameAt, other] of story) {
+        const [, happen] = SPREAD_EVENTS[kind] ?? [];
+        happen?.({ world, node: world.at(at), name: NAMES[nameAt] as Name, other, content: CONTENTS[other] ?? '' });
+      }
+      heal(world);
+      repeat(SPREAD_STEPS, () => turn(world));
+      expect(world.broken).toEqual([]);
+      const isKnown = NAMES.every((_, number) => {
+        const right = world.recorded.get(number)?.manifest;
+        return (
+          right !== undefined && (world.stated.get(number) ?? right) === right && world.holdersOf(number).length > 0
+        );
+      });
+      if (isKnown)
+        for (const number of NAMES.keys()) {
+          expect(world.judged[number]?.copies.map(({ state }) => state)).toEqual(
+            Array.from({ length: wanted }, () => 'UpToDate'),
+          );
+          expect(world.holdersOf(number)).toHaveLength(wanted);
+        }
+      const { starts } = world;
+      gives += world.gives;
+      const before = world.gives;
+      repeat(QUIET_STEPS, () => turn(world));
+      expect(world.gives).toBe(before);
+      if (world.nodes.every(({ tasks }) => tasks.size === 0)) expect(world.starts).toBe(starts);
+    }),
+    { seed: SEED, numRuns: SPREAD_RUNS },
+  );
+  expect(gives).toBeGreaterThan(0);
+});

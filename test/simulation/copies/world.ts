@@ -1,12 +1,18 @@
 /**
  * Servers that copy the files of versions to each other, in steps, by the real rules: what is right (`reconcile/vdisk`), what a server lacks
- * (`store/wants.ts`), which it takes (`work/pulls.ts`), what may go (`store/stale.ts`). Disks, processes and the network are played.
+ * (`store/wants.ts`), which it takes (`work/pulls.ts`), what may go (`store/stale.ts`), who keeps a copy (`farm/spread.ts`) and who gives one back (`store/giveback.ts`). Disks, processes and the network are played.
  */
 import { createHash } from 'node:crypto';
 import { manifestDigest } from '../../../src/farm/files.ts';
 import type { FarmSnapshot, Server, Version, VersionFile } from '../../../src/farm/model.ts';
-import { judge, type VersionJudged } from '../../../src/reconcile/vdisk/status.ts';
+import { ok } from '../../../src/kit/result.ts';
+import { giveBackOrders } from '../../../src/reconcile/vdisk/giveback.ts';
+import { apart, chosenStatus, spreadOf } from '../../../src/reconcile/vdisk/spread.ts';
+import { judge, type VDiskFindings, type VersionJudged, vdiskStatus } from '../../../src/reconcile/vdisk/status.ts';
+import type { VDisk } from '../../../src/resources/kinds.ts';
+import type { FarmKnowledge } from '../../../src/store/deletion.ts';
 import type { Digest } from '../../../src/store/digests.ts';
+import { judgeGiveBack } from '../../../src/store/giveback.ts';
 import type { FileFacts, Inventory } from '../../../src/store/inventory.ts';
 import { copyingOf } from '../../../src/store/pulls.ts';
 import type { CopyFacts } from '../../../src/store/report.ts';
@@ -14,7 +20,7 @@ import { agedBy, mayGo, type StaleAges, staleName } from '../../../src/store/sta
 import { type StoreWants, type WantedFile, wantsIn } from '../../../src/store/wants.ts';
 import { type PullTask, planPulls, pullEnded, pullStarted, reportsOf } from '../../../src/work/pulls.ts';
 import type { Ending } from '../../../src/work/queue.ts';
-import { aServer, aSnapshot, aVersion } from '../../builders/farm.ts';
+import { aServer, aSnapshot, aVDisk as aVDiskRow, aVersion } from '../../builders/farm.ts';
 import { aVDisk } from '../../builders/resources.ts';
 
 export const NAMES = ['lab.raw', 'lab.1.raw'] as const;
@@ -24,6 +30,9 @@ const STEP_MS = 1_000;
 /** As `store/inventory.ts` has it. */
 const FRESH_STEPS = 10;
 const KEEP_STALE_SECONDS = 40;
+const REPLACE_AFTER_SECONDS = 30;
+/** As `replica/known.ts` has it: nothing is done by a replica that is older. */
+const REPLICA_STEPS = 60;
 const STORE = {
   ...{ name: 'images', pools: [], servers: [], local: { path: FOLDER, nodes: {} } },
   replication: { parallel: 2, keepStaleSeconds: KEEP_STALE_SECONDS },
@@ -65,6 +74,18 @@ export class Node {
   isAlive = true;
   /** Its disk answers. */
   isMounted = true;
+  isFull = false;
+  /** Since when devices stream from it. */
+  usedSince: number | undefined;
+  silentSince = 0;
+  /** When a person, or rot, changed a file. */
+  readonly harmedAt = new Map<string, number>();
+  /** What its replica says, and as of when. */
+  known:
+    | { readonly at: number; readonly copies: FarmKnowledge['copies']; readonly used: readonly string[] }
+    | undefined;
+  /** It is ordered to give its copy back. */
+  isOrdered = false;
   readonly files = new Map<string, File>();
   /** Kept over a crash, as `digests.json`. */
   readonly digested = new Map<string, Digested>();
@@ -98,9 +119,18 @@ export class World {
   judged: readonly VersionJudged[] = [];
   #step = 0;
   starts = 0;
+  /** How often a copy was given back. */
+  gives = 0;
   #writes = 0;
+  /** How many copies are wanted; absent: all. */
+  readonly #wanted: number | undefined;
+  /** As the VDisk's says. */
+  #status: VDisk['status'] = {};
+  #copies: FarmKnowledge['copies'] = [];
+  #ordered: readonly string[] = [];
 
-  constructor(servers: number) {
+  constructor(servers: number, wanted?: number) {
+    this.#wanted = wanted;
     this.nodes = Array.from({ length: servers }, (_, at) => new Node(`node-${'abcdef'[at]}`));
   }
 
@@ -110,6 +140,7 @@ export class World {
 
   /** A person writes a file over what lies there, or takes it away. */
   person(node: Node, name: Name, content: string | undefined): void {
+    node.harmedAt.set(name, this.#step);
     if (content === undefined) node.files.delete(name);
     else this.#write(node, name, content, this.#step);
   }
@@ -117,6 +148,7 @@ export class World {
   /** It changes, and nobody is told. */
   rot(node: Node, name: Name): void {
     const file = node.files.get(name);
+    node.harmedAt.set(name, this.#step);
     if (file) file.content = `rot ${this.#step}`;
   }
 
@@ -138,6 +170,7 @@ export class World {
 
   crash(node: Node): void {
     node.isAlive = !node.isAlive;
+    node.silentSince = this.#step;
     if (node.isAlive) return;
     node.running.clear();
     node.tasks = new Map();
@@ -180,15 +213,92 @@ export class World {
 
   /** The operator looks at what those that answer say, and records what is right. */
   operate(): void {
-    const vdisk = vdiskOf(this.stated);
-    const holders = this.nodes.map(({ name, isAlive, reports }) => ({
-      ...{ server: name, folder: FOLDER, reachable: isAlive && reports.length > 0, silentMs: 0, reports },
-      ...{ unmanaged: [], work: [] },
+    const vdisk = { ...vdiskOf(this.stated, this.#wanted), status: this.#status };
+    const holders = this.nodes.map((node) => ({
+      ...{
+        server: node.name,
+        folder: FOLDER,
+        reachable: node.isAlive && node.reports.length > 0,
+        reports: node.reports,
+      },
+      ...{ silentMs: node.isAlive ? 0 : (this.#step - node.silentSince) * STEP_MS, unmanaged: [], work: [] },
+      store: {
+        state: node.isMounted ? 'Accessible' : 'Unreachable',
+        freeBytes: node.isFull ? 0 : 9_000,
+        totalBytes: 10_000,
+      } as const,
     }));
     const recorded = new Map([...this.recorded].map(([number, { manifest }]) => [number, { manifest }]));
-    this.judged = judge(vdisk, { holders, recorded, overrides: [], devices: 0, nowSeconds: 0 });
+    const count = this.#wanted;
+    const findings: VDiskFindings = {
+      ...{ holders, recorded, overrides: [], devices: 0, nowSeconds: this.#step },
+      ...(count === undefined
+        ? {}
+        : { wanted: { count, replicates: true, replaceAfterSeconds: REPLACE_AFTER_SECONDS } }),
+    };
+    const all = judge(vdisk, findings);
+    const spread = spreadOf(vdisk, findings, all);
+    this.judged = apart(all, spread);
     for (const { number, content } of this.judged)
       if (content) this.recorded.set(number, { manifest: content.manifest, files: [...content.files] });
+    if (!spread) return;
+    this.#status = vdiskStatus(vdisk, findings, this.judged, new Date(0), chosenStatus(spread));
+    this.#copies = this.judged.flatMap(({ number, copies, others = [] }) =>
+      [...copies, ...others].map(({ server, state }) => ({ server, vdisk: 'lab', version: number, state })),
+    );
+    const facts = { vdisk: { ...vdisk, status: this.#status }, store: STORE, nowSeconds: this.#step };
+    this.#ordered = this.nodes
+      .filter(({ name, usedSince }) => giveBackOrders(name, { ...facts, isUsed: usedSince !== undefined }).length > 0)
+      .map(({ name }) => name);
+  }
+
+  /** Devices begin or end to stream from it. */
+  use(node: Node): void {
+    node.usedSince = node.usedSince === undefined ? this.#step : undefined;
+  }
+
+  /** What the operator orders reaches it. */
+  order(node: Node): void {
+    node.isOrdered = this.#ordered.includes(node.name);
+  }
+
+  /** It does what was ordered, however long ago. */
+  give(node: Node): void {
+    const { snapshot, known } = node;
+    if (!node.isOrdered || !node.isAlive || !node.isMounted || !snapshot || !known) return;
+    if (this.#step - known.at >= REPLICA_STEPS) return;
+    const sessions = known.used.map((server) => ({ device: 'pc1', vdisk: 'lab', server }));
+    const order = { vdisk: { folder: FOLDER, fileName: 'lab' }, server: node.name };
+    const judged = judgeGiveBack(
+      { ...order, farm: ok({ snapshot, sessions, copies: known.copies }) },
+      this.#inventory(node),
+    );
+    if (!judged.ok || judged.value.length === 0) return;
+    if (node.usedSince !== undefined && node.usedSince <= known.at)
+      this.broken.push(`${node.name} gave back what devices use`);
+    this.gives++;
+    for (const { name } of judged.value) {
+      this.#judgeGiven(node, name);
+      node.files.delete(name);
+    }
+  }
+
+  /** So many others have it: but for what people and rot took since it was last heard of. */
+  #judgeGiven(node: Node, name: string): void {
+    const right = this.recorded.get(NAMES.indexOf(name as Name))?.files[0]?.sha256;
+    const has = (other: Node): boolean => sha256(other.files.get(name)?.content ?? '') === right;
+    if (!has(node)) return;
+    const isSafe = (other: Node): boolean =>
+      has(other) || (other.harmedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= this.#step - 2 * REPLICA_STEPS;
+    const others = this.nodes.filter((other) => other !== node && isSafe(other)).length;
+    if (others < (this.#wanted ?? 0)) this.broken.push(`${node.name} gave ${name} back, and ${others} others have it`);
+  }
+
+  /** Of a version, who has its right file. */
+  holdersOf(number: number): readonly string[] {
+    const right = this.recorded.get(number)?.files[0]?.sha256;
+    const name = NAMES[number] as Name;
+    return this.nodes.filter(({ files }) => sha256(files.get(name)?.content ?? '') === right).map((node) => node.name);
   }
 
   /** A server's replica has what the database has. */
@@ -200,7 +310,11 @@ export class World {
       return { ...version, ...(content ? { content } : {}), ...(stated === undefined ? {} : { sha256: stated }) };
     });
     const servers = this.nodes.map(({ name }): Server => aServer({ name }));
-    node.snapshot = aSnapshot({ stores: [STORE], versions, servers });
+    const servingOn = (this.#status?.chosen ?? []).map((one) => one.name);
+    const copies = this.#wanted === undefined ? {} : { copies: { wanted: this.#wanted, servers: servingOn } };
+    node.snapshot = aSnapshot({ stores: [STORE], vdisks: [aVDiskRow(copies)], versions, servers });
+    const used = this.nodes.filter(({ usedSince }) => usedSince !== undefined).map(({ name }) => name);
+    node.known = { at: this.#step, copies: this.#copies, used };
   }
 
   /** Which files that are right by the database lie somewhere, under their names. */
@@ -283,6 +397,7 @@ export class World {
   #take(node: Node, { name, sha256: wanted, replaces }: WantedFile, sources: readonly string[]): Ending {
     const giver = this.nodes.find((other) => sources.includes(other.name) && this.#gives(other, node, name, wanted));
     const content = giver?.files.get(name)?.content;
+    if (node.isFull) return fault('NoSpace', 'its disk is full');
     if (content === undefined) return fault('NoSource', 'nobody gives it');
     const there = node.files.get(name);
     if (there && there.identity !== replaces) return fault('FileExists', 'another file came');
@@ -356,13 +471,13 @@ function comingOf(node: Node, { content }: Version, wants: StoreWants | undefine
 }
 
 const vdisks = new Map<string, ReturnType<typeof aVDisk>>();
-function vdiskOf(stated: ReadonlyMap<number, string>): ReturnType<typeof aVDisk> {
+function vdiskOf(stated: ReadonlyMap<number, string>, wanted?: number): ReturnType<typeof aVDisk> {
   const versions = NAMES.map((_, number) => {
     const digest = stated.get(number);
     return { number, access: 'Production' as const, ...(digest === undefined ? {} : { sha256: digest }) };
   });
-  const key = JSON.stringify(versions);
-  const known = vdisks.get(key) ?? aVDisk({ spec: { versions } });
+  const key = JSON.stringify([versions, wanted]);
+  const known = vdisks.get(key) ?? aVDisk({ spec: { versions, ...(wanted === undefined ? {} : { copies: wanted }) } });
   vdisks.set(key, known);
   return known;
 }
