@@ -149,13 +149,16 @@ export class Mirror {
     if (own.keys.has(key)) return;
     own.keys.add(key);
     this.#apartly.set(name, own);
-    own.last = own.last
-      .then(work)
+    const done = own.last
+      .then(() => {
+        own.keys.delete(key);
+        return work();
+      })
       .catch((thrown: unknown) => this.#options.log.warn({ path: name, error: errorMessage(thrown) }, 'files stay'))
       .finally(() => {
-        own.keys.delete(key);
-        if (own.keys.size === 0) this.#apartly.delete(name);
+        if (own.last === done) this.#apartly.delete(name);
       });
+    own.last = done;
   }
 
   #start(task: PullTask): void {
