@@ -39,7 +39,7 @@ import {
   WRITTEN,
 } from './schema.ts';
 
-const SERVER_STATES = ['Starting', 'Streaming', 'Draining', 'Unreachable', 'Refused'] as const;
+export const SERVER_STATES = ['Starting', 'Streaming', 'Draining', 'Unreachable', 'Refused'] as const;
 
 /** The rule is there beside `minimum` because the API server cuts the minimum to 0 for a value without a fraction (seen in 1.34). */
 const powerRating = (description: string) =>

@@ -32,7 +32,7 @@ import {
   time,
 } from './schema.ts';
 
-const COPY_STATES = [
+export const COPY_STATES = [
   'UpToDate',
   'Missing',
   'OutOfDate',

@@ -116,7 +116,13 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
           ring: keys.ring,
           mode: view.snapshot?.farm.mode ?? 'Authenticated',
           site,
-          login: logins.decide,
+          login: async (request) => {
+            const began = performance.now();
+            const answer = await logins.decide(request);
+            metrics.loggedIn(answer, (performance.now() - began) / 1_000);
+            return answer;
+          },
+          onRead: metrics.read,
           onSession: options.onSession,
           onBadCopy: options.onBadCopy,
           onFailure: thrown, // a thread died; devices are on their stand-bys by then
@@ -129,7 +135,11 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
       startHttpBoot({
         address,
         port: ports.http,
-        decide: (machine) => decide(boot, machine),
+        decide: async (machine) => {
+          const decided = await decide(boot, machine);
+          metrics.booted(decided.ok ? decided.value : undefined);
+          return decided;
+        },
         lookUp: (machine) => lookUp(boot, machine),
         token: (decision, mac) => bootToken(boot, decision, mac),
         loginServers: (decision) =>

@@ -1,16 +1,14 @@
 /** Metrics of a server; names begin with `bootfarm_`. Numbers are read when they are scraped. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { PeerLoad } from '../control/peer.ts';
-import type { DhcpEvent } from '../dhcp/session.ts';
-import type { HttpBootEvent } from '../httpboot/server.ts';
-import { BAD_SOURCES, type BadSource } from '../net/source.ts';
 import { PULL_STATES, type Pulls } from '../store/pulls.ts';
 import { COUNTERS, type Counter as Counted, type Counters, type DropReason } from '../stream/counters.ts';
 import type { Buffers } from '../stream/transport.ts';
 import { processMetrics } from '../telemetry/process.ts';
-import type { TftpEvent } from '../tftp/server.ts';
+import { type Surroundings, surroundingsMetrics } from './surroundings.ts';
+import { type Tallies, tallies } from './tallies.ts';
 
-export interface ServerNumbers {
+export interface ServerNumbers extends Surroundings {
   readonly stream: () => Counters | undefined;
   readonly buffers: () => Buffers | undefined;
   readonly load: () => Pick<PeerLoad, 'devices' | 'booting' | 'loadPercent'>;
@@ -27,19 +25,6 @@ export interface ServerNumbers {
 
 const JOB_STATES = ['Queued', 'Running'] as const;
 
-/** Steps of a boot, by protocol. */
-const BOOT_EVENTS = {
-  dhcp: ['answered', 'silent', 'malformed', 'dropped'],
-  tftp: ['started', 'ended', 'refused', 'silent', 'malformed', 'dropped'],
-  http: ['script', 'config', 'file', 'silent'],
-} as const satisfies {
-  readonly dhcp: readonly DhcpEvent['kind'][];
-  readonly tftp: readonly TftpEvent['kind'][];
-  readonly http: readonly HttpBootEvent['kind'][];
-};
-type BootEvents = typeof BOOT_EVENTS;
-const UDP = ['dhcp', 'tftp', 'peers'] as const;
-
 /** A family of the stream's counters: those of one unit, told apart by labels. */
 interface Family {
   readonly help: string;
@@ -48,6 +33,7 @@ interface Family {
 }
 
 const DROPS = COUNTERS.filter((counter): counter is DropReason => counter.startsWith('drop'));
+const REFUSED = COUNTERS.filter((counter) => counter.startsWith('refused'));
 
 /** Each counter of the stream is in one family. */
 const STREAM: Readonly<Record<string, Family>> = {
@@ -90,6 +76,11 @@ const STREAM: Readonly<Record<string, Family>> = {
     labels: ['reason'],
     of: DROPS.map((counter) => [counter, { reason: counter.slice('drop'.length) }]),
   },
+  bootfarm_stream_refused_total: {
+    help: 'LOGINs that were refused before they were looked at, and ATTACHes, by why',
+    labels: ['reason'],
+    of: REFUSED.map((counter) => [counter, { reason: counter.slice('refused'.length) }]),
+  },
   bootfarm_stream_gso_fallbacks_total: {
     help: 'Answers that the kernel would not cut into segments',
     of: [['gsoFallbacks', {}]],
@@ -97,12 +88,8 @@ const STREAM: Readonly<Record<string, Family>> = {
   bootfarm_stream_turns_total: { help: 'Turns of the threads of the stream', of: [['turns', {}]] },
 };
 
-export interface ServerMetrics {
+export interface ServerMetrics extends Tallies {
   readonly registry: Registry;
-  /** One step of a boot: protocol and what happened. */
-  bootEvent<Protocol extends keyof BootEvents>(protocol: Protocol, event: BootEvents[Protocol][number]): void;
-  /** Counts the packets of a UDP protocol that came from where nobody is. */
-  badSource(protocol: (typeof UDP)[number]): (why: BadSource) => void;
 }
 
 /** Files of versions that this server takes from others. */
@@ -171,6 +158,7 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
   gauge('bootfarm_server_load_percent', 'Load as the peers are told', () => numbers.load().loadPercent);
   gauge('bootfarm_server_served_copies', 'Versions that this server has an UpToDate copy of', numbers.servedCopies);
   copyMetrics(registry, numbers);
+  surroundingsMetrics(registry, numbers);
   gauge('bootfarm_server_journal_entries', 'Entries that wait for the database', numbers.journalEntries);
   gauge('bootfarm_server_database_reachable', '1 while the farm database answers', () =>
     Number(numbers.databaseReachable()),
@@ -210,25 +198,5 @@ export function serverMetrics(numbers: ServerNumbers): ServerMetrics {
       this.inc(numbers.buffers()?.receiveDrops ?? 0);
     },
   });
-  const boots = new Counter({
-    name: 'bootfarm_boot_events_total',
-    help: 'Steps of booting machines, by protocol and event',
-    labelNames: ['protocol', 'event'],
-    registers,
-  });
-  const dropped = new Counter({
-    name: 'bootfarm_udp_dropped_total',
-    help: 'Packets from an address or port that nobody can have, by protocol and what was wrong; the stream counts its own',
-    labelNames: ['protocol', 'reason'],
-    registers,
-  });
-  // What never happened is 0, not absent: a rate needs two points.
-  for (const [protocol, events] of Object.entries(BOOT_EVENTS))
-    for (const event of events) boots.inc({ protocol, event }, 0);
-  for (const protocol of UDP) for (const reason of BAD_SOURCES) dropped.inc({ protocol, reason }, 0);
-  return {
-    registry,
-    bootEvent: (protocol, event) => boots.inc({ protocol, event }),
-    badSource: (protocol) => (reason) => dropped.inc({ protocol, reason }),
-  };
+  return { registry, ...tallies(registry) };
 }

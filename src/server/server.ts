@@ -28,9 +28,10 @@ import { openParts, type Parts } from './parts.ts';
 import { Refusals } from './refusals.ts';
 import { Registration } from './registration.ts';
 import { loadOf, SessionRows, usesOf } from './sessions.ts';
-import { elsewhere, type Self, serverList } from './site.ts';
+import { elsewhere, peerEndpoints, type Self, serverList } from './site.ts';
 import { firstWhole } from './sources.ts';
 import { leftOutFault, missing, type StatusFacts, serverStatus } from './status.ts';
+import type { Surroundings } from './surroundings.ts';
 import { Uuids } from './uuids.ts';
 import { FarmView } from './view.ts';
 import { Work } from './work.ts';
@@ -218,7 +219,27 @@ export class FarmServer {
       journalEntries: () => this.#sessions.journalEntries,
       jobs: (state) => this.#work.count(state),
       databaseReachable: () => this.#parts.database.state.reachable,
+      ...this.#surroundings(),
     });
+  }
+
+  #surroundings(): Surroundings {
+    const { config, database, replica } = this.#parts;
+    return {
+      faults: () => serverStatus(this.#facts()).faults,
+      peers: () => {
+        const names = [...peerEndpoints(this.#view.snapshot, config).keys()];
+        return { registered: names.length, alive: names.filter((name) => this.#alive(name)).length };
+      },
+      replicaCheckedAt: async () => {
+        const read = await replica.checkedAt();
+        return read.ok ? read.value : undefined;
+      },
+      databaseAwaySince: () => (database.state.reachable ? undefined : database.state.since),
+      stores: () => this.#copies.stores,
+      keeps: () => this.#work.isKept(),
+      tlsDirectory: config.tlsDirectory,
+    };
   }
 
   readonly #alive = (name: string): PeerLoad | undefined => this.#listeners.peers.value?.alive(name);

@@ -86,6 +86,7 @@ test('what ended is read once, and what cannot be read is as it was', async () =
       reads.push(id);
       return files.get(id);
     },
+    isKept: async () => !fails,
   };
   const work = new Work('/state', silentLogger, folder, () => NOW);
   await work.look();
@@ -94,6 +95,7 @@ test('what ended is read once, and what cannot be read is as it was', async () =
   fails = true;
   await work.look();
   expect([work.reports.length, work.count('Queued'), work.count('Running')]).toEqual([2, 1, 0]);
+  expect(await work.isKept()).toBe(false);
   fails = false;
   files.clear();
   await work.look();

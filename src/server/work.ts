@@ -20,7 +20,7 @@ const MAX_TOLD = 64;
 const MESSAGE_CHARACTERS = 512;
 
 export class Work {
-  readonly #folder: Pick<JobFolder, 'list' | 'read'>;
+  readonly #folder: Pick<JobFolder, 'list' | 'read' | 'isKept'>;
   readonly #log: Logger;
   readonly #clock: () => number;
   #jobs: ReadonlyMap<string, Job> = new Map();
@@ -30,7 +30,7 @@ export class Work {
   constructor(
     stateDirectory: string,
     log: Logger,
-    folder: Pick<JobFolder, 'list' | 'read'> = new JobFolder(join(stateDirectory, 'work')),
+    folder: Pick<JobFolder, 'list' | 'read' | 'isKept'> = new JobFolder(join(stateDirectory, 'work')),
     clock = Date.now,
   ) {
     this.#folder = folder;
@@ -45,6 +45,11 @@ export class Work {
   /** How many are in that state. */
   count(state: Job['state']): number {
     return [...this.#jobs.values()].filter((job) => job.state === state).length;
+  }
+
+  /** Whether the container `work` runs; a folder that cannot be read tells none. */
+  isKept(): Promise<boolean> {
+    return this.#folder.isKept().catch(() => false);
   }
 
   start(): void {

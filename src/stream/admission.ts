@@ -44,6 +44,7 @@ function refuse(
   [code, retryAfterMs, text]: Reason,
   key?: Uint8Array,
 ): Effect {
+  tally(shard, `refused${code}`);
   const bytes = encode({ type: 'REFUSE', session: 0, number: 0, nonce, code, retryAfterMs, text });
   return { kind: 'send', to, bytes: key ? sign(shard.sip, key, bytes) : bytes };
 }

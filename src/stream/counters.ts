@@ -1,3 +1,5 @@
+import type { Refusal } from './packet.ts';
+
 /** Plain numbers that any thread may read at any time: one shared array a thread, written by that thread alone. */
 export const COUNTERS = [
   /** Of the thread's loop: it grows while the thread lives, whatever comes. */
@@ -26,7 +28,17 @@ export const COUNTERS = [
   'dropSendFailed',
   'dropSilentNeighbour',
   'dropFault',
-] as const;
+  'refusedTokenInvalid',
+  'refusedTokenExpired',
+  'refusedUnknownDevice',
+  'refusedNoCopy',
+  'refusedNoServer',
+  'refusedBusy',
+  'refusedTicketInvalid',
+  'refusedDraining',
+  'refusedOffline',
+  'refusedSegmentTooSmall',
+] as const satisfies readonly (string | `refused${Refusal}`)[];
 export type Counter = (typeof COUNTERS)[number];
 export type Counters = Readonly<Record<Counter, number>>;
 

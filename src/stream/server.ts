@@ -67,6 +67,8 @@ export interface StreamServerOptions {
   readonly onSession: (event: SessionEvent) => void;
   /** Content that is not what its version says went out, or would have: found by a device or by ourselves. May be called for each read. */
   readonly onBadCopy?: (version: VersionRef, why: string, reads: number) => void;
+  /** How long a READ waited for its disk. Those whose blocks are in the page cache do not come here. */
+  readonly onRead?: (seconds: number) => void;
   /** A thread died: nothing is served any more. The role ends the process. */
   readonly onFailure: (error: Error) => void;
   readonly log: Logger;
@@ -404,7 +406,9 @@ export class StreamServer implements Frontend {
 
   async #read(thread: number, { id, disk, offset, length }: PendingRead): Promise<void> {
     const held = this.#byId.get(disk);
+    const began = performance.now();
     const data = await held?.disk.read(offset, length).catch((thrown: unknown) => this.#fault(errorMessage(thrown)));
+    this.#options.onRead?.((performance.now() - began) / 1_000);
     if (data && !data.ok) this.#readFailed({ ...data.error, offset, length });
     if (held && data?.ok === false && data.error.code === 'ContentWrong')
       this.#options.onBadCopy?.(held.served.ref, data.error.message, 1);

@@ -69,7 +69,7 @@ const steps: Readonly<Record<string, () => Promise<string>>> = {
   results: async () => droppedResults(sources).join('\n'),
   exports: () => run(bin('knip'), ['--no-progress', '--reporter', 'compact']),
   readmes,
-  generated: async () => generated().join('\n'),
+  generated: async () => (await generated()).join('\n'),
 };
 
 let failed = 0;

@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { crdOf } from '../../src/resources/crd.ts';
 import { GROUP } from '../../src/resources/kind.ts';
 import { KINDS } from '../../src/resources/kinds.ts';
+import { dashboard } from './dashboard.ts';
 import { hasHelm, kustomizeBase } from './kustomize.ts';
 import { metricsDocument } from './metrics.ts';
 import { notice } from './notice.ts';
@@ -14,18 +15,19 @@ const root = join(import.meta.dirname, '../..');
 const HEADER = '# Made from src/resources by `npm run generate`: change it there.\n';
 
 /** The folders that hold nothing but generated files. */
-const FOLDERS = ['crds', 'charts/bootfarm/templates/crds', 'deploy/base'];
+const FOLDERS = ['crds', 'charts/bootfarm/templates/crds', 'deploy/base', 'deploy/monitoring'];
 
 /** Every generated file by its path in the checkout. */
-function generatedFiles(): ReadonlyMap<string, string> {
+async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
   for (const kind of Object.values(KINDS)) {
     const crd = crdOf(kind);
     files.set(`crds/${GROUP}_${kind.plural}.yaml`, HEADER + yaml(crd));
     files.set(`charts/bootfarm/templates/crds/${kind.plural}.yaml`, crdTemplate(crd));
   }
+  files.set('charts/bootfarm/monitoring/dashboard.json', `${JSON.stringify(dashboard(), undefined, 1)}\n`);
   for (const [path, text] of kustomizeBase(root, files)) files.set(path, text);
-  files.set('docs/metrics.md', metricsDocument());
+  files.set('docs/metrics.md', await metricsDocument());
   files.set('target/src/wire.h', wireHeader());
   files.set('NOTICE', notice(readFileSync(join(root, 'package-lock.json'), 'utf8')));
   return files;
@@ -42,8 +44,8 @@ const leftovers = (files: ReadonlyMap<string, string>): string[] =>
     .filter((path) => !files.has(path));
 
 /** One line for each file that differs from what the source says; empty when none does. */
-export function generated(): string[] {
-  const files = generatedFiles();
+export async function generated(): Promise<string[]> {
+  const files = await generatedFiles();
   const differs = [...files].filter(
     ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
   );
@@ -54,7 +56,7 @@ export function generated(): string[] {
 }
 
 if (import.meta.main) {
-  const files = generatedFiles();
+  const files = await generatedFiles();
   for (const path of leftovers(files)) rmSync(join(root, path));
   for (const [path, text] of files) {
     mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -1,4 +1,4 @@
-/** `deploy/base`: what the chart installs, for those who take kustomize. Made by Helm from the chart, so that the two cannot differ. */
+/** `deploy/base` and `deploy/monitoring`: what the chart installs, for those who take kustomize. Made by Helm from the chart, so that the two cannot differ. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,13 @@ import { KEPT } from '../../src/resources/crd.ts';
 import { binary } from '../cluster/cluster.ts';
 
 const FOLDER = 'deploy/base';
+const MONITORING = 'deploy/monitoring';
+/** All of it, and nothing else. */
+const MONITORED = [
+  '--show-only=templates/monitoring.yaml',
+  '--api-versions=monitoring.coreos.com/v1',
+  ...['monitors', 'rules', 'dashboard'].map((part) => `--set=monitoring.${part}.enabled=true`),
+];
 const NAMESPACE = 'bootfarm';
 /** Of the farms: kustomize has no values, so one is named; an overlay names others. */
 const FARM_NAMESPACE = 'bootfarm-farms';
@@ -19,23 +26,37 @@ const HEADER = '# Made from charts/bootfarm by `npm run generate`: change it the
  */
 export function kustomizeBase(root: string, made: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const helm = binary('helm');
-  if (!hasHelm()) return committed(root);
-  const texts = new Map<string, string>();
-  for (const section of render(helm, root, made).split(/^---\n/m)) {
-    const source = /^# Source: bootfarm\/templates\/(.*)$/m.exec(section)?.[1];
-    const name = source?.replace('/', '-');
-    if (name) texts.set(name, (texts.get(name) ?? '') + objectOf(section));
-  }
+  if (!hasHelm()) return new Map([...committed(root, FOLDER), ...committed(root, MONITORING)]);
+  const texts = textsOf(render(helm, root, made));
   const namespaces = [
     namespace(NAMESPACE, { 'pod-security.kubernetes.io/enforce': 'restricted' }),
     // With it would go the farms, and the passwords and keys of their data.
     namespace(FARM_NAMESPACE, FARM_LABELS, KEPT),
   ];
   texts.set('namespace.yaml', namespaces.map((made) => `---\n${stringify(made)}`).join(''));
+  const watched = textsOf(render(helm, root, made, MONITORED));
+  const files = [
+    ...filesOf(FOLDER, texts, { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' }),
+    ...filesOf(MONITORING, watched, { apiVersion: 'kustomize.config.k8s.io/v1alpha1', kind: 'Component' }),
+  ];
+  return new Map(files);
+}
+
+/** By the name of their template. */
+function textsOf(rendered: string): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const section of rendered.split(/^---\n/m)) {
+    const source = /^# Source: bootfarm\/templates\/(.*)$/m.exec(section)?.[1];
+    const name = source?.replace('/', '-');
+    if (name) texts.set(name, (texts.get(name) ?? '') + objectOf(section));
+  }
+  return texts;
+}
+
+function filesOf(folder: string, texts: ReadonlyMap<string, string>, head: object): (readonly [string, string])[] {
   const names = [...texts.keys()].sort();
-  const kustomization = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: names };
-  const files = names.map((name) => [`${FOLDER}/${name}`, HEADER + (texts.get(name) ?? '')] as const);
-  return new Map([...files, [`${FOLDER}/kustomization.yaml`, HEADER + stringify(kustomization)]]);
+  const files = names.map((name) => [`${folder}/${name}`, HEADER + (texts.get(name) ?? '')] as const);
+  return [...files, [`${folder}/kustomization.yaml`, HEADER + stringify({ ...head, resources: names })]];
 }
 
 export const hasHelm = (): boolean => existsSync(binary('helm'));
@@ -48,14 +69,14 @@ const namespace = (name: string, labels: Texts, annotations?: Texts): object => 
   metadata: { name, labels, ...(annotations ? { annotations } : {}) },
 });
 
-function committed(root: string): ReadonlyMap<string, string> {
-  const folder = join(root, FOLDER);
+function committed(root: string, path: string): ReadonlyMap<string, string> {
+  const folder = join(root, path);
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  return new Map(names.map((name) => [`${FOLDER}/${name}`, readFileSync(join(folder, name), 'utf8')]));
+  return new Map(names.map((name) => [`${path}/${name}`, readFileSync(join(folder, name), 'utf8')]));
 }
 
 /** The chart with the files that are just being made. */
-function render(helm: string, root: string, made: ReadonlyMap<string, string>): string {
+function render(helm: string, root: string, made: ReadonlyMap<string, string>, more: readonly string[] = []): string {
   const folder = mkdtempSync(join(tmpdir(), 'bootfarm-chart-'));
   try {
     const chart = join(root, 'charts/bootfarm');
@@ -76,6 +97,7 @@ function render(helm: string, root: string, made: ReadonlyMap<string, string>): 
       NAMESPACE,
       '--set',
       `farmNamespaces={${FARM_NAMESPACE}}`,
+      ...more,
     ];
     return execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
   } finally {

@@ -31,6 +31,7 @@ import { patternMismatch } from '../../src/image/pattern/pattern.ts';
 import type { Mode, Role } from '../../src/stream/packet.ts';
 import { aBoot, aDevice, aSnapshot, aVDisk } from '../builders/farm.ts';
 import { aRequest, PC_MAC } from '../builders/pxe.ts';
+import { metricFaults, serverTable } from '../check/metrics.ts';
 import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
 import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { until } from '../setup/services.ts';
@@ -157,6 +158,7 @@ test('without the farm’s data it lives and is not ready, and says why; with it
 
 test('a device of the farm is told what it boots, logs in, and reads right blocks', async () => {
   await until('the copy is served', async () => (await a.metric('bootfarm_server_served_copies')) === 1);
+  expect(metricFaults(await (await a.telemetry('/metrics')).text(), await serverTable())).toEqual([]);
   session = await attached(a);
   for (const [offset, length] of [
     [0, 512],
