@@ -10,6 +10,7 @@ const COMMANDS = {
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
   vdisk: async () => (await import('./commands/vdisk.ts')).vdiskCommand(),
   replication: async () => (await import('./commands/replication.ts')).replicationCommand(),
+  report: async () => (await import('./commands/report.ts')).reportCommand(),
   rollback: async () => (await import('./commands/rollback.ts')).rollbackCommand(),
   device: async () => (await import('./commands/device.ts')).deviceCommand(),
 };
