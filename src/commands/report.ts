@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { Command } from 'commander';
+import { errorMessage } from '../kit/errors.ts';
 import { createClient } from '../kube/client.ts';
 import { kubeConfigOfProcess } from '../kube/config.ts';
 import { rawReader } from '../kube/raw.ts';
@@ -48,10 +49,18 @@ async function write({ output, namespaces, operatorNamespace }: Options, termina
     const files = await gatherReport({ client, raw, namespaces: namespaces?.split(',') ?? [], operatorNamespace });
     const bytes = gzipSync(tarOf(files, Math.floor(Date.now() / 1_000)));
     if (output === undefined) process.stdout.write(bytes);
-    else writeFileSync(output, bytes, { mode: 0o600 });
+    else save(output, bytes);
     const faults = files.find(({ path }) => path.endsWith('/faults.txt'))?.text ?? '';
     terminal.err(faults === '' ? '' : `left out, and why:\n${faults}`);
   } finally {
     await Promise.all([client.close(), raw.close()]);
+  }
+}
+
+function save(path: string, bytes: Buffer): void {
+  try {
+    writeFileSync(path, bytes, { mode: 0o600 });
+  } catch (thrown) {
+    throw new Refusal(`the report cannot be written: ${errorMessage(thrown)}. Name another file by --output`);
   }
 }

@@ -16,7 +16,7 @@ export interface Surroundings {
   readonly stores: () => readonly Pick<StoreReport, 'name' | 'state' | 'freeBytes' | 'totalBytes'>[];
   /** Whether the container `work` runs. */
   readonly keeps: () => Promise<boolean>;
-  /** Holds `tls.crt`, `peer.crt` and `ca.crt`. */
+  /** Holds `tls.crt` and `ca.crt`; by what the container `work` asks others is made anew with the first. */
   readonly tlsDirectory: string;
 }
 
@@ -45,7 +45,7 @@ const FAULT_CODES = [
   'Other',
 ] as const;
 /** By the file that it is in. */
-const CERTIFICATES = { server: 'tls.crt', peer: 'peer.crt', ca: 'ca.crt' } as const;
+const CERTIFICATES = { server: 'tls.crt', ca: 'ca.crt' } as const;
 export const STORE_STATES = [
   'Accessible',
   'ReadOnly',

@@ -132,10 +132,12 @@ async function take(path: string): Promise<FileHandle | undefined> {
   return undefined;
 }
 
+/** Read-only: a server looks, too, and may not write there. */
 async function isHeld(path: string): Promise<boolean> {
-  const held = await take(path);
-  await held?.close();
-  return held === undefined;
+  const file = await open(path, 'r').catch(whenMissing(undefined));
+  const isFree = !file || lock(file.fd) === 'taken';
+  await file?.close();
+  return !isFree;
 }
 
 /** Anything but "it is not there" is thrown on. */

@@ -86,7 +86,17 @@ const CASES: Readonly<Record<string, Case>> = {
     series: { 'bootfarm_server_state{namespace="lab",pool="main",server="node-a",state="Unreachable"}': stays(1, 0) },
     labels: { ...at, pool: 'main' },
   },
-  FailoverShort: ofFarm('FailoverCapacity', 'StreamingServer'),
+  FailoverShort: {
+    series: {
+      ...ofFarm('FailoverCapacity', 'StreamingServer').series,
+      [`bootfarm_pool_servers{${FARM},state="Streaming"}`]: `1${EVER}`,
+      [`bootfarm_pool_servers{${FARM},state="Unreachable"}`]: `1${EVER}`,
+      // A pool of one, of which nothing is told.
+      'bootfarm_resource_condition{kind="StreamingServer",namespace="lab",name="one",type="FailoverCapacity"}': `0${EVER}`,
+      'bootfarm_pool_servers{namespace="lab",name="one",state="Streaming"}': `1${EVER}`,
+    },
+    labels: { namespace: 'lab', name: 'farm' },
+  },
   FailoverSlow: {
     series: {
       // Half of them leave each minute anew, until the server is back.
