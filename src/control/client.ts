@@ -2,6 +2,7 @@
 import { Agent, request } from 'undici';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type BootAnswer, isBootAnswer, isUnknownAnswer, type UnknownAnswer } from './boots.ts';
 import { isServerStatus, type ServerStatus } from './status.ts';
 import { isUnproven, whoAnswers } from './stranger.ts';
 
@@ -14,13 +15,18 @@ export interface ControlIdentity {
 
 export type ControlFault = Fault<'ServerUnreachable' | 'ServerAnswerInvalid'>;
 
+export interface AskedServer {
+  /** Must be in the server's certificate: an address that another server took over is no answer. */
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface ControlClient {
-  /** `name` must be in the server's certificate: an address that another server took over is no answer. */
-  status(server: {
-    readonly name: string;
-    readonly address: string;
-    readonly port: number;
-  }): Promise<Result<ServerStatus, ControlFault>>;
+  status(server: AskedServer): Promise<Result<ServerStatus, ControlFault>>;
+  /** What it heard of these MACs, 8 at most. */
+  boots(server: AskedServer, macs: readonly string[]): Promise<Result<BootAnswer, ControlFault>>;
+  unknown(server: AskedServer): Promise<Result<UnknownAnswer, ControlFault>>;
   close(): Promise<void>;
 }
 
@@ -56,28 +62,38 @@ export function controlClient(identity: ControlIdentity): ControlClient {
     strangers.set(key, found);
     return found.words === undefined ? '' : `${found.words}: `;
   };
+  /** `is`: what the answer must be, and in a word. */
+  const ask = async <T>(
+    { name, address, port }: AskedServer,
+    path: string,
+    is: (body: unknown) => body is T,
+    what: string,
+  ): Promise<Result<T, ControlFault>> => {
+    const host = address.includes(':') ? `[${address}]` : address;
+    try {
+      const answer = await request(`https://${host}:${port}${path}`, {
+        dispatcher: agentOf(name),
+        headersTimeout: TIMEOUT_MS,
+        bodyTimeout: TIMEOUT_MS,
+        signal: AbortSignal.timeout(TOTAL_MS),
+      });
+      const body: unknown = await answer.body.json();
+      return answer.statusCode === 200 && is(body)
+        ? ok(body)
+        : fail(
+            'ServerAnswerInvalid',
+            `server ${name} at ${host}:${port} answered ${answer.statusCode} without ${what}`,
+          );
+    } catch (error) {
+      const who = isUnproven(error) ? await stranger(name, address, port) : '';
+      return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${who}${errorMessage(error)}`);
+    }
+  };
   return {
-    async status({ name, address, port }) {
-      const host = address.includes(':') ? `[${address}]` : address;
-      try {
-        const answer = await request(`https://${host}:${port}/v1/status`, {
-          dispatcher: agentOf(name),
-          headersTimeout: TIMEOUT_MS,
-          bodyTimeout: TIMEOUT_MS,
-          signal: AbortSignal.timeout(TOTAL_MS),
-        });
-        const body: unknown = await answer.body.json();
-        return answer.statusCode === 200 && isServerStatus(body)
-          ? ok(body)
-          : fail(
-              'ServerAnswerInvalid',
-              `server ${name} at ${host}:${port} answered ${answer.statusCode} without a status`,
-            );
-      } catch (error) {
-        const who = isUnproven(error) ? await stranger(name, address, port) : '';
-        return fail('ServerUnreachable', `server ${name} at ${host}:${port}: ${who}${errorMessage(error)}`);
-      }
-    },
+    status: (server) => ask(server, '/v1/status', isServerStatus, 'a status'),
+    boots: (server, macs) =>
+      ask(server, `/v1/boots?${macs.map((mac) => `mac=${mac}`).join('&')}`, isBootAnswer, 'boot records'),
+    unknown: (server) => ask(server, '/v1/boots/unknown', isUnknownAnswer, 'unknown machines'),
     async close() {
       await Promise.all([...agents.values()].map((agent) => agent.destroy()));
       agents.clear();

@@ -11,8 +11,15 @@ import { BACKLOG, type EdgeLimits, httpsServer, type PlaceLimits, type Prover } 
 import type { Holdings } from '../transfer/holdings.ts';
 import { addTransferRoutes, type GiveLimits } from '../transfer/routes.ts';
 import { MAX_RUNS_CHARACTERS } from '../transfer/wire.ts';
+import { askedMacs, type BootAnswer, type UnknownAnswer } from './boots.ts';
 import { type Caller, callerOf, OPERATOR_NAME, SERVER_NAME } from './caller.ts';
 import type { ServerStatus } from './status.ts';
+
+/** What the server heard of machines that boot. */
+export interface BootSource {
+  records(macs: readonly string[]): BootAnswer;
+  unknown(): UnknownAnswer;
+}
 
 export interface ControlServer {
   readonly port: number;
@@ -49,6 +56,7 @@ export async function startControl(options: {
   readonly tlsDirectory: string;
   readonly status: () => ServerStatus;
   readonly holdings: Holdings;
+  readonly boots: BootSource;
   /** Asked for at each answer. */
   readonly giveLimits?: () => Partial<GiveLimits>;
 }): Promise<Result<ControlServer, ListenFault | Fault<'CertificateInvalid'>>> {
@@ -96,6 +104,11 @@ export async function startControl(options: {
     };
   app.addHook('onRequest', only('operator', 'server'));
   app.get('/v1/status', { onRequest: only('operator') }, () => options.status());
+  app.get('/v1/boots', { onRequest: only('operator') }, async ({ url }, reply) => {
+    const macs = askedMacs(new URLSearchParams(url.split('?', 2)[1]));
+    return macs.ok ? options.boots.records(macs.value) : reply.code(400).send(macs.error);
+  });
+  app.get('/v1/boots/unknown', { onRequest: only('operator') }, () => options.boots.unknown());
   app.register(async (files) => {
     files.addHook('onRequest', only('server'));
     addTransferRoutes(files, options.holdings, options.giveLimits);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { answer, opened, tcpContract } from '../../test/contract/tcp.ts';
+import { NO_BOOTS } from '../../test/fakes/boots.ts';
 import { OPERATOR_NAME } from './caller.ts';
 import { makeAuthority, makeCertificate } from './certificates.ts';
 import { startControl } from './server.ts';
@@ -47,6 +48,7 @@ tcpContract('control', async () => {
     port: 0,
     tlsDirectory: folder,
     status: () => ({ ...status, release }),
+    boots: NO_BOOTS,
     holdings: { of: async () => undefined },
   });
   if (!started.ok) throw new Error(started.error.message);

@@ -5,7 +5,7 @@
 import { authority, type Bootstrap } from '../farm/bootstrap.ts';
 import type { UnknownDevices } from '../farm/model.ts';
 import { ipv4Bytes } from '../kit/address.ts';
-import { never, type Result } from '../kit/result.ts';
+import { type Fault, never, type Result } from '../kit/result.ts';
 import {
   ARCHITECTURE_BIOS,
   ARCHITECTURES_EFI64,
@@ -53,7 +53,14 @@ export interface Machine {
 }
 
 /** Whether the farm knows the machine; `action` is the site's rule for machines that it does not. */
-export type Verdict = { readonly kind: 'known' } | { readonly kind: 'unknown'; readonly action: UnknownDevices };
+export type Verdict =
+  | { readonly kind: 'known' }
+  | {
+      readonly kind: 'unknown';
+      readonly action: UnknownDevices;
+      /** Why it is answered as an unknown machine though it may be none: for the story of its boot. */
+      readonly reason?: Fault;
+    };
 
 /** This server, as its answers name it. */
 export interface Self {

@@ -14,7 +14,7 @@ import type { Listener, Machine, Verdict } from './answer.ts';
 import { MAX_PACKET_BYTES } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
 import { decode, encode, messageType, type Packet } from './packet.ts';
-import { type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
+import { type Answered, type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
 import { openSocket } from './socket.ts';
 
 export interface ProxyDhcpOptions {
@@ -160,7 +160,7 @@ class Server implements ProxyDhcp {
         const { listener, bytes, to, sent } = effect;
         this.#socket(listener).send(bytes, to.port, to.address, (error) => {
           if (error) this.#notSent({ listener, to, error: error.message });
-          this.#note(error ? { kind: 'dropped', reason: 'NotSent', message: error.message } : sent);
+          this.#note(error ? notSent(sent, error.message) : sent);
         });
         return;
       }
@@ -192,6 +192,12 @@ class Server implements ProxyDhcp {
     return machine.mac === PROBE_MAC && source.address === this.#options.address && this.#probes.has(source.port);
   }
 }
+
+const notSent = ({ machine, verdict, relay, from }: Answered, message: string): DhcpEvent => ({
+  ...{ kind: 'dropped', reason: 'NotSent', message, machine, verdict },
+  ...(relay === undefined ? {} : { relay }),
+  ...(from === undefined ? {} : { from }),
+});
 
 const probe = (xid: number, address: string): Packet => ({
   op: 'request',

@@ -111,6 +111,21 @@ test('so many verdicts are under way and no more, in any flood; each that ends l
   expect([asked, state.asking]).toEqual([2 * MAX_ASKING, MAX_ASKING]);
 });
 
+test.each<[string, Parameters<typeof aRequest>[1], string, object]>([
+  ['our own network', {}, '0.0.0.0', {}],
+  ['an address that it has', {}, '10.77.0.50', { from: '10.77.0.50' }],
+  ['a relay', { giaddr: '10.7.0.1' }, '10.7.0.1', { relay: '10.7.0.1' }],
+])('whose question it was is told with its answer or silence: from %s', (_, fields, address, way) => {
+  const asked = step(fresh(), { ...packet(aRequest({}, fields)), source: { address, port: 68 } } as Event, 0);
+  const known = step(asked.state, verdict(1), 1).effects.map((effect) => ('sent' in effect ? effect.sent : undefined));
+  expect(known).toEqual([expect.objectContaining({ machine: { mac: PC_MAC, architecture: 0 }, ...way })]);
+  const again = step(asked.state, { ...packet(aRequest({}, fields)), source: { address, port: 68 } } as Event, 0);
+  const unknown = { kind: 'unknown', action: 'Ignore', reason: { code: 'OtherSite', message: '' } } as const;
+  expect(step(again.state, verdict(2, { verdict: unknown }), 1).effects).toMatchObject([
+    { kind: 'note', event: { kind: 'silent', verdict: unknown, ...way } },
+  ]);
+});
+
 test('a machine that asks again waits once', () => {
   let state = fresh();
   for (let n = 0; n < 9; n += 1) state = step(state, packet(), 0).state;

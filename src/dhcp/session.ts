@@ -69,20 +69,36 @@ export type Effect =
       readonly bytes: Uint8Array;
       readonly to: Endpoint;
       /** Noted when it was sent, not before. */
-      readonly sent: DhcpEvent;
+      readonly sent: Answered;
     }
   | { readonly kind: 'note'; readonly event: DhcpEvent };
 
 /** What happened, for counters, the log and the story of a machine's boot. */
 export type DhcpEvent =
-  | { readonly kind: 'answered'; readonly listener: Listener; readonly machine: Machine; readonly boot: Boot }
-  | { readonly kind: 'silent'; readonly listener: Listener; readonly reason: Silence; readonly machine?: Machine }
+  | Answered
+  | ({ readonly kind: 'silent'; readonly listener: Listener; readonly reason: Silence } & Partial<Heard>)
   | { readonly kind: 'malformed'; readonly listener: Listener; readonly code: string }
-  | {
+  | ({
       readonly kind: 'dropped';
       readonly reason: 'Flood' | 'FloodOfUnknown' | 'GaveWay' | 'NoBootstrap' | 'NoVerdict' | 'Unencodable' | 'NotSent';
       readonly message?: string;
-    };
+    } & Partial<Heard>);
+
+export interface Answered extends Heard {
+  readonly kind: 'answered';
+  readonly listener: Listener;
+  readonly boot: Boot;
+}
+
+/** Whose question it was. */
+export interface Heard {
+  readonly machine: Machine;
+  readonly verdict: Verdict;
+  /** The relay that it came by; absent: none. */
+  readonly relay?: string;
+  /** The machine's own address, as its packet says; absent: it has none yet, or a relay hides it. */
+  readonly from?: string;
+}
 
 export interface Step {
   readonly state: State;
@@ -168,26 +184,35 @@ function judged(state: State, pending: Pending, event: Extract<Event, { kind: 'v
   const { packet, machine, listener, source, sinceMs } = pending;
   if (nowMs - sinceMs >= MAX_VERDICT_MS)
     return note(state, { kind: 'dropped', reason: 'NoVerdict', message: 'too late' });
-  if (!event.bootstrap) return note(state, { kind: 'dropped', reason: 'NoBootstrap' });
-  const boot = bootOf(packet, event.verdict, event.bootstrap, state.self);
-  if (typeof boot === 'string') return note(state, { kind: 'silent', listener, reason: boot, machine });
+  const { verdict } = event;
+  const heard: Heard = { machine, verdict, ...wayOf(packet, source) };
+  if (!event.bootstrap) return note(state, { kind: 'dropped', reason: 'NoBootstrap', ...heard });
+  const boot = bootOf(packet, verdict, event.bootstrap, state.self);
+  if (typeof boot === 'string') return note(state, { kind: 'silent', listener, reason: boot, ...heard });
   const encoded = answerBytes(packet, boot, state.self, event.mtu);
-  if (!encoded.ok) return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message });
-  const asking = { mac: machine.mac, relay: packet.giaddr, known: event.verdict.kind === 'known' };
+  if (!encoded.ok)
+    return note(state, { kind: 'dropped', reason: 'Unencodable', message: encoded.error.message, ...heard });
+  const asking = { mac: machine.mac, relay: packet.giaddr, known: verdict.kind === 'known' };
   const flood = event.probe ? undefined : state.pace.overspent(asking, nowMs);
-  if (flood) return note(state, { kind: 'dropped', reason: flood });
+  if (flood) return note(state, { kind: 'dropped', reason: flood, ...heard });
   return {
     state,
     effects: [
       {
         ...{ kind: 'send', listener, bytes: encoded.value, to: destination(packet, source, listener) },
-        sent: { kind: 'answered', listener, machine, boot },
+        sent: { kind: 'answered', listener, boot, ...heard },
       },
     ],
   };
 }
 
 const RELAY_PORT = 67;
+const NO_ADDRESS = '0.0.0.0';
+
+function wayOf({ giaddr }: Packet, { address }: Endpoint): Pick<Heard, 'relay' | 'from'> {
+  if (giaddr !== NO_RELAY) return { relay: giaddr };
+  return address === NO_ADDRESS ? {} : { from: address };
+}
 const GAVE_WAY: Effect = { kind: 'note', event: { kind: 'dropped', reason: 'GaveWay' } };
 
 const keyOf = (listener: Listener, { mac }: Machine, { giaddr }: Packet): string => `${listener} ${mac} ${giaddr}`;

@@ -101,6 +101,10 @@ const PAUSE_MS = 10 * 60_000;
 /** Clocks of two servers may differ by so much, and no machine is back at its first DISCOVER sooner. */
 const SKEW_MS = 10_000;
 
+/** Cut to what is kept. */
+export const clipped = (words: string): string =>
+  words.length > MAX_TEXT ? `${words.slice(0, MAX_TEXT - 1)}…` : words;
+
 const orderOf = (step: BootStepName): number => BOOT_STEPS.indexOf(step);
 
 const lastAtOf = ({ steps }: Boot): number => Math.max(...steps.map(({ lastAt }) => lastAt));

@@ -1,6 +1,6 @@
 /** The answer to a login: serve the device here, send it to another server, or refuse with a reason. Pure. */
 import type { FarmSnapshot } from './model.ts';
-import { type Candidate, place } from './place.ts';
+import { type Candidate, type PlacementReason, place } from './place.ts';
 import { type KnownDevice, refusalOf } from './refusal.ts';
 import type { BootToken } from './token.ts';
 
@@ -29,22 +29,27 @@ export interface LoginFacts {
 export type LoginDecision =
   | { readonly kind: 'serve' }
   | { readonly kind: 'redirect'; readonly server: string }
-  | {
-      readonly kind: 'refuse';
-      readonly code: 'UnknownDevice' | 'TokenInvalid' | 'NoServer' | 'Busy' | 'Draining' | 'Offline';
-      readonly message: string;
-      readonly retryAfterMs: number;
-    };
+  | Refuse;
+
+interface Refuse {
+  readonly kind: 'refuse';
+  readonly code: 'UnknownDevice' | 'TokenInvalid' | 'NoServer' | 'Busy' | 'Draining' | 'Offline';
+  /** Of placement, where that is who refused. */
+  readonly reason?: PlacementReason;
+  readonly message: string;
+  readonly retryAfterMs: number;
+}
 
 const RETRY_MS = 10_000;
 
 export function decideLogin({ token, address, redirected, renew }: LoginRequest, facts: LoginFacts): LoginDecision {
   const { snapshot, self, candidates } = facts;
-  const refuse = (
-    code: Extract<LoginDecision, { kind: 'refuse' }>['code'],
-    message: string,
-    retryAfterMs = RETRY_MS,
-  ): LoginDecision => ({ kind: 'refuse', code, message, retryAfterMs });
+  const refuse = (code: Refuse['code'], message: string, retryAfterMs = RETRY_MS): Refuse => ({
+    kind: 'refuse',
+    code,
+    message,
+    retryAfterMs,
+  });
 
   const site = snapshot.servers.find(({ name }) => name === self)?.site;
   const vdisk = snapshot.vdisks.find(({ name }) => name === token.vdisk);
@@ -67,5 +72,6 @@ export function decideLogin({ token, address, redirected, renew }: LoginRequest,
   const placement = place(request, candidates);
   if (placement.kind === 'server')
     return placement.server === self ? { kind: 'serve' } : { kind: 'redirect', server: placement.server };
-  return refuse(placement.reason === 'AllBooting' ? 'Busy' : 'NoServer', placement.message, placement.retryAfterMs);
+  const { reason, message, retryAfterMs } = placement;
+  return { ...refuse(reason === 'AllBooting' ? 'Busy' : 'NoServer', message, retryAfterMs), reason };
 }

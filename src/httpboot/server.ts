@@ -49,12 +49,19 @@ export interface HttpBootOptions {
   readonly now?: () => number;
 }
 
-export type HttpBootEvent =
-  | { readonly kind: 'script'; readonly mac: string; readonly answer: BootDecision['kind'] | 'unavailable' }
-  | { readonly kind: 'config'; readonly mac: string }
+export type HttpBootEvent = { readonly machine: Machine } & (
+  | { readonly kind: 'script' | 'config'; readonly decided: Result<BootDecision, Fault> }
   /** A machine that the farm does not know, where the site says Ignore, or beyond what is spent on such: the connection ended without a word. */
-  | { readonly kind: 'silent'; readonly mac: string }
-  | { readonly kind: 'file'; readonly name: string; readonly bytes: number };
+  | { readonly kind: 'silent'; readonly decided: Result<BootDecision, Fault> }
+  /** A file begins to leave. */
+  | { readonly kind: 'file'; readonly name: string; readonly bytes: number }
+  /** Not there, or not for this machine. */
+  | {
+      readonly kind: 'noFile';
+      readonly name: string;
+      readonly decided: Result<BootDecision, Fault>;
+    }
+);
 
 export interface HttpBoot {
   readonly port: number;
@@ -133,9 +140,10 @@ async function sendScript(options: HttpBootOptions, nobodys: Budget, request: Fa
   }
   const decided = await options.decide(machine);
   const isOurs = decided.ok && decided.value.kind !== 'unknown';
-  if (decided.ok && isIgnored(decided.value)) return silence(options, machine, reply);
-  if (!isOurs && !nobodys.spend('', options.now?.() ?? performance.now())) return silence(options, machine, reply);
-  options.onEvent({ kind: 'script', mac: machine.mac, answer: decided.ok ? decided.value.kind : 'unavailable' });
+  if (isIgnored(decided)) return silence(options, machine, decided, reply);
+  if (!isOurs && !nobodys.spend('', options.now?.() ?? performance.now()))
+    return silence(options, machine, decided, reply);
+  options.onEvent({ kind: 'script', machine, decided });
   const { mac } = machine;
   return reply.send(
     decided.ok ? scriptOf(decided.value, machine, servers) : messageScript(decided.error.message, servers, mac),
@@ -157,11 +165,11 @@ async function sendConfig(
   const machine = machineOf(request);
   if (!machine) return reply.code(400).send('mac is missing or is no MAC: ask /boot/config?mac=aa:bb:cc:dd:ee:ff\n');
   const decided = await options.decide(machine);
+  if (isIgnored(decided)) return silence(options, machine, decided, reply);
+  options.onEvent({ kind: 'config', machine, decided });
   if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
-  if (isIgnored(decided.value)) return silence(options, machine, reply);
   if (decided.value.kind === 'unknown') return reply.code(404).send(`${unknownMessage(machine.mac, machine.uuid)}\n`);
   if (decided.value.kind === 'refused') return reply.code(403).send(`${decided.value.message}\n`);
-  options.onEvent({ kind: 'config', mac: machine.mac });
   const token = options.token(decided.value, machine.mac);
   const stream = await options.loginServers(decided.value);
   const text = bootConfig(decided.value, machine, token, { stream, http: options.servers() });
@@ -173,21 +181,28 @@ async function sendBootFile(options: HttpBootOptions, request: FastifyRequest, r
   const machine = machineOf(request);
   if (!machine) return reply.code(404).send(NO_FILE);
   const decided = await options.lookUp(machine);
-  if (!decided.ok) return reply.code(503).send(`${decided.error.message}\n`);
-  if (isIgnored(decided.value)) return silence(options, machine, reply);
   const { vdisk, version, name } = asked;
-  const path = mayFetch(decided.value, asked) && options.file(vdisk, Number(version), name);
-  const told = (bytes: number): void => options.onEvent({ kind: 'file', name, bytes });
-  return path && (await sendFile(request, reply, path, told)) ? reply : reply.code(404).send(NO_FILE);
+  if (isIgnored(decided)) return silence(options, machine, decided, reply);
+  const path = decided.ok && mayFetch(decided.value, asked) && options.file(vdisk, Number(version), name);
+  const told = (bytes: number): void => options.onEvent({ kind: 'file', machine, name, bytes });
+  if (path && (await sendFile(request, reply, path, told))) return reply;
+  options.onEvent({ kind: 'noFile', machine, name, decided });
+  return decided.ok ? reply.code(404).send(NO_FILE) : reply.code(503).send(`${decided.error.message}\n`);
 }
 
 const NO_FILE = 'no such file for this machine here: its script names those it may fetch, /boot?mac=MAC\n';
 
-const isIgnored = (decision: BootDecision): boolean => decision.kind === 'unknown' && decision.action === 'Ignore';
+const isIgnored = (decided: Result<BootDecision, Fault>): boolean =>
+  decided.ok && decided.value.kind === 'unknown' && decided.value.action === 'Ignore';
 
 /** Ends the connection without an answer. */
-function silence(options: HttpBootOptions, { mac }: Machine, reply: FastifyReply): FastifyReply {
-  options.onEvent({ kind: 'silent', mac });
+function silence(
+  options: HttpBootOptions,
+  machine: Machine,
+  decided: Result<BootDecision, Fault>,
+  reply: FastifyReply,
+): FastifyReply {
+  options.onEvent({ kind: 'silent', machine, decided });
   reply.hijack();
   reply.raw.socket?.destroy();
   return reply;

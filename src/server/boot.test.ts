@@ -80,7 +80,12 @@ describe('ProxyDHCP', () => {
   const lyon = aSnapshot({
     collections: [{ name: 'room-101', site: 'lyon', vdisk: 'lab', class: 'Production', template: {} }],
   });
-  const silence = { kind: 'unknown', action: 'Ignore' };
+  /** And why, for the story of its boot. */
+  const silence = (code: string) => ({
+    kind: 'unknown',
+    action: 'Ignore',
+    reason: { code, message: expect.anything() },
+  });
   test.each([
     { what: 'answers a device', snapshot: aSnapshot(), machine: { mac: '52:54:00:00:00:01' }, is: { kind: 'known' } },
     {
@@ -93,7 +98,7 @@ describe('ProxyDHCP', () => {
       what: 'leaves a device of another site alone',
       snapshot: lyon,
       machine: { mac: '52:54:00:00:00:01' },
-      is: silence,
+      is: silence('OtherSite'),
     },
     {
       what: 'does as the site says with a stranger',
@@ -101,7 +106,12 @@ describe('ProxyDHCP', () => {
       machine: stranger,
       is: { kind: 'unknown', action: 'Screen' },
     },
-    { what: 'is silent while the farm is not loaded', snapshot: undefined, machine: stranger, is: silence },
+    {
+      what: 'is silent while the farm is not loaded',
+      snapshot: undefined,
+      machine: stranger,
+      is: silence('NotLoaded'),
+    },
   ])('$what', async ({ snapshot, machine, is }) => {
     const { options } = await scene(snapshot);
     expect(await dhcpVerdict(options, machine)).toEqual(is);
@@ -110,7 +120,7 @@ describe('ProxyDHCP', () => {
   test('is silent when the data cannot be asked, though the farm was read once', async () => {
     const { options, data } = await scene(unknownAre('Screen'));
     data.breakWith({ code: 'Unreachable', message: 'away' });
-    expect(await dhcpVerdict(options, stranger)).toEqual(silence);
+    expect(await dhcpVerdict(options, stranger)).toEqual(silence('Unreachable'));
   });
 });
 

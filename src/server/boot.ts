@@ -68,10 +68,17 @@ export async function lookUp(options: BootOptions, machine: Machine): Promise<Re
 /** Whether ProxyDHCP may say a word to this machine. While the data is away: not one packet, as for a machine that the farm does not know. */
 export async function dhcpVerdict(options: BootOptions, machine: Machine): Promise<Verdict> {
   const decided = await lookUp(options, machine);
-  if (!decided.ok || (decided.value.kind === 'refused' && decided.value.code === 'OtherSite'))
-    return { kind: 'unknown', action: 'Ignore' };
-  return decided.value.kind === 'unknown' ? { kind: 'unknown', action: decided.value.action } : { kind: 'known' };
+  if (!decided.ok) return unanswered(decided.error);
+  const { value } = decided;
+  if (value.kind === 'refused' && value.code === 'OtherSite') return unanswered(value);
+  return value.kind === 'unknown' ? { kind: 'unknown', action: value.action } : { kind: 'known' };
 }
+
+const unanswered = ({ code, message }: Fault): Verdict => ({
+  kind: 'unknown',
+  action: 'Ignore',
+  reason: { code, message },
+});
 
 /**
  * Whether TFTP may say a word to who asks from `address`. Where the site ignores unknown machines, it may not to a neighbour whose card the farm does not

@@ -11,7 +11,6 @@ import { offersStore } from '../farm/files.ts';
 import type { FarmSnapshot } from '../farm/model.ts';
 import { type HttpBoot, startHttpBoot } from '../httpboot/server.ts';
 import type { Fault, Result } from '../kit/result.ts';
-import { Neighbours } from '../net/neighbours.ts';
 import { counterAt } from '../stream/counters.ts';
 import { type StreamServer, startStreamServer } from '../stream/server.ts';
 import type { SessionEvent } from '../stream/shard.ts';
@@ -24,6 +23,7 @@ import type { AutoAdd } from './autoadd.ts';
 import type { BadCopies } from './badcopies.ts';
 import { type BootOptions, bootToken, decide, dhcpVerdict, lookUp, tftpMayAnswer } from './boot.ts';
 import { bootFile } from './bootfiles.ts';
+import type { Boots } from './boots.ts';
 import type { Copies } from './copies.ts';
 import { giveBytesPerSecond, lately, linkMbits } from './giving.ts';
 import type { Thrown } from './guard.ts';
@@ -61,9 +61,11 @@ export interface ListenersOptions {
   readonly metrics: ServerMetrics;
   readonly autoAdd: AutoAdd;
   readonly uuids: Uuids;
+  readonly boots: Boots;
   readonly load: () => PeerLoad;
   readonly status: () => ServerStatus;
   readonly ready: Readiness;
+  readonly macOf: (address: string) => Promise<string | undefined>;
   readonly onSession: (event: SessionEvent) => void;
   readonly onBadCopy: BadCopies['told'];
 }
@@ -79,20 +81,18 @@ export function wantProtocols({ stream, http, dhcp, tftp }: Listeners, snapshot:
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one entry a protocol
 export function makeListeners({ config, node, keys, log }: Parts, options: ListenersOptions): Listeners {
-  const { data, view, copies, exports, logins, names, metrics, autoAdd, uuids } = options;
+  const { data, view, copies, exports, logins, names, metrics, autoAdd, uuids, boots } = options;
   const { address } = node;
   /** What the cluster asks is asked there, whatever network devices are on. */
   const nodeAddress = process.env['NODE_ADDRESS'] ?? address;
   const { ports, site } = config;
   const boot: BootOptions = { site, data, view, ring: keys.ring, autoAdd, uuids };
   const { heard } = autoAdd;
-  const neighbours = new Neighbours();
   /** Asked for at each MiB that is given. */
   const giving = lately((): number | undefined => {
     const stores = view.snapshot?.stores.filter((store) => offersStore(store, config)) ?? [];
     return giveBytesPerSecond(stores, options.load().devices, linkMbits(node.interface));
   });
-  const macOf = (from: string) => neighbours.macOf(from);
   const listener = <T extends Closable>(
     name: string,
     start: (thrown: Thrown) => Promise<Result<T, Fault>>,
@@ -120,6 +120,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
             const began = performance.now();
             const answer = await logins.decide(request);
             metrics.loggedIn(answer, (performance.now() - began) / 1_000);
+            boots.login(request, answer);
             return answer;
           },
           onRead: metrics.read,
@@ -146,7 +147,10 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
           loginServers(decision, { host: address, port: ports.stream }, names, serversOf(view.snapshot, site)),
         servers: () => httpServers(view.snapshot, site, { host: address, port: ports.http }),
         file: (vdisk, version, name) => copies.find(vdisk, version)?.files.get(name),
-        onEvent: (event) => metrics.bootEvent('http', event.kind),
+        onEvent: (event) => {
+          metrics.bootEvent('http', event.kind);
+          boots.http(event);
+        },
         log,
       }),
     ),
@@ -160,6 +164,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         verdict: (machine) => dhcpVerdict(boot, machine),
         onEvent: (event) => {
           metrics.bootEvent('dhcp', event.kind);
+          boots.dhcp(event);
           if (event.kind === 'answered') heard.byDhcp(event.machine.mac, performance.now());
         },
         onBadSource: metrics.badSource('dhcp'),
@@ -172,9 +177,10 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         port: ports.tftp,
         open: bootFile,
         maxBlockBytes: () => view.snapshot && bootstrapOf(view.snapshot, site)?.boot.tftpMaxBlockSize,
-        mayAnswer: (from) => tftpMayAnswer(boot, macOf, from),
+        mayAnswer: (from) => tftpMayAnswer(boot, options.macOf, from),
         onEvent: (event) => {
           metrics.bootEvent('tftp', event.kind);
+          boots.tftp(event);
           if (event.kind === 'ended' && event.outcome === 'Completed') heard.byTftp(event.address, performance.now());
         },
         onBadSource: metrics.badSource('tftp'),
@@ -201,6 +207,7 @@ export function makeListeners({ config, node, keys, log }: Parts, options: Liste
         status: options.status,
         holdings: options.held,
         giveLimits: () => ({ bytesPerSecond: giving() }),
+        boots,
       }),
     ),
     telemetry: listener('telemetry', () =>

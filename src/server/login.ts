@@ -58,7 +58,10 @@ export class Logins {
         replicaAgeMs: state.reachable ? 0 : now - (checkedAt.ok ? checkedAt.value : state.since),
       },
     );
-    if (decision.kind === 'refuse') return refuse(decision.code, decision.message, decision.retryAfterMs);
+    if (decision.kind === 'refuse') {
+      const { code, message, retryAfterMs, reason } = decision;
+      return { ...refuse(code, message, retryAfterMs), ...(reason === undefined ? {} : { reason }) };
+    }
     if (decision.kind === 'redirect') return this.#redirect(token.device, decision.server, now);
 
     const copy = served().find(

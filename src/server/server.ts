@@ -11,6 +11,7 @@ import { bootstrapOf } from '../farm/bootstrap.ts';
 import type { FarmData } from '../farm/data.ts';
 import type { Server } from '../farm/model.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { Neighbours } from '../net/neighbours.ts';
 import { type SessionWriter, sessionWriter } from '../replica/sessions.ts';
 import type { ServerEntry } from '../stream/packet.ts';
 import type { SessionSnapshot, StreamServer } from '../stream/server.ts';
@@ -18,6 +19,7 @@ import type { SessionEvent } from '../stream/shard.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AutoAdd } from './autoadd.ts';
 import { BadCopies } from './badcopies.ts';
+import { Boots } from './boots.ts';
 import { Copies, type Readable } from './copies.ts';
 import { HeldFiles } from './held.ts';
 import { type Listeners, makeListeners, wantProtocols } from './listeners.ts';
@@ -68,6 +70,7 @@ export class FarmServer {
   readonly #listeners: Listeners;
   readonly #refusals: Refusals;
   readonly #work: Work;
+  readonly #boots: Boots;
   #registration: Registration | undefined;
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
@@ -129,10 +132,16 @@ export class FarmServer {
     });
     this.#work = new Work(config.stateDirectory, log);
     this.#badCopies = new BadCopies(log);
+    const neighbours = new Neighbours();
+    const macOf = (address: string) => neighbours.macOf(address);
+    const { name, stateDirectory } = config;
+    this.#boots = new Boots({ server: name, stateDirectory, macOf, log });
     this.#autoAdd = new AutoAdd({ server: config.name, database, log });
     this.#listeners = makeListeners(parts, {
       autoAdd: this.#autoAdd,
       uuids: new Uuids({ database, data: this.#data, log }),
+      boots: this.#boots,
+      macOf,
       instance: this.#instance,
       data: this.#data,
       view: this.#view,
@@ -153,6 +162,7 @@ export class FarmServer {
   async start(): Promise<void> {
     const { config, node, database, log } = this.#parts;
     const { telemetry, control, peers } = this.#listeners;
+    void this.#boots.start();
     await Promise.all([telemetry.want(true), control.want(true), peers.want(true)]);
     this.#registration = new Registration(database, this.#row(), () => this.#sessions.tellAll(), log);
     this.#view.onSnapshot((snapshot) => {
@@ -193,6 +203,7 @@ export class FarmServer {
     await Promise.all(Object.values(protocols).map((listener) => listener.close()));
     const files = this.#copies.close().then(() => this.#exports.close());
     await this.#sessions.close();
+    await this.#boots.close();
     this.#view.close();
     await this.#data.close();
     await this.#parts.journal.close();
@@ -336,6 +347,7 @@ export class FarmServer {
     const { type, device, mac, vdisk, version, role } = event;
     this.#parts.log.debug({ event: type, device, mac, vdisk, version, role }, 'session');
     this.#rows.record(event);
+    this.#boots.session(event);
     if (type === 'attached') void this.#refusals.look(event);
   }
 }

@@ -80,6 +80,7 @@ export class SessionRows {
   }
 
   record({ type, session, device, vdisk, version, role, at }: SessionEvent): void {
+    if (type === 'running') return;
     const key = `${device} ${session}`;
     if (role === 'serve' && (type === 'attached' || type === 'role')) {
       const epoch = Math.max(at, (this.#epochs.get(device) ?? 0) + 1);

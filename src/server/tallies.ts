@@ -32,7 +32,7 @@ const READ_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 const BOOT_EVENTS = {
   dhcp: ['answered', 'silent', 'malformed', 'dropped'],
   tftp: ['started', 'ended', 'refused', 'silent', 'malformed', 'dropped'],
-  http: ['script', 'config', 'file', 'silent'],
+  http: ['script', 'config', 'file', 'noFile', 'silent'],
 } as const satisfies {
   readonly dhcp: readonly DhcpEvent['kind'][];
   readonly tftp: readonly TftpEvent['kind'][];

@@ -205,6 +205,7 @@ function open(
     refused: false,
     seenMs: nowMs,
     badReads: 0,
+    toldRunning: false,
     toldBadMs: Number.NEGATIVE_INFINITY,
     sent: 1,
   };

@@ -40,6 +40,11 @@ export const COOKIE_SLOT_SECONDS = 64;
 export const SILENT_MS = 30_000;
 /** How often all sessions are looked at for it: 40,000 of them take some ms. */
 export const SILENT_LOOK_MS = 1_000;
+/**
+ * A device that has sent so many packets in a session has its root file system: a kernel that finds none reads some dozen blocks of the partition table and falls
+ * silent, one that starts reads hundreds within seconds.
+ */
+export const RUNNING_PACKETS = 256;
 
 /** Sessions of one thread: 20,000 devices and as many stand-bys, with room. */
 export const MAX_SESSIONS = 65_536;

@@ -31,7 +31,14 @@ export type LoginAnswer =
       readonly listVersion: number;
     }
   | { readonly kind: 'redirect'; readonly server: ServerEntry }
-  | { readonly kind: 'refuse'; readonly code: Refusal; readonly retryAfterMs: number; readonly text: string };
+  | {
+      readonly kind: 'refuse';
+      readonly code: Refusal;
+      /** Finer than the wire's codes: for the story of the device's boot. */
+      readonly reason?: string;
+      readonly retryAfterMs: number;
+      readonly text: string;
+    };
 
 export interface LoginPort {
   readonly sip: Sip;

@@ -13,6 +13,7 @@ import {
   MAX_PENDING_READS,
   MAX_SESSION_READS,
   MOVE_EVERY_MS,
+  RUNNING_PACKETS,
   SILENT_MS,
   UNKNOWN_RATE,
   UNKNOWN_RATE_OF_ALL,
@@ -127,6 +128,18 @@ test.each([
   receive(shard, packet(PING), PEER, pingAt);
   expect(told(tick(shard, tickAt))).toEqual(gone ? ['silent'] : []);
   expect(shard.sessions.size).toBe(gone ? 0 : 1);
+});
+
+test('a session that has sent so many packets runs: told once, when it is looked at, and never of a stand-by', () => {
+  const shard = aShard();
+  const { packet } = attached(shard);
+  for (let n = 1; n < RUNNING_PACKETS; n++) receive(shard, packet(PING), PEER, 0);
+  expect(told(tick(shard, 1_000))).toEqual([]);
+  expect(told(receive(shard, packet({ ...PING, role: 'standby' }), PEER, 1_500))).toEqual(['role']);
+  expect(told(tick(shard, 2_000))).toEqual([]);
+  receive(shard, packet(PING), PEER, 3_000);
+  expect(told(tick(shard, 4_000))).toEqual(['running']);
+  expect(told(tick(shard, 5_000))).toEqual([]);
 });
 
 test('PING tells of bad reads: what is new is counted and told, once, and once a second', () => {

@@ -10,7 +10,7 @@ import { attach, cookie, login } from './admission.ts';
 import type { Peer } from './cookie.ts';
 import { count } from './counters.ts';
 import { verify } from './keys.ts';
-import { ROLE_EVERY_MS, SILENT_LOOK_MS, SILENT_MS } from './limits.ts';
+import { ROLE_EVERY_MS, RUNNING_PACKETS, SILENT_LOOK_MS, SILENT_MS } from './limits.ts';
 import { moves } from './moves.ts';
 import { decode, encode, type Packet, type Ping, type Role } from './packet.ts';
 import { read, readError } from './reads.ts';
@@ -182,5 +182,9 @@ export function tick(shard: Shard, nowMs: number): Effect[] {
   shard.lookedMs = nowMs;
   for (const session of shard.sessions.values())
     if (nowMs - session.seenMs > SILENT_MS) effects.push(leave(shard, session, 'silent'));
+    else if (!session.toldRunning && session.role === 'serve' && session.window.highest >= RUNNING_PACKETS) {
+      session.toldRunning = true;
+      effects.push(event(shard, session, 'running'));
+    }
   return effects;
 }

@@ -78,8 +78,8 @@ export interface SessionInfo {
 }
 
 export interface SessionEvent extends SessionInfo {
-  /** `role`: between serve and stand-by. `silent`: said nothing for 30 s and counts as gone. */
-  readonly type: 'attached' | 'role' | 'left' | 'silent';
+  /** `role`: between serve and stand-by. `running`: has sent `RUNNING_PACKETS`. `silent`: said nothing for 30 s and counts as gone. */
+  readonly type: 'attached' | 'role' | 'running' | 'left' | 'silent';
   /** Unique among the sessions of a thread. */
   readonly session: number;
   /** Unix milliseconds. */
@@ -114,6 +114,8 @@ export interface Session {
   /** Its claim is among the refused ones: a field, so that the fast path looks at nothing else. */
   refused: boolean;
   seenMs: number;
+  /** The main thread was told that it runs. */
+  toldRunning: boolean;
   /** As its PINGs told, and when that was passed on last. */
   badReads: number;
   toldBadMs: number;

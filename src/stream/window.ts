@@ -5,6 +5,11 @@ export class ReplayWindow {
   readonly #words = new Uint32Array(REPLAY_WINDOW / 32 + 1);
   #highest = 0;
 
+  /** The highest number that was seen. */
+  get highest(): number {
+    return this.#highest;
+  }
+
   /** True once for a number; false for one that was seen, is 0, or is 1,024 or more below the highest. Call it only for a packet whose tag is right. */
   accept(number: number): boolean {
     if (number < 1 || this.#highest - number >= REPLAY_WINDOW) return false;

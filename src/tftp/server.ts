@@ -57,6 +57,8 @@ export type TftpEvent =
       readonly name: string;
       readonly address: string;
       readonly outcome: Ending;
+      /** The client acknowledged something. */
+      readonly heard: boolean;
       readonly sizeBytes: number;
       readonly durationMs: number;
     }
@@ -253,7 +255,8 @@ class Server implements Tftp {
     this.#transfers.add(transfer);
     const outcome = await transfer.run(request.options);
     this.#transfers.delete(transfer);
-    onEvent?.({ kind: 'ended', name, address, outcome, sizeBytes, durationMs: this.#now() - startedMs });
+    const { heard } = place;
+    onEvent?.({ kind: 'ended', name, address, outcome, heard, sizeBytes, durationMs: this.#now() - startedMs });
   }
 
   /** Once a source: a room of one firmware asks so at each boot. */

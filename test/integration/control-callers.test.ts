@@ -9,6 +9,7 @@ import { askingServer, OPERATOR_NAME, SERVER_NAME } from '../../src/control/call
 import { type KeyPair, makeAuthority, makeCertificate, type Subject } from '../../src/control/certificates.ts';
 import { type ControlServer, startControl } from '../../src/control/server.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
+import { NO_BOOTS } from '../fakes/boots.ts';
 import { must } from '../fakes/farm.ts';
 import { MemoryHoldings, manifestOf } from '../fakes/transfer.ts';
 
@@ -50,7 +51,9 @@ beforeAll(async () => {
   const holdings = new MemoryHoldings();
   holdings.offer({ manifest: MANIFEST, path: join(folder, 'lab.raw'), has: 'all' });
   const tlsDirectory = folder;
-  server = must(await startControl({ address: ADDRESS, port: 0, tlsDirectory, status: () => status, holdings }));
+  server = must(
+    await startControl({ address: ADDRESS, port: 0, tlsDirectory, status: () => status, boots: NO_BOOTS, holdings }),
+  );
 });
 afterAll(async () => {
   await server.close();
@@ -63,15 +66,44 @@ const ROUTES = {
   facts: FILE,
   manifest: `${FILE}/manifest`,
   chunks: `${FILE}/chunks/0-1`,
+  boots: '/v1/boots?mac=52:54:00:00:00:01',
+  unknown: '/v1/boots/unknown',
   another: `/v1/files/${'ab'.repeat(32)}`,
   nowhere: '/v1/orders',
 };
-const OPERATOR = { status: 200, facts: 403, manifest: 403, chunks: 403, another: 403, nowhere: 404 };
-const SERVER = { status: 403, facts: 200, manifest: 200, chunks: 200, another: 404, nowhere: 404 };
+const OPERATOR = {
+  status: 200,
+  boots: 200,
+  unknown: 200,
+  facts: 403,
+  manifest: 403,
+  chunks: 403,
+  another: 403,
+  nowhere: 404,
+};
+const SERVER = {
+  status: 403,
+  boots: 403,
+  unknown: 403,
+  facts: 200,
+  manifest: 200,
+  chunks: 200,
+  another: 404,
+  nowhere: 404,
+};
 /** By the port, of a certificate that the farm's authority signed for who asks. */
-const REFUSED = { status: 403, facts: 403, manifest: 403, chunks: 403, another: 403, nowhere: 403 };
+const REFUSED = {
+  status: 403,
+  boots: 403,
+  unknown: 403,
+  facts: 403,
+  manifest: 403,
+  chunks: 403,
+  another: 403,
+  nowhere: 403,
+};
 /** By TLS. */
-const NOTHING = { status: 0, facts: 0, manifest: 0, chunks: 0, another: 0, nowhere: 0 };
+const NOTHING = { status: 0, boots: 0, unknown: 0, facts: 0, manifest: 0, chunks: 0, another: 0, nowhere: 0 };
 
 const operator: Subject = { names: [OPERATOR_NAME], use: 'client' };
 const asking = askingServer('node-b');

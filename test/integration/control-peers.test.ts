@@ -18,6 +18,7 @@ import { Manifests } from '../../src/transfer/keep.ts';
 import { LEAST_CHUNK_BYTES } from '../../src/transfer/manifest.ts';
 import { peerAt } from '../../src/transfer/peer.ts';
 import { pull } from '../../src/transfer/pull.ts';
+import { NO_BOOTS } from '../fakes/boots.ts';
 import { must } from '../fakes/farm.ts';
 import { manifestOf } from '../fakes/transfer.ts';
 import { until } from '../setup/services.ts';
@@ -87,7 +88,7 @@ async function start(name: string): Promise<Running> {
   const held = new HeldFiles({ stateDirectory: join(folder, 'state'), storeRoots: [join(folder, 'stores')] });
   const control = must(
     await startControl({
-      ...{ address: HOST, port: 0, tlsDirectory: folder, holdings: held },
+      ...{ address: HOST, port: 0, tlsDirectory: folder, boots: NO_BOOTS, holdings: held },
       status: () =>
         ({
           ...status,

@@ -5,13 +5,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ControlServer, startControl } from '../../src/control/server.ts';
+import { type BootSource, type ControlServer, startControl } from '../../src/control/server.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import type { Database } from '../../src/database/connection.ts';
 import { registerServer } from '../../src/database/servers.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type KubeObject } from '../../src/kube/object.ts';
+import { NO_BOOTS } from '../fakes/boots.ts';
 
 const LOOK_MS = 50;
 const NODE_ANNOTATION = 'bootfarm.io/node';
@@ -28,6 +29,8 @@ export class Nodes {
   readonly happened: string[] = [];
   /** What every server says of itself, beside its name. */
   says: Partial<ServerStatus> = {};
+  /** What a server heard of machines. */
+  boots: (server: string) => BootSource = () => NO_BOOTS;
   /** Servers that start stay down while this is set. */
   held = false;
   readonly #client: Client;
@@ -139,6 +142,10 @@ export class Nodes {
       address,
       port: config.ports.control,
       tlsDirectory,
+      boots: {
+        records: (macs) => this.boots(node).records(macs),
+        unknown: () => this.boots(node).unknown(),
+      },
       holdings: { of: async () => undefined },
       status: () => ({
         name: node,
