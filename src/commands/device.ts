@@ -1,5 +1,5 @@
 /**
- * `bootfarm device add|set|list|remove|import|export`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
+ * `bootfarm device add|set|list|remove|import|export|explain|unknown`: devices by hand and from a file, in the farm database. In the pod of the operator, which may
  * read the Secret of a farm's database; in a server, whose login may not change a device, they are listed and exported alone.
  */
 import { Command, Option } from 'commander';
@@ -20,6 +20,7 @@ import { replicaDevices } from '../replica/devices.ts';
 import { actor, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
 import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
+import { addExplain } from './device-explain.ts';
 import { type Column, describeComplaint } from './device-input.ts';
 import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } from './device-options.ts';
 import { attempt, must, Refusal } from './refusal.ts';
@@ -196,6 +197,7 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
       }),
     );
 
+  addExplain(command, terminal);
   return command;
 }
 

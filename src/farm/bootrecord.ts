@@ -107,7 +107,7 @@ export const clipped = (words: string): string =>
 
 const orderOf = (step: BootStepName): number => BOOT_STEPS.indexOf(step);
 
-const lastAtOf = ({ steps }: Boot): number => Math.max(...steps.map(({ lastAt }) => lastAt));
+export const lastAtOf = ({ steps }: Boot): number => Math.max(...steps.map(({ lastAt }) => lastAt));
 
 /** The boots with one step more, which is none older than theirs. */
 export function withStep(boots: readonly Boot[], step: BootStep, limits: BootLimits = BOOT_LIMITS): readonly Boot[] {

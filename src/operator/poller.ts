@@ -1,6 +1,6 @@
 /** Asks the servers of a farm how they are, each second. What they said last is held until they say something else. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ControlClient } from '../control/client.ts';
+import type { AskedServer, ControlClient } from '../control/client.ts';
 import type { ServerStatus } from '../control/status.ts';
 
 /** A server that should be there. */
@@ -72,6 +72,12 @@ export class Poller {
   /** The last one of each server that was asked, though it may not be wanted any more. */
   get answers(): readonly ServerStatus[] {
     return [...this.#views.values()].flatMap(({ status }) => status ?? []);
+  }
+
+  /** One question more, of all that should be there. */
+  ask<T>(question: (control: ControlClient, servers: readonly AskedServer[]) => Promise<T>): Promise<T> {
+    const servers = (this.#wanted ?? []).map(({ name, address, controlPort: port }) => ({ name, address, port }));
+    return question(this.#control, servers);
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ import type { Meta } from '../replica/layout.ts';
 import { readMeta } from '../replica/link.ts';
 import { type Projector, type ReplicaHealth, startProjector } from '../replica/projector.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { type AllBoots, type AllUnknown, askBoots, askUnknown } from './boots.ts';
 import { CopyRecord } from './copies.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import { Poller, type ServerView, type WantedServer } from './poller.ts';
@@ -240,6 +241,16 @@ export class FarmRuntime {
 
   get servers(): readonly ServerView[] {
     return this.#poller.servers;
+  }
+
+  /** What servers heard of a machine, by all its MACs. */
+  boots(macs: readonly string[]): Promise<AllBoots> {
+    return this.#poller.ask((control, servers) => askBoots(control, servers, macs));
+  }
+
+  /** Machines that they heard lately, and that were no devices then. */
+  unknown(): Promise<AllUnknown> {
+    return this.#poller.ask(askUnknown);
   }
 
   /** Only the replica is kept, until a later leader writes it, or until `close`: then it has ended. */

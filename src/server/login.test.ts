@@ -2,9 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import { aDevice, aLoad, aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
 import { createFakeFarmData } from '../../test/fakes/farmdata.ts';
 import type { Database } from '../database/connection.ts';
+import { explain } from '../farm/explain.ts';
 import type { FarmSnapshot } from '../farm/model.ts';
+import type { BootToken } from '../farm/token.ts';
+import type { VerdictCode } from '../farm/verdict.ts';
 import { fail, ok } from '../kit/result.ts';
 import { silentLogger } from '../telemetry/log.ts';
+import { Boots } from './boots.ts';
 import type { Readable } from './copies.ts';
 import { Logins } from './login.ts';
 import { FarmView } from './view.ts';
@@ -60,7 +64,7 @@ async function scene(given: Scene = {}) {
   });
   return (device = 'pc0001', more: { redirected?: boolean; renew?: boolean; now?: number } = {}) =>
     logins.decide({
-      token: { device, mac: '52:54:00:00:00:01', site: 'default', vdisk: 'lab', version: 0, manifest, expires: 0 },
+      token: tokenOf(device),
       renew: false,
       redirected: false,
       from: { host: '10.77.0.50', port: 4000 },
@@ -69,6 +73,11 @@ async function scene(given: Scene = {}) {
     });
 }
 
+function tokenOf(device: string): BootToken {
+  return { device, mac: '52:54:00:00:00:01', site: 'default', vdisk: 'lab', version: 0, manifest, expires: 0 };
+}
+
+const NEVER = { enabled: false, maxAgeSeconds: 60 };
 const offline = (maxAgeSeconds: number) =>
   aSnapshot({ farm: { ...aSnapshot().farm, offline: { enabled: true, maxAgeSeconds } } });
 const ticket = { kind: 'ticket', sizeBytes: 4_096, blockSize: 512 };
@@ -112,6 +121,31 @@ test('a device that streams already gets its ticket anew wherever it is, placed 
   expect(await login('pc0001', { renew: true })).toMatchObject(ticket);
   const disabled = await scene({ devices: [5, 1], enabled: false });
   expect(await disabled('pc0001', { renew: true })).toMatchObject(refused('UnknownDevice'));
+});
+
+test.each<{ what: string; given: Scene; code: VerdictCode; says: RegExp }>([
+  {
+    what: 'every server is full',
+    given: { devices: [10, 10] },
+    code: 'ServerFull',
+    says: /node-a 10 of 10, node-b 10/,
+  },
+  {
+    what: 'the database is away, and offline is off',
+    given: { state: away, snapshot: aSnapshot({ farm: { ...aSnapshot().farm, offline: NEVER } }) },
+    ...{ code: 'DatabaseAway', says: /spec\.offline\.enabled of farm farm is false/ },
+  },
+  { what: 'the copy has gone', given: { served: [] }, code: 'NoCopy', says: /no UpToDate copy of lab version 0/ },
+  { what: 'the farm is not known yet', given: { snapshot: undefined }, code: 'LoginRefused', says: /not loaded yet/ },
+])('a machine is explained by why its login was refused: $what', async ({ given, code, says }) => {
+  const answer = await (await scene(given))();
+  const boots = new Boots({ server: 'node-a', stateDirectory: '', macOf: async () => undefined, log: silentLogger });
+  boots.login({ token: tokenOf('pc0001'), renew: false, redirected: false, from: a, now: NOW }, answer);
+  const device = aDevice();
+  const { records } = boots.records(device.macs);
+  const facts = { macs: device.macs, device, snapshot: aSnapshot(), record: records[0] };
+  const { verdict } = explain({ ...facts, session: undefined, silent: [], answered: 1, nowMs: NOW });
+  expect(verdict).toMatchObject({ code, step: 'login', message: expect.stringMatching(says) });
 });
 
 test('a device that another server sent here stays here', async () => {

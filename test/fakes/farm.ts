@@ -14,13 +14,19 @@ import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerConfig } from '../../src/control/config.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { allCopies } from '../../src/database/copies.ts';
+import { databaseData } from '../../src/database/data.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { project } from '../../src/database/project.ts';
+import type { UnknownMachine } from '../../src/farm/bootrecord.ts';
+import type { Explanation } from '../../src/farm/explain.ts';
 import { manifestDigest } from '../../src/farm/files.ts';
 import type { FarmSnapshot, Version } from '../../src/farm/model.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { Fault, Result } from '../../src/kit/result.ts';
 import type { KeyRing } from '../../src/kit/seal.ts';
+import { askBoots, askUnknown } from '../../src/operator/boots.ts';
+import { explainMachine } from '../../src/operator/explain.ts';
 import { PROCESS_ENV } from '../../src/reconcile/streamingserver/objects.ts';
 import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
@@ -221,6 +227,25 @@ export class ServerProcess {
   async status(): Promise<ServerStatus> {
     const { name, ports } = this.config;
     return must(await this.#control.status({ name, address: this.address, port: ports.control }));
+  }
+
+  /** A machine explained by this server's word alone, as the operator asks it. */
+  async explain(database: Database, asked: string): Promise<Explanation> {
+    const { name, ports } = this.config;
+    const place = { name, address: this.address, port: ports.control };
+    const sources = {
+      data: databaseData(database),
+      copies: () => allCopies(database),
+      boots: (macs: readonly string[]) => askBoots(this.#control, [place], macs),
+    };
+    return must(await explainMachine(sources, asked, Date.now()));
+  }
+
+  /** Machines that it heard and the farm does not know. */
+  async unknown(): Promise<readonly UnknownMachine[]> {
+    const { name, ports } = this.config;
+    const { machines } = await askUnknown(this.#control, [{ name, address: this.address, port: ports.control }]);
+    return machines;
   }
 
   /** The value of one line of /metrics, its labels as they are printed. */

@@ -28,6 +28,7 @@ import { openOnce } from '../../src/replica/link.ts';
 import type { Farm, StreamingServer } from '../../src/resources/kinds.ts';
 import { aDevice } from '../builders/farm.ts';
 import { binary } from '../cluster/cluster.ts';
+import { NO_BOOTS } from '../fakes/boots.ts';
 import { freePort } from '../setup/ports.ts';
 import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
@@ -579,20 +580,13 @@ test(
 );
 
 /** `bootfarm keys rotate`, as in the operator's pod. */
-function rotateKeys(timeout: number, ...more: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const args = [
-    'src/main.ts',
-    'keys',
-    'rotate',
-    '--farm',
-    `${NAMESPACE}/farm`,
-    '--timeout',
-    `${timeout}`,
-    '-o',
-    'json',
-    ...more,
-  ];
-  const child = spawn(process.execPath, args, { env: { ...process.env, KUBECONFIG: api.kubeconfig } });
+const rotateKeys = (timeout: number, ...more: string[]) =>
+  bootfarm('keys', 'rotate', '--farm', `${NAMESPACE}/farm`, '--timeout', `${timeout}`, '-o', 'json', ...more);
+
+function bootfarm(...words: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, ['src/main.ts', ...words], {
+    env: { ...process.env, KUBECONFIG: api.kubeconfig },
+  });
   const said = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => {
     said.out += chunk;
@@ -602,6 +596,30 @@ function rotateKeys(timeout: number, ...more: string[]): Promise<{ code: number 
   });
   return once(child, 'close').then(([code]) => ({ code, ...said }));
 }
+
+test('a machine is explained by what all servers heard, each asked with the operator’s own certificate', async () => {
+  const mac = '52:54:00:00:00:99';
+  const step = { step: 'discover', at: 1, lastAt: 1, times: 1 } as const;
+  const heard = { mac, known: false, firstAt: 1, lastAt: 1 };
+  nodes.boots = (server) => ({
+    records: () => ({ records: [{ ...heard, boots: [{ steps: [{ ...step, server }] }] }] }),
+    unknown: () => ({ machines: [{ ...heard, step: 'discover', servers: [server] }], more: 0 }),
+  });
+  const [explained, unknown] = await Promise.all(
+    [['explain', mac], ['unknown']].map((words) =>
+      bootfarm('device', '--farm', `${NAMESPACE}/farm`, ...words, '-o', 'json'),
+    ),
+  );
+  expect([explained?.code, explained?.err, unknown?.code, unknown?.err]).toEqual([0, '', 0, '']);
+  const servers = [...nodes.running];
+  expect(JSON.parse(explained?.out ?? '')).toMatchObject({
+    verdict: { code: 'UnknownMachine' },
+    sentences: [{ step: 'discover', servers }, { step: 'farm' }],
+    silent: [],
+  });
+  expect(JSON.parse(unknown?.out ?? '')).toMatchObject({ machines: [{ mac, servers }], answered: servers });
+  nodes.boots = () => NO_BOOTS;
+});
 
 test(
   'a new farm key: used when every server names it, by whichever operator leads, and the old one stays for its tickets',

@@ -22,9 +22,11 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
+import { deviceCommand } from '../../src/commands/device.ts';
 import { addDevices, listDevices, removeDevice } from '../../src/database/devices.ts';
 import { sessions } from '../../src/database/servers.ts';
 import { decode, encode, type Packet } from '../../src/dhcp/packet.ts';
+import type { Boot } from '../../src/farm/bootrecord.ts';
 import type { FarmSnapshot, Store, Version } from '../../src/farm/model.ts';
 import { sealBootToken } from '../../src/farm/token.ts';
 import { patternMismatch } from '../../src/image/pattern/pattern.ts';
@@ -34,6 +36,7 @@ import { aRequest, PC_MAC } from '../builders/pxe.ts';
 import { metricFaults, serverTable } from '../check/metrics.ts';
 import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
 import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
+import { fakeTerminal } from '../fakes/terminal.ts';
 import { until } from '../setup/services.ts';
 
 const UNKNOWN_MAC = '52:54:00:00:00:99';
@@ -88,8 +91,8 @@ async function attached(server: ServerProcess, from = client, role: Role = 'serv
 }
 
 /** As firmware does that was told the boot file by its site's DHCP server. */
-function bootsByTftp(port: number): void {
-  const args = ['-sS', '-o', '/dev/null', `tftp://${ADDRESS}:${port}/undionly.kpxe`];
+function bootsByTftp(port: number, from = ADDRESS): void {
+  const args = ['-sS', '--interface', from, '-o', '/dev/null', `tftp://${ADDRESS}:${port}/undionly.kpxe`];
   expect(spawnSync('curl', args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
 }
 
@@ -97,6 +100,24 @@ function bootsByTftp(port: number): void {
 async function visitor<T>(work: (visitor: StreamClient) => Promise<T>): Promise<T> {
   const from = await StreamClient.open();
   return work(from).finally(() => from.close());
+}
+
+/** What stands in the way of a machine, and at which step. */
+const whyNot = async (asked: string): Promise<string> => {
+  const { verdict } = await a.explain(farm.database, asked);
+  return `${verdict.code} ${verdict.step}`;
+};
+
+/** `bootfarm device …` with the environment of a pod. */
+async function inPod(environment: Record<string, string>, ...words: string[]): Promise<string> {
+  const { terminal, said } = fakeTerminal();
+  Object.assign(process.env, environment);
+  try {
+    await deviceCommand(terminal).parseAsync(words, { from: 'user' });
+  } finally {
+    for (const name of Object.keys(environment)) delete process.env[name];
+  }
+  return said.failed ? said.err : said.out;
 }
 
 const change = (text: string) => farm.database.run((db) => sql.raw(text).execute(db)).then(must);
@@ -273,13 +294,56 @@ test('a device that may not boot gets no file: of a disabled vDisk, of another s
     await until('it is known', async () => (await a.http(`/boot/config?mac=${mac}`)).status === 403);
     expect(await fetchFile('lab/0/lab.initrd', mac)).toMatch(NO_FILE);
   }
+  expect(await whyNot('pc-away')).toBe('OtherSite farm');
+  expect(await whyNot('pc-off')).toBe('Disabled farm');
   await farm.project(snapshot({ vdisks: vdisks.map((vdisk) => ({ ...vdisk, enabled: false })) }));
   await until('the vDisk is disabled', async () => (await a.http(`/boot/config?mac=${PC_MAC}`)).status === 403);
   for (const name of ['lab.raw', 'lab.vmlinuz', 'lab.initrd'])
     expect(await fetchFile(`lab/0/${name}`)).toMatch(NO_FILE);
+  expect(await whyNot('pc0001')).toBe('VDiskDisabled farm');
   for (const { name } of more) must(await removeDevice(farm.database, name, { source: 'command', who: 'test' }));
   await farm.project(snapshot());
   await until('all is as before', async () => (await a.http(`/boot/config?mac=${PC_MAC}`)).status === 200);
+});
+
+test('what stands in the way of a machine is explained from what the server heard', async () => {
+  const names = ['pc-tftp', 'pc-http', 'pc-off'];
+  const macs = ['52:54:00:00:00:41', '52:54:00:00:00:42', '52:54:00:00:00:43'];
+  const devices = names.map((name, n) => aDevice({ name, macs: [macs[n] ?? ''] }));
+  must(await addDevices(farm.database, devices, { source: 'command', who: 'test' }));
+  const [silent = '', loads = ''] = macs;
+  // Not where others ask from: who took a file by TFTP is let in by AutoAdd.
+  const address = '127.0.0.2';
+  const socket = createSocket('udp4').bind(0, address);
+  await once(socket, 'listening');
+  const asks = async (name: string, mac: string): Promise<void> => {
+    const packet = encode(aRequest({}, { chaddr: Buffer.from(mac.replaceAll(':', ''), 'hex') }), 1_500);
+    await until('it is offered a file', async () => {
+      if (packet.ok) socket.send(packet.value, a.config.ports.dhcp, ADDRESS);
+      return (await whyNot(name)) === 'TftpNeverAsked offer';
+    });
+  };
+  await asks('pc-tftp', silent);
+  socket.send(Buffer.from('\0\u0001undionly.kpxe\0octet\0'), a.config.ports.tftp, ADDRESS);
+  await until('TFTP gives up', async () => (await whyNot('pc-tftp')) === 'TftpNeverAcknowledged tftp', 15_000);
+  await asks('pc-http', loads);
+  socket.close();
+  bootsByTftp(a.config.ports.tftp, address);
+  await until('it took the file', async () => (await whyNot('pc-http')) === 'HttpNeverAsked tftp');
+  await a.http(`/boot?mac=${loads}`);
+  expect(await whyNot('pc-http')).toBe('KernelNeverAsked script');
+  expect(await fetchFile('lab/0/lab.vmlinux', loads)).toMatch(NO_FILE);
+  expect(await whyNot('pc-http')).toBe('FileRefused kernel');
+  expect(await whyNot('pc-off')).toBe('NeverHeard discover');
+  expect(await whyNot(UNKNOWN_MAC)).toBe('UnknownMachine script');
+  expect(await a.unknown()).toMatchObject([{ mac: UNKNOWN_MAC, architecture: 0, servers: ['node-a'] }]);
+
+  for (let n = 0; n < 256; n++) await session.read(0, 512);
+  await until('it runs', async () => (await whyNot('pc0001')) === 'Running running');
+  const { boots } = await a.explain(farm.database, PC_MAC);
+  const logins = boots.flatMap(({ steps }) => steps.filter(({ step }) => step === 'login'));
+  expect(logins.map(({ reason }) => reason?.code)).toEqual([undefined, 'NoCopy']);
+  for (const { name } of devices) must(await removeDevice(farm.database, name, { source: 'command', who: 'test' }));
 });
 
 /** Reads on until that is so; each read must be right. */
@@ -629,4 +693,13 @@ test('SIGTERM: its device is told where to go, it waits for that, and ends with 
   expect(a.child.exitCode).toBeNull();
   session.bye();
   expect(await a.exited).toBe(0);
+  const { stateDirectory, replicaSocket } = a.config;
+  const own = { BOOTFARM_STATE: stateDirectory, BOOTFARM_REPLICA_SOCKET: replicaSocket };
+  const explained = JSON.parse(await inPod(own, 'explain', PC_MAC, '-o', 'json'));
+  expect(explained).toMatchObject({ device: 'pc0001', verdict: { code: expect.any(String) }, silent: [] });
+  expect(explained.boots.flatMap(({ steps }: Boot) => steps.map(({ step }) => step))).toEqual(
+    expect.arrayContaining(['login', 'attach', 'end']),
+  );
+  const elsewhere = { BOOTFARM_DATABASE_URI: farm.postgres.uri };
+  expect(await inPod(elsewhere, 'unknown')).toMatch(/servers tell it the operator alone/);
 });

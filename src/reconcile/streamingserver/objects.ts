@@ -219,6 +219,7 @@ function serverContainer({ pool, farm, lineage, image, release, httpPort }: Serv
       // For people who run `bootfarm device list` in here, and to say where they may do more.
       { name: 'BOOTFARM_DATABASE_URI_FILE', value: DATABASE_URI_FILE },
       { name: 'BOOTFARM_REPLICA_SOCKET', value: `${RUN}/redis.sock` },
+      { name: 'BOOTFARM_STATE', value: stateFolder(pool, lineage) },
       { name: 'BOOTFARM_SERVER_OF', value: `${metadata.namespace}/${farm}` },
       ...Object.entries(PROCESS_ENV).map(([name, value]) => ({ name, value })),
     ],
