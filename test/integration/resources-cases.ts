@@ -214,6 +214,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { replication: { keepStale: '30m' } },
   },
   {
+    at: 'Store spec.replication.replaceAfter',
+    says: 'replaceAfter is less than 1m',
+    good: { replication: { replaceAfter: '1m' } },
+    bad: { replication: { replaceAfter: '59s' } },
+  },
+  {
     at: 'Store spec',
     says: 'exactly one of local, nfs',
     good: { local: undefined, nfs: { server: 'nas', path: '/' } },
