@@ -4,6 +4,7 @@
  */
 import type { Server } from 'node:net';
 import { IP_MTU_DISCOVER, IPPROTO_IP, type Libc, libc, PMTUDISC_DONT } from './libc.ts';
+import { descriptorOf } from './listen.ts';
 
 /** Every kernel has it; without, the socket serves all the same. */
 export function allowFragments(c: Libc, fd: number): void {
@@ -15,7 +16,6 @@ export function allowFragments(c: Libc, fd: number): void {
 /** Of a server that listens: its connections inherit it. */
 export function allowFragmentsOf(server: Server): void {
   const loaded = libc();
-  // Not in Node's types: the descriptor that it listens on.
-  const { _handle: handle } = server as Server & { readonly _handle?: { readonly fd?: number } | null };
-  if (loaded.ok && handle?.fd !== undefined && handle.fd >= 0) allowFragments(loaded.value, handle.fd);
+  const fd = descriptorOf(server);
+  if (loaded.ok && fd !== undefined) allowFragments(loaded.value, fd);
 }

@@ -12,6 +12,7 @@ export const EVENTFD_FLAGS = 0o4000 | 0o2000000; // EFD_NONBLOCK | EFD_CLOEXEC
 export const AF_INET = 2;
 export const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
+export const ACCEPT_FLAGS = 0o4000 | 0o2000000; // SOCK_NONBLOCK | SOCK_CLOEXEC
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -55,6 +56,8 @@ export interface Libc {
   readonly getsockopt: (fd: number, level: number, name: number, to: Buffer, bytes: Buffer) => number;
   readonly bind: (fd: number, address: Buffer, bytes: number) => number;
   readonly connect: (fd: number, address: Buffer, bytes: number) => number;
+  /** Without the peer's address: both pointers are 0. */
+  readonly accept4: (fd: number, address: Pointer, bytes: Pointer, flags: number) => number;
   readonly getsockname: (fd: number, address: Buffer, bytes: Buffer) => number;
   readonly eventfd: (value: number, flags: number) => number;
   readonly read: (fd: number, to: Pointer, bytes: number) => number;
@@ -120,6 +123,7 @@ function bindings(): Libc {
     getsockopt: c.func('int getsockopt(int, int, int, void *, void *)'),
     bind: c.func('int bind(int, void *, uint32_t)'),
     connect: c.func('int connect(int, void *, uint32_t)'),
+    accept4: c.func('int accept4(int, uintptr_t, uintptr_t, int)'),
     getsockname: c.func('int getsockname(int, void *, void *)'),
     eventfd: c.func('int eventfd(uint32_t, int)'),
     read: c.func('intptr_t read(int, uintptr_t, size_t)'),

@@ -1,6 +1,7 @@
 /** How every edge begins to listen: what keeps it from it has one code and one sentence, whatever the protocol. */
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
+import type { Server } from 'node:net';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { holderOf } from './holder.ts';
@@ -40,6 +41,12 @@ export const listenUdp = (socket: Socket, place: Place, fd?: number): Promise<Re
       throw error;
     }
   });
+
+/** The descriptor that it listens on, which is not in Node's types; undefined: it does not listen. */
+export function descriptorOf(server: Server): number | undefined {
+  const { _handle: handle } = server as Server & { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
 
 /** The fault of the kernel's `code`. */
 export async function listenFault(place: Place, code: string): Promise<ListenFault> {

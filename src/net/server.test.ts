@@ -79,6 +79,32 @@ test('one that comes alone waits for no crowd from another address', async () =>
   expect(order.indexOf('127.0.0.2')).toBeLessThan(3);
 });
 
+test('a crowd at the door is let in within a few turns of the event loop, each with its own address', async () => {
+  const server = httpServer((_, response) => response.end('ok'), { ...limits, total: 99, each: 99 });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  let turns = 0;
+  let timer = setImmediate(function turn() {
+    turns += 1;
+    timer = setImmediate(turn);
+  });
+  closing.push(() => clearImmediate(timer));
+  const seen: { readonly turn: number; readonly source: string | undefined }[] = [];
+  const all = Promise.withResolvers<void>();
+  server.on('request', ({ socket }) => {
+    seen.push({ turn: turns, source: socket.remoteAddress });
+    if (seen.length === 50) all.resolve();
+  });
+  const sources = Array.from({ length: 50 }, (_, n) => `127.0.1.${n + 1}`);
+  const answers = sources.map((source) => answered(port, source)); // in the kernel's queue before this turn ends
+  await all.promise;
+  expect((seen.at(-1)?.turn ?? 0) - (seen[0]?.turn ?? 0)).toBeLessThan(25);
+  expect(new Set(seen.map(({ source }) => source))).toEqual(new Set(sources));
+  expect(await Promise.all(answers)).toEqual(sources.map(() => true));
+});
+
 test('questions beyond the budget of a source are 429, with the way out', async () => {
   const port = await started({ questions: { burst: 2, perSecond: 0, keys: 10 } });
   const ask = () => request(`http://127.0.0.1:${port}/`);

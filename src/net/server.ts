@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { Budget, type BudgetTerms } from '../kit/budget.ts';
+import { alsoWaiting } from './accept.ts';
 import { admit, givesWay, LOOK_MS, type Pace, paced, type Share } from './admission.ts';
 import { Gate } from './gate.ts';
 
@@ -173,6 +174,10 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     for (const listener of accept) listener.call(server, raw);
   });
   server.on('connection', (raw: Socket) => {
+    come(raw);
+    for (const another of alsoWaiting(server)) come(another);
+  });
+  const come = (raw: Socket): void => {
     const source = raw.remoteAddress;
     if (source === undefined) {
       raw.destroy(); // it left already
@@ -193,7 +198,7 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     held.add(connection);
     raw.once('close', () => places.drop(connection));
     enter(raw, source);
-  });
+  };
   server.on('secureConnection', (socket: TLSSocket) => {
     const name = nameOf(socket);
     const connection = [...held].find((one) => one.name === name);
