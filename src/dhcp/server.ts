@@ -4,14 +4,14 @@ import type { Socket } from 'node:dgram';
 import type { Bootstrap } from '../farm/bootstrap.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, never, ok, type Result } from '../kit/result.ts';
-import { hear } from '../net/hear.ts';
+import { hear, inTurns } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
 import { mtuOf } from '../net/mtu.ts';
 import { askSelf } from '../net/selftest.ts';
 import { type BadSource, ownOf } from '../net/source.ts';
 import { type Paced, paced } from '../telemetry/paced.ts';
 import type { Listener, Machine, Verdict } from './answer.ts';
-import { MAX_PACKET_BYTES } from './limits.ts';
+import { MAX_PACKET_BYTES, TURN } from './limits.ts';
 import { MESSAGE_TYPES, OPTIONS } from './options.ts';
 import { decode, encode, messageType, type Packet } from './packet.ts';
 import { type Answered, type DhcpEvent, type Effect, type Event, start, step } from './session.ts';
@@ -100,8 +100,10 @@ class Server implements ProxyDhcp {
     this.#state = start({ address: options.address, httpPort: options.httpPort }, own);
     const hearing = { own, unspecified: true, onBadSource: options.onBadSource };
     const failed = paced((fields, message) => options.log.warn(fields, message), 'dhcp socket failed', this.#now);
+    const turns = inTurns(TURN, () => this.#note({ kind: 'dropped', reason: 'GaveWay' }));
     for (const { listener, socket } of sockets) {
-      hear(socket, hearing, (bytes, source) => this.#take({ kind: 'packet', listener, bytes, source }));
+      const take = turns((bytes, source) => this.#take({ kind: 'packet', listener, bytes, source }));
+      hear(socket, hearing, take);
       socket.on('error', (error) => failed({ listener, error: error.message }));
     }
   }

@@ -4,10 +4,11 @@
  * Node accepts one connection a turn of its loop. A thousand files that stream at once made a turn of 30 ms, and a machine that came behind them waited
  * half a minute until it was accepted at all; with a gate before the reads a turn is 2 ms whoever streams what.
  */
+import { Turns } from './turns.ts';
+
 export class Gate {
   readonly #width: number;
-  /** By source, in the order of their turns. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #waiting = new Turns<() => void>();
   #running = 0;
 
   constructor(width: number) {
@@ -21,23 +22,13 @@ export class Gate {
   }
 
   #turn(source: string): Promise<void> {
-    return new Promise((go) => {
-      const queue = this.#waiting.get(source);
-      if (queue) queue.push(go);
-      else this.#waiting.set(source, [go]);
-    });
+    return new Promise((go) => void this.#waiting.push(source, go));
   }
 
   /** The place of one that ended goes to the source whose turn it is. */
   #next(): void {
-    const [first] = this.#waiting;
-    if (!first) {
-      this.#running -= 1;
-      return;
-    }
-    const [source, queue] = first;
-    this.#waiting.delete(source);
-    queue.shift()?.();
-    if (queue.length > 0) this.#waiting.set(source, queue);
+    const go = this.#waiting.shift();
+    if (go) go();
+    else this.#running -= 1;
   }
 }

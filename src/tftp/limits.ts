@@ -39,6 +39,11 @@ export const CROWD = 1_024;
  * takes a fifth of it and no more. Above it a request gets silence, and the firmware asks again.
  */
 export const STARTS = { burst: 2_048, perSecond: 3_000 };
+/**
+ * Requests taken in a turn of the event loop, which HTTP boot and logins share: each costs it some 0.15 ms, with the look at who asks, so about a millisecond. What
+ * waits beyond is a room at once. Packets of transfers that run wait for no turn.
+ */
+export const TURN = { perTurn: 8, waiting: 1_024 };
 /** Of one address: twice what `UNHEARD` has answered. One sender takes a fiftieth of `STARTS`, however fast it asks; only who forges addresses takes all. */
 export const STARTS_OF_SOURCE = { burst: 128, perSecond: 64, keys: 16_384 };
 /** A machine has one transfer and firmware that starts again two; machines behind one address translator share this. Within it, too, the unheard give way. */

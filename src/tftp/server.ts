@@ -3,7 +3,7 @@ import type { Socket } from 'node:dgram';
 import { Budget, Shares } from '../kit/budget.ts';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { hear } from '../net/hear.ts';
+import { hear, inTurns } from '../net/hear.ts';
 import type { ListenFault } from '../net/listen.ts';
 import { mtuOf } from '../net/mtu.ts';
 import { type BadSource, ownOf, type Source } from '../net/source.ts';
@@ -18,6 +18,7 @@ import {
   PORTS,
   STARTS,
   STARTS_OF_SOURCE,
+  TURN,
   UNHEARD,
 } from './limits.ts';
 import { decode, type ErrorName, isRequest, type ReadRequest } from './packet.ts';
@@ -119,7 +120,15 @@ class Server implements Tftp {
     this.#notSent = paced((fields, message) => options.log.warn(fields, message), 'tftp packet not sent', this.#now);
     this.#tellOddName = paced((fields, message) => options.log.warn(fields, message), 'tftp name mended', this.#now);
     for (const socket of ports.all) socket.on('error', (error) => failed({ error: error.message }));
-    hear(ports.requests, hearing, (bytes, source) => void this.#ask(bytes, source));
+    const turns = inTurns(TURN, ({ address }) =>
+      options.onEvent?.({ kind: 'silent', name: '', address, code: 'GaveWay' }),
+    );
+    const ask = turns((bytes, client) => void this.#ask(bytes, client));
+    hear(ports.requests, hearing, (bytes, client) => {
+      // First, so that in a flood what is beyond costs nothing more.
+      if (this.#mayStart(client)) ask(bytes, client);
+      else options.onEvent?.({ kind: 'silent', name: '', address: client.address, code: 'TooManyStarts' });
+    });
     for (const [port, socket] of ports.transfers.entries())
       hear(socket, hearing, (bytes, source) => this.#take(port, socket, bytes, source));
   }
@@ -159,11 +168,6 @@ class Server implements Tftp {
   async #ask(bytes: Uint8Array, client: Source): Promise<void> {
     const { onEvent, mayAnswer } = this.#options;
     const { address } = client;
-    // First, so that in a flood what is beyond costs nothing more.
-    if (!this.#mayStart(client)) {
-      onEvent?.({ kind: 'silent', name: '', address, code: 'TooManyStarts' });
-      return;
-    }
     const decoded = isRequest(bytes) || bytes.length <= MAX_REQUEST_BYTES ? decode(bytes) : TOO_LONG;
     if (!decoded.ok) return this.#malformed(bytes, client, decoded.error);
     const request = decoded.value;
