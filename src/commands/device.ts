@@ -7,21 +7,20 @@ import type { Database } from '../database/connection.ts';
 import {
   addDevices,
   changeDevice,
-  judgeDevice,
   listDevices,
   listSites,
-  moveIn,
   neighboursOf,
   noCollection,
   removeDevice,
 } from '../database/devices.ts';
+import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from '../devices/csv.ts';
+import { describeComplaint } from '../devices/input.ts';
+import { badLines, judgeFile } from '../devices/judge.ts';
 import type { Device } from '../farm/model.ts';
 import { replicaDevices } from '../replica/devices.ts';
 import { actor, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
-import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from './device-csv.ts';
 import { addExplain } from './device-explain.ts';
-import { type Column, describeComplaint } from './device-input.ts';
 import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } from './device-options.ts';
 import { attempt, must, Refusal } from './refusal.ts';
 import { type Terminal, terminalOfProcess } from './terminal.ts';
@@ -225,7 +224,8 @@ async function importFile(
   devices: DeviceFile,
   skipBad: boolean,
 ): Promise<void> {
-  const { good, bad } = await judgeFile(database, devices);
+  const named = devices.good.map(({ device }) => device);
+  const { good, bad } = judgeFile(devices, must(await neighboursOf(database, named)));
   for (const line of bad) terminal.err(`${file}: line ${line.line}, ${describeComplaint(line)}\n`);
   if (bad.length > 0 && !skipBad)
     throw new Refusal(`nothing was imported: ${lines(bad)} bad, ${good.length} good. Correct them, or use --skip-bad`);
@@ -240,37 +240,9 @@ async function importFile(
 }
 
 const lines = (bad: readonly BadLine[]): string => {
-  const count = new Set(bad.map(({ line }) => line)).size;
+  const count = badLines(bad);
   return `${count} line${count === 1 ? '' : 's'}`;
 };
-
-/** Good lines may still not fit to what the farm holds. */
-async function judgeFile(database: Database, { good, bad }: DeviceFile): Promise<DeviceFile> {
-  const there = must(
-    await neighboursOf(
-      database,
-      good.map(({ device }) => device),
-    ),
-  );
-  const refused: BadLine[] = [];
-  const fitting = good.filter(({ line, device }) => {
-    const verdict = judgeDevice(device, there);
-    if (verdict.ok) {
-      moveIn(there, device);
-      return true;
-    }
-    const { field, message } = verdict.error;
-    const column: Column = field === 'macs' ? 'mac' : field === 'uuid' || field === 'collection' ? field : 'name';
-    refused.push({
-      line,
-      column,
-      value: field === 'macs' ? device.macs.join(' ') : String(device[field]),
-      reason: message,
-    });
-    return false;
-  });
-  return { good: fitting, bad: [...bad, ...refused].sort((a, b) => a.line - b.line) };
-}
 
 function table(devices: readonly Device[]): string {
   const head = ['NAME', 'MAC', 'COLLECTION', 'CLASS', 'ENABLED', 'UUID'];

@@ -2,7 +2,7 @@
 import type { Device } from '../farm/model.ts';
 import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { type Column, type Complaint, type DeviceText, parseDevice } from './device-input.ts';
+import { type Column, type Complaint, type DeviceText, parseDevice } from './input.ts';
 
 export interface GoodLine {
   /** Of the file, from 1; the header is line 1. */
