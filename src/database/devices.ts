@@ -2,7 +2,7 @@
 import { type Kysely, sql } from 'kysely';
 import { stringify } from 'safe-stable-stringify';
 import { otherOrder } from '../farm/address.ts';
-import type { Device } from '../farm/model.ts';
+import type { Access, Device } from '../farm/model.ts';
 import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import type { Answer, Database } from './connection.ts';
@@ -260,21 +260,93 @@ async function updateDevice(trx: Kysely<Tables>, before: Device, after: Device, 
     .execute();
 }
 
-/** The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (server/refusals.ts). */
-export function removeDevice(database: Database, name: string, actor: Actor): Answer<Device | undefined> {
-  return database.run((db) =>
-    db.transaction().execute(async (trx) => {
+/**
+ * The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (server/refusals.ts). `judge`: what it
+ * finds wrong with the device as it is keeps it there.
+ */
+export async function removeDevice(
+  database: Database,
+  name: string,
+  actor: Actor,
+  judge: (device: Device) => ChangeFault | undefined = () => undefined,
+): Promise<Result<Device | undefined, DatabaseFault | ChangeFault>> {
+  const done = await database.run((db) =>
+    db.transaction().execute(async (trx): Promise<Result<Device | undefined, ChangeFault>> => {
+      await sql`select from device where name = ${name} for update`.execute(trx);
       const [device] = await readDevices(trx, [name]);
-      if (!device) return undefined;
+      if (!device) return ok(undefined);
+      const wrong = judge(device);
+      if (wrong) return { ok: false, error: wrong };
       await trx.deleteFrom('device').where('name', '=', name).execute();
       await trx.deleteFrom('session').where('device', '=', name).where('ended', '=', true).execute();
       await trx
         .insertInto('audit')
         .values({ ...actor, action: 'remove', kind: 'device', name, before: device, after: null })
         .execute();
-      return device;
+      return ok(device);
     }),
   );
+  return done.ok ? done.value : done;
+}
+
+/** What all devices of a collection get; absent: it stays. */
+export interface CollectionChange {
+  readonly collection?: string;
+  /** Null: the collection's. */
+  readonly class?: Access | null;
+  readonly enabled?: boolean;
+}
+
+/** All devices of a collection, or none: their number, and how many changed. What they become needs no comparison: no name, MAC or UUID changes. */
+export async function changeCollection(
+  database: Database,
+  collection: string,
+  change: CollectionChange,
+  actor: Actor,
+): Promise<Result<{ readonly devices: number; readonly changed: number }, DatabaseFault | ChangeFault>> {
+  const done = await database.run((db) =>
+    db.transaction().execute(async (trx): Promise<Result<{ devices: number; changed: number }, ChangeFault>> => {
+      const { collections } = await readNeighbours(trx, []);
+      for (const named of [collection, change.collection ?? collection])
+        if (!collections.has(named)) return fail('Conflict', noCollection(named, collections));
+      const { rows } = await sql<{
+        name: string;
+      }>`select name from device where collection = ${collection} order by name for update`.execute(trx);
+      const names = rows.map(({ name }) => name);
+      let changed = 0;
+      for (let at = 0; at < names.length; at += SLICE)
+        changed += await changeSlice(trx, names.slice(at, at + SLICE), change, actor);
+      return ok({ devices: names.length, changed });
+    }),
+  );
+  return done.ok ? done.value : done;
+}
+
+async function changeSlice(
+  trx: Kysely<Tables>,
+  names: readonly string[],
+  { collection, class: access, enabled }: CollectionChange,
+  actor: Actor,
+): Promise<number> {
+  const changes = (await readDevices(trx, names)).flatMap((before) => {
+    const { class: had, ...rest } = before;
+    const has = access === undefined ? had : (access ?? undefined);
+    const after: Device = {
+      ...rest,
+      ...(has === undefined ? {} : { class: has }),
+      ...(collection === undefined ? {} : { collection }),
+      ...(enabled === undefined ? {} : { enabled }),
+    };
+    return canonical(before) === canonical(after) ? [] : [{ before, after }];
+  });
+  if (changes.length === 0) return 0;
+  await sql`update device set collection = after.collection, class = after.class, enabled = after.enabled
+    from jsonb_populate_recordset(null::device, ${JSON.stringify(changes.map(({ after }) => after))}::jsonb) as after
+    where device.name = after.name`.execute(trx);
+  await sql`insert into audit (source, who, action, kind, name, before, after)
+    select ${actor.source}, ${actor.who}, 'change', 'device', change -> 'after' ->> 'name', change -> 'before', change -> 'after'
+    from jsonb_array_elements(${JSON.stringify(changes)}::jsonb) as change`.execute(trx);
+  return changes.length;
 }
 
 /** Another machine, `mac`, has the UUID of this device: no machine is found by it from now on, until the device is removed. */

@@ -1,4 +1,5 @@
 /** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
+import type { Client } from '../kube/client.ts';
 import { eventRecorder, type RecordEvent } from '../kube/events.ts';
 import { type JoinedInformers, joinInformers } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
@@ -6,7 +7,9 @@ import { type Key, type Kind, type KubeObject, key as keyFor } from '../kube/obj
 import { EngineOperator, type OperatorOptions } from '../kube/operator.ts';
 import { ownedBy } from '../kube/owner.ts';
 import { FarmRuntimes } from '../operator/runtimes.ts';
+import type { Farm } from '../resources/kinds.ts';
 import type { Context, Informers, Settings } from './context.ts';
+import { farmAccess } from './farm/access.ts';
 import { reconcileFarm } from './farm/reconcile.ts';
 import { reconcileMember } from './member.ts';
 import type { ResourceMetrics } from './metrics.ts';
@@ -31,11 +34,18 @@ const farmOf = (object: KubeObject): readonly Key[] => {
   return name ? [keyFor(object.metadata.namespace, name)] : [];
 };
 
+interface Seen {
+  readonly client: Client;
+  readonly resources: Pick<Informers, 'farms' | 'stores' | 'vdisks' | 'pools'>;
+  readonly accessOf: (farm: Farm, signal: AbortSignal) => ReturnType<typeof farmAccess>;
+}
+
 export class BootfarmOperator extends EngineOperator {
   readonly #options: BootfarmOperatorOptions;
   readonly #runtimes: FarmRuntimes;
   readonly #quiet = new Quiet();
   readonly #record: RecordEvent;
+  #informers: Informers | undefined;
 
   constructor(options: BootfarmOperatorOptions) {
     super(options);
@@ -54,6 +64,14 @@ export class BootfarmOperator extends EngineOperator {
     return this.#runtimes.close();
   }
 
+  /** What every copy of the operator sees, whoever leads: once it was started. */
+  get seen(): Seen {
+    if (!this.#informers) throw new Error('the operator was not started');
+    const { client } = this;
+    const accessOf: Seen['accessOf'] = (farm, signal) => farmAccess(client, farm, signal);
+    return { client, resources: this.#informers, accessOf };
+  }
+
   protected override async init(): Promise<void> {
     const { namespaces, settings } = this.#options;
     const watched = <T extends KubeObject>(kind: Kind, labelSelector?: string): JoinedInformers<T> => {
@@ -70,6 +88,7 @@ export class BootfarmOperator extends EngineOperator {
       deployments: watched(kinds.Deployment, FARM_LABEL),
       pods: watched(kinds.Pod, FARM_LABEL),
     };
+    this.#informers = informers;
     const context: Context = {
       client: this.client,
       informers,

@@ -47,7 +47,7 @@ export interface RedisAccess {
 }
 
 /** Host and port, or socket path, without the secret. */
-const placeOfRedis = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
+export const placeOfRedis = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
 /** At a follower's socket: who reaches it may read, whatever the password. */
 export const READER = { username: READER_USER, password: READER_USER } as const;

@@ -1,12 +1,14 @@
 /** `bootfarm operator`: makes the farms of a cluster what their resources say. */
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Api } from '../api/server.ts';
 import { kubeConfigOfProcess } from '../kube/config.ts';
 import { engineMetrics } from '../kube/metrics.ts';
 import { resourceMetrics } from '../reconcile/metrics.ts';
 import { BootfarmOperator } from '../reconcile/operator.ts';
 import { startTelemetry } from '../telemetry/health.ts';
-import { createLogger, type LogLevel } from '../telemetry/log.ts';
+import { createLogger, type Logger, type LogLevel } from '../telemetry/log.ts';
 import { processMetrics, RELEASE } from '../telemetry/process.ts';
 
 interface Flags {
@@ -19,6 +21,8 @@ interface Flags {
   readonly leaderElect: boolean;
   readonly leaseNamespace: string;
   readonly metricsPort: number;
+  readonly apiPort?: number;
+  readonly apiService: string;
   readonly logLevel: LogLevel;
 }
 
@@ -56,6 +60,8 @@ export function operatorCommand(): Command {
     .option('--no-leader-elect', 'do not elect a leader: this is the only copy')
     .option('--lease-namespace <name>', 'namespace of the Lease', env['POD_NAMESPACE'] ?? 'default')
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz', portNumber, 8080)
+    .option('--api-port <port>', 'port of the API, HTTPS; absent: none', portNumber)
+    .option('--api-service <name>', 'Service of the API: its certificate has this name', 'bootfarm-api')
     .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
     .action((flags: Flags) => run(flags));
 }
@@ -96,11 +102,47 @@ async function run(flags: Flags): Promise<void> {
     log,
   });
   if (!telemetry.ok) return refuse(telemetry.error.message);
+  let api: Api | undefined;
+  const stop = new AbortController();
   const leave = (): void => {
-    void operator.close().then(() => process.exit(0));
+    stop.abort();
+    void Promise.all([api?.close(), operator.close()]).then(() => process.exit(0));
   };
   process.once('SIGTERM', leave).once('SIGINT', leave);
   await operator.start();
   synced = await operator.synced;
+  if (synced && flags.apiPort !== undefined) api = await serveApi(operator, flags, flags.apiPort, log, stop.signal);
   log.info({ namespaces: flags.namespaces.join(' ') || 'all' }, 'operator started');
+}
+
+const API_RETRY_MS = 5_000;
+
+/** Farms do not wait for it: what keeps it from serving is said in the log, and it is tried again. Undefined: the operator ends. */
+async function serveApi(
+  operator: BootfarmOperator,
+  { apiService: service, leaseNamespace: namespace, release }: Flags,
+  port: number,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Api | undefined> {
+  // By need: whoever asks for --help waits for nothing.
+  const { startApi } = await import('../api/server.ts');
+  for (let said = ''; !signal.aborted; ) {
+    const api = await startApi({
+      ...operator.seen,
+      address: '0.0.0.0',
+      port,
+      certificate: { namespace, service },
+      release,
+      log,
+    });
+    if (api.ok) {
+      log.info({ port: api.value.port }, 'the API serves');
+      return api.value;
+    }
+    if (said !== api.error.message) log.warn({ ...api.error }, 'the API does not serve yet');
+    said = api.error.message;
+    await delay(API_RETRY_MS, undefined, { signal }).catch(() => {});
+  }
+  return undefined;
 }

@@ -23,8 +23,9 @@ const NAMES: Readonly<Record<string, (value: unknown) => boolean>> = {
   RoleBinding: isPathSegment,
   ClusterRole: isPathSegment,
   ClusterRoleBinding: isPathSegment,
+  Service: (value) => isText(value, 63, /^[a-z]([-a-z0-9]*[a-z0-9])?$/),
 };
-const NAMESPACED = new Set(['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget']);
+const NAMESPACED = new Set(['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget', 'Service']);
 
 function labelFaults(labels: unknown): string[] {
   return Object.entries(mapOf(labels)).flatMap(([key, value]) => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
+import { RESOURCES } from '../../src/api/reviews.ts';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
 import { faults } from '../check/object-rules.ts';
 import { binary } from '../cluster/cluster.ts';
@@ -122,16 +123,27 @@ describe('the chart', () => {
     for (const list of [template(), withValues('allNamespaces=true')]) {
       const rules = rulesOf(list);
       expect(JSON.stringify(rules)).not.toContain('*');
-      expect(rules.filter(({ resources }) => resources.includes('secrets')).map(({ verbs }) => verbs)).toEqual([
-        ['get', 'create', 'patch', 'delete'],
-      ]);
+      const onSecrets = rules
+        .filter(({ resources }) => resources.includes('secrets'))
+        .map(({ verbs }) => verbs.join(' '));
+      // The farms', and the certificate of the API: made, then by its name.
+      expect(onSecrets.sort()).toEqual(['create', 'get create patch delete', 'get patch']);
     }
   });
 
   test('gives rights in the namespaces that are named, in its own one a Lease, and in the cluster nodes to read and finalizers', () => {
     const list = withValues('farmNamespaces={lab,annex}');
     const wide = list.filter(({ kind }) => kind === 'ClusterRole');
-    expect(rulesOf(wide)).toEqual([
+    const ofOperator = wide.filter(({ rules }) => !JSON.stringify(rules).includes('api.bootfarm.io'));
+    expect(rulesOf(ofOperator)).toEqual([
+      { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+      { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+      {
+        apiGroups: [''],
+        resources: ['configmaps'],
+        resourceNames: ['extension-apiserver-authentication'],
+        verbs: ['get'],
+      },
       { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
       {
         apiGroups: ['apiextensions.k8s.io'],
@@ -148,14 +160,36 @@ describe('the chart', () => {
     const roles = list.filter(({ kind }) => kind === 'Role' || kind === 'RoleBinding');
     expect(roles.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`).sort()).toEqual([
       'Role annex/bootfarm',
+      'Role bootfarm/bootfarm-api-certificate',
       'Role bootfarm/bootfarm-lease',
       'Role lab/bootfarm',
       'RoleBinding annex/bootfarm',
+      'RoleBinding bootfarm/bootfarm-api-certificate',
       'RoleBinding bootfarm/bootfarm-lease',
       'RoleBinding lab/bootfarm',
     ]);
     expect(JSON.stringify(list)).toContain('--namespaces=lab,annex');
     expect(JSON.stringify(withValues('allNamespaces=true'))).not.toContain('--namespaces');
+  });
+
+  test('has a role of the API for each of three kinds of people, with every resource that the API asks for, and without the API none', () => {
+    const of = (list: readonly Installed[]) =>
+      list.flatMap(({ kind, metadata, rules }) =>
+        kind === 'ClusterRole' && JSON.stringify(rules).includes('api.bootfarm.io')
+          ? [{ name: metadata.name, rules }]
+          : [],
+      );
+    const roles = of(template());
+    expect(roles.map(({ name }) => name).sort()).toEqual([
+      'bootfarm-device-operator',
+      'bootfarm-farm-administrator',
+      'bootfarm-viewer',
+    ]);
+    const all = roles.find(({ name }) => name === 'bootfarm-farm-administrator')?.rules ?? [];
+    expect(new Set(all.flatMap(({ resources }) => resources))).toEqual(new Set(RESOURCES));
+    expect(of(template('api.enabled=false'))).toEqual([]);
+    expect(JSON.stringify(template('api.enabled=false'))).not.toContain('-api');
+    expect(JSON.stringify(template('api.aggregateRoles=false'))).not.toContain('aggregate-to');
   });
 
   test('has a priority class for what farms run, and names it to the operator', () => {

@@ -6,6 +6,11 @@
 {{ .Values.serviceAccount.name | default (include "bootfarm.name" .) }}
 {{- end }}
 
+{{- /* A Service has at most 63 characters, no dot, and begins with a letter; a release may be called 1.2. */}}
+{{- define "bootfarm.apiService" -}}
+{{ regexReplaceAll "^([0-9])" (printf "%s-api" (.Release.Name | replace "." "-" | trunc 50 | trimSuffix "-")) "r${1}" }}
+{{- end }}
+
 {{- /* A tag knows no `+`; what publishes images writes `_` in its place. */}}
 {{- define "bootfarm.image" -}}
 {{- with .Values.image -}}

@@ -1,16 +1,18 @@
 /** The embedded replica: its Secret with passwords, users and certificate, its Service and its StatefulSet. */
-import type { V1StatefulSet } from '@kubernetes/client-node';
+import type { V1Service, V1StatefulSet } from '@kubernetes/client-node';
 import { type Authority, certificateFiles } from '../../control/certificates.ts';
 import { ok, type Result } from '../../kit/result.ts';
+import type { Client } from '../../kube/client.ts';
 import { kinds } from '../../kube/kinds.ts';
-import type { KubeObject } from '../../kube/object.ts';
+import { at, type KubeObject } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import { PROJECTOR_USER, primaryConfig, primaryUsers } from '../../replica/config.ts';
+import type { RedisAccess } from '../../replica/link.ts';
 import type { Farm } from '../../resources/kinds.ts';
 import type { Context } from '../context.ts';
 import { labelsOf, replicaName } from '../names.ts';
-import { changed, keepSecret, randomPassword, textOf } from '../secrets.ts';
+import { changed, keepSecret, randomPassword, readSecret, textOf } from '../secrets.ts';
 import { faultOf, type InfrastructureFault } from './fault.ts';
 import { DATA, REPLICA_PORT, replicaSet, SECRETS } from './objects.ts';
 import { ensureObject, ensureService, isRolling, subjectOf } from './owned.ts';
@@ -89,5 +91,25 @@ export async function replicaInputs(
     turn: { step, held, of: digestOf(held, PASSWORDS) },
     rolling: isRolling(set.value) ? [replicaName(name)] : [],
     primary: { host: address.value, port: REPLICA_PORT, followerPassword: textOf(held, 'follower') },
+  });
+}
+
+/** As the projector of a farm's replica, to read it: nothing is made. Undefined: there is none yet. */
+export async function replicaAccess(
+  client: Client,
+  farm: Farm,
+  signal: AbortSignal,
+): Promise<Result<RedisAccess | undefined, InfrastructureFault>> {
+  const { name, namespace } = farm.metadata;
+  const secret = await readSecret(client, namespace, replicaName(name), { signal });
+  if (!secret.ok) return faultOf(secret.error);
+  const service = await client.get<Live<V1Service>>(at(kinds.Service, namespace, replicaName(name)), { signal });
+  if (!service.ok && service.error.code !== 'NotFound') return faultOf(service.error);
+  const host = service.ok ? service.value.spec?.clusterIP : undefined;
+  if (!secret.value || host === undefined) return ok(undefined);
+  const password = textOf(secret.value, 'projector');
+  return ok({
+    url: `redis://${PROJECTOR_USER}:${password}@${host}:${REPLICA_PORT}`,
+    ca: textOf(secret.value, 'ca.crt'),
   });
 }
