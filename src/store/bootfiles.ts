@@ -117,14 +117,14 @@ async function takeBootFiles(
   const late = AbortSignal.timeout(mostMs);
   const until = signal ? AbortSignal.any([signal, late]) : late;
   const made: string[] = [];
-  const taken = await inTime(raw, folder, names, until, made);
+  const taken = await takeBoth(raw, folder, names, until, made);
   if (taken.ok) return ok({ bootFiles: taken.value, made });
   for (const path of made) await unlink(path);
   return late.aborted && !signal?.aborted ? { ok: false, error: tooLong(raw, mostMs) } : taken;
 }
 
 /** Paths of what it made are put into `made`. */
-async function inTime(
+async function takeBoth(
   raw: string,
   folder: string,
   names: VersionFileNames,
