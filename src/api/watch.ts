@@ -1,5 +1,5 @@
 /** What changed of one farm since the last look, each thing once. */
-import { changesSince, MAX_CHANGES, type RecentChanges } from '../database/pages.ts';
+import { changesSince, type RecentChanges } from '../database/pages.ts';
 import type { Session } from '../farm/model.ts';
 import type { OpenFarm } from './farms.ts';
 import { farmOf, type Named, serversOf, storeOf, vdiskOf } from './given.ts';
@@ -86,7 +86,7 @@ export class Watch {
         : [{ kind: 'database', name: 'database', value: { reachable: true, since: new Date().toISOString() } }];
     this.#away = undefined;
     this.#mark = value.mark;
-    if ([value.devices, value.sessions, value.removed].some(({ length }) => length >= MAX_CHANGES)) return 'TooMuch';
+    if (value.isTooMuch) return 'TooMuch';
     const rows = [
       ...value.devices.map((device) => ofDevice(device, this.#farm)),
       ...value.removed.map((gone): Change => ({ kind: 'devices', ...gone })),

@@ -289,6 +289,9 @@ export async function removeDevice(
   return done.ok ? done.value : done;
 }
 
+/** Each is read, written and told of. */
+const CHANGE_SLICE = 250;
+
 /** What all devices of a collection get; absent: it stays. */
 export interface CollectionChange {
   readonly collection?: string;
@@ -314,8 +317,8 @@ export async function changeCollection(
       }>`select name from device where collection = ${collection} order by name for update`.execute(trx);
       const names = rows.map(({ name }) => name);
       let changed = 0;
-      for (let at = 0; at < names.length; at += SLICE)
-        changed += await changeSlice(trx, names.slice(at, at + SLICE), change, actor);
+      for (let at = 0; at < names.length; at += CHANGE_SLICE)
+        changed += await changeSlice(trx, names.slice(at, at + CHANGE_SLICE), change, actor);
       return ok({ devices: names.length, changed });
     }),
   );
@@ -340,9 +343,10 @@ async function changeSlice(
     return canonical(before) === canonical(after) ? [] : [{ before, after }];
   });
   if (changes.length === 0) return 0;
-  await sql`update device set collection = after.collection, class = after.class, enabled = after.enabled
-    from jsonb_populate_recordset(null::device, ${JSON.stringify(changes.map(({ after }) => after))}::jsonb) as after
-    where device.name = after.name`.execute(trx);
+  await sql`update device set collection = coalesce(${collection ?? null}::text, collection),
+    enabled = coalesce(${enabled ?? null}::boolean, enabled),
+    class = case when ${access !== undefined}::boolean then ${access ?? null}::text else class end
+    where name = any(${changes.map(({ after }) => after.name)})`.execute(trx);
   await sql`insert into audit (source, who, action, kind, name, before, after)
     select ${actor.source}, ${actor.who}, 'change', 'device', change -> 'after' ->> 'name', change -> 'before', change -> 'after'
     from jsonb_array_elements(${JSON.stringify(changes)}::jsonb) as change`.execute(trx);

@@ -1,9 +1,9 @@
 /** Pages of devices, sessions and the audit, and what changed since a moment: what the API of the operator reads, and nothing else does. */
-import { type RawBuilder, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Device, Session } from '../farm/model.ts';
 import type { Answer, Database } from './connection.ts';
 import { readEntries } from './kinds.ts';
-import type { AuditSource } from './tables.ts';
+import type { AuditSource, Tables } from './tables.ts';
 
 /** Absent fields select nothing. */
 export interface DeviceFilter {
@@ -181,6 +181,8 @@ export function auditRows(
 export interface RecentChanges {
   /** Where the next look begins. */
   readonly mark: number;
+  /** More than `MAX_CHANGES` of a kind: none is given. */
+  readonly isTooMuch?: boolean;
   /** `was`: the collection before the last edit; absent: it is not known, or there was none. */
   readonly devices: readonly (Device & { readonly was?: string })[];
   /** Devices that were removed, and the collection that they were in. */
@@ -190,7 +192,7 @@ export interface RecentChanges {
 }
 
 /** At most so many rows a look of each kind: who lags further behind reads the list anew. */
-export const MAX_CHANGES = 2_000;
+const MAX_CHANGES = 1_000;
 
 /**
  * Rows that transactions wrote which had not ended at `mark` (absent: none, only the mark is given), in any order. A row may come again: whoever asks
@@ -206,11 +208,9 @@ export function changesSince(database: Database, mark: number | undefined): Answ
     // Ids of transactions are 32 bits and go round: what is less than half way ahead is later.
     const since = (table: string) =>
       sql`((${sql.ref(`${table}.xmin`)}::text::bigint - ${mark}) & 4294967295) < 2147483648`;
-    const names = await sql<{ name: string; was: string | null }>`
-      select name, ${lastCollection('device.name')} as was from device
+    const names = await sql<{ name: string }>`select name from device
       where ${since('device')} limit ${MAX_CHANGES}`.execute(db);
-    const removed = await sql<RecentChanges['removed'][number]>`
-      select device as name, ${lastCollection('removed.device')} as collection from removed
+    const gone = await sql<{ name: string }>`select device as name from removed
       where ${since('removed')} limit ${MAX_CHANGES}`.execute(db);
     const sessions = await sql<
       RecentChanges['sessions'][number]
@@ -219,25 +219,33 @@ export function changesSince(database: Database, mark: number | undefined): Answ
       from session left join device on device.name = session.device where ${since('session')} limit ${MAX_CHANGES}`.execute(
       db,
     );
-    const entries = await readEntries(
-      db,
-      'device',
-      names.rows.map(({ name }) => name),
-    );
-    const was = new Map(names.rows.map((row) => [row.name, row.was]));
+    const isTooMuch = [names, gone, sessions].some(({ rows: found }) => found.length >= MAX_CHANGES);
+    if (isTooMuch) return { mark: next, isTooMuch, devices: [], removed: [], sessions: [] };
+    const changed = names.rows.map(({ name }) => name);
+    const were = await lastCollections(db, [...changed, ...gone.rows.map(({ name }) => name)]);
+    const entries = await readEntries(db, 'device', changed);
     return {
       mark: next,
       devices: entries.map(({ key, json }) => {
-        const collection = was.get(key);
-        return { ...(JSON.parse(json) as Device), ...(collection ? { was: collection } : {}) };
+        const was = were.get(key);
+        return { ...(JSON.parse(json) as Device), ...(was ? { was } : {}) };
       }),
-      removed: removed.rows,
+      removed: gone.rows.map(({ name }) => ({ name, collection: were.get(name) ?? null })),
       sessions: sessions.rows,
     };
   });
 }
 
-/** From the newest lines of the audit back, by its own index: it is among the last ones. */
-const lastCollection = (name: string): Condition => sql`(select before ->> 'collection' from audit
-  where audit.id > (select max(id) - 100000 from audit) and audit.kind = 'device' and audit.name = ${sql.ref(name)}
-  order by audit.id desc limit 1)`;
+/** What just changed stands among the last lines of the audit: one look at those for all names, or each would be a look of its own. */
+async function lastCollections(
+  db: Kysely<Tables>,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
+  if (names.length === 0) return new Map();
+  const { rows } = await sql<{ name: string; was: string | null }>`
+    select distinct on (name) name, before ->> 'collection' as was from audit
+    where id > (select max(id) - 20000 from audit) and kind = 'device' and name = any(${names}) order by name, id desc`.execute(
+    db,
+  );
+  return new Map(rows.map(({ name, was }) => [name, was]));
+}
