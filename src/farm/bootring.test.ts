@@ -72,13 +72,13 @@ test('whatever is heard, both bounds hold, and what is heard last is kept', () =
         const records = [...ring.records()];
         expect(new Set(records.map(({ mac }) => mac)).size).toBe(records.length);
         expect(records.filter((record) => !record.known).length).toBeLessThanOrEqual(limits.unknown);
-        // 710 bytes are the least that one is counted with.
-        expect(records.filter((record) => record.known).length).toBeLessThanOrEqual(limits.knownBytes / 710);
+        // 500 bytes are the least that one is counted with: of a machine of which the end of a session is all that was heard.
+        expect(records.filter((record) => record.known).length).toBeLessThanOrEqual(limits.knownBytes / 500);
         for (const { mac } of records) expect(ring.record(mac)?.mac).toBe(mac);
       }
       const last = all.at(-1);
       if (last) expect(ring.record(macOf(last.n))?.lastAt).toBe(all.length - 1);
     }),
-    { numRuns: 50 },
+    { numRuns: 50, seed: 20261130 },
   );
 });
