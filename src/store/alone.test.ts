@@ -36,7 +36,7 @@ test.each(Object.keys(WRITERS))('%s writes nothing where another one writes', as
 });
 
 test('what does not fit is refused', async () => {
-  const much = (await freeBytes(folder)) + (1 << 40);
+  const much = (await freeBytes(folder)) + 2 ** 40;
   expect(await roomFor(folder, at('lab.vhdx'), 0)).toMatchObject({ ok: true });
   const refused = await roomFor(folder, at('lab.vhdx'), much);
   expect(refused).toMatchObject({
