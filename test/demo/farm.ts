@@ -72,6 +72,11 @@ interface Pod {
   };
 }
 
+interface OperatorPod {
+  readonly spec: { readonly nodeName: string };
+  readonly status: { readonly podIP: string };
+}
+
 interface Written {
   readonly resourceVersion: string;
   readonly status?: unknown;
@@ -281,6 +286,16 @@ export class DemoFarm<S extends Site = Site> {
   inOperator(...command: string[]): [string, ...string[]] {
     const exec = ['-n', OPERATOR_NAMESPACE, 'exec', '-i', 'deploy/bootfarm', '--', 'bootfarm'];
     return [...this.site.kubectl, ...exec, ...command, '--farm', `${this.namespace}/farm`];
+  }
+
+  /** Where the copies of the operator run. */
+  async operators(): Promise<readonly { readonly node: string; readonly address: string }[]> {
+    const [kubectl, ...before] = this.site.kubectl;
+    const get = ['-n', OPERATOR_NAMESPACE, 'get', 'pods', '-l', 'app.kubernetes.io/component=operator', '-o', 'json'];
+    const { items }: { readonly items: readonly OperatorPod[] } = JSON.parse(
+      await runAsync(kubectl, ...before, ...get),
+    );
+    return items.map(({ spec, status }) => ({ node: spec.nodeName, address: status.podIP }));
   }
 
   async addDevice(name: string, mac: string, collection = COLLECTION): Promise<void> {

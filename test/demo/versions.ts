@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execInContainer, inLan, inNode, signalControlPlane } from '../cluster/cluster.ts';
 import { runAsync, until } from '../cluster/run.ts';
-import { type DemoFarm, OPERATOR_NAMESPACE, STORE_FOLDER, type VDiskStatus } from './farm.ts';
+import { type DemoFarm, STORE_FOLDER, type VDiskStatus } from './farm.ts';
 import type { OwnSite } from './site.ts';
 import type { Booted } from './steps.ts';
 
@@ -88,23 +88,13 @@ export async function tellsVersion({ site }: DemoFarm<OwnSite>, mac: string, num
   });
 }
 
-interface OperatorPod {
-  readonly spec: { readonly nodeName: string };
-  readonly status: { readonly podIP: string };
-}
-
-const operatorPods = ({ site }: DemoFarm<OwnSite>): [string, ...string[]] => [
-  ...site.kubectl,
-  ...['-n', OPERATOR_NAMESPACE, 'get', 'pods', '-l', 'app.kubernetes.io/component=operator', '-o', 'json'],
-];
-
 /** By its own metrics, asked on its node. */
-async function isLeading({ site }: DemoFarm<OwnSite>, { spec, status }: OperatorPod): Promise<boolean> {
-  const curl = ['curl', '--silent', '--max-time', '5', `http://${status.podIP}:${OPERATOR_METRICS_PORT}/metrics`];
-  return /^leader_election_master_status\{.*\} 1$/m.test(
-    await runAsync(...inNode(site.cluster, spec.nodeName), ...curl),
-  );
+async function isLeading({ site }: DemoFarm<OwnSite>, { node, address }: Operator): Promise<boolean> {
+  const curl = ['curl', '--silent', '--max-time', '5', `http://${address}:${OPERATOR_METRICS_PORT}/metrics`];
+  return /^leader_election_master_status\{.*\} 1$/m.test(await runAsync(...inNode(site.cluster, node), ...curl));
 }
+
+type Operator = Awaited<ReturnType<DemoFarm['operators']>>[number];
 
 /** `bootfarm rollback`, on the node of the database, while the Kubernetes API is away, and so long that no operator leads any more. */
 export async function rollBackWithoutApi(
@@ -115,11 +105,11 @@ export async function rollBackWithoutApi(
   const { cluster } = farm.site;
   const pod = JSON.parse(await farm.kubectl('get', 'pod/farm-database-0', '-o', 'json'));
   const { containerID } = pod.status.containerStatuses[0];
-  const operators = JSON.parse(await runAsync(...operatorPods(farm))) as { readonly items: readonly OperatorPod[] };
+  const operators = await farm.operators();
   signalControlPlane(cluster, 'kube-apiserver', 'SIGSTOP');
   try {
     await until('no operator leads', MINUTE, async () => {
-      const leads = await Promise.all(operators.items.map((pod) => isLeading(farm, pod)));
+      const leads = await Promise.all(operators.map((one) => isLeading(farm, one)));
       return !leads.includes(true);
     });
     const said = await execInContainer(cluster, pod.spec.nodeName, containerID, 'bootfarm', 'rollback', ...words);

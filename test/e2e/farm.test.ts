@@ -12,8 +12,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
 import { runAsync, until } from '../cluster/run.ts';
+import { apiCopies } from '../demo/api.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
-import { type DemoFarm, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
+import { type DemoFarm, NAMESPACE, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
 import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
 import {
@@ -221,6 +222,32 @@ test(
     expect([...(await balance(farm, 2)).values()]).toEqual([1, 1]);
   },
   6 * MINUTE,
+);
+
+test(
+  'each copy of the operator answers who may look, by a token of the cluster, and refuses an edit, and nobody else',
+  async () => {
+    await farm.kubectl('create', 'serviceaccount', 'ann');
+    await farm.kubectl(
+      'create',
+      'rolebinding',
+      'ann',
+      '--clusterrole=bootfarm-viewer',
+      `--serviceaccount=${NAMESPACE}:ann`,
+    );
+    const token = (await farm.kubectl('create', 'token', 'ann')).trim();
+    const copies = await apiCopies(farm);
+    expect(copies).toHaveLength(2);
+    for (const ask of copies) {
+      const { status, body } = await ask('devices', token);
+      expect([status, body]).toEqual([200, expect.stringContaining('"pc0001"')]);
+      expect((await ask('devices', token, 'DELETE')).status).toBe(405);
+      expect((await ask('devices/pc0001', token, 'DELETE')).status).toBe(403);
+      expect((await ask('devices', 'nobody')).status).toBe(401);
+    }
+    await farm.kubectl('delete', 'rolebinding/ann', 'serviceaccount/ann');
+  },
+  2 * MINUTE,
 );
 
 test(
