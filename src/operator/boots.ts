@@ -2,6 +2,7 @@
 import type { AskedServer, ControlClient, ControlFault } from '../control/client.ts';
 import { type BootRecord, mergedRecord, mergedUnknown, type UnknownMachine } from '../farm/bootrecord.ts';
 import type { SilentServer } from '../farm/verdict.ts';
+import { byNumbers } from '../kit/numbered.ts';
 import { inTime } from '../kit/patience.ts';
 import type { Result } from '../kit/result.ts';
 
@@ -55,7 +56,9 @@ async function askAll<T>(
   deadlineMs: number,
 ): Promise<{ said: readonly T[]; answered: readonly string[]; silent: readonly SilentServer[] }> {
   const answers = await Promise.all(
-    servers.map(async (server) => ({ server: server.name, answer: await inTime(ask(server), deadlineMs) })),
+    servers
+      .toSorted((a, b) => byNumbers(a.name, b.name))
+      .map(async (server) => ({ server: server.name, answer: await inTime(ask(server), deadlineMs) })),
   );
   const silent = answers.flatMap(({ server, answer }): SilentServer[] => {
     if (!answer) return [{ server, message: `server ${server} did not answer within ${deadlineMs / 1_000} s` }];

@@ -611,7 +611,7 @@ test('a machine is explained by what all servers heard, each asked with the oper
     ),
   );
   expect([explained?.code, explained?.err, unknown?.code, unknown?.err]).toEqual([0, '', 0, '']);
-  const servers = [...nodes.running];
+  const servers = [...nodes.running].sort();
   expect(JSON.parse(explained?.out ?? '')).toMatchObject({
     verdict: { code: 'UnknownMachine' },
     sentences: [{ step: 'discover', servers }, { step: 'farm' }],
