@@ -830,6 +830,7 @@ describe('a VDisk', () => {
         TORN.map((holder) => ({ ...holder, reachable: !away.includes(holder.server) })),
         [],
       );
+    const second = (holder: CopyHolder): VDiskFindings => found([on('node-a'), holder, on('node-c', MISSING)], []);
     const look = (before: VDisk, findings: VDiskFindings) => {
       const judged = judge(before, findings);
       return { judged, vdisk: { ...before, status: vdiskStatus(before, findings, judged, NOW) } };
@@ -842,6 +843,14 @@ describe('a VDisk', () => {
       { what: 'they are away one after the other', looks: [without(['node-a']), without(['node-b'])] },
       { what: 'all are away, and one returns', looks: [without(['node-a', 'node-b', 'node-c']), without(['node-b'])] },
       { what: 'a new leader has nobody to ask, and then all but one', looks: [nobodyToAsk, without(['node-b'])] },
+      { what: 'the folder of one is away', looks: [second({ ...on('node-b', MISSING), isBlind: true })] },
+      { what: 'a file of one cannot be read', looks: [second(on('node-b', { state: 'Faulty', message: 'EIO' }))] },
+      {
+        what: 'one reads its own again, and is away before it has',
+        looks: [second(on('node-b', { state: 'Hashing', manifest: undefined as never })), without(['node-b'])],
+      },
+      { what: 'one has not looked yet', looks: [second({ ...on('node-b'), reports: [] }), without(['node-b'])] },
+      { what: 'one of them is being written', looks: [second(on('node-b', { fresh: true })), without(['node-b'])] },
     ])('nobody is right while $what, nor afterwards', ({ looks }) => {
       let { vdisk: last } = look(vdisk, without([]));
       for (const findings of [...looks, ...looks, without([])]) {

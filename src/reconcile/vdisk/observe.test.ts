@@ -7,7 +7,12 @@ const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
 const copies = [{ vdisk: 'lab', version: 0, state: 'Present', files: [{ name: 'lab.raw' }] }];
 const stores = [
-  { name: 'images', path: '/srv/vdisks', unmanaged: ['lab.2.avhdx', 'la.vhdx', 'lab2.raw', 'lab.02.vhd', 'lab.vhd'] },
+  {
+    name: 'images',
+    path: '/srv/vdisks',
+    state: 'Accessible',
+    unmanaged: ['lab.2.avhdx', 'la.vhdx', 'lab2.raw', 'lab.02.vhd', 'lab.vhd'],
+  },
 ];
 const server = (name: string, status?: object) => ({ name, pool: 'main', site: 'default', reachable: true, status });
 const job = { id: '5f0c11d2', folder: '/srv/vdisks', fileName: 'lab' };
@@ -22,12 +27,22 @@ const held = [
     server: 'a',
     folder: '/srv/vdisks',
     reachable: true,
+    isBlind: false,
     silentMs: 0,
     reports: copies,
     unmanaged: ['lab.2.avhdx'],
     work: [job],
   },
-  { server: 'b', folder: '/srv/vdisks', reachable: true, silentMs: 0, reports: [], unmanaged: [], work: [] },
+  {
+    server: 'b',
+    folder: '/srv/vdisks',
+    reachable: true,
+    isBlind: true,
+    silentMs: 0,
+    reports: [],
+    unmanaged: [],
+    work: [],
+  },
 ];
 const told: readonly (readonly [number, string])[] = [[1, B]];
 
@@ -57,7 +72,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     what: 'held by nobody of whose folder another path is told',
     given: { ...whole, store: aStore({ spec: { local: { path: '/srv/new' } }, status }) },
     ...{
-      holders: held.map((one) => ({ ...one, folder: '/srv/new', reports: [], unmanaged: [], work: [] })),
+      holders: held.map((one) => ({ ...one, folder: '/srv/new', isBlind: true, reports: [], unmanaged: [], work: [] })),
       recorded: [[0, A]],
     },
   },

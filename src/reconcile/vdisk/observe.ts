@@ -1,6 +1,6 @@
 /** What is there: the servers that should hold copies of a VDisk, what they say of them, and what the database has recorded. */
 import { parse } from 'node:path';
-import type { ServerStatus, WorkReport } from '../../control/status.ts';
+import type { ServerStatus, StoreReport, WorkReport } from '../../control/status.ts';
 import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
@@ -47,7 +47,9 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
         const silentMs = silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs;
         const folder = storePath(row, server);
         const load = status && wanted.wanted ? loadOf(status, row, server) : {};
-        return { server, folder, reachable, silentMs, ...load, ...shown(status, silentMs, row, server, vdisk) };
+        const isBlind = !seesFolder(status && reportOf(status, row, server));
+        const held = shown(status, silentMs, row, server, vdisk);
+        return { server, folder, reachable, isBlind, silentMs, ...load, ...held };
       }),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
@@ -84,6 +86,9 @@ function overrideRow(vdisk: string, { version, until }: Override): VersionOverri
 
 type Override = NonNullable<NonNullable<VDisk['status']>['override']>;
 const secondsSinceEpoch = (time: string): number => Math.floor(Date.parse(time) / 1_000);
+
+const seesFolder = (store: StoreReport | undefined): boolean =>
+  store?.state === 'Accessible' || store?.state === 'ReadOnly';
 
 /** By which a server is chosen to keep a copy. */
 function loadOf(

@@ -28,6 +28,8 @@ export interface CopyHolder {
   /** Where the store lies on it. */
   readonly folder: string;
   readonly reachable: boolean;
+  /** It cannot look into its folder: what it does not show may lie there. */
+  readonly isBlind?: boolean;
   /** How long it has not answered; 0: it does. */
   readonly silentMs: number;
   readonly reports: readonly CopyReport[];
@@ -112,7 +114,7 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
       known,
       shown.filter(({ fresh }) => !fresh).map(({ manifest }) => manifest ?? ''),
     );
-    const found = (stated ?? known) === undefined && isDisputed(vdisk, version, holders) ? { conflict: true } : agreed;
+    const found = (stated ?? known) === undefined && isDisputed(vdisk, version, reports) ? { conflict: true } : agreed;
     // Who computes its digest first is not right for that alone, nor is what is still being put there.
     const waitsFor =
       (stated ?? known) === undefined
@@ -122,8 +124,8 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
         : [];
     const { right, conflict } = waitsFor.length > 0 ? { conflict: found.conflict } : found;
     const properties = rightProperties(
-      reports.flatMap(({ server, reachable, report }) =>
-        reachable && report?.properties ? [{ ...report.properties, server }] : [],
+      shown.flatMap(({ server, manifest, properties }) =>
+        properties && manifest === right ? [{ ...properties, server }] : [],
       ),
     );
     const example = shown.find(({ manifest }) => manifest === right);
@@ -156,14 +158,19 @@ export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): reado
   });
 }
 
-/** Servers disagreed, and not all can be asked now: who is left says nothing about who is right. */
-const isDisputed = (
-  { status }: VDisk,
-  version: { readonly number: number },
-  holders: readonly Pick<CopyHolder, 'reachable'>[],
-): boolean =>
-  (holders.length === 0 || holders.some(({ reachable }) => !reachable)) &&
+interface Shown {
+  readonly reachable: boolean;
+  readonly isBlind?: boolean;
+  readonly report: CopyReport | undefined;
+}
+
+/** Servers disagreed, and not each shows now what it holds, or that it holds nothing: who is left says nothing about who is right. */
+const isDisputed = ({ status }: VDisk, version: { readonly number: number }, reports: readonly Shown[]): boolean =>
+  (reports.length === 0 || !reports.every(isPlain)) &&
   (status?.versions ?? []).some(({ number, conflict }) => number === version.number && conflict === true);
+
+const isPlain = ({ reachable, isBlind, report }: Shown): boolean =>
+  reachable && !isBlind && !report?.fresh && (report?.state === 'Present' || report?.state === 'Missing');
 
 /** A server says it: what is none is left out. */
 const lacksOf = (lacksBootFiles: string | undefined): { readonly lacksBootFiles?: string } =>
