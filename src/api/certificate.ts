@@ -1,5 +1,5 @@
 /** The certificate of the API: of an authority of its own, in a Secret of the operator's namespace that all copies share, made by whoever comes first. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { certificateFiles, type KeyPair, makeAuthority, pairFiles } from '../control/certificates.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
@@ -63,20 +63,28 @@ export async function keepCertificate(
   return last ?? fail('Conflict', `Secret ${namespace}/${secretName(service)} is written by others again and again`);
 }
 
-async function wanted(held: SecretData, place: CertificatePlace, now: number): Promise<SecretData> {
-  const { 'ca.crt': cert, 'ca.key': key } = held;
-  const isGood = cert !== undefined && key !== undefined && !isEnding(cert.toString(), now);
+/** What serves in place of what is held. Pure but for new keys. */
+export async function wanted(held: SecretData, place: CertificatePlace, now: number): Promise<SecretData> {
+  const { 'ca.crt': cert, 'ca.key': key, ...given } = held;
+  const isGood = key !== undefined && isPair(cert, key, now) && !isEnding(cert, now);
   const authority = isGood
     ? { cert: cert.toString(), key: key.toString() }
     : await makeAuthority(`API ${place.namespace}/${place.service}`, now);
   const { 'tls.crt': caCert, 'tls.key': caKey } = pairFiles(authority);
-  return { 'ca.crt': caCert, 'ca.key': caKey, ...(await certificateFiles(held, authority, namesOf(place), now)) };
+  const pair = isPair(given['tls.crt'], given['tls.key'], now) ? given : {};
+  return { 'ca.crt': caCert, 'ca.key': caKey, ...(await certificateFiles(pair, authority, namesOf(place), now)) };
 }
 
-function isEnding(cert: string, now: number): boolean {
+const isEnding = (cert: Buffer, now: number): boolean =>
+  Date.parse(new X509Certificate(cert).validTo) - now < AUTHORITY_LEFT_MS;
+
+/** TLS does not begin with a key that is not the certificate's, and nobody believes one that is of tomorrow. */
+function isPair(cert: Buffer | undefined, key: Buffer | undefined, now: number): cert is Buffer {
+  if (!cert || !key) return false;
   try {
-    return Date.parse(new X509Certificate(cert).validTo) - now < AUTHORITY_LEFT_MS;
+    const read = new X509Certificate(cert);
+    return read.checkPrivateKey(createPrivateKey(key)) && Date.parse(read.validFrom) <= now;
   } catch {
-    return true;
+    return false;
   }
 }

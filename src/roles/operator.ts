@@ -135,7 +135,7 @@ async function serveApi(
       certificate: { namespace, service },
       release,
       log,
-    });
+    }).catch((thrown) => ({ ok: false, error: { code: 'Broken', message: `the API threw: ${thrown}` } }) as const);
     if (api.ok) {
       log.info({ port: api.value.port }, 'the API serves');
       return api.value;
