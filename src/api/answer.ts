@@ -1,6 +1,7 @@
 /** What goes out: an answer of a route, or a problem. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCode, errorMessage } from '../kit/errors.ts';
+import type { Refusal } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { MAX_CSV_BYTES, MAX_JSON_BYTES } from './limits.ts';
 import { PROBLEM_TYPE, type Problem, problemBody, statusOf } from './problem.ts';
@@ -25,7 +26,13 @@ export function send(
   return reply.type('application/json').send(JSON.stringify(body));
 }
 
-export const pathOf = ({ url }: FastifyRequest): string => url.split('?')[0] ?? url;
+export const pathOf = ({ url }: { readonly url: string }): string => url.split('?')[0] ?? url;
+
+/** What the edge refuses before it is a question here. */
+export const refusal: Refusal = (message, url) => ({
+  type: PROBLEM_TYPE,
+  body: JSON.stringify(problemBody({ code: 'TooMany', message }, pathOf({ url }))),
+});
 
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, found: Problem): FastifyReply {
   const status = statusOf(found.code);
@@ -46,6 +53,9 @@ export function ofThrown(error: unknown, log: Logger): Problem {
         code: 'TooLarge',
         message: `the body is too large: JSON has at most ${MAX_JSON_BYTES} bytes, CSV ${MAX_CSV_BYTES}: send it in parts`,
       };
+    case 'FST_ERR_BAD_URL':
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return { code: 'Invalid', message: `the path is none of this API: ${message}` };
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return { code: 'WrongType', message: `${message}: send application/json, or ${CSV} where a file is asked for` };
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':

@@ -27,7 +27,14 @@ export interface EdgeLimits extends PlaceLimits {
   readonly connects: BudgetTerms;
   /** One hand-shake begins in so long, and sources take turns. */
   readonly handshakeEveryMs?: number;
+  /** How a question beyond the budget is told why. Absent: as text. */
+  readonly refusal?: Refusal;
 }
+
+/** Type and body of a 429. */
+export type Refusal = (reason: string, url: string) => { readonly type: string; readonly body: string };
+
+const asText: Refusal = (reason) => ({ type: 'text/plain', body: `${reason}\n` });
 
 /** Who a connection is of, as TLS proved it: from then on it counts by that, whatever its address, and among those of its place alone. */
 export interface Proven {
@@ -75,7 +82,7 @@ const OPTIONS = {
 /** Fits fastify's `serverFactory`. */
 export const httpServer = (handler: RequestListener, limits: EdgeLimits): HttpServer => {
   const places = new Places(limits);
-  return guarded(createHttp(OPTIONS, oneAtATime(handler, places)), limits, places);
+  return guarded(createHttp(OPTIONS, oneAtATime(handler, places, limits.refusal)), limits, places);
 };
 
 export function httpsServer(
@@ -86,7 +93,7 @@ export function httpsServer(
 ): HttpsServer {
   const places = new Places(limits);
   const options = { ...OPTIONS, handshakeTimeout: HEADER_MS, ...tls };
-  return guarded(createHttps(options, oneAtATime(handler, places)), limits, places, prove);
+  return guarded(createHttps(options, oneAtATime(handler, places, limits.refusal)), limits, places, prove);
 }
 
 interface Place {
@@ -129,7 +136,7 @@ class Places {
     const proven = this.#proven.get(socket);
     const { questions, limits } = proven?.place ?? this.first;
     if (questions.spend(proven?.source ?? socket.remoteAddress ?? '', performance.now())) return undefined;
-    return `more than ${limits.questions.perSecond} questions a second from one ${proven ? 'caller' : 'address'}: ask again\n`;
+    return `more than ${limits.questions.perSecond} questions a second from one ${proven ? 'caller' : 'address'}: ask again`;
   }
 
   #of(limits: PlaceLimits): Place {
@@ -143,7 +150,7 @@ class Places {
  * A pipelined question ends its connection: a thousand of them lie in one packet, and each would open a file. No client of ours pipelines. Whoever has an answer may ask
  * again before this process has heard that the answer went out: one that was ended does not count, but it does where another waits behind it.
  */
-function oneAtATime(handler: RequestListener, places: Places): RequestListener {
+function oneAtATime(handler: RequestListener, places: Places, refusal = asText): RequestListener {
   const answering = new WeakMap<Socket, Set<ServerResponse>>();
   return (request, response) => {
     const { socket } = request;
@@ -154,10 +161,11 @@ function oneAtATime(handler: RequestListener, places: Places): RequestListener {
     }
     answering.set(socket, before.add(response));
     response.once('close', () => before.delete(response));
-    const refusal = places.refusal(socket);
-    if (refusal === undefined) return handler(request, response);
-    response.writeHead(429, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain' });
-    response.end(refusal);
+    const reason = places.refusal(socket);
+    if (reason === undefined) return handler(request, response);
+    const { type, body } = refusal(reason, request.url ?? '');
+    response.writeHead(429, { connection: 'close', 'retry-after': '1', 'content-type': type });
+    response.end(body);
   };
 }
 
