@@ -1,10 +1,14 @@
 /** Who asks: what a bearer token or a client certificate of the cluster says, as the Kubernetes API takes it. */
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Budget } from '../kit/budget.ts';
 import { ok, type Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
 import { all, type KubeObject } from '../kube/object.ts';
 import { Kept } from './kept.ts';
+import { UNKNOWN_TOKENS } from './limits.ts';
 import { type Problem, problem } from './problem.ts';
+import { ReviewQueue } from './queue.ts';
 
 export interface Caller {
   readonly username: string;
@@ -24,9 +28,10 @@ export interface ClientCertificate {
 }
 
 /** A review is kept so long at most, whatever it says; and asked for so long. */
-export const REVIEW_LIFE_MS = 10_000;
+export const REVIEW_LIFE_MS = 5_000;
 export const REVIEW_TIMEOUT_MS = 5_000;
-const TOKENS = { lifeMs: REVIEW_LIFE_MS, most: 1_024 };
+const TOKENS = { lifeMs: REVIEW_LIFE_MS, most: 4_096 };
+const REFUSED = { lifeMs: REVIEW_LIFE_MS, most: 1_024 };
 /** Of a token: longer ones are none. The header of a request has 8 KiB. */
 const MAX_TOKEN = 8_192;
 
@@ -50,15 +55,25 @@ type Answer = Result<Caller, Problem>;
 /** Tokens are asked of the API server for audiences of its own: one that was made for somebody else is no login here. */
 export class Callers {
   readonly #client: Pick<Client, 'create'>;
-  /** By digest: no token lies in this memory longer than its request. What the API server refused is kept, too. */
-  readonly #kept = new Kept<Answer>(TOKENS, (answer) => answer.ok || answer.error.code === 'Unauthenticated');
+  readonly #queue: ReviewQueue;
+  /** By digest: no token lies in this memory longer than its request. */
+  readonly #kept = new Kept<Answer>(TOKENS, ({ ok: isKnown }) => isKnown);
+  /** What the API server refused, apart: random tokens push nobody's real one out. */
+  readonly #refused = new Kept<Answer>(REFUSED, (answer) => !answer.ok && answer.error.code === 'Unauthenticated');
+  /** By address; whose token was known lately spends nothing, so that a storm from the same address keeps nobody out. */
+  readonly #unknown = new Budget(UNKNOWN_TOKENS);
 
-  constructor(client: Pick<Client, 'create'>) {
+  constructor(client: Pick<Client, 'create'>, queue = new ReviewQueue()) {
     this.#client = client;
+    this.#queue = queue;
   }
 
   /** A token outweighs a certificate: who gives one wants to be that. */
-  async of(authorization: string | undefined, certificate: ClientCertificate | undefined): Promise<Answer> {
+  async of(
+    authorization: string | undefined,
+    certificate: ClientCertificate | undefined,
+    address: string,
+  ): Promise<Answer> {
     if (authorization !== undefined) {
       const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
       if (token === undefined || token.length > MAX_TOKEN)
@@ -66,13 +81,27 @@ export class Callers {
           'Unauthenticated',
           `the header Authorization is no bearer token of at most ${MAX_TOKEN} characters: send \`Bearer TOKEN\`, as \`kubectl create token\` gives it`,
         );
-      return this.#kept.of(createHash('sha256').update(token).digest('hex'), () => this.#review(token));
+      return this.#ofToken(token, address);
     }
     if (certificate) return callerOfCertificate(certificate, Date.now());
     return problem(
       'Unauthenticated',
       'send a bearer token of the cluster (`kubectl create token`), or a client certificate that its client CA signed',
     );
+  }
+
+  #ofToken(token: string, address: string): Promise<Answer> {
+    const key = createHash('sha256').update(token).digest('hex');
+    const isHeard = this.#kept.ageMs(key) < Number.POSITIVE_INFINITY || this.#refused.ageMs(key) < REVIEW_LIFE_MS;
+    if (!isHeard && !this.#unknown.spend(address, performance.now()))
+      return Promise.resolve(
+        problem(
+          'TooMany',
+          `more than ${UNKNOWN_TOKENS.perSecond} tokens a second that are not known come from ${address}: ask again`,
+        ),
+      );
+    const review = () => this.#queue.run(address, () => this.#review(token));
+    return this.#kept.of(key, () => this.#refused.of(key, review));
   }
 
   async #review(token: string): Promise<Answer> {
@@ -92,6 +121,10 @@ export class Callers {
     return ok({ username, groups, ...(uid ? { uid } : {}), ...(extra ? { extra } : {}) });
   }
 }
+
+/** The name of a header by which a proxy asks in somebody's place: without it the question would be the proxy's own. Pure. */
+export const impersonation = (headers: IncomingHttpHeaders): string | undefined =>
+  Object.keys(headers).find((name) => name.startsWith('impersonate-'));
 
 const list = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;

@@ -16,7 +16,9 @@ test('one question at a time, an answer for a while, and none that is no good', 
   expect(await ask('x')).toBe('x1');
   nowMs = 10;
   expect(await ask('x')).toBe('x2');
+  expect([kept.ageMs('a'), kept.ageMs('b')]).toEqual([0, Number.POSITIVE_INFINITY]);
   nowMs = 30;
+  expect(kept.ageMs('a')).toBe(20);
   expect(await Promise.all([ask('bad'), ask('x')])).toEqual(['bad', 'bad']);
   expect(await ask('x')).toBe('x3');
   nowMs = 60;

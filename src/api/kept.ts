@@ -24,6 +24,11 @@ export class Kept<T> {
     return this.#answers.size;
   }
 
+  /** Of the answer that is remembered, though it may not be given any more. Infinity: there is none. */
+  ageMs(key: string): number {
+    return this.#now() - (this.#answers.get(key)?.atMs ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** Its age is counted from the question: what it says may have ended while it was under way. */
   of(key: string, make: () => Promise<T>): Promise<T> {
     const atMs = this.#now();

@@ -1,4 +1,5 @@
 /** What the API takes of connections, questions and bodies. */
+import type { BudgetTerms } from '../kit/budget.ts';
 import type { EdgeLimits } from '../net/server.ts';
 
 /** All come from one address where they come through the API server or a port-forward, so one address may have much. */
@@ -16,6 +17,14 @@ export const CONNECTIONS: EdgeLimits = {
 export const MAX_JSON_BYTES = 256 << 10;
 /** 50,000 devices of 160 bytes. */
 export const MAX_CSV_BYTES = 8 << 20;
+/** That are read at one time: each is held whole. */
+export const CSV_BODIES = 2;
+
+/** Of all callers together: the API server has others to answer. */
+export const REVIEWS_AT_ONCE = 16;
+export const REVIEWS_WAITING = 512;
+/** Tokens that nobody is known by, of one address: each costs a review. */
+export const UNKNOWN_TOKENS: BudgetTerms = { burst: 200, perSecond: 20, keys: 1_024 };
 
 /** Who watches: of one identity, and in all. */
 export const CLIENTS = { each: 16, total: 128 } as const;

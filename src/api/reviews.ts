@@ -5,7 +5,9 @@ import type { Client } from '../kube/client.ts';
 import { all, type KubeObject } from '../kube/object.ts';
 import { type Caller, REVIEW_LIFE_MS, REVIEW_TIMEOUT_MS } from './caller.ts';
 import { Kept } from './kept.ts';
+import { REVIEWS_AT_ONCE } from './limits.ts';
 import { type Problem, problem } from './problem.ts';
+import { ReviewQueue } from './queue.ts';
 
 export const API_GROUP = 'api.bootfarm.io';
 
@@ -22,8 +24,6 @@ export interface Question {
 
 /** 512 collections of a farm, each asked for by a hundred callers who are bound to one. */
 const REVIEWS = { lifeMs: REVIEW_LIFE_MS, most: 65_536 };
-/** Reviews of one request at a time. */
-const AT_ONCE = 16;
 
 const ACCESS_REVIEWS = all({
   apiVersion: 'authorization.k8s.io/v1',
@@ -39,10 +39,12 @@ type Allowed = Result<boolean, Problem>;
 
 export class Reviews {
   readonly #client: Pick<Client, 'create'>;
+  readonly #queue: ReviewQueue;
   readonly #kept = new Kept<Allowed>(REVIEWS, (answer) => answer.ok);
 
-  constructor(client: Pick<Client, 'create'>) {
+  constructor(client: Pick<Client, 'create'>, queue = new ReviewQueue()) {
     this.#client = client;
+    this.#queue = queue;
   }
 
   /** `name`: absent asks for all of the kind. */
@@ -51,7 +53,7 @@ export class Reviews {
     const key = createHash('sha256')
       .update(JSON.stringify([caller, namespace, resource, verb, name]))
       .digest('base64');
-    return this.#kept.of(key, () => this.#review(caller, question, name));
+    return this.#kept.of(key, () => this.#queue.run(caller.username, () => this.#review(caller, question, name)));
   }
 
   /** Those of these names that the caller may, by a review a name. */
@@ -61,8 +63,8 @@ export class Reviews {
     names: readonly string[],
   ): Promise<Result<ReadonlySet<string>, Problem>> {
     const allowed = new Set<string>();
-    for (let at = 0; at < names.length; at += AT_ONCE) {
-      const some = names.slice(at, at + AT_ONCE);
+    for (let at = 0; at < names.length; at += REVIEWS_AT_ONCE) {
+      const some = names.slice(at, at + REVIEWS_AT_ONCE);
       const answers = await Promise.all(some.map((name) => this.may(caller, question, name)));
       for (const [index, answer] of answers.entries()) {
         if (!answer.ok) return answer;
@@ -111,11 +113,24 @@ export const WHOLE: Scope = {
   collections: async () => ok(new Set()),
 };
 
-/** `known`: the collections of the farm, at most 512 (`spec.collections`). */
-export const scopeOf = (reviews: Reviews, caller: Caller, question: Question, known: readonly string[]): Scope => ({
+/** `known`: the collections of the farm, at most 512 (`spec.collections`). `wanted`: the only one that is asked for. */
+export const scopeOf = (
+  reviews: Reviews,
+  caller: Caller,
+  question: Question,
+  known: readonly string[],
+  wanted?: string,
+): Scope => ({
   isWhole: false,
   includes: async (collection) => (known.includes(collection) ? reviews.may(caller, question, collection) : ok(false)),
-  collections: () => reviews.among(caller, question, known),
+  async collections() {
+    const one = await reviews.among(
+      caller,
+      question,
+      known.filter((name) => name === wanted),
+    );
+    return one.ok && one.value.size === 0 ? reviews.among(caller, question, known) : one;
+  },
 });
 
 export const forbidden = (caller: Caller, { namespace, resource, verb }: Question, of = ''): Result<never, Problem> =>

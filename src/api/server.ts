@@ -1,23 +1,21 @@
-/** The API as it is served: HTTPS, and a table of routes. Each question is of somebody who is known and may ask it before it is read further. */
-import type { Server as HttpsServer } from 'node:https';
-import { fastify } from 'fastify';
+/** The API as it is served: HTTPS, with a certificate and a client CA that are looked at again. */
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
 import { type ListenFault, listen } from '../net/listen.ts';
 import { BACKLOG, httpsServer } from '../net/server.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { ofThrown, pathOf, sendProblem } from './answer.ts';
-import { addRoute, Judge } from './ask.ts';
+import { refusal } from './answer.ts';
+import { makeApp } from './app.ts';
+import { Judge } from './ask.ts';
 import { Callers } from './caller.ts';
 import { type ApiCertificate, type CertificatePlace, keepCertificate } from './certificate.ts';
 import { readClientCa } from './clientca.ts';
 import { Hub } from './events.ts';
 import { type AccessOf, Farms, type Resources } from './farms.ts';
-import { CONNECTIONS, MAX_CSV_BYTES, MAX_JSON_BYTES } from './limits.ts';
-import { openApi, PREFIX } from './openapi.ts';
+import { CONNECTIONS } from './limits.ts';
+import { ReviewQueue } from './queue.ts';
 import { Reviews } from './reviews.ts';
-import { CSV } from './route.ts';
 import { routesOf } from './routes.ts';
 
 export interface ApiOptions {
@@ -57,42 +55,20 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
   let tls = tlsOf(made.value, ca.ok ? ca.value : undefined);
 
   const farms = new Farms(options.resources, options.accessOf);
-  const hub = new Hub({ everyMs: times.eventsEveryMs, heartbeatMs: times.heartbeatMs, log });
-  const app = fastify<HttpsServer>({
+  const hub = new Hub({ farms, everyMs: times.eventsEveryMs, heartbeatMs: times.heartbeatMs, log });
+  const queue = new ReviewQueue();
+  const judge = new Judge(new Callers(client, queue), new Reviews(client, queue), farms);
+  const app = makeApp({
+    routes: routesOf(hub),
+    judge,
+    release: options.release,
+    log,
     serverFactory: (handler) =>
-      httpsServer(handler, CONNECTIONS, {
-        ...tls,
-        requestCert: true,
-        rejectUnauthorized: false,
-        minVersion: 'TLSv1.3',
-      }),
-    bodyLimit: MAX_JSON_BYTES,
-    exposeHeadRoutes: false,
-    forceCloseConnections: true,
-    routerOptions: { maxParamLength: 253 },
-  });
-  app.addContentTypeParser(CSV, { parseAs: 'string', bodyLimit: MAX_CSV_BYTES }, (_request, body, done) =>
-    done(null, body),
-  );
-  app.addContentTypeParser(
-    'application/merge-patch+json',
-    { parseAs: 'string' },
-    app.getDefaultJsonParser('error', 'ignore'),
-  );
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, ofThrown(error, log)));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(request, reply, {
-      code: 'NotFound',
-      message: `${request.method} ${pathOf(request)} is no question of this API: ${PREFIX}/openapi.json has all`,
-    }),
-  );
-  const routes = routesOf(hub);
-  const judge = new Judge(new Callers(client), new Reviews(client), farms);
-  for (const route of routes) addRoute(app, route, judge);
-  const document = JSON.stringify(openApi(routes, options.release));
-  app.get(`${PREFIX}/openapi.json`, async (request, reply) => {
-    const caller = await judge.caller(request);
-    return caller.ok ? reply.type('application/json').send(document) : sendProblem(request, reply, caller.error);
+      httpsServer(
+        handler,
+        { ...CONNECTIONS, refusal },
+        { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
+      ),
   });
 
   const instead = 'choose another api.port of the chart';
@@ -103,21 +79,25 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
     await app.close();
     return listening;
   }
+  const tell = newsOf(log);
   const look = async (): Promise<void> => {
     const [certificate, authority] = await Promise.all([
       keepCertificate(client, options.certificate),
       readClientCa(client),
     ]);
-    // What cannot be read stays as it was.
+    tell('certificate', certificate, 'the certificate of the API was not looked at: the one before serves');
+    tell('client CA', authority, 'the client CA was not read: the one before is believed');
     const before = tls;
     const next = tlsOf(certificate.ok ? certificate.value : before, authority.ok ? authority.value : before.ca);
     if (next.cert === before.cert && next.ca === before.ca) return;
-    tls = next;
     app.server.setSecureContext({ ...next, minVersion: 'TLSv1.3' });
+    tls = next;
+    // Who was let in by an authority that is not believed any more comes again, and is judged anew.
+    if (next.ca !== before.ca) app.server.closeAllConnections();
   };
   const timer = setInterval(() => {
     look().catch((thrown) =>
-      log.error({ error: errorMessage(thrown) }, 'the certificate of the API was not looked at'),
+      log.error({ error: errorMessage(thrown) }, 'the certificate of the API was not taken up: the one before serves'),
     );
   }, times.lookMs).unref();
   const bound = app.server.address();
@@ -130,6 +110,18 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
       await farms.close();
     },
   });
+}
+
+/** A fault is told once, until it is another or over: the look comes again each minute. */
+function newsOf(log: Logger): (of: string, found: Result<unknown, Fault>, says: string) => void {
+  const said = new Map<string, string>();
+  return (of, found, says) => {
+    const message = found.ok ? undefined : found.error.message;
+    if (message === said.get(of)) return;
+    if (message === undefined) said.delete(of);
+    else said.set(of, message);
+    if (!found.ok) log.warn({ ...found.error }, says);
+  };
 }
 
 /** No client CA: nobody's certificate is believed, rather than that of any authority that Node knows. */

@@ -1,5 +1,5 @@
 /** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
-import type { Client } from '../kube/client.ts';
+import { type Client, createClient } from '../kube/client.ts';
 import { eventRecorder, type RecordEvent } from '../kube/events.ts';
 import { type JoinedInformers, joinInformers } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
@@ -46,6 +46,7 @@ export class BootfarmOperator extends EngineOperator {
   readonly #quiet = new Quiet();
   readonly #record: RecordEvent;
   #informers: Informers | undefined;
+  #clientOfApi: Client | undefined;
 
   constructor(options: BootfarmOperatorOptions) {
     super(options);
@@ -60,14 +61,16 @@ export class BootfarmOperator extends EngineOperator {
     this.#runtimes.rest();
   }
 
-  protected override ended(): Promise<void> {
-    return this.#runtimes.close();
+  protected override async ended(): Promise<void> {
+    await Promise.all([this.#runtimes.close(), this.#clientOfApi?.close()]);
   }
 
-  /** What every copy of the operator sees, whoever leads: once it was started. */
+  /** What every copy of the operator sees, whoever leads: once it was started. Its client has connections of its own: the lease waits behind no question of people. */
   get seen(): Seen {
     if (!this.#informers) throw new Error('the operator was not started');
-    const { client } = this;
+    const { metrics } = this.#options;
+    this.#clientOfApi ??= createClient(this.kubeConfig, metrics ? { onAnswer: metrics.answered } : {});
+    const client = this.#clientOfApi;
     const accessOf: Seen['accessOf'] = (farm, signal) => farmAccess(client, farm, signal);
     return { client, resources: this.#informers, accessOf };
   }
