@@ -2,34 +2,37 @@
 
 export interface Numbered<T> {
   readonly number: number;
-  readonly changes: readonly T[];
+  readonly items: readonly T[];
 }
 
 export class Ring<T> {
   readonly #most: number;
-  #entries: Numbered<T>[] = [];
+  readonly #sizeOf: (item: T) => number;
+  #entries: (Numbered<T> & { readonly size: number })[] = [];
   #held = 0;
   #last = 0;
   /** Nothing at or before it is known. */
   #floor = 0;
 
-  /** `most`: changes that are held, of all entries together. */
-  constructor(most: number) {
+  /** `most`: of all items that are held together. */
+  constructor(most: number, sizeOf: (item: T) => number) {
     this.#most = most;
+    this.#sizeOf = sizeOf;
   }
 
   get last(): number {
     return this.#last;
   }
 
-  add(changes: readonly T[]): Numbered<T> {
-    const entry = { number: ++this.#last, changes };
+  add(items: readonly T[]): Numbered<T> {
+    const size = items.reduce((sum, item) => sum + this.#sizeOf(item), 0);
+    const entry = { number: ++this.#last, items, size };
     this.#entries.push(entry);
-    this.#held += changes.length;
+    this.#held += size;
     while (this.#held > this.#most) {
       const gone = this.#entries.shift();
       if (!gone) break;
-      this.#held -= gone.changes.length;
+      this.#held -= gone.size;
       this.#floor = gone.number;
     }
     return entry;

@@ -19,6 +19,19 @@ export interface Change {
   readonly was?: string;
 }
 
+export interface Look {
+  readonly changes: readonly Change[];
+  /** More changed than is told one by one: lists are to be read anew, and what is told comes behind. */
+  readonly isTooMuch?: boolean;
+}
+
+/** Of the farm database. */
+interface Reachable {
+  readonly reachable: boolean;
+  readonly since: string;
+  readonly reason?: string;
+}
+
 /** What was looked at before: by kind and name, what it was read from. */
 type Seen = ReadonlyMap<string, unknown>;
 
@@ -27,17 +40,21 @@ export class Watch {
   #resources: Seen | undefined;
   #rows: ReadonlyMap<string, string> = new Map();
   #mark: number | undefined;
-  #away: string | undefined;
+  #database: Reachable | undefined;
 
   constructor(farm: OpenFarm) {
     this.#farm = farm;
   }
 
-  /** `TooMuch`: more changed than is told one by one: lists are to be read anew. */
-  async look(): Promise<readonly Change[] | 'TooMuch'> {
+  /** Undefined: it was not looked at yet. */
+  get database(): Reachable | undefined {
+    return this.#database;
+  }
+
+  async look(): Promise<Look> {
     const resources = this.#lookAtResources();
     const rows = await this.#lookAtRows();
-    return rows === 'TooMuch' ? rows : [...resources, ...rows];
+    return rows.isTooMuch ? rows : { changes: [...resources, ...rows.changes] };
   }
 
   /** A resource that changed is another object; of a pool only those of its servers that differ are told. */
@@ -63,36 +80,29 @@ export class Watch {
     return changes;
   }
 
-  async #lookAtRows(): Promise<readonly Change[] | 'TooMuch'> {
+  async #lookAtRows(): Promise<Look> {
     const mark = this.#mark;
     const read = await this.#farm.read((database) => changesSince(database, mark));
-    if (!read.ok) {
-      const { message } = read.error;
-      const isNews = this.#away === undefined;
-      this.#away = message;
-      if (!isNews) return [];
-      return [
-        {
-          kind: 'database',
-          name: 'database',
-          value: { reachable: false, since: new Date().toISOString(), reason: message },
-        },
-      ];
-    }
+    const news = this.#judgeDatabase(read.ok ? undefined : read.error.message);
+    if (!read.ok) return { changes: news };
     const { value } = read.value;
-    const back: readonly Change[] =
-      this.#away === undefined
-        ? []
-        : [{ kind: 'database', name: 'database', value: { reachable: true, since: new Date().toISOString() } }];
-    this.#away = undefined;
     this.#mark = value.mark;
-    if (value.isTooMuch) return 'TooMuch';
+    if (value.isTooMuch) return { changes: news, isTooMuch: true };
     const rows = [
       ...value.devices.map((device) => ofDevice(device, this.#farm)),
       ...value.removed.map((gone): Change => ({ kind: 'devices', ...gone })),
       ...value.sessions.map(({ collection, ended, ...session }) => ofSession(session, collection, ended)),
     ];
-    return [...back, ...this.#news(rows)];
+    return { changes: [...news, ...this.#news(rows)] };
+  }
+
+  /** It is told that it went, and that it is back; at the first look only that it is not there. */
+  #judgeDatabase(reason: string | undefined): readonly Change[] {
+    const reachable = reason === undefined;
+    const before = this.#database;
+    if (before?.reachable === reachable) return [];
+    this.#database = { reachable, since: new Date().toISOString(), ...(reachable ? {} : { reason }) };
+    return reachable && !before ? [] : [{ kind: 'database', name: 'database', value: this.#database }];
   }
 
   /** Rows come again while an older transaction runs. */

@@ -1,11 +1,12 @@
 /** Live changes of a farm. */
 import { Type } from 'typebox';
 import { ok, type Result } from '../../kit/result.ts';
-import type { Hub, View } from '../events.ts';
+import type { Hub } from '../events.ts';
 import { invalid, type Problem } from '../problem.ts';
 import { forbidden, type Resource } from '../reviews.ts';
 import { type Asked, EVENTS, FARM, type Route, route } from '../route.ts';
 import { queryOf } from '../schema.ts';
+import type { View } from '../view.ts';
 import { CHANGE_KINDS, type ChangeKind } from '../watch.ts';
 
 const EventsQuery = queryOf({
@@ -49,7 +50,7 @@ const events = (hub: Hub): Route =>
     method: 'GET',
     path: `${FARM}/events`,
     summary:
-      'Server-sent events: `changes` ({changes: [{kind, name, value}]}, a value that is absent is gone), `reset` (read the lists now), `end` (a problem). Last-Event-ID resumes',
+      'Server-sent events: `changes` ({changes: [{kind, name, value}]}, a value that is absent is gone), `reset` ({reason, database}: read the lists now), `end` (a problem). Last-Event-ID resumes',
     right: { resource: 'devices', verb: 'watch', by: 'collection' },
     query: EventsQuery,
     answer: { status: 200, type: EVENTS },
