@@ -34,6 +34,8 @@ test.each([
   [postgres('53300'), 'Unreachable', true],
   [postgres('3D000'), 'Refused', true],
   [postgres('42P01'), 'Refused', false],
+  [postgres('22021'), 'Invalid', false],
+  [postgres('55P03'), 'Conflict', false],
   [postgres('23505', { constraint: 'device_mac_pkey' }), 'Conflict', false],
   [postgres('40001'), 'Conflict', false],
   [Object.assign(new Error(''), { code: 'ECONNREFUSED' }), 'Unreachable', true],
@@ -45,6 +47,11 @@ test.each([
     fault: { code, message: /^database db:5432\/farm: ./ },
     trips,
   });
+});
+
+test('values of other rows, which PostgreSQL gives as the detail, go no further', () => {
+  const thrown = postgres('23505', { constraint: 'device_mac_pkey', detail: 'Key (mac)=(52:54:00:00:00:01) exists' });
+  expect(classify(thrown, 'db:5432/farm')?.fault.message).toBe('database db:5432/farm: another device has this MAC');
 });
 
 test.each(['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'])(

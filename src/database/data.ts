@@ -113,6 +113,6 @@ async function asData<T>(answer: Answer<Result<T | undefined, EntryFault>>): Far
 
 /** Reads conflict with nobody but a serialization that the database gave up: that is a refusal. No fence is before them. */
 const asDataFault = ({ code, message }: DatabaseFault): FarmDataFault => ({
-  code: code === 'Conflict' || code === 'Fenced' ? 'Refused' : code,
+  code: code === 'Conflict' || code === 'Fenced' || code === 'Invalid' ? 'Refused' : code,
   message,
 });

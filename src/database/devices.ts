@@ -46,13 +46,20 @@ export function moveIn({ byName, byMac, byUuid }: Neighbours, device: Device): v
 export const noCollection = (name: string, collections: ReadonlySet<string>): string =>
   `the farm has no collection ${name}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`;
 
-export type Verdict = Result<'Added' | 'Unchanged', Fault<'Conflict'> & { readonly field: keyof Device }>;
+/** What keeps a device out. */
+export interface Misfit extends Fault<'Conflict'> {
+  readonly field: keyof Device;
+  /** Who has that already: the message tells of it. */
+  readonly other?: Device;
+}
+
+export type Verdict = Result<'Added' | 'Unchanged', Misfit>;
 
 /** May this device join those that are there? Adding the same again changes nothing. */
 export function judgeDevice(device: Device, { collections, byName, byMac, byUuid }: Neighbours): Verdict {
-  const refuse = (field: keyof Device, message: string): Verdict => ({
+  const refuse = (field: keyof Device, message: string, other?: Device): Verdict => ({
     ok: false,
-    error: { code: 'Conflict', message, field },
+    error: { code: 'Conflict', message, field, ...(other ? { other } : {}) },
   });
   const same = byName.get(device.name);
   if (same && canonical(same) === canonical(device)) return ok('Unchanged');
@@ -60,18 +67,24 @@ export function judgeDevice(device: Device, { collections, byName, byMac, byUuid
     return refuse(
       'name',
       `device ${device.name} exists and differs: ${describeDevice(same)}. \`bootfarm device set\` changes it`,
+      same,
     );
   if (!collections.has(device.collection)) return refuse('collection', noCollection(device.collection, collections));
   for (const mac of device.macs) {
     const owner = byMac.get(mac);
     if (owner)
-      return refuse('macs', `MAC ${mac} belongs to device ${owner.name}: remove that one, or add this one without it`);
+      return refuse(
+        'macs',
+        `MAC ${mac} belongs to device ${owner.name}: remove that one, or add this one without it`,
+        owner,
+      );
   }
   const twin = device.uuid === undefined ? undefined : byUuid.get(canonicalUuid(device.uuid));
   if (twin)
     return refuse(
       'uuid',
       `UUID ${device.uuid} belongs to device ${twin.name}${twin.uuid === device.uuid ? '' : ` as ${twin.uuid}, its other byte order`}: add this one without a UUID, its MAC is enough. If it is the same machine, remove ${twin.name} first`,
+      twin,
     );
   return ok('Added');
 }
@@ -116,24 +129,42 @@ export interface Added {
   readonly unchanged: number;
 }
 
-/** Adds all of them or, when one cannot join, none: `Conflict` says which and why. */
-export async function addDevices(database: Database, devices: readonly Device[], actor: Actor): Answer<Added> {
+/** So long an edit waits for another one of the same device: a statement that takes 2 s would count as a dead database. */
+const LOCK_TIMEOUT_MS = 1_000;
+
+/** One transaction that waits for no other one for long. */
+async function edit<T, F extends Fault>(
+  database: Database,
+  work: (trx: Kysely<Tables>) => Promise<Result<T, F>>,
+): Promise<Result<T, DatabaseFault | F>> {
   const done = await database.run((db) =>
-    db.transaction().execute(async (trx): Promise<Result<Added, Fault<'Conflict'>>> => {
-      const there = await readNeighbours(trx, devices);
-      const fresh: Device[] = [];
-      for (const device of devices) {
-        const verdict = judgeDevice(device, there);
-        if (!verdict.ok) return fail('Conflict', verdict.error.message);
-        if (verdict.value === 'Unchanged') continue;
-        fresh.push(device);
-        moveIn(there, device);
-      }
-      for (let at = 0; at < fresh.length; at += SLICE) await insertDevices(trx, fresh.slice(at, at + SLICE), actor);
-      return ok({ added: fresh.length, unchanged: devices.length - fresh.length });
+    db.transaction().execute(async (trx) => {
+      await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(trx);
+      return work(trx);
     }),
   );
   return done.ok ? done.value : done;
+}
+
+/** Adds all of them or, when one cannot join, none: the `Misfit` says which and why. */
+export function addDevices(
+  database: Database,
+  devices: readonly Device[],
+  actor: Actor,
+): Promise<Result<Added, DatabaseFault | Misfit>> {
+  return edit(database, async (trx): Promise<Result<Added, Misfit>> => {
+    const there = await readNeighbours(trx, devices);
+    const fresh: Device[] = [];
+    for (const device of devices) {
+      const verdict = judgeDevice(device, there);
+      if (!verdict.ok) return verdict;
+      if (verdict.value === 'Unchanged') continue;
+      fresh.push(device);
+      moveIn(there, device);
+    }
+    for (let at = 0; at < fresh.length; at += SLICE) await insertDevices(trx, fresh.slice(at, at + SLICE), actor);
+    return ok({ added: fresh.length, unchanged: devices.length - fresh.length });
+  });
 }
 
 /** How the name of a device is made that nobody named: the prefix, and the next number. */
@@ -206,7 +237,7 @@ async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], ac
     from jsonb_array_elements(${JSON.stringify(devices)}::jsonb) as device`.execute(trx);
 }
 
-export type ChangeFault = Fault<'Conflict' | 'Invalid'>;
+export type ChangeFault = Fault<'Conflict' | 'Invalid'> | Misfit;
 
 export interface Changed {
   readonly before: Device;
@@ -217,28 +248,26 @@ export interface Changed {
  * What `change` makes of the device; undefined: there is none. Its name stays. A machine that streams goes on, but is Revoked within seconds when it is disabled
  * (server/refusals.ts); everything else is for its next boot. `Conflict`: what it becomes cannot join the others.
  */
-export async function changeDevice(
+export function changeDevice(
   database: Database,
   name: string,
   change: (device: Device) => Result<Device, ChangeFault>,
   actor: Actor,
 ): Promise<Result<Changed | undefined, DatabaseFault | ChangeFault>> {
-  const done = await database.run((db) =>
-    db.transaction().execute(async (trx): Promise<Result<Changed | undefined, ChangeFault>> => {
-      await sql`select from device where name = ${name} for update`.execute(trx);
-      const [before] = await readDevices(trx, [name]);
-      if (!before) return ok(undefined);
-      const changed = change(before);
-      if (!changed.ok) return changed;
-      const after = { ...changed.value, name };
-      if (canonical(before) === canonical(after)) return ok({ before, after: before });
-      const verdict = judgeDevice(after, await readNeighbours(trx, [after], name));
-      if (!verdict.ok) return verdict;
-      await updateDevice(trx, before, after, actor);
-      return ok({ before, after });
-    }),
-  );
-  return done.ok ? done.value : done;
+  return edit(database, async (trx): Promise<Result<Changed | undefined, ChangeFault>> => {
+    // Its key stays: sessions that refer to it go on being written.
+    await sql`select from device where name = ${name} for no key update`.execute(trx);
+    const [before] = await readDevices(trx, [name]);
+    if (!before) return ok(undefined);
+    const changed = change(before);
+    if (!changed.ok) return changed;
+    const after = { ...changed.value, name };
+    if (canonical(before) === canonical(after)) return ok({ before, after: before });
+    const verdict = judgeDevice(after, await readNeighbours(trx, [after], name));
+    if (!verdict.ok) return verdict;
+    await updateDevice(trx, before, after, actor);
+    return ok({ before, after });
+  });
 }
 
 async function updateDevice(trx: Kysely<Tables>, before: Device, after: Device, actor: Actor): Promise<void> {
@@ -264,29 +293,26 @@ async function updateDevice(trx: Kysely<Tables>, before: Device, after: Device, 
  * The device that was removed, with its MACs; undefined when there was none. If it streams, it is Revoked within seconds (server/refusals.ts). `judge`: what it
  * finds wrong with the device as it is keeps it there.
  */
-export async function removeDevice(
+export function removeDevice(
   database: Database,
   name: string,
   actor: Actor,
   judge: (device: Device) => ChangeFault | undefined = () => undefined,
 ): Promise<Result<Device | undefined, DatabaseFault | ChangeFault>> {
-  const done = await database.run((db) =>
-    db.transaction().execute(async (trx): Promise<Result<Device | undefined, ChangeFault>> => {
-      await sql`select from device where name = ${name} for update`.execute(trx);
-      const [device] = await readDevices(trx, [name]);
-      if (!device) return ok(undefined);
-      const wrong = judge(device);
-      if (wrong) return { ok: false, error: wrong };
-      await trx.deleteFrom('device').where('name', '=', name).execute();
-      await trx.deleteFrom('session').where('device', '=', name).where('ended', '=', true).execute();
-      await trx
-        .insertInto('audit')
-        .values({ ...actor, action: 'remove', kind: 'device', name, before: device, after: null })
-        .execute();
-      return ok(device);
-    }),
-  );
-  return done.ok ? done.value : done;
+  return edit(database, async (trx): Promise<Result<Device | undefined, ChangeFault>> => {
+    await sql`select from device where name = ${name} for update`.execute(trx);
+    const [device] = await readDevices(trx, [name]);
+    if (!device) return ok(undefined);
+    const wrong = judge(device);
+    if (wrong) return { ok: false, error: wrong };
+    await trx.deleteFrom('device').where('name', '=', name).execute();
+    await trx.deleteFrom('session').where('device', '=', name).where('ended', '=', true).execute();
+    await trx
+      .insertInto('audit')
+      .values({ ...actor, action: 'remove', kind: 'device', name, before: device, after: null })
+      .execute();
+    return ok(device);
+  });
 }
 
 /** Each is read, written and told of. */
@@ -301,28 +327,25 @@ export interface CollectionChange {
 }
 
 /** All devices of a collection, or none: their number, and how many changed. What they become needs no comparison: no name, MAC or UUID changes. */
-export async function changeCollection(
+export function changeCollection(
   database: Database,
   collection: string,
   change: CollectionChange,
   actor: Actor,
 ): Promise<Result<{ readonly devices: number; readonly changed: number }, DatabaseFault | ChangeFault>> {
-  const done = await database.run((db) =>
-    db.transaction().execute(async (trx): Promise<Result<{ devices: number; changed: number }, ChangeFault>> => {
-      const { collections } = await readNeighbours(trx, []);
-      for (const named of [collection, change.collection ?? collection])
-        if (!collections.has(named)) return fail('Conflict', noCollection(named, collections));
-      const { rows } = await sql<{
-        name: string;
-      }>`select name from device where collection = ${collection} order by name for update`.execute(trx);
-      const names = rows.map(({ name }) => name);
-      let changed = 0;
-      for (let at = 0; at < names.length; at += CHANGE_SLICE)
-        changed += await changeSlice(trx, names.slice(at, at + CHANGE_SLICE), change, actor);
-      return ok({ devices: names.length, changed });
-    }),
-  );
-  return done.ok ? done.value : done;
+  return edit(database, async (trx): Promise<Result<{ devices: number; changed: number }, ChangeFault>> => {
+    const { collections } = await readNeighbours(trx, []);
+    for (const named of [collection, change.collection ?? collection])
+      if (!collections.has(named)) return fail('Conflict', noCollection(named, collections));
+    const { rows } = await sql<{
+      name: string;
+    }>`select name from device where collection = ${collection} order by name for no key update`.execute(trx);
+    const names = rows.map(({ name }) => name);
+    let changed = 0;
+    for (let at = 0; at < names.length; at += CHANGE_SLICE)
+      changed += await changeSlice(trx, names.slice(at, at + CHANGE_SLICE), change, actor);
+    return ok({ devices: names.length, changed });
+  });
 }
 
 async function changeSlice(

@@ -5,7 +5,8 @@ import type { Fault } from '../kit/result.ts';
  * - `Unreachable`: no connection, or the server is starting, stopping, full or read-only. Try again.
  * - `AuthenticationFailed`: it refuses our user or password. Only a new secret helps.
  * - `TimedOut`: it took longer than 2 s, which counts as dead.
- * - `Refused`: it works and says no: a missing database or table, a right we lack, a value it cannot hold.
+ * - `Refused`: it works and says no: a missing database or table, a right we lack.
+ * - `Invalid`: it cannot hold a value that it was given.
  * - `Conflict`: the rows that are there do not allow it, or somebody changed them at the same moment.
  * - `Fenced`: a leader writes that does not lead this database, or no longer.
  * - `DatabaseForeign`, `DatabaseBehind`: it works, and it is not the farm's, or an old state of it. Taken for away: neither read nor written.
@@ -15,6 +16,7 @@ export type DatabaseFault = Fault<
   | 'AuthenticationFailed'
   | 'TimedOut'
   | 'Refused'
+  | 'Invalid'
   | 'Conflict'
   | 'Fenced'
   | 'DatabaseForeign'
@@ -46,12 +48,13 @@ const STATES: readonly (readonly [prefix: string, code: DatabaseFault['code'], t
   ['25006', 'Unreachable', true], // read_only_sql_transaction: a standby, or a primary that was demoted
   ['28', 'AuthenticationFailed', true],
   ['57014', 'TimedOut', true], // query_canceled: the statement timeout
-  ['55P03', 'Conflict', false], // lock_not_available: of NOWAIT
+  ['55P03', 'Conflict', false], // lock_not_available: of NOWAIT and lock_timeout
   ['25P03', 'TimedOut', true], // idle_in_transaction_session_timeout
   ['57P', 'Unreachable', true], // shutdown, crash, starting up
   ['08', 'Unreachable', true],
   ['53', 'Unreachable', true], // too many connections, out of memory or disk
   ['3D000', 'Refused', true], // no such database
+  ['22', 'Invalid', false], // data exceptions
   ['23', 'Conflict', false],
   ['40', 'Conflict', false], // serialization failure, deadlock
 ];
@@ -61,6 +64,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   '42501': ': its user must own the database, or have CREATE on the schema public',
   '42P01': ': the operator makes the tables when a Farm names this database',
   '3D000': ': create it, or correct the uri',
+  '55P03': ': somebody else writes it at this moment, ask again',
 };
 
 /** What `pg` itself says, having no code. */
@@ -87,7 +91,7 @@ const PROOF = 'put that of its authority as ca.crt beside the uri, in the same S
  */
 export function classify(thrown: unknown, place: string): Classified | undefined {
   if (!isError(thrown)) return undefined;
-  const { code, severity, detail, constraint } = thrown;
+  const { code, severity, constraint } = thrown;
   const say = (fault: DatabaseFault['code'], trips: boolean, message: string): Classified => ({
     fault: { code: fault, message: `database ${place}: ${message}` },
     trips,
@@ -96,7 +100,8 @@ export function classify(thrown: unknown, place: string): Classified | undefined
     const [, fault, trips] = STATES.find(([prefix]) => code.startsWith(prefix)) ?? ['', 'Refused', false];
     const meaning = constraint === undefined ? undefined : CONSTRAINTS[constraint];
     const advice = ADVICE[code] ?? ADVICE[code.slice(0, 2)] ?? '';
-    return say(fault, trips, [meaning ?? thrown.message, detail].filter(Boolean).join(': ') + advice);
+    // Its detail has values of other rows, which are not for all who ask.
+    return say(fault, trips, (meaning ?? thrown.message) + advice);
   }
   if (code !== undefined && UNPROVEN.test(code))
     return say('Refused', true, `nobody that is trusted here signed its certificate (${code}): ${PROOF}`);
@@ -111,7 +116,6 @@ export function classify(thrown: unknown, place: string): Classified | undefined
 interface PostgresError extends Error {
   readonly code?: string;
   readonly severity?: string;
-  readonly detail?: string;
   readonly constraint?: string;
 }
 

@@ -54,7 +54,8 @@ export interface Entry {
   readonly json: string;
 }
 
-const entries = (kind: Kind): RawBuilder<unknown> =>
+/** All entries of a kind: columns `key` and `json`. */
+export const entries = (kind: Kind): RawBuilder<unknown> =>
   sql`select key, jsonb_strip_nulls(value)::text as json from (${SELECT[kind]}) as entry`;
 
 /** The entries behind these keys; a key that has none is not in the answer. */

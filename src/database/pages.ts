@@ -1,8 +1,9 @@
 /** Pages of devices, sessions and the audit, and what changed since a moment: what the API of the operator reads, and nothing else does. */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { Device, Session } from '../farm/model.ts';
+import type { Copy, Device, Session } from '../farm/model.ts';
+import { parseCopy } from '../farm/parse.ts';
 import type { Answer, Database } from './connection.ts';
-import { readEntries } from './kinds.ts';
+import { entries, readEntries } from './kinds.ts';
 import type { AuditSource, Tables } from './tables.ts';
 
 /** Absent fields select nothing. */
@@ -40,13 +41,17 @@ const all = (conditions: readonly (Condition | undefined)[]): Condition => {
   return some.length === 0 ? sql`true` : sql.join(some, sql` and `);
 };
 
+function ordered(key: Condition, name: Condition, descending: boolean): Condition {
+  const way = descending ? sql`desc` : sql`asc`;
+  return sql`order by ${key} collate "C" ${way}, ${name} collate "C" ${way}`;
+}
+
 /** One beyond the limit says that there is another page. */
 function paged(key: Condition, name: Condition, { descending, limit, after }: PageOrder<string>) {
-  const way = descending ? sql`desc` : sql`asc`;
   const than = descending ? sql`<` : sql`>`;
   return {
     behind: after && sql`(${key} collate "C", ${name} collate "C") ${than} (${after.key}, ${after.name})`,
-    end: sql`order by ${key} collate "C" ${way}, ${name} collate "C" ${way} limit ${limit + 1}`,
+    end: sql`${ordered(key, name, descending)} limit ${limit + 1}`,
   };
 }
 
@@ -77,28 +82,28 @@ export function deviceRows(
   filter: DeviceFilter,
   order: PageOrder<DeviceField>,
 ): Answer<readonly DeviceRow[]> {
-  return database.run(async (db) => {
-    const { behind, end } = paged(DEVICE_KEYS[order.field], sql`device.name`, order);
-    const { rows } = await sql<{ name: string }>`select device.name from ${FROM_DEVICES}
-      where ${all([ofDevice(filter), behind])} ${end}`.execute(db);
-    const names = rows.map(({ name }) => name);
-    const devices = new Map((await readEntries(db, 'device', names)).map(({ key, json }) => [key, json]));
-    const sessions = new Map((await readEntries(db, 'session', names)).map(({ key, json }) => [key, json]));
-    return names.flatMap((name): DeviceRow[] => {
-      const [device, session] = [devices.get(name), sessions.get(name)];
-      if (device === undefined) return [];
-      return [{ device: JSON.parse(device), ...(session === undefined ? {} : { session: JSON.parse(session) }) }];
-    });
-  });
+  const key = DEVICE_KEYS[order.field];
+  const { behind, end } = paged(key, sql`device.name`, order);
+  const page = sql`select device.name, ${key} as key from ${FROM_DEVICES} where ${all([ofDevice(filter), behind])} ${end}`;
+  return database.run((db) => rowsOf(db, page, order.descending));
 }
 
 export function deviceRow(database: Database, name: string): Answer<DeviceRow | undefined> {
-  return database.run(async (db) => {
-    const [device] = await readEntries(db, 'device', [name]);
-    if (!device) return undefined;
-    const [session] = await readEntries(db, 'session', [name]);
-    return { device: JSON.parse(device.json), ...(session ? { session: JSON.parse(session.json) } : {}) };
-  });
+  const page = sql`select name, name as key from device where name = ${name}`;
+  return database.run(async (db) => (await rowsOf(db, page, false))[0]);
+}
+
+/** `page`: names and the key of their order. Which devices, what they are and what they stream is of one statement, hence of one moment. */
+async function rowsOf(db: Kysely<Tables>, page: Condition, descending: boolean): Promise<readonly DeviceRow[]> {
+  const { rows } = await sql<{ device: string; session: string | null }>`with page as materialized (${page})
+    select device.json as device, session.json as session from page
+    join (${entries('device')}) as device on device.key = page.name
+    left join (${entries('session')}) as session on session.key = page.name
+    ${ordered(sql`page.key`, sql`page.name`, descending)}`.execute(db);
+  return rows.map(({ device, session }) => ({
+    device: JSON.parse(device),
+    ...(session === null ? {} : { session: JSON.parse(session) }),
+  }));
 }
 
 /** Absent fields select nothing. */
@@ -138,6 +143,18 @@ export function sessionRows(
         db,
       );
     return rows;
+  });
+}
+
+/** Those of one vDisk. An entry that is not as the farm model says is left out. */
+export function vdiskCopies(database: Database, vdisk: string): Answer<readonly Copy[]> {
+  return database.run(async (db) => {
+    const { rows } = await sql<{ json: string }>`select json from (${entries('copy')}) as entry
+      where key in (select vdisk || '/' || version || '/' || server from copy where vdisk = ${vdisk})`.execute(db);
+    return rows.flatMap(({ json }) => {
+      const copy = parseCopy(json);
+      return copy.ok ? [copy.value] : [];
+    });
   });
 }
 
@@ -187,8 +204,10 @@ export interface RecentChanges {
   readonly devices: readonly (Device & { readonly was?: string })[];
   /** Devices that were removed, and the collection that they were in. */
   readonly removed: readonly { readonly name: string; readonly collection: string | null }[];
-  /** `ended`: it streams no more. `collection`: of its device; null: the farm has no such device. */
+  /** And those of devices that moved. `ended`: it streams no more. `collection`: of its device; null: the farm has no such device. */
   readonly sessions: readonly (Session & { readonly ended: boolean; readonly collection: string | null })[];
+  /** By device: each collection that an edit since the mark found it in. */
+  readonly from: ReadonlyMap<string, readonly string[]>;
 }
 
 /** At most so many rows a look of each kind: who lags further behind reads the list anew. */
@@ -204,7 +223,8 @@ export function changesSince(database: Database, mark: number | undefined): Answ
       mark: number;
     }>`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as mark`.execute(db);
     const next = rows[0]?.mark ?? 0;
-    if (mark === undefined) return { mark: next, devices: [], removed: [], sessions: [] };
+    const none = { devices: [], removed: [], sessions: [], from: new Map() };
+    if (mark === undefined) return { mark: next, ...none };
     // Ids of transactions are 32 bits and go round: what is less than half way ahead is later.
     const since = (table: string) =>
       sql`((${sql.ref(`${table}.xmin`)}::text::bigint - ${mark}) & 4294967295) < 2147483648`;
@@ -212,40 +232,54 @@ export function changesSince(database: Database, mark: number | undefined): Answ
       where ${since('device')} limit ${MAX_CHANGES}`.execute(db);
     const gone = await sql<{ name: string }>`select device as name from removed
       where ${since('removed')} limit ${MAX_CHANGES}`.execute(db);
+    if ([names, gone].some(isFull)) return { mark: next, isTooMuch: true, ...none };
+    const changed = names.rows.map(({ name }) => name);
+    const were = await lastCollections(db, [...changed, ...gone.rows.map(({ name }) => name)], since('audit'));
+    const devices = (await readEntries(db, 'device', changed)).map(({ json }) => JSON.parse(json) as Device);
+    const moved = devices.filter(({ name, collection }) => were.get(name)?.from.some((one) => one !== collection));
     const sessions = await sql<
       RecentChanges['sessions'][number]
     >`select session.device, session.server, session.vdisk, session.version,
       session.since, session.epoch, session.protocol, session.ended, device.collection
-      from session left join device on device.name = session.device where ${since('session')} limit ${MAX_CHANGES}`.execute(
+      from session left join device on device.name = session.device
+      where ${since('session')} or session.device = any(${moved.map(({ name }) => name)}) limit ${MAX_CHANGES}`.execute(
       db,
     );
-    const isTooMuch = [names, gone, sessions].some(({ rows: found }) => found.length >= MAX_CHANGES);
-    if (isTooMuch) return { mark: next, isTooMuch, devices: [], removed: [], sessions: [] };
-    const changed = names.rows.map(({ name }) => name);
-    const were = await lastCollections(db, [...changed, ...gone.rows.map(({ name }) => name)]);
-    const entries = await readEntries(db, 'device', changed);
+    if (isFull(sessions)) return { mark: next, isTooMuch: true, ...none };
     return {
       mark: next,
-      devices: entries.map(({ key, json }) => {
-        const was = were.get(key);
-        return { ...(JSON.parse(json) as Device), ...(was ? { was } : {}) };
+      devices: devices.map((device) => {
+        const was = were.get(device.name)?.was;
+        return { ...device, ...(was ? { was } : {}) };
       }),
-      removed: gone.rows.map(({ name }) => ({ name, collection: were.get(name) ?? null })),
+      removed: gone.rows.map(({ name }) => ({ name, collection: were.get(name)?.was ?? null })),
       sessions: sessions.rows,
+      from: new Map([...were].map(([name, { from }]) => [name, from])),
     };
   });
+}
+
+const isFull = ({ rows }: { readonly rows: readonly unknown[] }): boolean => rows.length >= MAX_CHANGES;
+
+interface Whereabouts {
+  /** Before its last edit. */
+  readonly was: string | null;
+  /** Before each edit since the mark. */
+  readonly from: readonly string[];
 }
 
 /** What just changed stands among the last lines of the audit: one look at those for all names, or each would be a look of its own. */
 async function lastCollections(
   db: Kysely<Tables>,
   names: readonly string[],
-): Promise<ReadonlyMap<string, string | null>> {
+  isSince: Condition,
+): Promise<ReadonlyMap<string, Whereabouts>> {
   if (names.length === 0) return new Map();
-  const { rows } = await sql<{ name: string; was: string | null }>`
-    select distinct on (name) name, before ->> 'collection' as was from audit
-    where id > (select max(id) - 20000 from audit) and kind = 'device' and name = any(${names}) order by name, id desc`.execute(
+  const { rows } = await sql<Whereabouts & { readonly name: string }>`
+    select name, (array_agg(before ->> 'collection' order by id desc))[1] as was,
+      coalesce(array_agg(distinct before ->> 'collection') filter (where before is not null and ${isSince}), '{}') as "from"
+    from audit where id > (select max(id) - 20000 from audit) and kind = 'device' and name = any(${names}) group by name`.execute(
     db,
   );
-  return new Map(rows.map(({ name, was }) => [name, was]));
+  return new Map(rows.map(({ name, was, from }) => [name, { was, from }]));
 }
