@@ -160,10 +160,12 @@ describe('the chart', () => {
     const roles = list.filter(({ kind }) => kind === 'Role' || kind === 'RoleBinding');
     expect(roles.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`).sort()).toEqual([
       'Role annex/bootfarm',
+      'Role bootfarm/bootfarm-api-authority',
       'Role bootfarm/bootfarm-api-certificate',
       'Role bootfarm/bootfarm-lease',
       'Role lab/bootfarm',
       'RoleBinding annex/bootfarm',
+      'RoleBinding bootfarm/bootfarm-api-authority',
       'RoleBinding bootfarm/bootfarm-api-certificate',
       'RoleBinding bootfarm/bootfarm-lease',
       'RoleBinding lab/bootfarm',
@@ -189,7 +191,8 @@ describe('the chart', () => {
     expect(new Set(all.flatMap(({ resources }) => resources))).toEqual(new Set(RESOURCES));
     expect(of(template('api.enabled=false'))).toEqual([]);
     expect(JSON.stringify(template('api.enabled=false'))).not.toContain('-api');
-    expect(JSON.stringify(template('api.aggregateRoles=false'))).not.toContain('aggregate-to');
+    expect(JSON.stringify(template())).not.toContain('aggregate-to');
+    expect(JSON.stringify(template('api.aggregateRoles=true'))).toContain('aggregate-to-edit');
   });
 
   test('has a priority class for what farms run, and names it to the operator', () => {
