@@ -10,6 +10,7 @@ import { ofFarm, resource, resources } from '../reconcile/context.ts';
 import { type ReplicaFarm, replicaFarm } from '../replica/devices.ts';
 import type { RedisAccess } from '../replica/link.ts';
 import type { Farm, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
+import { awayProblem, refusalOf } from './away.ts';
 import { type Problem, problem } from './problem.ts';
 
 export interface Resources {
@@ -98,6 +99,7 @@ export class OpenFarm {
   readonly #accessOf: AccessOf;
   #link: Link | undefined;
   #linking: Promise<Result<Link, Problem>> | undefined;
+  #closed = false;
 
   constructor(farm: Farm, resources: Resources, accessOf: AccessOf) {
     this.farm = farm;
@@ -146,6 +148,8 @@ export class OpenFarm {
     const { database } = link.value;
     const answer = await this.#ask(link.value, ofDatabase);
     if (answer.ok) return ok({ value: answer.value });
+    const refused = refusalOf(answer.error);
+    if (refused) return { ok: false, error: refused };
     const reason = answer.error.message;
     if (!ofReplica) return problem('DatabaseAway', `${reason}. The replica does not hold this: ask again`);
     const replica = await link.value.replica();
@@ -163,10 +167,10 @@ export class OpenFarm {
   ): Promise<Result<Result<T, F>, Problem>> {
     const link = await this.#linked();
     if (!link.ok) return link;
-    const { database } = link.value;
+    const wasAway = !link.value.database.state.reachable;
     const done = await this.#ask(link.value, work);
-    if (done.ok || (database.state.reachable && !AWAY.has(done.error.code))) return ok(done);
-    return problem('DatabaseAway', `nothing was changed: ${done.error.message}. Ask again when the database answers`);
+    const away = done.ok ? undefined : awayProblem(done.error, wasAway);
+    return away ? { ok: false, error: away } : ok(done);
   }
 
   async #ask<T, F extends Fault>(
@@ -181,6 +185,9 @@ export class OpenFarm {
   }
 
   #linked(): Promise<Result<Link, Problem>> {
+    // A pool that is opened now would be closed by nobody.
+    if (this.#closed)
+      return Promise.resolve(problem('DatabaseAway', `Farm ${this.name} is gone, or another one by now: ask again`));
     const { farmID } = this.farm.status.database ?? {};
     if (farmID === undefined)
       return Promise.resolve(
@@ -231,21 +238,12 @@ export class OpenFarm {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#linking?.catch(() => {});
     await this.#link?.database.close();
     this.#link = undefined;
   }
 }
-
-/** Codes of `database/fault.ts` that say nothing of what was asked. */
-const AWAY: ReadonlySet<string> = new Set([
-  'Unreachable',
-  'TimedOut',
-  'AuthenticationFailed',
-  'DatabaseForeign',
-  'DatabaseBehind',
-  'Refused',
-]);
 
 /** Nothing is read of, nor written to, a database that is not the farm's. */
 const openDatabase = (access: DatabaseAccess, farmId: string) =>

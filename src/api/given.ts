@@ -29,6 +29,7 @@ export function farmOf({ metadata, spec, status }: Farm): Given {
 type Given = Named & Readonly<Record<string, unknown>>;
 
 export interface ServerOut extends Named {
+  readonly pool: string;
   readonly site: string;
   readonly state: string;
   readonly devices: number;

@@ -18,6 +18,8 @@ describe('what is wrong with a query', () => {
     [{ sort: 'colour' }, /query.sort "colour": must be one of name, collection/],
     [{ continue: 'xyz' }, /query.continue "xyz": is of no page that is sorted by name/],
     [{ continue: Buffer.from('["collection","a","b"]').toString('base64url') }, /sorted by name/],
+    [{ continue: Buffer.from('["name","a\\u0000","b"]').toString('base64url') }, /sorted by name/],
+    [{ continue: Buffer.from('["name","a","\\ud800"]').toString('base64url') }, /sorted by name/],
     [{ continue: Buffer.from('[]').toString('base64url'), sort: '-name' }, /sorted by -name/],
   ])('%j', (query, says) => {
     const read = orderOf(query, ['name', 'collection']);

@@ -1,4 +1,5 @@
 /** Lists in pages: filter, sort and cursor. Pure. */
+import { isText } from '../devices/input.ts';
 import { ok, type Result } from '../kit/result.ts';
 import { invalid, type Problem } from './problem.ts';
 
@@ -58,10 +59,12 @@ export function orderOf(query: PageQuery, fields: readonly string[]): Result<Ord
 const cursorOf = ({ field, descending }: Order, { key, name }: After): string =>
   Buffer.from(JSON.stringify([`${descending ? '-' : ''}${field}`, key, name])).toString('base64url');
 
+const isHeld = (value: unknown): value is string => typeof value === 'string' && isText(value);
+
 function readCursor(text: string, sort: string): After | undefined {
   try {
     const [of, key, name]: unknown[] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
-    return of === sort && typeof key === 'string' && typeof name === 'string' ? { key, name } : undefined;
+    return of === sort && isHeld(key) && isHeld(name) ? { key, name } : undefined;
   } catch {
     return undefined;
   }

@@ -8,7 +8,9 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 const optional = Type.Optional;
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const strings = Type.Record(Type.String(), Type.String());
-const name = (description: string) => text(description, { minLength: 1, maxLength: 253 });
+/** What PostgreSQL can compare with: no NUL. */
+const PLAIN = { pattern: '^[^\\u0000]*$' };
+const name = (description: string) => text(description, { minLength: 1, maxLength: 253, ...PLAIN });
 
 const StaleShape = Type.Object(
   {
@@ -321,7 +323,7 @@ export const AuditQuery = queryOf({
   ...unsorted,
   kind: optional(name('device, version, …')),
   name: optional(name('Of the thing that was changed.')),
-  who: optional(Type.String({ maxLength: 1_024, description: 'Who changed it.' })),
+  who: optional(Type.String({ maxLength: 1_024, description: 'Who changed it.', ...PLAIN })),
   source: optional(
     Type.Unsafe<'resource' | 'command' | 'api' | 'auto-add' | 'offline'>({
       type: 'string',

@@ -13,9 +13,9 @@ import {
   noCollection,
   removeDevice,
 } from '../database/devices.ts';
-import { type BadLine, type DeviceFile, formatDevices, parseDeviceFile } from '../devices/csv.ts';
+import { type DeviceFile, formatDevices, parseDeviceFile } from '../devices/csv.ts';
 import { describeComplaint } from '../devices/input.ts';
-import { badLines, judgeFile } from '../devices/judge.ts';
+import { judgeFile } from '../devices/judge.ts';
 import type { Device } from '../farm/model.ts';
 import { replicaDevices } from '../replica/devices.ts';
 import { actor, readText, refuseInServer, withDatabase } from './database-access.ts';
@@ -188,11 +188,11 @@ Several MACs of one device are separated by spaces. Devices that are there alrea
         const socket = process.env['BOOTFARM_REPLICA_SOCKET'];
         if ((from ?? (socket === undefined ? 'database' : 'replica')) === 'database')
           return withDatabase(command, async (database) =>
-            terminal.out(formatDevices(must(await listDevices(database)))),
+            terminal.out(must(formatDevices(must(await listDevices(database))))),
           );
         if (socket === undefined)
           throw new Refusal('only a server has a follower: run it in one, or use --from database');
-        terminal.out(formatDevices(must(await replicaDevices(socket))));
+        terminal.out(must(formatDevices(must(await replicaDevices(socket)))));
       }),
     );
 
@@ -225,10 +225,12 @@ async function importFile(
   skipBad: boolean,
 ): Promise<void> {
   const named = devices.good.map(({ device }) => device);
-  const { good, bad } = judgeFile(devices, must(await neighboursOf(database, named)));
+  const { good, bad, badLines } = judgeFile(devices, must(await neighboursOf(database, named)));
   for (const line of bad) terminal.err(`${file}: line ${line.line}, ${describeComplaint(line)}\n`);
-  if (bad.length > 0 && !skipBad)
-    throw new Refusal(`nothing was imported: ${lines(bad)} bad, ${good.length} good. Correct them, or use --skip-bad`);
+  if (badLines > 0 && !skipBad)
+    throw new Refusal(
+      `nothing was imported: ${lines(badLines)} bad, ${good.length} good. Correct them, or use --skip-bad`,
+    );
   const { added, unchanged } = must(
     await addDevices(
       database,
@@ -236,13 +238,10 @@ async function importFile(
       actor(),
     ),
   );
-  terminal.out(`${added} added, ${unchanged} unchanged${bad.length > 0 ? `, ${lines(bad)} skipped` : ''}\n`);
+  terminal.out(`${added} added, ${unchanged} unchanged${badLines > 0 ? `, ${lines(badLines)} skipped` : ''}\n`);
 }
 
-const lines = (bad: readonly BadLine[]): string => {
-  const count = badLines(bad);
-  return `${count} line${count === 1 ? '' : 's'}`;
-};
+const lines = (count: number): string => `${count} line${count === 1 ? '' : 's'}`;
 
 function table(devices: readonly Device[]): string {
   const head = ['NAME', 'MAC', 'COLLECTION', 'CLASS', 'ENABLED', 'UUID'];

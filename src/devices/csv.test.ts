@@ -52,7 +52,16 @@ describe('a device as it is typed', () => {
     ['an unknown class', { class: 'Prod' }, /one of Maintenance, Test, Production/],
     ['enabled is yes', { enabled: 'yes' }, /column enabled, value "yes": enabled is true or false/],
     ['65 KiB of properties', { properties: { a: 'x'.repeat(66_000) } }, /at most 65536 bytes/],
+    [
+      'nine MACs and more',
+      { macs: Array.from({ length: 2e6 }, (_, n) => `52:54:00:00:00:0${n % 8}`) },
+      /at most 8 MACs, not 2000000/,
+    ],
     ['a NUL in a property', { properties: { a: '\0' } }, /column property.a/],
+    ['half a character', { properties: { a: 'x\ud800' } }, /column property.a, .*surrogate/],
+    ['half a character in a name', { properties: { '\ud800': 'x' } }, /column property.*surrogate/],
+    ['an empty property', { properties: { a: '' } }, /column property.a, value "": a property has a value/],
+    ['spaces around a name', { properties: { ' a': 'x' } }, /column property. a, .*without spaces/],
   ])('%s is named', (_, more, reason) => {
     const complaints = parseDevice(text(more));
     expect('name' in complaints ? [] : complaints.map(describeComplaint)).toEqual([expect.stringMatching(reason)]);
@@ -74,7 +83,7 @@ describe('a file of devices', () => {
 
   test('columns in any order, quotes, several MACs, properties, CRLF, a byte order mark, empty lines', () => {
     const { good, bad } = file(
-      '\uFEFFCollection,name,MAC,property.Seat,enabled\r\nroom-101,pc1,52:54:00:00:00:01 52:54:00:00:00:02,"A ""1"", left\r\nside",\r\n\r\nroom-102,pc2,525400000003,,false',
+      '\uFEFFCollection,name,MAC,Property.Seat,enabled\r\nroom-101,pc1,52:54:00:00:00:01 52:54:00:00:00:02,"A ""1"", left\r\nside",\r\n\r\nroom-102,pc2,525400000003,,false',
     );
     expect(bad).toEqual([]);
     expect(good).toMatchObject([
@@ -129,10 +138,35 @@ describe('a file of devices', () => {
   test.each([
     ['', /line 1 lacks name, mac, collection/],
     ['pc1,52:54:00:00:00:01,room', /lacks name, mac, collection/],
+    [`${';'.repeat(2e6)},`, /lacks name, mac, collection/],
     ['name,mac,collection,color', /unknown column "color"/],
     ['name,mac,collection,mac', /names the column mac twice/],
-  ])('a header %p is refused', (body, message) => {
+    ['name,mac,collection,property.a,Property.a', /names the column property.a twice/],
+  ])('a header %# is refused', (body, message) => {
     expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'BadHeader', message } });
+  });
+
+  test.each<[string, string, RegExp]>([
+    ['semicolons without end', ';'.repeat(2e6), /line 1 has more than 134 values/],
+    ['columns without end', 'a,'.repeat(2e6), /line 1 has more than 134 values: a file has at most so many columns/],
+    ['a line of cells without end', `name,mac,collection\na,b,c\n${'a,'.repeat(2e6)}`, /line 3 has more than 134/],
+    ['lines without end', `name,mac,collection\n${'a\n'.repeat(2e6)}`, /more than 50000 lines: import it in parts/],
+    ['empty lines without end', `name,mac,collection${'\n'.repeat(4e6)}`, /more than 50000 lines/],
+  ])('%s are refused at once', (_, body, message) => {
+    const began = performance.now();
+    expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'TooLarge', message } });
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  test('of very many complaints the first are named, and all lines are counted', () => {
+    const { bad, badLines } = file(`name,mac,collection\n${'X,zz,\n'.repeat(40_000)}`);
+    expect([bad.length, badLines]).toEqual([1_000, 40_000]);
+  });
+
+  test('a quote that nobody ends costs its line, however often', () => {
+    const began = performance.now();
+    expect(file(`name,mac,collection\n${'"a,"b,""c\n'.repeat(40_000)}`).badLines).toBe(40_000);
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   test('no text makes it throw or loop, and each line is counted once', () => {
@@ -149,8 +183,13 @@ describe('a file of devices', () => {
 });
 
 describe('devices as a file', () => {
+  const written = (devices: readonly Device[]): string => {
+    const made = formatDevices(devices);
+    if (!made.ok) throw new Error(made.error.message);
+    return made.value;
+  };
   const back = (devices: readonly Device[]) => {
-    const parsed = parseDeviceFile(formatDevices(devices));
+    const parsed = parseDeviceFile(written(devices));
     if (!parsed.ok) throw new Error(parsed.error.message);
     return parsed.value;
   };
@@ -171,11 +210,26 @@ describe('devices as a file', () => {
       enabled: false,
       properties: {},
     };
-    expect(formatDevices([one, two])).toBe(
+    expect(written([one, two])).toBe(
       'name,mac,uuid,collection,class,enabled,property.seat\n' +
         'a,52:54:00:00:00:01 52:54:00:00:00:02,,c,,true,"A,1"\nb,52:54:00:00:00:03,,c,Test,false,\n',
     );
-    expect(back([])).toEqual({ good: [], bad: [] });
+    expect(back([])).toEqual({ good: [], bad: [], badLines: 0 });
+  });
+
+  test('of more names than columns is refused, and of as many is taken back', () => {
+    const some = (count: number) =>
+      Array.from(
+        { length: count },
+        (_, n): Device => ({
+          ...{ name: `pc${n}`, macs: [`52:54:00:00:00:${n.toString(16).padStart(2, '0')}`], collection: 'c' },
+          ...{ enabled: true, properties: { [`p${n}`]: 'x' } },
+        }),
+      );
+    expect(back(some(128)).good).toHaveLength(128);
+    expect(formatDevices(some(129))).toMatchObject({
+      error: { code: 'TooLarge', message: expect.stringMatching(/more than 128 different names .*pc128/) },
+    });
   });
 
   test('is read back as they are, whatever is in a property', () => {

@@ -2,7 +2,7 @@
 import type { Device } from '../farm/model.ts';
 import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
-import { type Column, type Complaint, type DeviceText, parseDevice } from './input.ts';
+import { type Column, type Complaint, type DeviceText, MAX_SHOWN, parseDevice } from './input.ts';
 
 export interface GoodLine {
   /** Of the file, from 1; the header is line 1. */
@@ -16,14 +16,26 @@ export interface BadLine extends Complaint {
 
 export interface DeviceFile {
   readonly good: readonly GoodLine[];
+  /** The first `MAX_COMPLAINTS`. */
   readonly bad: readonly BadLine[];
+  /** Lines, not complaints: one line may have several. */
+  readonly badLines: number;
 }
 
 const COLUMNS = ['name', 'mac', 'uuid', 'collection', 'class', 'enabled'];
+/** Each is a column: what all devices of a file together have. */
+export const MAX_PROPERTY_NAMES = 128;
+const MAX_COLUMNS = COLUMNS.length + MAX_PROPERTY_NAMES;
+/** Five times the devices of a large farm. */
+const MAX_LINES = 50_000;
+export const MAX_COMPLAINTS = 1_000;
+const PROPERTY = 'property.';
 
-/** `BadHeader` when the first line does not name the columns: then no line can be read. */
-export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHeader'>> {
-  const [header, ...records] = readRecords(text.replace(/^\uFEFF/, ''));
+/** `BadHeader` when the first line does not name the columns: then no line can be read. `TooLarge`: more lines or columns than a file has. */
+export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHeader' | 'TooLarge'>> {
+  const read = readRecords(text.replace(/^\uFEFF/, ''));
+  if (!read.ok) return read;
+  const [header, ...records] = read.value;
   const columns = header?.cells.map((cell) => cell.trim().toLowerCase()) ?? [];
   const expected = `the first line names the columns: name, mac, collection and, where wanted, uuid, class, enabled, property.NAME`;
   const missing = ['name', 'mac', 'collection'].filter((column) => !columns.includes(column));
@@ -33,7 +45,7 @@ export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHead
     return fail('BadHeader', `line 1 has an unknown column ${JSON.stringify(unknown)}: ${expected}`);
   // the name of a property keeps its case
   const named = columns.map((column, index) =>
-    column.startsWith('property.') ? (header?.cells[index]?.trim() ?? '') : column,
+    column.startsWith(PROPERTY) ? `${PROPERTY}${header?.cells[index]?.trim().slice(PROPERTY.length)}` : column,
   );
   const twice = named.find((column, index) => named.indexOf(column) !== index);
   if (twice !== undefined) return fail('BadHeader', `line 1 names the column ${twice} twice`);
@@ -43,22 +55,29 @@ export function parseDeviceFile(text: string): Result<DeviceFile, Fault<'BadHead
 function judgeRecords(columns: readonly string[], records: readonly FileRecord[]): DeviceFile {
   const good: GoodLine[] = [];
   const bad: BadLine[] = [];
+  let badLines = 0;
+  const complain = (line: number, complaints: readonly Complaint[]): void => {
+    badLines++;
+    bad.push(...complaints.slice(0, MAX_COMPLAINTS - bad.length).map((complaint) => ({ line, ...complaint })));
+  };
+  const cellsOf = columnsOf(columns);
   const taken = new Map<string, number>();
   for (const { line, cells } of records) {
     if (cells.length !== columns.length) {
       const column = (columns[Math.min(cells.length, columns.length) - 1] ?? 'name') as Column;
       const value = cells.at(-1) ?? '';
-      bad.push({ line, column, value, reason: `the line has ${cells.length} values for ${columns.length} columns` });
+      const reason = `the line has ${cells.length} values for ${columns.length} columns`;
+      complain(line, [{ column, value: value.slice(0, MAX_SHOWN), reason }]);
       continue;
     }
-    const device = parseDevice(deviceText(columns, cells));
+    const device = parseDevice(cellsOf(cells));
     const complaints = 'name' in device ? repeated(device, taken) : device;
-    bad.push(...complaints.map((complaint) => ({ line, ...complaint })));
+    if (complaints.length > 0) complain(line, complaints);
     if (!('name' in device) || complaints.length > 0) continue;
     for (const { key } of identities(device)) taken.set(key, line);
     good.push({ line, device });
   }
-  return { good, bad };
+  return { good, bad, badLines };
 }
 
 interface Identity {
@@ -79,29 +98,41 @@ const repeated = (device: Device, taken: ReadonlyMap<string, number>): Complaint
     .filter(({ key }) => taken.has(key))
     .map(({ column, value, key }) => ({ column, value, reason: `line ${taken.get(key)} has it already` }));
 
-function deviceText(columns: readonly string[], cells: readonly string[]): DeviceText {
-  const cell = (column: string): string => cells[columns.indexOf(column)]?.trim() ?? '';
-  const properties = columns
-    .filter((column) => column.startsWith('property.'))
-    .map((column) => [column.slice('property.'.length), cells[columns.indexOf(column)] ?? ''] as const)
-    .filter(([, value]) => value !== '');
-  return {
-    name: cell('name'),
-    macs: cell('mac')
-      .split(/[\s;]+/)
-      .filter(Boolean),
-    uuid: cell('uuid'),
-    collection: cell('collection'),
-    class: cell('class'),
-    enabled: cell('enabled'),
-    properties: Object.fromEntries(properties),
+function columnsOf(columns: readonly string[]): (cells: readonly string[]) => DeviceText {
+  const places = new Map(columns.map((column, index) => [column, index]));
+  const named = columns.flatMap((column, index) =>
+    column.startsWith(PROPERTY) ? [[column.slice(PROPERTY.length), index] as const] : [],
+  );
+  return (cells) => {
+    const cell = (column: string): string => cells[places.get(column) ?? -1]?.trim() ?? '';
+    const properties = named.map(([name, index]) => [name, cells[index] ?? ''] as const);
+    return {
+      name: cell('name'),
+      macs: cell('mac')
+        .split(/[\s;]+/)
+        .filter(Boolean),
+      uuid: cell('uuid'),
+      collection: cell('collection'),
+      class: cell('class'),
+      enabled: cell('enabled'),
+      properties: Object.fromEntries(properties.filter(([, value]) => value !== '')),
+    };
   };
 }
 
-/** All of them as a file that `parseDeviceFile` takes back, a column for each property that one of them has. */
-export function formatDevices(devices: readonly Device[]): string {
-  const properties = [...new Set(devices.flatMap((device) => Object.keys(device.properties)))].sort();
-  const head = [...COLUMNS, ...properties.map((name) => `property.${name}`)];
+/** All of them as a file that `parseDeviceFile` takes back, a column for each property that one of them has. `TooLarge`: those are too many. */
+export function formatDevices(devices: readonly Device[]): Result<string, Fault<'TooLarge'>> {
+  const names = new Set<string>();
+  for (const device of devices) {
+    for (const name of Object.keys(device.properties)) names.add(name);
+    if (names.size > MAX_PROPERTY_NAMES)
+      return fail(
+        'TooLarge',
+        `the devices have more than ${MAX_PROPERTY_NAMES} different names of properties (at device ${device.name}), and each would be a column: read them as a list, or give properties the same names`,
+      );
+  }
+  const properties = [...names].sort();
+  const head = [...COLUMNS, ...properties.map((name) => `${PROPERTY}${name}`)];
   const rows = devices.map((device) => [
     device.name,
     device.macs.join(' '),
@@ -111,7 +142,7 @@ export function formatDevices(devices: readonly Device[]): string {
     String(device.enabled),
     ...properties.map((name) => device.properties[name] ?? ''),
   ]);
-  return `${[head, ...rows].map((cells) => cells.map(quoted).join(',')).join('\n')}\n`;
+  return ok(`${[head, ...rows].map((cells) => cells.map(quoted).join(',')).join('\n')}\n`);
 }
 
 /** Spaces around a plain cell are no part of it. */
@@ -131,10 +162,14 @@ function cellBefore(comma: string): RegExp {
 }
 
 /** Excel writes semicolons where the comma is the decimal point. */
-const commaOf = (file: string): ',' | ';' => (/^[^,\n]*;[^,\n]*$/m.exec(file)?.index === 0 ? ';' : ',');
+function commaOf(file: string): ',' | ';' {
+  const end = file.indexOf('\n');
+  const first = end < 0 ? file : file.slice(0, end);
+  return first.includes(';') && !first.includes(',') ? ';' : ',';
+}
 
 /** Empty lines are no records. */
-function readRecords(file: string): FileRecord[] {
+function readRecords(file: string): Result<readonly FileRecord[], Fault<'TooLarge'>> {
   const records: FileRecord[] = [];
   const comma = commaOf(file);
   const pattern = CELL[comma];
@@ -144,6 +179,9 @@ function readRecords(file: string): FileRecord[] {
   for (let at = 0; at < file.length; at = pattern.lastIndex) {
     pattern.lastIndex = at;
     const [whole = '', text, plain = '', end = ''] = pattern.exec(file) ?? [];
+    if (cells.length === MAX_COLUMNS)
+      return fail('TooLarge', `line ${begin} has more than ${MAX_COLUMNS} values: a file has at most so many columns`);
+    if (line > MAX_LINES) return fail('TooLarge', `the file has more than ${MAX_LINES} lines: import it in parts`);
     cells.push(text?.replaceAll('""', '"') ?? plain.trim());
     line += whole.split('\n').length - 1;
     if (end === comma && pattern.lastIndex < file.length) continue;
@@ -152,5 +190,5 @@ function readRecords(file: string): FileRecord[] {
     cells = [];
     begin = line;
   }
-  return records;
+  return ok(records);
 }

@@ -25,16 +25,18 @@ export interface Complaint {
 const CLASSES: readonly Access[] = ['Maintenance', 'Test', 'Production'];
 const MAX_MACS = 8;
 const MAX_PROPERTIES_BYTES = 65_536;
+/** Characters of a value that a complaint repeats. */
+export const MAX_SHOWN = 200;
 
 /** The device, or all that is wrong with it. */
 export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
   const complaints: Complaint[] = [];
   const complain = (column: Column, value: string, reason: string): void => {
-    complaints.push({ column, value, reason });
+    complaints.push({ column, value: value.slice(0, MAX_SHOWN), reason });
   };
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text.name))
     complain('name', text.name, 'a name is 1 to 63 of a-z, 0-9 and -, and neither begins nor ends with -');
-  const macs = text.macs.map((mac) => {
+  const macs = text.macs.slice(0, MAX_MACS).map((mac) => {
     const parsed = parseMac(mac);
     if (parsed === undefined)
       complain(
@@ -45,8 +47,8 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
     return parsed ?? mac;
   });
   if (macs.length === 0) complain('mac', '', 'a device needs a MAC');
-  if (macs.length > MAX_MACS)
-    complain('mac', macs.join(' '), `a device has at most ${MAX_MACS} MACs, not ${macs.length}`);
+  if (text.macs.length > MAX_MACS)
+    complain('mac', macs.join(' '), `a device has at most ${MAX_MACS} MACs, not ${text.macs.length}`);
   const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
   if (twice !== undefined) complain('mac', twice, 'it is there twice');
   const uuid = text.uuid.toLowerCase();
@@ -59,9 +61,10 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
   if (text.class !== '' && !access) complain('class', text.class, `a class is one of ${CLASSES.join(', ')}`);
   if (!['', 'true', 'false'].includes(text.enabled.toLowerCase()))
     complain('enabled', text.enabled, 'enabled is true or false');
-  for (const [key, value] of Object.entries(text.properties))
-    if (value.includes('\0') || key === '')
-      complain(`property.${key}`, value, 'a property has a name, and no NUL in its value');
+  for (const [key, value] of Object.entries(text.properties)) {
+    const wrong = wrongProperty(key, value);
+    if (wrong !== undefined) complain(`property.${key.slice(0, MAX_SHOWN)}`, value, wrong);
+  }
   if (Buffer.byteLength(JSON.stringify(text.properties)) > MAX_PROPERTIES_BYTES)
     complain('property.*', '', `the properties of a device are at most ${MAX_PROPERTIES_BYTES} bytes`);
   if (complaints.length > 0) return complaints;
@@ -75,6 +78,17 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
     properties: text.properties,
   };
 }
+
+/** What PostgreSQL, or a file of devices, would not give back as it was. */
+function wrongProperty(key: string, value: string): string | undefined {
+  if (key === '' || key !== key.trim()) return 'a property has a name, without spaces around it';
+  if (value === '') return 'a property has a value: leave it out';
+  if (!isText(key) || !isText(value)) return 'a property is text: no NUL, and no half of a surrogate pair';
+  return undefined;
+}
+
+/** Whether PostgreSQL can hold it. */
+export const isText = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
 
 export const describeComplaint = ({ column, value, reason }: Complaint): string =>
   `column ${column}, value ${JSON.stringify(value)}: ${reason}`;

@@ -1,10 +1,14 @@
 /** Whether the good lines of a file fit to what the farm holds, and to each other. Pure. */
-import { judgeDevice, moveIn, type Neighbours } from '../database/devices.ts';
-import type { BadLine, DeviceFile } from './csv.ts';
+import { judgeDevice, type Misfit, moveIn, type Neighbours } from '../database/devices.ts';
+import { type BadLine, type DeviceFile, MAX_COMPLAINTS } from './csv.ts';
 import type { Column } from './input.ts';
 
-/** `there`: what the farm holds of all that the file names; the devices of the file move in. */
-export function judgeFile({ good, bad }: DeviceFile, there: Neighbours): DeviceFile {
+/** `there`: what the farm holds of all that the file names; the devices of the file move in. `say`: what may be told of a device that does not fit. */
+export function judgeFile(
+  { good, bad, badLines }: DeviceFile,
+  there: Neighbours,
+  say: (misfit: Misfit) => string = ({ message }) => message,
+): DeviceFile {
   const refused: BadLine[] = [];
   const fitting = good.filter(({ line, device }) => {
     const verdict = judgeDevice(device, there);
@@ -12,14 +16,12 @@ export function judgeFile({ good, bad }: DeviceFile, there: Neighbours): DeviceF
       moveIn(there, device);
       return true;
     }
-    const { field, message } = verdict.error;
+    const { field } = verdict.error;
     const column: Column = field === 'macs' ? 'mac' : field === 'uuid' || field === 'collection' ? field : 'name';
     const value = field === 'macs' ? device.macs.join(' ') : String(device[field]);
-    refused.push({ line, column, value, reason: message });
+    refused.push({ line, column, value, reason: say(verdict.error) });
     return false;
   });
-  return { good: fitting, bad: [...bad, ...refused].sort((a, b) => a.line - b.line) };
+  const all = [...bad, ...refused].sort((a, b) => a.line - b.line);
+  return { good: fitting, bad: all.slice(0, MAX_COMPLAINTS), badLines: badLines + refused.length };
 }
-
-/** Lines, not complaints: one line may have several. */
-export const badLines = (bad: readonly BadLine[]): number => new Set(bad.map(({ line }) => line)).size;

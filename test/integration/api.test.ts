@@ -11,8 +11,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Redis } from 'ioredis';
+import { sql } from 'kysely';
 import { Compile } from 'typebox/compile';
 import { parseAllDocuments } from 'yaml';
+import { publishAuthority } from '../../src/api/authority.ts';
 import { CLIENTS } from '../../src/api/limits.ts';
 import type { Route } from '../../src/api/route.ts';
 import { routesOf } from '../../src/api/routes.ts';
@@ -42,6 +44,8 @@ const directory = mkdtempSync(join(tmpdir(), 'bootfarm-api-'));
 const LAB = 'lab';
 const NAMESPACES = [LAB, 'bootfarm'];
 const FARM = `/farms/${LAB}/farm`;
+
+const ACCOUNTS = ['viewer', 'operator', 'administrator', 'bound', 'devices', 'none'];
 
 const PROBLEM = /^application\/problem\+json(;|$)/;
 
@@ -177,8 +181,8 @@ function roles(): readonly object[] {
     'charts/bootfarm',
     '--set',
     'farmNamespaces={lab}',
-    '--show-only',
-    'templates/api-roles.yaml',
+    ...['--namespace', 'bootfarm'],
+    ...['api-roles', 'api-authority'].flatMap((name) => ['--show-only', `templates/${name}.yaml`]),
   ];
   const made = parseAllDocuments(
     execFileSync(binary('helm'), args, { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' }),
@@ -192,26 +196,23 @@ function roles(): readonly object[] {
     roleRef: { apiGroup: rbac, kind, name: role },
     subjects: [{ kind: 'ServiceAccount', name, namespace: LAB }],
   });
+  const role = (name: string, rule: object) => ({
+    apiVersion: `${rbac}/v1`,
+    kind: 'Role',
+    metadata: { name, namespace: LAB },
+    rules: [{ apiGroups: ['api.bootfarm.io'], ...rule }],
+  });
+  const verbs = ['get', 'list', 'watch', 'create', 'update', 'delete'];
   return [
     ...NAMESPACES.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
     ...made,
-    ...['viewer', 'operator', 'administrator', 'bound', 'none'].map(account),
+    ...ACCOUNTS.map(account),
     binding('viewer', 'ClusterRole', 'bootfarm-viewer'),
     binding('operator', 'ClusterRole', 'bootfarm-device-operator'),
     binding('administrator', 'ClusterRole', 'bootfarm-farm-administrator'),
-    {
-      apiVersion: `${rbac}/v1`,
-      kind: 'Role',
-      metadata: { name: 'bound', namespace: LAB },
-      rules: [
-        {
-          apiGroups: ['api.bootfarm.io'],
-          resources: ['devices', 'sessions'],
-          resourceNames: ['room-101'],
-          verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'],
-        },
-      ],
-    },
+    role('bound', { resources: ['devices', 'sessions'], resourceNames: ['room-101'], verbs }),
+    role('devices', { resources: ['devices'], verbs }),
+    binding('devices', 'Role', 'devices'),
     binding('bound', 'Role', 'bound'),
   ];
 }
@@ -298,8 +299,7 @@ beforeAll(async () => {
   );
   ca = Buffer.from(secret.data['ca.crt'] ?? '', 'base64').toString();
 
-  for (const account of ['viewer', 'operator', 'administrator', 'bound', 'none'])
-    who[account] = { token: await token(account) };
+  for (const account of ACCOUNTS) who[account] = { token: await token(account) };
   who['expired token'] = { token: expired(who['administrator']?.token ?? '') };
   who['another audience'] = { token: await token('administrator', { audiences: ['somebody-else'] }) };
   const foreign = await makeCertificate(
@@ -345,6 +345,7 @@ const mayOf: Readonly<Record<string, (resource: string, verb: string, by: string
   administrator: () => true,
   'client certificate': () => true,
   bound: (resource, _verb, by) => by === 'collection' && ['devices', 'sessions'].includes(resource),
+  devices: (resource) => resource === 'devices',
   none: () => false,
 };
 const UNKNOWN = ['expired token', 'another audience', 'foreign certificate', 'nobody'];
@@ -425,10 +426,49 @@ describe('who may what', () => {
         'name,mac,collection\nx1,52:54:00:00:01:01,room-101\nx2,52:54:00:00:01:02,room-102\n',
       ),
     ).toBe(403);
+    for (const [name, mac, says] of [
+      ['pc0003', '52:54:00:00:01:01', /^its name is taken in this farm/],
+      ['x1', '52:54:00:00:00:03', /^one of its MACs is taken in this farm/],
+    ] as const) {
+      const body = { name, macs: [mac], collection: 'room-101' };
+      expect((await ask(bound, 'POST', `${FARM}/devices`, { body })).body['detail']).toMatch(says);
+      const file = `name,mac,collection\n${name},${mac},room-101\n`;
+      const judged = await ask(bound, 'POST', `${FARM}/devices.csv?dryRun=true`, { body: file });
+      expect(judged.status).toBe(422);
+      expect(judged.text).not.toMatch(/room-102|pc0003 /);
+    }
+    expect(
+      (await ask(bound, 'PATCH', `${FARM}/devices/pc0001`, { body: { macs: ['52:54:00:00:00:03'] } })).body,
+    ).toMatchObject({ code: 'Conflict', detail: expect.stringMatching(/^one of its MACs is taken/) });
     expect(value(await listDevices(database)).map(({ name, collection }) => `${name} ${collection}`)).toEqual(
       DEVICES.map(({ name, collection }) => `${name} ${collection}`),
     );
   });
+});
+
+test('a right on devices alone shows no session, nor who has one', async () => {
+  const get = (as: string, path: string) => ask(who[as] ?? {}, 'GET', `${FARM}${path}`);
+  expect((await get('viewer', '/devices/pc0001')).body).toHaveProperty('session');
+  expect((await get('devices', '/devices/pc0001')).body).not.toHaveProperty('session');
+  expect((await get('viewer', '/devices')).text).toContain('"session"');
+  expect((await get('devices', '/devices')).text).not.toContain('"session"');
+  expect((await get('devices', '/devices?streaming=true')).status).toBe(403);
+  expect((await get('bound', '/devices?streaming=true')).body['items']).toHaveLength(1);
+});
+
+test('whoever is known to the cluster may read whom to believe, and no key', async () => {
+  value(await publishAuthority(client, { namespace: 'bootfarm', service: 'bootfarm-api' }, ca));
+  const get = (kind: string, name: string) =>
+    execFileSync(
+      binary('kubectl'),
+      [
+        ...['--kubeconfig', kube.kubeconfig, '--as=system:serviceaccount:lab:none', '--as-group=system:authenticated'],
+        ...['-n', 'bootfarm', 'get', kind, name, '-o', 'jsonpath={.data.ca\\.crt}'],
+      ],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+  expect(get('configmap', 'bootfarm-api-ca')).toBe(ca);
+  expect(() => get('secret', 'bootfarm-api-tls')).toThrow(/[Ff]orbidden/);
 });
 
 describe('devices', () => {
@@ -485,6 +525,12 @@ describe('devices', () => {
     ['PATCH', '/devices/pc0001', { colour: 'red' }, 400, /has no colour/],
     ['PATCH', '/devices/pc9999', { enabled: true }, 404, /no device pc9999/],
     ['PATCH', '/collections/room-999/devices', { enabled: true }, 404, /no collection room-999/],
+    ['PATCH', '/devices/pc0001', { properties: { a: 'x\ud800' } }, 400, /properties.a .*surrogate/],
+    ['PATCH', '/devices/pc0001', { properties: { 'a\0': 'x' } }, 400, /properties.a.*NUL/],
+    ['GET', '/devices/%00', undefined, 400, /device .*is no text/],
+    ['GET', '/devices?search=%00', undefined, 400, /query.search/],
+    ['GET', '/audit?who=%00', undefined, 400, /query.who/],
+    ['GET', '/sessions?server=a%00', undefined, 400, /query.server/],
     ['GET', '/devices?limit=5000', undefined, 400, /query.limit "5000".*500/],
     ['GET', '/devices?sort=colour', undefined, 400, /query.sort "colour": must be one of name, collection/],
     ['GET', '/devices?continue=xyz', undefined, 400, /query.continue "xyz"/],
@@ -500,6 +546,30 @@ describe('devices', () => {
       expect.stringMatching(PROBLEM),
       expect.stringMatching(says),
     ]);
+  });
+
+  test('an edit waits for another one a second, and the database does not count as dead', async () => {
+    const held = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const other = database.run((db) =>
+      db.transaction().execute(async (trx) => {
+        await sql`select from device where name = 'pc0001' for update`.execute(trx);
+        held.resolve();
+        await end.promise;
+      }),
+    );
+    await held.promise;
+    const late = await Promise.all([
+      admin('PATCH', '/devices/pc0001', { body: { enabled: false } }),
+      admin('PATCH', '/collections/room-101/devices', { body: { enabled: false } }),
+    ]);
+    const read = await admin('GET', '/devices/pc0001');
+    end.resolve();
+    value(await other);
+    for (const { status, body } of late)
+      expect([status, body['detail']]).toEqual([409, expect.stringMatching(/somebody else writes it .* ask again/)]);
+    expect(read).toMatchObject({ status: 200, body: { enabled: true } });
+    expect(read.body).not.toHaveProperty('stale');
   });
 
   test('pages of the database are those of the replica', async () => {
@@ -544,6 +614,8 @@ describe('devices', () => {
     const device = await admin('GET', '/devices/pc0001');
     const edit = await admin('PATCH', '/devices/pc0001', { body: { enabled: false } });
     const audit = await admin('GET', '/audit');
+    const fresh = await admin('GET', '/devices/pc9999');
+    const stranger = await ask(who['none'] ?? {}, 'GET', `${FARM}/devices/pc0001`);
     expect(performance.now() - began).toBeLessThan(1_000);
     expect(device.body['stale']).toEqual({ since: expect.any(String), reason: expect.stringMatching(/database/) });
     expect(edit).toMatchObject({
@@ -551,6 +623,8 @@ describe('devices', () => {
       body: { code: 'DatabaseAway', detail: expect.stringMatching(/nothing was changed/) },
     });
     expect(audit).toMatchObject({ status: 503, body: { code: 'DatabaseAway' } });
+    expect(fresh).toMatchObject({ status: 503, body: { code: 'DatabaseAway' } });
+    expect(stranger).toMatchObject({ status: 403 });
     await postgres.start();
     await until('the test has it again', () => database.state.reachable);
     await until(
@@ -670,8 +744,8 @@ describe('live changes', () => {
     expect(changes(part.heard()).join()).not.toContain('e2');
     const again = await listen(who['viewer'] ?? {}, { lastEventId });
     await until('what was missed came', () => again.heard().length > 0);
-    await until('all that was missed came', () => changes(again.heard()).length >= 2);
-    expect(changes(again.heard()).sort()).toEqual(['devices e1', 'devices e2 gone']);
+    await until('all that was missed came', () => changes(again.heard()).length >= 3);
+    expect(changes(again.heard()).sort()).toEqual(['devices e1', 'devices e2 gone', 'sessions e1']);
     const stranger = await listen(who['viewer'] ?? {}, { lastEventId: 'another.7' });
     await until('a stranger begins anew', () => stranger.heard().length > 0);
     expect(stranger.heard()[0]).toMatchObject({ event: 'reset' });

@@ -1,15 +1,34 @@
 /** Devices as a file: all that the caller may list, and all or nothing of what they bring. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { addDevices, listDevices, neighboursOf } from '../../database/devices.ts';
 import { formatDevices, parseDeviceFile } from '../../devices/csv.ts';
-import { badLines, judgeFile } from '../../devices/judge.ts';
+import { judgeFile } from '../../devices/judge.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
-import { invalid } from '../problem.ts';
-import { CSV, FARM, type Route, route } from '../route.ts';
+import type { OpenFarm } from '../farms.ts';
+import { invalid, problem } from '../problem.ts';
+import { type Asked, CSV, FARM, type Handled, type Route, route } from '../route.ts';
 import { Imported, ImportQuery, NoQuery } from '../schema.ts';
-import { actorOf, mayTouch, of, problemOf, type Stop, within } from './touch.ts';
+import { actorOf, mayTouch, of, problemOf, type Stop, within, wordsFor } from './touch.ts';
 
 const DEVICE_FILE = `${FARM}/devices.csv`;
+
+/** Farms of which a file is read or written: all their devices are in memory meanwhile. */
+const exporting = new WeakSet<OpenFarm>();
+const importing = new WeakSet<OpenFarm>();
+
+/** Collections; undefined: all. */
+type Allowed = readonly string[] | undefined;
+
+async function alone(busy: WeakSet<OpenFarm>, farm: OpenFarm, work: () => Handled): Handled {
+  if (busy.has(farm))
+    return problem('TooMany', `another file of Farm ${farm.name} is at work: ask again when it is done`);
+  busy.add(farm);
+  try {
+    return await work();
+  } finally {
+    busy.delete(farm);
+  }
+}
 
 const exportFile = route({
   id: 'exportDevices',
@@ -19,23 +38,29 @@ const exportFile = route({
   right: of('list'),
   query: NoQuery,
   answer: { status: 200, type: CSV, shape: Type.String() },
+  problems: [409],
   async handle(asked) {
     const allowed = await within(asked);
-    if (!allowed.ok) return allowed;
-    const read = await asked.farm.read(
-      (database) => listDevices(database),
-      ({ devices }) => devices,
-    );
-    if (!read.ok) return read;
-    const { value, stale } = read.value;
-    const some = allowed.value && new Set(allowed.value);
-    const devices = some ? value.filter(({ collection }) => some.has(collection)) : value;
-    return ok({
-      body: formatDevices(devices),
-      headers: { 'content-type': `${CSV}; charset=utf-8`, ...(stale ? { 'bootfarm-stale-since': stale.since } : {}) },
-    });
+    return allowed.ok ? alone(exporting, asked.farm, () => exported(asked, allowed.value)) : allowed;
   },
 });
+
+async function exported(asked: Asked, allowed: Allowed): Handled {
+  const read = await asked.farm.read(
+    (database) => listDevices(database),
+    ({ devices }) => devices,
+  );
+  if (!read.ok) return read;
+  const { value, stale } = read.value;
+  const some = allowed && new Set(allowed);
+  const devices = some ? value.filter(({ collection }) => some.has(collection)) : value;
+  const file = formatDevices(devices);
+  if (!file.ok) return problem('Conflict', file.error.message);
+  return ok({
+    body: file.value,
+    headers: { 'content-type': `${CSV}; charset=utf-8`, ...(stale ? { 'bootfarm-stale-since': stale.since } : {}) },
+  });
+}
 
 const importFile = route({
   id: 'importDevices',
@@ -47,41 +72,46 @@ const importFile = route({
   body: CSV,
   answer: { status: 200, shape: Imported },
   problems: [409, 413, 415, 422],
+  // Whether they may at all: before the file is read, which takes a while.
   async handle(asked) {
-    const { dryRun = false } = asked.query;
-    const stop: Stop = {};
-    const file = parseDeviceFile(String(asked.body));
-    if (!file.ok) return invalid([{ line: 1, field: 'header', value: '', reason: file.error.message }], 'BadLines');
-    const named = file.value.good.map(({ device }) => device);
-    for (const collection of new Set(named.map((device) => device.collection))) {
-      const may = await mayTouch(asked, collection);
-      if (!may.ok) return may;
-    }
-    const done = await asked.farm.edit(
-      async (database): Promise<Result<{ added: number; unchanged: number }, Fault>> => {
-        const there = await neighboursOf(database, named);
-        if (!there.ok) return there;
-        const before = new Set(there.value.byName.keys());
-        const { good, bad } = judgeFile(file.value, there.value);
-        if (bad.length > 0) {
-          const complaints = bad.map(({ column, ...complaint }) => ({ ...complaint, field: column }));
-          const wrong = invalid(complaints, 'BadLines');
-          const { message } = wrong.error;
-          stop.problem = {
-            ...wrong.error,
-            message: `nothing was imported: ${badLines(bad)} of the lines are bad, ${good.length} are good. ${message}`,
-          };
-          return { ok: false, error: stop.problem };
-        }
-        const unchanged = good.filter(({ device }) => before.has(device.name)).length;
-        if (dryRun) return ok({ added: good.length - unchanged, unchanged });
-        return addDevices(database, named, actorOf(asked));
-      },
-    );
-    if (stop.problem) return { ok: false, error: stop.problem };
-    if (!done.ok) return done;
-    return done.value.ok ? ok({ body: { ...done.value.value, dryRun } }) : problemOf(done.value.error);
+    const allowed = await within(asked);
+    return allowed.ok ? alone(importing, asked.farm, () => imported(asked, allowed.value)) : allowed;
   },
 });
+
+async function imported(asked: Asked<Static<typeof ImportQuery>>, allowed: Allowed): Handled {
+  const { dryRun = false } = asked.query;
+  const stop: Stop = {};
+  const file = parseDeviceFile(String(asked.body));
+  if (!file.ok && file.error.code === 'TooLarge') return problem('TooLarge', file.error.message);
+  if (!file.ok) return invalid([{ line: 1, field: 'header', value: '', reason: file.error.message }], 'BadLines');
+  const named = file.value.good.map(({ device }) => device);
+  for (const collection of new Set(named.map((device) => device.collection))) {
+    const may = await mayTouch(asked, collection);
+    if (!may.ok) return may;
+  }
+  const done = await asked.farm.edit(async (database): Promise<Result<{ added: number; unchanged: number }, Fault>> => {
+    const there = await neighboursOf(database, named);
+    if (!there.ok) return there;
+    const before = new Set(there.value.byName.keys());
+    const { good, bad, badLines } = judgeFile(file.value, there.value, wordsFor(allowed));
+    if (badLines > 0) {
+      const complaints = bad.map(({ column, ...complaint }) => ({ ...complaint, field: column }));
+      const wrong = invalid(complaints, 'BadLines');
+      const { message } = wrong.error;
+      stop.problem = {
+        ...wrong.error,
+        message: `nothing was imported: ${badLines} of the lines are bad, ${good.length} are good. ${message}`,
+      };
+      return { ok: false, error: stop.problem };
+    }
+    const unchanged = good.filter(({ device }) => before.has(device.name)).length;
+    if (dryRun) return ok({ added: good.length - unchanged, unchanged });
+    return addDevices(database, named, actorOf(asked));
+  });
+  if (stop.problem) return { ok: false, error: stop.problem };
+  if (!done.ok) return done;
+  return done.value.ok ? ok({ body: { ...done.value.value, dryRun } }) : problemOf(asked, done.value.error);
+}
 
 export const deviceFileRoutes: readonly Route[] = [exportFile, importFile];

@@ -1,12 +1,13 @@
 /** Devices: what the farm knows of machines, and what people change of it. Each edit leaves its line in `audit`, in the same transaction. */
 import { addDevices, type ChangeFault, changeCollection, changeDevice, removeDevice } from '../../database/devices.ts';
 import { type DeviceField, type DeviceRow, deviceRow, deviceRows } from '../../database/pages.ts';
+import { isText } from '../../devices/input.ts';
 import type { Device } from '../../farm/model.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import { deviceOf, given, isMatch, newDevice, patched, rowsOf, selects, tagOf, withNic } from '../device.ts';
 import type { Reading } from '../farms.ts';
 import { type After, orderOf, pageOf, pageOfRows } from '../page.ts';
-import { type Problem, problem } from '../problem.ts';
+import { invalid, type Problem, problem } from '../problem.ts';
 import { type Asked, FARM, type Handled, type Route, route } from '../route.ts';
 import {
   Bulk,
@@ -20,11 +21,16 @@ import {
   NoQuery,
   pageOfShape,
 } from '../schema.ts';
-import { actorOf, mayTouch, noDevice, of, problemOf, type Stop, within } from './touch.ts';
+import { actorOf, mayTouch, noDevice, noSessions, of, problemOf, type Stop, sessionsWithin, within } from './touch.ts';
 
 const DEVICE = `${FARM}/devices/{device}`;
-async function find(asked: Asked): Promise<Result<Reading<DeviceRow>, Problem>> {
+/** What the replica holds is not enough for an edit. */
+async function find(asked: Asked, why: 'read' | 'edit'): Promise<Result<Reading<DeviceRow>, Problem>> {
   const { device: name = '' } = asked.params;
+  if (!isText(name)) return invalid([{ field: 'device', value: name, reason: 'is no text' }]);
+  // Who may touch nothing of the farm costs it no question, and is told nothing of its database.
+  const some = await within(asked);
+  if (!some.ok) return some;
   const read = await asked.farm.read(
     (database) => deviceRow(database, name),
     ({ devices, sessions }) => rowsOf(devices, sessions).find(({ device }) => device.name === name),
@@ -32,6 +38,14 @@ async function find(asked: Asked): Promise<Result<Reading<DeviceRow>, Problem>> 
   if (!read.ok) return read;
   const { value, stale } = read.value;
   const may = await mayTouch(asked, value?.device.collection);
+  if (stale && why === 'edit')
+    return problem('DatabaseAway', `nothing was changed: ${stale.reason}. Ask again when the database answers`);
+  // It may have come since.
+  if (stale && !(value && may.ok))
+    return problem(
+      'DatabaseAway',
+      `${stale.reason}. The replica does not say that there is a device ${name}: ask again`,
+    );
   if (!may.ok) return may;
   return value ? ok(stale ? { value, stale } : { value }) : noDevice(name);
 }
@@ -39,6 +53,18 @@ async function find(asked: Asked): Promise<Result<Reading<DeviceRow>, Problem>> 
 const withTag = (device: Device): { readonly headers: { readonly etag: string } } => ({
   headers: { etag: tagOf(device) },
 });
+
+/** Their sessions, where the caller may see those, too. */
+async function withSessions(asked: Asked, rows: readonly DeviceRow[]): Promise<Result<readonly DeviceRow[], Problem>> {
+  const streaming = rows.filter(({ session }) => session);
+  const seen = await sessionsWithin(
+    asked,
+    streaming.map(({ device }) => device.collection),
+  );
+  if (!seen.ok) return seen;
+  const some = seen.value && new Set(seen.value);
+  return ok(some ? rows.map((row) => (some.has(row.device.collection) ? row : { device: row.device })) : rows);
+}
 
 const list = route({
   id: 'listDevices',
@@ -56,10 +82,16 @@ const list = route({
     if (!order.ok) return order;
     const allowed = await within(asked);
     if (!allowed.ok) return allowed;
+    // Whether a device streams is of its session.
+    const seen =
+      query.streaming === undefined ? allowed : await sessionsWithin(asked, allowed.value ?? farm.collections);
+    if (!seen.ok) return seen;
+    if (seen.value?.length === 0) return noSessions(asked);
+    const some = seen.value ?? allowed.value;
     const filter = {
       ...only,
       ...(search === undefined ? {} : { search: search.toLowerCase() }),
-      ...(allowed.value ? { within: allowed.value } : {}),
+      ...(some ? { within: some } : {}),
     };
     const at = ({ device }: DeviceRow): After => ({ key: device[field], name: device.name });
     const field = order.value.field as DeviceField;
@@ -73,7 +105,9 @@ const list = route({
     );
     if (!read.ok) return read;
     const { value: page, stale } = read.value;
-    const items = page.items.map((row) => given(row, siteOf));
+    const rows = await withSessions(asked, page.items);
+    if (!rows.ok) return rows;
+    const items = rows.value.map((row) => given(row, siteOf));
     return ok({ body: { ...page, items, ...(stale ? { stale } : {}) } });
   },
 });
@@ -87,10 +121,13 @@ const get = route({
   query: NoQuery,
   answer: { status: 200, shape: DeviceShape },
   async handle(asked) {
-    const found = await find(asked);
+    const found = await find(asked, 'read');
     if (!found.ok) return found;
     const { value, stale } = found.value;
-    return ok({ body: given(value, (name) => asked.farm.siteOf(name), stale), ...withTag(value.device) });
+    const rows = await withSessions(asked, [value]);
+    if (!rows.ok) return rows;
+    const [row = value] = rows.value;
+    return ok({ body: given(row, (name) => asked.farm.siteOf(name), stale), ...withTag(value.device) });
   },
 });
 
@@ -111,7 +148,7 @@ const add = route({
     if (!device.ok) return device;
     const done = await asked.farm.edit((database) => addDevices(database, [device.value], actorOf(asked)));
     if (!done.ok) return done;
-    if (!done.value.ok) return problemOf(done.value.error);
+    if (!done.value.ok) return problemOf(asked, done.value.error);
     const body = given({ device: device.value }, (name) => asked.farm.siteOf(name));
     return ok({ status: 201, body, ...withTag(device.value) });
   },
@@ -133,7 +170,7 @@ function judge(asked: Asked, device: Device, collection: string, stop: Stop): Ch
 }
 
 async function change(asked: Asked, become: (device: Device) => Result<Device, Problem>): Handled {
-  const found = await find(asked);
+  const found = await find(asked, 'edit');
   if (!found.ok) return found;
   const { device } = found.value.value;
   const wanted = become(device);
@@ -161,7 +198,7 @@ async function change(asked: Asked, become: (device: Device) => Result<Device, P
   );
   if (stop.problem) return { ok: false, error: stop.problem };
   if (!done.ok) return done;
-  if (!done.value.ok) return problemOf(done.value.error);
+  if (!done.value.ok) return problemOf(asked, done.value.error);
   if (!done.value.value) return noDevice(device.name);
   const { after } = done.value.value;
   return ok({ body: given({ device: after }, (name) => asked.farm.siteOf(name)), ...withTag(after) });
@@ -214,7 +251,7 @@ const remove = route({
   answer: { status: 204 },
   problems: [409, 412],
   async handle(asked) {
-    const found = await find(asked);
+    const found = await find(asked, 'edit');
     if (!found.ok) return found;
     const { device } = found.value.value;
     const stop: Stop = {};
@@ -223,7 +260,7 @@ const remove = route({
     );
     if (stop.problem) return { ok: false, error: stop.problem };
     if (!done.ok) return done;
-    if (!done.value.ok) return problemOf(done.value.error);
+    if (!done.value.ok) return problemOf(asked, done.value.error);
     return done.value.value ? ok({ status: 204 }) : noDevice(device.name);
   },
 });
@@ -253,7 +290,7 @@ const bulk = route({
       changeCollection(database, collection, asked.body, actorOf(asked)),
     );
     if (!done.ok) return done;
-    return done.value.ok ? ok({ body: done.value.value }) : problemOf(done.value.error);
+    return done.value.ok ? ok({ body: done.value.value }) : problemOf(asked, done.value.error);
   },
 });
 

@@ -1,11 +1,11 @@
 /** Farms with their sites, servers, vDisks and stores, as their resources say they are: no database is asked, but for copies and files. */
-import { allCopies } from '../../database/copies.ts';
+import { vdiskCopies } from '../../database/pages.ts';
 import { snapshot } from '../../database/project.ts';
 import type { Copy, Version } from '../../farm/model.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import type { OpenFarm } from '../farms.ts';
 import { farmOf, type Named, serversOf, storeOf, vdiskOf } from '../given.ts';
-import { orderOf, type PageQuery, pageOf } from '../page.ts';
+import { type After, orderOf, type PageQuery, pageOf } from '../page.ts';
 import { type Problem, problem } from '../problem.ts';
 import { type Asked, FARM, type Handled, type Route, route } from '../route.ts';
 import {
@@ -21,16 +21,17 @@ import {
   VDiskShape,
 } from '../schema.ts';
 
-/** Of few things: all are in memory. */
+/** Of few things: all are in memory. `inOf`: what a name is unique in. */
 function listed<T extends Named>(
   items: readonly T[],
   query: PageQuery & { readonly search?: string },
+  inOf: (item: T) => string = () => '',
 ): Result<{ body: object }, Problem> {
   const order = orderOf(query, ['name']);
   if (!order.ok) return order;
   const { search } = query;
   const found = search === undefined ? items : items.filter(({ name }) => name.includes(search));
-  return ok({ body: pageOf(found, order.value, ({ name }) => ({ key: name, name })) });
+  return ok({ body: pageOf(found, order.value, (item) => ({ key: item.name, name: inOf(item) })) });
 }
 
 const farms = route({
@@ -109,7 +110,7 @@ const servers = route({
   right: { resource: 'servers', verb: 'list' },
   query: ListQuery,
   answer: { status: 200, shape: pageOfShape(ServerShape) },
-  handle: async ({ farm: open, query }) => listed(serversOf(open.pools()), query),
+  handle: async ({ farm: open, query }) => listed(serversOf(open.pools()), query, ({ pool }) => pool),
 });
 
 const server = route({
@@ -172,17 +173,15 @@ const copies = route({
     if (!asked.farm.vdisks().some(({ metadata }) => metadata.name === name))
       return one('vDisk', asked.farm.vdisks().map(vdiskOf), name);
     const read = await asked.farm.read(
-      (database) => allCopies(database),
-      (replica) => replica.copies,
+      (database) => vdiskCopies(database, name),
+      (replica) => replica.copies.filter((copy) => copy.vdisk === name),
     );
     if (!read.ok) return read;
-    const mine = read.value.value.filter((copy) => copy.vdisk === name);
-    return inPages(
-      asked,
-      mine,
-      ({ server: of, version }: Copy) => `${String(version).padStart(10, '0')}/${of}`,
-      read.value.stale,
-    );
+    const at = ({ server: of, version }: Copy): After => {
+      const key = `${String(version).padStart(10, '0')}/${of}`;
+      return { key, name: key };
+    };
+    return inPages(asked, read.value.value, at, read.value.stale);
   },
 });
 
@@ -190,14 +189,14 @@ const copies = route({
 function inPages<T>(
   { query }: Asked<PageQuery & { readonly search?: string }>,
   items: readonly T[],
-  keyOf: (item: T) => string,
+  at: (item: T) => After,
   stale: object | undefined,
 ): Result<{ body: object }, Problem> {
   const order = orderOf(query, ['name']);
   if (!order.ok) return order;
   const { search } = query;
-  const found = search === undefined ? items : items.filter((item) => keyOf(item).includes(search));
-  const page = pageOf(found, order.value, (item) => ({ key: keyOf(item), name: keyOf(item) }));
+  const found = search === undefined ? items : items.filter((item) => at(item).key.includes(search));
+  const page = pageOf(found, order.value, at);
   return ok({ body: { ...page, ...(stale ? { stale } : {}) } });
 }
 
@@ -244,7 +243,13 @@ const files = route({
     );
     if (!read.ok) return read;
     const all = filesOf(open, params['store'] ?? '', read.value.value);
-    return inPages(asked, all, ({ name }) => name, read.value.stale);
+    // Of different vDisks, or versions, they may have one name.
+    return inPages(
+      asked,
+      all,
+      ({ name, vdisk: of, version }) => ({ key: name, name: `${of}/${version}` }),
+      read.value.stale,
+    );
   },
 });
 
