@@ -146,16 +146,22 @@ describe('a file of devices', () => {
     expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'BadHeader', message } });
   });
 
+  const P = Array.from({ length: 100 }, (_, n) => `,property.p${n}`).join('');
   test.each<[string, string, RegExp]>([
     ['semicolons without end', ';'.repeat(2e6), /line 1 has more than 134 values/],
     ['columns without end', 'a,'.repeat(2e6), /line 1 has more than 134 values: a file has at most so many columns/],
     ['a line of cells without end', `name,mac,collection\na,b,c\n${'a,'.repeat(2e6)}`, /line 3 has more than 134/],
     ['lines without end', `name,mac,collection\n${'a\n'.repeat(2e6)}`, /more than 50000 lines: import it in parts/],
+    [
+      'values without end',
+      `name,mac,collection${P}\n${`a,b,c${','.repeat(100)}\n`.repeat(20_000)}`,
+      /more than 1500000 values/,
+    ],
     ['empty lines without end', `name,mac,collection${'\n'.repeat(4e6)}`, /more than 50000 lines/],
   ])('%s are refused at once', (_, body, message) => {
     const began = performance.now();
     expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'TooLarge', message } });
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   test('of very many complaints the first are named, and all lines are counted', () => {
@@ -163,10 +169,11 @@ describe('a file of devices', () => {
     expect([bad.length, badLines]).toEqual([1_000, 40_000]);
   });
 
-  test('a quote that nobody ends costs its line, however often', () => {
+  test('a quote that nobody ends costs its line, however often, and however much is behind it', () => {
     const began = performance.now();
     expect(file(`name,mac,collection\n${'"a,"b,""c\n'.repeat(40_000)}`).badLines).toBe(40_000);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(file(`name,mac,collection\n"${'""'.repeat(2e6)}`).badLines).toBe(1);
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   test('no text makes it throw or loop, and each line is counted once', () => {

@@ -28,6 +28,8 @@ export const MAX_PROPERTY_NAMES = 128;
 const MAX_COLUMNS = COLUMNS.length + MAX_PROPERTY_NAMES;
 /** Five times the devices of a large farm. */
 const MAX_LINES = 50_000;
+/** All columns of 10,000 devices: half a second. */
+const MAX_CELLS = 1_500_000;
 export const MAX_COMPLAINTS = 1_000;
 const PROPERTY = 'property.';
 
@@ -154,11 +156,31 @@ interface FileRecord {
   readonly cells: readonly string[];
 }
 
-/** One cell, quoted (with "" for a quote) or plain, and what ends it. Matches anywhere: a stray quote makes a cell plain. */
-const CELL = { ',': cellBefore(','), ';': cellBefore(';') };
+interface Cell {
+  readonly text: string;
+  /** Behind it: a comma, the end of a line, or of the file. */
+  readonly end: number;
+}
 
-function cellBefore(comma: string): RegExp {
-  return new RegExp(`(?:"([^"]*(?:""[^"]*)*)"|([^${comma}\\n]*?))(${comma}|\\r?\\n|$)`, 'y');
+const PLAIN = { ',': /[^,\n]*/y, ';': /[^;\n]*/y };
+
+/** Quoted (with "" for a quote) or plain: a stray quote makes it plain. No expression for the quoted one: what it keeps to go back overflows. */
+function cellAt(file: string, at: number, comma: ',' | ';'): Cell {
+  const quotedCell = file[at] === '"' ? quotedAt(file, at, comma) : undefined;
+  if (quotedCell) return quotedCell;
+  const pattern = PLAIN[comma];
+  pattern.lastIndex = at;
+  const [plain = ''] = pattern.exec(file) ?? [];
+  return { text: plain.trim(), end: at + plain.length };
+}
+
+function quotedAt(file: string, at: number, comma: string): Cell | undefined {
+  let quote = file.indexOf('"', at + 1);
+  while (quote >= 0 && file[quote + 1] === '"') quote = file.indexOf('"', quote + 2);
+  if (quote < 0) return undefined;
+  const end = file.startsWith('\r\n', quote + 1) ? quote + 2 : quote + 1;
+  if (end < file.length && file[end] !== comma && file[end] !== '\n') return undefined;
+  return { text: file.slice(at + 1, quote).replaceAll('""', '"'), end };
 }
 
 /** Excel writes semicolons where the comma is the decimal point. */
@@ -172,20 +194,21 @@ function commaOf(file: string): ',' | ';' {
 function readRecords(file: string): Result<readonly FileRecord[], Fault<'TooLarge'>> {
   const records: FileRecord[] = [];
   const comma = commaOf(file);
-  const pattern = CELL[comma];
   let cells: string[] = [];
+  let count = 0;
   let line = 1;
   let begin = 1;
-  for (let at = 0; at < file.length; at = pattern.lastIndex) {
-    pattern.lastIndex = at;
-    const [whole = '', text, plain = '', end = ''] = pattern.exec(file) ?? [];
+  for (let at = 0; at < file.length; ) {
     if (cells.length === MAX_COLUMNS)
       return fail('TooLarge', `line ${begin} has more than ${MAX_COLUMNS} values: a file has at most so many columns`);
     if (line > MAX_LINES) return fail('TooLarge', `the file has more than ${MAX_LINES} lines: import it in parts`);
-    cells.push(text?.replaceAll('""', '"') ?? plain.trim());
-    line += whole.split('\n').length - 1;
-    if (end === comma && pattern.lastIndex < file.length) continue;
-    if (end === comma) cells.push('');
+    if (++count > MAX_CELLS) return fail('TooLarge', `the file has more than ${MAX_CELLS} values: import it in parts`);
+    const { text, end } = cellAt(file, at, comma);
+    cells.push(text);
+    line += text.split('\n').length - (file[end] === '\n' ? 0 : 1);
+    at = end + 1;
+    if (file[end] === comma && at < file.length) continue;
+    if (file[end] === comma) cells.push('');
     if (cells.some((cell) => cell.trim() !== '')) records.push({ line: begin, cells });
     cells = [];
     begin = line;
