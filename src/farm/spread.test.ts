@@ -28,6 +28,8 @@ const facts = (more: Partial<SpreadFacts>): SpreadFacts => ({
   ...more,
 });
 const OLD = [chosen('a', 900), chosen('b', 800)];
+/** Of two that were chosen at one time. */
+const [byHash = ''] = spread(facts({ before: [chosen('a', 9), chosen('b', 9)] })).counted;
 const names = (list: readonly Chosen[]): readonly string[] => list.map(({ name }) => name);
 
 describe('of those that are there are chosen', () => {
@@ -51,6 +53,16 @@ describe('of those that are there are chosen', () => {
       'who has fewer devices for its power',
       { keepers: [keeper('a', { devices: 90 }), keeper('b', { devices: 90, powerRating: 9 }), keeper('c')] },
       ['b', 'c'],
+    ],
+    [
+      'who has something, before who has more room, where nobody knows what is right',
+      {
+        keepers: ['a', 'b', 'c'].map((name) =>
+          keeper(name, { lacksBytes: 0, hasSome: name === 'b', freeBytes: name === 'b' ? 1 : 900 }),
+        ),
+        wanted: 1,
+      },
+      ['b'],
     ],
     [
       'whoever is there, where nobody has room',
@@ -171,6 +183,26 @@ describe('of those that were chosen', () => {
       { chosen: ['c', 'd'], counted: ['c', 'd'] },
     ],
     [
+      'none stays where none of them has anything, nobody has it all, and others have some',
+      { wanted: 1, before: [chosen('a', 900)], keepers: [keeper('a'), keeper('b', { hasSome: true })] },
+      { chosen: ['b'], counted: ['b'] },
+    ],
+    [
+      'but who is away may have something',
+      { wanted: 1, before: [chosen('a', 900)], keepers: [keeper('a', away(9)), keeper('b', { hasSome: true })] },
+      { chosen: ['a'], counted: ['a'] },
+    ],
+    [
+      'the one that serves it alone has another one chosen beside it where it gets nothing for long',
+      {
+        wanted: 1,
+        pinned: 'a',
+        before: [chosen('a', 9_000, AFTER)],
+        keepers: [keeper('a', { freeBytes: 9 }), keeper('b', whole)],
+      },
+      { chosen: ['a', 'b'], counted: ['b'] },
+    ],
+    [
       'who is none of the store any more is waited for, too',
       { keepers: [keeper('b', whole), keeper('c')] },
       { chosen: ['a', 'b'], counted: ['a', 'b'] },
@@ -189,6 +221,36 @@ describe('of those that were chosen', () => {
       'the newest goes where fewer are wanted',
       { wanted: 1, keepers: [keeper('a', whole), keeper('b', whole)] },
       { chosen: ['a'], counted: ['a'] },
+    ],
+    [
+      'nobody goes just after a switch: the one that serves now may still act on what it knew before',
+      { wanted: 1, pinned: 'b', before: [chosen('a', 900)], keepers: [keeper('a', whole), keeper('b', whole)] },
+      { chosen: ['b', 'a'], counted: ['b', 'a'] },
+    ],
+    [
+      'nor before two minutes have passed',
+      {
+        wanted: 1,
+        pinned: 'b',
+        before: [chosen('a', 900), chosen('b', 119)],
+        keepers: [keeper('a', whole), keeper('b', whole)],
+      },
+      { chosen: ['b', 'a'], counted: ['b', 'a'] },
+    ],
+    [
+      'but then',
+      {
+        wanted: 1,
+        pinned: 'b',
+        before: [chosen('a', 900), chosen('b', 120)],
+        keepers: [keeper('a', whole), keeper('b', whole)],
+      },
+      { chosen: ['b'], counted: ['b'] },
+    ],
+    [
+      'those that were chosen at one time are no switch',
+      { wanted: 1, before: [chosen('a', 9), chosen('b', 9)], keepers: [keeper('a', whole), keeper('b', whole)] },
+      { chosen: [byHash], counted: [byHash] },
     ],
     [
       'but never the one that serves it alone',
@@ -217,14 +279,29 @@ const keepers = fc.uniqueArray(
   }),
   { selector: ({ name }) => name, maxLength: 6 },
 );
-/** Who answers is not silent. */
+/** Who answers is not silent, and who has it all lacks nothing. */
 const heard = (all: readonly Keeper[]): readonly Keeper[] =>
-  all.map((one) => ({ ...one, silentSeconds: one.alive ? 0 : one.silentSeconds }));
+  all.map((one) => ({
+    ...one,
+    silentSeconds: one.alive ? 0 : one.silentSeconds,
+    hasSome: one.hasSome || one.whole,
+    lacksBytes: one.whole ? 0 : one.lacksBytes,
+  }));
+/** A second later, and nothing happened. */
+const later = (asked: SpreadFacts): SpreadFacts => ({
+  ...asked,
+  nowSeconds: asked.nowSeconds + 1,
+  keepers: asked.keepers.map((one) => ({ ...one, silentSeconds: one.alive ? 0 : one.silentSeconds + 1 })),
+});
 const befores = fc.uniqueArray(
-  fc.record({
-    name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'gone'),
-    since: fc.integer({ min: NOW - 9_999, max: NOW }),
-  }),
+  fc.record(
+    {
+      name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'gone'),
+      since: fc.constantFrom(NOW - 9_999, NOW - 900, NOW - 9, NOW),
+      awaySince: fc.constantFrom(NOW - 9, NOW - 9_000),
+    },
+    { requiredKeys: ['name', 'since'] },
+  ),
   { selector: ({ name }) => name, maxLength: 7 },
 );
 
@@ -235,18 +312,19 @@ test('whoever is let go, so many whole ones stay; what was decided once is decid
       befores,
       fc.integer({ min: 1, max: 6 }),
       fc.boolean(),
-      (all, before, wanted, replicates) => {
-        const asked = facts({ keepers: all, before, wanted, replicates });
+      fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined }),
+      (all, before, wanted, replicates, pinned) => {
+        const asked = facts({ keepers: all, before, wanted, replicates, ...(pinned ? { pinned } : {}) });
         const once = spread(asked);
         const kept = new Set(names(once.chosen));
         const own = all.filter(({ name }) => before.some((one) => one.name === name));
-        const isWhole = (one: Keeper): boolean => one.alive && one.whole && one.hasSome;
-        const isMoved = !own.some(({ hasSome }) => hasSome) && all.some(isWhole);
+        const isWhole = (one: Keeper): boolean => one.alive && one.whole;
+        const isMoved = !own.some(({ hasSome }) => hasSome) && all.some((one) => one.alive && one.hasSome);
         const gone = own.filter(({ name }) => !kept.has(name));
         if (gone.length > 0 && !isMoved)
           expect(all.filter((one) => kept.has(one.name) && isWhole(one)).length).toBeGreaterThanOrEqual(wanted);
         expect(once.counted.filter((name) => !kept.has(name))).toEqual([]);
-        expect(names(spread({ ...asked, before: once.chosen }).chosen)).toEqual(names(once.chosen));
+        expect(spread(later({ ...asked, before: once.chosen }))).toEqual(once);
       },
     ),
     { numRuns: 300 },

@@ -109,3 +109,24 @@ test('a folder that is not made yet has room, and a store that is not there has 
     chosenOf(looked(2, [A, holder('node-b', lacking, absent), holder('node-c', lacking, made)]))?.toSorted(),
   ).toEqual(['node-a', 'node-c']);
 });
+
+const noKernel = { ...lacking, lacksBootFiles: '5f0c11d2' };
+const broken = { ...lacking, state: 'Faulty' as const, message: 'lab.raw is no disk' };
+const unknown = { recorded: new Map() };
+
+test('an image without kernel is something: who has it is chosen where nobody has all of it', () => {
+  const found = looked(1, [holder('node-a', lacking), holder('node-b', noKernel)], ['node-a'], unknown);
+  expect(chosenOf(found)).toEqual(['node-b']);
+});
+
+test('on a server that was not chosen such an image is told of: kernel and initrd come out of it there', () => {
+  const found = looked(1, [A, holder('node-b', noKernel)], ['node-a']);
+  expect(found.status.copies?.[1]).toMatchObject({ server: 'node-b', surplus: true, lacksBootFiles: '5f0c11d2' });
+});
+
+test('where nothing is known to be right nobody has it all, and who was chosen has its times', () => {
+  const found = looked(1, [holder('node-a', broken), holder('node-b', broken)], ['node-a'], unknown);
+  expect(found.status.chosen).toEqual([{ name: 'node-a', since: '2026-11-30T00:00:00Z' }]);
+  const moved = looked(1, [holder('node-a', lacking), holder('node-b', broken)], ['node-a'], unknown);
+  expect(chosenOf(moved)).toEqual(['node-b']);
+});

@@ -54,7 +54,7 @@ function keeperOf(
     name: server,
     alive: reachable && isMounted,
     silentSeconds: Math.floor(silentMs / 1_000),
-    whole: known.every(has),
+    whole: known.length > 0 && known.every(has),
     coming: own.some(
       ({ state, progressPercent }) => state === 'Copying' || (state === 'Corrupt' && progressPercent !== undefined),
     ),
@@ -62,13 +62,16 @@ function keeperOf(
       (sum, bytes) => sum + bytes,
       0,
     ),
-    hasSome: own.some(({ state }) => state !== 'Missing'),
+    hasSome: own.some((copy) => copy.state !== 'Missing' || lacksKernel(copy)),
     ...(store && !store.isAbsent ? { freeBytes: Math.max(0, store.freeBytes - (store.needBytes ?? 0)) } : {}),
     totalBytes: store?.totalBytes ?? 0,
     devices,
     powerRating,
   };
 }
+
+/** Its image is there, and kernel and initrd may come out of it. */
+const lacksKernel = ({ lacksBootFiles }: Pick<CopyJudged, 'lacksBootFiles'>): boolean => lacksBootFiles !== undefined;
 
 /** Those that are right, as some server shows them. */
 const filesOf = ({ right, copies }: VersionJudged) => copies.find(({ manifest }) => manifest === right)?.files ?? [];
@@ -82,7 +85,8 @@ export function apart(versions: readonly VersionJudged[], found: Spread | undefi
     ...version,
     copies: version.copies.filter(({ server }) => found.counted.includes(server)),
     others: version.copies
-      .filter(({ server, state }) => !found.counted.includes(server) && (state !== 'Missing' || chosen.has(server)))
+      .filter(({ server }) => !found.counted.includes(server))
+      .filter((copy) => copy.state !== 'Missing' || chosen.has(copy.server) || lacksKernel(copy))
       .map((copy) =>
         chosen.has(copy.server) ? copy : { ...copy, surplus: true, message: surplusWords(version, copy) },
       ),
