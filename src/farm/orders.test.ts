@@ -1,7 +1,16 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { mergeSubject } from './merge.ts';
-import { chooseHand, type Hand, orderId, orderIds, parseOrders, type TellOfWork } from './orders.ts';
+import {
+  boundedOrders,
+  chooseHand,
+  type FarmOrder,
+  type Hand,
+  orderId,
+  orderIds,
+  parseOrders,
+  type TellOfWork,
+} from './orders.ts';
 
 const NOW = Date.parse('2026-11-29T12:30:00Z') / 1_000;
 const HOUR = 3_600;
@@ -53,6 +62,38 @@ test.each<{ what: string; text: string; is: unknown }>([
   { what: 'is empty', text: '', is: undefined },
 ])('a file of orders that $what', ({ text, is }) => {
   expect(parseOrders(text)).toEqual(is);
+});
+
+describe('of more orders than a Secret holds', () => {
+  const idOf = (number: number): string => (number * 7_919).toString(16).padStart(8, '0');
+  const many = (count: number, url = ''): readonly FarmOrder[] =>
+    Array.from({ length: count }, (_, at) => ({
+      ...fetch,
+      kind: 'fetch',
+      id: idOf(count - at),
+      url: `${fetch.url}${url}`,
+    }));
+  const ids = (orders: readonly FarmOrder[]): readonly string[] => orders.map(({ id }) => id);
+
+  test.each<[string, readonly FarmOrder[], number]>([
+    ['so many are kept', many(3_100), 2_600],
+    ['fewer of long ones', many(400, 'x'.repeat(2_000)), 200],
+  ])('%s: what goes on, then by id, in the order that they had, and the file is read whole', (_, orders, least) => {
+    const last = idOf(orders.length);
+    const keptOf = (all: readonly FarmOrder[]) => boundedOrders(all, ({ id }) => id === last);
+    const kept = keptOf(orders);
+    const first = ids(orders)
+      .toSorted()
+      .slice(0, kept.length - 1);
+    expect(ids(kept).toSorted()).toEqual([...first, last].toSorted());
+    expect(ids(kept)).toEqual(ids(orders).filter((id) => id === last || first.includes(id)));
+    expect(kept.length).toBeGreaterThan(least);
+    expect(kept.length).toBeLessThanOrEqual(3_000);
+    const text = JSON.stringify(kept);
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512 * 1_024);
+    expect(parseOrders(text)).toEqual(kept);
+    expect(keptOf(orders.toReversed())).toEqual(kept.toReversed());
+  });
 });
 
 test('the release before takes no other order for a merge', () => {

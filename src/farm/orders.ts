@@ -40,8 +40,27 @@ const Order = Type.Union([Merge, Fetch, BootFiles, GiveBack]);
 export type MergeOrder = Readonly<Static<typeof Merge>>;
 export type FarmOrder = Readonly<Static<typeof Order>>;
 
-/** Some hundred bytes each, and a Secret has 1 MiB: of what is left out nothing would be done, and what was begun would end. */
+/** A Secret has 1 MiB for all of its files; of one that is larger nothing is written, certificates neither. */
 const MAX_ORDERS = 3_000;
+const MAX_BYTES = 512 * 1_024;
+
+/** Those that fit: what goes on first, for what is left out ends, then by id, which is another one in the next hour: so each has its turn. */
+export function boundedOrders(
+  orders: readonly FarmOrder[],
+  isGoingOn: (order: FarmOrder) => boolean,
+): readonly FarmOrder[] {
+  const rankOf = (order: FarmOrder): string => `${isGoingOn(order) ? 0 : 1} ${order.id}`;
+  const ranked = orders.map((order) => ({ order, rank: rankOf(order) }));
+  ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1));
+  const kept = new Set<FarmOrder>();
+  let bytes = 2;
+  for (const { order } of ranked.slice(0, MAX_ORDERS)) {
+    bytes += Buffer.byteLength(JSON.stringify(order)) + 1;
+    if (bytes > MAX_BYTES) break;
+    kept.add(order);
+  }
+  return orders.filter((order) => kept.has(order));
+}
 
 /** Those of a file that may be of another release: what is no order is left out, and what says no kind is a merge. Undefined: it is no list. */
 export function parseOrders(text: string): readonly FarmOrder[] | undefined {

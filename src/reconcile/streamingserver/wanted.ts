@@ -1,7 +1,7 @@
 /** Servers as they should run: what their Secrets hold, and the digest of all that restarts them. Pure. */
 import { withRootFile } from '../../database/tls.ts';
 import { storePath } from '../../farm/files.ts';
-import type { FarmOrder } from '../../farm/orders.ts';
+import { boundedOrders, type FarmOrder } from '../../farm/orders.ts';
 import type { Infrastructure } from '../../operator/infrastructure.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
 import { followerConfig } from '../../replica/config.ts';
@@ -11,6 +11,8 @@ import { bootOfSite, storeRow } from '../projection.ts';
 import { errandsOf, fileOrders } from '../vdisk/files.ts';
 import { giveBackOrders } from '../vdisk/giveback.ts';
 import { type MergeRule, mergeOrders } from '../vdisk/merge.ts';
+import { countedCopies } from '../vdisk/spread.ts';
+import { isOver } from '../vdisk/work.ts';
 import {
   DATABASE_CA_FILE,
   deployment,
@@ -52,7 +54,7 @@ export function wantedServer(
   const template = JSON.stringify(deployment(plan, ''));
   const settings = settingsHash([...Object.values(files), authority.trust, template]);
   // What is ordered changes while a server runs, and restarts nothing.
-  return { plan, files: { ...files, [ORDERS_FILE]: `${JSON.stringify(orders, null, 2)}\n` }, settings };
+  return { plan, files: { ...files, [ORDERS_FILE]: `${JSON.stringify(orders)}\n` }, settings };
 }
 
 /** What the servers of a pool stand on, where its preconditions hold. */
@@ -102,27 +104,35 @@ interface Resources {
 }
 
 /** What is ordered of a server, by what the statuses say. */
-function ordersOf(
+export function ordersOf(
   { vdisks, stores }: Resources,
   rule: MergeRule | undefined,
   nowSeconds: number,
   isUsed: ReturnType<typeof usesOf>,
 ): (server: string) => readonly FarmOrder[] {
   const rows = stores.map(storeRow);
-  const errands = vdisks.flatMap((vdisk) => {
-    const row = rows.find(({ name }) => name === vdisk.spec.storeRef.name);
-    const store = stores.find(({ metadata }) => metadata.name === row?.name);
-    if (!row || !vdisk.status) return [];
-    const facts = { vdisk, status: vdisk.status, servers: store?.status?.servers ?? [], nowSeconds };
-    return [{ vdisk, row, of: errandsOf(facts) }];
+  const placed = vdisks.flatMap((vdisk) => {
+    const { name } = vdisk.spec.storeRef;
+    const store = stores.find(({ metadata }) => metadata.name === name);
+    const row = rows.find((one) => one.name === name);
+    if (!store || !row || !vdisk.status) return [];
+    const status = { ...vdisk.status, copies: countedCopies(vdisk.status, store, nowSeconds) };
+    const of = errandsOf({ vdisk, status, servers: store.status?.servers ?? [], nowSeconds });
+    return [{ vdisk, counted: { ...vdisk, status }, row, of }];
   });
-  return (server) => [
-    ...mergeOrders(server, { vdisks, stores: rows, rule, nowSeconds }),
-    ...errands.flatMap(({ vdisk, row, of }) => [
-      ...fileOrders(server, vdisk, of, storePath(row, server)),
-      ...giveBackOrders(server, { vdisk, store: row, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
-    ]),
-  ];
+  const merges = { vdisks: placed.map(({ counted }) => counted), stores: rows, rule, nowSeconds };
+  const work = vdisks.flatMap(({ status }) => status?.work ?? []).filter((job) => !isOver(job));
+  return (server) => {
+    const going = new Set(work.filter((job) => job.server === server).map(({ id }) => id));
+    const orders = [
+      ...mergeOrders(server, merges),
+      ...placed.flatMap(({ vdisk, row, of }) => [
+        ...fileOrders(server, vdisk, of, storePath(row, server)),
+        ...giveBackOrders(server, { vdisk, store: row, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
+      ]),
+    ];
+    return boundedOrders(orders, ({ id }) => going.has(id));
+  };
 }
 
 /** Whether devices stream a vDisk from a server; one that does not say which of them is taken to. */

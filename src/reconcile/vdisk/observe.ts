@@ -5,11 +5,11 @@ import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { Store, VDisk } from '../../resources/kinds.ts';
-import { secondsOf } from '../../resources/units.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { copiesWanted, storeRow, versionsOf } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
+import { replaceAfterSeconds } from './spread.ts';
 import { type CopyHolder, GONE_MS, type VDiskFindings } from './status.ts';
 
 export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
@@ -55,11 +55,11 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
   };
 }
 
-function wantedOf(vdisk: VDisk, { spec }: Store, row: StoreRow): Pick<VDiskFindings, 'wanted'> {
+function wantedOf(vdisk: VDisk, store: Store, row: StoreRow): Pick<VDiskFindings, 'wanted'> {
   const count = copiesWanted(vdisk, row);
   if (count === undefined) return {};
-  const { replaceAfter = '30m' } = spec.replication ?? {};
-  return { wanted: { count, replicates: row.replication !== undefined, replaceAfterSeconds: secondsOf(replaceAfter) } };
+  const replicates = row.replication !== undefined;
+  return { wanted: { count, replicates, replaceAfterSeconds: replaceAfterSeconds(store) } };
 }
 
 function ruleOf({ informers }: Context, namespace: string, name: string): Pick<VDiskFindings, 'rule'> {

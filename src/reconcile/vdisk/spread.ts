@@ -1,10 +1,12 @@
 /** Which servers keep the copies of a VDisk that says how many it wants; what is judged of theirs, and of the others'. Pure. */
-import { type Chosen, type Keeper, type Spread, spread } from '../../farm/spread.ts';
+import { type Chosen, isStoodInFor, type Keeper, type Spread, spread } from '../../farm/spread.ts';
 import { rfc3339 } from '../../resources/conditions.ts';
-import type { VDisk } from '../../resources/kinds.ts';
+import type { Store, VDisk } from '../../resources/kinds.ts';
+import { secondsOf as durationOf } from '../../resources/units.ts';
 import { type CopyHolder, type CopyJudged, isRight, type VDiskFindings, type VersionJudged } from './status.ts';
 
-type ChosenStatus = NonNullable<NonNullable<VDisk['status']>['chosen']>;
+type Status = NonNullable<VDisk['status']>;
+type ChosenStatus = NonNullable<Status['chosen']>;
 
 /** Undefined: every server of the store does. */
 export function spreadOf(
@@ -68,6 +70,21 @@ function keeperOf(
     devices,
     powerRating,
   };
+}
+
+export const replaceAfterSeconds = ({ spec }: Pick<Store, 'spec'>): number =>
+  durationOf(spec.replication?.replaceAfter ?? '30m');
+
+/** Copies by which work is ordered: the status says of the same ones what comes of it. */
+export function countedCopies(
+  { copies = [], chosen }: Pick<Status, 'copies' | 'chosen'>,
+  store: Pick<Store, 'spec'>,
+  nowSeconds: number,
+): NonNullable<Status['copies']> {
+  if (!chosen) return copies;
+  const counted = chosen.map(chosenRow).filter((one) => !isStoodInFor(one, replaceAfterSeconds(store), nowSeconds));
+  const isCounted = ({ server }: { readonly server: string }): boolean => counted.some(({ name }) => name === server);
+  return copies.filter((copy) => isCounted(copy) || (copy.state === 'Missing' && lacksKernel(copy)));
 }
 
 /** Its image is there, and kernel and initrd may come out of it. */
