@@ -73,6 +73,21 @@ test('the answer is bounded, and what goes on comes first', () => {
   expect([told.length, told[0]?.id, told[63]?.id]).toEqual([64, '00000001', '00000040']);
 });
 
+test('of too many those are told first that run, then those that are not to be ordered again', () => {
+  const queued = Array.from({ length: 100 }, (_, index) => aJob(index + 1));
+  const failed = { ...over(200, 1_000), state: 'Failed' as const };
+  const running = { startedAt: timeAt(NOW - 2_000), state: 'Running' as const };
+  const jobs = [
+    over(0, 1_000),
+    ...queued,
+    failed,
+    { ...failed, id: '000000c9', byFarm: true as const },
+    aJob(202, running),
+  ];
+  const told = workReports(jobs, NOW).map(({ id, state }) => `${id} ${state}`);
+  expect([told.length, ...told.slice(0, 3)]).toEqual([64, '000000ca Running', '000000c9 Failed', '00000001 Queued']);
+});
+
 test('what ended is read once, and what cannot be read is as it was', async () => {
   const files = new Map([over(1, 0), aJob(2)].map((job) => [job.id, job]));
   const reads: string[] = [];

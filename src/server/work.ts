@@ -84,14 +84,15 @@ export class Work {
   }
 }
 
-/** As they were ordered: those that go on, and those that ended lately. Where there are too many, those that were ordered first. */
+/** As they were ordered: those that go on, and those that ended lately. Where there are too many, by what would come of it if it were not told (`rankOf`). */
 export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkReport[] {
   const isRecent = (job: Job): boolean => nowMs - Date.parse(job.endedAt ?? '') < toldMs(job);
-  const goingOn = jobs.filter((job) => !isEnded(job)).sort(byOrder);
-  const over = jobs.filter((job) => isEnded(job) && isRecent(job)).sort(byOrder);
-  return [...goingOn, ...over].slice(0, MAX_TOLD).map((job) => {
-    const { id, order, folder, fileName, version } = job;
-    const state = isBeginning(job, nowMs) ? 'Queued' : job.state;
+  const shown = jobs
+    .filter((job) => !isEnded(job) || isRecent(job))
+    .map((job) => ({ ...job, state: isBeginning(job, nowMs) ? ('Queued' as const) : job.state }))
+    .sort((a, b) => rankOf(a) - rankOf(b) || byOrder(a, b));
+  return shown.slice(0, MAX_TOLD).map((job) => {
+    const { id, order, folder, fileName, version, state } = job;
     const percent = percentOf(job);
     return {
       ...{ id, kind: order.kind, folder, state },
@@ -101,6 +102,13 @@ export function workReports(jobs: readonly Job[], nowMs: number): readonly WorkR
       message: (job.message || (job.words[0] ?? '')).slice(0, MESSAGE_CHARACTERS),
     };
   });
+}
+
+/** What runs would be ended, for its order would be another one in the next hour; what failed would be ordered again. */
+function rankOf({ state, byFarm }: Job): number {
+  if (state === 'Running') return 0;
+  if (state === 'Queued') return 2;
+  return byFarm && state !== 'Done' ? 1 : 3;
 }
 
 function toldMs({ byFarm, state, order }: Job): number {
