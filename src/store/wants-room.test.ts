@@ -14,7 +14,10 @@ test.each<[string, readonly WantedFile[], readonly ReturnType<typeof pull>[], nu
   ['nothing has come yet', FILES, [], 1_010],
   ['one waits', FILES, [pull('lab.raw', 'Waiting', 0)], 1_010],
   ['one comes: its room is reserved', FILES, [pull('lab.raw', 'Running', 3)], 10],
-  ['one failed: what came takes its room', FILES, [pull('lab.raw', 'Failed', 300)], 710],
+  ['one begins: its room is being reserved', FILES, [pull('lab.raw', 'Running', 0)], 10],
+  ['one came in part and failed: its room is reserved', FILES, [pull('lab.raw', 'Failed', 300)], 10],
+  ['one came in part and waits', FILES, [pull('lab.raw', 'Waiting', 300)], 10],
+  ['one failed before anything came', FILES, [pull('lab.raw', 'Failed', 0)], 1_010],
   ['one failed, of another content', FILES, [pull('lab.raw', 'Failed', 300, 'b')], 1_010],
   ['more came than it has', FILES, [pull('lab.raw', 'Failed', 3_000)], 10],
 ])('room that is needed: %s', (_, files, pulls, needed) => {

@@ -4,8 +4,8 @@ import type { PullReport } from './pulls.ts';
 import type { StoreWants } from './wants.ts';
 
 /**
- * Bytes, at most: holes of a file take none, and which it has is not known before it comes. A file that is on its way has its room reserved (`transfer`), and
- * what is there of one whose try failed is not free any more. What is replaced stays beside it for a while: it frees nothing.
+ * Bytes, at most: holes of a file take none, and which it has is not known before it comes. A file of which something came, or comes, has the room of all
+ * of it reserved before (`transfer`), also when its try failed: it is not free any more. What is replaced stays beside it for a while: it frees nothing.
  */
 export function needBytes(
   { folder, files }: Pick<StoreWants, 'folder' | 'files'>,
@@ -13,7 +13,7 @@ export function needBytes(
 ): number {
   return files.reduce((sum, { name, sha256, sizeBytes }) => {
     const pull = pulls.find((one) => one.path === join(folder, name) && one.sha256 === sha256);
-    if (pull?.state === 'Running') return sum;
-    return sum + Math.max(0, sizeBytes - (pull?.doneBytes ?? 0));
+    const isReserved = pull !== undefined && (pull.state === 'Running' || pull.doneBytes > 0);
+    return isReserved ? sum : sum + sizeBytes;
   }, 0);
 }

@@ -91,6 +91,27 @@ test('one that failed is told as failed until something of it comes', () => {
   expect([told(failed), told(again), told(pullFurther(again, 1, 3_000))]).toEqual(['Failed', 'Failed', 'Running']);
 });
 
+test('one that came far and failed is told as failed, and as far, until a try comes farther', () => {
+  const told = (task: PullTask) => {
+    const [report] = reportsOf(new Map([['/srv/a', task]]), 3_000);
+    return `${report?.state} ${report?.doneBytes}`;
+  };
+  const far = pullFurther(running(store(['a'])).get('/srv/a') as PullTask, 800, 1);
+  const failed = pullEnded(far, FAULT, 2);
+  const again = pullFurther(pullStarted(failed, 3_000), 10, 3_001);
+  const less = pullEnded(pullFurther(again, 700, 3_002), FAULT, 3_003);
+  const third = pullStarted(less, 9_000);
+  expect([far, failed, again, less, third].map(told)).toEqual([
+    'Running 800',
+    ...Array.from({ length: 4 }, () => 'Failed 800'),
+  ]);
+  expect([800, 801].map((bytes) => told(pullFurther(third, bytes, 9_001)))).toEqual(['Failed 800', 'Running 801']);
+  const killed = [...planPulls([store(['a'])], new Map([['/srv/a', far]]), STUCK_MS + 2).tasks.values()];
+  const heard = killed.map((task) => pullFurther(pullStarted(pullEnded(task, FAULT, 0), 1), 800, 2));
+  expect(heard.map(told)).toEqual(['Failed 800']);
+  expect(told(pullEnded(third, MADE, 9_002))).toBe('Running 1000');
+});
+
 describe('a store whose disk hangs', () => {
   const wants = [store(['a', 'b', 'c'], { parallel: 4 }), store(['d', 'e'], { folder: '/data', parallel: 3 })];
   const begun = (plan: PullPlan, nowMs: number): ReadonlyMap<string, PullTask> =>

@@ -28,7 +28,10 @@ export interface PullTask extends Pick<StoreWants, 'folder' | 'sources' | 'bytes
   /** The last try got stuck, and nothing has been heard of this one: it takes no place of others. */
   readonly hung?: true;
   readonly failures: number;
+  /** Of this try. */
   readonly doneBytes: number;
+  /** The most that came in a try that failed. */
+  readonly farthestBytes: number;
   /** When it began to run, and what was there then. */
   readonly began?: { readonly ms: number; readonly bytes: number };
   readonly message: string;
@@ -137,13 +140,13 @@ function wantedTasks(wants: readonly StoreWants[]): ReadonlyMap<string, PullTask
 
 const taskOf = ({ folder, sources }: StoreWants, file: WantedFile): PullTask => ({
   ...{ folder, sources, file },
-  ...{ state: 'Waiting', atMs: Number.NEGATIVE_INFINITY, failures: 0, doneBytes: 0, message: '' },
+  ...{ state: 'Waiting', atMs: Number.NEGATIVE_INFINITY, failures: 0, doneBytes: 0, farthestBytes: 0, message: '' },
 });
 
 /** Of an earlier process: of what it wrote nothing is believed. */
 export const forsaken = ({ path, sha256, totalBytes }: PullReport, nowMs: number): PullTask => ({
   ...{ folder: dirname(path), sources: [], file: { name: basename(path), sha256, sizeBytes: totalBytes, bases: [] } },
-  ...{ state: 'Forsaken', atMs: nowMs, failures: 0, doneBytes: 0, message: '' },
+  ...{ state: 'Forsaken', atMs: nowMs, failures: 0, doneBytes: 0, farthestBytes: 0, message: '' },
 });
 
 /** What it replaces may be another file by now: then the try that runs would leave that one, and is begun anew. */
@@ -179,18 +182,26 @@ export function pullFurther(task: PullTask, doneBytes: number, nowMs: number): P
 
 const pullStuck = ({ began: _, ...task }: PullTask, nowMs: number): PullTask => ({
   ...task,
-  ...{ state: 'Stuck', atMs: nowMs, hung: true, failures: task.failures + 1 },
+  ...{ state: 'Stuck', atMs: nowMs, hung: true, failures: task.failures + 1, farthestBytes: farthest(task) },
   message: `${task.folder} did not answer for ${STUCK_MS / 1_000} s while ${task.file.name} was written there: check its disk or mount; of this store one file at a time is tried until it does`,
 });
+
+const farthest = ({ doneBytes, farthestBytes }: PullTask): number => Math.max(doneBytes, farthestBytes);
 
 export function pullEnded(task: PullTask, ending: Ending, nowMs: number): PullTask {
   if (task.state === 'Forsaken') return task;
   if (task.state === 'Stuck') return { ...task, state: 'Failed', atMs: nowMs + retryMs(task.failures) };
   const { hung: _, ...rest } = task;
   if (ending.kind === 'made')
-    return { ...rest, state: 'Done', atMs: nowMs, failures: 0, doneBytes: task.file.sizeBytes, message: '' };
+    return {
+      ...{ ...rest, state: 'Done', atMs: nowMs, failures: 0, message: '' },
+      ...{ doneBytes: task.file.sizeBytes, farthestBytes: 0 },
+    };
   const failures = task.failures + 1;
-  return { ...rest, state: 'Failed', atMs: nowMs + retryMs(failures), failures, message: ending.message };
+  return {
+    ...{ ...rest, state: 'Failed', atMs: nowMs + retryMs(failures), failures },
+    ...{ farthestBytes: farthest(task), message: ending.message },
+  };
 }
 
 const retryMs = (failures: number): number => Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (failures - 1));
@@ -198,8 +209,8 @@ const retryMs = (failures: number): number => Math.min(MAX_RETRY_MS, RETRY_MS * 
 /** What the server is told. */
 export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): Pulls['pulls'] {
   return [...tasks].flatMap(([path, task]): PullReport[] => {
-    const { file, doneBytes, message, began, failures } = task;
-    const state = toldOf(task.state, failures > 0 && !began);
+    const { file, doneBytes, farthestBytes, message, failures } = task;
+    const state = toldOf(task.state, failures > 0 && doneBytes <= farthestBytes);
     const left = task.state === 'Running' ? secondsLeft(task, nowMs) : undefined;
     return [
       {
@@ -207,7 +218,7 @@ export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): 
           path,
           sha256: file.sha256,
           state,
-          doneBytes,
+          doneBytes: farthest(task),
           totalBytes: file.sizeBytes,
           message: message.slice(0, 4_000),
         },
@@ -217,11 +228,11 @@ export function reportsOf(tasks: ReadonlyMap<string, PullTask>, nowMs: number): 
   });
 }
 
-/** What came is coming until the server has seen it; what failed before has failed until something comes. */
-function toldOf(state: PullTask['state'], hasNothingCome: boolean): PullReport['state'] {
+/** What came is coming until the server has seen it; what failed before has failed until more comes than did before: a try reads what is there first, and may fail where the last one did. */
+function toldOf(state: PullTask['state'], isNoFarther: boolean): PullReport['state'] {
   if (state === 'Done') return 'Running';
   if (state === 'Stuck') return 'Failed';
-  return state === 'Running' && hasNothingCome ? 'Failed' : state;
+  return state === 'Running' && isNoFarther ? 'Failed' : state;
 }
 
 function secondsLeft({ began, doneBytes, file }: PullTask, nowMs: number): number | undefined {
