@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { until } from '../../test/setup/services.ts';
 import { MARK, OWNER_FILE, readMark } from '../store/mark.ts';
 import { PULLS_FILE, parsePulls } from '../store/pulls.ts';
@@ -22,12 +22,13 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const HOUR = 3_600_000;
-const wholeStore = (): void => {
+const say = (...stores: readonly Partial<StoreWants>[]): void => {
   const store: StoreWants = {
     ...{ store: 'images', folder, sources: [], parallel: 2, keepStaleSeconds: 7_200, whole: ['lab.raw'], files: [] },
   };
-  writeFileSync(join(home, WANTS_FILE), JSON.stringify([store]));
+  writeFileSync(join(home, WANTS_FILE), JSON.stringify(stores.map((one) => ({ ...store, ...one }))));
 };
+const wholeStore = (): void => say({});
 
 const wants = (...sha256: readonly string[]): void => {
   const store: StoreWants = {
@@ -99,6 +100,50 @@ test('what was put aside goes when it lay there for long enough, over a restart,
   await second.look();
   await until('both are gone', () => there() === 0);
   await second.stop();
+});
+
+describe('of two stores with one folder', () => {
+  const file = { name: 'new.raw', sha256: 'a'.repeat(64), sizeBytes: 1_000, bases: [] };
+  const NO_SPACE = { kind: 'fault', code: 'NoSpace', message: 'full' } as const;
+  const full: MirrorOptions['start'] = () => ({
+    ...{ ending: Promise.resolve(NO_SPACE), cancel: () => undefined, kill: () => undefined },
+  });
+  const names = ['lab', 'old', 'new'].map((name) => `${name}.raw.2001-01-01T00-00-00Z.stale`);
+  const there = (): readonly string[] => names.filter((name) => existsSync(join(folder, name)));
+  const other = { store: 'others', whole: ['old.raw', 'new.raw'], keepStaleSeconds: 10_800 };
+  beforeEach(() => {
+    for (const name of ['lab.raw', 'old.raw', 'new.raw', ...names]) writeFileSync(join(folder, name), 'x');
+  });
+
+  test('what was put aside goes by what is right for either, when both kept it for long enough', async () => {
+    say({}, other);
+    let clock = 0;
+    const mirror = mirrorOf(never, () => clock);
+    const ages = (): string => readFileSync(join(home, 'work', 'stale.json'), 'utf8');
+    await mirror.look();
+    await until('it is counted', () => ages().includes(':0'));
+    clock += 3 * HOUR - 1;
+    await mirror.look();
+    await until('it is older', () => ages().includes(`:${clock}`));
+    expect(there()).toEqual(names);
+    clock += HOUR;
+    await mirror.look();
+    await until('all are gone', () => there().length === 0);
+    await mirror.stop();
+  });
+
+  test('room is made of what either has put aside, but not of what one of them lacks', async () => {
+    say({ files: [file], whole: [] }, other);
+    let clock = 0;
+    const mirror = mirrorOf(full, () => clock);
+    await until('one is gone', async () => {
+      clock += 1_000;
+      await mirror.look();
+      return there().length === 2;
+    });
+    expect(there()).toEqual([names[0], names[2]]);
+    await mirror.stop();
+  });
 });
 
 test('a folder is marked as this farm’s; of one that is another’s nothing goes', async () => {

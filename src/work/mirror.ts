@@ -222,25 +222,25 @@ export class Mirror {
   }
 
   #makeRoom(folder: string): void {
-    const wants = this.#wants?.find((store) => store.folder === folder);
-    if (wants) this.#removeStale(wants, true);
+    for (const kept of keptIn((this.#wants ?? []).filter((store) => store.folder === folder)))
+      this.#removeStale(kept, true);
   }
 
   #sweep(wants: readonly StoreWants[]): void {
     if (this.#now() - this.#staleMs < STALE_EVERY_MS) return;
     this.#staleMs = this.#now();
-    for (const store of wants) this.#removeStale(store, false);
+    for (const kept of keptIn(wants)) this.#removeStale(kept, false);
   }
 
-  #removeStale(wants: StoreWants, full: boolean): void {
-    const { folder: path } = wants;
+  #removeStale(kept: Kept, full: boolean): void {
+    const { folder: path } = kept;
     this.#apart(path, full ? 'full' : 'old', async () => {
       const foreign = await this.#claim(path);
       if (foreign !== undefined) return this.#options.log.warn({ path, reason: foreign }, 'files stay');
       const before = this.#stale.get(path);
       const atMs = this.#now();
       const { removed, ages } = await removeStale(
-        wants,
+        kept,
         full,
         before?.ages ?? this.#ages,
         atMs - (before?.atMs ?? atMs),
@@ -294,6 +294,18 @@ export class Mirror {
     await replaceFile(join(this.#options.folder, PULLS_FILE), text, 0o600);
     this.#told = { text, atMs: now };
   }
+}
+
+type Kept = Pick<StoreWants, 'folder' | 'whole' | 'keepStaleSeconds'>;
+
+/** Of each folder, whatever stores have it: what is right for one of them and no other lacks, and how long what was put aside stays at most. Pure. */
+function keptIn(wants: readonly StoreWants[]): readonly Kept[] {
+  return [...Map.groupBy(wants, ({ folder }) => folder)].map(([folder, stores]) => {
+    const lacking = new Set(stores.flatMap(({ files }) => files.map(({ name }) => name)));
+    const whole = new Set(stores.flatMap((store) => store.whole).filter((name) => !lacking.has(name)));
+    const keepStaleSeconds = Math.max(...stores.map((store) => store.keepStaleSeconds));
+    return { folder, whole: [...whole], keepStaleSeconds };
+  });
 }
 
 /** Empty: it cannot be read. */
