@@ -24,7 +24,7 @@ export interface DeviceFile {
 
 const COLUMNS = ['name', 'mac', 'uuid', 'collection', 'class', 'enabled'];
 /** Each is a column: what all devices of a file together have. */
-export const MAX_PROPERTY_NAMES = 128;
+const MAX_PROPERTY_NAMES = 128;
 const MAX_COLUMNS = COLUMNS.length + MAX_PROPERTY_NAMES;
 /** Five times the devices of a large farm. */
 const MAX_LINES = 50_000;
