@@ -11,7 +11,7 @@ import { probeImage } from '../image/images.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
-import { foreignness, type Owner, readMark } from './mark.ts';
+import { foreignness, markIn, type Owner } from './mark.ts';
 import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
 import { isWatched } from './watch.ts';
 
@@ -40,7 +40,7 @@ export interface Inventory {
   readonly message: string;
   /** Another one where two servers see two folders: of a mark (`mark.ts`). Absent: it has none. */
   readonly volume?: string;
-  /** Another farm writes there, and this one does not. */
+  /** Another farm writes there, or nobody knows which: this one does not. */
   readonly foreign?: true;
   /** The kernel tells of all changes there. */
   readonly isWatched?: true;
@@ -232,10 +232,12 @@ async function ownerOf(
   path: string,
   owner: Owner | undefined,
 ): Promise<{ readonly facts: Pick<Inventory, 'volume' | 'foreign'>; readonly message?: string }> {
-  const mark = owner && (await readMark(path).catch(() => undefined));
-  if (!mark) return { facts: {} };
-  const volume = `${mark.token} ${mark.inode}`;
-  const message = foreignness(path, mark, owner);
+  if (!owner) return { facts: {} };
+  const mark = await markIn(path);
+  if (!mark.ok) return { facts: { foreign: true }, message: mark.error.message };
+  if (!mark.value) return { facts: {} };
+  const volume = `${mark.value.token} ${mark.value.inode}`;
+  const message = foreignness(path, mark.value, owner);
   return message === undefined ? { facts: { volume } } : { facts: { volume, foreign: true }, message };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { partialOf } from '../transfer/target.ts';
 import { lookInto } from './inventory.ts';
-import { claim, MARK, parseOwner, readMark } from './mark.ts';
+import { claim, deviceOf, foreignTo, MARK, parseOwner, readMark, vanished } from './mark.ts';
 import { removePartial } from './pullfile.ts';
 
 const LAB = { farm: 'lab', lineage: '0123456789abcdef' };
@@ -45,12 +45,34 @@ test('a look says so, and sees the files; a folder that is two servers’ has on
 
 test.each<[what: string, make: (path: string) => void]>([
   ['no text of ours', (path) => writeFileSync(path, '{"farm":1}')],
+  ['an empty file', (path) => writeFileSync(path, '')],
   ['a link', (path) => symlinkSync('/etc/hostname', path)],
-])('%s by its name is nobody’s mark, and stays', async (_, make) => {
-  make(join(folder, MARK));
-  expect(await claim(folder, LAB)).toBeUndefined();
-  expect(await readMark(folder)).toBeUndefined();
-  expect((await lookInto(folder, { owner: LAB })).message).toBe('');
+])(
+  '%s by its name says nothing of whose the folder is: nobody writes there, until a person removes it',
+  async (_, make) => {
+    make(join(folder, MARK));
+    const message = await claim(folder, LAB);
+    expect(message).toMatch(/remove it/);
+    expect(await foreignTo(folder, OFFICE)).toBe(message);
+    expect(await lookInto(folder, { owner: LAB })).toMatchObject({ foreign: true, message });
+    rmSync(join(folder, MARK));
+    expect(await claim(folder, LAB)).toBeUndefined();
+  },
+);
+
+/** Noted when the folder was looked at last; the device of the folder and of the node is one here. */
+test.each<[what: string, noted: (now: string, token: string) => string, isGone: boolean]>([
+  ['as it was', (now, token) => `${now} ${token}`, false],
+  ['on the same device with another mark', (now) => `${now} other`, false],
+  ['with its mark, from another disk', (_, token) => `0 ${token}`, false],
+  ['with another mark than the disk had: work marked the node’s own before', () => '0 other', true],
+  ['from a disk of which an earlier release noted no mark', () => '0', true],
+])('a folder %s', async (_, noted, isGone) => {
+  await claim(folder, LAB);
+  const [now = '', token = ''] = (await deviceOf(folder)).split(' ');
+  expect((await readMark(folder))?.token).toBe(token);
+  const gone = await vanished(folder, { device: noted(now, token), system: folder });
+  expect(gone !== undefined).toBe(isGone);
 });
 
 test('nothing of another farm is taken away', async () => {

@@ -4,13 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, rm, stat, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Read } from '../farm/model.ts';
-import { errorCode } from '../kit/errors.ts';
+import { errorCode, errorMessage } from '../kit/errors.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
 /** Of a farm: its name is for people, the lineage of its keys says which it is. */
 const Owner = Type.Object({
@@ -44,17 +45,39 @@ export interface SeenMark extends Mark {
   readonly inode: string;
 }
 
-/** Undefined: there is none that can be read; a file of a person by that name is none. */
-export async function readMark(folder: string): Promise<SeenMark | undefined> {
-  const opened = await openRegular(join(folder, MARK), constants.O_NOFOLLOW);
-  if (!opened.ok) return undefined;
+/** Undefined: there is none. What has its name and is none says nothing of whose the folder is, so it is nobody's to write in: a person removes it. */
+export async function markIn(folder: string): Promise<Result<SeenMark | undefined, Fault<'MarkInvalid'>>> {
+  const path = join(folder, MARK);
+  const invalid = (why: string): Result<never, Fault<'MarkInvalid'>> =>
+    fail(
+      'MarkInvalid',
+      `${path} should say whose ${folder} is, and ${why}: nothing is written there; remove it, and the next farm that writes there makes it anew`,
+    );
+  const opened = await openRegular(path, constants.O_NOFOLLOW);
+  if (!opened.ok) return opened.error.code === 'FileMissing' ? ok(undefined) : invalid(opened.error.message);
   await using file = opened.value.file;
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
-  const mark = parse(Mark, buffer.toString('utf8', 0, bytesRead));
-  return mark && { ...mark, inode: String(opened.value.stats.ino) };
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
+    const mark = parse(Mark, buffer.toString('utf8', 0, bytesRead));
+    return mark ? ok({ ...mark, inode: String(opened.value.stats.ino) }) : invalid('has no text of ours');
+  } catch (thrown) {
+    return invalid(errorMessage(thrown));
+  }
+}
+
+/** Undefined: there is none that can be read. */
+export async function readMark(folder: string): Promise<SeenMark | undefined> {
+  const mark = await markIn(folder);
+  return mark.ok ? mark.value : undefined;
 }
 
 /** Why this farm writes nothing there; undefined: it is its own, or nobody's yet. */
+export async function foreignTo(folder: string, own: Owner): Promise<string | undefined> {
+  const mark = await markIn(folder);
+  return mark.ok ? foreignness(folder, mark.value, own) : mark.error.message;
+}
+
+/** By the mark. */
 export function foreignness(folder: string, mark: Mark | undefined, own: Owner): string | undefined {
   if (!mark || mark.lineage === own.lineage) return undefined;
   return (
@@ -65,40 +88,62 @@ export function foreignness(folder: string, mark: Mark | undefined, own: Owner):
 
 /** Makes it this farm's where it is nobody's. Why nothing may be written there, or undefined. Rejects where the file system does. */
 export async function claim(folder: string, own: Owner): Promise<string | undefined> {
-  const there = await readMark(folder);
-  if (there) return foreignness(folder, there, own);
+  const there = await markIn(folder);
+  if (!there.ok) return there.error.message;
+  if (there.value) return foreignness(folder, there.value, own);
   const mark: Mark = { farm: own.farm, lineage: own.lineage, token: randomUUID() };
   const made = join(folder, `${MARK}.${mark.token}${PARTIAL}`);
   try {
-    await writeFile(made, JSON.stringify(mark), { flag: 'wx', mode: 0o644 });
+    // Whole on the disk before it has its name: one that is cut is nobody's.
+    await writeFile(made, JSON.stringify(mark), { flag: 'wx', mode: 0o644, flush: true });
     await link(made, join(folder, MARK));
   } catch (thrown) {
     if (errorCode(thrown) !== 'EEXIST') throw thrown;
   } finally {
     await rm(made, { force: true });
   }
-  return foreignness(folder, await readMark(folder), own);
+  return foreignTo(folder, own);
 }
+
+/** In the folder of jobs: on which devices the folders of stores were when they were marked (`deviceOf`). */
+export const DEVICES_FILE = 'devices.json';
+const Devices = Type.Record(Type.String(), Type.String());
+
+/** By folder; empty: it cannot be read. */
+export const parseDevices = (text: string): Readonly<Record<string, string>> => parse(Devices, text) ?? {};
 
 /**
  * Why a folder is not the one that it was: its disk went, and what is there now is the node's own, which would be filled. A new disk in its place is none such, nor
- * is a folder with the mark. `device`: of the file system as it was seen last; `system`: a folder that is on the node's own disk.
+ * is a folder with the same mark; one with another mark is, for work that ran before the disk was mounted marked the node's own. `device`: as `deviceOf` saw it
+ * last; `system`: a folder that is on the node's own disk.
  */
 export async function vanished(
   folder: string,
   { device, system }: { readonly device: string; readonly system: string },
 ): Promise<string | undefined> {
-  const now = await deviceOf(folder);
-  if (now === device || now !== (await deviceOf(system)) || (await readMark(folder))) return undefined;
-  return `the disk that was mounted on ${folder} is not there, and the folder is on the node's own disk: mount it again, or another one; nothing is copied into it meanwhile`;
+  const [number, token] = device.split(' ');
+  const now = await deviceNumber(folder);
+  if (now === number || now !== (await deviceNumber(system))) return undefined;
+  const mark = await readMark(folder);
+  if (mark && mark.token === token) return undefined;
+  return `the disk that was mounted on ${folder} is not there, and the folder is on the node's own disk: mount it again, or another one; nothing is written there meanwhile`;
 }
 
-/** Of the folder, or of the nearest above it that is there. */
+/** The number of the folder's device, or of the nearest above it that is there, and the token of its mark where it has one. */
 export async function deviceOf(folder: string): Promise<string> {
+  const mark = await readMark(folder);
+  return [await deviceNumber(folder), ...(mark ? [mark.token] : [])].join(' ');
+}
+
+async function deviceNumber(folder: string): Promise<string> {
   try {
     return String((await stat(folder, { bigint: true })).dev);
   } catch (thrown) {
     if (errorCode(thrown) !== 'ENOENT' || folder === '/') throw thrown;
-    return deviceOf(dirname(folder));
+    return deviceNumber(dirname(folder));
   }
 }
+
+/** Whom the container `work` writes for; undefined: the server is of a release that does not say it. */
+export const readOwner = async (stateDirectory: string): Promise<Owner | undefined> =>
+  parseOwner(await readFile(join(stateDirectory, OWNER_FILE), 'utf8').catch(() => ''));

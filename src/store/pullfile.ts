@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
-import { errorMessage } from '../kit/errors.ts';
+import { errorCode, errorMessage } from '../kit/errors.ts';
 import { statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { Manifests } from '../transfer/keep.ts';
@@ -12,7 +12,7 @@ import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
 import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
 import { partialOf } from '../transfer/target.ts';
-import { claim, foreignness, type Owner, readMark, vanished } from './mark.ts';
+import { claim, foreignTo, type Owner, vanished } from './mark.ts';
 import { isProperties } from './properties.ts';
 import { putAside } from './stale.ts';
 import { parseWants, type StoreWants, WANTS_FILE, type WantedFile } from './wants.ts';
@@ -28,7 +28,7 @@ export interface PullOrder extends Pick<StoreWants, 'folder' | 'sources' | 'byte
   readonly pulling: string;
   /** Where another farm writes nothing is written. Absent: it is not known for whom. */
   readonly owner?: Owner;
-  /** Of the folder, as it was when it was marked. Absent: it was not yet. */
+  /** Of the folder, as it was when it was marked (`deviceOf`). Absent: it was not yet. */
   readonly device?: string;
 }
 
@@ -36,6 +36,9 @@ interface Running {
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
+
+/** Of `errno`: what was wrong and put aside may go, and there is room. */
+const NO_SPACE: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 /** Of `transfer/pull.ts`, but for the manifest. */
 export type PulledFile = Omit<Pulled, 'manifest'>;
@@ -53,7 +56,8 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
     const foreign = order.owner && (await claim(folder, order.owner));
     if (foreign !== undefined) return fail('StoreForeign', foreign);
   } catch (thrown) {
-    return fail('WriteFailed', `${folder} cannot be made or written: ${errorMessage(thrown)}`);
+    const code = NO_SPACE.has(errorCode(thrown)) ? 'NoSpace' : 'WriteFailed';
+    return fail(code, `${folder} cannot be made or written: ${errorMessage(thrown)}`);
   }
   const { replaces } = file;
   if (replaces !== undefined && !(await isStill(join(folder, file.name), replaces)))
@@ -81,7 +85,7 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
 
 /** What a try left of this file goes, if nobody writes it, and no other farm has the folder. */
 export async function removePartial(path: string, sha256: string, owner?: Owner): Promise<void> {
-  if (owner && foreignness(dirname(path), await readMark(dirname(path)), owner) !== undefined) return;
+  if (owner && (await foreignTo(dirname(path), owner)) !== undefined) return;
   const options = { partial: partialOf(path, sha256), makeWay: async () => undefined };
   const partial = await PartialFile.open(path, options);
   if (partial.ok) await partial.value.remove();

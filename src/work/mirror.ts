@@ -1,12 +1,10 @@
 /** Takes what the server of this pod lacks from other servers: reads what is wanted, again and again, runs a process a file, and tells how far each is. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { errorMessage } from '../kit/errors.ts';
 import { replaceFile } from '../kit/file.ts';
 import { inTime } from '../kit/patience.ts';
-import { claim, deviceOf, OWNER_FILE, type Owner, parseOwner, vanished } from '../store/mark.ts';
+import { claim, DEVICES_FILE, deviceOf, type Owner, parseDevices, readOwner, vanished } from '../store/mark.ts';
 import { type PulledFile, type PullOrder, removePartial } from '../store/pullfile.ts';
 import { PULLS_FILE, type Pulls, parsePulls } from '../store/pulls.ts';
 import { parseAges, removeStale, type StaleAges } from '../store/stale.ts';
@@ -30,9 +28,6 @@ export interface MirrorOptions extends Pick<PullOrder, 'tlsDirectory' | 'stateDi
 const STALE_EVERY_MS = 300_000;
 /** How old they are, in the folder of jobs. */
 const STALE_FILE = 'stale.json';
-/** On which devices the folders of stores were when they were marked, there, too. */
-const DEVICES_FILE = 'devices.json';
-const Devices = Type.Record(Type.String(), Type.String());
 /** Files that came and are not read yet, which are given on. */
 const MAX_CAME = 256;
 /** Of a process whose disk hangs not even a kill makes an end. */
@@ -110,7 +105,7 @@ export class Mirror {
   async #look(): Promise<void> {
     const { stateDirectory, log } = this.#options;
     const text = await readFile(join(stateDirectory, WANTS_FILE), 'utf8').catch(() => '');
-    this.#owner = parseOwner(await readFile(join(stateDirectory, OWNER_FILE), 'utf8').catch(() => '')) ?? this.#owner;
+    this.#owner = (await readOwner(stateDirectory)) ?? this.#owner;
     this.#said = parseWants(text) ?? this.#said;
     if (!this.#said || this.#stopping) return;
     const wants = await this.#properties.with(this.#said);
@@ -306,14 +301,4 @@ function keptIn(wants: readonly StoreWants[]): readonly Kept[] {
     const keepStaleSeconds = Math.max(...stores.map((store) => store.keepStaleSeconds));
     return { folder, whole: [...whole], keepStaleSeconds };
   });
-}
-
-/** Empty: it cannot be read. */
-function parseDevices(text: string): Readonly<Record<string, string>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Devices, value) ? value : {};
-  } catch {
-    return {};
-  }
 }
