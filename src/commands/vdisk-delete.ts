@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { errorMessage } from '../kit/errors.ts';
 import { leadsTo } from '../kit/file.ts';
 import { removeVersion } from '../store/deletion.ts';
+import { readOwner } from '../store/mark.ts';
 import { attempt, must, Refusal, versionNumber } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
 import { type Flags, output } from './work.ts';
@@ -39,7 +40,7 @@ export function addDeletion(command: Command, terminal: Terminal): void {
         const path = join(await leadsTo(dirname(typedPath)), basename(typedPath));
         // The clients of database and replica are loaded where they are needed alone.
         const { askFarm } = await import('./vdisk-known.ts');
-        const { BOOTFARM_REPLICA_SOCKET: replicaSocket } = process.env;
+        const { BOOTFARM_REPLICA_SOCKET: replicaSocket, BOOTFARM_WORK: jobs } = process.env;
         const sources = {
           ...(databaseUriFile !== undefined && { databaseUri: await uriIn(databaseUriFile) }),
           ...(replicaSocket !== undefined && { replicaSocket }),
@@ -47,6 +48,7 @@ export function addDeletion(command: Command, terminal: Terminal): void {
         const deletion = {
           vdisk: { folder: dirname(path), fileName: basename(path) },
           ...{ number, lastCopy, farm: await askFarm(sources) },
+          owner: jobs === undefined ? undefined : await readOwner(dirname(jobs)),
         };
         const onJudged = (words: readonly string[]): void => {
           if (output === 'text')

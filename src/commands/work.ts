@@ -45,7 +45,9 @@ async function handOver(terminal: Terminal, { detach, ...flags }: OrderFlags, or
       throw new Refusal(
         'no keeper of jobs runs here: leave out --detach, or run it in the container `work` of a server',
       );
-    return doHere(terminal, flags, order, (running) => runOrder(order, running));
+    return doHere(terminal, flags, order, (running) =>
+      runOrder(order, { ...running, jobs: process.env['BOOTFARM_WORK'] }),
+    );
   }
   const { id } = must(await folder.order(order, Date.now()));
   if (detach) return terminal.out(`${id}\n`);

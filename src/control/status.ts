@@ -31,6 +31,8 @@ export interface StoreReport {
   readonly unmanaged?: readonly string[];
   /** Servers that say the same here see one folder, and what they have of it is one copy. Absent: it is not known. */
   readonly volume?: string;
+  /** Another farm writes there, or nobody knows which: this server does not. */
+  readonly foreign?: true;
   readonly message: string;
 }
 

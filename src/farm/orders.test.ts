@@ -18,6 +18,7 @@ const place = { id: '5f0c11d2', folder: '/srv', fileName: 'lab' };
 const merge = { ...place, kind: 'merge', version: 6 };
 const fetch = { ...place, kind: 'fetch', url: 'https://images.example/lab.vhdx', sha256: 'a'.repeat(64) };
 const bootFiles = { ...place, kind: 'boot-files', number: 3 };
+const giveBack = { ...place, kind: 'give-back', server: 'a', volume: 'token 1' };
 
 test.each<{ what: string; text: string; is: unknown }>([
   {
@@ -46,6 +47,11 @@ test.each<{ what: string; text: string; is: unknown }>([
       ...[{ ...fetch, sha256: 'x' }, { ...fetch, sizeBytes: -1 }, { ...bootFiles, number: undefined }, merge],
     ]),
     is: [merge],
+  },
+  {
+    what: 'gives back from a folder, or from whichever has the path',
+    text: JSON.stringify([giveBack, { ...giveBack, volume: undefined }]),
+    is: [giveBack],
   },
   {
     what: 'has folders with dots',

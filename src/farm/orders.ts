@@ -29,11 +29,15 @@ const Fetch = Type.Object({
 });
 /** Kernel and initrd of the version `number`, out of its image. */
 const BootFiles = Type.Object({ ...place, kind: Type.Literal('boot-files'), number: whole });
-/** What is here of a vDisk goes, where servers that were chosen have it (`store/giveback.ts`). `server`: whose order it is. */
+/**
+ * What is here of a vDisk goes, where servers that were chosen have it (`store/giveback.ts`). `server`: whose order it is. `volume`: of the folder, as that server said
+ * it, and no other server did: what has another one by then stays.
+ */
 const GiveBack = Type.Object({
   ...place,
   kind: Type.Literal('give-back'),
   server: Type.String({ minLength: 1, maxLength: 253 }),
+  volume: Type.String({ minLength: 1, maxLength: 128 }),
 });
 const Order = Type.Union([Merge, Fetch, BootFiles, GiveBack]);
 

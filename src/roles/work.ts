@@ -43,7 +43,7 @@ async function run(path: string, options: Options): Promise<void> {
   const orders = ordersFile === undefined ? {} : { orders: () => readOrders(ordersFile) };
   const keeper = new Keeper({
     folder,
-    start: ({ order }, told) => startWorker(order, told),
+    start: ({ order }, told) => startWorker(order, told, path),
     now: Date.now,
     log,
     ...orders,

@@ -331,6 +331,13 @@ test('a folder that another farm keeps is served from, and says so; its properti
   });
   expect([names(copies.served), copies.stores]).toMatchObject([
     ['lab/0'],
-    [{ state: 'Accessible', volume: expect.any(String), message: expect.stringContaining('is kept by farm office') }],
+    [
+      {
+        state: 'Accessible',
+        foreign: true,
+        volume: expect.any(String),
+        message: expect.stringContaining('is kept by farm office'),
+      },
+    ],
   ]);
 });

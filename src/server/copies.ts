@@ -157,7 +157,7 @@ export class Copies {
     );
     await this.#want(snapshot, looks);
     this.#stores = looks.map(({ store, path, inventory = unseen(path) }) => {
-      const { files, foreign: _, isWatched: __, ...state } = inventory;
+      const { files, isWatched: _, ...state } = inventory;
       const unmanaged = unmanagedImages(versionsIn(snapshot, store), path, inventory);
       const there = { ...state, files: files.filter(({ fault }) => !fault).length, unmanaged };
       return { name: store.name, path, ...there, ...this.#needOf(store) };

@@ -19,7 +19,7 @@ const base = (id: string) => ok({ sizeBytes: 512, id });
 const child = (id: string, names: readonly string[], ids?: readonly string[]) =>
   ok({ sizeBytes: 512, id, parent: { names, ...(ids ? { ids } : {}) } });
 const folderOf = (...files: readonly FileFacts[]): Inventory => ({
-  ...{ state: 'Accessible', freeBytes: 1, totalBytes: 2, message: '' },
+  ...{ state: 'Accessible', freeBytes: 1, totalBytes: 2, message: '', isWatched: true },
   files: [
     file('lab.3.vmlinuz'),
     file('lab.3.pvp'),
@@ -170,6 +170,20 @@ test.each<{ what: string; deletion?: Partial<Deletion>; folder?: Inventory; refu
       ),
     },
     ...{ refused: 'LastCopy', says: /is this very file\): say --last-copy/ },
+  },
+  {
+    what: 'may be the very file that others see',
+    folder: ((): Inventory => {
+      const { isWatched: _, ...folder } = folderOf();
+      return folder;
+    })(),
+    ...{ refused: 'LastCopy', says: /may be one of a network/ },
+  },
+  {
+    what: 'is in a folder of another farm',
+    deletion: { lastCopy: true },
+    folder: { ...folderOf(), foreign: true, message: 'it is kept by farm office' },
+    ...{ refused: 'StoreForeign', says: /kept by farm office/ },
   },
   { what: 'is of no VDisk', deletion: { farm: known({}, { vdisks: [] }) }, refused: 'LastCopy' },
   { what: 'is of no VDisk, and need not be', deletion: { farm: known({}, { vdisks: [] }), lastCopy: true } },

@@ -7,10 +7,13 @@ import type { WorkFault } from '../image/copy.ts';
 import type { ImageFacts } from '../image/disk.ts';
 import { formatOf, stemOf } from '../image/formats.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
+import { leadsTo } from '../kit/file.ts';
+import { inTime } from '../kit/patience.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { alone } from './alone.ts';
 import { type FileFacts, type Inventory, lookInto } from './inventory.ts';
+import type { Owner } from './mark.ts';
 import type { VDiskFiles } from './versions.ts';
 
 /** What the farm knows: of its database, or of a replica. */
@@ -34,14 +37,24 @@ export interface Deletion {
   readonly farm: Result<FarmKnowledge, Fault>;
   /** A person says that it need not be anywhere any more. */
   readonly lastCopy: boolean;
+  /** Whose this server is. Absent: it is not known, and whose the folder is is not asked. */
+  readonly owner?: Owner | undefined;
 }
 
 /**
- * In the order in which they are asked: the name has a number already, no such version, nobody can be asked, a VDisk names it, a rollback does, machines use it, other images are differences of
+ * In the order in which they are asked: the name has a number already, no such version, another farm has the folder, nobody can be asked, a VDisk names it, a rollback does, machines use it, other images are differences of
  * it, it may be the last copy.
  */
 export type DeletionFault = Fault<
-  'NumberTwice' | 'FileMissing' | 'FarmUnknown' | 'Named' | 'RolledBackTo' | 'InUse' | 'IsParent' | 'LastCopy'
+  | 'NumberTwice'
+  | 'FileMissing'
+  | 'StoreForeign'
+  | 'FarmUnknown'
+  | 'Named'
+  | 'RolledBackTo'
+  | 'InUse'
+  | 'IsParent'
+  | 'LastCopy'
 >;
 
 /** The files of that version that go, or why none does. The image goes last: what broke off before it can be done again. */
@@ -53,6 +66,7 @@ export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<rea
   const files = filesOf(vdisk, number, folder.files);
   const images = files.filter(({ name }) => formatOf(name));
   if (images.length === 0) return fail('FileMissing', `there is no ${what}: ${folder.message || 'nothing is removed'}`);
+  if (folder.foreign) return fail('StoreForeign', `${what} stays: ${folder.message}`);
   if (!farm.ok)
     return fail(
       'FarmUnknown',
@@ -96,6 +110,11 @@ export function judgeDeletion(deletion: Deletion, folder: Inventory): Result<rea
       'LastCopy',
       `${what} stays: ${whoKnows('its store is shared: what other servers have of it is this very file')}`,
     );
+  if (!folder.isWatched)
+    return fail(
+      'LastCopy',
+      `${what} stays: ${whoKnows('its file system may be one of a network: what other servers have of it may be this very file')}`,
+    );
   const right = rightCopies(copies, names, number);
   if (right.length > 1) return ok(inOrder(files, images));
   const known =
@@ -129,23 +148,56 @@ export function rightCopies(
   return [...new Set(right.map(({ server }) => server))];
 }
 
-/** Of the VDisks whose files these are. */
-export const namesOf = (
-  { stores, vdisks }: Pick<FarmSnapshot, 'stores' | 'vdisks'>,
-  { folder, fileName }: VDiskFiles,
-): ReadonlySet<string> =>
+/** Names of the stores that may be in this folder. */
+export const storesAt = (stores: FarmSnapshot['stores'], folder: string): ReadonlySet<string> =>
   new Set(
-    vdisks
-      .filter((vdisk) => vdisk.fileName === fileName)
-      .filter(({ store: name }) =>
-        stores.some(
-          (store) =>
-            store.name === name &&
-            ['', ...Object.keys(store.local.nodes)].some((server) => storePath(store, server) === folder),
-        ),
-      )
+    stores
+      .filter((store) => ['', ...Object.keys(store.local.nodes)].some((server) => storePath(store, server) === folder))
       .map(({ name }) => name),
   );
+
+/** Of the VDisks whose files these are. */
+export function namesOf(
+  { stores, vdisks }: Pick<FarmSnapshot, 'stores' | 'vdisks'>,
+  { folder, fileName }: VDiskFiles,
+): ReadonlySet<string> {
+  const here = storesAt(stores, folder);
+  return new Set(vdisks.filter((one) => one.fileName === fileName && here.has(one.store)).map(({ name }) => name));
+}
+
+/** A disk that hangs. */
+const LEAD_MS = 5_000;
+
+/** With the folders to which paths of stores lead here: by a link two stores may have one. Where one does not answer nothing is known. */
+export async function ledSnapshot<Known extends { readonly snapshot: Pick<FarmSnapshot, 'stores'> }>(
+  vdisk: VDiskFiles,
+  farm: Result<Known, Fault>,
+): Promise<{ readonly vdisk: VDiskFiles; readonly farm: Result<Known, Fault> }> {
+  if (!farm.ok) return { vdisk, farm };
+  const { stores } = farm.value.snapshot;
+  const paths = stores
+    .filter(({ shared }) => !shared)
+    .flatMap(({ local }) => [local.path, ...Object.values(local.nodes)]);
+  const led = new Map<string, string>();
+  for (const path of new Set([vdisk.folder, ...paths])) {
+    const end = await inTime(leadsTo(path), LEAD_MS);
+    if (end === undefined)
+      return { vdisk, farm: fail('StoreSilent', `${path} did not answer within ${LEAD_MS / 1_000} s: check its disk`) };
+    led.set(path, end);
+  }
+  const endOf = (path: string): string => led.get(path) ?? path;
+  const ledStores = stores.map((store) => ({
+    ...store,
+    local: {
+      path: endOf(store.local.path),
+      nodes: Object.fromEntries(Object.entries(store.local.nodes).map(([node, path]) => [node, endOf(path)])),
+    },
+  }));
+  return {
+    vdisk: { ...vdisk, folder: endOf(vdisk.folder) },
+    farm: ok({ ...farm.value, snapshot: { ...farm.value.snapshot, stores: ledStores } }),
+  };
+}
 
 /** Image, kernel, initrd and properties. */
 function filesOf({ fileName }: VDiskFiles, number: number, there: readonly FileFacts[]): readonly FileFacts[] {
@@ -191,7 +243,8 @@ export const removeVersion = (
 ): Promise<Result<Removed, DeletionFault | WorkFault | Fault<'WriteFailed'>>> =>
   alone(deletion.vdisk.folder, async (): Promise<Result<Removed, DeletionFault | Fault<'WriteFailed'>>> => {
     const { folder } = deletion.vdisk;
-    const judged = judgeDeletion(deletion, await lookInto(folder));
+    const led = await ledSnapshot(deletion.vdisk, deletion.farm);
+    const judged = judgeDeletion({ ...deletion, ...led }, await lookInto(folder, { owner: deletion.owner }));
     if (!judged.ok) return judged;
     onJudged(judged.value.map(({ name, sizeBytes }) => `${join(folder, name)}, ${inUnits(sizeBytes)}`));
     const removed = await removeFiles(folder, dryRun ? [] : judged.value);

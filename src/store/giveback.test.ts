@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -6,7 +7,8 @@ import { aVDisk, aVersion } from '../../test/builders/farm.ts';
 import type { VersionFile } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
 import { type GiveBack, giveBack, judgeGiveBack } from './giveback.ts';
-import type { FileFacts, Inventory } from './inventory.ts';
+import { type FileFacts, type Inventory, lookInto } from './inventory.ts';
+import { claim, MARK } from './mark.ts';
 
 type Known = Extract<GiveBack['farm'], { readonly ok: true }>['value'];
 
@@ -15,6 +17,7 @@ const version = (number: number, files: readonly string[], vdisk = 'lab') =>
   aVersion({ vdisk, number, content: { manifest: `${number}`.repeat(64), files: files.map(right) } });
 const V0 = version(0, ['lab.vhdx', 'lab.vmlinuz']);
 const V1 = version(1, ['lab.1.avhdx', 'lab.vhdx', 'lab.1.vmlinuz']);
+const { content: _, ...UNKNOWN } = aVersion({ number: 2 });
 const file = (name: string, more: Partial<FileFacts> = {}): FileFacts => ({
   ...{ name, sizeBytes: 512, identity: name },
   ...more,
@@ -32,7 +35,7 @@ const copiesOf = (states: Readonly<Record<string, string>>, numbers: readonly nu
   numbers.flatMap((number) =>
     Object.entries(states).map(([server, state]) => ({ server, vdisk: 'lab', version: number, state })),
   );
-const ALL = { a: 'UpToDate', b: 'PropertiesMissing', c: 'UpToDate' };
+const ALL = { a: 'UpToDate', b: 'UpToDate', c: 'UpToDate' };
 const known = (more: Partial<Known> = {}, snapshot: Partial<Known['snapshot']> = {}): Partial<GiveBack> => ({
   farm: ok({
     snapshot: {
@@ -47,19 +50,59 @@ const known = (more: Partial<Known> = {}, snapshot: Partial<Known['snapshot']> =
   }),
 });
 const order = (more: Partial<GiveBack> = {}): GiveBack => ({
-  ...{ vdisk: { folder: '/srv', fileName: 'lab' }, server: 'c' },
+  ...{ vdisk: { folder: '/srv', fileName: 'lab' }, server: 'c', volume: 'token 1' },
   ...(known() as Pick<GiveBack, 'farm'>),
   ...more,
 });
-const folderOf = (files: readonly FileFacts[]): Inventory => ({
-  ...{ state: 'Accessible', freeBytes: 1, totalBytes: 2, message: '', files },
+const folderOf = (files: readonly FileFacts[], more: Partial<Inventory> = {}): Inventory => ({
+  ...{ state: 'Accessible', freeBytes: 1, totalBytes: 2, message: '', files, volume: 'token 1' },
+  ...more,
 });
 const session = (server: string, vdisk = 'lab') => ({ device: 'pc1', vdisk, server });
 
-const GOES = ['lab.1.avhdx', 'lab.vhdx', 'lab.1.vmlinuz', 'lab.vmlinuz', 'lab.1.pvp'];
+const GOES = ['lab.1.vmlinuz', 'lab.1.pvp', 'lab.1.avhdx', 'lab.vmlinuz', 'lab.vhdx'];
+const kiosk = aVDisk({ name: 'kiosk', fileName: 'kiosk' });
+const OF_KIOSK = [V0, V1, version(1, ['kiosk.1.avhdx', 'lab.vhdx'], 'kiosk')];
+const readOf = (
+  files: readonly FileFacts[],
+  more: Readonly<Record<string, { identity?: string; sha256?: string }>> = {},
+) => new Map(files.map(({ name, identity }) => [name, { identity, sha256: 'a'.repeat(64), ...more[name] }]));
 
 test.each<[string, Partial<GiveBack>, readonly FileFacts[], readonly string[] | string]>([
-  ['differences go first, what lies beside them last', {}, FILES, GOES],
+  ['from the last version to the first, images after what lies beside them', {}, FILES, GOES],
+  [
+    'properties of which fewer servers have a copy stay',
+    known({ copies: copiesOf({ ...ALL, b: 'PropertiesMissing' }) }),
+    FILES,
+    GOES.filter((name) => !name.endsWith('.pvp')),
+  ],
+  [
+    'a version of which nobody knows what is right',
+    known({}, { versions: [V0, V1, UNKNOWN] }),
+    FILES,
+    'ContentUnknown',
+  ],
+  [
+    'the resource says that something else is right',
+    known({}, { versions: [V0, { ...V1, sha256: 'b'.repeat(64) }] }),
+    FILES,
+    'ContentUnknown',
+  ],
+  ['all was read, and is right', { read: readOf(FILES) }, FILES, GOES],
+  [
+    'it was read, and is another',
+    { read: readOf(FILES, { 'lab.vhdx': { sha256: 'b'.repeat(64) } }) },
+    FILES,
+    'NotRight',
+  ],
+  [
+    'it was changed while it was read',
+    { read: readOf(FILES, { 'lab.vhdx': { identity: 'x' } }) },
+    FILES,
+    'BeingChanged',
+  ],
+  ['a file came while others were read', { read: readOf(FILES.slice(1)) }, FILES, 'BeingChanged'],
+  ['its folder has another mark', { volume: 'token 2' }, FILES, 'OtherVolume'],
   ['nobody can be asked', { farm: fail('Unreachable', 'Redis is away') }, FILES, 'FarmUnknown'],
   ['no VDisk has these files', { vdisk: { folder: '/srv', fileName: 'other' } }, FILES, 'VDiskUnknown'],
   ['every server keeps one', known({}, { vdisks: [aVDisk({ name: 'lab' })] }), FILES, 'Kept'],
@@ -83,7 +126,7 @@ test.each<[string, Partial<GiveBack>, readonly FileFacts[], readonly string[] | 
   ],
   ['what is here is not right', known({ copies: copiesOf({ ...ALL, c: 'OutOfDate' }) }), FILES, []],
   [
-    'one version of it is not right: it is a difference of what would go',
+    'one version of it is not right: what it is a difference of stays with it',
     known({ copies: [...copiesOf(ALL, [0]), ...copiesOf({ ...ALL, c: 'OutOfDate' }, [1])] }),
     FILES,
     'IsNeeded',
@@ -96,20 +139,55 @@ test.each<[string, Partial<GiveBack>, readonly FileFacts[], readonly string[] | 
     'NotRight',
   ],
   ['it was written a moment ago', {}, [...FILES.slice(1), { ...(FILES[0] as FileFacts), fresh: true }], 'BeingChanged'],
-  ['an image that nobody named is a difference of it', {}, [...FILES, image('lab.9.avhdx', 'lab.vhdx')], 'IsNeeded'],
   [
-    'another VDisk that stays has one of its files',
+    'an image that nobody named is a difference of it: the rest goes',
+    {},
+    [...FILES, image('lab.9.avhdx', 'lab.vhdx')],
+    GOES.slice(0, -1),
+  ],
+  ['one is a difference of the last', {}, [...FILES, image('lab.9.avhdx', 'lab.1.avhdx')], 'IsNeeded'],
+  [
+    'one of which nobody knows it may be a difference of each',
+    {},
+    [...FILES, file('lab.9.avhdx', { fault: { code: 'NoPermission', message: 'no' } })],
+    'IsNeeded',
+  ],
+  [
+    'another VDisk that stays has one of its files: the rest goes',
+    known({}, { vdisks: [lab, kiosk], versions: OF_KIOSK }),
+    FILES,
+    GOES.slice(0, -1),
+  ],
+  [
+    'and where that is all that is left',
+    known({}, { vdisks: [lab, kiosk], versions: OF_KIOSK }),
+    [image('lab.vhdx')],
+    'IsNeeded',
+  ],
+  [
+    'that VDisk is of another store with this folder',
     known(
       {},
       {
-        vdisks: [lab, aVDisk({ name: 'kiosk', fileName: 'kiosk' })],
-        versions: [V0, V1, version(1, ['kiosk.1.avhdx', 'lab.vhdx'], 'kiosk')],
+        stores: ['images', 'more'].map((name) => ({
+          name,
+          pools: [],
+          servers: [],
+          local: { path: '/srv', nodes: {} },
+        })),
+        vdisks: [lab, { ...kiosk, store: 'more' }],
+        versions: OF_KIOSK,
       },
     ),
     FILES,
-    'IsNeeded',
+    GOES.slice(0, -1),
   ],
-  ['an end broke off after the images', {}, FILES.slice(2), ['lab.1.vmlinuz', 'lab.vmlinuz', 'lab.1.pvp']],
+  [
+    'an end broke off before an image',
+    known({ copies: [...copiesOf(ALL, [0]), ...copiesOf({ a: 'UpToDate', b: 'UpToDate', c: 'Missing' }, [1])] }),
+    FILES.filter(({ name }) => !name.startsWith('lab.1.') || name.endsWith('.avhdx')),
+    ['lab.1.avhdx', 'lab.vmlinuz', 'lab.vhdx'],
+  ],
   ['all of it is gone', {}, [], []],
   [
     'a shared store',
@@ -125,22 +203,61 @@ test.each<[string, Partial<GiveBack>, readonly FileFacts[], readonly string[] | 
   expect(judged.ok ? judged.value.map(({ name }) => name) : judged.error.code).toEqual(found);
 });
 
-test('files that are right go, and nothing else', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bootfarm-giveback-'));
+test.each<[code: string, folder: Partial<Inventory>]>([
+  ['StoreForeign', { foreign: true, message: 'kept by farm office' }],
+  ['OtherVolume', { volume: undefined as never }],
+  ['StoreReadOnly', { state: 'ReadOnly' }],
+])('%s: nothing goes from such a folder', (code, folder) =>
+  expect(judgeGiveBack(order(), folderOf(FILES, folder))).toMatchObject({ error: { code } }),
+);
+
+test('files that are right go, and nothing else; by whatever path the store names their folder', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'bootfarm-giveback-'));
+  const folder = join(root, 'images');
+  const owner = { farm: 'lab', lineage: '0123456789abcdef' };
+  const content = Buffer.alloc(512);
   try {
+    mkdirSync(folder);
+    symlinkSync(folder, join(root, 'link'));
+    await claim(folder, owner);
+    const { volume = '' } = await lookInto(folder, { owner });
     const there = ['lab.raw', 'lab.vmlinuz', 'lab.initrd', 'other.raw', 'notes.txt'];
-    for (const name of there) writeFileSync(join(folder, name), Buffer.alloc(512));
-    const versions = [version(0, ['lab.raw', 'lab.vmlinuz', 'lab.initrd'])];
-    const stores = [{ name: 'images', pools: [], servers: [], local: { path: folder, nodes: {} } }];
-    const asked = order({
-      vdisk: { folder, fileName: 'lab' },
-      ...known({ copies: copiesOf(ALL, [0]) }, { versions, stores }),
+    for (const name of there) writeFileSync(join(folder, name), content);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const files = there.slice(0, 3).map((name) => ({ name, sizeBytes: 512, sha256 }));
+    const versions = [aVersion({ content: { manifest: 'c'.repeat(64), files } })];
+    const stores = [{ name: 'images', pools: [], servers: [], local: { path: join(root, 'link'), nodes: {} } }];
+    const give = (
+      more: Partial<Known> = {},
+      snapshot: Partial<Known['snapshot']> = {},
+      whose: typeof owner | undefined = owner,
+    ) => {
+      const { farm } = known({ copies: copiesOf(ALL, [0]), ...more }, { versions, stores, ...snapshot });
+      const asked = { vdisk: { folder, fileName: 'lab' }, server: 'c', volume };
+      return giveBack({ ...asked, farm: async () => farm as GiveBack['farm'] }, { owner: whose });
+    };
+    expect(await give()).toMatchObject({ error: { code: 'BeingChanged' } });
+    const rest = () => {
+      for (const name of there) utimesSync(join(folder, name), 1_700_000_000, 1_700_000_000);
+    };
+    rest();
+    expect(await give({}, {}, { ...owner, lineage: 'f'.repeat(16) })).toMatchObject({
+      error: { code: 'StoreForeign' },
     });
-    expect(await giveBack(asked)).toMatchObject({ ok: false, error: { code: 'BeingChanged' } });
-    for (const name of there) utimesSync(join(folder, name), 1_700_000_000, 1_700_000_000);
-    expect(await giveBack(asked)).toMatchObject({ ok: true });
-    expect(readdirSync(folder).toSorted()).toEqual(['notes.txt', 'other.raw']);
+    const second = { ...lab, name: 'again', store: 'more', copies: { wanted: 1, servers: ['c'] } };
+    const both = [...stores, { ...stores[0], name: 'more', local: { path: folder, nodes: {} } }];
+    expect(await give({}, { stores: both as typeof stores, vdisks: [lab, second] })).toMatchObject({
+      error: { code: 'Kept' },
+    });
+    writeFileSync(join(folder, 'lab.initrd'), Buffer.alloc(512, 1));
+    rest();
+    expect(await give()).toMatchObject({ error: { code: 'NotRight', message: expect.stringContaining('lab.initrd') } });
+    expect(readdirSync(folder)).toHaveLength(there.length + 1);
+    writeFileSync(join(folder, 'lab.initrd'), content);
+    rest();
+    expect(await give()).toMatchObject({ ok: true });
+    expect(readdirSync(folder).toSorted()).toEqual([MARK, 'notes.txt', 'other.raw']);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(root, { recursive: true });
   }
 });

@@ -1,24 +1,40 @@
 /**
- * A copy that is more than its vDisk wants: its files go, when the servers that were chosen have theirs. The operator orders it, and this server looks once more.
- * Pure but for `giveBack`.
+ * A copy that is more than its vDisk wants: its files go, when the servers that were chosen have theirs. The operator orders it, by what it knows of the
+ * folders; this server looks once more, reads what would go, and looks again. What is not proved is a no. Pure but for `giveBack`.
  */
-import { keepsCopy } from '../farm/files.ts';
+import { fileNames, keepsCopy, versionOfStem } from '../farm/files.ts';
 import type { FarmSnapshot, Session, VDisk, Version } from '../farm/model.ts';
 import type { WorkFault } from '../image/copy.ts';
 import { formatOf } from '../image/formats.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
-import { childrenOf, type FarmKnowledge, namesOf, type Removed, removeFiles, rightCopies, someOf } from './deletion.ts';
-import { type FileFacts, type Inventory, lookInto } from './inventory.ts';
+import {
+  childrenOf,
+  type FarmKnowledge,
+  ledSnapshot,
+  namesOf,
+  type Removed,
+  removeFiles,
+  rightCopies,
+  someOf,
+  storesAt,
+} from './deletion.ts';
+import { byName, type FileFacts, type Inventory, lookInto } from './inventory.ts';
+import type { Owner } from './mark.ts';
 import { isProperties } from './properties.ts';
+import { type ReadFile, type Reading, readAll } from './reread.ts';
 import type { VDiskFiles } from './versions.ts';
 
 export interface GiveBack {
   readonly vdisk: VDiskFiles;
   /** This one. */
   readonly server: string;
+  /** `Inventory.volume` of the folder by which the operator found that what the chosen servers have lies elsewhere. */
+  readonly volume: string;
   /** As the follower has it, or why it cannot be asked. */
   readonly farm: Result<Known, Fault>;
+  /** By name, what was read of files. Absent: nothing yet. */
+  readonly read?: ReadonlyMap<string, ReadFile>;
 }
 
 interface Known extends Pick<FarmKnowledge, 'copies'> {
@@ -28,21 +44,41 @@ interface Known extends Pick<FarmKnowledge, 'copies'> {
 }
 
 /**
- * In the order in which they are asked: nobody can be asked, no vDisk has these files or its store is shared, it is to have a copy here, devices use it
- * here, the chosen servers do not have all of it, what lies here is not what is right, somebody writes it, another image or vDisk needs it.
+ * In the order in which they are asked: nobody can be asked, the folder is not this farm's, not the one that was seen, or may not be written, no vDisk has these files or its store is
+ * shared, it is to have a copy here, devices use it here, nobody knows what is right of all of it, the chosen servers do not have all of it, what lies here is not
+ * what is right, somebody writes it, other images or vDisks need it.
  */
 export type GiveBackFault = Fault<
-  'FarmUnknown' | 'VDiskUnknown' | 'Kept' | 'InUse' | 'TooFewCopies' | 'NotRight' | 'BeingChanged' | 'IsNeeded'
+  | 'FarmUnknown'
+  | 'StoreForeign'
+  | 'OtherVolume'
+  | 'StoreReadOnly'
+  | 'VDiskUnknown'
+  | 'Kept'
+  | 'InUse'
+  | 'ContentUnknown'
+  | 'TooFewCopies'
+  | 'NotRight'
+  | 'BeingChanged'
+  | 'IsNeeded'
 >;
 
-/** The files that go: differences before what they are differences of, then what lies beside an image. None: nothing of it is here. */
+/** The files that go, from the last version to the first, an image after what lies beside it: what broke off is begun again. None: nothing of it is here. */
 export function judgeGiveBack(
-  { vdisk, server, farm }: GiveBack,
+  { vdisk, server, volume, farm, read }: GiveBack,
   folder: Inventory,
 ): Result<readonly FileFacts[], GiveBackFault> {
   const what = `the copy of ${vdisk.fileName} in ${vdisk.folder}`;
   if (!farm.ok)
     return fail('FarmUnknown', `${what} stays: the follower here does not say who needs it (${farm.error.message})`);
+  if (folder.foreign) return fail('StoreForeign', `${what} stays: ${folder.message}`);
+  if (folder.volume !== volume)
+    return fail(
+      'OtherVolume',
+      `${what} stays: its folder has ${folder.volume ? 'another mark' : 'no mark'} by now, so it may be the very one that other servers have`,
+    );
+  if (folder.state === 'ReadOnly')
+    return fail('StoreReadOnly', `${what} stays: its folder may not be written: mount it to be, or remove it there`);
   const { snapshot, sessions, copies } = farm.value;
   const names = namesOf(snapshot, vdisk);
   const own = snapshot.vdisks.filter(({ name }) => names.has(name));
@@ -53,25 +89,30 @@ export function judgeGiveBack(
   if (keeps) return fail('Kept', `${what} stays: VDisk ${keeps.name} is to have one on server ${server}`);
   const devices = sessions.filter((one) => names.has(one.vdisk) && one.server === server).map(({ device }) => device);
   if (devices.length > 0) return fail('InUse', `${what} stays: ${someOf(devices)} use it here`);
-  const known = snapshot.versions.filter(({ vdisk: name, content }) => names.has(name) && content);
-  const lacking = own.flatMap((one) => known.flatMap((version) => lacksOf(one, version, copies)));
+  const versions = snapshot.versions.filter(({ vdisk: name }) => names.has(name));
+  const unknown = versions.find(({ content, sha256 }) => !content || (sha256 ?? content.manifest) !== content.manifest);
+  if (unknown)
+    return fail('ContentUnknown', `${what} stays: nobody knows yet which files of version ${unknown.number} are right`);
+  const lacking = own.flatMap((one) => versions.flatMap((version) => lacksOf(one, version, copies)));
   if (lacking[0] !== undefined) return fail('TooFewCopies', `${what} stays: ${lacking[0]}`);
-  const right = known.filter(({ vdisk: name, number }) =>
-    rightCopies(copies, new Set([name]), number).includes(server),
+  const found = filesOf(versions.filter(isOurs(server, copies, folder)), folder, vdisk.fileName, (version) =>
+    own.every((one) => hasProperties(one, version, copies)),
   );
-  const going = filesOf(right, known, folder);
-  const other = going.find(
-    ({ name, sizeBytes, fault }) => fault || (!isProperties(name) && !sizesOf(known, name).includes(sizeBytes)),
-  );
+  const other = found.find((file) => !isRightFile(file, versions));
   if (other)
     return fail('NotRight', `${what} stays: ${other.name} is not the file that is right: somebody put it there`);
-  const fresh = going.find((file) => file.fresh);
+  const fresh = found.find((file) => file.fresh);
   if (fresh) return fail('BeingChanged', `${what} stays: ${fresh.name} was written a moment ago`);
-  const children = childrenOf(going, folder.files);
-  if (children.length > 0) return fail('IsNeeded', `${what} stays: ${someOf(children)}`);
-  const needed = neededBy(snapshot, own, server, going);
-  if (needed !== undefined) return fail('IsNeeded', `${what} stays: ${needed}`);
-  return ok(going);
+  const going = withoutNeeded(found, neededBy(snapshot, own, { ...vdisk, server }, found), folder);
+  if (!going.ok) return fail('IsNeeded', `${what} stays: ${going.error.message}`);
+  if (!read) return going;
+  const changed = going.value.find(
+    ({ name, identity }) => !isProperties(name) && read.get(name)?.identity !== identity,
+  );
+  if (changed) return fail('BeingChanged', `${what} stays: ${changed.name} was changed while it was read`);
+  const wrong = going.value.find((file) => !isRightFile(file, versions, read));
+  if (wrong) return fail('NotRight', `${what} stays: ${wrong.name} was read, and is not what is right`);
+  return going;
 }
 
 /** Fewer of the chosen servers than the vDisk wants are known to have that version right; undefined: enough are. */
@@ -86,55 +127,135 @@ function lacksOf(
   return `VDisk ${name} wants ${keep.wanted} copies, and ${right.length} of the servers that were chosen have version ${number} right`;
 }
 
-/** Of versions that are right here; and kernels and initrds of those whose image is not here, as an end that broke off leaves them. */
-function filesOf(right: readonly Version[], known: readonly Version[], folder: Inventory): readonly FileFacts[] {
-  const there = new Map(folder.files.map((file) => [file.name, file]));
-  const isImage = (name: string): boolean => formatOf(name) !== undefined;
-  const lost = known.filter(({ content }) => !content?.files.some(({ name }) => isImage(name) && there.has(name)));
-  const named = [...right, ...lost]
-    .toSorted((a, b) => b.number - a.number)
-    .flatMap(({ content }) => content?.files ?? []);
-  const stems = new Set(
-    right
-      .flatMap(({ content }) => content?.files ?? [])
-      .filter(({ name }) => isImage(name))
-      .map(({ name }) => stem(name)),
+/** As many have its properties, too: where they are is told by the same word. */
+const hasProperties = ({ name, copies: keep }: VDisk, number: number, copies: Known['copies']): boolean => {
+  const whole = copies.filter(
+    ({ server, vdisk, version, state }) =>
+      vdisk === name && version === number && state === 'UpToDate' && keep?.servers.includes(server),
   );
-  const files = [...new Set(named.map(({ name }) => name))].flatMap((name) => there.get(name) ?? []);
-  const properties = folder.files.filter(({ name }) => isProperties(name) && stems.has(stem(name)));
-  return [...files.filter(({ name }) => isImage(name)), ...files.filter(({ name }) => !isImage(name)), ...properties];
+  return keep !== undefined && whole.length >= keep.wanted;
+};
+
+/** It is right here; or some of it is not here, as an end that broke off leaves it, and each file that is has the right size. */
+const isOurs =
+  (server: string, copies: Known['copies'], folder: Inventory) =>
+  ({ vdisk, number, content }: Version): boolean => {
+    if (rightCopies(copies, new Set([vdisk]), number).includes(server)) return true;
+    const told = copies.find((one) => one.server === server && one.vdisk === vdisk && one.version === number);
+    if (told && told.state !== 'Missing') return false;
+    return (content?.files ?? []).every(({ name, sizeBytes }) => {
+      const file = byName(folder).get(name);
+      return !file || (!file.fault && file.sizeBytes === sizeBytes);
+    });
+  };
+
+/** Of these versions, what is there: each file once, where it comes last. */
+function filesOf(
+  versions: readonly Version[],
+  folder: Inventory,
+  fileName: string,
+  mayGo: (version: number) => boolean,
+): readonly FileFacts[] {
+  const names = versions
+    .toSorted((a, b) => b.number - a.number)
+    .flatMap(({ number, content }) => {
+      const all = (content?.files ?? []).map(({ name }) => name);
+      const own = fileNames(fileName, number).stem;
+      const images = all.filter(isImage).toSorted((a, b) => Number(stem(b) === own) - Number(stem(a) === own));
+      const beside = images.flatMap((image) => {
+        const version = versionOfStem(stem(image), fileName);
+        return version !== undefined && mayGo(version) ? [`${stem(image)}.pvp`, image] : [image];
+      });
+      return [...all.filter((name) => !isImage(name)), ...beside];
+    });
+  const last = names.filter((name, at) => names.lastIndexOf(name) === at);
+  return last.flatMap((name) => byName(folder).get(name) ?? []);
 }
 
+const isImage = (name: string): boolean => formatOf(name) !== undefined;
 const stem = (name: string): string => name.slice(0, name.lastIndexOf('.'));
 
-const sizesOf = (known: readonly Version[], name: string): readonly number[] =>
-  known.flatMap(({ content }) =>
-    (content?.files ?? []).filter((file) => file.name === name).map((file) => file.sizeBytes),
-  );
-
-/** Another vDisk of the same store that is to have a copy here, of which one of these is a file, too. */
-function neededBy(
-  { vdisks, versions }: Known['snapshot'],
-  own: readonly VDisk[],
-  server: string,
-  going: readonly FileFacts[],
-): string | undefined {
-  const others = vdisks.filter(
-    (one) => !own.includes(one) && own.some(({ store }) => store === one.store) && keepsCopy(one, server),
-  );
-  for (const { vdisk, number, content } of versions) {
-    const file = content?.files.find(({ name }) => going.some((one) => one.name === name));
-    if (file && others.some(({ name }) => name === vdisk))
-      return `version ${number} of VDisk ${vdisk} needs ${file.name}`;
-  }
-  return undefined;
+/** Of each version that has a file of this name: by its size, and by its content where it was read. */
+function isRightFile(
+  { name, sizeBytes, fault }: FileFacts,
+  versions: readonly Version[],
+  read?: GiveBack['read'],
+): boolean {
+  if (fault) return false;
+  if (isProperties(name)) return true;
+  const right = versions.flatMap(({ content }) => (content?.files ?? []).filter((file) => file.name === name));
+  return right.every((file) => file.sizeBytes === sizeBytes && (!read || read.get(name)?.sha256 === file.sha256));
 }
 
-/** Removes them: what broke off is gone on with by the next try. */
-export const giveBack = (order: GiveBack): Promise<Result<Removed, GiveBackFault | WorkFault | Fault<'WriteFailed'>>> =>
-  alone(order.vdisk.folder, async (): Promise<Result<Removed, GiveBackFault | Fault<'WriteFailed'>>> => {
+/** Names of files that another vDisk of this folder needs which is to have a copy here, and why. */
+function neededBy(
+  { stores, vdisks, versions }: Known['snapshot'],
+  own: readonly VDisk[],
+  { folder, server }: { readonly folder: string; readonly server: string },
+  going: readonly FileFacts[],
+): ReadonlyMap<string, string> {
+  const here = storesAt(stores, folder);
+  const others = vdisks.filter((one) => !own.includes(one) && here.has(one.store) && keepsCopy(one, server));
+  return new Map(
+    versions
+      .filter(({ vdisk }) => others.some(({ name }) => name === vdisk))
+      .flatMap(({ vdisk, number, content }) =>
+        (content?.files ?? [])
+          .filter(({ name }) => going.some((one) => one.name === name))
+          .map(({ name }) => [name, `version ${number} of VDisk ${vdisk} needs ${name}`] as const),
+      ),
+  );
+}
+
+/** What others need stays, and what it is a difference of; the rest goes, unless no image is left of it. */
+function withoutNeeded(
+  found: readonly FileFacts[],
+  needed: ReadonlyMap<string, string>,
+  { files }: Inventory,
+): Result<readonly FileFacts[], Fault<'IsNeeded'>> {
+  const why = new Set(found.flatMap(({ name }) => needed.get(name) ?? []));
+  let going = found.filter(({ name }) => !needed.has(name));
+  for (let before = -1; before !== going.length; ) {
+    before = going.length;
+    const staying = files.filter((file) => !going.includes(file));
+    going = going.filter((file) => {
+      const children = isImage(file.name)
+        ? childrenOf(
+            [file],
+            staying.filter((other) => other !== file),
+          )
+        : [];
+      for (const child of children) why.add(child);
+      return children.length === 0;
+    });
+  }
+  if (why.size > 0 && !going.some(({ name }) => isImage(name))) return fail('IsNeeded', someOf([...why]));
+  return ok(going);
+}
+
+export interface GivingBack extends Reading {
+  /** Whose this server is. Absent: it is not known, and nothing goes. */
+  readonly owner?: Owner | undefined;
+}
+
+/** Reads what would go, and removes it. `farm` is asked before and after, for reading may take an hour. */
+export const giveBack = (
+  { farm, ...order }: Omit<GiveBack, 'farm' | 'read'> & { readonly farm: () => Promise<GiveBack['farm']> },
+  { owner, ...running }: GivingBack,
+): Promise<Result<Removed, GiveBackFault | WorkFault | Fault<'WriteFailed'>>> =>
+  alone(order.vdisk.folder, async (): Promise<Result<Removed, GiveBackFault | WorkFault | Fault<'WriteFailed'>>> => {
     const { folder } = order.vdisk;
-    const judged = judgeGiveBack(order, await lookInto(folder));
+    const judge = async (read?: GiveBack['read']): Promise<Result<readonly FileFacts[], GiveBackFault>> => {
+      const led = await ledSnapshot(order.vdisk, await farm());
+      const inventory = await lookInto(folder, { owner });
+      return judgeGiveBack({ ...order, ...led, ...(read && { read }) }, inventory);
+    };
+    const first = await judge();
+    if (!first.ok) return first;
+    const content = first.value.filter(({ name }) => !isProperties(name));
+    const read = await readAll(folder, content, running);
+    if (!read.ok) return read;
+    const judged = await judge(read.value);
     if (!judged.ok) return judged;
     const removed = await removeFiles(folder, judged.value);
     return removed.ok ? ok({ files: judged.value.map(({ name, sizeBytes }) => ({ name, sizeBytes })) }) : removed;

@@ -38,8 +38,8 @@ export const Order = Type.Union([
   Type.Object({ kind: Type.Literal('import'), source: path, target: path }),
   /** `version` absent: the newest. */
   Type.Object({ kind: Type.Literal('boot-files'), folder: path, fileName: name, version: Type.Optional(whole) }),
-  /** Of the server of this name. The farm orders it, and no person. */
-  Type.Object({ kind: Type.Literal('give-back'), folder: path, fileName: name, server: name }),
+  /** Of the server of this name, and of the folder of this mark (`farm/orders.ts`). The farm orders it, and no person. */
+  Type.Object({ kind: Type.Literal('give-back'), folder: path, fileName: name, server: name, volume: name }),
   Type.Object({
     kind: Type.Literal('export'),
     folder: path,

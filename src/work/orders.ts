@@ -22,7 +22,7 @@ function jobOrder(order: FarmOrder): Order {
     case 'merge':
       return { kind, folder, fileName, into: 'base', version: order.version };
     case 'give-back':
-      return { kind, folder, fileName, server: order.server };
+      return { kind, folder, fileName, server: order.server, volume: order.volume };
     case 'boot-files':
       return { kind, folder, fileName, version: order.number };
     case 'fetch': {

@@ -1,4 +1,7 @@
 /** An order, done: here and now, by the functions of `store`; and what a person is told of it. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { fetchBase } from '../store/base.ts';
@@ -7,9 +10,10 @@ import { type Converted, convertFile } from '../store/convert.ts';
 import { fetchFile } from '../store/fetch.ts';
 import { giveBack } from '../store/giveback.ts';
 import { type Imported, importFile } from '../store/import.ts';
+import { DEVICES_FILE, foreignTo, parseDevices, readOwner, vanished } from '../store/mark.ts';
 import { type Exported, exportVDisk } from '../store/pvs/export.ts';
 import { mergeVersions, type NewVersion, newVersion } from '../store/versions.ts';
-import type { Order } from './job.ts';
+import { type Order, placeOf } from './job.ts';
 
 /** What work is given: its end, and whom it tells. */
 export interface Running {
@@ -17,6 +21,8 @@ export interface Running {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
   /** Which version it makes, once that is known. */
   readonly onVersion?: (version: number) => void;
+  /** Of jobs, below the state directory of a server. Absent: this is none of a server. */
+  readonly jobs?: string | undefined;
 }
 
 export interface Outcome {
@@ -27,6 +33,8 @@ export interface Outcome {
 }
 
 export async function runOrder(order: Order, running: Running): Promise<Result<Outcome, Fault>> {
+  const refused = await refusal(order, running.jobs);
+  if (refused) return { ok: false, error: refused };
   switch (order.kind) {
     case 'convert': {
       const { kind: _, source, target, ...options } = order;
@@ -63,13 +71,33 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       return made.ok ? ok({ made: made.value, words: exported(made.value) }) : made;
     }
     case 'give-back':
-      return surplus(order);
+      return surplus(order, running);
     case 'merge':
       return merge(order, running);
     case 'upload':
       return fail('NotSupported', `${order.target}: what is uploaded comes from its command alone`);
   }
 }
+
+/** What the operator may order writes and removes nothing in a folder of another farm, nor where the disk of a store should be mounted. */
+async function refusal(order: Order, jobs: string | undefined): Promise<Fault | undefined> {
+  if (jobs === undefined || !isFarms(order)) return undefined;
+  const { folder } = placeOf(order);
+  try {
+    const devices = parseDevices(await readFile(join(jobs, DEVICES_FILE), 'utf8').catch(() => ''));
+    const device = devices[folder];
+    const gone = device === undefined ? undefined : await vanished(folder, { device, system: jobs });
+    if (gone !== undefined) return { code: 'StoreVanished', message: gone };
+    const owner = await readOwner(dirname(jobs));
+    const foreign = owner && (await foreignTo(folder, owner));
+    return foreign === undefined ? undefined : { code: 'StoreForeign', message: foreign };
+  } catch (thrown) {
+    return { code: 'FileUnreadable', message: `${folder} cannot be looked at: ${errorMessage(thrown)}` };
+  }
+}
+
+const isFarms = (order: Order): boolean =>
+  order.kind === 'fetch' ? order.asBase === true : ['boot-files', 'merge', 'give-back'].includes(order.kind);
 
 async function base(
   { target, url, sha256, sizeBytes }: Extract<Order, { readonly kind: 'fetch' }>,
@@ -82,22 +110,22 @@ async function base(
   return ok({ made: made.value, words: [`${path} is there`, ...(bootFiles ? [bootFilesLine(bootFiles)] : [])] });
 }
 
-async function surplus({
-  folder,
-  fileName,
-  server,
-}: Extract<Order, { readonly kind: 'give-back' }>): Promise<Result<Outcome, Fault>> {
+async function surplus(
+  { folder, fileName, server, volume }: Extract<Order, { readonly kind: 'give-back' }>,
+  { jobs, signal, onProgress }: Running,
+): Promise<Result<Outcome, Fault>> {
   const socket = process.env['BOOTFARM_REPLICA_SOCKET'];
   // Its client is loaded where it is needed alone.
   const { askReplica } = await import('../replica/known.ts');
-  const farm =
+  const farm = async () =>
     socket === undefined
       ? fail(
           'FarmUnknown',
           'BOOTFARM_REPLICA_SOCKET names no follower: this is done in the container `work` of a server',
         )
-      : await askReplica(socket);
-  const made = await giveBack({ vdisk: { folder, fileName }, server, farm });
+      : askReplica(socket);
+  const owner = jobs === undefined ? undefined : await readOwner(dirname(jobs));
+  const made = await giveBack({ vdisk: { folder, fileName }, server, volume, farm }, { owner, signal, onProgress });
   if (!made.ok) return made;
   const { files } = made.value;
   const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

@@ -20,9 +20,13 @@ const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './worker
 /** To take away what it wrote. */
 const CANCEL_MS = 10_000;
 
-export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told>): Worker {
+/** `jobs`: the folder of jobs of a server; what a person has without one has none. */
+export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told>, jobs?: string): Worker {
   // A group of its own: programs that it runs end with it.
-  const child = fork(WORKER, [], { detached: true, execArgv: ['--disable-warning=ExperimentalWarning'] });
+  const child = fork(WORKER, jobs === undefined ? [] : [jobs], {
+    detached: true,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
   const kill = (): void => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');

@@ -32,6 +32,7 @@ process.once('message', async (order: Work) => {
   let toldMs = Number.NEGATIVE_INFINITY;
   const answer = await run(order, {
     signal: cancelled.signal,
+    jobs: process.argv[2],
     onVersion: (version) => say({ kind: 'version', version }),
     onProgress: (doneBytes, totalBytes) => {
       const now = performance.now();

@@ -270,7 +270,8 @@ test('of two copies that are wanted the third server makes none, and gives back 
   await record('Copying');
   const node = await nodeOf('node-c');
   const orders = join(node.config.stateDirectory, 'orders.json');
-  const order = { kind: 'give-back', folder: folder('node-c'), fileName: 'lab', server: 'node-c' };
+  const { volume } = (await node.server.status()).stores[0] ?? {};
+  const order = { kind: 'give-back', folder: folder('node-c'), fileName: 'lab', server: 'node-c', volume };
   const say = (id: string): void => writeFileSync(orders, JSON.stringify([{ ...order, id }]));
   const jobOf = async (id: string) => (await node.server.status()).work?.find((job) => job.id === id);
   const endOf = async (id: string): Promise<{ readonly state: string; readonly message: string } | undefined> => {

@@ -9,7 +9,7 @@ import type { Farm, Store, StreamingServer, VDisk } from '../../resources/kinds.
 import { type Context, ofFarm, resources } from '../context.ts';
 import { bootOfSite, storeRow } from '../projection.ts';
 import { errandsOf, fileOrders } from '../vdisk/files.ts';
-import { giveBackOrders } from '../vdisk/giveback.ts';
+import { giveBackOrders, type SeenServer, seenServers } from '../vdisk/giveback.ts';
 import { type MergeRule, mergeOrders } from '../vdisk/merge.ts';
 import { countedCopies } from '../vdisk/spread.ts';
 import { isOver } from '../vdisk/work.ts';
@@ -91,6 +91,7 @@ export function wantedServers(
     farm.spec.versions,
     Math.floor(Date.now() / 1_000),
     usesOf(runtime),
+    seenServers(runtime.servers),
   );
   return new Map(
     nodes.map((node) => [node, wantedServer({ ...shared, node }, serverUri, runtime.inputs, ordered(node))]),
@@ -109,6 +110,7 @@ export function ordersOf(
   rule: MergeRule | undefined,
   nowSeconds: number,
   isUsed: ReturnType<typeof usesOf>,
+  seen: readonly SeenServer[],
 ): (server: string) => readonly FarmOrder[] {
   const rows = stores.map(storeRow);
   const placed = vdisks.flatMap((vdisk) => {
@@ -128,7 +130,7 @@ export function ordersOf(
       ...mergeOrders(server, merges),
       ...placed.flatMap(({ vdisk, row, of }) => [
         ...fileOrders(server, vdisk, of, storePath(row, server)),
-        ...giveBackOrders(server, { vdisk, store: row, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
+        ...giveBackOrders(server, { vdisk, store: row, seen, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
       ]),
     ];
     return boundedOrders(orders, ({ id }) => going.has(id));

@@ -174,3 +174,16 @@ test('so many copies: never fewer by our own hand, none in use that goes, each o
   );
   expect(gives).toBeGreaterThan(0);
 });
+
+test.each([
+  [2, 3],
+  [2, 2],
+  [1, 3],
+])('of %i copies none goes from a folder that %i of three servers have in common', (wanted, shared) => {
+  const world = new World(3, wanted, shared);
+  repeat(HEALING_STEPS, () => turn(world));
+  for (const name of NAMES) world.person(world.at(2), name, 'one');
+  repeat(HEALING_STEPS, () => turn(world));
+  expect(world.gives).toBe(0);
+  for (const number of NAMES.keys()) expect(world.holdersOf(number)).toContain('node-c');
+});

@@ -86,7 +86,9 @@ export class Node {
     | undefined;
   /** It is ordered to give its copy back. */
   isOrdered = false;
-  readonly files = new Map<string, File>();
+  /** Of its folder: two may have one. */
+  readonly files: Map<string, File>;
+  readonly volume: string;
   /** Kept over a crash, as `digests.json`. */
   readonly digested = new Map<string, Digested>();
   readonly hashing = new Set<string>();
@@ -98,8 +100,10 @@ export class Node {
   staleMs = 0;
   readonly running = new Map<string, Pulling>();
   reports: readonly CopyFacts[] = [];
-  constructor(name: string) {
+  constructor(name: string, folder?: Map<string, File>) {
     this.name = name;
+    this.files = folder ?? new Map();
+    this.volume = `${folder ? 'shared' : name} 1`;
   }
 
   mount(): void {
@@ -129,9 +133,14 @@ export class World {
   #copies: FarmKnowledge['copies'] = [];
   #ordered: readonly string[] = [];
 
-  constructor(servers: number, wanted?: number) {
+  /** `shared`: of that many servers, from the last one on, the folders are one, as of a NAS that people mounted. */
+  constructor(servers: number, wanted?: number, shared = 0) {
     this.#wanted = wanted;
-    this.nodes = Array.from({ length: servers }, (_, at) => new Node(`node-${'abcdef'[at]}`));
+    const folder = new Map<string, File>();
+    this.nodes = Array.from(
+      { length: servers },
+      (_, at) => new Node(`node-${'abcdef'[at]}`, at >= servers - shared ? folder : undefined),
+    );
   }
 
   at(index: number): Node {
@@ -246,7 +255,13 @@ export class World {
     this.#copies = this.judged.flatMap(({ number, copies, others = [] }) =>
       [...copies, ...others].map(({ server, state }) => ({ server, vdisk: 'lab', version: number, state })),
     );
-    const facts = { vdisk: { ...vdisk, status: this.#status }, store: STORE, nowSeconds: this.#step };
+    const seen = this.nodes
+      .filter(({ isAlive, reports }) => isAlive && reports.length > 0)
+      .map(({ name, volume, reports, isMounted }) => ({
+        ...{ name, copies: reports },
+        stores: [{ name: STORE.name, path: FOLDER, ...(isMounted ? { volume } : {}) }],
+      }));
+    const facts = { vdisk: { ...vdisk, status: this.#status }, store: STORE, seen, nowSeconds: this.#step };
     this.#ordered = this.nodes
       .filter(({ name, usedSince }) => giveBackOrders(name, { ...facts, isUsed: usedSince !== undefined }).length > 0)
       .map(({ name }) => name);
@@ -268,9 +283,15 @@ export class World {
     if (!node.isOrdered || !node.isAlive || !node.isMounted || !snapshot || !known) return;
     if (this.#step - known.at >= REPLICA_STEPS) return;
     const sessions = known.used.map((server) => ({ device: 'pc1', vdisk: 'lab', server }));
-    const order = { vdisk: { folder: FOLDER, fileName: 'lab' }, server: node.name };
+    const { name: server, volume, files } = node;
+    const read = new Map(
+      [...files].map(([name, { identity, content }]) => [name, { identity, sha256: sha256(content) }] as const),
+    );
     const judged = judgeGiveBack(
-      { ...order, farm: ok({ snapshot, sessions, copies: known.copies }) },
+      {
+        ...{ vdisk: { folder: FOLDER, fileName: 'lab' }, server, volume, read },
+        farm: ok({ snapshot, sessions, copies: known.copies }),
+      },
       this.#inventory(node),
     );
     if (!judged.ok || judged.value.length === 0) return;
@@ -349,7 +370,8 @@ export class World {
         : [],
     );
     const state = node.isMounted ? 'Accessible' : 'Unreachable';
-    return { state, freeBytes: 0, totalBytes: 0, files: node.isMounted ? files : [], message: '' };
+    const base = { state, freeBytes: 0, totalBytes: 0, message: '' } as const;
+    return node.isMounted ? { ...base, files, volume: node.volume } : { ...base, files: [] };
   }
 
   /** What is asked for once is known at the next look. */
