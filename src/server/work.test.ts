@@ -58,6 +58,14 @@ test.each([
     told: { kind: 'boot-files', state: 'Failed', version: 4, message: 'no kernel' },
   },
   {
+    what: 'the operator ordered, and could give nothing back half a day ago',
+    job: {
+      ...aJob(1, { ...over(1, 43_200_000), byFarm: true, state: 'Failed', message: 'read-only' }),
+      order: { kind: 'give-back' as const, folder: '/a', fileName: 'lab', server: 'a', volume: 'token 1' },
+    },
+    told: { kind: 'give-back', state: 'Failed', version: 4, message: 'read-only' },
+  },
+  {
     what: 'the operator ordered, and failed long ago',
     job: aJob(1, { ...over(1, 3_600_000), byFarm: true, state: 'Failed' }),
     told: undefined,

@@ -11,9 +11,12 @@ import { byOrder } from '../work/queue.ts';
 const LOOK_MS = 2_000;
 /** So long one that ended is told of. */
 const TOLD_MS = 600_000;
-/** What the operator ordered and failed, until it may be ordered again. In the same image there is no kernel an hour later, either, and to look reads all of it. */
+/**
+ * What the operator ordered and failed, until it may be ordered again. In the same image there is no kernel an hour later, either, nor may a folder be written that
+ * could not, and each try reads all of it.
+ */
 const AGAIN_MS = 3_600_000;
-const AGAIN_BOOT_FILES_MS = 86_400_000;
+const AGAIN_READING_MS = 86_400_000;
 /** To take the lock of the folder, or not. */
 const BEGINNING_MS = 2_000;
 const MAX_TOLD = 64;
@@ -113,7 +116,7 @@ function rankOf({ state, byFarm }: Job): number {
 
 function toldMs({ byFarm, state, order }: Job): number {
   if (!byFarm || state === 'Done') return TOLD_MS;
-  return order.kind === 'boot-files' ? AGAIN_BOOT_FILES_MS : AGAIN_MS;
+  return order.kind === 'boot-files' || order.kind === 'give-back' ? AGAIN_READING_MS : AGAIN_MS;
 }
 
 /** One that meets another's work in its folder begins each 5 s, and has not begun: to tell it would write a status each time. */
