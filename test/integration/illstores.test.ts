@@ -21,7 +21,7 @@ import { identityOf } from '../../src/image/identity.ts';
 import { Copies } from '../../src/server/copies.ts';
 import { lookInto } from '../../src/store/inventory.ts';
 import { claim, deviceOf, vanished } from '../../src/store/mark.ts';
-import { pullFile } from '../../src/store/pullfile.ts';
+import { type PullOrder, pullFile } from '../../src/store/pullfile.ts';
 import { WANTS_FILE } from '../../src/store/wants.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { openTarget } from '../../src/transfer/target.ts';
@@ -103,6 +103,24 @@ test.each<{ what: string; make: () => void; state: string; says: string; pull: o
   expect(await pulled()).toMatchObject(row.pull);
 });
 
+/** By the container `work`, of nobody. */
+async function pulledInto(more: Pick<PullOrder, 'owner' | 'device'>): ReturnType<typeof pullFile> {
+  mkdirSync(join(root, 'tls'));
+  for (const name of ['peer.crt', 'peer.key', 'ca.crt']) writeFileSync(join(root, 'tls', name), '');
+  const paths = { folder, stateDirectory: root, pulling: join(root, 'pulls'), tlsDirectory: join(root, 'tls') };
+  const file = { name: 'new.raw', sha256: 'a'.repeat(64), sizeBytes: 1, bases: [] };
+  const running = { signal: new AbortController().signal, onProgress: () => undefined };
+  return pullFile({ kind: 'pull', ...paths, sources: [], file, ...more }, running);
+}
+
+test('a disk on which not even the mark has room is full: what was put aside there may go', async () => {
+  smallDisk();
+  fill(0);
+  expect(await pulledInto({ owner: { farm: 'lab', lineage: '0123456789abcdef' } })).toMatchObject({
+    error: { code: 'NoSpace' },
+  });
+});
+
 test('where the disk of a store went, nothing is copied to the node’s own; a new one in its place is filled', async () => {
   smallDisk();
   const owner = { farm: 'lab', lineage: '0123456789abcdef' };
@@ -114,21 +132,7 @@ test('where the disk of a store went, nothing is copied to the node’s own; a n
   execFileSync('umount', [folder]);
   const message = await gone();
   expect(message).toContain(`the disk that was mounted on ${folder} is not there`);
-  const order = {
-    ...{
-      kind: 'pull' as const,
-      folder,
-      stateDirectory: root,
-      pulling: join(root, 'pulls'),
-      tlsDirectory: join(root, 'tls'),
-    },
-    ...{ sources: [], owner, device },
-    file: { name: 'new.raw', sha256: 'a'.repeat(64), sizeBytes: 1, bases: [] },
-  } as const;
-  mkdirSync(join(root, 'tls'));
-  for (const name of ['peer.crt', 'peer.key', 'ca.crt']) writeFileSync(join(root, 'tls', name), '');
-  const running = { signal: new AbortController().signal, onProgress: () => undefined };
-  expect(await pullFile(order, running)).toEqual({ ok: false, error: { code: 'StoreVanished', message } });
+  expect(await pulledInto({ owner, device })).toEqual({ ok: false, error: { code: 'StoreVanished', message } });
   expect(readdirSync(folder)).toEqual([]);
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
   expect(await gone()).toBeUndefined();

@@ -127,7 +127,8 @@ test('of more orders than its Secret holds those that go on are in it', () => {
     } as never),
   );
   const store = aStore({ status: { servers: [{ name: 'a', state: 'Accessible', files: 0 }] } } as never);
-  const idOf = (all: readonly VDisk[]) => ordersOf({ vdisks: all, stores: [store] }, undefined, NOW, () => true, [])('a');
+  const idOf = (all: readonly VDisk[]) =>
+    ordersOf({ vdisks: all, stores: [store] }, undefined, NOW, () => true, [])('a');
   const last = idOf(vdisks.slice(-1))[0]?.id as string;
   const work = [{ server: 'a', id: last, kind: 'fetch', state: 'Running' } as const];
   const told = vdisks.map((vdisk, at) => (at === 299 ? { ...vdisk, status: { ...vdisk.status, work } } : vdisk));
