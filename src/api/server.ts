@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { refusal } from './answer.ts';
 import { makeApp } from './app.ts';
 import { Judge } from './ask.ts';
+import { publishAuthority } from './authority.ts';
 import { Callers } from './caller.ts';
 import { type ApiCertificate, type CertificatePlace, keepCertificate } from './certificate.ts';
 import { readClientCa } from './clientca.ts';
@@ -50,6 +51,14 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
   const times = { ...TIMES, ...options.times };
   const made = await keepCertificate(client, options.certificate);
   if (!made.ok) return made;
+  const tell = newsOf(log);
+  const publish = async ({ ca: authority }: ApiCertificate): Promise<void> =>
+    tell(
+      'authority',
+      await publishAuthority(client, options.certificate, authority),
+      'the ConfigMap that says whom to believe was not written',
+    );
+  await publish(made.value);
   const ca = await readClientCa(client);
   if (!ca.ok) log.warn({ ...ca.error }, 'nobody is known by a client certificate yet');
   let tls = tlsOf(made.value, ca.ok ? ca.value : undefined);
@@ -79,13 +88,13 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
     await app.close();
     return listening;
   }
-  const tell = newsOf(log);
   const look = async (): Promise<void> => {
     const [certificate, authority] = await Promise.all([
       keepCertificate(client, options.certificate),
       readClientCa(client),
     ]);
     tell('certificate', certificate, 'the certificate of the API was not looked at: the one before serves');
+    if (certificate.ok) await publish(certificate.value);
     tell('client CA', authority, 'the client CA was not read: the one before is believed');
     const before = tls;
     const next = tlsOf(certificate.ok ? certificate.value : before, authority.ok ? authority.value : before.ca);
