@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { aVDisk } from '../../../test/builders/resources.ts';
+import { aVDisk, type Written } from '../../../test/builders/resources.ts';
 import type { CopyReport } from '../../control/status.ts';
 import { manifestDigest } from '../../farm/files.ts';
 import type { Spread } from '../../farm/spread.ts';
+import type { VDisk } from '../../resources/kinds.ts';
 import { apart, chosenStatus, spreadOf } from './spread.ts';
 import { type CopyHolder, judge, nowSettled, type VDiskFindings, vdiskStatus } from './status.ts';
 
@@ -29,10 +30,11 @@ function looked(
   holders: readonly CopyHolder[],
   chosen?: readonly string[],
   more: Partial<VDiskFindings> = {},
+  spec: Partial<Written<VDisk['spec']>> = {},
 ) {
   const since = '2026-11-30T00:00:00Z';
   const vdisk = aVDisk({
-    spec: { copies },
+    spec: { copies, ...spec },
     ...(chosen ? { status: { chosen: chosen.map((name) => ({ name, since })) } } : {}),
   });
   const findings: VDiskFindings = {
@@ -129,4 +131,15 @@ test('where nothing is known to be right nobody has it all, and who was chosen h
   expect(found.status.chosen).toEqual([{ name: 'node-a', since: '2026-11-30T00:00:00Z' }]);
   const moved = looked(1, [holder('node-a', lacking), holder('node-b', broken)], ['node-a'], unknown);
   expect(chosenOf(moved)).toEqual(['node-b']);
+});
+
+test('what comes out of such an image is said, also where its server was not chosen', () => {
+  const holders = [holder('node-a', lacking), holder('node-b', noKernel)];
+  const found = looked(1, holders, ['node-a'], unknown, { loadBalancing: { server: 'node-a' } });
+  expect(chosenOf(found)).toEqual(['node-a']);
+  const ready = found.status.conditions?.find(({ type }) => type === 'Ready');
+  expect(ready).toMatchObject({
+    reason: 'TakingBootFiles',
+    message: expect.stringMatching(/server node-b takes kernel/),
+  });
 });

@@ -288,6 +288,9 @@ export function vdiskStatus(
   };
 }
 
+const lacksKernel = ({ state, lacksBootFiles }: CopyJudged): boolean =>
+  state === 'Missing' && lacksBootFiles !== undefined;
+
 function comingOf(
   vdisk: VDisk,
   { storeServers = [], nowSeconds }: VDiskFindings,
@@ -301,8 +304,9 @@ function comingOf(
       ...(right === undefined ? {} : { sha256: right }),
       upToDate: copies.filter(isRight).length,
     })),
-    copies: versions.flatMap(({ number, copies }) =>
-      copies.map(({ server, state, lacksBootFiles }) => ({
+    // As `countedCopies` has them: an image without kernel is one wherever it lies.
+    copies: versions.flatMap(({ number, copies, others = [] }) =>
+      [...copies, ...others.filter(lacksKernel)].map(({ server, state, lacksBootFiles }) => ({
         ...lacksOf(lacksBootFiles),
         server,
         version: number,
