@@ -25,7 +25,9 @@ const NAMES: Readonly<Record<string, (value: unknown) => boolean>> = {
   ClusterRoleBinding: isPathSegment,
   Service: (value) => isText(value, 63, /^[a-z]([-a-z0-9]*[a-z0-9])?$/),
 };
-const NAMESPACED = new Set(['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget', 'Service']);
+const NAMESPACED = new Set([
+  ...['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget', 'Service', 'ConfigMap'],
+]);
 
 function labelFaults(labels: unknown): string[] {
   return Object.entries(mapOf(labels)).flatMap(([key, value]) => {
@@ -69,6 +71,7 @@ function faultsOf(object: object, ids: readonly string[]): string[] {
     const role = `${at(object, 'roleRef', 'kind')} ${kind === 'RoleBinding' ? `${namespace}/` : ''}${at(object, 'roleRef', 'name')}`;
     if (!ids.includes(role)) found.push(`binds ${role}, which is not there`);
     for (const subject of listOf(at(object, 'subjects'))) {
+      if (at(subject, 'kind') === 'Group') continue;
       const account = `ServiceAccount ${at(subject, 'namespace')}/${at(subject, 'name')}`;
       if (!ids.includes(account)) found.push(`binds ${account}, which is not there`);
     }
