@@ -6,11 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Static, type TSchema, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { type Static, Type } from 'typebox';
 import type { Read } from '../farm/model.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
+import { readJson } from '../kit/json.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
 /** Of a farm: its name is for people, the lineage of its keys says which it is. */
@@ -29,16 +29,7 @@ const MAX_BYTES = 4_096;
 /** In the folder of wants: whom the container `work` writes for. */
 export const OWNER_FILE = 'wants/farm.json';
 
-/** Undefined: it is none. */
-function parse<T extends TSchema>(schema: T, text: string): Static<T> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(schema, value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-export const parseOwner = (text: string): Owner | undefined => parse(Owner, text);
+export const parseOwner = (text: string): Owner | undefined => readJson(Owner, text);
 
 export interface SeenMark extends Mark {
   /** Its inode: a folder that was copied has another, and one that two servers mount has one. */
@@ -58,7 +49,7 @@ export async function markIn(folder: string): Promise<Result<SeenMark | undefine
   await using file = opened.value.file;
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
-    const mark = parse(Mark, buffer.toString('utf8', 0, bytesRead));
+    const mark = readJson(Mark, buffer.toString('utf8', 0, bytesRead));
     return mark ? ok({ ...mark, inode: String(opened.value.stats.ino) }) : invalid('has no text of ours');
   } catch (thrown) {
     return invalid(errorMessage(thrown));
@@ -110,7 +101,7 @@ export const DEVICES_FILE = 'devices.json';
 const Devices = Type.Record(Type.String(), Type.String());
 
 /** By folder; empty: it cannot be read. */
-export const parseDevices = (text: string): Readonly<Record<string, string>> => parse(Devices, text) ?? {};
+export const parseDevices = (text: string): Readonly<Record<string, string>> => readJson(Devices, text) ?? {};
 
 /**
  * Why a folder is not the one that it was: its disk went, and what is there now is the node's own, which would be filled. A new disk in its place is none such, nor

@@ -3,9 +3,9 @@
  * Pure. The server writes what it has to a file, and the container `work` asks the others and takes what it lacks.
  */
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import type { Read } from '../farm/model.ts';
 import { rightProperties } from '../farm/properties.ts';
+import { readJson } from '../kit/json.ts';
 import type { ShownProperties } from '../transfer/wire.ts';
 import type { FileFacts } from './inventory.ts';
 import { isProperties, MAX_PROPERTIES_BYTES } from './properties.ts';
@@ -36,14 +36,8 @@ export type StoreProperties = Read<Static<typeof StoreProperties>>;
 export const PROPERTIES_FILE = 'wants/properties.json';
 
 /** Empty: it is none of ours. */
-export function parseStoreProperties(text: string): readonly StoreProperties[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Type.Array(StoreProperties), value) ? value : [];
-  } catch {
-    return [];
-  }
-}
+export const parseStoreProperties = (text: string): readonly StoreProperties[] =>
+  readJson(Type.Array(StoreProperties), text) ?? [];
 
 /** Undefined: nothing is said of it: it was written a moment ago, or it is a person's to mend. */
 export function propertyFile(name: string, file: FileFacts | undefined): StoreProperties['files'][number] | undefined {

@@ -1,8 +1,8 @@
 /** What became of the files that a server lacks (`wants.ts`): written by the container `work`, read by the server, which tells it of its copies. Pure. */
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import type { Read, VersionFile } from '../farm/model.ts';
+import { readJson } from '../kit/json.ts';
 import { inUnits } from '../kit/units.ts';
 import type { StoreWants, WantedFile } from './wants.ts';
 
@@ -40,14 +40,7 @@ export type Pulls = Read<Static<typeof Pulls>>;
 export const NO_PULLS: Pulls = { pulls: [], copiedBytes: 0, blamed: 0 };
 
 /** Undefined: it is none, or of a release that writes it otherwise. */
-export function parsePulls(text: string): Pulls | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Pulls, value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const parsePulls = (text: string): Pulls | undefined => readJson(Pulls, text);
 
 /** How far the copy of a version is that makes itself. */
 export interface Copying {

@@ -2,10 +2,10 @@
 import { link, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { errorCode } from '../kit/errors.ts';
 import { isThere, statRegular } from '../kit/file.ts';
+import { readJson } from '../kit/json.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { isProperties } from './properties.ts';
 import { isCopyName, type StoreWants } from './wants.ts';
@@ -72,14 +72,7 @@ export function mayGo(
 export type StaleAges = Readonly<Record<string, number>>;
 
 /** Of what an earlier process wrote; empty: nothing that can be read. */
-export function parseAges(text: string): StaleAges {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Ages, value) ? value : {};
-  } catch {
-    return {};
-  }
-}
+export const parseAges = (text: string): StaleAges => readJson(Ages, text) ?? {};
 const Ages = Type.Record(Type.String(), Type.Number({ minimum: 0 }));
 
 /** Those of the folder that are there, each older by what passed since it was seen last; a new one is 0. Pure. */

@@ -3,12 +3,12 @@
  * (`server/wants.ts`), which the container `work` reads and does (`work/mirror.ts`): both may be of another release.
  */
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { isBootFile, keepsCopy, offersStore } from '../farm/files.ts';
 import type { FarmSnapshot, Read, Server, Store, Version, VersionFile } from '../farm/model.ts';
 import { formatOf } from '../image/formats.ts';
+import { readJson } from '../kit/json.ts';
 import type { Digest } from './digests.ts';
-import type { FileFacts, Inventory } from './inventory.ts';
+import { byName, type FileFacts, type Inventory } from './inventory.ts';
 
 const name = Type.String({ pattern: '^[^/\\u0000]+$', minLength: 1, maxLength: 255 });
 const sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
@@ -53,15 +53,11 @@ export type StoreWants = Read<Static<typeof StoreWants>>;
 export const WANTS_FILE = 'wants/wants.json';
 
 /** Undefined: it is no list of wants; a file of it that is named as none of a version is left out. */
-export function parseWants(text: string): readonly StoreWants[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (!Value.Check(Type.Array(StoreWants), value)) return undefined;
-    return value.map((wants) => ({ ...wants, files: wants.files.filter((file) => isCopyName(file.name)) }));
-  } catch {
-    return undefined;
-  }
-}
+export const parseWants = (text: string): readonly StoreWants[] | undefined =>
+  readJson(Type.Array(StoreWants), text)?.map((wants) => ({
+    ...wants,
+    files: wants.files.filter((file) => isCopyName(file.name)),
+  }));
 
 /** Of a file of a version: an image, a kernel, an initrd. Nothing else is ever written or put aside. */
 export const isCopyName = (file: string): boolean => isBootFile(file) || formatOf(file) !== undefined;
@@ -84,11 +80,11 @@ export function wantsIn(
   if (inventory.state === 'Missing' && !inventory.isAbsent) return undefined;
   const { parallel, bytesPerSecond, keepStaleSeconds } = replication;
   const versions = versionsOf(store, snapshot);
-  const byName = new Map(inventory.files.map((file) => [file.name, file]));
+  const there = byName(inventory);
   /** Asked once each: all that is said here is of one moment. */
   const known = new Map<string, Digest | undefined>();
   const here = (file: string): Digest | undefined => {
-    const found = byName.get(file);
+    const found = there.get(file);
     if (found && !found.fault && !known.has(file)) known.set(file, digestOf(found));
     return known.get(file);
   };
@@ -101,7 +97,7 @@ export function wantsIn(
   };
   const lacking = sources.length === 0 ? [] : right.filter((file) => own.has(file.name) && !isWhole(file));
   const files = lacking.flatMap((file): WantedFile[] => {
-    const found = byName.get(file.name);
+    const found = there.get(file.name);
     // What is no regular file is a person's, and so is what is written at this moment.
     if (found && (found.fault || found.fresh)) return [];
     const digest = here(file.name);

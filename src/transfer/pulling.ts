@@ -28,6 +28,7 @@ import { Value } from 'typebox/value';
 import { isWithin } from '../farm/files.ts';
 import { identityOf } from '../image/identity.ts';
 import { leadsTo, openRegular, PARTIAL } from '../kit/file.ts';
+import { readJson } from '../kit/json.ts';
 import { inTime } from '../kit/patience.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { shared } from '../kit/shared.ts';
@@ -149,7 +150,7 @@ export class PullingWriter implements Offers {
     for (const name of readdirSync(this.#folder)) {
       if (!name.endsWith('.json')) continue;
       const record = join(this.#folder, name);
-      if (name === `${manifest.sha256}.json` || recordOf(readFileSync(record, 'utf8'))?.path === path)
+      if (name === `${manifest.sha256}.json` || readJson(Pulling, readFileSync(record, 'utf8'))?.path === path)
         rmSync(record, { force: true });
     }
   }
@@ -159,16 +160,6 @@ function writeRecord(to: string, { manifest: { root }, path }: Pick<Offer, 'mani
   const inode = String(statSync(path, { bigint: true }).ino);
   writeFileSync(to + PARTIAL, JSON.stringify({ path, inode, root, ...(whole && { whole }) } satisfies Pulling));
   renameSync(to + PARTIAL, to);
-}
-
-/** Undefined: it is none. */
-function recordOf(text: string): Pulling | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Pulling, value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 export interface PullingReaderOptions {
@@ -229,7 +220,7 @@ export class PullingReader implements Holdings {
     if (!Value.Check(Digest, sha256)) return undefined;
     const { folder, encoded } = this.#options;
     const files = filesOf(folder, sha256);
-    const record = recordOf((await readUpTo(files.record, MAX_RECORD_BYTES))?.toString() ?? '');
+    const record = readJson(Pulling, (await readUpTo(files.record, MAX_RECORD_BYTES))?.toString() ?? '');
     if (!record) return undefined;
     const head = decodeHead(await headOf(files.encoded));
     if (!head.ok || head.value.sha256 !== sha256) return undefined;

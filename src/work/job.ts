@@ -1,7 +1,7 @@
 /** A job: work on the files of a store that a person ordered, and how far it is. One JSON file; whoever reads it may be of another release. */
 import { basename, dirname, parse } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { readJson } from '../kit/json.ts';
 import { ACCESSES } from '../store/pvs/manifest.ts';
 
 const path = Type.String({ minLength: 1, maxLength: 4_096, pattern: '^/' });
@@ -100,14 +100,7 @@ export const Job = Type.Object({
 export type Job = Readonly<Static<typeof Job>>;
 
 /** Undefined: it is none. */
-export function parseJob(text: string): Job | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Value.Check(Job, value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const parseJob = (text: string): Job | undefined => readJson(Job, text);
 
 export const newJob = (id: string, order: Order, nowMs: number): Job => ({
   id,

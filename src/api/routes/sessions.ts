@@ -4,9 +4,9 @@ import type { Session } from '../../farm/model.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import { type After, DEFAULT_LIMIT, orderOf, pageOf, pageOfRows } from '../page.ts';
 import { invalid, type Problem } from '../problem.ts';
-import { forbidden } from '../reviews.ts';
 import { FARM, type Route, route } from '../route.ts';
 import { AuditQuery, AuditShape, pageOfShape, SessionShape, SessionsQuery } from '../schema.ts';
+import { within } from './touch.ts';
 
 const keyOf = (session: Session, field: SessionField): string =>
   field === 'since' ? String(session.since).padStart(16, '0') : session[field];
@@ -19,19 +19,19 @@ const sessions = route({
   right: { resource: 'sessions', verb: 'list', by: 'collection' },
   query: SessionsQuery,
   answer: { status: 200, shape: pageOfShape(SessionShape) },
-  async handle({ farm, query, scope, caller, right }) {
+  async handle(asked) {
+    const { farm, query } = asked;
     const order = orderOf(query, ['device', 'server', 'since']);
     if (!order.ok) return order;
-    const allowed = scope.isWhole ? undefined : await scope.collections();
-    if (allowed && !allowed.ok) return allowed;
-    if (allowed?.value.size === 0) return forbidden(caller, { ...right, namespace: farm.farm.metadata.namespace });
+    const allowed = await within(asked);
+    if (!allowed.ok) return allowed;
     const { server, vdisk, collection } = query;
-    const some = allowed?.value;
+    const some = allowed.value;
     const filter = {
       ...(server === undefined ? {} : { server }),
       ...(vdisk === undefined ? {} : { vdisk }),
       ...(collection === undefined ? {} : { collection }),
-      ...(some ? { within: [...some] } : {}),
+      ...(some ? { within: some } : {}),
     };
     const field = order.value.field as SessionField;
     const at = (session: Session): After => ({ key: keyOf(session, field), name: session.device });
@@ -48,7 +48,7 @@ const sessions = route({
             (server === undefined || session.server === server) &&
             (vdisk === undefined || session.vdisk === vdisk) &&
             (collection === undefined || of === collection) &&
-            (some === undefined || (of !== undefined && some.has(of)))
+            (some === undefined || (of !== undefined && some.includes(of)))
           );
         };
         return pageOf(held.filter(isWanted), order.value, at);
