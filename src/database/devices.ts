@@ -5,6 +5,7 @@ import { otherOrder } from '../farm/address.ts';
 import type { Access, Device } from '../farm/model.ts';
 import { canonicalUuid } from '../farm/uuids.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { slices } from '../kit/slices.ts';
 import type { Answer, Database } from './connection.ts';
 import type { DatabaseFault } from './fault.ts';
 import { readEntries } from './kinds.ts';
@@ -15,6 +16,9 @@ export interface Actor {
   /** A person, a server. */
   readonly who: string;
 }
+
+/** Devices of one statement, whatever the farm has: 50 ms, triggers included, of the 2 s after which a database counts as dead. */
+const SLICE = 1_000;
 
 /** What the farm holds of that which new devices could meet. */
 export interface Neighbours {
@@ -108,21 +112,27 @@ export const neighboursOf = (database: Database, devices: readonly Device[]): An
 /** `but`: the device that one of them is already. */
 async function readNeighbours(db: Kysely<Tables>, wanted: readonly Device[], but?: string): Promise<Neighbours> {
   const collections = await db.selectFrom('collection').select('name').execute();
-  const uuids = wanted.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid, otherOrder(uuid)]));
-  const { rows } = await sql<{ name: string }>`
-    select name from device where name = any(${wanted.map(({ name }) => name)}) or uuid = any(${uuids}::uuid[])
-    union select device from device_mac where mac = any(${wanted.flatMap(({ macs }) => macs)})`.execute(db);
+  const names = new Set<string>();
+  for (const some of slices(wanted, SLICE)) {
+    const uuids = some.flatMap(({ uuid }) => (uuid === undefined ? [] : [uuid, otherOrder(uuid)]));
+    const { rows } = await sql<{ name: string }>`
+      select name from device where name = any(${some.map(({ name }) => name)}) or uuid = any(${uuids}::uuid[])
+      union select device from device_mac where mac = any(${some.flatMap(({ macs }) => macs)})`.execute(db);
+    for (const { name } of rows) names.add(name);
+  }
+  if (but !== undefined) names.delete(but);
   return neighbours(
     collections.map(({ name }) => name),
-    await readDevices(
-      db,
-      rows.map(({ name }) => name).filter((name) => name !== but),
-    ),
+    await readDevices(db, [...names]),
   );
 }
 
-const readDevices = async (db: Kysely<Tables>, names: readonly string[]): Promise<Device[]> =>
-  (await readEntries(db, 'device', names)).map(({ json }) => JSON.parse(json) as Device);
+async function readDevices(db: Kysely<Tables>, names: readonly string[]): Promise<Device[]> {
+  const read: Device[] = [];
+  for (const some of slices(names, SLICE))
+    for (const { json } of await readEntries(db, 'device', some)) read.push(JSON.parse(json) as Device);
+  return read;
+}
 
 export interface Added {
   readonly added: number;
@@ -162,7 +172,7 @@ export function addDevices(
       fresh.push(device);
       moveIn(there, device);
     }
-    for (let at = 0; at < fresh.length; at += SLICE) await insertDevices(trx, fresh.slice(at, at + SLICE), actor);
+    for (const some of slices(fresh, SLICE)) await insertDevices(trx, some, actor);
     return ok({ added: fresh.length, unchanged: devices.length - fresh.length });
   });
 }
@@ -220,9 +230,6 @@ async function fullFault(trx: Kysely<Tables>, source: string, most: number) {
   const message = `the farm has ${count} devices with the property source=${source}, and spec.autoAdd.maxDevices of the Farm is ${most}: raise it, or remove those that are none (bootfarm device list)`;
   return fail('AutoAddFull', message);
 }
-
-/** Devices of one statement: well within 2 s, triggers included. */
-const SLICE = 1_000;
 
 async function insertDevices(trx: Kysely<Tables>, devices: readonly Device[], actor: Actor): Promise<void> {
   const macs = devices.flatMap(({ name, macs }) => macs.map((mac, position) => ({ mac, device: name, position })));
@@ -342,8 +349,7 @@ export function changeCollection(
     }>`select name from device where collection = ${collection} order by name for no key update`.execute(trx);
     const names = rows.map(({ name }) => name);
     let changed = 0;
-    for (let at = 0; at < names.length; at += CHANGE_SLICE)
-      changed += await changeSlice(trx, names.slice(at, at + CHANGE_SLICE), change, actor);
+    for (const some of slices(names, CHANGE_SLICE)) changed += await changeSlice(trx, some, change, actor);
     return ok({ devices: names.length, changed });
   });
 }

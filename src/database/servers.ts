@@ -1,6 +1,7 @@
 /** What servers write about themselves: that they are there, and who streams from them. */
 import { type Kysely, sql } from 'kysely';
 import type { Server, Session } from '../farm/model.ts';
+import { slices } from '../kit/slices.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import type { Tables } from './tables.ts';
 
@@ -126,6 +127,9 @@ export function replayJournal(
 
 const RANKS: readonly (Claim | undefined)[] = [undefined, 'OverEnded', 'OverAll'];
 
+/** Sessions of one statement: a server that tells all again has thousands. */
+const SLICE = 1_000;
+
 /** At most one change a device. In the order of devices, so that two servers cannot wait for each other. */
 async function writeSessions(
   trx: Kysely<Tables>,
@@ -135,10 +139,10 @@ async function writeSessions(
   const rows = changes
     .flatMap(({ session, ended, claim }) => (session ? [{ ...session, ended, rank: RANKS.indexOf(claim) }] : []))
     .sort((a, b) => (a.device < b.device ? -1 : 1));
-  if (rows.length > 0) {
+  for (const some of slices(rows, SLICE)) {
     const stored = await sql<{ device: string; epoch: number }>`
       with told as (
-        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+        select * from jsonb_to_recordset(${JSON.stringify(some)}::jsonb)
           as row (device text, server text, vdisk text, version integer, since bigint, epoch bigint, protocol text, ended boolean, rank integer)
       ), wins as (
         select told.*, greatest(told.epoch, case when rank > 0 then there.epoch + 1 end) as next
@@ -157,9 +161,9 @@ async function writeSessions(
     for (const { device, epoch } of stored.rows) written.set(device, epoch);
   }
   const ends = changes.filter(({ session, ended }) => ended && !session);
-  if (ends.length > 0)
+  for (const some of slices(ends, SLICE))
     await sql`update session set ended = true, epoch = gone.epoch
-      from jsonb_to_recordset(${JSON.stringify(ends)}::jsonb) as gone (device text, epoch bigint)
+      from jsonb_to_recordset(${JSON.stringify(some)}::jsonb) as gone (device text, epoch bigint)
       where session.device = gone.device and session.epoch <= gone.epoch and not session.ended`.execute(trx);
   return written;
 }

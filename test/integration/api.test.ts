@@ -21,13 +21,14 @@ import { routesOf } from '../../src/api/routes.ts';
 import { type Api, startApi } from '../../src/api/server.ts';
 import { makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
-import { listDevices, removeDevice } from '../../src/database/devices.ts';
+import { listDevices } from '../../src/database/devices.ts';
 import { KINDS, readPage } from '../../src/database/kinds.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { snapshot } from '../../src/database/project.ts';
 import { upsertSession } from '../../src/database/servers.ts';
 import type { Device } from '../../src/farm/model.ts';
 import { ok, type Result } from '../../src/kit/result.ts';
+import { slices } from '../../src/kit/slices.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { at, type KubeObject } from '../../src/kube/object.ts';
@@ -215,6 +216,14 @@ function roles(): readonly object[] {
     binding('devices', 'Role', 'devices'),
     binding('bound', 'Role', 'bound'),
   ];
+}
+
+/** So many a statement as a slow machine removes in a fraction of its 2 s. */
+async function removeAll(): Promise<void> {
+  for (const some of slices(value(await listDevices(database)), 500)) {
+    const names = some.map(({ name }) => name);
+    value(await database.run((db) => db.deleteFrom('device').where('name', 'in', names).execute()));
+  }
 }
 
 /** As the projector would have left it. */
@@ -640,8 +649,7 @@ describe('devices', () => {
         `m${String(n).padStart(5, '0')},52:56:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')},,room-102,,true`,
     );
     const csv = `name,mac,uuid,collection,class,enabled\n${lines.join('\n')}\n`;
-    for (const { name } of value(await listDevices(database)))
-      value(await removeDevice(database, name, { source: 'command', who: 'test' }));
+    await removeAll();
     const bad = await admin('POST', '/devices.csv', {
       body: `${csv}m00001,52:57:00:00:00:01,,room-102,,true\nx,zz,,room-102,,true\ny,52:57:00:00:00:02,,nowhere,,true\n`,
     });
@@ -680,7 +688,7 @@ describe('devices', () => {
       body: { collection: 'room-101', enabled: false },
     });
     expect(bulk.body).toEqual({ devices: 10_000, changed: 10_000 });
-    value(await database.run((db) => db.deleteFrom('device').execute()));
+    await removeAll();
     await loadDatabase(database, { snapshot: farmRows(), devices: [], sessions: [] });
   }, 60_000);
 });

@@ -8,6 +8,7 @@ import { sql as keys } from './0006-keys.ts';
 import { sql as sharedUuids } from './0007-shared-uuids.ts';
 import { sql as defaults } from './0008-defaults.ts';
 import { sql as copies } from './0009-copies.ts';
+import { sql as statements } from './0010-statements.ts';
 
 export interface Migration {
   readonly number: number;
@@ -25,4 +26,5 @@ export const migrations: readonly Migration[] = [
   { number: 7, name: 'shared-uuids', sql: sharedUuids },
   { number: 8, name: 'defaults', sql: defaults },
   { number: 9, name: 'copies', sql: copies },
+  { number: 10, name: 'statements', sql: statements },
 ];
