@@ -47,6 +47,7 @@ export interface VDiskStatus extends Status {
   }[];
   readonly bootVersion?: number;
   readonly unmanaged?: readonly string[];
+  readonly work?: readonly object[];
   readonly versions?: readonly {
     readonly number: number;
     readonly state?: string;

@@ -47,9 +47,11 @@ export const makeNextVersion = (farm: DemoFarm, node: string): Promise<string> =
 /** Chains may have one difference: a server makes a base of a longer one. The kubelet takes a minute or so to hand it the order. */
 export async function mergedByFarm(farm: DemoFarm<OwnSite>, image: string): Promise<string> {
   await farm.kubectl('patch', 'farm/farm', '--type=merge', '--patch', '{"spec":{"versions":{"maxChain":1}}}');
-  await until(`${image} on a server`, 5 * MINUTE, async () =>
-    (await farm.status<VDiskStatus>('vd/lab')).unmanaged?.includes(image),
-  );
+  await until(`${image} on a server`, 5 * MINUTE, async () => {
+    const { unmanaged, work, conditions, copies } = await farm.status<VDiskStatus>('vd/lab');
+    if (!unmanaged?.includes(image)) throw new Error(JSON.stringify({ unmanaged, work, conditions, copies }));
+    return true;
+  });
   const { cluster } = farm.site;
   return cluster.nodes.map((node) => storePath(farm.site, node, image)).find((path) => existsSync(path)) ?? image;
 }
