@@ -8,8 +8,8 @@ import type { Device } from '../farm/model.ts';
 import { type Fault, fail, type Result } from '../kit/result.ts';
 import { type AllUnknown, askBoots, askUnknown } from '../operator/boots.ts';
 import type { ExplainSources } from '../operator/explain.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
 import { withDatabase } from './database-access.ts';
-import { must, Refusal } from './refusal.ts';
 
 export interface BootsSource extends ExplainSources {
   readonly unknown: () => Promise<AllUnknown>;

@@ -8,9 +8,9 @@ import { at, type KubeObject } from '../kube/object.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
 import type { Edit, EditFault } from '../resources/release.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { withClient } from './farm-of.ts';
-import { must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 export interface Flags {
   readonly apply?: true;

@@ -1,6 +1,6 @@
 /** `bootfarm vdisk …`: vDisks, their versions and their files. */
 import { Command } from 'commander';
-import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { addAccept } from './vdisk-accept.ts';
 import { addDeletion } from './vdisk-delete.ts';
 import { addInfoCommands } from './vdisk-info.ts';
