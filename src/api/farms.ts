@@ -12,6 +12,7 @@ import type { RedisAccess } from '../replica/link.ts';
 import type { Farm, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
 import { awayProblem, refusalOf } from './away.ts';
 import { type Problem, problem } from './problem.ts';
+import { type FarmServers, ServerLink, type ServersOf } from './servers.ts';
 
 export interface Resources {
   readonly farms: InformerView;
@@ -50,11 +51,13 @@ const CONNECTIONS = 4;
 export class Farms {
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
+  readonly #serversOf: ServersOf;
   readonly #open = new Map<string, OpenFarm>();
 
-  constructor(resources: Resources, accessOf: AccessOf) {
+  constructor(resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
     this.#resources = resources;
     this.#accessOf = accessOf;
+    this.#serversOf = serversOf;
   }
 
   list(): readonly Farm[] {
@@ -71,7 +74,8 @@ export class Farms {
       void known?.close();
     }
     if (!found?.parsed.ok) return undefined;
-    const open = this.#open.get(id) ?? new OpenFarm(found.parsed.value, this.#resources, this.#accessOf);
+    const open =
+      this.#open.get(id) ?? new OpenFarm(found.parsed.value, this.#resources, this.#accessOf, this.#serversOf);
     open.farm = found.parsed.value;
     this.#open.set(id, open);
     return open;
@@ -97,15 +101,17 @@ export class OpenFarm {
   readonly uid: string | undefined;
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
+  readonly #servers: ServerLink;
   #link: Link | undefined;
   #linking: Promise<Result<Link, Problem>> | undefined;
   #closed = false;
 
-  constructor(farm: Farm, resources: Resources, accessOf: AccessOf) {
+  constructor(farm: Farm, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
     this.farm = farm;
     this.uid = farm.metadata.uid;
     this.#resources = resources;
     this.#accessOf = accessOf;
+    this.#servers = new ServerLink(serversOf);
   }
 
   get name(): string {
@@ -132,6 +138,11 @@ export class OpenFarm {
 
   vdisks(): readonly VDisk[] {
     return this.#of(resources('VDisk', this.#resources.vdisks, this.farm.metadata.namespace));
+  }
+
+  /** To be asked, each by a question of its own. */
+  servers(): Promise<Result<FarmServers, Problem>> {
+    return this.#servers.open(this.farm);
   }
 
   #of<T extends { readonly spec: { readonly farmRef: { readonly name: string } } }>(all: readonly T[]): readonly T[] {
@@ -239,6 +250,7 @@ export class OpenFarm {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#servers.close();
     await this.#linking?.catch(() => {});
     await this.#link?.database.close();
     this.#link = undefined;

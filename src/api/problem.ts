@@ -16,6 +16,7 @@ const PROBLEMS = {
   Broken: [500, 'The API met a fault of its own'],
   ReviewsAway: [503, 'The Kubernetes API does not say who may do what'],
   DatabaseAway: [503, 'The farm database does not answer'],
+  ServersAway: [503, 'No server of the farm answers'],
   ReplicaAway: [503, 'Neither the farm database nor its replica answers'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 

@@ -12,7 +12,17 @@ import { ReviewQueue } from './queue.ts';
 export const API_GROUP = 'api.bootfarm.io';
 
 /** Each has a line in the roles of the chart (`charts/bootfarm/templates/api-roles.yaml`); a test compares. */
-export const RESOURCES = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'audit'] as const;
+export const RESOURCES = [
+  'farms',
+  'servers',
+  'vdisks',
+  'stores',
+  'devices',
+  'sessions',
+  'boots',
+  'unknownmachines',
+  'audit',
+] as const;
 export type Resource = (typeof RESOURCES)[number];
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'delete';
 

@@ -5,12 +5,14 @@ import { deviceFileRoutes } from './routes/devicefile.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { eventRoutes } from './routes/events.ts';
 import { farmRoutes } from './routes/farms.ts';
+import { machineRoutes } from './routes/machines.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 
 export const routesOf = (hub: Hub): readonly Route[] => [
   ...farmRoutes,
   ...deviceRoutes,
   ...deviceFileRoutes,
+  ...machineRoutes,
   ...sessionRoutes,
   ...eventRoutes(hub),
 ];

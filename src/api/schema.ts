@@ -1,5 +1,6 @@
 /** The shapes of the API, once: types, what is taken, and the document that is served (`openapi.ts`). */
 import { type Static, type TSchema, Type } from 'typebox';
+import { BootRecord, UnknownMachine } from '../farm/bootrecord.ts';
 import { Access, Device as FarmDevice, Session as FarmSession } from '../farm/model.ts';
 import { DEFAULT_LIMIT, MAX_LIMIT } from './page.ts';
 
@@ -273,6 +274,80 @@ export const Imported = Type.Object({
   dryRun: Type.Boolean(),
 });
 
+/** Whose word it is. */
+const asked = {
+  answered: Type.Array(Type.String(), { description: 'Servers that answered.' }),
+  silent: Type.Array(Type.Object({ server: Type.String(), message: Type.String() }), {
+    description: 'Servers that were asked and did not answer within 2 s.',
+  }),
+};
+const milliseconds = (description: string) =>
+  Type.Integer({ minimum: 0, description: `${description} Unix milliseconds.` });
+
+export const BootsShape = Type.Object({
+  device: optional(text('Absent: the farm has no device with that MAC.')),
+  macs: Type.Array(Type.String()),
+  record: optional(BootRecord),
+  ...asked,
+  stale,
+});
+
+export const ExplanationShape = Type.Object(
+  {
+    device: optional(text('Absent: the farm has no such device.')),
+    macs: Type.Array(Type.String()),
+    sentences: Type.Array(
+      Type.Object({
+        step: text('A step of a boot, or farm.'),
+        at: optional(milliseconds('Absent: it is so now.')),
+        lastAt: optional(milliseconds('When it was so last.')),
+        times: optional(count('How often it was so.')),
+        servers: Type.Array(Type.String()),
+        text: Type.String(),
+        isRight: Type.Boolean(),
+      }),
+      { description: 'The last boot in order, and what the farm says now.' },
+    ),
+    verdict: Type.Object(
+      {
+        code: text('Stable, for programs: Running, UnknownMachine, Disabled, NeverHeard, LoginRefused, …'),
+        step: Type.String(),
+        message: Type.String(),
+        todo: text('Empty: nothing.'),
+      },
+      { description: 'The first thing that stands in its way.' },
+    ),
+    boots: BootRecord.properties.boots,
+    silent: asked.silent,
+    stale,
+  },
+  { description: 'What `bootfarm device explain` says.' },
+);
+
+export const UnknownPage = Type.Object({
+  items: Type.Array(UnknownMachine),
+  continue: optional(text('Of the next page. Absent: this is the last.')),
+  more: count('Heard, too, and not told by their server, which tells of 512.'),
+  ...asked,
+  stale,
+});
+
+export const UnknownNew = Type.Object(
+  {
+    name: DeviceNew.properties.name,
+    collection: said.collection,
+    uuid: optional(
+      Type.Union([said.uuid, Type.Null()], {
+        description: 'Absent: what the machine said, where no other device has it. Null: none.',
+      }),
+    ),
+    class: optional(said.class),
+    enabled: optional(said.enabled),
+    properties: optional(said.properties),
+  },
+  { ...closed, description: 'What the machine is to be called, and where it belongs.' },
+);
+
 export const AuditShape = Type.Object({
   id: Type.Integer(),
   at: time('When.'),
@@ -334,6 +409,7 @@ export const AuditQuery = queryOf({
 export const ImportQuery = queryOf({
   dryRun: optional(Type.Boolean({ description: 'Judge the file, and change nothing.' })),
 });
+export const UnknownQuery = queryOf({ ...pageFields, search: optional(name('Part of a MAC or of a UUID.')) });
 export const NoQuery = queryOf({});
 
 /** By the name that the document gives them. */
@@ -355,5 +431,9 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   DevicePatch,
   NicReplacement,
   CollectionEdit,
+  BootRecord,
+  Explanation: ExplanationShape,
+  UnknownMachine,
+  UnknownNew,
   AuditEntry: AuditShape,
 };

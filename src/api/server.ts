@@ -18,6 +18,7 @@ import { CONNECTIONS } from './limits.ts';
 import { ReviewQueue } from './queue.ts';
 import { Reviews } from './reviews.ts';
 import { routesOf } from './routes.ts';
+import type { ServersOf } from './servers.ts';
 
 export interface ApiOptions {
   readonly address: string;
@@ -25,6 +26,7 @@ export interface ApiOptions {
   readonly client: Client;
   readonly resources: Resources;
   readonly accessOf: AccessOf;
+  readonly serversOf: ServersOf;
   readonly certificate: CertificatePlace;
   readonly release: string;
   readonly log: Logger;
@@ -63,7 +65,7 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
   if (!ca.ok) log.warn({ ...ca.error }, 'nobody is known by a client certificate yet');
   let tls = tlsOf(made.value, ca.ok ? ca.value : undefined);
 
-  const farms = new Farms(options.resources, options.accessOf);
+  const farms = new Farms(options.resources, options.accessOf, options.serversOf);
   const hub = new Hub({ farms, everyMs: times.eventsEveryMs, heartbeatMs: times.heartbeatMs, log });
   const queue = new ReviewQueue();
   const judge = new Judge(new Callers(client, queue), new Reviews(client, queue), farms);

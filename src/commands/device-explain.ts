@@ -45,7 +45,8 @@ A server remembers the last 1,024 of them. Whose UUID is shown may be added with
       attempt(terminal, () =>
         withBoots(command, async (source) => {
           if (source.note) terminal.err(source.note);
-          const told = stillUnknown(await source.unknown(), must(await source.devices()));
+          const all = await source.unknown();
+          const told = stillUnknown(all, must(await source.known(all.machines.map(({ mac }) => mac))));
           for (const { message } of told.silent) terminal.err(`no answer: ${message}\n`);
           if (options.output === 'json') return terminal.out(json(told));
           if (told.machines.length === 0) return terminal.err('no unknown machine was heard\n');

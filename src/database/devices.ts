@@ -398,6 +398,16 @@ export function markSharedUuid(
 export const getDevice = (database: Database, name: string): Answer<Device | undefined> =>
   database.run(async (db) => (await readDevices(db, [name]))[0]);
 
+/** Those of these MACs that devices have. */
+export const knownMacs = (database: Database, macs: readonly string[]): Answer<ReadonlySet<string>> =>
+  database.run(async (db) => {
+    const known = new Set<string>();
+    for (const some of slices(macs, SLICE))
+      for (const { mac } of await db.selectFrom('device_mac').select('mac').where('mac', 'in', some).execute())
+        known.add(mac);
+    return known;
+  });
+
 export const countDevices = (database: Database): Answer<number> =>
   database.run(async (db) => {
     const { count } = await db

@@ -98,7 +98,7 @@ export const explainWord = (device: Command): Command =>
   device
     .command('explain')
     .description('why a machine does not boot: its last boot step by step, the first thing in its way, and what to do')
-    .argument('<name|mac>', 'a device, or the MAC of any machine');
+    .argument('<name|mac|uuid>', 'a device, or the MAC of any machine');
 
 export const unknownWord = (device: Command): Command =>
   device
