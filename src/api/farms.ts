@@ -4,8 +4,9 @@ import { sql } from 'kysely';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { shared } from '../kit/shared.ts';
+import type { Client } from '../kube/client.ts';
 import type { InformerView } from '../kube/informers.ts';
-import { key } from '../kube/object.ts';
+import { type KubeObject, key } from '../kube/object.ts';
 import { ofFarm, resource, resources } from '../reconcile/context.ts';
 import { type ReplicaFarm, replicaFarm } from '../replica/devices.ts';
 import type { RedisAccess } from '../replica/link.ts';
@@ -52,9 +53,11 @@ export class Farms {
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
   readonly #serversOf: ServersOf;
+  readonly #client: Client;
   readonly #open = new Map<string, OpenFarm>();
 
-  constructor(resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
+  constructor(client: Client, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
+    this.#client = client;
     this.#resources = resources;
     this.#accessOf = accessOf;
     this.#serversOf = serversOf;
@@ -75,7 +78,8 @@ export class Farms {
     }
     if (!found?.parsed.ok) return undefined;
     const open =
-      this.#open.get(id) ?? new OpenFarm(found.parsed.value, this.#resources, this.#accessOf, this.#serversOf);
+      this.#open.get(id) ??
+      new OpenFarm(found.parsed.value, this.#client, this.#resources, this.#accessOf, this.#serversOf);
     open.farm = found.parsed.value;
     this.#open.set(id, open);
     return open;
@@ -99,6 +103,7 @@ export class OpenFarm {
   /** As it is now. */
   farm: Farm;
   readonly uid: string | undefined;
+  readonly client: Client;
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
   readonly #servers: ServerLink;
@@ -106,8 +111,9 @@ export class OpenFarm {
   #linking: Promise<Result<Link, Problem>> | undefined;
   #closed = false;
 
-  constructor(farm: Farm, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
+  constructor(farm: Farm, client: Client, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
     this.farm = farm;
+    this.client = client;
     this.uid = farm.metadata.uid;
     this.#resources = resources;
     this.#accessOf = accessOf;
@@ -138,6 +144,17 @@ export class OpenFarm {
 
   vdisks(): readonly VDisk[] {
     return this.#of(resources('VDisk', this.#resources.vdisks, this.farm.metadata.namespace));
+  }
+
+  /** As the Kubernetes API has it, with the marks of who keeps it. */
+  object(of: keyof Resources, name: string): KubeObject | undefined {
+    return this.#resources[of].get(key(this.farm.metadata.namespace, name));
+  }
+
+  /** Whether it is this farm's, and this release reads it. */
+  has(of: keyof Resources, name: string): boolean {
+    if (of === 'farms') return name === this.farm.metadata.name;
+    return this[of]().some(({ metadata }) => metadata.name === name);
   }
 
   /** To be asked, each by a question of its own. */

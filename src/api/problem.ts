@@ -7,6 +7,7 @@ const PROBLEMS = {
   Unauthenticated: [401, 'Who asks is not known'],
   Forbidden: [403, 'Who asks may not do this'],
   NotFound: [404, 'There is no such thing'],
+  Managed: [409, 'It is kept elsewhere'],
   Conflict: [409, 'It does not fit to what is there'],
   Changed: [412, 'It was changed meanwhile'],
   TooLarge: [413, 'The request is too large'],
@@ -14,6 +15,7 @@ const PROBLEMS = {
   BadLines: [422, 'Lines of the file are bad'],
   TooMany: [429, 'Too much at once'],
   Broken: [500, 'The API met a fault of its own'],
+  KubernetesAway: [503, 'The Kubernetes API does not answer'],
   ReviewsAway: [503, 'The Kubernetes API does not say who may do what'],
   DatabaseAway: [503, 'The farm database does not answer'],
   ServersAway: [503, 'No server of the farm answers'],
@@ -34,6 +36,8 @@ export interface Complaint {
 
 export interface Problem extends Fault<ProblemCode> {
   readonly complaints?: readonly Complaint[];
+  /** What to commit where the resource is kept. */
+  readonly patch?: object;
 }
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -59,8 +63,17 @@ export function invalid(complaints: readonly Complaint[], code: 'Invalid' | 'Bad
 export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0];
 
 /** The body. `instance`: the path that was asked for. */
-export function problemBody({ code, message, complaints }: Problem, instance: string): object {
+export function problemBody({ code, message, complaints, patch }: Problem, instance: string): object {
   const [status, title] = PROBLEMS[code];
   const type = `urn:bootfarm:problem:${code}`;
-  return { type, title, status, detail: message, instance, code, ...(complaints ? { complaints } : {}) };
+  return {
+    type,
+    title,
+    status,
+    detail: message,
+    instance,
+    code,
+    ...(complaints ? { complaints } : {}),
+    ...(patch ? { patch } : {}),
+  };
 }

@@ -41,6 +41,7 @@ export const ProblemShape = Type.Object(
         { description: 'Each value that is wrong; 1,000 at most.' },
       ),
     ),
+    patch: optional(Type.Unknown({ description: 'The merge patch to commit where the resource is kept.' })),
   },
   { description: 'RFC 9457.' },
 );
@@ -95,6 +96,43 @@ export const ServerShape = Type.Object(
     message: Type.String(),
   },
   { description: 'A streaming server, as the operator saw it last.' },
+);
+
+export const PoolShape = Type.Object(
+  {
+    name: Type.String(),
+    site: Type.String(),
+    conditions,
+    servers: count('Servers that are there.'),
+    streaming: count('Those that stream.'),
+    devices: count('Devices that stream from them.'),
+  },
+  { description: 'A pool of servers: a StreamingServer.' },
+);
+
+export const ResourceShape = Type.Object(
+  {
+    apiVersion: Type.String(),
+    kind: Type.String(),
+    namespace: Type.String(),
+    name: Type.String(),
+    generation: optional(Type.Integer()),
+    spec: Type.Unknown({ description: 'As the Kubernetes API has it.' }),
+    conditions,
+    managedBy: optional(text('Who keeps it as it stands in git: an edit here would be made undone.')),
+    events: Type.Array(
+      Type.Object({
+        type: text('Normal or Warning.'),
+        reason: Type.String(),
+        note: Type.String(),
+        count: count('How often it was so.'),
+        lastAt: text('When it was so last, RFC 3339.'),
+      }),
+      { description: 'Of the last hour, the newest first; 100 at most.' },
+    ),
+    eventsAway: optional(text('Why no Events are known.')),
+  },
+  { description: 'A resource of the farm.' },
 );
 
 export const VDiskShape = Type.Object(
@@ -212,6 +250,7 @@ const said = {
   properties: Type.Unsafe<Static<typeof strings>>({ ...strings, description: 'What it is told about itself.' }),
 };
 const closed = { additionalProperties: false } as const;
+export const queryOf = <T extends Readonly<Record<string, TSchema>>>(fields: T) => Type.Object(fields, closed);
 
 export const DeviceWhole = Type.Object(
   {
@@ -272,6 +311,95 @@ export const Imported = Type.Object({
   added: count('Devices.'),
   unchanged: count('That were there already, the same.'),
   dryRun: Type.Boolean(),
+});
+
+const VersionNumber = Type.Integer({ minimum: 0, maximum: 999_999_999 });
+
+export const EditShape = Type.Object(
+  {
+    vdisk: Type.String(),
+    says: text('What it comes to.'),
+    unchanged: Type.Boolean({ description: 'The VDisk says so already.' }),
+    patch: Type.Unknown({ description: 'A JSON merge patch (RFC 7396) of the VDisk.' }),
+    applied: Type.Boolean(),
+    managedBy: optional(text('Who keeps the VDisk as it stands in git: commit the patch there.')),
+  },
+  { description: 'An edit of a VDisk, made or not.' },
+);
+export const Promotion = Type.Object(
+  {
+    access: optional(Access),
+    releaseAt: optional(Type.String({ maxLength: 64, description: 'When, as 2026-12-01T06:00:00Z. Absent: at once.' })),
+  },
+  { ...closed, description: 'For whom, Production where it is absent, and when.' },
+);
+export const ApplyQuery = queryOf({
+  apply: optional(Type.Boolean({ description: 'Make the edit. Absent: say it.' })),
+});
+
+export const Accept = Type.Object({ server: name('Whose files are right.') }, closed);
+export const AcceptedShape = Type.Object({
+  vdisk: Type.String(),
+  version: Type.Integer(),
+  server: Type.String(),
+  result: text('Accepted, or Unchanged: it was right already.'),
+  manifest: optional(Type.String()),
+  files: optional(Type.Array(Type.Unknown())),
+});
+
+export const RollbacksShape = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      vdisk: Type.String(),
+      version: Type.Integer(),
+      until: optional(time('Absent: until it is cleared.')),
+    }),
+  ),
+  stale,
+});
+export const RollbackNew = Type.Object(
+  {
+    all: optional(Type.Boolean({ description: 'Of every vDisk of the farm.' })),
+    vdisks: optional(Type.Array(name('Of a vDisk.'), { minItems: 1, maxItems: 512 })),
+    version: optional(VersionNumber),
+    asOf: optional(
+      Type.String({ maxLength: 64, description: 'To what was released and complete then, as 2026-11-20T18:00:00Z.' }),
+    ),
+    forSeconds: optional(
+      Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'End by itself. Absent: until it is cleared.' }),
+    ),
+    dryRun: optional(Type.Boolean({ description: 'Say what would be done, and do nothing.' })),
+  },
+  { ...closed, description: 'Neither version nor asOf: the version before what the VDisk says.' },
+);
+export const RolledBackShape = Type.Object({
+  dryRun: Type.Boolean(),
+  steps: Type.Array(
+    Type.Object({
+      kind: text('back or stays.'),
+      vdisk: Type.String(),
+      from: optional(Type.Integer({ description: 'What the VDisk says. Absent: none can be booted.' })),
+      version: optional(Type.Integer()),
+      why: optional(Type.String()),
+    }),
+  ),
+  until: optional(time('Absent: until it is cleared.')),
+});
+export const ClearedShape = Type.Object({ cleared: Type.Array(Type.String(), { description: 'vDisks.' }) });
+
+export const JobsShape = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      vdisk: Type.String(),
+      server: Type.String(),
+      id: Type.String(),
+      kind: Type.String(),
+      version: optional(Type.Integer()),
+      state: text('Queued, Running, Done, Failed or Cancelled.'),
+      progressPercent: optional(Type.Integer()),
+      message: optional(Type.String()),
+    }),
+  ),
 });
 
 /** Whose word it is. */
@@ -376,7 +504,6 @@ const pageFields = {
   sort: optional(Type.String({ maxLength: 64, description: 'A field; with - in front from the last to the first.' })),
 };
 const nameFilter = { search: optional(name('Part of the name.')) };
-export const queryOf = <T extends Readonly<Record<string, TSchema>>>(fields: T) => Type.Object(fields, closed);
 
 export const ListQuery = queryOf({ ...pageFields, ...nameFilter });
 export const DevicesQuery = queryOf({
@@ -418,6 +545,8 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   Stale: StaleShape,
   Condition,
   Farm: FarmShape,
+  Pool: PoolShape,
+  Resource: ResourceShape,
   Site: SiteShape,
   Server: ServerShape,
   VDisk: VDiskShape,
@@ -431,6 +560,9 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   DevicePatch,
   NicReplacement,
   CollectionEdit,
+  Edit: EditShape,
+  Promotion,
+  RollbackNew,
   BootRecord,
   Explanation: ExplanationShape,
   UnknownMachine,

@@ -65,7 +65,7 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
   if (!ca.ok) log.warn({ ...ca.error }, 'nobody is known by a client certificate yet');
   let tls = tlsOf(made.value, ca.ok ? ca.value : undefined);
 
-  const farms = new Farms(options.resources, options.accessOf, options.serversOf);
+  const farms = new Farms(client, options.resources, options.accessOf, options.serversOf);
   const hub = new Hub({ farms, everyMs: times.eventsEveryMs, heartbeatMs: times.heartbeatMs, log });
   const queue = new ReviewQueue();
   const judge = new Judge(new Callers(client, queue), new Reviews(client, queue), farms);

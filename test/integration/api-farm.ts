@@ -17,6 +17,7 @@ import { makeAuthority, makeCertificate } from '../../src/control/certificates.t
 import type { ControlIdentity } from '../../src/control/client.ts';
 import { type ControlServer, startControl } from '../../src/control/server.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
+import { recordCopies } from '../../src/database/copies.ts';
 import { listDevices } from '../../src/database/devices.ts';
 import { KINDS, readPage } from '../../src/database/kinds.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -45,6 +46,8 @@ export const FARM = `/farms/${LAB}/farm`;
 
 const ACCOUNTS = ['viewer', 'operator', 'administrator', 'bound', 'devices', 'none'];
 
+/** As the VDisk lists them. */
+export const VERSIONS = [0, 1].map((number) => ({ number, access: 'Production' as const }));
 export const DEVICES: readonly Device[] = ['pc0001', 'pc0002', 'pc0003', 'pc0004'].map((name, index) => ({
   name,
   macs: [`52:54:00:00:00:0${index + 1}`],
@@ -288,6 +291,9 @@ export async function startFarm(): Promise<void> {
   value(await migrate(postgres.uri));
   database = value(connect({ uri: postgres.uri }));
   await loadDatabase(database, { snapshot: farmRows(), devices: DEVICES, sessions: [aSession()] });
+  const manifest = farmRows().versions[0]?.content?.manifest ?? '';
+  const copy = { server: 'node-a', version: 0, state: 'UpToDate', message: '', manifest } as const;
+  value(await recordCopies(database, 'lab', { put: [copy], gone: [] }));
   const farmID = value(await snapshot(database))?.farm.id ?? '';
 
   const put = (informer: FakeInformer, object: unknown) => informer.put(object as KubeObject);
@@ -305,7 +311,7 @@ export async function startFarm(): Promise<void> {
     }),
   );
   put(informers.stores, aStore({ metadata: { name: 'local' } }));
-  put(informers.vdisks, aVDisk({ spec: { storeRef: { name: 'local' } } }));
+  put(informers.vdisks, aVDisk({ spec: { storeRef: { name: 'local' }, versions: VERSIONS } }));
   put(
     informers.pools,
     aStreamingServer({

@@ -10,9 +10,13 @@ import { publishAuthority } from '../../src/api/authority.ts';
 import { CLIENTS } from '../../src/api/limits.ts';
 import type { Route } from '../../src/api/route.ts';
 import { routesOf } from '../../src/api/routes.ts';
+import { recordCopies } from '../../src/database/copies.ts';
 import { listDevices } from '../../src/database/devices.ts';
 import { upsertSession } from '../../src/database/servers.ts';
-import type { KubeObject } from '../../src/kube/object.ts';
+import { eventRecorder } from '../../src/kube/events.ts';
+import { kinds } from '../../src/kube/kinds.ts';
+import { at, type KubeObject } from '../../src/kube/object.ts';
+import { silentLogger } from '../../src/telemetry/log.ts';
 import { aVDisk } from '../builders/resources.ts';
 import { aSession, aFarm as farmRows } from '../builders/rows.ts';
 import { binary } from '../cluster/cluster.ts';
@@ -38,6 +42,7 @@ import {
   startFarm,
   stopFarm,
   token,
+  VERSIONS,
   value,
   who,
 } from './api-farm.ts';
@@ -61,10 +66,13 @@ const BODIES: Readonly<Record<string, object | string>> = {
   changeDevice: { enabled: false },
   replaceNic: { mac: '52:54:00:00:00:77' },
   changeCollection: { enabled: true },
+  promoteVersion: { access: 'Production' },
+  acceptVersion: { server: 'node-a' },
+  rollBack: { vdisks: ['lab'], version: 0 },
   addUnknown: { name: 'pc0011', collection: 'room-101' },
   importDevices: 'name,mac,collection\npc0010,52:54:00:00:00:98,room-101\n',
 };
-const SEES = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'boots', 'unknownmachines'];
+const SEES = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'boots', 'unknownmachines', 'rollbacks'];
 const EDITS = ['devices', 'unknownmachines'];
 const mayOf: Readonly<Record<string, (resource: string, verb: string, by: string | undefined) => boolean>> = {
   viewer: (resource, verb) => SEES.includes(resource) && ['get', 'list', 'watch'].includes(verb),
@@ -78,6 +86,18 @@ const mayOf: Readonly<Record<string, (resource: string, verb: string, by: string
 };
 /** Heard by node-a. */
 const STRANGER = '52:54:00:00:09:01';
+const PARAMS = {
+  namespace: LAB,
+  farm: 'farm',
+  device: 'pc0001',
+  collection: 'room-101',
+  mac: STRANGER,
+  vdisk: 'lab',
+  version: '0',
+  store: 'local',
+  pool: 'main',
+  server: 'node-a',
+};
 const UNKNOWN = ['expired token', 'another audience', 'foreign certificate', 'nobody'];
 
 describe('who may what', () => {
@@ -93,42 +113,35 @@ describe('who may what', () => {
     hear(STRANGER, false, { step: 'offer' });
     const found: string[] = [];
     const wanted: string[] = [];
-    for (const identity of [...Object.keys(mayOf), ...UNKNOWN]) {
-      for (const { path, method, operation } of operations) {
-        const { operationId, requestBody } = operation;
-        const { resource, verb, resourceName: by } = operation['x-right'] ?? { resource: 'farms', verb: 'list' };
-        const filled = path
-          .replace('/api/v1', '')
-          .replace('{namespace}', LAB)
-          .replace('{farm}', 'farm')
-          .replace('{device}', 'pc0001')
-          .replace('{collection}', 'room-101')
-          .replace('{mac}', STRANGER)
-          .replace('{vdisk}', 'lab')
-          .replace('{store}', 'local')
-          .replace('{server}', 'node-a');
-        const body = BODIES[operationId];
-        expect([operationId, body !== undefined]).toEqual([operationId, requestBody !== undefined]);
-        const { status: good = 0, shape, type } = shapes.get(operationId) ?? {};
-        const answer = await ask(who[identity] ?? {}, method, filled, {
-          ...(body === undefined ? {} : { body }),
-          open: type === 'text/event-stream' ? () => {} : undefined,
-        } as never);
-        answer.close();
-        const expected = UNKNOWN.includes(identity) ? 401 : mayOf[identity]?.(resource, verb, by) ? good : 403;
-        wanted.push(`${identity} ${operationId} ${expected}`);
-        found.push(`${identity} ${operationId} ${answer.status}`);
-        if (answer.status !== good) expect(answer.headers['content-type']).toMatch(PROBLEM);
-        else if (shape && type === undefined) {
-          const checked = Compile(shape);
-          expect([
-            operationId,
-            checked.Check(answer.body),
-            ...checked.Errors(answer.body).map(({ instancePath, message }) => `${instancePath} ${message}`),
-          ]).toEqual([operationId, true]);
-        }
-        if (answer.status === good && method !== 'GET') await reload();
+    const judge = async (identity: string, { path, method, operation }: (typeof operations)[number]): Promise<void> => {
+      const { operationId, requestBody } = operation;
+      const { resource, verb, resourceName: by } = operation['x-right'] ?? { resource: 'farms', verb: 'list' };
+      const filled = Object.entries(PARAMS).reduce((text, [name, is]) => text.replace(`{${name}}`, is), path);
+      const body = BODIES[operationId];
+      expect([operationId, body !== undefined]).toEqual([operationId, requestBody !== undefined]);
+      const { status: good = 0, shape, type } = shapes.get(operationId) ?? {};
+      const answer = await ask(who[identity] ?? {}, method, filled.replace('/api/v1', ''), {
+        ...(body === undefined ? {} : { body }),
+        open: type === 'text/event-stream' ? () => {} : undefined,
+      } as never);
+      answer.close();
+      const expected = UNKNOWN.includes(identity) ? 401 : mayOf[identity]?.(resource, verb, by) ? good : 403;
+      wanted.push(`${identity} ${operationId} ${expected}`);
+      found.push(`${identity} ${operationId} ${answer.status}`);
+      if (answer.status !== good) expect(answer.headers['content-type']).toMatch(PROBLEM);
+      else if (shape && type === undefined) {
+        const checked = Compile(shape);
+        expect([
+          operationId,
+          checked.Check(answer.body),
+          ...checked.Errors(answer.body).map(({ instancePath, message }) => `${instancePath} ${message}`),
+        ]).toEqual([operationId, true]);
       }
+      if (answer.status === good && method !== 'GET') await reload();
+    };
+    for (const identity of [...Object.keys(mayOf), ...UNKNOWN]) {
+      await Promise.all(operations.filter(({ method }) => method === 'GET').map((read) => judge(identity, read)));
+      for (const edit of operations.filter(({ method }) => method !== 'GET')) await judge(identity, edit);
     }
     expect(found).toEqual(wanted);
   }, 60_000);
@@ -175,6 +188,145 @@ describe('who may what', () => {
     expect(value(await listDevices(database)).map(({ name, collection }) => `${name} ${collection}`)).toEqual(
       DEVICES.map(({ name, collection }) => `${name} ${collection}`),
     );
+  });
+});
+
+describe('which version machines boot', () => {
+  const kubectl = (args: readonly string[], input = '') =>
+    execFileSync(binary('kubectl'), ['--kubeconfig', kube.kubeconfig, '-n', LAB, ...args], {
+      encoding: 'utf8',
+      input,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  const lab = at(kinds.VDisk, LAB, 'lab');
+  const seen = async (): Promise<void> => informers.vdisks.put(value(await client.get<KubeObject>(lab)));
+  const spec = { farmRef: { name: 'farm' }, storeRef: { name: 'local' }, fileName: 'lab', versions: VERSIONS };
+
+  test('an edit of a VDisk is said to who sees it, and made by their own right on the resource, unless git keeps it', async () => {
+    kubectl(['apply', '--server-side', '-f', 'crds/bootfarm.io_vdisks.yaml']);
+    await until('the kind is served', () => client.create(lab, { spec }).then((made) => made.ok), 30_000);
+    await seen();
+    const revert = (as: string, query = '') => ask(who[as] ?? {}, 'POST', `${FARM}/vdisks/lab/revert${query}`);
+    const versions = [VERSIONS[0], { number: 1, access: 'Test' }];
+    expect(await revert('viewer')).toMatchObject({
+      status: 200,
+      body: {
+        applied: false,
+        unchanged: false,
+        patch: { spec: { versions } },
+        says: expect.stringMatching(/becomes Test/),
+      },
+    });
+    expect(await revert('administrator', '?apply=true')).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringMatching(/can-i patch vdisks\.bootfarm\.io/) },
+    });
+    kubectl(['create', 'role', 'releases', '--verb=patch', '--resource=vdisks.bootfarm.io', '--resource-name=lab']);
+    kubectl(['create', 'rolebinding', 'releases', '--role=releases', `--serviceaccount=${LAB}:administrator`]);
+    kubectl(['label', 'vdisks.bootfarm.io', 'lab', 'kustomize.toolkit.fluxcd.io/name=farm']);
+    await seen();
+    const kept = await until('they may', async () => {
+      const answer = await revert('administrator', '?apply=true');
+      return answer.status !== 403 && answer;
+    });
+    expect(kept).toMatchObject({
+      status: 409,
+      body: { code: 'Managed', patch: { spec: { versions } }, detail: expect.stringMatching(/kept by Flux/) },
+    });
+    kubectl(['label', 'vdisks.bootfarm.io', 'lab', 'kustomize.toolkit.fluxcd.io/name-']);
+    await seen();
+    kubectl(['annotate', 'vdisks.bootfarm.io', 'lab', 'changed=meanwhile']);
+    expect(await revert('administrator', '?apply=true')).toMatchObject({ status: 409, body: { code: 'Conflict' } });
+    const edits = async () =>
+      ((await admin('GET', '/audit?kind=vdisk&name=lab')).body['items'] as unknown as { action: string }[]).filter(
+        ({ action }) => action === 'change',
+      );
+    expect(await edits()).toEqual([]);
+    await seen();
+    expect(await revert('administrator', '?apply=true')).toMatchObject({ status: 200, body: { applied: true } });
+    expect(value(await client.get<KubeObject>(lab))).toMatchObject({ spec: { versions } });
+    expect(await edits()).toMatchObject([
+      {
+        ...{ source: 'api', action: 'change', before: { versions: VERSIONS }, after: { versions } },
+        who: 'system:serviceaccount:lab:administrator',
+      },
+    ]);
+    await seen();
+    const promote = (body: object, version = '1') => admin('POST', `/vdisks/lab/versions/${version}/promote`, { body });
+    expect((await promote({ releaseAt: '2026-12-01T06:00:00Z' })).body).toMatchObject({
+      says: expect.stringMatching(/released at/),
+    });
+    expect(await promote({ releaseAt: 'soon' })).toMatchObject({ status: 400 });
+    expect(await promote({}, 'x')).toMatchObject({ status: 400 });
+    expect(await promote({ access: 'Nobody' })).toMatchObject({ status: 400 });
+  });
+
+  test('a resource comes with its conditions, who keeps it, and its Events', async () => {
+    const resource = () => admin('GET', '/vdisks/lab/resource');
+    const object = value(await client.get<KubeObject>(lab));
+    const record = eventRecorder({ client, logger: silentLogger, instance: 'test' });
+    record(object, { type: 'Warning', reason: 'Tested', action: 'Test', note: 'it was tested' });
+    const told = await until('the event is told of', async () => {
+      const { body } = await resource();
+      return (body['events'] as unknown as object[]).length > 0 && body;
+    });
+    expect(told).toMatchObject({
+      ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'VDisk', namespace: LAB, name: 'lab', conditions: [] },
+      spec: { fileName: 'lab' },
+      events: [
+        { type: 'Warning', reason: 'Tested', note: 'it was tested', count: 1, lastAt: expect.stringMatching(/Z$/) },
+      ],
+    });
+    expect(await admin('GET', '/vdisks/nowhere/resource')).toMatchObject({ status: 404 });
+    expect((await admin('GET', '/pools')).body['items']).toMatchObject([{ name: 'main', site: 'default' }]);
+  });
+
+  test('a rollback is planned, set, listed and cleared', async () => {
+    const back = (body: object) => admin('POST', '/rollbacks', { body });
+    const listed = async () => (await admin('GET', '/rollbacks')).body['items'];
+    const plan = { vdisks: ['lab'], version: 0 };
+    await admin('DELETE', '/rollbacks');
+    expect(await back({ ...plan, dryRun: true })).toMatchObject({ status: 200, body: { dryRun: true } });
+    expect(await listed()).toEqual([]);
+    expect(await back({ ...plan, forSeconds: 3_600 })).toMatchObject({
+      body: { dryRun: false, steps: [{ kind: 'back', vdisk: 'lab', version: 0 }], until: expect.stringMatching(/Z$/) },
+    });
+    expect(await listed()).toMatchObject([{ vdisk: 'lab', version: 0, until: expect.stringMatching(/Z$/) }]);
+    for (const [body, status, says] of [
+      [{}, 400, /either all: true, or which vdisks/],
+      [{ all: true, version: 0 }, 400, /one of a vDisk/],
+      [{ ...plan, asOf: '2026-11-20' }, 400, /either version or asOf/],
+      [{ vdisks: ['nowhere'] }, 404, /no vDisk nowhere: it has lab, pinned/],
+      [{ vdisks: ['lab'], version: 7 }, 409, /no version 7 to go to/],
+    ] as const)
+      expect([body, await back(body)]).toMatchObject([body, { status, body: { detail: expect.stringMatching(says) } }]);
+    expect((await admin('DELETE', '/rollbacks/lab')).body).toEqual({ cleared: ['lab'] });
+    expect((await admin('DELETE', '/rollbacks')).body).toEqual({ cleared: [] });
+    expect(await admin('DELETE', '/rollbacks/nowhere')).toMatchObject({ status: 404 });
+  });
+
+  test('of servers that disagree one is right by the word of a person', async () => {
+    const held = (server: string) => ({
+      ...{ server, version: 1, state: 'Conflict' as const, message: '', manifest: server.padEnd(64, '0') },
+      files: [{ name: 'lab.1.raw', sizeBytes: 1, sha256: server.padEnd(64, '0') }],
+    });
+    value(await recordCopies(database, 'lab', { put: [held('a'), held('b')], gone: [] }));
+    const accept = (server: string, version = '1') =>
+      admin('POST', `/vdisks/lab/versions/${version}/accept`, { body: { server } });
+    expect(await accept('c')).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/name one of a, b/) },
+    });
+    expect(await accept('a', '9')).toMatchObject({ status: 404 });
+    expect(await accept('a')).toMatchObject({
+      status: 200,
+      body: { result: 'Accepted', files: [{ name: 'lab.1.raw' }] },
+    });
+    expect(await accept('a')).toMatchObject({ status: 200, body: { result: 'Unchanged' } });
+    expect(await accept('b')).toMatchObject({ status: 409 });
+    const { items } = (await admin('GET', '/audit?kind=version')).body as unknown as { items: object[] };
+    expect(items).toMatchObject([{ action: 'accept', name: 'lab/1', source: 'api' }]);
+    value(await recordCopies(database, 'lab', { put: [], gone: [held('a'), held('b')] }));
   });
 });
 
@@ -409,7 +561,7 @@ describe('devices', () => {
         walk('/stores/local/files'),
       ]);
     const fromDatabase = await read();
-    expect(fromDatabase.map((items) => items.length)).toEqual([4, 4, 4, 4, 1, 1, 1, 2, 1, 0, 1]);
+    expect(fromDatabase.map((items) => items.length)).toEqual([4, 4, 4, 4, 1, 1, 1, 2, 1, 1, 2]);
     expect((fromDatabase[2] as { name: string }[]).map(({ name }) => name)).toEqual([
       'pc0004',
       'pc0003',
