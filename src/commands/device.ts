@@ -4,15 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import type { Database } from '../database/connection.ts';
-import {
-  addDevices,
-  changeDevice,
-  listDevices,
-  listSites,
-  neighboursOf,
-  noCollection,
-  removeDevice,
-} from '../database/devices.ts';
+import { addDevices, changeDevice, listDevices, listSites, neighboursOf, removeDevice } from '../database/devices.ts';
 import { type DeviceFile, formatDevices, parseDeviceFile } from '../devices/csv.ts';
 import { describeComplaint } from '../devices/input.ts';
 import { judgeFile } from '../devices/judge.ts';
@@ -20,7 +12,7 @@ import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } f
 import { replicaDevices } from '../replica/devices.ts';
 import {
   addWord,
-  deviceTable,
+  deviceColumns,
   exportWord,
   importWord,
   listWord,
@@ -30,6 +22,7 @@ import {
   setWord,
 } from '../terminal/device-words.ts';
 import { attempt, must, Refusal } from '../terminal/refusal.ts';
+import { tableText } from '../terminal/table.ts';
 import { type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { actor, readText, refuseInServer, withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
@@ -86,7 +79,9 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
         if (devices.length === 0) terminal.err(says.empty(options));
         const look = { width: terminal.columns, isWide: options.output === 'wide' };
         terminal.out(
-          options.output === 'json' ? `${JSON.stringify(devices, undefined, 2)}\n` : deviceTable(devices, look),
+          options.output === 'json'
+            ? `${JSON.stringify(devices, undefined, 2)}\n`
+            : tableText(deviceColumns(), devices, look),
         );
       }),
     );
@@ -137,10 +132,10 @@ export function deviceCommand(terminal: Terminal = terminalOfProcess): Command {
 async function refuseUnknown(database: Database, { collection, site }: Only): Promise<void> {
   const { collections } = must(await neighboursOf(database, []));
   if (collection !== undefined && !collections.has(collection))
-    throw new Refusal(noCollection(collection, collections));
+    throw new Refusal(says.noCollection(collection, collections));
   if (site === undefined) return;
   const sites = must(await listSites(database));
-  if (!sites.includes(site)) throw new Refusal(`the farm has no site ${site}; it has ${sites.join(', ') || 'none'}`);
+  if (!sites.includes(site)) throw new Refusal(says.noSite(site, sites));
 }
 
 async function importFile(

@@ -47,7 +47,7 @@ export function moveIn({ byName, byMac, byUuid }: Neighbours, device: Device): v
   if (device.uuid !== undefined) byUuid.set(canonicalUuid(device.uuid), device);
 }
 
-export const noCollection = (name: string, collections: ReadonlySet<string>): string =>
+const noCollection = (name: string, collections: ReadonlySet<string>): string =>
   `the farm has no collection ${name}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`;
 
 /** What keeps a device out. */

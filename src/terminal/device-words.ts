@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import type { Device } from '../farm/model.ts';
-import { type Column, type Look, tableText } from './table.ts';
+import type { Column } from './table.ts';
 
 /** Of `device list`. */
 export interface Only {
@@ -117,6 +117,10 @@ export const says = {
   noDevice: (name: string) => `the farm has no device ${name}: \`bootfarm device list\` shows all`,
   empty: ({ collection, site }: Only) =>
     `the farm has no device${collection ? ` of collection ${collection}` : ''}${site ? ` of site ${site}` : ''}\n`,
+  noCollection: (name: string, collections: Iterable<string>) =>
+    `the farm has no collection ${name}; it has ${[...collections].sort().join(', ') || 'none: name one in the Farm resource'}`,
+  noSite: (name: string, sites: Iterable<string>) =>
+    `the farm has no site ${name}; it has ${[...sites].sort().join(', ') || 'none'}`,
   imported: (added: number, unchanged: number, skipped: number) =>
     `${added} added, ${unchanged} unchanged${skipped > 0 ? `, ${lines(skipped)} skipped` : ''}\n`,
   notImported: (bad: number, good: number) =>
@@ -140,8 +144,8 @@ const DEVICE_COLUMNS: readonly Column<Device>[] = [
 ];
 
 /** `more`: what only one of the doors knows of a device. */
-export const deviceTable = <Row extends Device>(
-  devices: readonly Row[],
-  look: Look,
-  more: readonly Column<Row>[] = [],
-): string => tableText([...DEVICE_COLUMNS.slice(0, -1), ...more, ...DEVICE_COLUMNS.slice(-1)], devices, look);
+export const deviceColumns = <Row extends Device>(more: readonly Column<Row>[] = []): readonly Column<Row>[] => [
+  ...DEVICE_COLUMNS.slice(0, -1),
+  ...more,
+  ...DEVICE_COLUMNS.slice(-1),
+];

@@ -1,5 +1,5 @@
 /** Where each version lies, as text: rows are versions, columns servers. Pure. */
-import type { Copy, FarmSnapshot } from '../farm/model.ts';
+import type { Copy, Version } from '../farm/model.ts';
 import { byNumbers } from '../kit/numbered.ts';
 import { inShort } from '../kit/units.ts';
 import type { Looked } from './watch.ts';
@@ -14,7 +14,7 @@ export interface VersionCopies {
 
 /** Versions that no VDisk names are none of them. `vdisk`: of this one alone. */
 export function versionCopies(
-  { versions }: Pick<FarmSnapshot, 'versions'>,
+  { versions }: { readonly versions: readonly Pick<Version, 'vdisk' | 'number'>[] },
   copies: readonly Copy[],
   vdisk?: string,
 ): readonly VersionCopies[] {

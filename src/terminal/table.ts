@@ -19,7 +19,8 @@ const GAP = '   ';
 const CUT = '…';
 
 /** What a farm holds is text of anybody: none of it moves the cursor, or turns the line around. */
-const plain = (text: string): string => text.replace(/[\r\n\t]+/g, ' ').replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
+export const plain = (text: string): string =>
+  text.replace(/[\r\n\t]+/g, ' ').replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
 
 const lengthOf = (text: string): number => [...text].length;
 

@@ -78,7 +78,7 @@ export let client: Client;
 export let postgres: PostgresServer;
 let redis: RedisServer;
 export let database: Database;
-let api: Api;
+export let api: Api;
 export let ca = '';
 export const who: Record<string, Credentials> = {};
 const heard = new BootRing();
