@@ -57,8 +57,8 @@ npm_packages() {
 }
 
 compile() {
-  [ -d dist ] || rm -f "$build/tsc.stamp"
-  stamped tsc.stamp src tsconfig.json tsconfig.build.json -- node_modules/.bin/tsc -p tsconfig.build.json
+  [ -d dist/console ] || rm -f "$build/tsc.stamp"
+  stamped tsc.stamp src tsconfig.json tsconfig.build.json -- npm run --silent build
 }
 
 client() {
@@ -73,7 +73,7 @@ gitops() {
 
 step 'Debian packages' packages
 step 'npm packages' npm_packages
-step 'TypeScript' compile
+step 'build' compile
 step 'C client' client
 if [ "${CLUSTER:-}" != existing ]; then
   step 'cluster binaries' test/cluster/build.sh
