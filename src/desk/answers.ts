@@ -77,7 +77,6 @@ export interface VDiskAnswer {
 export interface PoolAnswer {
   readonly name: string;
   readonly site: string;
-  readonly replicas: number;
   readonly conditions: readonly Condition[];
 }
 

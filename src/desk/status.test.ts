@@ -12,7 +12,7 @@ const store = { name: 'images', kind: 'local', conditions: READY, servers: [] };
 const vdisk = {
   ...{ name: 'lab', store: 'images', fileName: 'lab', enabled: true, conditions: READY, devices: 0, versions: [] },
 };
-const pool = { name: 'main', site: 'default', replicas: 2, conditions: READY };
+const pool = { name: 'main', site: 'default', conditions: READY };
 const server: ServerAnswer = {
   ...{ name: 'node-a', pool: 'main', site: 'default', state: 'Streaming', addresses: [], devices: 1, booting: 0 },
   ...{ loadPercent: 1, powerRating: 1, message: '' },
