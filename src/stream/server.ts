@@ -218,7 +218,7 @@ export class StreamServer implements Frontend {
     for (const id of others) this.#byId.delete(id);
   }
 
-  #served(key: string, { disk, vdisk, version, manifest }: Export): ServedDisk {
+  #served(key: string, { disk, vdisk, version, manifest, folder = key }: Export): ServedDisk {
     const { sizeBytes, leaves } = disk;
     const extents = extentTable(disk.extents?.(0, sizeBytes) ?? []);
     if (!extents.whole)
@@ -229,6 +229,7 @@ export class StreamServer implements Frontend {
     return {
       id: this.#nextDisk++,
       key,
+      folder,
       ref: { vdisk, version, manifest },
       sizeBytes,
       extents,
