@@ -66,6 +66,11 @@ client() {
   make --silent -C target
 }
 
+nas() {
+  [ -x "$build/nas/mount.nfs" ] || rm -f "$build/nas.stamp"
+  stamped nas.stamp test/cluster/nas.sh test/cluster/nfs -- test/cluster/nas.sh
+}
+
 gitops() {
   [ -x "$build/gitops/judge" ] || rm -f "$build/gitops.stamp"
   stamped gitops.stamp test/gitops/build.sh test/gitops/judge test/gitops/*/go.mod -- test/gitops/build.sh judge
@@ -75,6 +80,7 @@ step 'Debian packages' packages
 step 'npm packages' npm_packages
 step 'build' compile
 step 'C client' client
+step 'client of a NAS' nas
 if [ "${CLUSTER:-}" != existing ]; then
   step 'cluster binaries' test/cluster/build.sh
   step 'judges of GitOps' gitops
