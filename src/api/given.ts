@@ -61,7 +61,10 @@ export function vdiskOf({ metadata, spec, status }: VDisk): Given {
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     devices,
     ...(upToDate === undefined ? {} : { upToDate }),
-    versions: status.versions ?? [],
+    versions: (status.versions ?? []).map((version) => {
+      const releaseAt = spec.versions?.find(({ number }) => number === version.number)?.releaseAt;
+      return { ...version, ...(releaseAt === undefined ? {} : { releaseAt }) };
+    }),
     work: status.work ?? [],
     unmanaged: status.unmanaged ?? [],
   };

@@ -29,7 +29,7 @@ export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'd
 
 export interface Question {
   readonly namespace: string;
-  readonly resource: Resource;
+  readonly resource: Resource | 'streamingservers';
   readonly verb: Verb;
   /** Absent: ours. `bootfarm.io`: of the resource itself. */
   readonly group?: string;

@@ -155,6 +155,7 @@ export const VDiskShape = Type.Object(
         state: optional(Type.String()),
         message: optional(Type.String()),
         settledAt: optional(Type.String()),
+        releaseAt: optional(text('When it may be booted from, as the spec says. Absent: at once.')),
         sizeBytes: optional(Type.Integer()),
         sha256: optional(Type.String()),
         upToDate: optional(Type.Integer()),
@@ -335,6 +336,23 @@ export const Promotion = Type.Object(
 );
 export const ApplyQuery = queryOf({
   apply: optional(Type.Boolean({ description: 'Make the edit. Absent: say it.' })),
+});
+
+export const SpecEdit = Type.Object(
+  {
+    spec: Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      description: 'A JSON merge patch (RFC 7396) of its spec: null takes away, a list is given whole.',
+    }),
+    generation: optional(count('As it was read: where it is another one by now the edit is refused.')),
+  },
+  { ...closed, description: 'An edit of a resource.' },
+);
+export type SpecEdit = Static<typeof SpecEdit>;
+export const SpecEditedShape = Type.Object({
+  applied: Type.Boolean({ description: 'False: the API server would take it so, and nothing was changed.' }),
+  generation: optional(Type.Integer()),
+  managedBy: optional(text('Who keeps the resource as it stands in git: commit the patch there.')),
 });
 
 export const Accept = Type.Object({ server: name('Whose files are right.') }, closed);
@@ -561,6 +579,7 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   NicReplacement,
   CollectionEdit,
   Edit: EditShape,
+  SpecEdit,
   Promotion,
   RollbackNew,
   BootRecord,

@@ -42,8 +42,8 @@ interface ApiTimes {
   readonly heartbeatMs: number;
 }
 
-/** The console takes silence of 4.5 s for a connection that is lost. */
-const TIMES: ApiTimes = { lookMs: 60_000, eventsEveryMs: 250, heartbeatMs: 2_000 };
+/** The console takes silence of 4 s for a connection that is lost. */
+const TIMES: ApiTimes = { lookMs: 60_000, eventsEveryMs: 250, heartbeatMs: 1_000 };
 
 /** As `npm run build` makes it; of a checkout that was not built there is none. */
 const CONSOLE = join(import.meta.dirname, '../../dist/console');

@@ -6,6 +6,7 @@ import { Mark } from './marks.tsx';
 import { AuditPage } from './pages/audit.tsx';
 import { DevicesPage } from './pages/devices.tsx';
 import { FarmPage } from './pages/farm.tsx';
+import { ResourcesPage } from './pages/resources.tsx';
 import { ServersPage } from './pages/servers.tsx';
 import { UnknownPage } from './pages/unknown.tsx';
 import { VDisksPage } from './pages/vdisks.tsx';
@@ -25,6 +26,7 @@ const PLACES: Readonly<
   devices: ['Devices', DevicesPage],
   unknown: ['Unknown machines', UnknownPage],
   audit: ['Audit', AuditPage],
+  resources: ['Resources', ResourcesPage],
 };
 
 export function App() {

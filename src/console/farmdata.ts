@@ -4,7 +4,7 @@ import { all, askJson, pages } from './ask.ts';
 import { List, type View } from './list.ts';
 import { type Link, listen } from './live.ts';
 import { byName, type Machine, machineOf, withDevice, withSession } from './machine.ts';
-import type { Change, Device, Farm, Reachable, Server, Session, Store, VDisk } from './shapes.ts';
+import type { Change, Device, Farm, Pool, Reachable, Server, Session, Store, VDisk } from './shapes.ts';
 
 const unread = <T>(): Signal<View<T>> => signal({ state: 'unread', items: new Map() });
 
@@ -30,6 +30,8 @@ export class FarmData {
   readonly servers = unread<Server>();
   readonly stores = unread<Store>();
   readonly vdisks = unread<VDisk>();
+  /** They are in no change: read as often as the servers of theirs change. */
+  readonly pools = unread<Pool>();
   readonly machines = unread<Machine>();
   readonly points = signal<readonly Point[]>([]);
   /** Since when what is shown may be old; undefined: it is not. */
@@ -39,11 +41,12 @@ export class FarmData {
   });
   /** Names in order: they change less often than what they are of. */
   readonly names = computed(() => [...this.machines.value.items.keys()].sort(byName));
-  readonly #lists: { readonly [Kind in 'servers' | 'stores' | 'vdisks']: List<never, never> };
+  readonly #lists: { readonly [Kind in 'servers' | 'stores' | 'vdisks' | 'pools']: List<never, never> };
   readonly #machines: List<Device, Machine>;
   readonly #leave: () => void;
   #readAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #poolsTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(namespace: string, name: string) {
     this.namespace = namespace;
@@ -52,6 +55,7 @@ export class FarmData {
       servers: this.#list('servers', this.servers),
       stores: this.#list('stores', this.stores),
       vdisks: this.#list('vdisks', this.vdisks),
+      pools: this.#list('pools', this.pools),
     };
     this.#machines = new List<Device, Machine>({
       read: () => pages<Device>(this.path('/devices')),
@@ -89,6 +93,7 @@ export class FarmData {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#poolsTimer);
     this.#leave();
   }
 
@@ -112,6 +117,13 @@ export class FarmData {
       this.#readAt = performance.now();
       void this.#read();
     }, waitMs);
+  }
+
+  #wishPools(): void {
+    this.#poolsTimer ??= setTimeout(() => {
+      this.#poolsTimer = undefined;
+      void this.#lists.pools.read();
+    }, READ_EVERY_MS);
   }
 
   async #read(): Promise<void> {
@@ -140,6 +152,7 @@ export class FarmData {
       const edits = of(kind).map(({ name, value }) => [name, () => value as never] as const);
       if (edits.length > 0) this.#lists[kind].edit(edits);
     }
+    if (of('servers').length > 0) this.#wishPools();
     const machines = [
       ...of('devices').map(
         ({ name, value }) =>

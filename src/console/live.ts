@@ -1,13 +1,13 @@
 /**
- * The stream of changes of a farm, held open: it begins anew by itself when it broke off or fell silent, where it was. The server says something each 2 s, so
- * silence of 4.5 s is a connection that is lost, whatever the socket says.
+ * The stream of changes of a farm, held open: it begins anew by itself when it broke off or fell silent, where it was. The server says something each second, so
+ * silence of 4 s is a connection that is lost, whatever the socket says.
  */
 import { backoffMs } from '../kit/backoff.ts';
 import { ask, Refused } from './ask.ts';
 import type { Change, ProblemBody, Reachable } from './shapes.ts';
 import { eventReader, type ServerEvent } from './sse.ts';
 
-const SILENCE_MS = 4_500;
+const SILENCE_MS = 4_000;
 const RETRY = { baseMs: 500, maxMs: 5_000 };
 
 export type Link =

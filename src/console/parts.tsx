@@ -77,11 +77,11 @@ export function Old({ stale }: { readonly stale: Stale | undefined }) {
   );
 }
 
-/** What may be wider than its place: reached by the keyboard, too. */
+/** A table that may be wider than its place: reached by the keyboard, too. */
 export function Scroll({ label, children }: { readonly label: string; readonly children: ComponentChildren }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: without a focus the arrow keys do not scroll it (WCAG 2.1.1)
-    <section class="scroll" aria-label={label} tabIndex={0}>
+    <section class="scroll" aria-label={`${label}: table`} tabIndex={0}>
       {children}
     </section>
   );

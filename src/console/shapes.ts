@@ -9,7 +9,9 @@ import type {
   ExplanationShape,
   FarmShape,
   Imported,
+  PoolShape,
   ProblemShape,
+  ResourceShape,
   ServerShape,
   SessionShape,
   StoreShape,
@@ -40,6 +42,8 @@ export type ImportResult = Static<typeof Imported>;
 export type ProblemBody = Static<typeof ProblemShape>;
 export type Complaint = NonNullable<ProblemBody['complaints']>[number];
 export type Condition = Farm['conditions'][number];
+export type Pool = Static<typeof PoolShape>;
+export type Resource = Static<typeof ResourceShape>;
 export type Explanation = Static<typeof ExplanationShape>;
 export type Unknown = Static<typeof UnknownPage>;
 export type UnknownMachine = Unknown['items'][number];

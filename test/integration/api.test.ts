@@ -70,6 +70,11 @@ const BODIES: Readonly<Record<string, object | string>> = {
   acceptVersion: { server: 'node-a' },
   rollBack: { vdisks: ['lab'], version: 0 },
   addUnknown: { name: 'pc0011', collection: 'room-101' },
+  // Nothing is to be judged of it, so the right to patch the resource is not asked for.
+  editFarmResource: { spec: {} },
+  editVDiskResource: { spec: {} },
+  editStoreResource: { spec: {} },
+  editPoolResource: { spec: {} },
   importDevices: 'name,mac,collection\npc0010,52:54:00:00:00:98,room-101\n',
 };
 const SEES = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'boots', 'unknownmachines', 'rollbacks'];

@@ -24,9 +24,12 @@ const scripts = [...readFileSync(bundled, 'utf8').matchAll(/^## (\S+) - (\S+) \(
 );
 if (scripts.length === 0)
   throw new Error(`${bundled} names no package: the build of the console is another one by now`);
+/** A package may be in the script and beside it. */
+const known = new Set(document.components.map(({ purl }: { readonly purl?: string }) => purl));
+const isNew = ({ purl }: { readonly purl: string }): boolean => !known.has(purl);
 const { node } = process.versions;
 const runtime = { 'bom-ref': 'node', type: 'platform', name: 'node', version: node, purl: `pkg:generic/node@${node}` };
 
 process.stdout.write(
-  `${JSON.stringify({ ...document, components: [...document.components, ...scripts, runtime, ...packages] }, null, 1)}\n`,
+  `${JSON.stringify({ ...document, components: [...document.components, ...scripts.filter(isNew), runtime, ...packages] }, null, 1)}\n`,
 );

@@ -7,8 +7,9 @@ import { type Event, eventOf } from '../given.ts';
 import { Kept } from '../kept.ts';
 import { keeperOf } from '../managed.ts';
 import { problem } from '../problem.ts';
-import { type Asked, FARM, type Handled, type Right, type Route, route } from '../route.ts';
+import { type Asked, FARM, type Handled, type Route, route } from '../route.ts';
 import { NoQuery, ResourceShape } from '../schema.ts';
+import { editOf, type ResourceLine } from './edits.ts';
 
 /** Events of one resource; the API server forgets them after an hour. */
 const MAX_EVENTS = 100;
@@ -30,7 +31,7 @@ export function resourceRoutes(): readonly Route[] {
       if (!told.ok) return told;
       return ok(told.value.items.map(eventOf).sort((a, b) => (a.lastAt < b.lastAt ? 1 : -1)));
     });
-  return TABLE.map(({ id, path, of, named, right, summary }) =>
+  const reads = TABLE.map(({ id, path, of, named, right, summary }) =>
     route({
       ...{ id, method: 'GET', path: `${path}/resource`, right, query: NoQuery, summary },
       answer: { status: 200, shape: ResourceShape },
@@ -53,6 +54,7 @@ export function resourceRoutes(): readonly Route[] {
       },
     }),
   );
+  return [...reads, ...TABLE.map(editOf)];
 }
 
 const TABLE = [
@@ -88,11 +90,4 @@ const TABLE = [
     right: { resource: 'servers', verb: 'get' },
     summary: 'A StreamingServer, the pool of servers: spec, conditions, and Events of the last hour',
   },
-] as const satisfies readonly {
-  readonly id: string;
-  readonly path: string;
-  readonly of: string;
-  readonly named: string | undefined;
-  readonly right: Right;
-  readonly summary: string;
-}[];
+] as const satisfies readonly ResourceLine[];

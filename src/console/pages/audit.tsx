@@ -7,7 +7,7 @@ import { Empty, Problem, Scroll, Time } from '../parts.tsx';
 import { place, setQuery } from '../place.ts';
 import type { AuditEntry, Page } from '../shapes.ts';
 
-const PAGE = 100;
+const PAGE = 50;
 const FILTERS = ['name', 'kind', 'who'] as const;
 const SOURCES = ['api', 'command', 'resource', 'auto-add', 'offline'];
 const LABELS = { name: 'Of', kind: 'Kind', who: 'Who' } as const;

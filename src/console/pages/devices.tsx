@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<Machine>[] = [
   { name: 'Device', flex: '1.2 1 7.5rem', cell: ({ device }) => device.name },
   {
     name: 'State',
-    flex: '.8 1 6.5rem',
+    flex: '.8 1 7.25rem',
     cell: (machine) => <MachineWord machine={machine} />,
   },
   {

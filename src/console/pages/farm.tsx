@@ -20,6 +20,7 @@ export function FarmPage({ data }: { readonly data: FarmData }) {
     servers: [...data.servers.value.items.values()],
     stores: [...data.stores.value.items.values()],
     vdisks: [...data.vdisks.value.items.values()],
+    pools: [...data.pools.value.items.values()],
   };
   const found = findings(seen);
   const { severity, text } = summary(seen, found);

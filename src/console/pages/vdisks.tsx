@@ -353,7 +353,7 @@ function Versions({ vdisk: { versions } }: { readonly vdisk: VDisk }) {
   );
 }
 
-function VersionRow({ version }: { readonly version: Version & { readonly releaseAt?: string } }) {
+function VersionRow({ version }: { readonly version: Version }) {
   const {
     number,
     access,
