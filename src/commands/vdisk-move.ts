@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { Client } from '../kube/client.ts';
 import { moveTo } from '../resources/move.ts';
-import { Refusal } from './refusal.ts';
-import { interrupted, type Terminal } from './terminal.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { interrupted, type Terminal } from '../terminal/terminal.ts';
 import type { Connect, Flags as EditFlags } from './vdisk-edit.ts';
 
 interface Flags extends EditFlags {
