@@ -13,6 +13,8 @@ const PROBLEMS = {
   TooLarge: [413, 'The request is too large'],
   WrongType: [415, 'The body is of another type'],
   BadLines: [422, 'Lines of the file are bad'],
+  TooLate: [408, 'The request did not come in time'],
+  HeadTooLarge: [431, 'The head of the request is too large'],
   TooMany: [429, 'Too much at once'],
   Broken: [500, 'The API met a fault of its own'],
   KubernetesAway: [503, 'The Kubernetes API does not answer'],

@@ -49,7 +49,7 @@ import {
 
 const PROBLEM = /^application\/problem\+json(;|$)/;
 
-beforeAll(startFarm, 90_000);
+beforeAll(startFarm, 180_000);
 afterAll(stopFarm, 30_000);
 
 interface Operation {
@@ -149,7 +149,7 @@ describe('who may what', () => {
       for (const edit of operations.filter(({ method }) => method !== 'GET')) await judge(identity, edit);
     }
     expect(found).toEqual(wanted);
-  }, 60_000);
+  }, 120_000);
 
   const reload = () => loadDatabase(database, { snapshot: farmRows(), devices: DEVICES, sessions: [aSession()] });
 
@@ -502,6 +502,8 @@ describe('devices', () => {
     ['GET', '/devices?colour=red', undefined, 400, /has no colour/],
     ['GET', '/vdisks/nowhere', undefined, 404, /no vDisk nowhere; it has lab/],
     ['GET', '/nowhere', undefined, 404, /openapi.json has all/],
+    ['QUERY', '/devices', undefined, 404, /no question of this API/],
+    ['GET', `/devices?search=${'x'.repeat(9_000)}`, undefined, 431, /more than 8192 bytes/],
     ['GET', '/events?kinds=devices,colours', undefined, 400, /query.kinds "colours"/],
     ['POST', '/devices.csv', { a: 1 }, 400, /text\/csv/],
   ])('%s %s with %j is %d', async (method, path, body, status, says) => {
