@@ -13,7 +13,8 @@ const PREFIX = '/api/v1';
 const TIMEOUT_MS = 60_000;
 /** Items of a page: the most that the API gives. */
 const PAGE = 500;
-const MAX_CONNECTIONS = 4;
+/** Of a browser's pages, each watches by one. */
+const MAX_CONNECTIONS = 32;
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 

@@ -14,6 +14,7 @@ const program = makeProgram(
     now: Date.now,
     left: () => AbortSignal.abort(),
     watchMs: 1,
+    browse: () => undefined,
   },
   '0',
 );
@@ -26,6 +27,7 @@ describe('completion', () => {
     expect(at('device add')?.options.map(({ long }) => long)).toEqual(expect.arrayContaining(['--mac', '--farm']));
     expect(at('completion')?.choices).toEqual(['bash', 'zsh', 'fish']);
     expect(at('')?.options.map(({ long }) => long)).not.toContain('--direct');
+    expect(at('keys')).toBeUndefined();
   });
 
   const bash = (line: readonly string[]): string[] => {

@@ -36,19 +36,22 @@ const seen = ({ short, long, description, argChoices, required, optional, flags 
 export function placesOf(program: Command): readonly Place[] {
   const shared = program.options.filter(({ hidden }) => !hidden).map(seen);
   const walk = (command: Command, path: readonly string[]): readonly Place[] => {
+    const words = command.commands.filter((word) => !isHidden(word));
     const own = command === program ? [] : command.options.filter(({ hidden }) => !hidden).map(seen);
     const [first] = command.registeredArguments;
     const here: Place = {
       path: path.join(' '),
-      words: command.commands.map((word) => ({ name: word.name(), description: firstLine(word.description()) })),
+      words: words.map((word) => ({ name: word.name(), description: firstLine(word.description()) })),
       options: [...own, ...shared],
       choices: first?.argChoices ?? [],
     };
-    return [here, ...command.commands.flatMap((word) => walk(word, [...path, word.name()]))];
+    return [here, ...words.flatMap((word) => walk(word, [...path, word.name()]))];
   };
   return walk(program, []);
 }
 
+/** Commander tells nobody but its own help. */
+const isHidden = (command: Command): boolean => (command as Command & { readonly _hidden?: boolean })._hidden === true;
 const firstLine = (text: string): string => text.split('\n')[0] ?? '';
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const flagsOf = ({ short, long }: OptionSeen): readonly string[] => (short === undefined ? [long] : [short, long]);

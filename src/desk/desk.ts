@@ -17,10 +17,12 @@ export interface Desk {
   /** Aborted when who looks has seen enough. */
   readonly left: () => AbortSignal;
   readonly watchMs: number;
+  /** Opens an address in the browser. */
+  readonly browse: (address: string) => void;
 }
 
 /** A refusal is what the command says at its end, and its status. */
-function withApi(desk: Desk, command: Command, work: (api: Api) => Promise<void>): Promise<void> {
+export function withApi(desk: Desk, command: Command, work: (api: Api) => Promise<void>): Promise<void> {
   return attempt(desk.terminal, async () => {
     // What asks is loaded where somebody does: `--help` is there at once.
     const { Api } = await import('./api.ts');

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
 import { WATCH_MS } from '../terminal/watch.ts';
 import { makeProgram } from './program.ts';
+import { browse } from './words/console.ts';
 
 /** Put in its place by `test/setup/desk.ts`. */
 declare const BOOTFARM_VERSION: string | undefined;
@@ -17,6 +18,7 @@ const program = makeProgram(
     now: Date.now,
     left: interrupted,
     watchMs: WATCH_MS,
+    browse,
   },
   typeof BOOTFARM_VERSION === 'string' ? BOOTFARM_VERSION : 'of the working tree',
   isPlugin ? 'kubectl bootfarm' : 'bootfarm',

@@ -3,7 +3,9 @@ import { Command, Option } from 'commander';
 import { completionCommand } from './completion.ts';
 import type { Desk } from './desk.ts';
 import { EXIT } from './exit.ts';
+import { consoleCommand } from './words/console.ts';
 import { deviceCommand } from './words/device.ts';
+import { addElsewhere } from './words/elsewhere.ts';
 import { auditCommand, serverCommand, sessionCommand } from './words/lists.ts';
 import { replicationCommand } from './words/replication.ts';
 import { statusCommand } from './words/status.ts';
@@ -52,17 +54,20 @@ Examples:
   bootfarm device explain pc0001
   bootfarm replication -w`,
     );
+  const vdisk = vdiskCommand(desk);
   const words = [
     statusCommand(desk),
     deviceCommand(desk),
     sessionCommand(desk),
     serverCommand(desk),
-    vdiskCommand(desk),
+    vdisk,
     replicationCommand(desk),
     auditCommand(desk),
+    consoleCommand(desk),
     completionCommand(desk, () => program),
   ];
   for (const word of words) program.addCommand(word.helpGroup('Words:'));
+  addElsewhere(desk, program, vdisk);
   settle(program, program);
   program.hook('preAction', (_program, action) => refuseDirect(action));
   return program;

@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -17,6 +18,7 @@ import type { KubeObject } from '../../src/kube/object.ts';
 import { binary } from '../cluster/cluster.ts';
 import { type FakeKubelet, startKubelet } from '../fakes/kubelet.ts';
 import { fakeTerminal, type Said } from '../fakes/terminal.ts';
+import { until } from '../setup/services.ts';
 import {
   api,
   ca,
@@ -141,6 +143,7 @@ function deskOf({ columns, stdin = '', left = () => AbortSignal.abort() }: Run):
       now: Date.now,
       left,
       watchMs: 100,
+      browse: () => undefined,
     },
   };
 }
@@ -169,7 +172,7 @@ beforeAll(async () => {
   target = api.port;
   kubelet = await startKubelet(own, () => target ?? 1);
   makeRelease();
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await kubelet?.close();
@@ -502,13 +505,90 @@ describe('what a farm has', () => {
     const args = ['--kubeconfig', kubeconfigOf(ADMIN), 'device', 'list', '-w', '-o', 'json'];
     const watching = makeProgram(desk, '0').parseAsync(args, { from: 'user' });
     const lines = () => said.out.split('\n').filter(Boolean);
-    const { until } = await import('../setup/services.ts');
     await until('the first look', () => lines().length === 1, 10_000);
     await bootfarm(ADMIN, ['device', 'set', 'pc0001', '--disabled']);
     await until('the change', () => lines().length === 2, 10_000);
     left.abort();
     await watching;
     expect(JSON.parse(lines()[1] ?? '')[0]).toMatchObject({ name: 'pc0001', enabled: false });
+  });
+});
+
+describe('console', () => {
+  interface Heard {
+    readonly status: number;
+    readonly text: string;
+    readonly cookie: string;
+  }
+  const ask = (address: URL, path: string, headers: Readonly<Record<string, string>>, method = 'GET', body = '') =>
+    new Promise<Heard>((resolve, reject) => {
+      const sent = {
+        host: address.host,
+        ...(body === '' ? {} : { 'content-length': String(body.length) }),
+        ...headers,
+      };
+      const asked = request(
+        { host: '127.0.0.1', port: address.port, path, method, headers: sent, agent: false },
+        (answer) => {
+          let text = '';
+          answer.setEncoding('utf8').on('data', (data) => (text += data));
+          const cookie = (answer.headers['set-cookie'] ?? []).join().split(';')[0] ?? '';
+          answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text, cookie }));
+        },
+      );
+      asked.on('error', reject).end(body);
+    });
+
+  test('one browser asks the API by the identity of the kubeconfig; it edits, is told of changes, and others are refused', async () => {
+    const left = new AbortController();
+    const { said, desk } = deskOf({ left: () => left.signal });
+    const running = makeProgram(desk, '0').parseAsync(['--kubeconfig', kubeconfigOf(ADMIN), 'console'], {
+      from: 'user',
+    });
+    await until('the address', () => said.out.includes('\n'), 10_000);
+    const address = new URL(said.out.trim());
+    expect(address.host).toMatch(/^bootfarm-[0-9a-f]{16}\.localhost:\d+$/);
+    expect(await ask(address, '/api/v1/farms', {})).toMatchObject({ status: 401 });
+    const { cookie, status } = await ask(address, `${address.pathname}${address.search}`, {});
+    expect(status).toBe(303);
+    const own = { cookie, origin: address.origin };
+    expect(JSON.parse((await ask(address, '/api/v1/farms', own)).text).items).toHaveLength(1);
+    const edit = { ...own, 'content-type': 'application/json' };
+    const device = `/api/v1/farms/${LAB}/farm/devices/pc0001`;
+    expect(await ask(address, device, edit, 'PATCH', '{"enabled":false}')).toMatchObject({ status: 200 });
+    expect((await devicesNow()).find(({ name }) => name === 'pc0001')).toMatchObject({ enabled: false });
+    expect(await ask(address, device, { ...edit, origin: 'https://evil.example' }, 'DELETE')).toMatchObject({
+      status: 403,
+    });
+    expect(await ask(address, device, { ...own, authorization: 'Bearer x' })).toMatchObject({ status: 200 });
+
+    let events = '';
+    const stream = request({
+      ...{ host: '127.0.0.1', port: address.port, path: `/api/v1/farms/${LAB}/farm/events`, agent: false },
+      headers: { host: address.host, ...own },
+    });
+    stream.on('response', (answer) =>
+      answer
+        .setEncoding('utf8')
+        .on('data', (data) => (events += data))
+        .on('error', () => {}),
+    );
+    stream.on('error', () => {}).end();
+    await until('the stream', () => events.includes('event: reset'), 10_000);
+    await bootfarm(ADMIN, ['device', 'set', 'pc0002', '--disabled']);
+    await until('the change', () => events.includes('pc0002'), 10_000);
+
+    expect(await ask(address, `/${address.search}`, {})).toMatchObject({ status: 403 });
+    expect(said.err).toContain('so this console is over');
+    expect(await ask(address, '/api/v1/farms', own)).toMatchObject({ status: 401 });
+    left.abort();
+    await running;
+    await expect(ask(address, '/', own)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('who may not is told so on the terminal, and no port is opened', async () => {
+    expect(await bootfarm('expired token', ['console'])).toMatchObject({ status: 4, out: '' });
+    expect(await bootfarm(ADMIN, ['console', '--port', '70000'])).toMatchObject({ status: 1, out: '' });
   });
 });
 
