@@ -139,6 +139,7 @@ export const VDiskShape = Type.Object(
   {
     name: Type.String(),
     store: Type.String(),
+    movingFrom: optional(Type.Array(Type.String(), { description: 'Stores from which its files go to that one.' })),
     fileName: Type.String(),
     enabled: Type.Boolean(),
     conditions,
