@@ -53,7 +53,7 @@ export function vdiskOf({ metadata, spec, status }: VDisk): Given {
   return {
     name: metadata.name,
     store: spec.storeRef.name,
-    ...((status.movingFrom ?? []).length > 0 ? { movingFrom: status.movingFrom } : {}),
+    ...(status.movingFrom === undefined ? {} : { movingFrom: status.movingFrom }),
     fileName: spec.fileName,
     enabled: spec.enabled,
     conditions,
