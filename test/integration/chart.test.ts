@@ -162,6 +162,7 @@ describe('the chart', () => {
       'Role annex/bootfarm',
       'Role bootfarm/bootfarm-api-authority',
       'Role bootfarm/bootfarm-api-certificate',
+      'Role bootfarm/bootfarm-desk',
       'Role bootfarm/bootfarm-lease',
       'Role lab/bootfarm',
       'RoleBinding annex/bootfarm',
