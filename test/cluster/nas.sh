@@ -6,4 +6,4 @@ out=$PWD/../../.build/nas
 mkdir -p "$out"
 export CGO_ENABLED=0
 (cd nfs && go build -trimpath -ldflags "-s -w" -o "$out/mount.nfs" .)
-[ ! -d csi ] || (cd csi && go build -trimpath -ldflags "-s -w" -o "$out/csi" .)
+go build -trimpath -ldflags "-s -w" -o "$out/csi" ./csi

@@ -1,12 +1,11 @@
 /** A NAS: NFS-Ganesha in a network namespace, which can hang, die and come back; and `mount.nfs`, as this kernel has no NFS (`nfs/`). */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Cluster, inNode, nasProgram } from './cluster.ts';
+import { connect, nasOf } from './network.ts';
 import { endProcesses, logPath, runningPid, startProcess } from './processes.ts';
 import { runAsync, until } from './run.ts';
 
-/** What `test/cluster/nas.sh` builds. */
-const BUILT = join(import.meta.dirname, '../../.build/nas');
-const CLIENT = join(BUILT, 'mount.nfs');
 const NAME = 'nas';
 const READY_MS = 20_000;
 
@@ -29,7 +28,30 @@ EXPORT {
 LOG { Default_Log_Level = EVENT; }
 `;
 
-/** Also after `killNas`. Its \`/run\` is its own: there its port mapper and it meet. */
+/** On the LAN of a cluster; `stopCluster` ends it. */
+export async function startClusterNas(cluster: Cluster): Promise<Nas & { readonly address: string }> {
+  const { stateDirectory } = cluster;
+  const nas = { stateDirectory, namespace: nasOf(cluster), folder: join(stateDirectory, 'nas') };
+  const address = `${cluster.network}.3`;
+  connect(cluster.namespace, cluster.bridge, nas.namespace, [`${address}/24`]);
+  await startNas(nas);
+  return { ...nas, address };
+}
+
+/** A CSI driver of that name on each node, which mounts what `mount -t nfs` mounts; its volumes have the attributes `server` and `share`. */
+export const CSI_DRIVER = 'nfs.test.bootfarm.io';
+
+export async function startCsiDriver(cluster: Cluster): Promise<void> {
+  const { stateDirectory, nodes } = cluster;
+  for (const node of nodes)
+    startProcess(stateDirectory, `${node}.csi`, [...inNode(cluster, node), nasProgram('csi'), '--node', node]);
+  for (const node of nodes)
+    await until(`the CSI driver of ${node}`, READY_MS, () =>
+      readFileSync(logPath(stateDirectory, `${node}.csi`), 'utf8').includes('registered'),
+    );
+}
+
+/** Also after `killNas`. Its `/run` is its own: there its port mapper and it meet. */
 export async function startNas(nas: Nas): Promise<void> {
   const { stateDirectory, namespace, folder } = nas;
   for (const path of [folder, join(stateDirectory, 'nas-recovery')]) mkdirSync(path, { recursive: true });
@@ -61,4 +83,4 @@ function signal({ stateDirectory }: Nas, name: NodeJS.Signals): void {
 
 /** Where no node is: `mount.nfs` by itself, whose server is reached from the NAS's own namespace. */
 export const mountAlone = (nas: Nas, at: string): Promise<string> =>
-  runAsync('nsenter', `--net=/run/netns/${nas.namespace}`, CLIENT, `127.0.0.1:${nas.folder}`, at);
+  runAsync('nsenter', `--net=/run/netns/${nas.namespace}`, nasProgram('mount.nfs'), `127.0.0.1:${nas.folder}`, at);

@@ -67,8 +67,8 @@ client() {
 }
 
 nas() {
-  [ -x "$build/nas/mount.nfs" ] || rm -f "$build/nas.stamp"
-  stamped nas.stamp test/cluster/nas.sh test/cluster/nfs -- test/cluster/nas.sh
+  [ -x "$build/nas/csi" ] || rm -f "$build/nas.stamp"
+  stamped nas.stamp test/cluster/nas.sh test/cluster/nfs test/cluster/csi test/cluster/go.mod -- test/cluster/nas.sh
 }
 
 gitops() {
