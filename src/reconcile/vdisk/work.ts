@@ -1,7 +1,7 @@
 /** Work on the files of a VDisk, as its status and its Events say it. Pure. */
 import type { EventSaying } from '../../kube/events.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import type { CopyHolder } from './judge.ts';
+import type { CopyHolder } from './status.ts';
 
 type Work = NonNullable<NonNullable<VDisk['status']>['work']>;
 
