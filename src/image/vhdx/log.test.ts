@@ -235,6 +235,5 @@ test('entries that each begin where a torn one does are not walked again and aga
   expect(replay(ring, { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length }, FILE)).toMatchObject({
     ok: false,
   });
-  // 2 to 5 s by the machine; walked again from each it is 137 GB to sum, many minutes.
-  expect(performance.now() - started).toBeLessThan(60_000);
-}, 120_000);
+  expect(performance.now() - started).toBeLessThan(5_000);
+});

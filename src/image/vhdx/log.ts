@@ -95,22 +95,23 @@ function activeSequence(log: Buffer, guid: string): readonly Entry[] {
     (a, b) => Number(b.sequence > a.sequence) - Number(b.sequence < a.sequence),
   );
   for (const head of newestFirst) {
-    const sequence = fromTail(head, entries, log.length, steps);
+    const sequence = fromTail(head, entries, log.length, (entry) => whole.get(entry.at) === false, steps);
     if (sequence?.every(isWhole)) return sequence;
   }
   return [];
 }
 
-/** Where the next begins, the last one ended, and its number is one more. Undefined: the head is not reached. */
+/** Where the next begins, the last one ended, and its number is one more. Undefined: the head is not reached, or beyond one that is known to be torn. */
 function fromTail(
   head: Entry,
   entries: ReadonlyMap<number, Entry>,
   logBytes: number,
+  isTorn: (entry: Entry) => boolean,
   steps: { left: number },
 ): readonly Entry[] | undefined {
   const sequence: Entry[] = [];
   for (let entry = entries.get(head.tail); entry; entry = entries.get((entry.at + entry.length) % logBytes)) {
-    if (steps.left-- === 0) return undefined;
+    if (isTorn(entry) || steps.left-- === 0) return undefined;
     const last = sequence.at(-1);
     if (last && entry.sequence !== last.sequence + 1n) return undefined;
     sequence.push(entry);
