@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { FakeKube } from '../../test/fakes/kube.ts';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { makeRecoveryKey, parsePublicKey, type RecoveryCopy, sealCopy } from '../farm/recovery.ts';
 import { ok } from '../kit/result.ts';
 import { kinds } from '../kube/kinds.ts';

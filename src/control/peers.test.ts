@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
 import { aLoad } from '../../test/builders/farm.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import type { Endpoint } from '../farm/model.ts';
 import type { KeyRing } from '../kit/seal.ts';
 import { silentLogger } from '../telemetry/log.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { cpuMs } from '../../test/setup/time.ts';
 import type { Device } from '../farm/model.ts';
 import { formatDevices, parseDeviceFile } from './csv.ts';
 import { type DeviceText, describeComplaint, parseDevice } from './input.ts';
@@ -158,10 +159,11 @@ describe('a file of devices', () => {
       /more than 1500000 values/,
     ],
     ['empty lines without end', `name,mac,collection${'\n'.repeat(4e6)}`, /more than 50000 lines/],
-  ])('%s are refused at once', (_, body, message) => {
-    const began = performance.now();
-    expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'TooLarge', message } });
-    expect(performance.now() - began).toBeLessThan(5_000);
+  ])('%s are refused at once', async (_, body, message) => {
+    const ms = await cpuMs(() =>
+      expect(parseDeviceFile(body)).toMatchObject({ ok: false, error: { code: 'TooLarge', message } }),
+    );
+    expect(ms).toBeLessThan(5_000);
   });
 
   test('of very many complaints the first are named, and all lines are counted', () => {
@@ -169,11 +171,12 @@ describe('a file of devices', () => {
     expect([bad.length, badLines]).toEqual([1_000, 40_000]);
   });
 
-  test('a quote that nobody ends costs its line, however often, and however much is behind it', () => {
-    const began = performance.now();
-    expect(file(`name,mac,collection\n${'"a,"b,""c\n'.repeat(40_000)}`).badLines).toBe(40_000);
-    expect(file(`name,mac,collection\n"${'""'.repeat(2e6)}`).badLines).toBe(1);
-    expect(performance.now() - began).toBeLessThan(5_000);
+  test('a quote that nobody ends costs its line, however often, and however much is behind it', async () => {
+    const ms = await cpuMs(() => {
+      expect(file(`name,mac,collection\n${'"a,"b,""c\n'.repeat(40_000)}`).badLines).toBe(40_000);
+      expect(file(`name,mac,collection\n"${'""'.repeat(2e6)}`).badLines).toBe(1);
+    });
+    expect(ms).toBeLessThan(5_000);
   });
 
   test('no text makes it throw or loop, and each line is counted once', () => {

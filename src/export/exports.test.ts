@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { VHDX, writeChain } from '../../test/builders/chain.ts';
 import { type Held, type Layer, shownBy } from '../../test/builders/image.ts';
 import { tableOf } from '../../test/setup/leaves.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { identityOf } from '../image/identity.ts';
 import { openImage } from '../image/images.ts';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { aBoot, aDevice, aSnapshot, aVDisk } from '../../test/builders/farm.ts';
+import { until } from '../../test/setup/time.ts';
 import { decideBoot } from '../farm/boot.ts';
 import type { Boot } from '../farm/model.ts';
 import { fail, ok } from '../kit/result.ts';
@@ -56,12 +57,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(holds()).toBe(true);
-}
-
 async function get(path: string, headers: Record<string, string> = {}) {
   const answer = await request(`http://127.0.0.1:${server.port}${path}`, { headers });
   const body = Buffer.from(await answer.body.arrayBuffer());
@@ -88,11 +83,11 @@ test('a file that a machine has not taken whole is a transfer that runs; one tha
   expect(server.transfers).toBe(0);
   machine.pause();
   machine.write(`GET /boot/file/lab/0/lab.initrd?${KNOWN} HTTP/1.1\r\nhost: b\r\n\r\n`);
-  await until(() => server.transfers === 1);
+  await until('the transfer runs', () => server.transfers === 1);
   machine.destroy();
-  await until(() => server.transfers === 0);
+  await until('the transfer ends', () => server.transfers === 0);
   expect((await get(`/boot/file/lab/0/lab.vmlinuz?${KNOWN}`)).status).toBe(200);
-  await until(() => server.transfers === 0);
+  await until('the transfer ends', () => server.transfers === 0);
   await rm(large);
   events.length = 0;
 });

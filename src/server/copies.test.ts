@@ -17,7 +17,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aSnapshot, aVDisk, aVersion } from '../../test/builders/farm.ts';
 import { aPvp } from '../../test/builders/pvs.ts';
 import { aHasher } from '../../test/fakes/hasher.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import type { Offer } from '../export/exports.ts';
 import { manifestDigest } from '../farm/files.ts';
 import type { FarmSnapshot, Store, Version } from '../farm/model.ts';

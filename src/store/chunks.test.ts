@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aHasher } from '../../test/fakes/hasher.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { openRegular } from '../kit/file.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { LEAST_CHUNK_BYTES } from '../transfer/manifest.ts';

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { aHasher } from '../../test/fakes/hasher.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { openRegular } from '../kit/file.ts';
 import { silentLogger } from '../telemetry/log.ts';
 import { type Digest, Digests } from './digests.ts';

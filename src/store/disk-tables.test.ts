@@ -21,7 +21,7 @@ import { type Held, type Layer, shownBy, writeImage } from '../../test/builders/
 import { vhdImage } from '../../test/builders/vhd.ts';
 import { aHasher } from '../../test/fakes/hasher.ts';
 import { tableOf } from '../../test/setup/leaves.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { openRaw } from '../image/raw/raw.ts';
 import type { TableRef } from '../image/tree/table.ts';
 import { silentLogger } from '../telemetry/log.ts';

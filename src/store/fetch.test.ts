@@ -88,7 +88,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const target = (): string => join(folder, 'lab.vhdx');
 const limits = {
-  ...{ silenceMs: 100, floorBytes: 1_000, floorMs: 100, connectMs: 1_000 },
+  ...{ silenceMs: 500, floorBytes: 1_000, floorMs: 500, connectMs: 10_000 },
   ...{ redirects: 3, tries: 4, backoff: { baseMs: 1, maxMs: 2 } },
 };
 const fetching = (more: Partial<Fetch> = {}) => fetchFile(target(), { url, sha256, limits, ...more });

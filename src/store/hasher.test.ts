@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { LEAST_CHUNK_BYTES } from '../transfer/manifest.ts';
 import { Hasher, HasherLost, type Pass } from './hasher.ts';
 import { Hashes } from './hashes.ts';

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { cpuMs } from '../../test/setup/time.ts';
 import { newestBoot } from './kernels.ts';
 
 const AT = '(loop0,gpt2)/boot/';
@@ -56,9 +57,10 @@ test('of several file systems the one with the newest', () => {
   });
 });
 
-test('a folder of a hundred thousand kernels is read at once', () => {
+test('a folder of a hundred thousand kernels is read at once', async () => {
   const names = Array.from({ length: 100_000 }, (_, at) => `vmlinuz-${at}`);
-  const begunMs = performance.now();
-  expect(newestBoot([{ folder: AT, names: [...names, 'initrd-7'] }])).toMatchObject({ version: '7' });
-  expect(performance.now() - begunMs).toBeLessThan(5_000);
+  const ms = await cpuMs(() =>
+    expect(newestBoot([{ folder: AT, names: [...names, 'initrd-7'] }])).toMatchObject({ version: '7' }),
+  );
+  expect(ms).toBeLessThan(5_000);
 });

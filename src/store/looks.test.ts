@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { FOLDER_CALLS, type FolderCalls } from './inventory.ts';
 import { Looks, slowness } from './looks.ts';
 

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { aHasher } from '../../test/fakes/hasher.ts';
 import { withLeaves } from '../../test/setup/leaves.ts';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { openRaw } from '../image/raw/raw.ts';
 import type { TableRef } from '../image/tree/table.ts';
 import { openRegular } from '../kit/file.ts';

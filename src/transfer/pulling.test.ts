@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { leadsTo } from '../kit/file.ts';
 import { EncodedManifests } from './encoded.ts';
 import { chunksOf, type Held } from './holdings.ts';

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { until } from '../../test/setup/services.ts';
+import { until } from '../../test/setup/time.ts';
 import { MARK, OWNER_FILE, readMark } from '../store/mark.ts';
 import { PULLS_FILE, parsePulls } from '../store/pulls.ts';
 import { type StoreWants, WANTS_FILE } from '../store/wants.ts';

@@ -15,7 +15,7 @@ import { aBoot, aSnapshot, aVDisk } from '../builders/farm.ts';
 import { startMachine } from '../e2e/machine/machine.ts';
 import { run } from '../e2e/machine/run.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import type { Ports } from './field.ts';
 import type { Boot, ServerSeen } from './verdict.ts';
 

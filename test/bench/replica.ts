@@ -14,7 +14,8 @@ import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession } from '../builders/rows.ts';
 import { loadDatabase, projectionOf } from '../fakes/database.ts';
 import { startReplica } from '../fakes/replica.ts';
-import { startPostgres, until } from '../setup/services.ts';
+import { startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { figure, type Run } from './figure.ts';
 
 const CHANGES_PER_SECOND = 5_000;

@@ -1,7 +1,7 @@
 /** Commands of the machine, and waiting. */
 import { execFile, execFileSync } from 'node:child_process';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { until as patiently, type Truthy } from '../setup/time.ts';
 
 const execute = promisify(execFile);
 
@@ -23,17 +23,6 @@ export function attempt(program: string, ...args: string[]): string | undefined 
   }
 }
 
-/** Looks every 100 ms until the condition gives something true; the last failure is told when the time is over. */
-export async function until<T>(what: string, deadlineMs: number, condition: () => Promise<T> | T): Promise<T> {
-  const end = Date.now() + deadlineMs;
-  for (let last: unknown; ; ) {
-    try {
-      const value = await condition();
-      if (value) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs / 1_000} s: ${what}`, { cause: last });
-    await delay(100);
-  }
-}
+/** As the one of `test/setup/time.ts`, looking every 100 ms. */
+export const until = <T>(what: string, deadlineMs: number, condition: () => Promise<T> | T): Promise<Truthy<T>> =>
+  patiently(what, condition, deadlineMs, 100);

@@ -33,6 +33,7 @@ import {
 } from '../../src/stream/packet.ts';
 import { siphash } from '../../src/stream/siphash.ts';
 import { DATA_HEADER_BYTES, TAG_BYTES } from '../../src/stream/wire.ts';
+import { quietClock } from '../setup/time.ts';
 
 const TRY_MS = 200;
 const TRIES = 25;
@@ -126,7 +127,7 @@ export class StreamClient {
     wanted: (received: Received) => T | undefined,
     tries = TRIES,
   ): Promise<T> {
-    for (let attempt = 0; attempt < tries; attempt++) {
+    for (const passed = quietClock(); passed() < tries * TRY_MS; ) {
       let stop = (): unknown => undefined;
       let timer: NodeJS.Timeout | undefined;
       const answer = await new Promise<T | undefined>((resolve, reject) => {
@@ -146,7 +147,7 @@ export class StreamClient {
       });
       if (answer !== undefined) return answer;
     }
-    throw new Error(`no answer from ${to.host} port ${to.port} after ${tries} tries`);
+    throw new Error(`no answer from ${to.host} port ${to.port} after ${tries} tries of ${TRY_MS} ms`);
   }
 
   /** A COOKIE for `cookie`: it asks again where the processor is busy, so that a second one may come late. */

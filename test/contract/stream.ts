@@ -23,6 +23,7 @@ import { silentLogger } from '../../src/telemetry/log.ts';
 import { imageName, writeChain } from '../builders/chain.ts';
 import { shownBy } from '../builders/image.ts';
 import { tableOf, withLeaves } from '../setup/leaves.ts';
+import { until } from '../setup/time.ts';
 import { CHAINS, openWithTable, placesOf } from './chains.ts';
 import {
   attachPacket,
@@ -53,15 +54,6 @@ const aToken = (fields: Partial<BootToken> = {}): Buffer =>
       ...fields,
     }),
   );
-
-/** Waits for a condition, with a deadline. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 export function streamContract(native: 'native' | 'plain', threads = 1): void {
   const closers: (() => unknown)[] = [];
@@ -231,7 +223,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         token: aToken(),
       });
       const attach = attachPacket(sessionKey, ticket, cookie);
-      expect(await answersTo(client, at, login, attach)).toMatchObject([
+      const answers = await answersTo(client, at, login, attach);
+      // The login was asked again where the first TICKET was late.
+      expect(answers.filter(({ type }) => type !== 'TICKET')).toMatchObject([
         { type: 'COOKIE', nonce: NONCE },
         { type: 'COOKIE', nonce: attach.subarray(16, 32) },
       ]);
@@ -271,7 +265,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const [first, second] = await answersTo(client, at, attach, attach);
       expect(first).toMatchObject({ type: 'ATTACHED' });
       expect(second).toEqual(first);
-      await until(() => server.sessions().length === 1, 'one session');
+      await until('one session', () => server.sessions().length === 1);
     });
 
     test('a key of the ring that is not the current one opens still, an unknown one does not', async () => {
@@ -539,7 +533,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         session.packet({ type: 'PING', role: 'serve', badReads: 2, listVersion: 0, opaque }),
         served.at,
       );
-      await until(() => told.length > 0, 'it was told');
+      await until('it was told', () => told.length > 0);
       expect(told).toEqual([['lab', 'pc1 got wrong data', 2]]);
       expect(served.server.counters().badReads).toBe(2);
     });
@@ -559,7 +553,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
           }
         }),
       );
-      await until(() => served.server.counters().reads >= 160, '160 reads counted');
+      await until('160 reads counted', () => served.server.counters().reads >= 160);
       const { dropMalformed, dropWrongTag } = served.server.counters();
       expect({ dropMalformed, dropWrongTag }).toEqual({ dropMalformed: 0, dropWrongTag: 0 });
     });
@@ -574,12 +568,12 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const sessions: ClientSession[] = [];
       for (let n = 0; n < 10; n++) {
         sessions.push(await (await aClient()).attach(at, ticket));
-        await until(() => served.events.filter(({ type }) => type === 'attached').length === n + 2, 'attached');
+        await until('attached', () => served.events.filter(({ type }) => type === 'attached').length === n + 2);
       }
-      await until(() => server.sessions().length === 4, 'three sessions, and that of the other device');
+      await until('three sessions, and that of the other device', () => server.sessions().length === 4);
       const byes = (): boolean[] =>
         sessions.map(({ client }) => client.received.some(({ packet }) => packet.type === 'BYE'));
-      await until(() => byes().filter(Boolean).length === 7, 'seven BYEs');
+      await until('seven BYEs', () => byes().filter(Boolean).length === 7);
       expect(byes()).toEqual([...Array(7).fill(true), ...Array(3).fill(false)]);
       expect(await sessions.at(-1)?.read(0, 512)).toHaveLength(512);
       expect(await other.read(0, 512)).toHaveLength(512);
@@ -603,9 +597,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const other = await attached({ ...served, client: await aClient() }, {}, 'pc2');
       for (let n = 0; n < 100; n++)
         session.send(session.packet({ type: 'READ', offset: 512 * n, length: 512, hedged: false }));
-      await until(() => served.server.counters().dropBusy === 68, '68 dropped');
+      await until('68 dropped', () => served.server.counters().dropBusy === 68);
       other.send(other.packet({ type: 'READ', offset: 65_536, length: 512, hedged: false }));
-      await until(() => asked.includes(65_536), 'the READ of the other');
+      await until('the READ of the other', () => asked.includes(65_536));
       expect(asked).toHaveLength(33);
       release();
       expect(patternMismatch(await session.read(512, 512), 512)).toBeUndefined();
@@ -685,7 +679,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const session = await attached(served);
       const read = session.packet({ type: 'READ', offset: 0, length: 512, hedged: false });
       session.send(read);
-      await until(() => client.received.some(({ packet }) => packet.type === 'DATA'), 'DATA');
+      await until('DATA', () => client.received.some(({ packet }) => packet.type === 'DATA'));
       const altered = Buffer.from(session.packet({ type: 'READ', offset: 0, length: 512, hedged: false }));
       altered[20] = 1;
       const foreign = session.packet({
@@ -697,7 +691,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
       const long = Buffer.concat([read, Buffer.alloc(2_000)]);
       expect(await answersTo(client, at, read, altered, read.subarray(0, 47), long, foreign)).toEqual([]);
-      await until(() => server.counters().dropMalformed === 2, 'two malformed packets');
+      await until('two malformed packets', () => server.counters().dropMalformed === 2);
       expect(server.counters()).toMatchObject({
         dropReplayed: 1,
         dropWrongTag: 1,
@@ -713,7 +707,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await served.server.setServers(-1, []);
       const servers = session.packet({ type: 'SERVERS', listVersion: 0 });
       expect(await answersTo(served.client, served.at, servers)).toEqual([]);
-      await until(() => served.server.counters().dropFault === 1, 'one fault counted');
+      await until('one fault counted', () => served.server.counters().dropFault === 1);
       await expect(served.client.login(served.at, aToken())).resolves.toBeDefined();
       await served.server.setServers(4, [OTHER]);
       await session.ping();
@@ -740,7 +734,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
         ]);
         session.bye();
         // A READ that comes with it may be answered before it.
-        await until(() => served.events.some(({ type: told }) => told === 'left'), 'the session gone');
+        await until('the session gone', () => served.events.some(({ type: told }) => told === 'left'));
         expect(await answersTo(served.client, served.at, session.packet({ type, ...fields }))).toMatchObject([
           { type: 'UNKNOWN' },
         ]);
@@ -775,7 +769,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await session.read(0, 512);
       const numbers = served.client.received.flatMap(({ packet }) => (packet.number > 0 ? [packet.number] : []));
       expect(new Set(numbers).size).toBe(numbers.length);
-      await until(() => served.server.counters().packetsOut >= 103, 'all are counted');
+      await until('all are counted', () => served.server.counters().packetsOut >= 103);
     });
 
     test('PINGs that are replayed, altered, old, or of no role are not answered, change nothing, and are counted', async () => {
@@ -800,10 +794,10 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       sign(siphash, session.keys.clientTag, beyond);
       const old = [0, 1, 2_000 - 1_024].map((number) => session.packet(fields, number));
       expect(await answersTo(client, at, ping, altered, role, beyond, ...old)).toEqual([]);
-      await until(() => server.counters().dropReplayed === 4, 'four replayed packets');
+      await until('four replayed packets', () => server.counters().dropReplayed === 4);
       expect(server.counters()).toMatchObject({ dropWrongTag: 1, dropMalformed: 2, dropFault: 0 });
       await session.ask('PONG', () => session.packet({ ...fields, role: 'serve' }, 3_000), 1);
-      await until(() => events.length > 0, 'it is told');
+      await until('it is told', () => events.length > 0);
       expect(events.map(({ type }) => type)).toEqual(['attached']);
     });
 
@@ -827,9 +821,9 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await session.ping('standby');
       await session.read(0, 512);
       await session.ping('standby');
-      await until(() => served.events.length === 3, 'three events');
+      await until('three events', () => served.events.length === 3);
       session.bye();
-      await until(() => served.events.some(({ type }) => type === 'left'), 'BYE');
+      await until('BYE', () => served.events.some(({ type }) => type === 'left'));
       expect(served.events.map(({ type, role }) => `${type} ${role}`)).toEqual([
         'attached standby',
         'role serve',
@@ -844,7 +838,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await attached(served);
       const second = await attached(served);
       await second.ping();
-      await until(() => served.events.length === 3, 'three events');
+      await until('three events', () => served.events.length === 3);
       expect(served.events.map(({ type }) => type)).toEqual(['attached', 'left', 'attached']);
       expect(served.server.sessions()).toHaveLength(1);
     });
@@ -861,12 +855,12 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const read = session.packet({ type: 'READ', offset: 512, length: 512, hedged: false });
       session.send(read);
       const seen = (type: string): boolean => served.client.received.some(({ packet }) => packet.type === type);
-      await until(() => seen('WAIT'), 'WAIT');
+      await until('WAIT', () => seen('WAIT'));
       await session.ping();
       expect(seen('DATA')).toBe(false);
       release();
-      await until(() => seen('DATA'), 'DATA');
-      await until(() => served.server.counters().waits === 1, 'one WAIT counted');
+      await until('DATA', () => seen('DATA'));
+      await until('one WAIT counted', () => served.server.counters().waits === 1);
     });
 
     test('a disk whose read throws is ReadFailed for that READ, and nothing more', async () => {
@@ -1002,10 +996,10 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       });
       const session = await attached(served);
       session.send(session.packet({ type: 'READ', offset: 0, length: 512, hedged: false }));
-      await until(() => served.client.received.some(({ packet }) => packet.type === 'WAIT'), 'WAIT');
+      await until('WAIT', () => served.client.received.some(({ packet }) => packet.type === 'WAIT'));
       await served.server.setRefused([CLAIMANT]);
       release();
-      await until(() => served.client.received.some(({ packet }) => packet.type === 'ERROR'), 'ERROR');
+      await until('ERROR', () => served.client.received.some(({ packet }) => packet.type === 'ERROR'));
       expect(served.client.received.some(({ packet }) => packet.type === 'DATA')).toBe(false);
     });
 
@@ -1015,7 +1009,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       await served.server.setRefused([CLAIMANT]);
       await expect(session.read(0, 512)).rejects.toThrow('Revoked');
       session.bye();
-      await until(() => served.events.length === 2, 'left');
+      await until('left', () => served.events.length === 2);
       expect(served.events.map(({ type }) => type)).toEqual(['attached', 'left']);
     });
 
@@ -1040,7 +1034,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const ticket = await served.client.login(served.at, aToken());
       const left = served.server.drain(() => OTHER, 10_000);
       const moves = (): number => served.client.received.filter(({ packet }) => packet.type === 'MOVE').length;
-      await until(() => moves() >= 2, 'two MOVEs');
+      await until('two MOVEs', () => moves() >= 2);
       expect(served.client.received.find(({ packet }) => packet.type === 'MOVE')?.packet).toMatchObject({
         server: OTHER,
       });
@@ -1051,7 +1045,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const standby = await late.attach(served.at, ticket, { role: 'standby' });
       session.bye();
       await left;
-      await until(() => late.received.some(({ packet }) => packet.type === 'BYE'), 'BYE to the stand-by');
+      await until('BYE to the stand-by', () => late.received.some(({ packet }) => packet.type === 'BYE'));
       expect(standby.mode).toBe('Trusted');
     });
 
@@ -1063,12 +1057,12 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const left = served.server.drain(() => OTHER, 10_000);
       const told = ({ client, id }: ClientSession): boolean =>
         client.received.some(({ packet }) => packet.type === 'MOVE' && packet.session === id);
-      await until(() => told(first), 'MOVE');
+      await until('MOVE', () => told(first));
       const again = await served.client.attach(served.at, ticket, { maxSegmentBytes: 448 });
-      await until(() => told(again), 'MOVE to the session in its place');
+      await until('MOVE to the session in its place', () => told(again));
       expect(told(standby)).toBe(false);
       await standby.read(0, 512);
-      await until(() => told(standby), 'MOVE to the stand-by that serves now');
+      await until('MOVE to the stand-by that serves now', () => told(standby));
       again.bye();
       standby.bye();
       await left;
@@ -1078,7 +1072,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const served = await serve(pattern());
       await attached(served);
       await served.server.drain(() => undefined, 60);
-      await until(() => served.client.received.some(({ packet }) => packet.type === 'BYE'), 'BYE');
+      await until('BYE', () => served.client.received.some(({ packet }) => packet.type === 'BYE'));
       const move = served.client.received.find(({ packet }) => packet.type === 'MOVE');
       expect(move?.packet).toMatchObject({ server: { host: '', port: 0 } });
     });
@@ -1087,7 +1081,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const served = await serve(pattern());
       await attached(served);
       await Promise.all([served.server.close(), served.server.close()]);
-      await until(() => served.client.received.some(({ packet }) => packet.type === 'BYE'), 'BYE');
+      await until('BYE', () => served.client.received.some(({ packet }) => packet.type === 'BYE'));
       await serve(pattern(), { port: served.at.port });
     });
 
@@ -1103,7 +1097,7 @@ export function streamContract(native: 'native' | 'plain', threads = 1): void {
       const { server } = await serve(pattern());
       expect(await server.selfTest()).toEqual({ ok: true, value: undefined });
       // A thread counts after it has sent.
-      await until(() => server.counters().packetsIn === 1 && server.counters().packetsOut === 1, 'one in, one out');
+      await until('one in, one out', () => server.counters().packetsIn === 1 && server.counters().packetsOut === 1);
     });
   });
 }

@@ -14,7 +14,7 @@ async function run(what: 'sources' | 'samples', edge: UdpEdgeName): Promise<unkn
   const { stdout } = await promisify(execFile)(
     'unshare',
     ['--net', '--kill-child', process.execPath, script, what, edge],
-    { timeout: 50_000 },
+    { timeout: 300_000 },
   );
   return JSON.parse(stdout);
 }

@@ -93,12 +93,12 @@ beforeAll(async () => {
     const ready = `jsonpath={.status.numberReady}=${cluster.nodes.length}`;
     await kubectl(cluster, 'wait', `daemonset/${name}`, `--for=${ready}`, '--timeout=90s');
   }
-}, 3 * MINUTE);
+});
 
 afterAll(async () => {
   await stopCluster(stateDirectory);
   rmSync(folder, { recursive: true, force: true });
-}, MINUTE);
+});
 
 describe('a cluster that runs', () => {
   test('is found by its state directory, and started again changes nothing', async () => {
@@ -119,27 +119,23 @@ describe('a cluster that runs', () => {
       expect(await runAsync(...inLan(cluster), 'curl', '-sS', '-m', '5', `http://${address}:8080/who`)).toBe(name);
   });
 
-  test(
-    'a service answers by its cluster address and by its name, from every node',
-    async () => {
-      const address = await kubectl(cluster, 'get', 'service', 'inner', '-o', 'jsonpath={.spec.clusterIP}');
-      for (const node of cluster.nodes) {
-        const pod = await podOn('inner', node);
-        const busybox = (...args: string[]): Promise<string> =>
-          kubectl(cluster, 'exec', pod, '--', '/bin/busybox', ...args);
-        // Not wget: a static busybox crashes in glibc's look-ups, even of an address.
-        const get = `/bin/busybox printf 'GET /who HTTP/1.0\r\n\r\n' | /bin/busybox nc -w 5 ${address} 80`;
-        // kube-proxy of each node learns of the service in its own time.
-        await until(`the service answers from ${node}`, MINUTE, async () =>
-          cluster.nodes.includes((await busybox('sh', '-c', get)).split('\n').at(-1) ?? ''),
-        );
-        await until(`its name is known on ${node}`, MINUTE, async () =>
-          (await busybox('nslookup', 'inner.default.svc.cluster.local')).includes(address),
-        );
-      }
-    },
-    3 * MINUTE,
-  );
+  test('a service answers by its cluster address and by its name, from every node', async () => {
+    const address = await kubectl(cluster, 'get', 'service', 'inner', '-o', 'jsonpath={.spec.clusterIP}');
+    for (const node of cluster.nodes) {
+      const pod = await podOn('inner', node);
+      const busybox = (...args: string[]): Promise<string> =>
+        kubectl(cluster, 'exec', pod, '--', '/bin/busybox', ...args);
+      // Not wget: a static busybox crashes in glibc's look-ups, even of an address.
+      const get = `/bin/busybox printf 'GET /who HTTP/1.0\r\n\r\n' | /bin/busybox nc -w 5 ${address} 80`;
+      // kube-proxy of each node learns of the service in its own time.
+      await until(`the service answers from ${node}`, MINUTE, async () =>
+        cluster.nodes.includes((await busybox('sh', '-c', get)).split('\n').at(-1) ?? ''),
+      );
+      await until(`its name is known on ${node}`, MINUTE, async () =>
+        (await busybox('nslookup', 'inner.default.svc.cluster.local')).includes(address),
+      );
+    }
+  });
 
   test('what a pod mounts with Bidirectional propagation is seen by other pods of the node, and not by this machine', async () => {
     const [first = '', second = ''] = cluster.nodes;
@@ -168,12 +164,8 @@ describe('a cluster that runs', () => {
   });
 });
 
-test(
-  'afterwards the machine is as it was',
-  async () => {
-    await stopCluster(stateDirectory);
-    await stopCluster(stateDirectory); // nothing there is fine
-    expect(await leftBehind(before)).toEqual([]);
-  },
-  MINUTE,
-);
+test('afterwards the machine is as it was', async () => {
+  await stopCluster(stateDirectory);
+  await stopCluster(stateDirectory); // nothing there is fine
+  expect(await leftBehind(before)).toEqual([]);
+});

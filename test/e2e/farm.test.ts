@@ -107,33 +107,25 @@ async function killBoth(): Promise<string[]> {
 
 beforeAll(async () => {
   farm = await prepare(join(stateDirectory, 'cluster'), say, { prefix: 'be', network: '10.75.0' });
-}, 10 * MINUTE);
+});
 
 afterAll(async () => {
   await stopCluster(join(stateDirectory, 'cluster'));
   rmSync(stateDirectory, { recursive: true, force: true });
-}, MINUTE);
+});
 
 test('the operator is installed, and a farm with one server is Ready', () => openFarm(farm), 8 * MINUTE);
 
-test(
-  'a second server joins by kubectl scale: the same bootstrap, and a copy that it takes from the first',
-  async () => {
-    const { hashes, copies, states } = await secondServer(farm);
-    expect(hashes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), hashes[0]]);
-    expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
-    expect(states).toContain('Copying');
-  },
-  6 * MINUTE,
-);
+test('a second server joins by kubectl scale: the same bootstrap, and a copy that it takes from the first', async () => {
+  const { hashes, copies, states } = await secondServer(farm);
+  expect(hashes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), hashes[0]]);
+  expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+  expect(states).toContain('Copying');
+});
 
-test(
-  'settled, nothing in the cluster is written',
-  async () => {
-    await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, () => unwritten());
-  },
-  2 * MINUTE,
-);
+test('settled, nothing in the cluster is written', async () => {
+  await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, () => unwritten());
+});
 
 /** What a node has in its folder is the volume: bound by hand, as there is no provisioner here. */
 const SHARED = [
@@ -161,296 +153,232 @@ const SHARED = [
   },
 ];
 
-test(
-  'a claim that many nodes mount is a store on both servers, without a restart of either, and goes with its Store',
-  async () => {
-    const podsOf = (component: string) =>
-      farm.kubectl(
-        ...['get', 'pods', '-l', `app.kubernetes.io/component=${component}`],
-        ...['-o', 'jsonpath={.items[*].metadata.uid}'],
-      );
-    const servers = await podsOf('server');
-    for (const object of SHARED) await farm.apply(JSON.stringify(object));
-    await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
-    const { copies } = await farm.status<VDiskStatus>('vd/shared');
-    expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
-    for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
-      await farm.kubectl('delete', resource);
-    await until('the mount pods gone', MINUTE, async () => (await podsOf('mount')) === '');
-    expect(await podsOf('server')).toBe(servers);
-  },
-  6 * MINUTE,
-);
-
-test(
-  'a machine with nothing but a network card boots while both servers answer',
-  async () => {
-    for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
-    first = await boot(farm, 1);
-    say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
-  },
-  6 * MINUTE,
-);
-
-test(
-  'the whole disk, read in a machine whose memory is a quarter of it, is what lies in the store',
-  async () => {
-    const read = await first.machine.ask<{ sha256: string; bytes: number }>('sha256', 8 * MINUTE);
-    expect(read).toMatchObject({ sha256: await sha256(join(diskFolder(), 'lab.raw')), bytes: 2 ** 30 });
-  },
-  9 * MINUTE,
-);
-
-test(
-  'the serving server is killed while the machine reads, twice in a row: every block is right, and none waits for a second',
-  async () => {
-    for (let time = 1; time <= 2; time++) {
-      moved(await killServing(farm, first.machine));
-      await bothBack(farm);
-      await withStandby(first.machine);
-    }
-  },
-  6 * MINUTE,
-);
-
-test(
-  'a second machine lands on the server with less to do, and the status shows the balance',
-  async () => {
-    const busy = await serverOf(farm, first.machine);
-    second = await boot(farm, 2);
-    expect(second.server).not.toBe(busy);
-    expect([...(await balance(farm, 2)).values()]).toEqual([1, 1]);
-  },
-  6 * MINUTE,
-);
-
-test(
-  'each copy of the operator answers who may look, by a token of the cluster, and refuses an edit, and nobody else',
-  async () => {
-    await farm.kubectl('create', 'serviceaccount', 'ann');
-    await farm.kubectl(
-      'create',
-      'rolebinding',
-      'ann',
-      '--clusterrole=bootfarm-viewer',
-      `--serviceaccount=${NAMESPACE}:ann`,
+test('a claim that many nodes mount is a store on both servers, without a restart of either, and goes with its Store', async () => {
+  const podsOf = (component: string) =>
+    farm.kubectl(
+      ...['get', 'pods', '-l', `app.kubernetes.io/component=${component}`],
+      ...['-o', 'jsonpath={.items[*].metadata.uid}'],
     );
-    const token = (await farm.kubectl('create', 'token', 'ann')).trim();
-    const copies = await apiCopies(farm);
-    expect(copies).toHaveLength(2);
-    for (const ask of copies) {
-      const { status, body } = await ask('devices', token);
-      expect([status, body]).toEqual([200, expect.stringContaining('"pc0001"')]);
-      expect((await ask('devices/pc0001', token, 'DELETE')).status).toBe(403);
-      expect((await ask('devices', 'nobody')).status).toBe(401);
-    }
-    await farm.kubectl('delete', 'rolebinding/ann', 'serviceaccount/ann');
-  },
-  2 * MINUTE,
-);
+  const servers = await podsOf('server');
+  for (const object of SHARED) await farm.apply(JSON.stringify(object));
+  await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
+  const { copies } = await farm.status<VDiskStatus>('vd/shared');
+  expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+  for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
+    await farm.kubectl('delete', resource);
+  await until('the mount pods gone', MINUTE, async () => (await podsOf('mount')) === '');
+  expect(await podsOf('server')).toBe(servers);
+});
 
-test(
-  'the link of the serving server is cut while the machine reads: the same',
-  async () => {
-    moved(await cutServing(farm, first.machine));
-    await bothBack(farm);
-    await withStandby(first.machine);
-  },
-  4 * MINUTE,
-);
+test('a machine with nothing but a network card boots while both servers answer', async () => {
+  for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
+  first = await boot(farm, 1);
+  say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
+});
 
-test(
-  'the client process is killed: its parent brings it back, and the machine goes on',
-  async () => {
-    const before = await first.machine.ask<{ restarts: number }>('status');
-    const { killed } = await first.machine.ask<{ killed: number }>('kill-client');
-    expect(killed).toBeGreaterThan(0);
-    await until('the client back', MINUTE, async () => {
-      const { restarts } = await first.machine.ask<{ restarts: number }>('status');
-      return restarts > before.restarts;
-    });
-    unharmed(await readWhile(first.machine, 5, async () => undefined));
-  },
-  3 * MINUTE,
-);
+test('the whole disk, read in a machine whose memory is a quarter of it, is what lies in the store', async () => {
+  const read = await first.machine.ask<{ sha256: string; bytes: number }>('sha256', 8 * MINUTE);
+  expect(read).toMatchObject({ sha256: await sha256(join(diskFolder(), 'lab.raw')), bytes: 2 ** 30 });
+});
 
-test(
-  'both servers are dead for 20 s and one returns: the machine goes on',
-  async () => {
-    let nodes: string[] = [];
-    const report = await readWhile(first.machine, 40, async () => {
-      nodes = await killBoth();
-      await delay(20_000); // what the test is about
-      signalNodeProcess(farm.site.cluster, nodes.at(-1) ?? '', 'kubelet', 'SIGCONT');
-    });
-    expect(report).toMatchObject({ wrong: 0, failed: 0 });
-    expect(report.longestStallMs).toBeGreaterThan(15_000);
-    expect(await serverOf(farm, first.machine)).toBe(nodes.at(-1));
-  },
-  4 * MINUTE,
-);
-
-test(
-  'a machine boots from the copy that the second server took, while the first is dead; that, started later, becomes its stand-by',
-  async () => {
-    const third = await boot(farm, 3);
-    expect(third.server).toBe('node-b');
-    for (const node of farm.site.cluster.nodes) signalNodeProcess(farm.site.cluster, node, 'kubelet', 'SIGCONT');
-    await bothBack(farm);
-    expect(farm.nodeAt((await withStandby(third.machine)).standby)).not.toBe(third.server);
-    await third.machine.kill();
-  },
-  6 * MINUTE,
-);
-
-test(
-  'the database is away: the Farm says since when, machines go on though their server is killed, a known machine boots, and its session is there afterwards',
-  async () => {
-    const { database } = await databaseAway(farm);
-    expect(database).toMatchObject({ state: 'Unreachable', offlineSince: expect.stringMatching(/^\d{4}-/) });
+test('the serving server is killed while the machine reads, twice in a row: every block is right, and none waits for a second', async () => {
+  for (let time = 1; time <= 2; time++) {
     moved(await killServing(farm, first.machine));
     await bothBack(farm);
     await withStandby(first.machine);
-    fourth = await boot(farm, 4);
-    for (const { machine } of [first, second]) expect((await client(machine)).current).not.toBe('');
-    unharmed(await readWhile(first.machine, 5, async () => undefined));
-    const sessions = await databaseBack(farm, [first, second, fourth]);
-    expect(sessions).toHaveLength(3);
-  },
-  8 * MINUTE,
-);
+  }
+});
 
-test(
-  'the database comes back empty: no machine notices, the Farm says whose it is and the ways out; the right one is brought back',
-  async () => {
-    const [report] = await readThrough([first.machine], async () => {
-      await farm.swapDatabase('lost');
-      const { message = '' } = await farm.notReady('DatabaseForeign');
-      expect(message).toMatch(/holds no farm.*bring back the right database.*set spec\.adopt to [0-9a-f-]{36}@1$/s);
-      expect(await farm.devices()).toEqual([1, 2, 3, 4].map(deviceName));
-    });
-    unharmed(report);
-    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
-    await farm.stopDatabase();
-    await farm.keepDatabase('yesterday', 'lost');
-    await farm.swapDatabase('empty', 'lost');
+test('a second machine lands on the server with less to do, and the status shows the balance', async () => {
+  const busy = await serverOf(farm, first.machine);
+  second = await boot(farm, 2);
+  expect(second.server).not.toBe(busy);
+  expect([...(await balance(farm, 2)).values()]).toEqual([1, 1]);
+});
+
+test('each copy of the operator answers who may look, by a token of the cluster, and refuses an edit, and nobody else', async () => {
+  await farm.kubectl('create', 'serviceaccount', 'ann');
+  await farm.kubectl(
+    'create',
+    'rolebinding',
+    'ann',
+    '--clusterrole=bootfarm-viewer',
+    `--serviceaccount=${NAMESPACE}:ann`,
+  );
+  const token = (await farm.kubectl('create', 'token', 'ann')).trim();
+  const copies = await apiCopies(farm);
+  expect(copies).toHaveLength(2);
+  for (const ask of copies) {
+    const { status, body } = await ask('devices', token);
+    expect([status, body]).toEqual([200, expect.stringContaining('"pc0001"')]);
+    expect((await ask('devices/pc0001', token, 'DELETE')).status).toBe(403);
+    expect((await ask('devices', 'nobody')).status).toBe(401);
+  }
+  await farm.kubectl('delete', 'rolebinding/ann', 'serviceaccount/ann');
+});
+
+test('the link of the serving server is cut while the machine reads: the same', async () => {
+  moved(await cutServing(farm, first.machine));
+  await bothBack(farm);
+  await withStandby(first.machine);
+});
+
+test('the client process is killed: its parent brings it back, and the machine goes on', async () => {
+  const before = await first.machine.ask<{ restarts: number }>('status');
+  const { killed } = await first.machine.ask<{ killed: number }>('kill-client');
+  expect(killed).toBeGreaterThan(0);
+  await until('the client back', MINUTE, async () => {
+    const { restarts } = await first.machine.ask<{ restarts: number }>('status');
+    return restarts > before.restarts;
+  });
+  unharmed(await readWhile(first.machine, 5, async () => undefined));
+});
+
+test('both servers are dead for 20 s and one returns: the machine goes on', async () => {
+  let nodes: string[] = [];
+  const report = await readWhile(first.machine, 40, async () => {
+    nodes = await killBoth();
+    await delay(20_000); // what the test is about
+    signalNodeProcess(farm.site.cluster, nodes.at(-1) ?? '', 'kubelet', 'SIGCONT');
+  });
+  expect(report).toMatchObject({ wrong: 0, failed: 0 });
+  expect(report.longestStallMs).toBeGreaterThan(15_000);
+  expect(await serverOf(farm, first.machine)).toBe(nodes.at(-1));
+});
+
+test('a machine boots from the copy that the second server took, while the first is dead; that, started later, becomes its stand-by', async () => {
+  const third = await boot(farm, 3);
+  expect(third.server).toBe('node-b');
+  for (const node of farm.site.cluster.nodes) signalNodeProcess(farm.site.cluster, node, 'kubelet', 'SIGCONT');
+  await bothBack(farm);
+  expect(farm.nodeAt((await withStandby(third.machine)).standby)).not.toBe(third.server);
+  await third.machine.kill();
+});
+
+test('the database is away: the Farm says since when, machines go on though their server is killed, a known machine boots, and its session is there afterwards', async () => {
+  const { database } = await databaseAway(farm);
+  expect(database).toMatchObject({ state: 'Unreachable', offlineSince: expect.stringMatching(/^\d{4}-/) });
+  moved(await killServing(farm, first.machine));
+  await bothBack(farm);
+  await withStandby(first.machine);
+  fourth = await boot(farm, 4);
+  for (const { machine } of [first, second]) expect((await client(machine)).current).not.toBe('');
+  unharmed(await readWhile(first.machine, 5, async () => undefined));
+  const sessions = await databaseBack(farm, [first, second, fourth]);
+  expect(sessions).toHaveLength(3);
+});
+
+test('the database comes back empty: no machine notices, the Farm says whose it is and the ways out; the right one is brought back', async () => {
+  const [report] = await readThrough([first.machine], async () => {
+    await farm.swapDatabase('lost');
+    const { message = '' } = await farm.notReady('DatabaseForeign');
+    expect(message).toMatch(/holds no farm.*bring back the right database.*set spec\.adopt to [0-9a-f-]{36}@1$/s);
+    expect(await farm.devices()).toEqual([1, 2, 3, 4].map(deviceName));
+  });
+  unharmed(report);
+  expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+  await farm.stopDatabase();
+  await farm.keepDatabase('yesterday', 'lost');
+  await farm.swapDatabase('empty', 'lost');
+  await farm.waitReady(['farm/farm']);
+  expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+});
+
+test('the database is restored to yesterday: no machine notices, the Farm says by how much, and a person decides that it goes on from there', async () => {
+  await farm.addDevice(deviceName(5), macOf(5));
+  await until('the device on every server', MINUTE, async () => (await farm.devices()).length === 5);
+  await farm.settled();
+  const [report] = await readThrough([first.machine], async () => {
+    await farm.swapDatabase('today', 'yesterday');
+    const { message = '' } = await farm.notReady('DatabaseBehind');
+    expect(message).toMatch(/restored to the past: it stands at revision \d+ .*set spec\.adopt to \S+$/s);
+    expect(await farm.devices()).toHaveLength(5);
+    await farm.kubectl(
+      'patch',
+      'farm/farm',
+      '--type=merge',
+      '--patch',
+      JSON.stringify({ spec: { adopt: /\S+$/.exec(message)?.[0] } }),
+    );
     await farm.waitReady(['farm/farm']);
-    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
-  },
-  8 * MINUTE,
-);
+    await until('the device that was added today gone', MINUTE, async () => (await farm.devices()).length === 4);
+  });
+  unharmed(report);
+  expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+  expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+});
 
-test(
-  'the database is restored to yesterday: no machine notices, the Farm says by how much, and a person decides that it goes on from there',
-  async () => {
-    await farm.addDevice(deviceName(5), macOf(5));
-    await until('the device on every server', MINUTE, async () => (await farm.devices()).length === 5);
-    await farm.settled();
-    const [report] = await readThrough([first.machine], async () => {
-      await farm.swapDatabase('today', 'yesterday');
-      const { message = '' } = await farm.notReady('DatabaseBehind');
-      expect(message).toMatch(/restored to the past: it stands at revision \d+ .*set spec\.adopt to \S+$/s);
-      expect(await farm.devices()).toHaveLength(5);
-      await farm.kubectl(
-        'patch',
-        'farm/farm',
-        '--type=merge',
-        '--patch',
-        JSON.stringify({ spec: { adopt: /\S+$/.exec(message)?.[0] } }),
-      );
-      await farm.waitReady(['farm/farm']);
-      await until('the device that was added today gone', MINUTE, async () => (await farm.devices()).length === 4);
-    });
-    unharmed(report);
-    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
-    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
-  },
-  8 * MINUTE,
-);
+test('a setting changes: one server after the other drains and starts anew while a machine reads; sessions are where they belong', async () => {
+  for (const { machine } of [first, second, fourth]) await withStandby(machine);
+  const before = await client(first.machine);
+  let waited: Rollout | undefined;
+  const [report] = await readThrough([first.machine], async () => {
+    waited = await rollOut(farm);
+  });
+  say(
+    `longest stall of the rollout ${report.longestStallMs} ms; kubectl wait was back ${waited?.lateMs} ms after its end`,
+  );
+  unharmed(report);
+  expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+  expect(waited).toMatchObject({ isDone: true });
+  expect(waited?.lateMs).toBeLessThan(WAIT_LATE_MS);
+  expect((await client(first.machine)).failovers).toBe(before.failovers);
+  expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
+});
 
-test(
-  'a setting changes: one server after the other drains and starts anew while a machine reads; sessions are where they belong',
-  async () => {
-    for (const { machine } of [first, second, fourth]) await withStandby(machine);
-    const before = await client(first.machine);
-    let waited: Rollout | undefined;
-    const [report] = await readThrough([first.machine], async () => {
-      waited = await rollOut(farm);
-    });
-    say(
-      `longest stall of the rollout ${report.longestStallMs} ms; kubectl wait was back ${waited?.lateMs} ms after its end`,
-    );
-    unharmed(report);
-    expect(report.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
-    expect(waited).toMatchObject({ isDone: true });
-    expect(waited?.lateMs).toBeLessThan(WAIT_LATE_MS);
-    expect((await client(first.machine)).failovers).toBe(before.failovers);
-    expect(await sessionsOf(farm, [first, second, fourth])).toHaveLength(3);
-  },
-  6 * MINUTE,
-);
+test('a version is made of a disk that somebody worked on, and git releases it: it waits for its files, then machines boot it, and those that run stay; a server merges their chain under them; it is rolled back while the Kubernetes API is away, and taken back by git', async () => {
+  const [one, two] = (await farm.streaming()).map(({ name }) => name) as [string, string];
+  const updated = await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
+  expect(await makeVersion(farm, one)).toMatch(/^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n/);
+  expect(await makeNextVersion(farm, one)).toMatch(/^lab\.2\.avhdx is version 2, a difference of lab\.1\.avhdx\n/);
+  await until('they are named as ones that nobody boots', MINUTE, async () =>
+    isDeepStrictEqual((await farm.status<VDiskStatus>('vd/lab')).unmanaged, ['lab.1.avhdx', 'lab.2.avhdx']),
+  );
+  await farm.replicate('Report');
+  await release(farm, [0, 1, 2]);
+  const pending = await versionIn(farm, 'Pending', 2);
+  const waits = `^becomes the default when 2 servers have it right: [01] have; .*${two}`;
+  expect(pending?.message).toMatch(new RegExp(waits));
+  await tellsVersion(farm, macOf(3), 0);
+  await farm.replicate('Auto');
+  expect(await versionIn(farm, 'Default', 2)).toMatchObject({ type: 'Differencing' });
+  await tellsVersion(farm, macOf(3), 2);
+  const third = await boot(farm, 3);
+  expect([await releaseOf(third), await releaseOf(first)]).toEqual([2, 1]);
+  let merged = '';
+  const reports = await readThrough([third.machine, first.machine], async () => {
+    merged = await mergedByFarm(farm, 'lab.3.vhdx');
+  });
+  for (const report of reports) unharmed(report);
+  expect(await runAsync('qemu-img', 'compare', '-f', 'raw', '-F', 'vhdx', updated, merged)).toContain('identical');
+  await until('it says that the base is ready', MINUTE, async () =>
+    (await farm.status<VDiskStatus>('vd/lab')).conditions?.some(({ reason }) => reason === 'MergeReady'),
+  );
+  await third.machine.kill();
+  // Version 1 may have been right everywhere before 2 was, and then the one before 2 is 1.
+  const words = ['--vdisk', 'lab', '--version', '0', '--for', '4h'];
+  const said = await rollBackWithoutApi(farm, words, () => tellsVersion(farm, macOf(3), 0));
+  expect(said).toMatch(/^lab: machines boot version 0 \(its VDisk says 2\), until 2/);
+  await versionIn(farm, 'Override', 0);
+  const { conditions } = await farm.status<VDiskStatus>('vd/lab');
+  expect(conditions?.find(({ type }) => type === 'Overridden')).toMatchObject({
+    status: 'True',
+    reason: 'RolledBack',
+  });
+  say((await farm.rollback('--clear', '--vdisk', 'lab')).trim());
+  await tellsVersion(farm, macOf(3), 2);
+  await release(farm, [0]);
+  await tellsVersion(farm, macOf(3), 0);
+});
 
-test(
-  'a version is made of a disk that somebody worked on, and git releases it: it waits for its files, then machines boot it, and those that run stay; a server merges their chain under them; it is rolled back while the Kubernetes API is away, and taken back by git',
-  async () => {
-    const [one, two] = (await farm.streaming()).map(({ name }) => name) as [string, string];
-    const updated = await updateDisk(farm, one, join(diskFolder(), 'lab.raw'));
-    expect(await makeVersion(farm, one)).toMatch(/^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n/);
-    expect(await makeNextVersion(farm, one)).toMatch(/^lab\.2\.avhdx is version 2, a difference of lab\.1\.avhdx\n/);
-    await until('they are named as ones that nobody boots', MINUTE, async () =>
-      isDeepStrictEqual((await farm.status<VDiskStatus>('vd/lab')).unmanaged, ['lab.1.avhdx', 'lab.2.avhdx']),
-    );
-    await farm.replicate('Report');
-    await release(farm, [0, 1, 2]);
-    const pending = await versionIn(farm, 'Pending', 2);
-    const waits = `^becomes the default when 2 servers have it right: [01] have; .*${two}`;
-    expect(pending?.message).toMatch(new RegExp(waits));
-    await tellsVersion(farm, macOf(3), 0);
-    await farm.replicate('Auto');
-    expect(await versionIn(farm, 'Default', 2)).toMatchObject({ type: 'Differencing' });
-    await tellsVersion(farm, macOf(3), 2);
-    const third = await boot(farm, 3);
-    expect([await releaseOf(third), await releaseOf(first)]).toEqual([2, 1]);
-    let merged = '';
-    const reports = await readThrough([third.machine, first.machine], async () => {
-      merged = await mergedByFarm(farm, 'lab.3.vhdx');
-    });
-    for (const report of reports) unharmed(report);
-    expect(await runAsync('qemu-img', 'compare', '-f', 'raw', '-F', 'vhdx', updated, merged)).toContain('identical');
-    await until('it says that the base is ready', MINUTE, async () =>
-      (await farm.status<VDiskStatus>('vd/lab')).conditions?.some(({ reason }) => reason === 'MergeReady'),
-    );
-    await third.machine.kill();
-    // Version 1 may have been right everywhere before 2 was, and then the one before 2 is 1.
-    const words = ['--vdisk', 'lab', '--version', '0', '--for', '4h'];
-    const said = await rollBackWithoutApi(farm, words, () => tellsVersion(farm, macOf(3), 0));
-    expect(said).toMatch(/^lab: machines boot version 0 \(its VDisk says 2\), until 2/);
-    await versionIn(farm, 'Override', 0);
-    const { conditions } = await farm.status<VDiskStatus>('vd/lab');
-    expect(conditions?.find(({ type }) => type === 'Overridden')).toMatchObject({
-      status: 'True',
-      reason: 'RolledBack',
-    });
-    say((await farm.rollback('--clear', '--vdisk', 'lab')).trim());
-    await tellsVersion(farm, macOf(3), 2);
-    await release(farm, [0]);
-    await tellsVersion(farm, macOf(3), 0);
-  },
-  10 * MINUTE,
-);
-
-test(
-  'a folder as PVS writes it, a chain of five, is taken over in a server, and exported as it was',
-  async () => {
-    const [one] = (await farm.streaming()).map(({ name }) => name) as [string];
-    const { taken, exported, again } = await throughPvs(farm, one);
-    const { boots, resource } = JSON.parse(taken);
-    expect([boots, resource.spec.fileName, resource.spec.versions.length]).toEqual([2, 'lab', 5]);
-    expect(exported).toMatch(/ has versions 0, 1, 2, 3, 4 and lab\.xml: /);
-    expect(again).toBe(taken);
-  },
-  MINUTE,
-);
+test('a folder as PVS writes it, a chain of five, is taken over in a server, and exported as it was', async () => {
+  const [one] = (await farm.streaming()).map(({ name }) => name) as [string];
+  const { taken, exported, again } = await throughPvs(farm, one);
+  const { boots, resource } = JSON.parse(taken);
+  expect([boots, resource.spec.fileName, resource.spec.versions.length]).toEqual([2, 'lab', 5]);
+  expect(exported).toMatch(/ has versions 0, 1, 2, 3, 4 and lab\.xml: /);
+  expect(again).toBe(taken);
+});
 
 (process.env['BIG_DISK'] ? test : test.skip)(
   'a qcow2 of 4 GiB is uploaded and imported, and a machine boots it',
@@ -470,12 +398,8 @@ test(
   20 * MINUTE,
 );
 
-test(
-  'afterwards the machine is as it was',
-  async () => {
-    await stopCluster(join(stateDirectory, 'cluster'));
-    rmSync(stateDirectory, { recursive: true, force: true });
-    expect(await leftBehind(before)).toEqual([]);
-  },
-  MINUTE,
-);
+test('afterwards the machine is as it was', async () => {
+  await stopCluster(join(stateDirectory, 'cluster'));
+  rmSync(stateDirectory, { recursive: true, force: true });
+  expect(await leftBehind(before)).toEqual([]);
+});

@@ -87,35 +87,31 @@ beforeAll(async () => {
   main = await prepare(join(stateDirectory, 'cluster'), say, { prefix: 'bl', network: '10.76.0' }, 'every node');
   annex = new DemoFarm(main.site, say, ANNEX);
   await tagImage(main.site.cluster, OWN_IMAGE, NEXT_IMAGE);
-}, 10 * MINUTE);
+});
 
 afterAll(async () => {
   await stopCluster(join(stateDirectory, 'cluster'));
   rmSync(stateDirectory, { recursive: true, force: true });
-}, MINUTE);
+});
 
-test(
-  'two farms of one name, the second made from its last resource to its first, share three nodes; each boots its own machine, one by BIOS, one by UEFI',
-  async () => {
-    await main.makeNamespace();
-    await annex.makeNamespace();
-    await installOperator(main.site, [main.namespace, ANNEX]);
-    await main.make(FORWARD);
-    await main.waitReady();
-    await secondServer(main);
-    await annex.make(BACKWARD);
-    await annex.waitReady();
-    recoveryKey = await main.keys('recovery');
-    await main.addDevice(deviceName(1), macOf(1));
-    await annex.addDevice(deviceName(2), macOf(2));
-    await until('each machine known', MINUTE, async () => (await annex.devices()).length === 1);
-    [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2, 'uefi')]);
-    expect(await nodesOf(main)).toContain(ofMain.server);
-    expect(await nodesOf(annex)).toEqual([ofAnnex.server]);
-    await apart();
-  },
-  10 * MINUTE,
-);
+test('two farms of one name, the second made from its last resource to its first, share three nodes; each boots its own machine, one by BIOS, one by UEFI', async () => {
+  await main.makeNamespace();
+  await annex.makeNamespace();
+  await installOperator(main.site, [main.namespace, ANNEX]);
+  await main.make(FORWARD);
+  await main.waitReady();
+  await secondServer(main);
+  await annex.make(BACKWARD);
+  await annex.waitReady();
+  recoveryKey = await main.keys('recovery');
+  await main.addDevice(deviceName(1), macOf(1));
+  await annex.addDevice(deviceName(2), macOf(2));
+  await until('each machine known', MINUTE, async () => (await annex.devices()).length === 1);
+  [ofMain, ofAnnex] = await Promise.all([boot(main, 1), boot(annex, 2, 'uefi')]);
+  expect(await nodesOf(main)).toContain(ofMain.server);
+  expect(await nodesOf(annex)).toEqual([ofAnnex.server]);
+  await apart();
+});
 
 long(
   `${QUIET_MS / 1_000} quiet seconds with machines: nothing of the two farms is written`,
@@ -180,87 +176,70 @@ long(
     untouched('rollback', rollback, ROLLOUT_STALL_MS);
     for (const farm of [main, annex]) await farm.waitReady();
   },
-  10 * MINUTE,
 );
 
-test(
-  'the definitions go and return: no server is started anew, and the next resources take over those that run',
-  async () => {
-    const before = [await pods(main), await pods(annex)];
-    const reports = await readThrough([ofMain.machine, ofAnnex.machine], async () => {
-      await deleteDefinitions(main);
-      await delay(5_000); // for the garbage collector to show what it takes for its own
-      expect([await pods(main), await pods(annex)]).toEqual(before);
-      await installOperator(main.site, [main.namespace, ANNEX]);
-      await annex.make(BACKWARD);
-      await main.make(FORWARD, 2);
-      for (const farm of [main, annex]) await farm.waitReady();
-    });
-    untouched('definitions', reports);
+test('the definitions go and return: no server is started anew, and the next resources take over those that run', async () => {
+  const before = [await pods(main), await pods(annex)];
+  const reports = await readThrough([ofMain.machine, ofAnnex.machine], async () => {
+    await deleteDefinitions(main);
+    await delay(5_000); // for the garbage collector to show what it takes for its own
     expect([await pods(main), await pods(annex)]).toEqual(before);
-    expect(await main.device('list')).toContain(deviceName(1));
-    await apart();
-  },
-  10 * MINUTE,
-);
+    await installOperator(main.site, [main.namespace, ANNEX]);
+    await annex.make(BACKWARD);
+    await main.make(FORWARD, 2);
+    for (const farm of [main, annex]) await farm.waitReady();
+  });
+  untouched('definitions', reports);
+  expect([await pods(main), await pods(annex)]).toEqual(before);
+  expect(await main.device('list')).toContain(deviceName(1));
+  await apart();
+});
 
-test(
-  'deleted while the operator is away, a farm goes when it returns; made again, its machine goes on where it was; the other reads on',
-  async () => {
-    const reports = await readThrough([ofMain.machine], async () => {
-      await withoutOperator(annex, () => askToDelete(annex, 'foreground'));
-      await deleted(annex);
-      await annex.make(['VDisk', 'StreamingServer', 'Farm', 'Store']);
-      await annex.waitReady();
-    });
-    untouched('the other farm deleted and made again', reports);
-    // A machine without a server asks each of them again within 6 s: the first reads wait for that.
-    const goesOn = async () => (await readThrough([ofAnnex.machine], async () => {}))[0].longestStallMs < 500;
-    await until('its machine goes on', MINUTE, goesOn);
-    untouched('made again', await readThrough([ofAnnex.machine], () => delay(3_000)));
-    await apart();
-  },
-  8 * MINUTE,
-);
+test('deleted while the operator is away, a farm goes when it returns; made again, its machine goes on where it was; the other reads on', async () => {
+  const reports = await readThrough([ofMain.machine], async () => {
+    await withoutOperator(annex, () => askToDelete(annex, 'foreground'));
+    await deleted(annex);
+    await annex.make(['VDisk', 'StreamingServer', 'Farm', 'Store']);
+    await annex.waitReady();
+  });
+  untouched('the other farm deleted and made again', reports);
+  // A machine without a server asks each of them again within 6 s: the first reads wait for that.
+  const goesOn = async () => (await readThrough([ofAnnex.machine], async () => {}))[0].longestStallMs < 500;
+  await until('its machine goes on', MINUTE, goesOn);
+  untouched('made again', await readThrough([ofAnnex.machine], () => delay(3_000)));
+  await apart();
+});
 
-test(
-  'with its namespace its Secrets go: made again it says what its data lacks, boots nobody, and its recovery key gives it back',
-  async () => {
-    const nodes = await nodesOf(main);
-    const reports = await readThrough([ofAnnex.machine], async () => {
-      await deleteNamespace(main);
-      await main.makeNamespace();
-      await installOperator(main.site, [main.namespace, ANNEX]);
-      await main.make(BACKWARD, 2);
-      const { message } = await main.notReady('DatabasePasswordLost');
-      expect(message).toMatch(/made with another password than Secret farm-database has.*bootfarm keys recover/);
-      expect(nodesThatBoot(main, nodes)).toEqual([]);
-      await recover(main, recoveryKey);
-      await main.waitReady();
-    });
-    untouched('the other namespace deleted and made again', reports);
-    untouched('recovered', await readThrough([ofMain.machine], () => delay(3_000)));
-    expect(await main.device('list')).toContain(deviceName(1));
-  },
-  8 * MINUTE,
-);
-
-test(
-  'both gone, another farm with a pool of the same name on the same nodes finds nothing of them: not one packet to their machines',
-  async () => {
-    for (const { machine } of [ofMain, ofAnnex]) await machine.kill();
-    const { nodes } = main.site.cluster;
-    expect(nodesThatBoot(main, nodes)).toEqual(nodes);
-    await Promise.all([deleteFarm(main), deleteFarm(annex, 'foreground')]);
-    otherFarm(main);
-    const empty = await emptyServers(main);
+test('with its namespace its Secrets go: made again it says what its data lacks, boots nobody, and its recovery key gives it back', async () => {
+  const nodes = await nodesOf(main);
+  const reports = await readThrough([ofAnnex.machine], async () => {
+    await deleteNamespace(main);
+    await main.makeNamespace();
+    await installOperator(main.site, [main.namespace, ANNEX]);
+    await main.make(BACKWARD, 2);
+    const { message } = await main.notReady('DatabasePasswordLost');
+    expect(message).toMatch(/made with another password than Secret farm-database has.*bootfarm keys recover/);
     expect(nodesThatBoot(main, nodes)).toEqual([]);
-    expect([1, 2].flatMap((number) => nodesThatKnow(main, macOf(number)))).toEqual([]);
-    expect(empty).toHaveLength(2);
-    await deleteOther(main);
-  },
-  6 * MINUTE,
-);
+    await recover(main, recoveryKey);
+    await main.waitReady();
+  });
+  untouched('the other namespace deleted and made again', reports);
+  untouched('recovered', await readThrough([ofMain.machine], () => delay(3_000)));
+  expect(await main.device('list')).toContain(deviceName(1));
+});
+
+test('both gone, another farm with a pool of the same name on the same nodes finds nothing of them: not one packet to their machines', async () => {
+  for (const { machine } of [ofMain, ofAnnex]) await machine.kill();
+  const { nodes } = main.site.cluster;
+  expect(nodesThatBoot(main, nodes)).toEqual(nodes);
+  await Promise.all([deleteFarm(main), deleteFarm(annex, 'foreground')]);
+  otherFarm(main);
+  const empty = await emptyServers(main);
+  expect(nodesThatBoot(main, nodes)).toEqual([]);
+  expect([1, 2].flatMap((number) => nodesThatKnow(main, macOf(number)))).toEqual([]);
+  expect(empty).toHaveLength(2);
+  await deleteOther(main);
+});
 
 long(
   'made again the other first, on other nodes: both have their data, and each machine boots from its own',
@@ -273,5 +252,4 @@ long(
     expect(await nodesOf(annex)).toContain(ofAnnex.server);
     await apart();
   },
-  8 * MINUTE,
 );

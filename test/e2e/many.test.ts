@@ -10,7 +10,7 @@ import { addDevices } from '../../src/database/devices.ts';
 import { COMMAND_LINE, PORTS, placeImage } from '../attack/site.ts';
 import { aBoot, aSnapshot, aVDisk } from '../builders/farm.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { type Lan, openLan } from './machine/lan.ts';
 import { type Machine, startMachine } from './machine/machine.ts';
 import { inNamespace, run } from './machine/run.ts';
@@ -57,14 +57,14 @@ beforeAll(async () => {
   );
   for (const server of servers)
     await until(`${server.config.name} serves`, () => server.output.includes('served copies changed'), START_MS);
-}, 300_000);
+});
 
 afterAll(async () => {
   await machine?.kill();
   await farm?.close();
   await lan?.close();
   rmSync(folder, { recursive: true });
-}, 60_000);
+});
 
 test('a machine boots, and knows as many of them as it holds', async () => {
   const [place] = lan.places;
@@ -84,13 +84,9 @@ test('a machine boots, and knows as many of them as it holds', async () => {
     },
   });
   await machine.waitFor(/bootfarm: up pc0001/, BOOT_MS);
-  const status = await until(
-    'a server and a stand-by',
-    async () => {
-      const now = await machine.ask<{ servers: number; current: string; standby: string }>('status');
-      return now.current !== '' && now.standby !== '' ? now : undefined;
-    },
-    30_000,
-  );
+  const status = await until('a server and a stand-by', async () => {
+    const now = await machine.ask<{ servers: number; current: string; standby: string }>('status');
+    return now.current !== '' && now.standby !== '' ? now : undefined;
+  });
   expect(status.servers).toBe(TOLD);
-}, 240_000);
+});

@@ -146,7 +146,7 @@ beforeAll(async () => {
       config: `version=1\ntoken=${servers[0].token}\nservers=${servers.map(({ name }) => name).join(',')}\nhttp=\ndevice=pc1\nmac=${MAC}\noverlayMiB=64\n`,
     },
   });
-}, 300_000);
+});
 
 afterAll(async () => {
   process.stderr.write(`longest stalls:\n${stalls.join('\n')}\n`);
@@ -154,7 +154,7 @@ afterAll(async () => {
   if (servers) await Promise.all(servers.map(killServer));
   await lan?.close();
   if (folder) rmSync(folder, { recursive: true });
-}, 30_000);
+});
 
 test('it boots with its root on the stream, and has a stand-by', async () => {
   const begin = Date.now();
@@ -163,7 +163,7 @@ test('it boots with its root on the stream, and has a stand-by', async () => {
   expect(hostname).toBe('pc1');
   await machine.ask('ping');
   await untilStatus('a server and a stand-by', attachedToBoth);
-}, 150_000);
+});
 
 /** What happens to the server that serves, or to its stand-by; each gives back the way it was. */
 const FAULTS = {
@@ -264,7 +264,6 @@ test.each<Row>([
       expect(after.restarts).toBe(restarts + Number(clientKilled));
     }
   },
-  180_000,
 );
 
 test('both servers are away for 20 s: the machine waits, says so in a line, and goes on', async () => {
@@ -286,4 +285,4 @@ test('both servers are away for 20 s: the machine waits, says so in a line, and 
   expect(said.filter((line) => line.includes('Possible stuck request'))).toEqual([]);
   await startServer(servers[0]);
   await untilStatus('a stand-by again', attachedToBoth);
-}, 120_000);
+});

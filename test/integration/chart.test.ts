@@ -254,7 +254,7 @@ describe('on an API server', () => {
     await until('the CRDs served', 30_000, () =>
       kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'),
     );
-  }, 90_000);
+  });
   afterAll(() => api.stop());
 
   test('a restricted namespace takes the pod of the operator without a warning', () => {

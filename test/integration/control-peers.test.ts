@@ -21,7 +21,7 @@ import { pull } from '../../src/transfer/pull.ts';
 import { NO_BOOTS } from '../fakes/boots.ts';
 import { must } from '../fakes/farm.ts';
 import { manifestOf } from '../fakes/transfer.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import type { PullerTask } from './puller.ts';
 
 const HOST = '127.0.0.1';

@@ -18,7 +18,8 @@ import { aFarm } from '../builders/rows.ts';
 import { projectionOf } from '../fakes/database.ts';
 import { type ReplicaServers, startReplica } from '../fakes/replica.ts';
 import { fakeTerminal, type Said } from '../fakes/terminal.ts';
-import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bootfarm-copies-'));
 const uriFile = join(folder, 'uri');
@@ -34,7 +35,7 @@ beforeAll(async () => {
   writeFileSync(uriFile, postgres.uri);
   const { farmId } = value(await project(database, projectionOf(aFarm())));
   projector = startProjector({ database, redis: replica.redis, farmId, epoch: 1, log: silentLogger });
-}, 60_000);
+});
 afterAll(async () => {
   await projector?.close();
   await database?.close();

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
 import { binary } from '../cluster/cluster.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
 const NAMESPACE = 'lab';
@@ -110,7 +110,7 @@ beforeAll(async () => {
   kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
   // Of another operator; made before there is a policy that would refuse it.
   apply({ ...namespace, metadata: { name: 'other' } }, bare(aStore({ metadata: { name: 'images' } }), 'other'));
-}, 2 * DEADLINE_MS);
+});
 
 afterAll(async () => {
   await end(operator);
@@ -136,139 +136,119 @@ beforeEach(async () => {
   );
   operator = startOperator();
   await until('all are held', () => finalizers().every((held) => held.includes(FINALIZER)), DEADLINE_MS);
-}, 2 * DEADLINE_MS);
+});
 
-test(
-  'a namespace whose farm is in use is refused, with all that is in it; confirmed, it ends, though its Role went while the operator was away',
-  async () => {
-    for (const what of KINDS) devices(what, 1);
-    devices('farm/farm', used);
-    await until(
-      'the policy in force',
-      () => refusal('delete', 'namespace', NAMESPACE, '--dry-run=server') !== '',
-      DEADLINE_MS,
-    );
-    expect(refusal('delete', 'namespace', NAMESPACE)).toMatch(
-      /namespace lab holds Farm farm, which 1 device uses, .*kubectl annotate namespace lab bootfarm.io\/confirm-delete=yes/,
-    );
-    for (const what of ['farm/farm', ...KINDS]) expect(refusal('delete', what)).toContain('is used by 1 device:');
-    expect(refusal('delete', 'namespace', 'default', '--dry-run=server')).not.toContain('Farm');
-    const crd = 'crd/vdisks.bootfarm.io';
-    await until('the policy in force', () => refusal('delete', crd, '--dry-run=server') !== '', DEADLINE_MS);
-    expect(refusal('delete', crd)).toMatch(
-      /go all vdisks of this cluster.*confirm by kubectl annotate crd vdisks.bootfarm.io/,
-    );
-    const finalizer = ['--type=merge', '-p', '{"metadata":{"finalizers":["bootfarm.io/rows"]}}'];
-    const as = ['--as=system:serviceaccount:bootfarm:bootfarm', '--namespace=other'];
-    expect(refusal('patch', 'store/images', ...finalizer, ...as)).toContain('in its farmNamespaces alone');
-    kubectl(['annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes']);
-    await end(operator);
-    kubectl(['delete', 'role,rolebinding', '--all']);
-    kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
-    operator = startOperator();
-    await until('it is gone', () => isGone(`namespace/${NAMESPACE}`), DEADLINE_MS);
-  },
-  3 * DEADLINE_MS,
-);
+test('a namespace whose farm is in use is refused, with all that is in it; confirmed, it ends, though its Role went while the operator was away', async () => {
+  for (const what of KINDS) devices(what, 1);
+  devices('farm/farm', used);
+  await until(
+    'the policy in force',
+    () => refusal('delete', 'namespace', NAMESPACE, '--dry-run=server') !== '',
+    DEADLINE_MS,
+  );
+  expect(refusal('delete', 'namespace', NAMESPACE)).toMatch(
+    /namespace lab holds Farm farm, which 1 device uses, .*kubectl annotate namespace lab bootfarm.io\/confirm-delete=yes/,
+  );
+  for (const what of ['farm/farm', ...KINDS]) expect(refusal('delete', what)).toContain('is used by 1 device:');
+  expect(refusal('delete', 'namespace', 'default', '--dry-run=server')).not.toContain('Farm');
+  const crd = 'crd/vdisks.bootfarm.io';
+  await until('the policy in force', () => refusal('delete', crd, '--dry-run=server') !== '', DEADLINE_MS);
+  expect(refusal('delete', crd)).toMatch(
+    /go all vdisks of this cluster.*confirm by kubectl annotate crd vdisks.bootfarm.io/,
+  );
+  const finalizer = ['--type=merge', '-p', '{"metadata":{"finalizers":["bootfarm.io/rows"]}}'];
+  const as = ['--as=system:serviceaccount:bootfarm:bootfarm', '--namespace=other'];
+  expect(refusal('patch', 'store/images', ...finalizer, ...as)).toContain('in its farmNamespaces alone');
+  kubectl(['annotate', 'namespace', NAMESPACE, 'bootfarm.io/confirm-delete=yes']);
+  await end(operator);
+  kubectl(['delete', 'role,rolebinding', '--all']);
+  kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
+  operator = startOperator();
+  await until('it is gone', () => isGone(`namespace/${NAMESPACE}`), DEADLINE_MS);
+});
 
-test(
-  'a namespace whose farm nobody uses ends without a word',
-  async () => {
-    kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
-    await until('it is gone', () => isGone(`namespace/${NAMESPACE}`), DEADLINE_MS);
-  },
-  3 * DEADLINE_MS,
-);
+test('a namespace whose farm nobody uses ends without a word', async () => {
+  kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
+  await until('it is gone', () => isGone(`namespace/${NAMESPACE}`), DEADLINE_MS);
+});
 
-test(
-  'where no Farm is, nobody uses anything, and each kind ends at once',
-  async () => {
-    for (const what of KINDS) devices(what, 1);
-    kubectl(['delete', 'farm/farm']);
-    const said = (): string => KINDS.map((what) => kubectl(['get', what, '-o', 'jsonpath={.status.devices}'])).join();
-    await until('nobody uses them', () => said() === '0,0,0', DEADLINE_MS);
-    for (const what of KINDS)
-      expect(kubectl(['get', what, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'])).toMatch(
-        /FarmMissing|StoreNotReady/,
-      );
-    kubectl(['delete', ...KINDS, '--timeout=10s']);
-    for (const what of KINDS) expect(isGone(what)).toBe(true);
-  },
-  3 * DEADLINE_MS,
-);
-
-test(
-  'while the database is away each kind says that it is being deleted, and ends after a minute, its Farm after seconds, and all with it',
-  async () => {
-    kubectl(['delete', 'store/images', 'vdisk/lab', '--wait=false']);
-    const beganMs = performance.now();
-    const reason = (what: string): string =>
-      kubectl(['get', what, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}']);
-    await until(
-      'it is told',
-      () => [reason('store/images'), reason('vdisk/lab')].join() === 'Deleting,Deleting',
-      DEADLINE_MS,
+test('where no Farm is, nobody uses anything, and each kind ends at once', async () => {
+  for (const what of KINDS) devices(what, 1);
+  kubectl(['delete', 'farm/farm']);
+  const said = (): string => KINDS.map((what) => kubectl(['get', what, '-o', 'jsonpath={.status.devices}'])).join();
+  await until('nobody uses them', () => said() === '0,0,0', DEADLINE_MS);
+  for (const what of KINDS)
+    expect(kubectl(['get', what, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'])).toMatch(
+      /FarmMissing|StoreNotReady/,
     );
-    await until('both are gone', () => isGone('store/images') && isGone('vdisk/lab'), 2 * DEADLINE_MS);
-    expect(performance.now() - beganMs).toBeGreaterThan(50_000);
-    kubectl(['delete', 'streamingserver/main', '--wait=false']);
-    await until('it is told', () => reason('streamingserver/main') === 'Deleting', DEADLINE_MS);
-    const patchFinalizers = (op: string, value?: string) =>
-      kubectl([
-        ...['patch', 'farm/farm', '--type=json'],
-        ...['-p', JSON.stringify([{ op, path: `/metadata/finalizers${value ? '/-' : ''}`, value }])],
-      ]);
-    patchFinalizers('add', 'example.com/hold');
-    kubectl(['delete', 'farm/farm', '--wait=false']);
-    await until('it is told', () => reason('farm/farm') === 'Deleting', DEADLINE_MS);
-    patchFinalizers('remove');
-    await until('they are gone', () => isGone('streamingserver/main'), 5_000);
-  },
-  4 * DEADLINE_MS,
-);
+  kubectl(['delete', ...KINDS, '--timeout=10s']);
+  for (const what of KINDS) expect(isGone(what)).toBe(true);
+});
 
-test(
-  'when its kind goes, a server stays with what its pod mounts, and a database with its address: nobody said that they should go',
-  async () => {
-    const uid = (what: string) => kubectl(['get', what, '-o', 'jsonpath={.metadata.uid}']);
-    const by = (kind: string, name: string) => ({
-      ...{
-        apiVersion: 'bootfarm.io/v1alpha1',
-        kind,
-        name,
-        uid: uid(`${kind.toLowerCase()}/${name}`),
-        controller: true,
-      },
-    });
-    const [pool, farm] = [by('StreamingServer', 'main'), by('Farm', 'farm')];
-    const owned = (name: string, more: object = {}, owner: object = pool) => ({
-      metadata: { name, namespace: NAMESPACE, ownerReferences: [owner], ...more },
-    });
-    const labels = { 'bootfarm.io/farm': 'farm', 'bootfarm.io/pool': 'main' };
-    const template = { metadata: { labels }, spec: { containers: [{ name: 'server', image: 'none' }] } };
-    apply(
-      { apiVersion: 'v1', kind: 'ConfigMap', ...owned('judged') },
-      { apiVersion: 'v1', kind: 'Secret', ...owned('bootfarm-server-main-node-a') },
-      {
-        ...{ apiVersion: 'apps/v1', kind: 'Deployment', spec: { selector: { matchLabels: labels }, template } },
-        ...owned('main-node-a', { labels, annotations: { 'bootfarm.io/node': 'node-a' } }),
-      },
-      { apiVersion: 'v1', kind: 'Service', ...owned('farm-database', {}, farm), spec: { ports: [{ port: 5432 }] } },
-      {
-        ...{ apiVersion: 'apps/v1', kind: 'StatefulSet', ...owned('farm-database', {}, farm) },
-        spec: { serviceName: 'farm-database', selector: { matchLabels: labels }, template },
-      },
-    );
-    kubectl(['annotate', '-f', join(root, 'crds'), 'bootfarm.io/confirm-delete=yes']);
-    kubectl(['delete', '-f', join(root, 'crds'), '--timeout=60s']);
-    await until('the garbage collector has come by', () => isGone('configmap/judged'), DEADLINE_MS);
-    const stay = ['deployment/main-node-a', 'secret/bootfarm-server-main-node-a'];
-    stay.push('service/farm-database', 'statefulset/farm-database');
-    for (const what of stay)
-      expect([what, kubectl(['get', what, '-o', 'jsonpath={.metadata.ownerReferences}'])]).toEqual([what, '']);
-    kubectl(['apply', '--server-side', '-f', join(root, 'crds')]);
-    kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
-    kubectl(['delete', ...stay]);
-  },
-  3 * DEADLINE_MS,
-);
+test('while the database is away each kind says that it is being deleted, and ends after a minute, its Farm after seconds, and all with it', async () => {
+  kubectl(['delete', 'store/images', 'vdisk/lab', '--wait=false']);
+  const beganMs = performance.now();
+  const reason = (what: string): string =>
+    kubectl(['get', what, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}']);
+  await until(
+    'it is told',
+    () => [reason('store/images'), reason('vdisk/lab')].join() === 'Deleting,Deleting',
+    DEADLINE_MS,
+  );
+  await until('both are gone', () => isGone('store/images') && isGone('vdisk/lab'), 2 * DEADLINE_MS);
+  expect(performance.now() - beganMs).toBeGreaterThan(50_000);
+  kubectl(['delete', 'streamingserver/main', '--wait=false']);
+  await until('it is told', () => reason('streamingserver/main') === 'Deleting', DEADLINE_MS);
+  const patchFinalizers = (op: string, value?: string) =>
+    kubectl([
+      ...['patch', 'farm/farm', '--type=json'],
+      ...['-p', JSON.stringify([{ op, path: `/metadata/finalizers${value ? '/-' : ''}`, value }])],
+    ]);
+  patchFinalizers('add', 'example.com/hold');
+  kubectl(['delete', 'farm/farm', '--wait=false']);
+  await until('it is told', () => reason('farm/farm') === 'Deleting', DEADLINE_MS);
+  patchFinalizers('remove');
+  await until('they are gone', () => isGone('streamingserver/main'), 5_000);
+});
+
+test('when its kind goes, a server stays with what its pod mounts, and a database with its address: nobody said that they should go', async () => {
+  const uid = (what: string) => kubectl(['get', what, '-o', 'jsonpath={.metadata.uid}']);
+  const by = (kind: string, name: string) => ({
+    ...{
+      apiVersion: 'bootfarm.io/v1alpha1',
+      kind,
+      name,
+      uid: uid(`${kind.toLowerCase()}/${name}`),
+      controller: true,
+    },
+  });
+  const [pool, farm] = [by('StreamingServer', 'main'), by('Farm', 'farm')];
+  const owned = (name: string, more: object = {}, owner: object = pool) => ({
+    metadata: { name, namespace: NAMESPACE, ownerReferences: [owner], ...more },
+  });
+  const labels = { 'bootfarm.io/farm': 'farm', 'bootfarm.io/pool': 'main' };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'server', image: 'none' }] } };
+  apply(
+    { apiVersion: 'v1', kind: 'ConfigMap', ...owned('judged') },
+    { apiVersion: 'v1', kind: 'Secret', ...owned('bootfarm-server-main-node-a') },
+    {
+      ...{ apiVersion: 'apps/v1', kind: 'Deployment', spec: { selector: { matchLabels: labels }, template } },
+      ...owned('main-node-a', { labels, annotations: { 'bootfarm.io/node': 'node-a' } }),
+    },
+    { apiVersion: 'v1', kind: 'Service', ...owned('farm-database', {}, farm), spec: { ports: [{ port: 5432 }] } },
+    {
+      ...{ apiVersion: 'apps/v1', kind: 'StatefulSet', ...owned('farm-database', {}, farm) },
+      spec: { serviceName: 'farm-database', selector: { matchLabels: labels }, template },
+    },
+  );
+  kubectl(['annotate', '-f', join(root, 'crds'), 'bootfarm.io/confirm-delete=yes']);
+  kubectl(['delete', '-f', join(root, 'crds'), '--timeout=60s']);
+  await until('the garbage collector has come by', () => isGone('configmap/judged'), DEADLINE_MS);
+  const stay = ['deployment/main-node-a', 'secret/bootfarm-server-main-node-a'];
+  stay.push('service/farm-database', 'statefulset/farm-database');
+  for (const what of stay)
+    expect([what, kubectl(['get', what, '-o', 'jsonpath={.metadata.ownerReferences}'])]).toEqual([what, '']);
+  kubectl(['apply', '--server-side', '-f', join(root, 'crds')]);
+  kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+  kubectl(['delete', ...stay]);
+});

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await loadDatabase(database.value, { snapshot: aFarm(), devices: [], sessions: [] });
   await database.value.close();
   writeFileSync(uriFile, `${postgres.uri}\n`);
-}, 60_000);
+});
 afterAll(async () => {
   await postgres.close();
   rmSync(folder, { recursive: true });

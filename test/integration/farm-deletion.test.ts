@@ -14,7 +14,8 @@ import { kinds } from '../../src/kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
 import type { Farm, KindName } from '../../src/resources/kinds.ts';
 import { binary } from '../cluster/cluster.ts';
-import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
 const NS = 'lab';
@@ -77,7 +78,6 @@ async function startPrimary(name: string): Promise<void> {
       const isNamed = certificate.subjectAltName?.split(', ').includes(`IP Address:${clusterIP}`);
       return isOwn && isNamed ? { clusterIP, data: secret.data } : undefined;
     },
-    DEADLINE_MS,
   );
   const data = join(folder, `redis-${name}`); // as a hostPath keeps it
   const secrets = join(data, 'secrets');
@@ -103,16 +103,12 @@ const makeFarm = async (name: string, spec: object = external(name), metadata: o
   value(await client.create(of(kinds.Farm, name), { metadata, spec }));
 };
 const ready = (name: string) =>
-  until(
-    `${name} Ready`,
-    async () => {
-      await roll(name);
-      const found = await farm(name);
-      if (condition(found, 'Ready')?.status !== 'True') throw new Error(condition(found, 'Ready')?.message);
-      return found;
-    },
-    DEADLINE_MS,
-  );
+  until(`${name} Ready`, async () => {
+    await roll(name);
+    const found = await farm(name);
+    if (condition(found, 'Ready')?.status !== 'True') throw new Error(condition(found, 'Ready')?.message);
+    return found;
+  });
 async function database(name: string): Promise<void> {
   const uri = await postgres.createDatabase(name);
   uris.set(name, uri);
@@ -151,7 +147,7 @@ beforeAll(async () => {
   value(await client.create(at(kinds.Namespace, undefined, NS), {}));
   const more = ['--leader-elect=false', '--secure-port=0', '--controllers=namespace,garbage-collector-controller'];
   run(['setpriv', '--pdeathsig', 'KILL', binary('kube-controller-manager'), '--kubeconfig', api.kubeconfig, ...more]);
-}, 2 * DEADLINE_MS);
+});
 beforeEach(() => {
   if (!operator || operator.exitCode !== null || operator.signalCode !== null) operator = startOperator();
 });
@@ -164,135 +160,113 @@ afterAll(async () => {
   else rmSync(folder, { recursive: true, force: true });
 });
 
-test(
-  'refused host path and image are made by nobody, also of a Farm that is deleted while another leads',
-  async () => {
-    await readyFarm('path');
-    value(
-      await client.patch(of(kinds.Farm, 'path'), {
-        metadata: { finalizers: ['bootfarm.io/database', 'example.com/hold'] },
-        spec: { replica: { embedded: { image: 'evil.example/root', storage: { hostPath: '/etc/kubernetes' } } } },
-      }),
-    );
-    await until('refused', async () => (await reason('path')).startsWith('NotAllowed'), DEADLINE_MS);
-    await end(operator, 'SIGTERM');
-    value(await client.delete(of(kinds.Farm, 'path')));
-    operator = startOperator();
-    await until(
-      'let go',
-      async () => !(await farm('path')).metadata.finalizers?.includes('bootfarm.io/database'),
-      DEADLINE_MS,
-    );
-    const set = await client.get(of(kinds.StatefulSet, 'path-replica'));
-    value(await client.patch(of(kinds.Farm, 'path'), { metadata: { finalizers: null } }));
-    expect(JSON.stringify(set)).not.toMatch(/evil.example|etc.kubernetes/);
-  },
-  4 * DEADLINE_MS,
-);
+test('refused host path and image are made by nobody, also of a Farm that is deleted while another leads', async () => {
+  await readyFarm('path');
+  value(
+    await client.patch(of(kinds.Farm, 'path'), {
+      metadata: { finalizers: ['bootfarm.io/database', 'example.com/hold'] },
+      spec: { replica: { embedded: { image: 'evil.example/root', storage: { hostPath: '/etc/kubernetes' } } } },
+    }),
+  );
+  await until('refused', async () => (await reason('path')).startsWith('NotAllowed'), DEADLINE_MS);
+  await end(operator, 'SIGTERM');
+  value(await client.delete(of(kinds.Farm, 'path')));
+  operator = startOperator();
+  await until(
+    'let go',
+    async () => !(await farm('path')).metadata.finalizers?.includes('bootfarm.io/database'),
+    DEADLINE_MS,
+  );
+  const set = await client.get(of(kinds.StatefulSet, 'path-replica'));
+  value(await client.patch(of(kinds.Farm, 'path'), { metadata: { finalizers: null } }));
+  expect(JSON.stringify(set)).not.toMatch(/evil.example|etc.kubernetes/);
+});
 
-test(
-  'a Farm that led its database and never had rows frees it',
-  async () => {
-    await database('led');
-    const other = await postgres.createDatabase('ledother');
-    value(
-      await client.create(of(kinds.Secret, 'led-server'), { data: { uri: Buffer.from(other).toString('base64') } }),
-    );
-    const spec = { database: { external: { secretRef: { name: 'led-db' }, serverSecretRef: { name: 'led-server' } } } };
-    await makeFarm('led', spec);
-    await startPrimary('led');
-    await until('refused', async () => (await reason('led')).includes('names database'), DEADLINE_MS);
-    const first = await farm('led');
-    expect([first.status?.database?.farmID, await owner('led')]).toEqual([undefined, first.metadata.uid]);
-    value(await client.delete(of(kinds.Farm, 'led')));
-    await gone('led');
-    const left = await owner('led');
-    await makeFarm('led');
-    await startPrimary('led');
-    await ready('led').catch((error) => {
-      throw new Error(`owner left: ${left}; ${error.cause?.message}`);
-    });
-  },
-  4 * DEADLINE_MS,
-);
+test('a Farm that led its database and never had rows frees it', async () => {
+  await database('led');
+  const other = await postgres.createDatabase('ledother');
+  value(await client.create(of(kinds.Secret, 'led-server'), { data: { uri: Buffer.from(other).toString('base64') } }));
+  const spec = { database: { external: { secretRef: { name: 'led-db' }, serverSecretRef: { name: 'led-server' } } } };
+  await makeFarm('led', spec);
+  await startPrimary('led');
+  await until('refused', async () => (await reason('led')).includes('names database'), DEADLINE_MS);
+  const first = await farm('led');
+  expect([first.status?.database?.farmID, await owner('led')]).toEqual([undefined, first.metadata.uid]);
+  value(await client.delete(of(kinds.Farm, 'led')));
+  await gone('led');
+  const left = await owner('led');
+  await makeFarm('led');
+  await startPrimary('led');
+  await ready('led').catch((error) => {
+    throw new Error(`owner left: ${left}; ${error.cause?.message}`);
+  });
+});
 
-test(
-  'a leader that was paused takes nothing back of a database that was freed',
-  async () => {
-    await readyFarm('pause');
-    operator?.kill('SIGSTOP');
-    const second = startOperator('operator-1');
-    value(await client.delete(of(kinds.Farm, 'pause')));
-    await gone('pause', DEADLINE_MS);
-    expect(await owner('pause')).toBe(null);
-    operator?.kill('SIGCONT');
-    await delay(5_000); // what it still has in hand
-    expect(await owner('pause')).toBe(null);
-    await makeFarm('pause');
-    await startPrimary('pause');
-    await ready('pause');
-    await end(operator, 'SIGKILL');
-    operator = second;
-  },
-  4 * DEADLINE_MS,
-);
+test('a leader that was paused takes nothing back of a database that was freed', async () => {
+  await readyFarm('pause');
+  operator?.kill('SIGSTOP');
+  const second = startOperator('operator-1');
+  value(await client.delete(of(kinds.Farm, 'pause')));
+  await gone('pause', DEADLINE_MS);
+  expect(await owner('pause')).toBe(null);
+  operator?.kill('SIGCONT');
+  await delay(5_000); // what it still has in hand
+  expect(await owner('pause')).toBe(null);
+  await makeFarm('pause');
+  await startPrimary('pause');
+  await ready('pause');
+  await end(operator, 'SIGKILL');
+  operator = second;
+});
 
-test(
-  "the CRD of farms goes while the operator is away: what runs stays, and what is a person's keeps its owner",
-  async () => {
-    const first = await readyFarm('kind');
-    const person = value(
-      await client.create<KubeObject>(
-        of({ ...kinds.Secret, kind: 'ConfigMap', plural: 'configmaps' } as Kind, 'person'),
-        {},
-      ),
-    );
-    const ref = { apiVersion: 'v1', kind: 'ConfigMap', name: 'person', uid: person.metadata.uid };
-    value(
-      await client.create(of(kinds.Service, 'kind-database'), {
-        metadata: { ownerReferences: [ref] },
-        spec: { ports: [{ port: 1 }] },
-      }),
-    );
-    const set = await get(kinds.StatefulSet, 'kind-replica');
-    await end(operator, 'SIGTERM');
-    kubectl('delete', 'crd', 'farms.bootfarm.io', '--wait=false');
-    await delay(1_000);
-    operator = startOperator();
-    await until(
-      'gone',
-      () => {
-        try {
-          kubectl('get', 'crd', 'farms.bootfarm.io');
-          return false;
-        } catch {
-          return true;
-        }
-      },
-      DEADLINE_MS,
-    );
-    await delay(4_000); // the garbage collector looks
-    const refs = async (kind: Kind, what: string) =>
-      (await get(kind, what)).metadata.ownerReferences?.map((ref) => ref.kind);
-    const left = {
-      set: await refs(kinds.StatefulSet, 'kind-replica'),
-      person: await refs(kinds.Service, 'kind-database'),
-    };
-    kubectl('apply', '--server-side', '-f', join(root, 'crds'));
-    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
-    await delay(5_000); // and once more, with the definition there
-    const now = await client.get(of(kinds.StatefulSet, 'kind-replica'));
-    expect({ ...left, uid: now.ok && now.value.metadata.uid }).toEqual({
-      set: undefined,
-      person: ['ConfigMap'],
-      uid: set.metadata.uid,
-    });
-    await makeFarm('kind');
-    const second = await ready('kind');
-    expect(second.status?.database?.farmID).toBe(first.status?.database?.farmID);
-  },
-  4 * DEADLINE_MS,
-);
+test("the CRD of farms goes while the operator is away: what runs stays, and what is a person's keeps its owner", async () => {
+  const first = await readyFarm('kind');
+  const person = value(
+    await client.create<KubeObject>(
+      of({ ...kinds.Secret, kind: 'ConfigMap', plural: 'configmaps' } as Kind, 'person'),
+      {},
+    ),
+  );
+  const ref = { apiVersion: 'v1', kind: 'ConfigMap', name: 'person', uid: person.metadata.uid };
+  value(
+    await client.create(of(kinds.Service, 'kind-database'), {
+      metadata: { ownerReferences: [ref] },
+      spec: { ports: [{ port: 1 }] },
+    }),
+  );
+  const set = await get(kinds.StatefulSet, 'kind-replica');
+  await end(operator, 'SIGTERM');
+  kubectl('delete', 'crd', 'farms.bootfarm.io', '--wait=false');
+  await delay(1_000);
+  operator = startOperator();
+  await until('gone', () => {
+    try {
+      kubectl('get', 'crd', 'farms.bootfarm.io');
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  await delay(4_000); // the garbage collector looks
+  const refs = async (kind: Kind, what: string) =>
+    (await get(kind, what)).metadata.ownerReferences?.map((ref) => ref.kind);
+  const left = {
+    set: await refs(kinds.StatefulSet, 'kind-replica'),
+    person: await refs(kinds.Service, 'kind-database'),
+  };
+  kubectl('apply', '--server-side', '-f', join(root, 'crds'));
+  kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
+  await delay(5_000); // and once more, with the definition there
+  const now = await client.get(of(kinds.StatefulSet, 'kind-replica'));
+  expect({ ...left, uid: now.ok && now.value.metadata.uid }).toEqual({
+    set: undefined,
+    person: ['ConfigMap'],
+    uid: set.metadata.uid,
+  });
+  await makeFarm('kind');
+  const second = await ready('kind');
+  expect(second.status?.database?.farmID).toBe(first.status?.database?.farmID);
+});
 
 /** As somebody does it who has no operator any more: nobody sets its database free. */
 async function removeByHand(name: string): Promise<void> {
@@ -301,76 +275,64 @@ async function removeByHand(name: string): Promise<void> {
   await gone(name);
 }
 
-test(
-  'whose database nobody set free is made again and goes on, by the Secret that stayed; a copy of that Secret proves nothing',
-  async () => {
-    const first = await readyFarm('hand');
-    await end(operator, 'SIGTERM');
-    await removeByHand('hand');
-    await makeFarm('hand');
-    await removeByHand('hand'); // this one led nothing
-    await makeFarm('hand');
-    operator = startOperator();
-    await startPrimary('hand');
-    const second = await ready('hand');
-    expect([second.status?.database?.farmID, await owner('hand')]).toEqual([
-      first.status?.database?.farmID,
-      second.metadata.uid,
-    ]);
-    await end(operator, 'SIGTERM');
-    await removeByHand('hand');
-    const keys = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'hand-keys');
-    value(await client.delete(of(kinds.Secret, 'hand-keys')));
-    const { labels } = keys.metadata;
-    value(await client.create(of(kinds.Secret, 'hand-keys'), { metadata: { labels }, data: keys.data }));
-    await makeFarm('hand');
-    operator = startOperator();
-    await startPrimary('hand');
-    const refused = await until(
-      'refused',
-      async () => (/^DatabaseForeign: .*/.exec(await reason('hand')) ?? [])[0],
-      DEADLINE_MS,
-    );
-    expect(refused).toContain(`belongs to Farm ${NS}/hand (uid ${second.metadata.uid})`);
-    const adopt = /set spec\.adopt to (\S+)/.exec(refused)?.[1];
-    value(await client.patch(of(kinds.Farm, 'hand'), { spec: { adopt } }));
-    expect((await ready('hand')).status?.database?.farmID).toBe(first.status?.database?.farmID);
-  },
-  6 * DEADLINE_MS,
-);
+test('whose database nobody set free is made again and goes on, by the Secret that stayed; a copy of that Secret proves nothing', async () => {
+  const first = await readyFarm('hand');
+  await end(operator, 'SIGTERM');
+  await removeByHand('hand');
+  await makeFarm('hand');
+  await removeByHand('hand'); // this one led nothing
+  await makeFarm('hand');
+  operator = startOperator();
+  await startPrimary('hand');
+  const second = await ready('hand');
+  expect([second.status?.database?.farmID, await owner('hand')]).toEqual([
+    first.status?.database?.farmID,
+    second.metadata.uid,
+  ]);
+  await end(operator, 'SIGTERM');
+  await removeByHand('hand');
+  const keys = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, 'hand-keys');
+  value(await client.delete(of(kinds.Secret, 'hand-keys')));
+  const { labels } = keys.metadata;
+  value(await client.create(of(kinds.Secret, 'hand-keys'), { metadata: { labels }, data: keys.data }));
+  await makeFarm('hand');
+  operator = startOperator();
+  await startPrimary('hand');
+  const refused = await until(
+    'refused',
+    async () => (/^DatabaseForeign: .*/.exec(await reason('hand')) ?? [])[0],
+    DEADLINE_MS,
+  );
+  expect(refused).toContain(`belongs to Farm ${NS}/hand (uid ${second.metadata.uid})`);
+  const adopt = /set spec\.adopt to (\S+)/.exec(refused)?.[1];
+  value(await client.patch(of(kinds.Farm, 'hand'), { spec: { adopt } }));
+  expect((await ready('hand')).status?.database?.farmID).toBe(first.status?.database?.farmID);
+});
 
-test(
-  'what is known of a Farm that is gone is not told of, nor done with, the one that was made while the operator was held',
-  async () => {
-    const first = await readyFarm('held');
-    operator?.kill('SIGSTOP');
-    kubectl('delete', 'farms.bootfarm.io', 'held', '--cascade=orphan', '--wait=false');
-    const isOrphaned = async () => !(await farm('held')).metadata.finalizers?.includes('orphan');
-    await until('what runs for it is let go', isOrphaned, DEADLINE_MS);
-    value(await client.patch(of(kinds.Farm, 'held'), { metadata: { finalizers: null } }));
-    await gone('held');
-    await makeFarm('held');
-    operator?.kill('SIGCONT');
-    const told = new Set<string>();
-    const second = await until(
-      'Ready',
-      async () => {
-        await roll('held');
-        const found = await farm('held');
-        told.add(condition(found, 'Ready')?.reason ?? '');
-        return condition(found, 'Ready')?.status === 'True' ? found : undefined;
-      },
-      DEADLINE_MS,
-    );
-    expect([...told]).not.toContain('Deleting');
-    expect(second.metadata.uid).not.toBe(first.metadata.uid);
-    expect([second.status?.database?.farmID, await owner('held')]).toEqual([
-      first.status?.database?.farmID,
-      second.metadata.uid,
-    ]);
-  },
-  3 * DEADLINE_MS,
-);
+test('what is known of a Farm that is gone is not told of, nor done with, the one that was made while the operator was held', async () => {
+  const first = await readyFarm('held');
+  operator?.kill('SIGSTOP');
+  kubectl('delete', 'farms.bootfarm.io', 'held', '--cascade=orphan', '--wait=false');
+  const isOrphaned = async () => !(await farm('held')).metadata.finalizers?.includes('orphan');
+  await until('what runs for it is let go', isOrphaned, DEADLINE_MS);
+  value(await client.patch(of(kinds.Farm, 'held'), { metadata: { finalizers: null } }));
+  await gone('held');
+  await makeFarm('held');
+  operator?.kill('SIGCONT');
+  const told = new Set<string>();
+  const second = await until('Ready', async () => {
+    await roll('held');
+    const found = await farm('held');
+    told.add(condition(found, 'Ready')?.reason ?? '');
+    return condition(found, 'Ready')?.status === 'True' ? found : undefined;
+  });
+  expect([...told]).not.toContain('Deleting');
+  expect(second.metadata.uid).not.toBe(first.metadata.uid);
+  expect([second.status?.database?.farmID, await owner('held')]).toEqual([
+    first.status?.database?.farmID,
+    second.metadata.uid,
+  ]);
+});
 
 /** Of one farm, by the name of all its parts. */
 const PARTS: Readonly<Record<KindName, (name: string) => object>> = {
@@ -417,7 +379,6 @@ long(
       for (const rows of await Promise.all(orders.slice(at, at + 6).map(madeAndDeleted))) seen.add(rows);
     expect(seen.size).toBe(1);
   },
-  12 * DEADLINE_MS,
 );
 
 async function madeAndDeleted({ name, order }: (typeof orders)[number]): Promise<string> {

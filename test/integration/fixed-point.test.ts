@@ -18,7 +18,7 @@ const kubectl = (...args: string[]): string => run(binary('kubectl'), '--kubecon
 
 beforeAll(async () => {
   api = await startApiServer(folder);
-}, 90_000);
+});
 afterAll(async () => {
   await api?.stop();
   rmSync(folder, { recursive: true });

@@ -177,7 +177,7 @@ describe('an API server with the CRDs of Argo CD and Flux', () => {
       kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'),
     );
     for (const name of ['argocd', 'flux-system']) kubectl('create', 'namespace', name);
-  }, 90_000);
+  });
   afterAll(() => api.stop());
 
   test.each([

@@ -5,6 +5,7 @@ import { ok } from '../../src/kit/result.ts';
 import { guardProcess } from '../../src/server/guard.ts';
 import { Listener } from '../../src/server/listener.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { until } from '../setup/time.ts';
 
 const ADDRESS = '127.0.0.1';
 const [where = ''] = process.argv.slice(2);
@@ -37,10 +38,10 @@ const [one, other] = [protocol('one'), protocol('other')];
 await Promise.all([one.want(true), other.want(true)]);
 if (where === 'nobody') setTimeout(() => Promise.reject(new Error('of nobody')), 1);
 await say(one, where);
-await until(() => one.fault !== undefined);
+await until('the fault is told', () => one.fault !== undefined);
 const { fault } = one;
 const otherAnswers = await answers(other);
-await until(() => one.value !== undefined);
+await until('it is back', () => one.value !== undefined);
 console.log(
   JSON.stringify({ fault, otherAnswers, startedAgain: one.fault === undefined, answersAgain: await answers(one) }),
 );
@@ -54,14 +55,6 @@ async function say({ value }: ReturnType<typeof protocol>, text: string) {
 
 async function answers(listener: ReturnType<typeof protocol>): Promise<boolean> {
   const client = await say(listener, 'hello');
-  const [bytes] = await once(client, 'message', { signal: AbortSignal.timeout(5_000) });
+  const [bytes] = await once(client, 'message', { signal: AbortSignal.timeout(60_000) });
   return String(bytes) === 'hello';
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error('not within 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

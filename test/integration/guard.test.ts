@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 
 const run = (...args: string[]) =>
   promisify(execFile)(process.execPath, [new URL('guard-process.ts', import.meta.url).pathname, ...args], {
-    timeout: 30_000,
+    timeout: 300_000,
   });
 
 test.each(['handler', 'timer', 'promise'])('a throw in the %s of one protocol costs that protocol', async (where) => {

@@ -28,7 +28,7 @@ import { openTarget } from '../../src/transfer/target.ts';
 import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
 import { FuseFolder } from '../fakes/fuse.ts';
 import { giver, makeFarm, manifestOf } from '../fakes/transfer.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 let root: string;
 let folder: string;

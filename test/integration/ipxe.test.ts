@@ -17,7 +17,7 @@ import { FarmView } from '../../src/server/view.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aBoot, aDevice, aSnapshot } from '../builders/farm.ts';
 import { createFakeFarmData } from '../fakes/farmdata.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 const BOOT_MS = 120_000;
 const SEED = 20261129;
@@ -71,90 +71,78 @@ const LOST = [
 ];
 const KEPT = ['a#b c', 'a;b c', 'a&&b c||d', '$x $ {y}', 'back\\slash \'q u\' "d q"', 'p=%41 {z}', 'a;; ;;b'];
 
-test(
-  'a command line that the CRD takes comes through as it is, and one that it refuses does not',
-  async () => {
-    const pieces = fc.constantFrom('a', 'b=', ' ', '&&', '&', '||', ';', '#', '$', '{', '${', '}', '"', "'", '\\', '%');
-    const made = fc.sample(fc.array(pieces, { minLength: 1, maxLength: 9 }), { seed: SEED, numRuns: 120 });
-    const random = made.map((parts) => parts.join('').trim()).filter((text) => text && notCarried(text) === undefined);
-    expect(random.length).toBeGreaterThan(30);
-    const texts = [...LOST, ...KEPT, ...random];
-    // iPXE tells of each image with its arguments: one image, given them one after the other.
-    const lines = texts.flatMap((text, index) => [`imgargs t ${text} ||`, `echo T${index}`, 'imgstat', 'imgargs t ||']);
-    const port = await serve(
-      ['#!ipxe', 'imgfetch --name t ${cwduri} ||', ...lines, 'echo END', 'sleep 60', ''].join('\n'),
-    );
-    const shown = boot(`http://${HOST}:${port}/boot`);
-    await until('all are shown', () => shown().includes('\nEND'), BOOT_MS);
-    const carried = texts.map((_, index) => new RegExp(`^T${index}\\n.*?(?: "(.*)")?$`, 'm').exec(shown())?.[1]);
-    const same = texts.map((text, index) => [text, carried[index] === text]);
-    expect(same).toEqual([...LOST.map((text) => [text, false]), ...[...KEPT, ...random].map((text) => [text, true])]);
-  },
-  2 * BOOT_MS,
-);
+test('a command line that the CRD takes comes through as it is, and one that it refuses does not', async () => {
+  const pieces = fc.constantFrom('a', 'b=', ' ', '&&', '&', '||', ';', '#', '$', '{', '${', '}', '"', "'", '\\', '%');
+  const made = fc.sample(fc.array(pieces, { minLength: 1, maxLength: 9 }), { seed: SEED, numRuns: 120 });
+  const random = made.map((parts) => parts.join('').trim()).filter((text) => text && notCarried(text) === undefined);
+  expect(random.length).toBeGreaterThan(30);
+  const texts = [...LOST, ...KEPT, ...random];
+  // iPXE tells of each image with its arguments: one image, given them one after the other.
+  const lines = texts.flatMap((text, index) => [`imgargs t ${text} ||`, `echo T${index}`, 'imgstat', 'imgargs t ||']);
+  const port = await serve(
+    ['#!ipxe', 'imgfetch --name t ${cwduri} ||', ...lines, 'echo END', 'sleep 60', ''].join('\n'),
+  );
+  const shown = boot(`http://${HOST}:${port}/boot`);
+  await until('all are shown', () => shown().includes('\nEND'), BOOT_MS);
+  const carried = texts.map((_, index) => new RegExp(`^T${index}\\n.*?(?: "(.*)")?$`, 'm').exec(shown())?.[1]);
+  const same = texts.map((text, index) => [text, carried[index] === text]);
+  expect(same).toEqual([...LOST.map((text) => [text, false]), ...[...KEPT, ...random].map((text) => [text, true])]);
+});
 
-test(
-  'a machine whose address is no MAC reads why, and asks again after a pause',
-  async () => {
-    let asked = 0;
-    const unavailable = async () => fail('NotLoaded', 'the farm data is not loaded yet');
+test('a machine whose address is no MAC reads why, and asks again after a pause', async () => {
+  let asked = 0;
+  const unavailable = async () => fail('NotLoaded', 'the farm data is not loaded yet');
+  const started = await startHttpBoot({
+    ...{ address: '127.0.0.1', port: 0, decide: unavailable, lookUp: unavailable },
+    ...{ token: () => Uint8Array.of(), loginServers: async () => [], file: () => undefined, log: silentLogger },
+    onEvent: () => {},
+    servers: () => {
+      asked += 1;
+      return [{ host: HOST, port: http.port }];
+    },
+  });
+  if (!started.ok) throw new Error(started.error.message);
+  const http: HttpBoot = started.value;
+  open.push(http);
+  const shown = boot(`http://${HOST}:${http.port}/boot?mac=20:b8:ce:f6:03:00:31:33:3e`);
+  await until('it reads why', () => /which is no MAC/.test(shown()), BOOT_MS);
+  const begunMs = performance.now();
+  await until('it asks again', () => asked > 1, 30_000);
+  expect(performance.now() - begunMs).toBeGreaterThan(3_000);
+  expect(asked).toBe(2);
+});
+
+test('two machines with one UUID: the one that the farm knows boots, the other is not taken for it; with a new card and no other machine it is known', async () => {
+  const uuid = '6d3c8a62-0000-4000-8000-000000000001';
+  const [own, other] = ['52:54:00:00:00:01', '52:54:00:00:00:99'];
+  const serving = async (): Promise<string> => {
+    const snapshot = aSnapshot({ sites: [{ name: 'default', boot: aBoot({ unknownDevices: 'Screen' }) }] });
+    const data = createFakeFarmData({ snapshot, devices: [aDevice({ macs: [own], uuid })], sessions: [] });
+    const view = new FarmView(data, silentLogger);
+    await view.read();
+    const database = { run: async () => fail('Unreachable', 'away') } as unknown as Database;
+    const options: BootOptions = {
+      ...{ site: 'default', data, view, ring: () => ({ current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) }) },
+      autoAdd: new AutoAdd({ server: 'node-a', database, log: silentLogger }),
+      uuids: new Uuids({ database, data, log: silentLogger }),
+    };
     const started = await startHttpBoot({
-      ...{ address: '127.0.0.1', port: 0, decide: unavailable, lookUp: unavailable },
-      ...{ token: () => Uint8Array.of(), loginServers: async () => [], file: () => undefined, log: silentLogger },
-      onEvent: () => {},
-      servers: () => {
-        asked += 1;
-        return [{ host: HOST, port: http.port }];
-      },
+      ...{ address: '127.0.0.1', port: 0, log: silentLogger, onEvent: () => {}, file: () => undefined },
+      ...{ decide: (machine) => decide(options, machine), lookUp: (machine) => lookUp(options, machine) },
+      ...{ token: () => Uint8Array.of(), loginServers: async () => [] },
+      servers: () => [{ host: HOST, port: http.port }],
     });
     if (!started.ok) throw new Error(started.error.message);
     const http: HttpBoot = started.value;
     open.push(http);
-    const shown = boot(`http://${HOST}:${http.port}/boot?mac=20:b8:ce:f6:03:00:31:33:3e`);
-    await until('it reads why', () => /which is no MAC/.test(shown()), BOOT_MS);
-    const begunMs = performance.now();
-    await until('it asks again', () => asked > 1, 30_000);
-    expect(performance.now() - begunMs).toBeGreaterThan(3_000);
-    expect(asked).toBe(2);
-  },
-  2 * BOOT_MS,
-);
-
-test(
-  'two machines with one UUID: the one that the farm knows boots, the other is not taken for it; with a new card and no other machine it is known',
-  async () => {
-    const uuid = '6d3c8a62-0000-4000-8000-000000000001';
-    const [own, other] = ['52:54:00:00:00:01', '52:54:00:00:00:99'];
-    const serving = async (): Promise<string> => {
-      const snapshot = aSnapshot({ sites: [{ name: 'default', boot: aBoot({ unknownDevices: 'Screen' }) }] });
-      const data = createFakeFarmData({ snapshot, devices: [aDevice({ macs: [own], uuid })], sessions: [] });
-      const view = new FarmView(data, silentLogger);
-      await view.read();
-      const database = { run: async () => fail('Unreachable', 'away') } as unknown as Database;
-      const options: BootOptions = {
-        ...{ site: 'default', data, view, ring: () => ({ current: 1, keys: new Map([[1, Buffer.alloc(32, 1)]]) }) },
-        autoAdd: new AutoAdd({ server: 'node-a', database, log: silentLogger }),
-        uuids: new Uuids({ database, data, log: silentLogger }),
-      };
-      const started = await startHttpBoot({
-        ...{ address: '127.0.0.1', port: 0, log: silentLogger, onEvent: () => {}, file: () => undefined },
-        ...{ decide: (machine) => decide(options, machine), lookUp: (machine) => lookUp(options, machine) },
-        ...{ token: () => Uint8Array.of(), loginServers: async () => [] },
-        servers: () => [{ host: HOST, port: http.port }],
-      });
-      if (!started.ok) throw new Error(started.error.message);
-      const http: HttpBoot = started.value;
-      open.push(http);
-      return `http://${HOST}:${http.port}/boot`;
-    };
-    const url = await serving();
-    const shows = async (mac: string, at: string, text: RegExp): Promise<void> => {
-      const shown = boot(at, { mac, uuid });
-      await until(`${mac} shows ${text}`, () => text.test(shown()), BOOT_MS);
-    };
-    await shows(own, url, /pc0001 boots lab version 0/);
-    await shows(other, url, new RegExp(`does not know this machine: MAC ${other}`));
-    await shows(other, await serving(), /pc0001 boots lab version 0/);
-  },
-  4 * BOOT_MS,
-);
+    return `http://${HOST}:${http.port}/boot`;
+  };
+  const url = await serving();
+  const shows = async (mac: string, at: string, text: RegExp): Promise<void> => {
+    const shown = boot(at, { mac, uuid });
+    await until(`${mac} shows ${text}`, () => text.test(shown()), BOOT_MS);
+  };
+  await shows(own, url, /pc0001 boots lab version 0/);
+  await shows(other, url, new RegExp(`does not know this machine: MAC ${other}`));
+  await shows(other, await serving(), /pc0001 boots lab version 0/);
+});

@@ -19,6 +19,7 @@ import { all, at, type KubeObject, keyOf } from '../../src/kube/object.ts';
 import { outcomeOf, settled } from '../../src/kube/outcome.ts';
 import { controllerRef, ownedBy } from '../../src/kube/owner.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
+import { quietClock, until } from '../setup/time.ts';
 import { type ApiServer, adminToken, startApiServer } from './api-server.ts';
 
 jest.setTimeout(90_000);
@@ -46,14 +47,6 @@ function configOf(port: number): KubeConfig {
   config.loadFromFile(server.kubeconfig);
   config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${port}` }));
   return config;
-}
-
-async function until(what: string, holds: () => boolean, limitMs = 30_000): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
-    await wait(20);
-  }
 }
 
 const map = (name: string) => at(kinds.ConfigMap, 'default', name);
@@ -314,14 +307,10 @@ test('events are made, and a word said twice is one', async () => {
       note: `the file is missing ${'é'.repeat(600)}`,
     });
   }
-  let found: readonly KubeObject[] = [];
-  for (
-    const deadline = performance.now() + 10_000;
-    found.length === 0 && performance.now() < deadline;
-    await wait(50)
-  ) {
-    found = good(await client.listAll(all(kinds.Event, 'default'), { fieldSelector: 'regarding.name=event' }));
-  }
+  const events = async () =>
+    good(await client.listAll(all(kinds.Event, 'default'), { fieldSelector: 'regarding.name=event' }));
+  await until('it is there', async () => (await events()).length > 0);
+  const found = await events();
   expect(found).toHaveLength(1);
   expect(found[0]).toMatchObject({ reason: 'Missing', reportingController: 'bootfarm.io/operator' });
 });
@@ -356,9 +345,9 @@ test('a lease has one holder; one that can not renew says so in time', async () 
   expect(said).toEqual(['a leads', 'a lost', 'b leads']);
   wire.set('open');
   await b.close();
-  const releasedMs = performance.now();
+  const passed = quietClock();
   await until('a leads again', () => a.leads, 30_000);
-  expect(performance.now() - releasedMs).toBeLessThan(times.durationMs); // it was given up, not waited for
+  expect(passed()).toBeLessThan(times.durationMs); // it was given up, not waited for
 });
 
 test('a lease is given up whatever its renewal was doing when it was closed', async () => {

@@ -25,7 +25,7 @@ try {
   within(`ip link set pc address ${MAC}; ip addr add ${THEIRS}/24 dev pc; ip link set pc up`);
   const socket = createSocket('udp4').bind(69, OURS);
   await once(socket, 'listening');
-  const asked = once(socket, 'message', { signal: AbortSignal.timeout(10_000) });
+  const asked = once(socket, 'message', { signal: AbortSignal.timeout(60_000) });
   within(`echo hello > /dev/udp/${OURS}/69`);
   const [, source] = await asked;
   const neighbours = new Neighbours();

@@ -10,7 +10,7 @@ const PIECE_BYTES = 4_096;
 
 beforeAll(() => {
   execFileSync('make', ['-s', '-C', 'target', 'build/libpieces.so'], { stdio: 'inherit' });
-}, 120_000);
+});
 
 /** The same bytes at each run: a linear congruential generator, its upper byte. */
 function bytesOf(length: number): Buffer {

@@ -21,7 +21,7 @@ import type { Farm } from '../../src/resources/kinds.ts';
 import { binary } from '../cluster/cluster.ts';
 import { mountSecret } from '../fakes/mount.ts';
 import { fakeTerminal, type Said } from '../fakes/terminal.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 
 const NAMESPACE = 'lab';
@@ -58,14 +58,10 @@ async function roll(): Promise<void> {
   }
 }
 const ready = () =>
-  until(
-    'Ready',
-    async () => {
-      await roll();
-      return condition(await farm(), 'Ready')?.status === 'True';
-    },
-    DEADLINE_MS,
-  );
+  until('Ready', async () => {
+    await roll();
+    return condition(await farm(), 'Ready')?.status === 'True';
+  });
 
 function run(command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
   const [program = '', ...args] = command;
@@ -156,7 +152,7 @@ beforeAll(async () => {
   kubectl('apply', '--server-side', '-f', join(root, 'crds'));
   kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s');
   value(await client.create(at(kinds.Namespace, undefined, NAMESPACE), {}));
-}, 2 * DEADLINE_MS);
+});
 
 afterAll(async () => {
   for (const child of running.reverse()) await end(child, 'SIGKILL');
@@ -165,59 +161,55 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test(
-  'a farm made again over its old data is not Ready, says how, and is that farm again by its recovery key',
-  async () => {
-    const operator = startOperator();
-    await makeFarm();
-    const [database, replica] = await Promise.all([startDatabase(), startReplica()]);
-    await ready();
-    const first = await farm();
-    const { farmID: id = '' } = first.status?.database ?? {};
+test('a farm made again over its old data is not Ready, says how, and is that farm again by its recovery key', async () => {
+  const operator = startOperator();
+  await makeFarm();
+  const [database, replica] = await Promise.all([startDatabase(), startReplica()]);
+  await ready();
+  const first = await farm();
+  const { farmID: id = '' } = first.status?.database ?? {};
 
-    const made = await keys(['recovery']);
-    expect(made).toMatchObject({ failed: false, out: expect.stringMatching(/^bootfarm-recovery-private-1:/) });
-    const annotation = (await farm()).metadata.annotations?.[RECOVERY_KEY_ANNOTATION];
-    await mount('farm-recovery', 'recovery');
-    await until('the copy is beside the data', () => copies().join() === `${id}.sealed`, DEADLINE_MS);
+  const made = await keys(['recovery']);
+  expect(made).toMatchObject({ failed: false, out: expect.stringMatching(/^bootfarm-recovery-private-1:/) });
+  const annotation = (await farm()).metadata.annotations?.[RECOVERY_KEY_ANNOTATION];
+  await mount('farm-recovery', 'recovery');
+  await until('the copy is beside the data', () => copies().join() === `${id}.sealed`, DEADLINE_MS);
 
-    // All goes as with its namespace: the operator first, which cannot set the database free.
-    await end(operator, 'SIGTERM');
-    const names = ['farm-keys', 'farm-database', 'farm-replica', 'farm-ca', 'farm-operator-tls', 'farm-recovery'];
-    for (const name of names) value(await client.delete(of(kinds.Secret, name)));
-    for (const kind of [kinds.StatefulSet, kinds.Service])
-      for (const name of SETS) value(await client.delete(of(kind, name)));
-    value(await client.patch(of(kinds.Farm, 'farm'), { metadata: { finalizers: null } })); // after its 10 s
-    value(await client.delete(of(kinds.Farm, 'farm')));
-    for (const child of [database, replica]) await end(child, 'SIGKILL');
-    rmSync(join(folder, 'data/pg/postmaster.pid'), { force: true });
+  // All goes as with its namespace: the operator first, which cannot set the database free.
+  await end(operator, 'SIGTERM');
+  const names = ['farm-keys', 'farm-database', 'farm-replica', 'farm-ca', 'farm-operator-tls', 'farm-recovery'];
+  for (const name of names) value(await client.delete(of(kinds.Secret, name)));
+  for (const kind of [kinds.StatefulSet, kinds.Service])
+    for (const name of SETS) value(await client.delete(of(kind, name)));
+  value(await client.patch(of(kinds.Farm, 'farm'), { metadata: { finalizers: null } })); // after its 10 s
+  value(await client.delete(of(kinds.Farm, 'farm')));
+  for (const child of [database, replica]) await end(child, 'SIGKILL');
+  rmSync(join(folder, 'data/pg/postmaster.pid'), { force: true });
 
-    await makeFarm({ [RECOVERY_KEY_ANNOTATION]: annotation ?? '' }); // as git has it
-    startOperator();
-    await Promise.all([startDatabase(), startReplica()]);
-    await until(
-      'it says that its password is lost',
-      async () => condition(await farm(), 'Stalled')?.reason === 'DatabasePasswordLost',
-      DEADLINE_MS,
-    );
-    const lost = await farm();
-    expect(condition(lost, 'Ready')).toMatchObject({ status: 'False', reason: 'DatabasePasswordLost' });
-    expect(condition(lost, 'Ready')?.message).toContain(`folder ${folder}/data was made with another password`);
-    expect(lost.status?.database?.farmID).toBeUndefined();
-    expect([copies(), (await client.get(of(kinds.Secret, 'farm-recovery'))).ok]).toEqual([[`${id}.sealed`], false]);
+  await makeFarm({ [RECOVERY_KEY_ANNOTATION]: annotation ?? '' }); // as git has it
+  startOperator();
+  await Promise.all([startDatabase(), startReplica()]);
+  await until(
+    'it says that its password is lost',
+    async () => condition(await farm(), 'Stalled')?.reason === 'DatabasePasswordLost',
+    DEADLINE_MS,
+  );
+  const lost = await farm();
+  expect(condition(lost, 'Ready')).toMatchObject({ status: 'False', reason: 'DatabasePasswordLost' });
+  expect(condition(lost, 'Ready')?.message).toContain(`folder ${folder}/data was made with another password`);
+  expect(lost.status?.database?.farmID).toBeUndefined();
+  expect([copies(), (await client.get(of(kinds.Secret, 'farm-recovery'))).ok]).toEqual([[`${id}.sealed`], false]);
 
-    const copy = readFileSync(join(folder, 'data/recovery', `${id}.sealed`), 'utf8');
-    const done = await keys(['recover', '-o', 'json'], made.out + copy);
-    expect(done).toMatchObject({ failed: false, err: expect.stringContaining('The database is used again') });
-    expect(JSON.parse(done.out)).toMatchObject({ farm: 'lab/farm', id });
-    await ready();
-    const now = await farm();
-    expect(now.status?.database?.farmID).toBe(id);
-    expect([lost.metadata.uid, first.metadata.uid]).toEqual([
-      now.metadata.uid,
-      expect.not.stringMatching(`^${now.metadata.uid}$`),
-    ]);
-    await until('a copy of the Farm that is now', () => get(kinds.Secret, 'farm-recovery'), DEADLINE_MS);
-  },
-  4 * DEADLINE_MS,
-);
+  const copy = readFileSync(join(folder, 'data/recovery', `${id}.sealed`), 'utf8');
+  const done = await keys(['recover', '-o', 'json'], made.out + copy);
+  expect(done).toMatchObject({ failed: false, err: expect.stringContaining('The database is used again') });
+  expect(JSON.parse(done.out)).toMatchObject({ farm: 'lab/farm', id });
+  await ready();
+  const now = await farm();
+  expect(now.status?.database?.farmID).toBe(id);
+  expect([lost.metadata.uid, first.metadata.uid]).toEqual([
+    now.metadata.uid,
+    expect.not.stringMatching(`^${now.metadata.uid}$`),
+  ]);
+  await until('a copy of the Farm that is now', () => get(kinds.Secret, 'farm-recovery'), DEADLINE_MS);
+});

@@ -31,12 +31,13 @@ import { aFarm, aSession, sorted } from '../builders/rows.ts';
 import { farmDataContract } from '../contract/farmdata.ts';
 import { loadDatabase, projectionOf } from '../fakes/database.ts';
 import { type ReplicaServers, startReplica } from '../fakes/replica.ts';
-import { type PostgresServer, type RedisServer, startPostgres, startRedis, until } from '../setup/services.ts';
+import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 let postgres: PostgresServer;
 beforeAll(async () => {
   postgres = await startPostgres();
-}, 60_000);
+});
 afterAll(() => postgres.close());
 
 function value<T>(result: Result<T, Fault>): T {
@@ -264,7 +265,7 @@ describe('the feed', () => {
       { seed: 20261123, numRuns: 25, endOnFailure: true },
     );
     await projector.close();
-  }, 60_000);
+  });
 
   test('a change that commits late, after another one of the same device was brought over, is not lost', async () => {
     const { database } = scene;
@@ -491,7 +492,7 @@ describe('a database that is not the one that the replica is of', () => {
     await scene.database.close();
     yesterday = await postgres.createDatabase('identity_yesterday', 'identity');
     await scene.move(original);
-  }, 60_000);
+  });
   afterAll(() => scene.close());
 
   /** A projector that is refused has written nothing, and a follower holds all that it held. */
@@ -607,7 +608,7 @@ describe('a database that is lost', () => {
     value(await upsertSession(scene.database, aSession({ device: 'back' })));
     await until('the session arrives', async () => value(await scene.replica.sessionOf('back')));
     await scene.close();
-  }, 60_000);
+  });
 });
 
 test('what a reader finds wrong has a name', async () => {

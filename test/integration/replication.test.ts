@@ -26,7 +26,7 @@ import { parseStale } from '../../src/store/stale.ts';
 import { aSnapshot, aVDisk, aVersion } from '../builders/farm.ts';
 import { aPvp } from '../builders/pvs.ts';
 import { LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { Random } from '../simulation/random.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
@@ -134,7 +134,7 @@ beforeAll(async () => {
     for (const part of ['work', 'wants', 'chunks']) mkdirSync(join(config.stateDirectory, part), { recursive: true });
     servers.set(name, { server: farm.serve(config), config, keeper: keep(config) });
   }
-}, 60_000);
+});
 afterAll(async () => {
   for (const { keeper } of servers.values()) await end(keeper, 'SIGTERM');
   await farm.close();
@@ -143,17 +143,13 @@ afterAll(async () => {
 test('what one server has, the others take; each says how far it is', async () => {
   const [version] = versions as [Version];
   const seen = new Set<string>();
-  await until(
-    'B and C have it',
-    async () => {
-      for (const name of ['node-b', 'node-c'] as const) {
-        const copy = await copyOf(name, 0).catch(() => undefined);
-        if (copy) seen.add(copy.copying && !copy.copying.fails ? 'Copying' : copy.state);
-      }
-      return (await isRight('node-b', version)) && isRight('node-c', version);
-    },
-    DEADLINE_MS,
-  );
+  await until('B and C have it', async () => {
+    for (const name of ['node-b', 'node-c'] as const) {
+      const copy = await copyOf(name, 0).catch(() => undefined);
+      if (copy) seen.add(copy.copying && !copy.copying.fails ? 'Copying' : copy.state);
+    }
+    return (await isRight('node-b', version)) && isRight('node-c', version);
+  });
   expect(seen).toContain('Copying');
   for (const name of NAMES)
     for (const { name: file, sha256 } of version.content?.files ?? [])
@@ -235,7 +231,7 @@ test('keepers and servers that are killed while seven versions (21 files to two 
   expect(wrong).toEqual([]);
   const left = NAMES.flatMap((name) => readdirSync(folder(name)).filter((file) => file.endsWith('.partial')));
   expect(left).toEqual([]);
-}, 240_000);
+});
 
 test('where nobody who has it answers, the server says so, and takes it when one comes back', async () => {
   const version = put('node-a', 30, 2);

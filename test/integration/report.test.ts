@@ -147,7 +147,7 @@ beforeAll(async () => {
     '-o',
     report,
   );
-}, 120_000);
+});
 afterAll(async () => {
   kubelet?.close();
   await api?.stop();

@@ -3,12 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse as parseYaml } from 'yaml';
 import { KINDS, type KindName } from '../../src/resources/kinds.ts';
 import { parse } from '../../src/resources/parse.ts';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
+import { until } from '../setup/time.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 import { RULE_CASES, type RuleCase, type Spec } from './resources-cases.ts';
 
@@ -104,13 +104,9 @@ beforeAll(async () => {
     const { status, body } = await call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd);
     if (status !== 201) throw new Error(body.message);
   }
-  const deadline = performance.now() + 20_000;
   for (const kind of Object.keys(KINDS) as KindName[])
-    while ((await call('GET', pathOf(kind))).status !== 200) {
-      if (performance.now() > deadline) throw new Error(`${kind} was not served in 20 s`);
-      await wait(50);
-    }
-}, 90_000);
+    await until(`${kind} is served`, async () => (await call('GET', pathOf(kind))).status === 200);
+});
 
 afterAll(async () => {
   await server?.stop();

@@ -93,7 +93,7 @@ beforeAll(async () => {
   server = access.uri;
   asServer = open(server);
   await loadDatabase(asOwner, { snapshot: aFarm(), devices: [A_DEVICE], sessions: [] });
-}, 60_000);
+});
 afterAll(async () => {
   await asServer?.close();
   await asOwner?.close();
@@ -355,7 +355,7 @@ describe('the embedded database, made as its pod makes it', () => {
     made = await servePostgres(join(folder, 'data/pg'), join(folder, 'secret'), identity);
     const plain = `postgresql://bootfarm:of-the-owner@127.0.0.1:${made.port}/bootfarm`;
     uri = withRootFile(plain, join(folder, 'ca.crt'));
-  }, 90_000);
+  });
   afterAll(async () => {
     await made?.close();
     rmSync(folder, { recursive: true, force: true });

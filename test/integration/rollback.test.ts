@@ -35,7 +35,7 @@ beforeAll(async () => {
   database = must(connect({ uri: postgres.uri }));
   await loadDatabase(database, { snapshot: farm, devices: [], sessions: [] });
   writeFileSync(uriFile, postgres.uri);
-}, 60_000);
+});
 afterAll(async () => {
   await database.close();
   await postgres.close();

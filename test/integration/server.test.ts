@@ -37,7 +37,7 @@ import { metricFaults, serverTable } from '../check/metrics.ts';
 import { type ClientSession, StreamClient } from '../contract/stream-client.ts';
 import { ADDRESS, anImage, LoopbackFarm, must, type ServerProcess } from '../fakes/farm.ts';
 import { fakeTerminal } from '../fakes/terminal.ts';
-import { until } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 const UNKNOWN_MAC = '52:54:00:00:00:99';
 

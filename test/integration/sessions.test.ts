@@ -19,7 +19,8 @@ import { silentLogger } from '../../src/telemetry/log.ts';
 import { aSession } from '../builders/rows.ts';
 import { must } from '../fakes/farm.ts';
 import { FakeJournalFile } from '../fakes/journalfile.ts';
-import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 let postgres: PostgresServer;
 let database: Database;
@@ -29,7 +30,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   must(await migrate(postgres.uri));
   database = must(connect({ uri: postgres.uri }));
-}, 60_000);
+});
 afterAll(async () => {
   await database.close();
   await postgres.close();
@@ -268,7 +269,7 @@ test('two servers, whatever their clocks, losses of the database and orders of t
     ),
     { seed: 18, numRuns: 60 },
   );
-}, 120_000);
+});
 
 test('a server whose clock is an hour behind is the later one when it is', async () => {
   const [ahead, behind] = await Promise.all(

@@ -17,6 +17,7 @@ import { startTftp, type Tftp, type TftpEvent } from '../../src/tftp/server.ts';
 import type { TftpFile } from '../../src/tftp/transfer.ts';
 import { mutations } from '../builders/mutations.ts';
 import { readGolden } from '../golden/golden.ts';
+import { until } from '../setup/time.ts';
 
 const run = promisify(execFile);
 const ADDRESS = '127.0.0.1';
@@ -62,7 +63,7 @@ afterAll(async () => {
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const fetched = async (command: string, args: (file: string) => string[]): Promise<string> => {
   const file = join(folder, randomBytes(6).toString('hex'));
-  await run(command, args(file), { timeout: 60_000 });
+  await run(command, args(file), { timeout: 300_000 });
   return digest(readFileSync(file));
 };
 
@@ -79,13 +80,9 @@ describe('real clients get the very bytes', () => {
       `tftp://${ADDRESS}:${server.port}/${name}`,
     ]);
 
-  test.each(Object.keys(FILES))(
-    'tftp-hpa: %s',
-    async (name) => {
-      expect(await hpa(name, 'binary')).toBe(digest(FILES[name] ?? Buffer.of(1)));
-    },
-    60_000,
-  );
+  test.each(Object.keys(FILES))('tftp-hpa: %s', async (name) => {
+    expect(await hpa(name, 'binary')).toBe(digest(FILES[name] ?? Buffer.of(1)));
+  });
 
   test('tftp-hpa, netascii: its line ends are those of the file again', async () => {
     expect(await hpa('menu.txt', 'ascii')).toBe(digest(FILES['menu.txt'] ?? Buffer.of(1)));
@@ -322,9 +319,7 @@ describe('a client that misbehaves', () => {
     if (!flooded.ok) throw new Error(flooded.error.message);
     await withClient(async ({ socket }) => {
       const request = encode({ type: 'RRQ', name: 'gone', mode: 'octet', options: [] });
-      const deadline = Date.now() + 20_000;
       while (!told.includes('TooManyStarts')) {
-        expect(Date.now()).toBeLessThan(deadline);
         for (let n = 0; n < 50; n += 1) socket.send(request, flooded.value.port, '127.0.0.2');
         await new Promise(setImmediate);
       }
@@ -460,8 +455,7 @@ describe('a client that misbehaves', () => {
         if (sent % 100 === 0) await new Promise(setImmediate);
       }
     });
-    const deadline = Date.now() + 10_000;
-    while (!(await server.selfTest('undionly.kpxe')).ok) expect(Date.now()).toBeLessThan(deadline);
+    await until('it is well', async () => (await server.selfTest('undionly.kpxe')).ok);
   });
 });
 
@@ -498,7 +492,7 @@ describe('life of the server', () => {
 test('on an interface with an MTU of 1,450 blocks fit a packet, and no packet of TFTP, DHCP or HTTP boot forbids fragments', async () => {
   const script = new URL('boot-packets.ts', import.meta.url).pathname;
   const args = ['--net', '--mount', '--kill-child', process.execPath, script];
-  const { stdout } = await run('unshare', args, { timeout: 30_000 });
+  const { stdout } = await run('unshare', args, { timeout: 300_000 });
   expect(JSON.parse(stdout)).toEqual({
     offer: [['blksize', '1418']],
     dataBytes: 1_418,
@@ -509,22 +503,18 @@ test('on an interface with an MTU of 1,450 blocks fit a packet, and no packet of
     script: true,
     http: { packets: expect.any(Number), df: 0 },
   });
-}, 40_000);
+});
 
 // 5,000 a second need more of a processor than a test may count on: there machines finish, and wait 13 to 20 times as long (README.md).
 describe('1,000 forged requests a second', () => {
-  test.each(['gone', 'silent'])(
-    'whose answers are %s keep no machine from its file',
-    async (answers) => {
-      const script = new URL('tftp-flood.ts', import.meta.url).pathname;
-      const args = ['--net', '--kill-child', process.execPath, script, '1000', answers];
-      const { stdout } = await run('unshare', args, { timeout: 110_000 });
-      const { sent, peace, flooded, before, during } = JSON.parse(stdout);
-      expect(sent).toBeGreaterThan(800);
-      expect([peace.failed, flooded.failed]).toEqual([0, 0]);
-      expect(during.asked).toBeGreaterThan(before.asked);
-      expect(during.rssMiB - before.rssMiB).toBeLessThan(256);
-    },
-    120_000,
-  );
+  test.each(['gone', 'silent'])('whose answers are %s keep no machine from its file', async (answers) => {
+    const script = new URL('tftp-flood.ts', import.meta.url).pathname;
+    const args = ['--net', '--kill-child', process.execPath, script, '1000', answers];
+    const { stdout } = await run('unshare', args, { timeout: 300_000 });
+    const { sent, peace, flooded, before, during } = JSON.parse(stdout);
+    expect(sent).toBeGreaterThan(800);
+    expect([peace.failed, flooded.failed]).toEqual([0, 0]);
+    expect(during.asked).toBeGreaterThan(before.asked);
+    expect(during.rssMiB - before.rssMiB).toBeLessThan(256);
+  });
 });

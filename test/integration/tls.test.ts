@@ -20,7 +20,8 @@ import { openOnce, READER } from '../../src/replica/link.ts';
 import { must } from '../fakes/farm.ts';
 import { mountSecret } from '../fakes/mount.ts';
 import { type ReplicaServers, startReplica } from '../fakes/replica.ts';
-import { servePostgres, startRedis, until } from '../setup/services.ts';
+import { servePostgres, startRedis } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 
 const ADDRESS = '127.0.0.1';
 const HERE: Subject = { names: ['lab-database'], addresses: [ADDRESS], use: 'server' };
@@ -81,7 +82,7 @@ describe('the embedded PostgreSQL', () => {
     execFileSync('setpriv', [...identity, 'sh', '-c', script], { cwd: folder, env, stdio: 'pipe' });
     server = await servePostgres(join(folder, 'data/pg'), secrets, identity);
     writeFileSync(join(folder, 'ca.crt'), authority.cert);
-  }, 90_000);
+  });
   afterAll(async () => {
     await server?.close();
     rmSync(folder, { recursive: true, force: true });
@@ -115,21 +116,21 @@ describe('the embedded PostgreSQL', () => {
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
     await client.end();
     expect(await tried({ uri: uri(), ca: authority.cert })).toBe('in');
-  }, 30_000);
+  });
 
   test('one that names another address is not believed', async () => {
     const before = await shownAt(server.port, true);
     await mount(authority, ELSEWHERE);
     await until('another certificate', async () => (await shownAt(server.port, true)) !== before, 20_000);
     expect(await tried({ uri: uri(), ca: authority.cert })).toMatch(/certificate|altnames/i);
-  }, 30_000);
+  });
 });
 
 describe('the primary of the replica', () => {
   let replica: ReplicaServers;
   beforeAll(async () => {
     replica = await startReplica();
-  }, 30_000);
+  });
   afterAll(() => replica?.close());
 
   test.each<{ who: string; access: () => { url: string; ca?: string }; answered: boolean }>([

@@ -20,7 +20,8 @@ import { silentLogger } from '../../src/telemetry/log.ts';
 import { aDevice } from '../builders/farm.ts';
 import { aFarm, aSession, sorted } from '../builders/rows.ts';
 import { type ReplicaServers, startReplica } from '../fakes/replica.ts';
-import { type PostgresServer, startPostgres, until } from '../setup/services.ts';
+import { type PostgresServer, startPostgres } from '../setup/services.ts';
+import { until } from '../setup/time.ts';
 import { type Edit, nextRelease, Part, type Release, thisRelease } from '../upgrade/release.ts';
 
 /** A field of a VDisk is three edits. */
@@ -61,7 +62,7 @@ const open: { close(): Promise<unknown> }[] = [];
 beforeAll(async () => {
   postgres = await startPostgres();
   next = nextRelease([...FIELD, ...COLUMN]);
-}, 60_000);
+});
 afterAll(async () => {
   next?.remove();
   for (const one of open) await one.close();
@@ -118,7 +119,7 @@ test('what the release before the documents left in database and replica is read
   expect(sorted(value(await replica.snapshot()))).toEqual(sorted(farm));
   expect(value(await replica.deviceByMac('52:54:00:00:00:01'))).toEqual(aDevice());
   expect(value(await replica.sessionOf('pc0001'))).toEqual(aSession());
-}, 60_000);
+});
 
 /** What the next release added, of each answer; the rest of all answers is one. */
 async function answersOf(
@@ -169,7 +170,7 @@ test('a release leads, the next one, and the first again, while servers of both 
   expect(b.later).toEqual([old, now, old, now]);
   expect(d.later).toEqual([now, ['', 'none'], now]); // the column stays
   expect(new Set([a, b, c, d].flatMap(({ rest }) => [...rest])).size).toBe(1);
-}, 120_000);
+});
 
 const golden = (name: string): string => readFileSync(join(import.meta.dirname, '../golden', name), 'utf8');
 

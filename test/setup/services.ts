@@ -8,11 +8,11 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { postgresArguments } from '../../src/database/config.ts';
 import { toldOnChange } from '../../src/reconcile/farm/objects.ts';
 import { freePort } from './ports.ts';
+import { until } from './time.ts';
 
 const POSTGRES_BIN = '/usr/lib/postgresql/15/bin';
 const READY_DEADLINE_MS = 20_000;
@@ -56,26 +56,6 @@ export interface RedisServer {
   /** Removes what it keeps on disk; only after `kill`. */
   wipe(): void;
   close(): Promise<void>;
-}
-
-/** Waits until `condition` gives something true, asking each 10 ms; throws with `what` after the deadline. */
-export async function until<T>(
-  what: string,
-  condition: () => Promise<T> | T,
-  deadlineMs = 10_000,
-): Promise<NonNullable<T>> {
-  const end = Date.now() + deadlineMs;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await condition();
-      if (value) return value;
-    } catch (thrown) {
-      last = thrown;
-    }
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last });
-    await delay(10);
-  }
 }
 
 /** One process that is started again after a kill. */

@@ -9,8 +9,8 @@ import { beforeAll, expect, test } from '@jest/globals';
 
 const SEEDS = 10_000;
 const FIRST = 1;
-/** On a core of its own it takes less than 30 s: this is the end of one that hangs. */
-const DEADLINE_MS = 600_000;
+/** Where others leave it nothing for so long, it takes its share. */
+const PATIENCE_MS = 120_000;
 /** Most of what it allocates lives for one packet, and its one core is all that it wants. */
 const NODE = ['--max-semi-space-size=32', '--single-threaded-gc'];
 const SIMULATE = join(import.meta.dirname, 'simulate.ts');
@@ -18,13 +18,16 @@ const SIMULATE = join(import.meta.dirname, 'simulate.ts');
 async function simulate(...options: string[]): Promise<{ code: number; told: string }> {
   const idle = ['--idle', '0', process.execPath, ...NODE, SIMULATE, ...options];
   const ended = promisify(execFile)('chrt', idle, { maxBuffer: 64 << 20 });
-  return ended.then(
-    ({ stdout }) => ({ code: 0, told: stdout }),
-    (error: { code: number; stdout: string; stderr: string }) => ({
-      code: error.code,
-      told: error.stdout + error.stderr,
-    }),
-  );
+  const late = setTimeout(() => execFileSync('chrt', ['--other', '--pid', '0', `${ended.child.pid}`]), PATIENCE_MS);
+  return ended
+    .then(
+      ({ stdout }) => ({ code: 0, told: stdout }),
+      (error: { code: number; stdout: string; stderr: string }) => ({
+        code: error.code,
+        told: error.stdout + error.stderr,
+      }),
+    )
+    .finally(() => clearTimeout(late));
 }
 
 beforeAll(() => {
@@ -36,12 +39,8 @@ test('what failed once is right', async () => {
   expect({ code, told }).toMatchObject({ code: 0, told: expect.not.stringContaining('FAIL') });
 });
 
-test(
-  `every read is right and in time in ${SEEDS} scenes (seeds from ${FIRST} on)`,
-  async () => {
-    const { code, told } = await simulate('--seed', String(FIRST), '--seeds', String(SEEDS));
-    console.log(told);
-    expect({ code, told: code === 0 ? '' : told }).toEqual({ code: 0, told: '' });
-  },
-  DEADLINE_MS,
-);
+test(`every read is right and in time in ${SEEDS} scenes (seeds from ${FIRST} on)`, async () => {
+  const { code, told } = await simulate('--seed', String(FIRST), '--seeds', String(SEEDS));
+  console.log(told);
+  expect({ code, told: code === 0 ? '' : told }).toEqual({ code: 0, told: '' });
+});

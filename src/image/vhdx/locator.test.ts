@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { cpuMs } from '../../../test/setup/time.ts';
 import { decodeLocator } from './locator.ts';
 
 const ENTRIES_AT = 20;
@@ -26,7 +27,7 @@ test('it names its parent; other keys say nothing', () => {
   expect(decoded).toMatchObject({ ok: true, value: { names: ['base.vhdx'] } });
 });
 
-test('keys and values without end, each over the others, cost nothing', () => {
+test('keys and values without end, each over the others, cost nothing', async () => {
   const bytes = Buffer.alloc(1 << 20, 'ab');
   locator([LINKAGE]).copy(bytes);
   bytes.writeUInt16LE(65_535, 18);
@@ -37,8 +38,8 @@ test('keys and values without end, each over the others, cost nothing', () => {
     bytes.writeUInt16LE(65_534, entry + 8);
     bytes.writeUInt16LE(65_534, entry + 10);
   }
-  const [before, started] = [process.memoryUsage().heapUsed, performance.now()];
-  decodeLocator(bytes);
+  const before = process.memoryUsage().heapUsed;
+  const ms = await cpuMs(() => decodeLocator(bytes));
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 << 20);
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(ms).toBeLessThan(1_000);
 });

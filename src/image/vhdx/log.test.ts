@@ -6,6 +6,7 @@ import { afterAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { bytesOf, type Layer } from '../../../test/builders/image.ts';
 import { LOG_GUID, type LogEntry, logEntry, logOf, logSectors, vhdxImage } from '../../../test/builders/vhdx.ts';
+import { cpuMs } from '../../../test/setup/time.ts';
 import { openImage } from '../images.ts';
 import { replay } from './log.ts';
 
@@ -207,7 +208,7 @@ test('any sequence, anywhere in the ring, with any end torn off', () => {
   );
 });
 
-test('entries that lie over each other, each as long as the log, are not summed again and again', () => {
+test('entries that lie over each other, each as long as the log, are not summed again and again', async () => {
   const ring = Buffer.alloc(8 * MIB);
   const head = logEntry({ ...ONE, writes: [] });
   for (let at = 0; at < ring.length; at += PAGE) {
@@ -216,14 +217,14 @@ test('entries that lie over each other, each as long as the log, are not summed 
     ring.writeUInt32LE(at, at + 12);
     ring.writeBigUInt64LE(BigInt(at + 1), at + 16);
   }
-  const started = performance.now();
-  expect(replay(ring, { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length }, FILE)).toMatchObject({
-    ok: false,
+  const ms = await cpuMs(() => {
+    const log = { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length };
+    expect(replay(ring, log, FILE)).toMatchObject({ ok: false });
   });
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(ms).toBeLessThan(5_000);
 });
 
-test('entries that each begin where a torn one does are not walked again and again', () => {
+test('entries that each begin where a torn one does are not walked again and again', async () => {
   const ring = Buffer.alloc(32 * MIB);
   const head = logEntry({ ...ONE, writes: [] });
   for (let at = 0; at < ring.length; at += PAGE) {
@@ -231,9 +232,9 @@ test('entries that each begin where a torn one does are not walked again and aga
     ring.writeUInt32LE(0, at + 12);
     ring.writeBigUInt64LE(BigInt(at / PAGE + 1), at + 16);
   }
-  const started = performance.now();
-  expect(replay(ring, { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length }, FILE)).toMatchObject({
-    ok: false,
+  const ms = await cpuMs(() => {
+    const log = { guid: LOG_GUID, version: 0, offset: MIB, length: ring.length };
+    expect(replay(ring, log, FILE)).toMatchObject({ ok: false });
   });
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(ms).toBeLessThan(5_000);
 });

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mountSecret } from '../../../test/fakes/mount.ts';
-import { until } from '../../../test/setup/services.ts';
+import { until } from '../../../test/setup/time.ts';
 import { keptBeside } from './beside.ts';
 
 let folder: string;

@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { until } from '../../../test/setup/services.ts';
+import { until } from '../../../test/setup/time.ts';
 import { patternBytes } from '../../image/pattern/pattern.ts';
 import { AF_INET, EAGAIN, EIO, SOCK_DGRAM_CLOEXEC, socketAddress } from '../../net/libc.ts';
 import { makeCounters, sumCounters } from '../counters.ts';

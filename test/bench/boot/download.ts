@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Lan } from '../../e2e/machine/lan.ts';
 import { startMachine } from '../../e2e/machine/machine.ts';
 import { inNamespace, run } from '../../e2e/machine/run.ts';
-import { until } from '../../setup/services.ts';
+import { until } from '../../setup/time.ts';
 import { median } from '../figure.ts';
 import { type Road, startJudge, type Teller } from './start.ts';
 

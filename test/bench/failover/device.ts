@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { inNamespace } from '../../e2e/machine/run.ts';
-import { until } from '../../setup/services.ts';
+import { until } from '../../setup/time.ts';
 
 export interface DeviceOptions {
   readonly namespace: string;
