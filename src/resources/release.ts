@@ -7,12 +7,7 @@ type Entry = Spec['versions'][number];
 
 export interface Edit {
   /** JSON merge patch of the spec; empty: it says so already. */
-  readonly patch: {
-    readonly versions?: readonly Entry[];
-    readonly bootVersion?: number;
-    readonly storeRef?: { readonly name: string };
-    readonly movePolicy?: VDisk['spec']['movePolicy'];
-  };
+  readonly patch: { readonly versions?: readonly Entry[]; readonly bootVersion?: number };
   /** What it comes to, for a person. */
   readonly says: string;
 }

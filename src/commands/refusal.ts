@@ -2,15 +2,8 @@
 import type { Fault, Result } from '../kit/result.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Ends a command with a message and a status; not a bug. */
-export class Refusal extends Error {
-  readonly status: number;
-
-  constructor(message: string, status = 1) {
-    super(message);
-    this.status = status;
-  }
-}
+/** Ends a command with a message; not a bug. */
+export class Refusal extends Error {}
 
 export function must<T>(answer: Result<T, Fault>): T {
   if (!answer.ok) throw new Refusal(answer.error.message);
@@ -24,7 +17,7 @@ export async function attempt(terminal: Terminal, work: () => Promise<void>): Pr
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
     terminal.err(`error: ${thrown.message}\n`);
-    terminal.fail(thrown.status);
+    terminal.fail();
   }
 }
 
