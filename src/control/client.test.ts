@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { quietClock } from '../../test/setup/time.ts';
 import { OPERATOR_NAME } from './caller.ts';
 import { makeAuthority, makeCertificate } from './certificates.ts';
 import { type ControlClient, controlClient } from './client.ts';
@@ -94,5 +95,7 @@ test('an answer that comes a byte at a time is given up after 5 s', async () => 
     const timer = setInterval(() => response.write(' '), 100);
     response.once('close', () => clearInterval(timer));
   };
+  const passed = quietClock();
   expect(await ask()).toMatchObject({ ok: false, error: { code: 'ServerUnreachable' } });
+  expect(passed()).toBeLessThan(15_000);
 });

@@ -84,9 +84,13 @@ test('a machine boots, and knows as many of them as it holds', async () => {
     },
   });
   await machine.waitFor(/bootfarm: up pc0001/, BOOT_MS);
-  const status = await until('a server and a stand-by', async () => {
-    const now = await machine.ask<{ servers: number; current: string; standby: string }>('status');
-    return now.current !== '' && now.standby !== '' ? now : undefined;
-  });
+  const status = await until(
+    'a server and a stand-by',
+    async () => {
+      const now = await machine.ask<{ servers: number; current: string; standby: string }>('status');
+      return now.current !== '' && now.standby !== '' ? now : undefined;
+    },
+    30_000,
+  );
   expect(status.servers).toBe(TOLD);
 });

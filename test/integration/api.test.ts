@@ -674,10 +674,14 @@ describe('devices', () => {
     expect(value(await listDevices(database))).toEqual([]);
     const passed = quietClock();
     // A database that has no processor for 2 s counts as away, and nothing is imported: it is asked again.
-    const imported = await until('the database takes it', async () => {
-      const { status, body } = await admin('POST', '/devices.csv', { body: csv });
-      return status !== 503 && body;
-    });
+    const imported = await until(
+      'the database takes it',
+      async () => {
+        const { status, body } = await admin('POST', '/devices.csv', { body: csv });
+        return status !== 503 && body;
+      },
+      60_000,
+    );
     expect(imported).toEqual({ added: 10_000, unchanged: 0, dryRun: false });
     const seconds = passed() / 1_000;
     console.log(`import of 10,000 devices: ${seconds.toFixed(2)} s`);

@@ -78,6 +78,7 @@ async function startPrimary(name: string): Promise<void> {
       const isNamed = certificate.subjectAltName?.split(', ').includes(`IP Address:${clusterIP}`);
       return isOwn && isNamed ? { clusterIP, data: secret.data } : undefined;
     },
+    DEADLINE_MS,
   );
   const data = join(folder, `redis-${name}`); // as a hostPath keeps it
   const secrets = join(data, 'secrets');
@@ -103,12 +104,16 @@ const makeFarm = async (name: string, spec: object = external(name), metadata: o
   value(await client.create(of(kinds.Farm, name), { metadata, spec }));
 };
 const ready = (name: string) =>
-  until(`${name} Ready`, async () => {
-    await roll(name);
-    const found = await farm(name);
-    if (condition(found, 'Ready')?.status !== 'True') throw new Error(condition(found, 'Ready')?.message);
-    return found;
-  });
+  until(
+    `${name} Ready`,
+    async () => {
+      await roll(name);
+      const found = await farm(name);
+      if (condition(found, 'Ready')?.status !== 'True') throw new Error(condition(found, 'Ready')?.message);
+      return found;
+    },
+    DEADLINE_MS,
+  );
 async function database(name: string): Promise<void> {
   const uri = await postgres.createDatabase(name);
   uris.set(name, uri);
@@ -239,14 +244,18 @@ test("the CRD of farms goes while the operator is away: what runs stays, and wha
   kubectl('delete', 'crd', 'farms.bootfarm.io', '--wait=false');
   await delay(1_000);
   operator = startOperator();
-  await until('gone', () => {
-    try {
-      kubectl('get', 'crd', 'farms.bootfarm.io');
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  await until(
+    'gone',
+    () => {
+      try {
+        kubectl('get', 'crd', 'farms.bootfarm.io');
+        return false;
+      } catch {
+        return true;
+      }
+    },
+    DEADLINE_MS,
+  );
   await delay(4_000); // the garbage collector looks
   const refs = async (kind: Kind, what: string) =>
     (await get(kind, what)).metadata.ownerReferences?.map((ref) => ref.kind);
@@ -320,12 +329,16 @@ test('what is known of a Farm that is gone is not told of, nor done with, the on
   await makeFarm('held');
   operator?.kill('SIGCONT');
   const told = new Set<string>();
-  const second = await until('Ready', async () => {
-    await roll('held');
-    const found = await farm('held');
-    told.add(condition(found, 'Ready')?.reason ?? '');
-    return condition(found, 'Ready')?.status === 'True' ? found : undefined;
-  });
+  const second = await until(
+    'Ready',
+    async () => {
+      await roll('held');
+      const found = await farm('held');
+      told.add(condition(found, 'Ready')?.reason ?? '');
+      return condition(found, 'Ready')?.status === 'True' ? found : undefined;
+    },
+    DEADLINE_MS,
+  );
   expect([...told]).not.toContain('Deleting');
   expect(second.metadata.uid).not.toBe(first.metadata.uid);
   expect([second.status?.database?.farmID, await owner('held')]).toEqual([

@@ -19,7 +19,7 @@ import { all, at, type KubeObject, keyOf } from '../../src/kube/object.ts';
 import { outcomeOf, settled } from '../../src/kube/outcome.ts';
 import { controllerRef, ownedBy } from '../../src/kube/owner.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
-import { quietClock, until } from '../setup/time.ts';
+import { quietClock, until as within } from '../setup/time.ts';
 import { type ApiServer, adminToken, startApiServer } from './api-server.ts';
 
 jest.setTimeout(90_000);
@@ -48,6 +48,8 @@ function configOf(port: number): KubeConfig {
   config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${port}` }));
   return config;
 }
+
+const until = <T>(what: string, holds: () => Promise<T> | T, deadlineMs = 30_000) => within(what, holds, deadlineMs);
 
 const map = (name: string) => at(kinds.ConfigMap, 'default', name);
 const good = <T>(answer: { ok: true; value: T } | { ok: false; error: { message: string } }): T => {

@@ -77,11 +77,15 @@ interface Conditioned {
 }
 const condition = ({ status }: Conditioned, type: string) => status?.conditions?.find((found) => found.type === type);
 const ready = (kind: Kind, name: string): Promise<unknown> =>
-  until(`${kind.kind} ${name} is Ready`, async () => {
-    const found = await get<KubeObject & Conditioned>(kind, name);
-    const seen = found.status?.observedGeneration === found.metadata.generation;
-    return seen && condition(found, 'Ready')?.status === 'True';
-  });
+  until(
+    `${kind.kind} ${name} is Ready`,
+    async () => {
+      const found = await get<KubeObject & Conditioned>(kind, name);
+      const seen = found.status?.observedGeneration === found.metadata.generation;
+      return seen && condition(found, 'Ready')?.status === 'True';
+    },
+    DEADLINE_MS,
+  );
 
 /** Every object that the operator could write, with its version. */
 async function versions(): Promise<readonly string[]> {
@@ -152,14 +156,22 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
 
 /** The primary of the replica, as its StatefulSet would run it: the Service's address is on the loopback interface here. */
 async function startPrimary(): Promise<void> {
-  const address = await until('the Service of the replica', async () => {
-    const service = await client.get<KubeObject & { spec: { clusterIP: string } }>(of(kinds.Service, 'farm-replica'));
-    return service.ok ? service.value.spec.clusterIP : undefined;
-  });
-  const secret = await until('the Secret of the replica', async () => {
-    const found = await client.get<KubeObject & { data: Record<string, string> }>(of(kinds.Secret, 'farm-replica'));
-    return found.ok ? found.value : undefined;
-  });
+  const address = await until(
+    'the Service of the replica',
+    async () => {
+      const service = await client.get<KubeObject & { spec: { clusterIP: string } }>(of(kinds.Service, 'farm-replica'));
+      return service.ok ? service.value.spec.clusterIP : undefined;
+    },
+    DEADLINE_MS,
+  );
+  const secret = await until(
+    'the Secret of the replica',
+    async () => {
+      const found = await client.get<KubeObject & { data: Record<string, string> }>(of(kinds.Secret, 'farm-replica'));
+      return found.ok ? found.value : undefined;
+    },
+    DEADLINE_MS,
+  );
   const data = join(directory, 'redis');
   mkdirSync(data, { recursive: true });
   const secrets = join(directory, 'redis-secrets');
@@ -452,11 +464,15 @@ test('scale out and in: the new server joins, then one goes, and its Secret and 
   await patch(kinds.StreamingServer, 'main', { spec: { replicas: 2 } });
   await until('two servers', () => nodes.running.length === 2, DEADLINE_MS);
   const [gone = ''] = ['node-a', 'node-b', 'node-c'].filter((node) => !nodes.running.includes(node));
-  await until('its Secret and row gone', async () => {
-    const secret = await client.get(of(kinds.Secret, `bootfarm-server-main-${gone}`));
-    const rows = value(await snapshot(database));
-    return !secret.ok && rows?.servers.every(({ name }) => name !== gone);
-  });
+  await until(
+    'its Secret and row gone',
+    async () => {
+      const secret = await client.get(of(kinds.Secret, `bootfarm-server-main-${gone}`));
+      const rows = value(await snapshot(database));
+      return !secret.ok && rows?.servers.every(({ name }) => name !== gone);
+    },
+    DEADLINE_MS,
+  );
   await ready(kinds.StreamingServer, 'main');
 });
 
@@ -592,11 +608,15 @@ test('a new farm key: used when every server names it, by whichever operator lea
 
 /** The command gives up after a while, and joins what is under way when it is given again. */
 const rotatesUntil = (waits: string, ...args: readonly string[]): Promise<unknown> =>
-  until(waits, async () => {
-    const { code, err } = await rotateKeys(8, ...args);
-    expect(code).toBe(1);
-    return err.includes(waits);
-  });
+  until(
+    waits,
+    async () => {
+      const { code, err } = await rotateKeys(8, ...args);
+      expect(code).toBe(1);
+      return err.includes(waits);
+    },
+    DEADLINE_MS,
+  );
 
 const textsOf = async (secret: string): Promise<Record<string, string>> => {
   const { data } = await get<KubeObject & { data: Record<string, string> }>(kinds.Secret, secret);
@@ -729,11 +749,15 @@ test('a new authority: whoever answers is believed all the time, and at the end 
   expect([code, err]).toEqual([0, expect.stringContaining('the old one is believed by nobody')]);
   await stop();
   expect([await refusals(), away]).toEqual([[], []]);
-  await until('no Secret holds the old one', async () => {
-    const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE)));
-    const texts = await Promise.all(secrets.map(({ metadata }) => textsOf(metadata.name)));
-    return texts.every((held) => Object.values(held).every((text) => !text.includes(old)));
-  });
+  await until(
+    'no Secret holds the old one',
+    async () => {
+      const secrets = value(await client.listAll(all(kinds.Secret, NAMESPACE)));
+      const texts = await Promise.all(secrets.map(({ metadata }) => textsOf(metadata.name)));
+      return texts.every((held) => Object.values(held).every((text) => !text.includes(old)));
+    },
+    DEADLINE_MS,
+  );
   const authority = new X509Certificate((await textsOf('farm-ca'))['tls.crt'] ?? '');
   for (const name of ['farm-replica', 'farm-operator-tls', await aServerSecret()]) {
     const given = new X509Certificate((await textsOf(name))['tls.crt'] ?? '');
@@ -772,10 +796,14 @@ const schema = async (text: string): Promise<void> => {
 const putAway = (name: string) => schema(`alter schema public rename to ${name}; create schema public`);
 const takeOut = (name: string) => schema(`drop schema public cascade; alter schema ${name} rename to public`);
 const stalled = (reason: string, word: string): Promise<unknown> =>
-  until(`${reason}, which ${word} would decide`, async () => {
-    const found = condition(await farm(), 'Stalled');
-    return found?.reason === reason && found.message.includes(`set spec.adopt to ${word}`);
-  });
+  until(
+    `${reason}, which ${word} would decide`,
+    async () => {
+      const found = condition(await farm(), 'Stalled');
+      return found?.reason === reason && found.message.includes(`set spec.adopt to ${word}`);
+    },
+    DEADLINE_MS,
+  );
 
 test('a database that is empty, or the one given up, is not touched and empties no replica; each way out is taken once', async () => {
   const devices = Array.from({ length: 12 }, (_, n) =>

@@ -58,10 +58,14 @@ async function roll(): Promise<void> {
   }
 }
 const ready = () =>
-  until('Ready', async () => {
-    await roll();
-    return condition(await farm(), 'Ready')?.status === 'True';
-  });
+  until(
+    'Ready',
+    async () => {
+      await roll();
+      return condition(await farm(), 'Ready')?.status === 'True';
+    },
+    DEADLINE_MS,
+  );
 
 function run(command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
   const [program = '', ...args] = command;

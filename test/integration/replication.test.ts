@@ -143,13 +143,17 @@ afterAll(async () => {
 test('what one server has, the others take; each says how far it is', async () => {
   const [version] = versions as [Version];
   const seen = new Set<string>();
-  await until('B and C have it', async () => {
-    for (const name of ['node-b', 'node-c'] as const) {
-      const copy = await copyOf(name, 0).catch(() => undefined);
-      if (copy) seen.add(copy.copying && !copy.copying.fails ? 'Copying' : copy.state);
-    }
-    return (await isRight('node-b', version)) && isRight('node-c', version);
-  });
+  await until(
+    'B and C have it',
+    async () => {
+      for (const name of ['node-b', 'node-c'] as const) {
+        const copy = await copyOf(name, 0).catch(() => undefined);
+        if (copy) seen.add(copy.copying && !copy.copying.fails ? 'Copying' : copy.state);
+      }
+      return (await isRight('node-b', version)) && isRight('node-c', version);
+    },
+    DEADLINE_MS,
+  );
   expect(seen).toContain('Copying');
   for (const name of NAMES)
     for (const { name: file, sha256 } of version.content?.files ?? [])

@@ -105,7 +105,7 @@ beforeAll(async () => {
     if (status !== 201) throw new Error(body.message);
   }
   for (const kind of Object.keys(KINDS) as KindName[])
-    await until(`${kind} is served`, async () => (await call('GET', pathOf(kind))).status === 200);
+    await until(`${kind} is served`, async () => (await call('GET', pathOf(kind))).status === 200, 20_000, 50);
 });
 
 afterAll(async () => {

@@ -81,13 +81,17 @@ test('where a question about a file takes 0.5 s, what is open is read on, what i
   const disk = exports.list[0]?.disk;
   folder.metadataMs = 500;
   const [seen, right] = [new Set<number>(), new Set<boolean>()];
-  await until('it is said to be slow', async () => {
-    await copies.look();
-    seen.add(copies.served.length);
-    const read = await disk?.read(4_096, 4_096);
-    right.add(read?.ok === true && patternMismatch(read.value, 4_096) === undefined);
-    return copies.stores[0]?.message.includes('is slow');
-  });
+  await until(
+    'it is said to be slow',
+    async () => {
+      await copies.look();
+      seen.add(copies.served.length);
+      const read = await disk?.read(4_096, 4_096);
+      right.add(read?.ok === true && patternMismatch(read.value, 4_096) === undefined);
+      return copies.stores[0]?.message.includes('is slow');
+    },
+    30_000,
+  );
   expect([[...right], [...seen], copies.stores[0]?.state, exports.list[0]?.disk === disk]).toEqual([
     [true],
     [1],

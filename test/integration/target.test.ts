@@ -205,7 +205,7 @@ async function startClientIn(enter: readonly string[], text: string, ...options:
     wait: (kib, atKiB) => void child.stdin.write(`wait ${kib} ${atKiB}\n`),
     status,
     until: async (what, holds) => {
-      await until(what, () => holds(status())).catch((cause) => {
+      await until(what, () => holds(status()), DEADLINE_MS, 20).catch((cause) => {
         throw new Error(`${what}: ${JSON.stringify(status())}: ${said}`, { cause });
       });
       return status();

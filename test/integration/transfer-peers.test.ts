@@ -117,11 +117,15 @@ test('no more answers than that are given at once, and a reader that takes nothi
   const chunk = new Uint8Array(65_536);
   const said = new Set<string>();
   await one.peer.facts(manifest.sha256, manifest.chunks); // which has a connection, too
-  await until('one connection is left', async () => {
-    const came = await one.peer.chunks(manifest.sha256, [1], chunk);
-    said.add(came.ok ? 'given' : came.error.code);
-    return (await one.connections()) === 1;
-  });
+  await until(
+    'one connection is left',
+    async () => {
+      const came = await one.peer.chunks(manifest.sha256, [1], chunk);
+      said.add(came.ok ? 'given' : came.error.code);
+      return (await one.connections()) === 1;
+    },
+    20_000,
+  );
   expect(said).toContain('Busy');
   expect(await one.peer.chunks(manifest.sha256, [1], chunk)).toMatchObject({ ok: true });
   expect(Buffer.from(chunk).equals(content.subarray(65_536, 131_072))).toBe(true);

@@ -231,7 +231,11 @@ test('an upload whose command was killed is said to have failed', async () => {
 });
 
 async function uploading(): Promise<string> {
-  const name = await until('an upload is seen', () => readdirSync(jobs()).find((name) => name.endsWith('.json')));
+  const name = await until(
+    'an upload is seen',
+    () => readdirSync(jobs()).find((name) => name.endsWith('.json')),
+    DEADLINE_MS,
+  );
   return name.slice(0, 8);
 }
 

@@ -28,7 +28,7 @@ export function quietClock(): () => number {
 export async function until<T>(
   what: string,
   condition: () => Promise<T> | T,
-  deadlineMs = 60_000,
+  deadlineMs = 10_000,
   everyMs = 10,
 ): Promise<Truthy<T>> {
   const passed = quietClock();
