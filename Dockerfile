@@ -59,7 +59,7 @@ RUN dpkg --purge --force-depends binutils binutils-common binutils-x86-64-linux-
 FROM build AS sbom
 COPY test/setup/sbom.ts /
 COPY --from=root /debian.tsv /
-RUN node /sbom.ts /npm.cdx.json /debian.tsv >/sbom.cdx.json
+RUN node /sbom.ts /npm.cdx.json /debian.tsv dist/console/licenses.md >/sbom.cdx.json
 
 FROM scratch
 COPY --from=root / /

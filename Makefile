@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image release-file cluster cluster-down bench soak torture attack matrix life big-disk test-gitops demo dev demo-down clean
+.PHONY: help setup test check image desk release-file cluster cluster-down bench soak torture api-fuzz attack matrix life big-disk test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -20,6 +20,9 @@ test: image ## all set-up and every test; says where the time went
 
 image: setup ## the image as .build/image.tar, what it is made of as .build/image.cdx.json
 	@test/setup/image.sh .build/image.tar
+
+desk: setup ## the command for a desk as a package of npm, .build/desk/bootfarm-VERSION.tgz, and its manifest for krew, with ADDRESS=https://…
+	@node test/setup/desk.ts $(ADDRESS)
 
 release-file: setup ## everything of deploy/base in one file, .build/bootfarm.yaml, with IMAGE=repository:tag
 	@test/setup/release-file.sh .build/bootfarm.yaml $(IMAGE)
@@ -43,6 +46,9 @@ soak: setup ## the simulator's farms in virtual time, 10 million steps from SEED
 
 torture: setup ## images changed in 100,000 ways by a SEED (it prints one) through every reader: no crash, no second, no 64 MiB, no other file
 	@node test/fuzz/torture.ts --runs $(or $(RUNS),100000) --seed $(or $(SEED),$$RANDOM$$RANDOM)
+
+api-fuzz: setup ## schemathesis (SCHEMATHESIS, of `pip install schemathesis==4.32.5`) over the document of the API: no 5xx, no answer that it does not state
+	@node --disable-warning=ExperimentalWarning test/fuzz/api.ts --examples $(or $(EXAMPLES),20) --seed $(or $(SEED),1)
 
 attack: setup ## ten minutes of floods, loops, slow readers and replays against a farm that serves: which bar holds
 	@node test/attack/attack.ts

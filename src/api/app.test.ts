@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { createServer as createPlain } from 'node:http';
 import { createServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import { afterAll, expect, test } from '@jest/globals';
 import { Type } from 'typebox';
 import { ok } from '../kit/result.ts';
@@ -39,7 +42,7 @@ const done = async () => {
   await work;
   return ok({ status: 200 });
 };
-const app = makeApp({
+const options = {
   routes: [
     route({ ...line, id: 'read', method: 'GET', path: FARM, summary: '', handle: done }),
     route({
@@ -65,8 +68,8 @@ const app = makeApp({
   judge: new Judge(new Callers(client), new Reviews(client), farms),
   release: 'test',
   log: silentLogger,
-  serverFactory: (handler) => createServer(handler),
-});
+};
+const app = makeApp({ ...options, serverFactory: (handler) => createServer(handler) });
 afterAll(() => app.close());
 
 const AT = '/api/v1/farms/lab/farm';
@@ -116,6 +119,25 @@ test.each<[string, string, Parameters<typeof ask>, number, RegExp]>([
   const { statusCode, body, headers } = await ask(...asked);
   expect([statusCode, body.slice(0, 1_000)]).toEqual([status, expect.stringMatching(says)]);
   if (status !== 200) expect(headers['content-type']).toMatch(/^application\/problem\+json/);
+});
+
+test.each([
+  ['a method that nobody knows', `QUERY ${AT} HTTP/1.1`, 404, 'NotFound'],
+  ['a head that is too large', `GET ${AT}?x=${'x'.repeat(70_000)} HTTP/1.1`, 431, 'HeadTooLarge'],
+  ['what is no HTTP', 'hello', 400, 'Invalid'],
+])('%s is a problem, too', async (_, line, status, code) => {
+  const plain = makeApp({ ...options, serverFactory: (handler) => createPlain(handler) as never });
+  await plain.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = plain.server.address() as AddressInfo;
+  const socket = connect({ host: '127.0.0.1', port }).on('error', () => undefined);
+  socket.write(`${line}\r\nHost: a\r\nAuthorization: Bearer ann\r\nConnection: close\r\n\r\n`);
+  let text = '';
+  socket.on('data', (bytes) => (text += bytes));
+  await once(socket, 'close');
+  await plain.close();
+  expect(text.split('\r\n')[0]).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(text.toLowerCase()).toContain('content-type: application/problem+json');
+  expect(JSON.parse(text.slice(text.indexOf('{')).split('\r\n')[0] ?? '')).toMatchObject({ status, code });
 });
 
 test('so many files are held at once, and each gives its place back', async () => {

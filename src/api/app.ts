@@ -2,7 +2,7 @@
 import type { Server as HttpsServer } from 'node:https';
 import { type FastifyInstance, type FastifyServerFactory, fastify } from 'fastify';
 import type { Logger } from '../telemetry/log.ts';
-import { ofThrown, pathOf, sendProblem } from './answer.ts';
+import { ofThrown, pathOf, refuseHead, sendProblem } from './answer.ts';
 import { addRoutes, type Judge } from './ask.ts';
 import { MAX_JSON_BYTES } from './limits.ts';
 import { openApi, PREFIX } from './openapi.ts';
@@ -23,6 +23,7 @@ export function makeApp({ routes, judge, release, log, serverFactory }: AppOptio
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 253 },
+    clientErrorHandler: refuseHead,
     frameworkErrors: (error, request, reply) => sendProblem(request, reply, ofThrown(error, log)),
   });
   // Any page of the web may send it, with the certificate of whoever looks at that page.

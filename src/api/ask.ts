@@ -7,11 +7,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Compile, type Validator } from 'typebox/compile';
 import { Value } from 'typebox/value';
 import { ok, type Result } from '../kit/result.ts';
+import { countAs } from '../net/server.ts';
 import { DNS_LABEL } from '../resources/schema.ts';
 import { send, sendProblem } from './answer.ts';
 import { type Caller, type Callers, type ClientCertificate, impersonation } from './caller.ts';
 import type { Farms, OpenFarm } from './farms.ts';
-import { CSV_BODIES, MAX_CSV_BYTES } from './limits.ts';
+import { CALLERS, CSV_BODIES, MAX_CSV_BYTES } from './limits.ts';
 import { PREFIX } from './openapi.ts';
 import { type Complaint, invalid, type Problem, problem } from './problem.ts';
 import { forbidden, type Reviews, type Scope, scopeOf, WHOLE } from './reviews.ts';
@@ -75,6 +76,7 @@ export function addRoutes(app: FastifyInstance<HttpsServer>, routes: readonly Ro
   app.addHook('onRequest', async (request, reply) => {
     const caller = await judge.caller(request);
     if (!caller.ok) return sendProblem(request, reply, caller.error);
+    countAs(app.server, request.socket, { source: caller.value.username, place: CALLERS });
   });
   const bodies: Bodies = new Map();
   for (const route of routes) addRoute(app, route, judge, bodies);

@@ -4,14 +4,16 @@ import { sql } from 'kysely';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { shared } from '../kit/shared.ts';
+import type { Client } from '../kube/client.ts';
 import type { InformerView } from '../kube/informers.ts';
-import { key } from '../kube/object.ts';
+import { type KubeObject, key } from '../kube/object.ts';
 import { ofFarm, resource, resources } from '../reconcile/context.ts';
 import { type ReplicaFarm, replicaFarm } from '../replica/devices.ts';
 import type { RedisAccess } from '../replica/link.ts';
 import type { Farm, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
 import { awayProblem, refusalOf } from './away.ts';
 import { type Problem, problem } from './problem.ts';
+import { type FarmServers, ServerLink, type ServersOf } from './servers.ts';
 
 export interface Resources {
   readonly farms: InformerView;
@@ -50,11 +52,15 @@ const CONNECTIONS = 4;
 export class Farms {
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
+  readonly #serversOf: ServersOf;
+  readonly #client: Client;
   readonly #open = new Map<string, OpenFarm>();
 
-  constructor(resources: Resources, accessOf: AccessOf) {
+  constructor(client: Client, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
+    this.#client = client;
     this.#resources = resources;
     this.#accessOf = accessOf;
+    this.#serversOf = serversOf;
   }
 
   list(): readonly Farm[] {
@@ -71,7 +77,9 @@ export class Farms {
       void known?.close();
     }
     if (!found?.parsed.ok) return undefined;
-    const open = this.#open.get(id) ?? new OpenFarm(found.parsed.value, this.#resources, this.#accessOf);
+    const open =
+      this.#open.get(id) ??
+      new OpenFarm(found.parsed.value, this.#client, this.#resources, this.#accessOf, this.#serversOf);
     open.farm = found.parsed.value;
     this.#open.set(id, open);
     return open;
@@ -95,17 +103,21 @@ export class OpenFarm {
   /** As it is now. */
   farm: Farm;
   readonly uid: string | undefined;
+  readonly client: Client;
   readonly #resources: Resources;
   readonly #accessOf: AccessOf;
+  readonly #servers: ServerLink;
   #link: Link | undefined;
   #linking: Promise<Result<Link, Problem>> | undefined;
   #closed = false;
 
-  constructor(farm: Farm, resources: Resources, accessOf: AccessOf) {
+  constructor(farm: Farm, client: Client, resources: Resources, accessOf: AccessOf, serversOf: ServersOf) {
     this.farm = farm;
+    this.client = client;
     this.uid = farm.metadata.uid;
     this.#resources = resources;
     this.#accessOf = accessOf;
+    this.#servers = new ServerLink(serversOf);
   }
 
   get name(): string {
@@ -132,6 +144,22 @@ export class OpenFarm {
 
   vdisks(): readonly VDisk[] {
     return this.#of(resources('VDisk', this.#resources.vdisks, this.farm.metadata.namespace));
+  }
+
+  /** As the Kubernetes API has it, with the marks of who keeps it. */
+  object(of: keyof Resources, name: string): KubeObject | undefined {
+    return this.#resources[of].get(key(this.farm.metadata.namespace, name));
+  }
+
+  /** Whether it is this farm's, and this release reads it. */
+  has(of: keyof Resources, name: string): boolean {
+    if (of === 'farms') return name === this.farm.metadata.name;
+    return this[of]().some(({ metadata }) => metadata.name === name);
+  }
+
+  /** To be asked, each by a question of its own. */
+  servers(): Promise<Result<FarmServers, Problem>> {
+    return this.#servers.open(this.farm);
   }
 
   #of<T extends { readonly spec: { readonly farmRef: { readonly name: string } } }>(all: readonly T[]): readonly T[] {
@@ -239,6 +267,7 @@ export class OpenFarm {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#servers.close();
     await this.#linking?.catch(() => {});
     await this.#link?.database.close();
     this.#link = undefined;

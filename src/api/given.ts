@@ -1,4 +1,5 @@
 /** Resources as the API gives them: what their specs and statuses say, and no more. Pure. */
+import type { KubeObject } from '../kube/object.ts';
 import type { Farm, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
 
 export interface Named {
@@ -52,6 +53,7 @@ export function vdiskOf({ metadata, spec, status }: VDisk): Given {
   return {
     name: metadata.name,
     store: spec.storeRef.name,
+    ...(status.movingFrom === undefined ? {} : { movingFrom: status.movingFrom }),
     fileName: spec.fileName,
     enabled: spec.enabled,
     conditions,
@@ -60,7 +62,10 @@ export function vdiskOf({ metadata, spec, status }: VDisk): Given {
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     devices,
     ...(upToDate === undefined ? {} : { upToDate }),
-    versions: status.versions ?? [],
+    versions: (status.versions ?? []).map((version) => {
+      const releaseAt = spec.versions?.find(({ number }) => number === version.number)?.releaseAt;
+      return { ...version, ...(releaseAt === undefined ? {} : { releaseAt }) };
+    }),
     work: status.work ?? [],
     unmanaged: status.unmanaged ?? [],
   };
@@ -78,5 +83,45 @@ export function storeOf({ metadata, spec, status }: Store): Given {
     ...(accessible === undefined ? {} : { accessible }),
     devices,
     servers: seen,
+  };
+}
+
+export interface Event {
+  readonly type: string;
+  readonly reason: string;
+  readonly note: string;
+  readonly count: number;
+  /** RFC 3339. */
+  readonly lastAt: string;
+}
+
+interface EventFields extends KubeObject {
+  readonly type?: string;
+  readonly reason?: string;
+  readonly note?: string;
+  readonly eventTime?: string | null;
+  readonly series?: { readonly count?: number; readonly lastObservedTime?: string } | null;
+  /** Of programs that still write the old kind. */
+  readonly deprecatedLastTimestamp?: string | null;
+  readonly deprecatedCount?: number;
+}
+
+export function eventOf(object: KubeObject): Event {
+  const { type = '', reason = '', note = '', series, metadata, ...event } = object as EventFields;
+  const lastAt =
+    series?.lastObservedTime ?? event.eventTime ?? event.deprecatedLastTimestamp ?? metadata.creationTimestamp;
+  return { type, reason, note, count: series?.count ?? event.deprecatedCount ?? 1, lastAt: lastAt ?? '' };
+}
+
+/** A pool in a list. */
+export function poolOf({ metadata, spec, status }: StreamingServer): Given {
+  const { conditions = [], replicas = 0, readyReplicas = 0, devices = 0 } = status;
+  return {
+    name: metadata.name,
+    site: spec.site ?? 'default',
+    conditions,
+    servers: replicas,
+    streaming: readyReplicas,
+    devices,
   };
 }

@@ -1,16 +1,23 @@
 /** What the API takes of connections, questions and bodies. */
 import type { BudgetTerms } from '../kit/budget.ts';
-import type { EdgeLimits } from '../net/server.ts';
+import type { EdgeLimits, PlaceLimits } from '../net/server.ts';
 
-/** All come from one address where they come through the API server or a port-forward, so one address may have much. */
+/** Of those whose first question did not show yet who they are. All come from one address where they come through the API server or an ingress. */
 export const CONNECTIONS: EdgeLimits = {
   total: 512,
   each: 256,
+  newest: true,
   keepAliveMs: 60_000,
   /** A hand-shake costs the main thread 2 ms. */
-  connects: { burst: 200, perSecond: 50, keys: 1_024 },
+  connects: { burst: 400, perSecond: 100, keys: 1_024 },
   handshakeEveryMs: 5,
   questions: { burst: 1_000, perSecond: 300, keys: 1_024 },
+};
+/** Of a caller, wherever they come from: a console has 6, and 16 that watch. */
+export const CALLERS: PlaceLimits = {
+  total: 512,
+  each: 64,
+  questions: { burst: 1_000, perSecond: 300, keys: 4_096 },
 };
 
 /** A device with all its properties has 64 KiB of them. */

@@ -8,7 +8,7 @@ import { NAMED, ProblemShape } from './schema.ts';
 export const PREFIX = '/api/v1';
 
 /** Of every route: what is asked is wrong, unknown, not allowed, too often, or cannot be judged now. */
-const COMMON_PROBLEMS = [400, 401, 403, 429, 503];
+const COMMON_PROBLEMS = [400, 401, 403, 408, 429, 431, 503];
 
 export function openApi(routes: readonly Route[], release: string): object {
   const paths: Record<string, Record<string, object>> = {};

@@ -7,15 +7,20 @@ const PROBLEMS = {
   Unauthenticated: [401, 'Who asks is not known'],
   Forbidden: [403, 'Who asks may not do this'],
   NotFound: [404, 'There is no such thing'],
+  Managed: [409, 'It is kept elsewhere'],
   Conflict: [409, 'It does not fit to what is there'],
   Changed: [412, 'It was changed meanwhile'],
   TooLarge: [413, 'The request is too large'],
   WrongType: [415, 'The body is of another type'],
   BadLines: [422, 'Lines of the file are bad'],
+  TooLate: [408, 'The request did not come in time'],
+  HeadTooLarge: [431, 'The head of the request is too large'],
   TooMany: [429, 'Too much at once'],
   Broken: [500, 'The API met a fault of its own'],
+  KubernetesAway: [503, 'The Kubernetes API does not answer'],
   ReviewsAway: [503, 'The Kubernetes API does not say who may do what'],
   DatabaseAway: [503, 'The farm database does not answer'],
+  ServersAway: [503, 'No server of the farm answers'],
   ReplicaAway: [503, 'Neither the farm database nor its replica answers'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 
@@ -33,6 +38,8 @@ export interface Complaint {
 
 export interface Problem extends Fault<ProblemCode> {
   readonly complaints?: readonly Complaint[];
+  /** What to commit where the resource is kept. */
+  readonly patch?: object;
 }
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -58,8 +65,17 @@ export function invalid(complaints: readonly Complaint[], code: 'Invalid' | 'Bad
 export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0];
 
 /** The body. `instance`: the path that was asked for. */
-export function problemBody({ code, message, complaints }: Problem, instance: string): object {
+export function problemBody({ code, message, complaints, patch }: Problem, instance: string): object {
   const [status, title] = PROBLEMS[code];
   const type = `urn:bootfarm:problem:${code}`;
-  return { type, title, status, detail: message, instance, code, ...(complaints ? { complaints } : {}) };
+  return {
+    type,
+    title,
+    status,
+    detail: message,
+    instance,
+    code,
+    ...(complaints ? { complaints } : {}),
+    ...(patch ? { patch } : {}),
+  };
 }

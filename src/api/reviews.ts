@@ -12,14 +12,27 @@ import { ReviewQueue } from './queue.ts';
 export const API_GROUP = 'api.bootfarm.io';
 
 /** Each has a line in the roles of the chart (`charts/bootfarm/templates/api-roles.yaml`); a test compares. */
-export const RESOURCES = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'audit'] as const;
+export const RESOURCES = [
+  'farms',
+  'servers',
+  'vdisks',
+  'stores',
+  'devices',
+  'sessions',
+  'boots',
+  'unknownmachines',
+  'rollbacks',
+  'audit',
+] as const;
 export type Resource = (typeof RESOURCES)[number];
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'delete';
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
 export interface Question {
   readonly namespace: string;
-  readonly resource: Resource;
+  readonly resource: Resource | 'streamingservers';
   readonly verb: Verb;
+  /** Absent: ours. `bootfarm.io`: of the resource itself. */
+  readonly group?: string;
 }
 
 /** 512 collections of a farm, each asked for by a hundred callers who are bound to one. */
@@ -49,9 +62,9 @@ export class Reviews {
 
   /** `name`: absent asks for all of the kind. */
   may(caller: Caller, question: Question, name = ''): Promise<Allowed> {
-    const { namespace, resource, verb } = question;
+    const { namespace, resource, verb, group = API_GROUP } = question;
     const key = createHash('sha256')
-      .update(JSON.stringify([caller, namespace, resource, verb, name]))
+      .update(JSON.stringify([caller, namespace, group, resource, verb, name]))
       .digest('base64');
     return this.#kept.of(key, () => this.#queue.run(caller.username, () => this.#review(caller, question, name)));
   }
@@ -74,11 +87,15 @@ export class Reviews {
     return ok(allowed);
   }
 
-  async #review(caller: Caller, { namespace, resource, verb }: Question, name: string): Promise<Allowed> {
+  async #review(
+    caller: Caller,
+    { namespace, resource, verb, group = API_GROUP }: Question,
+    name: string,
+  ): Promise<Allowed> {
     const { username: user, ...more } = caller;
     const resourceAttributes = {
-      group: API_GROUP,
-      version: 'v1',
+      group,
+      version: group === API_GROUP ? 'v1' : '*',
       resource,
       verb,
       namespace,
@@ -133,8 +150,12 @@ export const scopeOf = (
   },
 });
 
-export const forbidden = (caller: Caller, { namespace, resource, verb }: Question, of = ''): Result<never, Problem> =>
+export const forbidden = (
+  caller: Caller,
+  { namespace, resource, verb, group = API_GROUP }: Question,
+  of = '',
+): Result<never, Problem> =>
   problem(
     'Forbidden',
-    `${caller.username} may not ${verb} ${resource}${of} in namespace ${namespace}: ask its administrator for a RoleBinding to a ClusterRole of the chart; \`kubectl auth can-i ${verb} ${resource}.${API_GROUP} -n ${namespace}\` says the same`,
+    `${caller.username} may not ${verb} ${resource}${of} in namespace ${namespace}: ask its administrator for a RoleBinding to a ClusterRole of the chart; \`kubectl auth can-i ${verb} ${resource}.${group} -n ${namespace}\` says the same`,
   );

@@ -1,5 +1,6 @@
 /** The shapes of the API, once: types, what is taken, and the document that is served (`openapi.ts`). */
 import { type Static, type TSchema, Type } from 'typebox';
+import { BootRecord, UnknownMachine } from '../farm/bootrecord.ts';
 import { Access, Device as FarmDevice, Session as FarmSession } from '../farm/model.ts';
 import { DEFAULT_LIMIT, MAX_LIMIT } from './page.ts';
 
@@ -40,6 +41,7 @@ export const ProblemShape = Type.Object(
         { description: 'Each value that is wrong; 1,000 at most.' },
       ),
     ),
+    patch: optional(Type.Unknown({ description: 'The merge patch to commit where the resource is kept.' })),
   },
   { description: 'RFC 9457.' },
 );
@@ -96,10 +98,48 @@ export const ServerShape = Type.Object(
   { description: 'A streaming server, as the operator saw it last.' },
 );
 
+export const PoolShape = Type.Object(
+  {
+    name: Type.String(),
+    site: Type.String(),
+    conditions,
+    servers: count('Servers that are there.'),
+    streaming: count('Those that stream.'),
+    devices: count('Devices that stream from them.'),
+  },
+  { description: 'A pool of servers: a StreamingServer.' },
+);
+
+export const ResourceShape = Type.Object(
+  {
+    apiVersion: Type.String(),
+    kind: Type.String(),
+    namespace: Type.String(),
+    name: Type.String(),
+    generation: optional(Type.Integer()),
+    spec: Type.Unknown({ description: 'As the Kubernetes API has it.' }),
+    conditions,
+    managedBy: optional(text('Who keeps it as it stands in git: an edit here would be made undone.')),
+    events: Type.Array(
+      Type.Object({
+        type: text('Normal or Warning.'),
+        reason: Type.String(),
+        note: Type.String(),
+        count: count('How often it was so.'),
+        lastAt: text('When it was so last, RFC 3339.'),
+      }),
+      { description: 'Of the last hour, the newest first; 100 at most.' },
+    ),
+    eventsAway: optional(text('Why no Events are known.')),
+  },
+  { description: 'A resource of the farm.' },
+);
+
 export const VDiskShape = Type.Object(
   {
     name: Type.String(),
     store: Type.String(),
+    movingFrom: optional(Type.Array(Type.String(), { description: 'Stores from which its files go to that one.' })),
     fileName: Type.String(),
     enabled: Type.Boolean(),
     conditions,
@@ -116,6 +156,7 @@ export const VDiskShape = Type.Object(
         state: optional(Type.String()),
         message: optional(Type.String()),
         settledAt: optional(Type.String()),
+        releaseAt: optional(text('When it may be booted from, as the spec says. Absent: at once.')),
         sizeBytes: optional(Type.Integer()),
         sha256: optional(Type.String()),
         upToDate: optional(Type.Integer()),
@@ -211,6 +252,7 @@ const said = {
   properties: Type.Unsafe<Static<typeof strings>>({ ...strings, description: 'What it is told about itself.' }),
 };
 const closed = { additionalProperties: false } as const;
+export const queryOf = <T extends Readonly<Record<string, TSchema>>>(fields: T) => Type.Object(fields, closed);
 
 export const DeviceWhole = Type.Object(
   {
@@ -273,6 +315,186 @@ export const Imported = Type.Object({
   dryRun: Type.Boolean(),
 });
 
+const VersionNumber = Type.Integer({ minimum: 0, maximum: 999_999_999 });
+
+export const EditShape = Type.Object(
+  {
+    vdisk: Type.String(),
+    says: text('What it comes to.'),
+    unchanged: Type.Boolean({ description: 'The VDisk says so already.' }),
+    patch: Type.Unknown({ description: 'A JSON merge patch (RFC 7396) of the VDisk.' }),
+    applied: Type.Boolean(),
+    managedBy: optional(text('Who keeps the VDisk as it stands in git: commit the patch there.')),
+  },
+  { description: 'An edit of a VDisk, made or not.' },
+);
+export const Promotion = Type.Object(
+  {
+    access: optional(Access),
+    releaseAt: optional(Type.String({ maxLength: 64, description: 'When, as 2026-12-01T06:00:00Z. Absent: at once.' })),
+  },
+  { ...closed, description: 'For whom, Production where it is absent, and when.' },
+);
+export const ApplyQuery = queryOf({
+  apply: optional(Type.Boolean({ description: 'Make the edit. Absent: say it.' })),
+});
+
+export const SpecEdit = Type.Object(
+  {
+    spec: Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      description: 'A JSON merge patch (RFC 7396) of its spec: null takes away, a list is given whole.',
+    }),
+    generation: optional(count('As it was read: where it is another one by now the edit is refused.')),
+  },
+  { ...closed, description: 'An edit of a resource.' },
+);
+export type SpecEdit = Static<typeof SpecEdit>;
+export const SpecEditedShape = Type.Object({
+  applied: Type.Boolean({ description: 'False: the API server would take it so, and nothing was changed.' }),
+  generation: optional(Type.Integer()),
+  managedBy: optional(text('Who keeps the resource as it stands in git: commit the patch there.')),
+});
+
+export const Accept = Type.Object({ server: name('Whose files are right.') }, closed);
+export const AcceptedShape = Type.Object({
+  vdisk: Type.String(),
+  version: Type.Integer(),
+  server: Type.String(),
+  result: text('Accepted, or Unchanged: it was right already.'),
+  manifest: optional(Type.String()),
+  files: optional(Type.Array(Type.Unknown())),
+});
+
+export const RollbacksShape = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      vdisk: Type.String(),
+      version: Type.Integer(),
+      until: optional(time('Absent: until it is cleared.')),
+    }),
+  ),
+  stale,
+});
+export const RollbackNew = Type.Object(
+  {
+    all: optional(Type.Boolean({ description: 'Of every vDisk of the farm.' })),
+    vdisks: optional(Type.Array(name('Of a vDisk.'), { minItems: 1, maxItems: 512 })),
+    version: optional(VersionNumber),
+    asOf: optional(
+      Type.String({ maxLength: 64, description: 'To what was released and complete then, as 2026-11-20T18:00:00Z.' }),
+    ),
+    forSeconds: optional(
+      Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'End by itself. Absent: until it is cleared.' }),
+    ),
+    dryRun: optional(Type.Boolean({ description: 'Say what would be done, and do nothing.' })),
+  },
+  { ...closed, description: 'Neither version nor asOf: the version before what the VDisk says.' },
+);
+export const RolledBackShape = Type.Object({
+  dryRun: Type.Boolean(),
+  steps: Type.Array(
+    Type.Object({
+      kind: text('back or stays.'),
+      vdisk: Type.String(),
+      from: optional(Type.Integer({ description: 'What the VDisk says. Absent: none can be booted.' })),
+      version: optional(Type.Integer()),
+      why: optional(Type.String()),
+    }),
+  ),
+  until: optional(time('Absent: until it is cleared.')),
+});
+export const ClearedShape = Type.Object({ cleared: Type.Array(Type.String(), { description: 'vDisks.' }) });
+
+export const JobsShape = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      vdisk: Type.String(),
+      server: Type.String(),
+      id: Type.String(),
+      kind: Type.String(),
+      version: optional(Type.Integer()),
+      state: text('Queued, Running, Done, Failed or Cancelled.'),
+      progressPercent: optional(Type.Integer()),
+      message: optional(Type.String()),
+    }),
+  ),
+});
+
+/** Whose word it is. */
+const asked = {
+  answered: Type.Array(Type.String(), { description: 'Servers that answered.' }),
+  silent: Type.Array(Type.Object({ server: Type.String(), message: Type.String() }), {
+    description: 'Servers that were asked and did not answer within 2 s.',
+  }),
+};
+const milliseconds = (description: string) =>
+  Type.Integer({ minimum: 0, description: `${description} Unix milliseconds.` });
+
+export const BootsShape = Type.Object({
+  device: optional(text('Absent: the farm has no device with that MAC.')),
+  macs: Type.Array(Type.String()),
+  record: optional(BootRecord),
+  ...asked,
+  stale,
+});
+
+export const ExplanationShape = Type.Object(
+  {
+    device: optional(text('Absent: the farm has no such device.')),
+    macs: Type.Array(Type.String()),
+    sentences: Type.Array(
+      Type.Object({
+        step: text('A step of a boot, or farm.'),
+        at: optional(milliseconds('Absent: it is so now.')),
+        lastAt: optional(milliseconds('When it was so last.')),
+        times: optional(count('How often it was so.')),
+        servers: Type.Array(Type.String()),
+        text: Type.String(),
+        isRight: Type.Boolean(),
+      }),
+      { description: 'The last boot in order, and what the farm says now.' },
+    ),
+    verdict: Type.Object(
+      {
+        code: text('Stable, for programs: Running, UnknownMachine, Disabled, NeverHeard, LoginRefused, …'),
+        step: Type.String(),
+        message: Type.String(),
+        todo: text('Empty: nothing.'),
+      },
+      { description: 'The first thing that stands in its way.' },
+    ),
+    boots: BootRecord.properties.boots,
+    silent: asked.silent,
+    stale,
+  },
+  { description: 'What `bootfarm device explain` says.' },
+);
+
+export const UnknownPage = Type.Object({
+  items: Type.Array(UnknownMachine),
+  continue: optional(text('Of the next page. Absent: this is the last.')),
+  more: count('Heard, too, and not told by their server, which tells of 512.'),
+  ...asked,
+  stale,
+});
+
+export const UnknownNew = Type.Object(
+  {
+    name: DeviceNew.properties.name,
+    collection: said.collection,
+    uuid: optional(
+      Type.Union([said.uuid, Type.Null()], {
+        description: 'Absent: what the machine said, where no other device has it. Null: none.',
+      }),
+    ),
+    class: optional(said.class),
+    enabled: optional(said.enabled),
+    properties: optional(said.properties),
+  },
+  { ...closed, description: 'What the machine is to be called, and where it belongs.' },
+);
+
 export const AuditShape = Type.Object({
   id: Type.Integer(),
   at: time('When.'),
@@ -301,7 +523,6 @@ const pageFields = {
   sort: optional(Type.String({ maxLength: 64, description: 'A field; with - in front from the last to the first.' })),
 };
 const nameFilter = { search: optional(name('Part of the name.')) };
-export const queryOf = <T extends Readonly<Record<string, TSchema>>>(fields: T) => Type.Object(fields, closed);
 
 export const ListQuery = queryOf({ ...pageFields, ...nameFilter });
 export const DevicesQuery = queryOf({
@@ -334,6 +555,7 @@ export const AuditQuery = queryOf({
 export const ImportQuery = queryOf({
   dryRun: optional(Type.Boolean({ description: 'Judge the file, and change nothing.' })),
 });
+export const UnknownQuery = queryOf({ ...pageFields, search: optional(name('Part of a MAC or of a UUID.')) });
 export const NoQuery = queryOf({});
 
 /** By the name that the document gives them. */
@@ -342,6 +564,8 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   Stale: StaleShape,
   Condition,
   Farm: FarmShape,
+  Pool: PoolShape,
+  Resource: ResourceShape,
   Site: SiteShape,
   Server: ServerShape,
   VDisk: VDiskShape,
@@ -355,5 +579,13 @@ export const NAMED: Readonly<Record<string, TSchema>> = {
   DevicePatch,
   NicReplacement,
   CollectionEdit,
+  Edit: EditShape,
+  SpecEdit,
+  Promotion,
+  RollbackNew,
+  BootRecord,
+  Explanation: ExplanationShape,
+  UnknownMachine,
+  UnknownNew,
   AuditEntry: AuditShape,
 };

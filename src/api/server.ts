@@ -1,4 +1,5 @@
-/** The API as it is served: HTTPS, with a certificate and a client CA that are looked at again. */
+/** The API as it is served, and the console in front of it: HTTPS, with a certificate and a client CA that are looked at again. */
+import { join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import type { Client } from '../kube/client.ts';
@@ -12,12 +13,14 @@ import { publishAuthority } from './authority.ts';
 import { Callers } from './caller.ts';
 import { type ApiCertificate, type CertificatePlace, keepCertificate } from './certificate.ts';
 import { readClientCa } from './clientca.ts';
+import { readFiles, serveFile } from './console.ts';
 import { Hub } from './events.ts';
 import { type AccessOf, Farms, type Resources } from './farms.ts';
 import { CONNECTIONS } from './limits.ts';
 import { ReviewQueue } from './queue.ts';
 import { Reviews } from './reviews.ts';
 import { routesOf } from './routes.ts';
+import type { ServersOf } from './servers.ts';
 
 export interface ApiOptions {
   readonly address: string;
@@ -25,6 +28,7 @@ export interface ApiOptions {
   readonly client: Client;
   readonly resources: Resources;
   readonly accessOf: AccessOf;
+  readonly serversOf: ServersOf;
   readonly certificate: CertificatePlace;
   readonly release: string;
   readonly log: Logger;
@@ -38,7 +42,11 @@ interface ApiTimes {
   readonly heartbeatMs: number;
 }
 
-const TIMES: ApiTimes = { lookMs: 60_000, eventsEveryMs: 250, heartbeatMs: 10_000 };
+/** The console takes silence of 4 s for a connection that is lost. */
+const TIMES: ApiTimes = { lookMs: 60_000, eventsEveryMs: 250, heartbeatMs: 1_000 };
+
+/** As `npm run build` makes it; of a checkout that was not built there is none. */
+const CONSOLE = join(import.meta.dirname, '../../dist/console');
 
 export interface Api {
   readonly port: number;
@@ -63,10 +71,12 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
   if (!ca.ok) log.warn({ ...ca.error }, 'nobody is known by a client certificate yet');
   let tls = tlsOf(made.value, ca.ok ? ca.value : undefined);
 
-  const farms = new Farms(options.resources, options.accessOf);
+  const farms = new Farms(client, options.resources, options.accessOf, options.serversOf);
   const hub = new Hub({ farms, everyMs: times.eventsEveryMs, heartbeatMs: times.heartbeatMs, log });
   const queue = new ReviewQueue();
   const judge = new Judge(new Callers(client, queue), new Reviews(client, queue), farms);
+  const files = await readFiles(CONSOLE);
+  if (files.size === 0) log.warn({ folder: CONSOLE }, 'there is no console: npm run build makes it');
   const app = makeApp({
     routes: routesOf(hub),
     judge,
@@ -74,7 +84,7 @@ export async function startApi(options: ApiOptions): Promise<Result<Api, ListenF
     log,
     serverFactory: (handler) =>
       httpsServer(
-        handler,
+        (request, response) => serveFile(files, request, response) || handler(request, response),
         { ...CONNECTIONS, refusal },
         { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
       ),

@@ -9,7 +9,11 @@ const THERE = { ...GONE, value: {} } as const;
 test.each<[string, Change, object | undefined]>([
   ['of their collection', { ...THERE, collection: 'a' }, THERE],
   ['of another one', { ...THERE, collection: 'b' }, undefined],
-  ['that left theirs', { ...THERE, collection: 'b', was: 'a' }, GONE],
+  ['that left theirs', { ...THERE, collection: 'b', from: ['a'] }, GONE],
+  ['that left theirs, and went on from there', { ...THERE, collection: 'c', from: ['a', 'b'] }, GONE],
+  ['that left theirs and came back', { ...THERE, collection: 'a', from: ['a', 'b'] }, THERE],
+  ['that left theirs before it was removed', { ...GONE, collection: 'b', from: ['a', 'b'] }, GONE],
+  ['that moved elsewhere', { ...THERE, collection: 'c', from: ['b'] }, undefined],
   ['that went from theirs', { ...GONE, collection: 'a' }, GONE],
   ['that went from another one', { ...GONE, collection: 'b' }, undefined],
   ['that went from nobody knows where', { ...GONE, collection: null }, undefined],

@@ -24,12 +24,12 @@ export function toldOf({ value, ...change }: Change): Told {
   return { ...change, text, bytes: Buffer.byteLength(text) + ENTRY_BYTES };
 }
 
-/** JSON; undefined: nothing. A device that left their collections is gone for them. */
-export function seenBy({ kinds, within }: View, { kind, name, collection, was, text }: Told): string | undefined {
+/** JSON; undefined: nothing. What left their collections is gone for them, wherever it went on the way. */
+export function seenBy({ kinds, within }: View, { kind, name, collection, from = [], text }: Told): string | undefined {
   if (!kinds.has(kind)) return undefined;
   const some = within.get(kind);
   if (!some || (collection != null && some.has(collection))) return text;
-  return was !== undefined && some.has(was) ? JSON.stringify({ kind, name }) : undefined;
+  return from.some((one) => some.has(one)) ? JSON.stringify({ kind, name }) : undefined;
 }
 
 export const isSameView = (a: View, b: View): boolean =>

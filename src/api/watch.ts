@@ -1,6 +1,6 @@
 /** What changed of one farm since the last look, each thing once. */
-import { changesSince, type RecentChanges } from '../database/pages.ts';
-import type { Session } from '../farm/model.ts';
+import { changesSince } from '../database/pages.ts';
+import type { Device, Session } from '../farm/model.ts';
 import type { OpenFarm } from './farms.ts';
 import { farmOf, type Named, serversOf, storeOf, vdiskOf } from './given.ts';
 
@@ -15,8 +15,8 @@ export interface Change {
   readonly value?: object;
   /** Of devices and sessions, for who may see them. Null: it is not known. */
   readonly collection?: string | null;
-  /** Where a device was before. */
-  readonly was?: string;
+  /** Where its device was before, at each edit since the last look: who saw it there is told that it left. */
+  readonly from?: readonly string[];
 }
 
 export interface Look {
@@ -92,7 +92,10 @@ export class Watch {
       ...value.devices.map((device) => ofDevice(device, this.#farm)),
       ...value.removed.map((gone): Change => ({ kind: 'devices', ...gone })),
       ...value.sessions.map(({ collection, ended, ...session }) => ofSession(session, collection, ended)),
-    ];
+    ].map((change): Change => {
+      const from = value.from.get(change.name);
+      return from && from.length > 0 ? { ...change, from } : change;
+    });
     return { changes: [...news, ...this.#news(rows)] };
   }
 
@@ -117,16 +120,10 @@ export class Watch {
   }
 }
 
-const ofDevice = ({ was, ...device }: RecentChanges['devices'][number], farm: OpenFarm): Change => {
+const ofDevice = (device: Device, farm: OpenFarm): Change => {
   const site = farm.siteOf(device.collection);
   const value = { ...device, ...(site === undefined ? {} : { site }) };
-  return {
-    kind: 'devices',
-    name: device.name,
-    value,
-    collection: device.collection,
-    ...(was === undefined ? {} : { was }),
-  };
+  return { kind: 'devices', name: device.name, value, collection: device.collection };
 };
 
 const ofSession = (session: Session, collection: string | null, ended: boolean): Change => ({

@@ -1,19 +1,19 @@
 /** Where boot records come from: in the pod of the operator of all servers of the farm, in a server's of what that one keeps in its state directory. */
 import type { Command } from 'commander';
-import { allCopies } from '../database/copies.ts';
 import { databaseData } from '../database/data.ts';
-import { listDevices } from '../database/devices.ts';
+import { knownMacs } from '../database/devices.ts';
+import { vdiskCopies } from '../database/pages.ts';
 import { mergedRecord, unknownOf } from '../farm/bootrecord.ts';
-import type { Device } from '../farm/model.ts';
-import { type Fault, fail, type Result } from '../kit/result.ts';
+import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type AllUnknown, askBoots, askUnknown } from '../operator/boots.ts';
 import type { ExplainSources } from '../operator/explain.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
 import { withDatabase } from './database-access.ts';
-import { must, Refusal } from './refusal.ts';
 
 export interface BootsSource extends ExplainSources {
   readonly unknown: () => Promise<AllUnknown>;
-  readonly devices: () => Promise<Result<readonly Device[], Fault>>;
+  /** Those of these MACs that are devices'. */
+  readonly known: (macs: readonly string[]) => Promise<Result<ReadonlySet<string>, Fault>>;
   /** Whose word it is, where it is not all servers'. */
   readonly note?: string;
 }
@@ -39,10 +39,10 @@ const ofAll = (command: Command, farm: string, work: (source: BootsSource) => Pr
     try {
       await work({
         data,
-        copies: () => allCopies(database),
+        copies: (vdisk) => vdiskCopies(database, vdisk),
         boots: (macs) => askBoots(control, places, macs),
         unknown: () => askUnknown(control, places),
-        devices: () => listDevices(database),
+        known: (macs) => knownMacs(database, macs),
       });
     } finally {
       await control.close();
@@ -79,7 +79,10 @@ async function ofOne(socketPath: string, state: string, work: (source: BootsSour
         const unknown = records.filter(({ known }) => !known);
         return { ...who, more: 0, machines: unknown.toSorted((a, b) => b.lastAt - a.lastAt).map(unknownOf) };
       },
-      devices: () => replicaDevices(socketPath),
+      async known() {
+        const devices = await replicaDevices(socketPath);
+        return devices.ok ? ok(new Set(devices.value.flatMap(({ macs }) => macs))) : devices;
+      },
       note: 'what this server alone has heard, up to half a minute ago: the operator asks all servers\n',
     });
   } finally {

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { connect, type Database, type DatabaseAccess } from '../database/connection.ts';
 import type { Actor } from '../database/devices.ts';
-import { must, Refusal } from './refusal.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
 
 /** With a connection that is closed whatever happens. */
 export async function withDatabase(command: Command, work: (database: Database) => Promise<void>): Promise<void> {

@@ -9,4 +9,5 @@ export const databaseOptions = (command: Command): Command =>
         'BOOTFARM_DATABASE_URI_FILE',
       ),
     )
+    .addOption(new Option('--direct', 'by the database itself, as it is here in any case; at a desk the API is asked'))
     .addHelpText('after', '\nThe uri itself may be in the environment too: BOOTFARM_DATABASE_URI.');

@@ -1,19 +1,17 @@
 /** `bootfarm device explain` and `device unknown`: why a machine does not boot, and who was heard that is no device. */
 import { type Command, Option } from 'commander';
 import { explainMachine, stillUnknown } from '../operator/explain.ts';
+import { explainWord, unknownWord } from '../terminal/device-words.ts';
+import { explanationText, unknownText } from '../terminal/explain-view.ts';
+import { attempt, must } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { withBoots } from './boots-source.ts';
-import { explanationText, unknownText } from './explain-view.ts';
-import { attempt, must } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 const output = (): Option => new Option('-o, --output <format>', 'how').choices(['text', 'json']).default('text');
 const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
 
 export function addExplain(command: Command, terminal: Terminal): void {
-  command
-    .command('explain')
-    .description('why a machine does not boot: its last boot step by step, the first thing in its way, and what to do')
-    .argument('<name|mac>', 'a device, or the MAC of any machine')
+  explainWord(command)
     .addOption(output())
     .addHelpText(
       'after',
@@ -35,9 +33,7 @@ Examples:
       ),
     );
 
-  command
-    .command('unknown')
-    .description('machines that asked to boot lately and are no device: who they are, and how far they came')
+  unknownWord(command)
     .addOption(output())
     .addHelpText(
       'after',
@@ -49,7 +45,8 @@ A server remembers the last 1,024 of them. Whose UUID is shown may be added with
       attempt(terminal, () =>
         withBoots(command, async (source) => {
           if (source.note) terminal.err(source.note);
-          const told = stillUnknown(await source.unknown(), must(await source.devices()));
+          const all = await source.unknown();
+          const told = stillUnknown(all, must(await source.known(all.machines.map(({ mac }) => mac))));
           for (const { message } of told.silent) terminal.err(`no answer: ${message}\n`);
           if (options.output === 'json') return terminal.out(json(told));
           if (told.machines.length === 0) return terminal.err('no unknown machine was heard\n');

@@ -9,9 +9,8 @@ import { apiOfProcess } from '../kube/config.ts';
 import { kinds } from '../kube/kinds.ts';
 import { at, type KubeObject } from '../kube/object.ts';
 import type { Live } from '../kube/wire.ts';
-import { ownerAccess, trustOf } from '../reconcile/farm/database.ts';
-import { authorityName, operatorTlsName } from '../reconcile/names.ts';
-import { readSecret, textOf } from '../reconcile/secrets.ts';
+import { controlIdentity } from '../reconcile/farm/access.ts';
+import { ownerAccess } from '../reconcile/farm/database.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
 
@@ -29,18 +28,11 @@ export interface FarmControl {
 
 /** With the operator's own certificate. `servers` as they registered. */
 export const controlOfFarm = (farm: string, servers: readonly Server[]): Promise<Result<FarmControl, Fault>> =>
-  withFarm(farm, async (client, { metadata: { name, namespace } }, signal) => {
-    const [authority, pair] = await Promise.all([
-      readSecret(client, namespace, authorityName(name), { signal }),
-      readSecret(client, namespace, operatorTlsName(name), { signal }),
-    ]);
-    if (!authority.ok) return authority;
-    if (!pair.ok) return pair;
-    if (!authority.value || !pair.value)
-      return fail('SecretMissing', `Farm ${farm} has no certificates yet: see its conditions`);
-    const [ca, cert, key] = [trustOf(authority.value), textOf(pair.value, 'tls.crt'), textOf(pair.value, 'tls.key')];
+  withFarm(farm, async (client, found, signal) => {
+    const identity = await controlIdentity(client, found, signal);
+    if (!identity.ok) return identity;
     const places = await Promise.all(servers.map((server) => placeOf(client, server, signal)));
-    return ok({ control: controlClient({ ca, cert, key }), places });
+    return ok({ control: controlClient(identity.value), places });
   });
 
 /** A server is named as its node. Of one that is gone, the address that it registered. */

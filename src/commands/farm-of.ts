@@ -5,8 +5,8 @@ import { kinds } from '../kube/kinds.ts';
 import { all, type at, type KubeObject } from '../kube/object.ts';
 import type { Farm } from '../resources/kinds.ts';
 import { parse } from '../resources/parse.ts';
-import { attempt, must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { attempt, must, Refusal } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /** Runs a command with a client that is closed afterwards; a refusal is what it says at the end. */
 export async function withClient(

@@ -26,9 +26,9 @@ import {
 import { databaseName, keysName, labelsOf, recoveryName } from '../reconcile/names.ts';
 import { keepSecret, readSecret, type SecretChange } from '../reconcile/secrets.ts';
 import type { Farm } from '../resources/kinds.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
+import type { Input, Terminal } from '../terminal/terminal.ts';
 import { farmOf, readFarm, withClient } from './farm-of.ts';
-import { must, Refusal } from './refusal.ts';
-import type { Input, Terminal } from './terminal.ts';
 
 interface Flags {
   readonly farm?: string;

@@ -9,9 +9,9 @@ import { at } from '../kube/object.ts';
 import { isCopyFile, RECOVERY_KEY_ANNOTATION, recoveryKeyOf } from '../reconcile/farm/recovery.ts';
 import { recoveryName } from '../reconcile/names.ts';
 import { readSecret } from '../reconcile/secrets.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { farmOf, readFarm, withClient } from './farm-of.ts';
-import { must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 interface Flags {
   readonly farm?: string;

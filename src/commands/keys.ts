@@ -9,11 +9,11 @@ import { at } from '../kube/object.ts';
 import { ROTATE_KEYS_ANNOTATION } from '../reconcile/farm/rotation.ts';
 import { isHurried, NOW, ROTATE_CA_ANNOTATION, ROTATE_PASSWORDS_ANNOTATION } from '../reconcile/farm/turn.ts';
 import type { Farm } from '../resources/kinds.ts';
+import { Refusal } from '../terminal/refusal.ts';
+import { type Input, inputOfProcess, type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { farmOf, readFarm, withClient } from './farm-of.ts';
 import { recoverCommand } from './keys-recover.ts';
 import { recoveryCommand } from './keys-recovery.ts';
-import { Refusal } from './refusal.ts';
-import { type Input, inputOfProcess, type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Flags {
   readonly farm?: string;

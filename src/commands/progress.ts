@@ -1,6 +1,6 @@
 /** How far work is, as a line for a person: once a second, over the line before. */
 import { inUnits } from '../kit/units.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 const EVERY_MS = 1_000;
 

@@ -2,31 +2,22 @@
  * `bootfarm replication`: where each version lies and what each copy is worth, as the operator recorded it: from the farm database, or, while that
  * is away, from the follower of a server.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import type { Database } from '../database/connection.ts';
 import { allCopies } from '../database/copies.ts';
 import { snapshot } from '../database/project.ts';
 import type { Copy, FarmSnapshot } from '../farm/model.ts';
 import { unknownVDisk } from '../farm/rollback.ts';
-import { inShort } from '../kit/units.ts';
+import { attempt, must, Refusal } from '../terminal/refusal.ts';
+import { NOT_RIGHT, type ReplicationOutput, replicationLook, versionCopies } from '../terminal/replication-view.ts';
+import { interrupted, type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
+import { WATCH_MS, watched } from '../terminal/watch.ts';
 import { withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
-import { attempt, must, Refusal } from './refusal.ts';
-import {
-  areRight,
-  tableText,
-  type VersionCopies,
-  versionCopies,
-  versionsJson,
-  whatIsWrong,
-  wideText,
-} from './replication-view.ts';
-import { interrupted, type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {
   readonly watch?: true;
-  readonly output: 'table' | 'wide' | 'json';
+  readonly output: ReplicationOutput;
   readonly exitCode?: true;
   readonly from?: 'database' | 'replica';
 }
@@ -38,12 +29,6 @@ interface Read {
   /** When it was the state of the database, Unix milliseconds; absent: it is now. */
   readonly asOf?: number;
 }
-
-/** A leader confirms each second that the replica is the database's state. */
-const OLD_MS = 60_000;
-const WATCH_MS = 2_000;
-/** With `--exit-code`. */
-const NOT_RIGHT = 3;
 
 const IN_SERVER = 'kubectl exec deploy/main-NODE -c server -- bootfarm replication';
 
@@ -88,20 +73,17 @@ Examples:
   return command.action((vdisk: string | undefined, options: Options) =>
     attempt(terminal, () =>
       withSource(command, options.from, async (read) => {
-        const look = async (): Promise<Looked> => {
+        const look = async () => {
           const { farm, copies, asOf } = await read();
           const unknown = vdisk === undefined ? undefined : unknownVDisk(farm, [vdisk]);
           if (unknown) throw new Refusal(unknown.message);
-          return lookOf(versionCopies(farm, copies, vdisk), options, now(), asOf, terminal.columns);
+          return replicationLook(versionCopies(farm, copies, vdisk), options, now(), asOf, terminal.columns);
         };
-        const first = await look();
-        let { isRight } = first;
-        show(terminal, first, options.watch ?? false);
-        if (options.watch)
-          for await (const looked of changes(look, first, left(), watchMs, terminal)) {
-            show(terminal, looked, true);
-            ({ isRight } = looked);
-          }
+        const { isRight } = await watched(terminal, look, {
+          isWatched: options.watch ?? false,
+          everyMs: watchMs,
+          left,
+        });
         if (options.exitCode && !isRight) terminal.fail(NOT_RIGHT);
       }),
     ),
@@ -140,77 +122,4 @@ async function ofDatabase(database: Database): Promise<Read> {
   const farm = read.value;
   if (!farm) throw new Refusal('the database holds no farm yet');
   return { farm, copies: must(await allCopies(database)) };
-}
-
-interface Looked {
-  readonly text: string;
-  /** For standard error. */
-  readonly note: string;
-  readonly isRight: boolean;
-  /** What of it is news: how long ago something was is none. */
-  readonly news: string;
-}
-
-function lookOf(
-  versions: readonly VersionCopies[],
-  { output, watch = false }: Pick<Options, 'output'> & { readonly watch?: boolean },
-  nowMs: number,
-  asOf: number | undefined,
-  columns: number | undefined,
-): Looked {
-  const nowSeconds = Math.floor(nowMs / 1_000);
-  const ageMs = asOf === undefined ? 0 : nowMs - asOf;
-  const note =
-    ageMs > OLD_MS
-      ? `as the database was ${inShort(Math.floor(ageMs / 1_000))} ago: it, or the operator, does not answer\n`
-      : versions.length === 0
-        ? 'the farm has no vDisk\n'
-        : '';
-  const found = versionsJson(versions);
-  const looked = { note, isRight: areRight(versions), news: JSON.stringify([found, ageMs > OLD_MS]) };
-  if (output === 'json') {
-    const value = {
-      ...(asOf === undefined ? {} : { asOf: new Date(asOf).toISOString() }),
-      versions: found,
-    };
-    return { ...looked, text: `${watch ? JSON.stringify(value) : JSON.stringify(value, undefined, 2)}\n` };
-  }
-  const table = output === 'wide' ? wideText(versions, nowSeconds) : tableText(versions, nowSeconds, columns);
-  const wrong = whatIsWrong(versions, nowSeconds);
-  return { ...looked, text: wrong.length > 0 ? `${table}\n${wrong.join('\n')}\n` : table };
-}
-
-/** Each look that says something else than the one before; one that fails is said once, and the next is tried. */
-async function* changes(
-  look: () => Promise<Looked>,
-  first: Looked,
-  left: AbortSignal,
-  everyMs: number,
-  terminal: Terminal,
-): AsyncGenerator<Looked> {
-  const keyOf = ({ text, note, news }: Looked): string => (isScreen(terminal) ? `${text}${note}` : news);
-  let shown: Looked | string = first;
-  for (;;) {
-    await delay(everyMs, undefined, { signal: left }).catch(() => undefined);
-    if (left.aborted) return;
-    try {
-      const looked = await look();
-      if (typeof shown === 'string' || keyOf(looked) !== keyOf(shown)) yield looked;
-      shown = looked;
-    } catch (thrown) {
-      if (!(thrown instanceof Refusal)) throw thrown;
-      if (thrown.message !== shown) terminal.err(`${thrown.message}\n`);
-      shown = thrown.message;
-    }
-  }
-}
-
-/** From the top of the screen, which is empty then. */
-const REDRAW = '\u001b[H\u001b[2J';
-
-const isScreen = ({ columns }: Terminal): boolean => columns !== undefined;
-
-function show(terminal: Terminal, { text, note }: Looked, isWatched: boolean): void {
-  terminal.out(`${isWatched && isScreen(terminal) ? REDRAW : ''}${text}`);
-  if (note) terminal.err(note);
 }

@@ -6,10 +6,10 @@ import { errorMessage } from '../kit/errors.ts';
 import { createClient } from '../kube/client.ts';
 import { kubeConfigOfProcess } from '../kube/config.ts';
 import { rawReader } from '../kube/raw.ts';
-import { attempt, must, Refusal } from './refusal.ts';
+import { attempt, must, Refusal } from '../terminal/refusal.ts';
+import { type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { gatherReport } from './report-parts.ts';
 import { tarOf } from './report-tar.ts';
-import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {
   readonly output?: string;

@@ -9,10 +9,10 @@ import { snapshot } from '../database/project.ts';
 import type { FarmSnapshot, VersionOverride } from '../farm/model.ts';
 import { planRollback, type Rollback, type RollbackStep, unknownVDisk } from '../farm/rollback.ts';
 import { secondsOf } from '../resources/units.ts';
+import { attempt, hasRealDay, must, Refusal, versionNumber } from '../terminal/refusal.ts';
+import { type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { actor, refuseInServer, withDatabase } from './database-access.ts';
 import { databaseOptions } from './database-options.ts';
-import { attempt, hasRealDay, must, Refusal, versionNumber } from './refusal.ts';
-import { type Terminal, terminalOfProcess } from './terminal.ts';
 
 interface Options {
   readonly all?: boolean;

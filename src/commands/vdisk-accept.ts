@@ -1,9 +1,9 @@
 /** `bootfarm vdisk accept`: of servers that hold different files of a version, one is right. Thin over `farm/accept.ts`. */
 import type { Command } from 'commander';
 import { judgeAccept } from '../farm/accept.ts';
+import { attempt, must, Refusal, versionNumber } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { databaseOptions } from './database-options.ts';
-import { attempt, must, Refusal, versionNumber } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 export function addAccept(command: Command, terminal: Terminal): void {
   const accept = databaseOptions(command.command('accept'))

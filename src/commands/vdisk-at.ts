@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { vdisksIn } from '../store/pvs/folder.ts';
 import type { VDiskFiles } from '../store/versions.ts';
-import { must, Refusal } from './refusal.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
 
 /** `name`: a vDisk in its folder. */
 export function vdiskOf(name: string): VDiskFiles {

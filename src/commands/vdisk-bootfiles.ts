@@ -1,7 +1,7 @@
 /** `bootfarm vdisk boot-files`: kernel and initrd of a version, out of its image. */
 import type { Command } from 'commander';
-import { versionNumber } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { versionNumber } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { vdiskOf } from './vdisk-at.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
 

@@ -6,8 +6,8 @@ import { errorMessage } from '../kit/errors.ts';
 import { leadsTo } from '../kit/file.ts';
 import { removeVersion } from '../store/deletion.ts';
 import { readOwner } from '../store/mark.ts';
-import { attempt, must, Refusal, versionNumber } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { attempt, must, Refusal, versionNumber } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { type Flags, output } from './work.ts';
 
 interface DeleteFlags extends Flags {

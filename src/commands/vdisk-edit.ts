@@ -4,30 +4,64 @@ import type { Client } from '../kube/client.ts';
 import { apiOfProcess } from '../kube/config.ts';
 import type { ApiFault } from '../kube/fault.ts';
 import { kinds } from '../kube/kinds.ts';
-import { at, type KubeObject } from '../kube/object.ts';
-import type { VDisk } from '../resources/kinds.ts';
+import { all, at, type KubeObject } from '../kube/object.ts';
+import type { ResourceByName, VDisk } from '../resources/kinds.ts';
+import type { MoveFault } from '../resources/move.ts';
 import { parse } from '../resources/parse.ts';
 import type { Edit, EditFault } from '../resources/release.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { withClient } from './farm-of.ts';
-import { must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
 
 export interface Flags {
   readonly apply?: true;
   readonly output: 'text' | 'json';
 }
 
-export type MakeEdit = (spec: VDisk['spec']) => Result<Edit, EditFault>;
+/** What else may be asked for an edit. */
+interface Around {
+  readonly client: Client;
+  readonly vdisk: VDisk;
+}
+type Made = Result<Edit, EditFault | MoveFault>;
+export type MakeEdit = (spec: VDisk['spec'], around: Around) => Made | Promise<Made>;
 export type Connect = () => Result<Client, Fault>;
 
-/** `named`: NAMESPACE/NAME. */
+/** `named`: NAMESPACE/NAME. `after`: when it is said, and made if it is to be. */
 export const editVDisk = (
   terminal: Terminal,
   named: string,
   flags: Flags,
   make: MakeEdit,
   connect: Connect = apiOfProcess,
-): Promise<void> => withClient(connect, terminal, (client) => edit(client, terminal, named, flags, make));
+  after: (client: Client) => Promise<void> = async () => undefined,
+): Promise<void> =>
+  withClient(connect, terminal, async (client) => {
+    await edit(client, terminal, named, flags, make);
+    await after(client);
+  });
+
+const targetOf = (named: string): ReturnType<typeof at> => {
+  const [namespace = '', name = '', ...more] = named.split('/');
+  if (!namespace || !name || more.length > 0) throw new Refusal(`${named}: write the VDisk as NAMESPACE/NAME`);
+  return at(kinds.VDisk, namespace, name);
+};
+
+export const readVDisk = async (client: Client, named: string): Promise<VDisk> =>
+  must(parse('VDisk', must(ofVDisk(named, await client.get<KubeObject>(targetOf(named))))));
+
+/** Those of a namespace that can be read. */
+export async function resourcesOf<K extends 'Store' | 'VDisk'>(
+  client: Client,
+  kind: K,
+  namespace: string,
+): Promise<readonly ResourceByName<K>[]> {
+  const found = must(await client.listAll<KubeObject>(all(kinds[kind], namespace)));
+  return found.flatMap((object) => {
+    const parsed = parse(kind, object);
+    return parsed.ok ? [parsed.value] : [];
+  });
+}
 
 async function edit(
   client: Client,
@@ -36,11 +70,10 @@ async function edit(
   { apply, output }: Flags,
   make: MakeEdit,
 ): Promise<void> {
-  const [namespace = '', name = '', ...more] = named.split('/');
-  if (!namespace || !name || more.length > 0) throw new Refusal(`${named}: write the VDisk as NAMESPACE/NAME`);
-  const target = at(kinds.VDisk, namespace, name);
+  const target = targetOf(named);
   const object = must(ofVDisk(named, await client.get<KubeObject>(target)));
-  const { patch, says } = must(ofVDisk(named, make(must(parse('VDisk', object)).spec)));
+  const vdisk = must(parse('VDisk', object));
+  const { patch, says } = must(ofVDisk(named, await make(vdisk.spec, { client, vdisk })));
   const isSame = Object.keys(patch).length === 0;
   const body = { spec: patch };
   // What somebody wrote meanwhile is not written over.
@@ -53,7 +86,7 @@ async function edit(
   terminal.out(`${named}: ${says}${isSame ? ': unchanged' : ''}\n`);
   if (!apply && !isSame)
     terminal.out(
-      `put that into git, or give --apply, or:\n  kubectl patch vd ${name} -n ${namespace} --type=merge --patch '${quoted(JSON.stringify(body))}'\n`,
+      `put that into git, or give --apply, or:\n  kubectl patch vd ${vdisk.metadata.name} -n ${vdisk.metadata.namespace} --type=merge --patch '${quoted(JSON.stringify(body))}'\n`,
     );
 }
 
@@ -61,5 +94,5 @@ async function edit(
 const quoted = (text: string): string => text.replaceAll("'", `'\\''`);
 
 /** A fault of which the message says of what. */
-const ofVDisk = <T, F extends ApiFault | EditFault>(named: string, answer: Result<T, F>): Result<T, F> =>
+const ofVDisk = <T, F extends ApiFault | EditFault | MoveFault>(named: string, answer: Result<T, F>): Result<T, F> =>
   answer.ok ? answer : { ok: false, error: { ...answer.error, message: `VDisk ${named}: ${answer.error.message}` } };

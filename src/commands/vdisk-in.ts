@@ -8,8 +8,8 @@ import { ok } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { targetOf, targetOfUrl } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
-import { must, Refusal } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { must, Refusal } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
 
 interface UploadFlags extends Flags {

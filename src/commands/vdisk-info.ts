@@ -6,7 +6,7 @@ import { type DescribedChain, type DescribedImage, describeChain } from '../imag
 import { openImage } from '../image/images.ts';
 import { type MapEntry, mapDisk } from '../image/map.ts';
 import { inUnits } from '../kit/units.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /** As `qemu-img check` ends. */
 const STATUS = { faulty: 1, leaks: 3 } as const;

@@ -1,11 +1,11 @@
 /** `bootfarm vdisk jobs|follow|cancel`: work on files that goes on, or waits, in this server. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { attempt, Refusal } from '../terminal/refusal.ts';
+import { interrupted, type Terminal } from '../terminal/terminal.ts';
 import type { JobFolder } from '../work/folder.ts';
 import { isEnded, type Job, type Order, percentOf } from '../work/job.ts';
 import { byOrder } from '../work/queue.ts';
-import { attempt, Refusal } from './refusal.ts';
-import { interrupted, type Terminal } from './terminal.ts';
 import { type Flags, follow, jobFolder, output } from './work.ts';
 
 const WATCH_MS = 1_000;

@@ -2,8 +2,8 @@
 import { type Command, Option } from 'commander';
 import { ACCESSES } from '../resources/common.ts';
 import { promote, revert } from '../resources/release.ts';
-import { hasRealDay, Refusal, versionNumber } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { hasRealDay, Refusal, versionNumber } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { Connect, Flags, MakeEdit } from './vdisk-edit.ts';
 
 type Access = (typeof ACCESSES)[number];

@@ -5,8 +5,8 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
-import { must } from './refusal.ts';
-import type { Terminal } from './terminal.ts';
+import { must } from '../terminal/refusal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { vdiskOf } from './vdisk-at.ts';
 import { addBootFiles } from './vdisk-bootfiles.ts';
 import { addBringing } from './vdisk-in.ts';

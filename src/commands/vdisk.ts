@@ -1,10 +1,11 @@
 /** `bootfarm vdisk …`: vDisks, their versions and their files. */
 import { Command } from 'commander';
-import { type Terminal, terminalOfProcess } from './terminal.ts';
+import { type Terminal, terminalOfProcess } from '../terminal/terminal.ts';
 import { addAccept } from './vdisk-accept.ts';
 import { addDeletion } from './vdisk-delete.ts';
 import { addInfoCommands } from './vdisk-info.ts';
 import { addJobCommands } from './vdisk-jobs.ts';
+import { addMove } from './vdisk-move.ts';
 import { addDownload } from './vdisk-out.ts';
 import { addPvs } from './vdisk-pvs.ts';
 import { addReleaseCommands } from './vdisk-release.ts';
@@ -22,5 +23,6 @@ export function vdiskCommand(terminal: Terminal = terminalOfProcess): Command {
   addDownload(command, terminal);
   addPvs(command, terminal);
   addReleaseCommands(command, terminal);
+  addMove(command, terminal);
   return command;
 }

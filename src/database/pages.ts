@@ -93,6 +93,37 @@ export function deviceRow(database: Database, name: string): Answer<DeviceRow | 
   return database.run(async (db) => (await rowsOf(db, page, false))[0]);
 }
 
+/** Names of the properties that devices have, of these collections or of all; so many and one more at most. */
+export const propertyNames = (
+  database: Database,
+  within: readonly string[] | undefined,
+  most: number,
+): Answer<readonly string[]> =>
+  database.run(async (db) => {
+    const { rows } = await sql<{
+      name: string;
+    }>`select distinct key as name from device, jsonb_object_keys(properties) as key
+      where ${ofDevice(within ? { within } : {})} limit ${most + 1}`.execute(db);
+    return rows.map(({ name }) => name);
+  });
+
+/** By name, those after `after`. */
+export const devicesAfter = (
+  database: Database,
+  within: readonly string[] | undefined,
+  after: string,
+  limit: number,
+): Answer<readonly Device[]> =>
+  database.run(async (db) => {
+    const { rows } = await sql<{ name: string }>`select device.name from device
+      where ${ofDevice(within ? { within } : {})} and device.name collate "C" > ${after} order by device.name collate "C" limit ${limit}`.execute(
+      db,
+    );
+    const names = rows.map(({ name }) => name);
+    const devices = (await readEntries(db, 'device', names)).map(({ json }) => JSON.parse(json) as Device);
+    return devices.sort((a, b) => (a.name < b.name ? -1 : 1));
+  });
+
 /** `page`: names and the key of their order. Which devices, what they are and what they stream is of one statement, hence of one moment. */
 async function rowsOf(db: Kysely<Tables>, page: Condition, descending: boolean): Promise<readonly DeviceRow[]> {
   const { rows } = await sql<{ device: string; session: string | null }>`with page as materialized (${page})
@@ -200,8 +231,7 @@ export interface RecentChanges {
   readonly mark: number;
   /** More than `MAX_CHANGES` of a kind: none is given. */
   readonly isTooMuch?: boolean;
-  /** `was`: the collection before the last edit; absent: it is not known, or there was none. */
-  readonly devices: readonly (Device & { readonly was?: string })[];
+  readonly devices: readonly Device[];
   /** Devices that were removed, and the collection that they were in. */
   readonly removed: readonly { readonly name: string; readonly collection: string | null }[];
   /** And those of devices that moved. `ended`: it streams no more. `collection`: of its device; null: the farm has no such device. */
@@ -248,10 +278,7 @@ export function changesSince(database: Database, mark: number | undefined): Answ
     if (isFull(sessions)) return { mark: next, isTooMuch: true, ...none };
     return {
       mark: next,
-      devices: devices.map((device) => {
-        const was = were.get(device.name)?.was;
-        return { ...device, ...(was ? { was } : {}) };
-      }),
+      devices,
       removed: gone.rows.map(({ name }) => ({ name, collection: were.get(name)?.was ?? null })),
       sessions: sessions.rows,
       from: new Map([...were].map(([name, { from }]) => [name, from])),

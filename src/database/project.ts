@@ -1,6 +1,7 @@
 /** The resources as rows: what the operator writes. Projecting the same again writes nothing. */
 import { type Kysely, sql } from 'kysely';
-import type { Collection, Farm, FarmSnapshot, Site, Store, VDisk, Version } from '../farm/model.ts';
+import type { Collection, Farm, FarmSnapshot, Moving, Site, Store, VDisk, Version } from '../farm/model.ts';
+import { carried } from '../farm/moving.ts';
 import { fail } from '../kit/result.ts';
 import { type Answer, type Database, transact } from './connection.ts';
 import { readSnapshot } from './kinds.ts';
@@ -13,6 +14,7 @@ export interface Projection {
   readonly collections: readonly Collection[];
   readonly stores: readonly Store[];
   readonly pools: readonly Pool[];
+  /** `moving`: as it was told last, for a database that knows nothing of it; else the database says where each was. */
   readonly vdisks: readonly VDisk[];
   /** Their content is stated by `setVersionContent` alone, and that enough servers have it by `settleVersion`. */
   readonly versions: readonly Omit<Version, 'content' | 'settledAt'>[];
@@ -59,7 +61,7 @@ export function project(database: Database, projection: Projection, adoption?: A
       await write(trx, 'collection', projection.collections);
       await write(trx, 'store', projection.stores);
       await write(trx, 'server_pool', projection.pools);
-      await write(trx, 'vdisk', projection.vdisks);
+      await write(trx, 'vdisk', await carriedRows(trx, projection.vdisks));
       await writeVersions(trx, projection);
       const orphaned = [
         ...(await markOrphans(trx, 'site', projection.sites)),
@@ -80,6 +82,7 @@ export function remove(database: Database, kind: ProjectedKind, name: string): A
     transact(db, async (trx) => {
       await sql`delete from ${sql.table(kind)} where name = ${name}`.execute(trx);
       if (kind === 'vdisk') await trx.deleteFrom('copy').where('vdisk', '=', name).execute();
+      if (kind === 'store') await forgetStore(trx, name);
     }),
   );
 }
@@ -129,11 +132,53 @@ export function settleVersion(
   });
 }
 
+/** What becomes of a move; undefined: it is over. False: it is not as it was when that was found, or there is no such vDisk. */
+export function setMoving(
+  database: Database,
+  { name, store, moving: before }: Pick<VDisk, 'name' | 'store' | 'moving'>,
+  moving: Moving | undefined,
+): Answer<boolean> {
+  return database.run(async (db) => {
+    const doc =
+      moving === undefined ? sql`doc - 'moving'` : sql`jsonb_set(doc, '{moving}', ${JSON.stringify(moving)}::jsonb)`;
+    const { numAffectedRows } = await sql`update vdisk set doc = ${doc}
+      where name = ${name} and doc ->> 'store' = ${store} and doc -> 'moving' = ${JSON.stringify(before ?? null)}::jsonb`.execute(
+      db,
+    );
+    return numAffectedRows === 1n;
+  });
+}
+
 /** All small tables at one moment; undefined while nothing was projected yet. */
 export async function snapshot(database: Database): Answer<FarmSnapshot | undefined> {
   const read = await database.run(readSnapshot);
   if (!read.ok) return read;
   return read.value.ok ? read.value : fail('Refused', read.value.error.message);
+}
+
+/** With where each was until now: those that move, or begin to, are held until this is written. */
+async function carriedRows(trx: Kysely<Tables>, vdisks: readonly VDisk[]): Promise<readonly VDisk[]> {
+  const places = JSON.stringify(vdisks.map(({ name, store }) => ({ name, store })));
+  const { rows } = await sql<{ name: string; store: string; moving: Moving | null }>`
+    select vdisk.name, doc ->> 'store' as store, doc -> 'moving' as moving
+    from vdisk join jsonb_to_recordset(${places}::jsonb) as now (name text, store text) on now.name = vdisk.name
+    where doc -> 'moving' is not null or doc ->> 'store' <> now.store order by vdisk.name for update of vdisk`.execute(
+    trx,
+  );
+  const { rows: known } = await sql<{ name: string }>`select name from vdisk`.execute(trx);
+  const before = new Map(rows.map(({ name, store, moving }) => [name, { store, ...(moving ? { moving } : {}) }]));
+  const there = new Set(known.map(({ name }) => name));
+  return vdisks.map((vdisk) =>
+    carried(vdisk, before.get(vdisk.name) ?? (there.has(vdisk.name) ? { store: vdisk.store } : undefined)),
+  );
+}
+
+/** It was removed, as a person said: nothing comes from it any more. */
+async function forgetStore(trx: Kysely<Tables>, name: string): Promise<void> {
+  await sql`update vdisk set doc = case
+      when jsonb_array_length(doc #> '{moving,from}') > 1 then jsonb_set(doc, '{moving,from}', (doc #> '{moving,from}') - ${name}::text)
+      else doc - 'moving' end
+    where doc #> '{moving,from}' @> ${JSON.stringify([name])}::jsonb`.execute(trx);
 }
 
 /** The token goes: the replica is built anew. */

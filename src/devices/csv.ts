@@ -24,7 +24,7 @@ export interface DeviceFile {
 
 const COLUMNS = ['name', 'mac', 'uuid', 'collection', 'class', 'enabled'];
 /** Each is a column: what all devices of a file together have. */
-const MAX_PROPERTY_NAMES = 128;
+export const MAX_PROPERTY_NAMES = 128;
 const MAX_COLUMNS = COLUMNS.length + MAX_PROPERTY_NAMES;
 /** Five times the devices of a large farm. */
 const MAX_LINES = 50_000;
@@ -122,20 +122,18 @@ function columnsOf(columns: readonly string[]): (cells: readonly string[]) => De
   };
 }
 
-/** All of them as a file that `parseDeviceFile` takes back, a column for each property that one of them has. `TooLarge`: those are too many. */
-export function formatDevices(devices: readonly Device[]): Result<string, Fault<'TooLarge'>> {
-  const names = new Set<string>();
-  for (const device of devices) {
-    for (const name of Object.keys(device.properties)) names.add(name);
-    if (names.size > MAX_PROPERTY_NAMES)
-      return fail(
-        'TooLarge',
-        `the devices have more than ${MAX_PROPERTY_NAMES} different names of properties (at device ${device.name}), and each would be a column: read them as a list, or give properties the same names`,
-      );
-  }
+/** A file that `parseDeviceFile` takes back, part by part: a column for each of these names of properties. `TooLarge`: those are too many. */
+export function deviceFile(
+  names: readonly string[],
+): Result<{ readonly head: string; readonly lines: (devices: readonly Device[]) => string }, Fault<'TooLarge'>> {
+  if (names.length > MAX_PROPERTY_NAMES)
+    return fail(
+      'TooLarge',
+      `the devices have more than ${MAX_PROPERTY_NAMES} different names of properties, such as ${names[MAX_PROPERTY_NAMES]}, and each would be a column: read them as a list, or give properties the same names`,
+    );
   const properties = [...names].sort();
-  const head = [...COLUMNS, ...properties.map((name) => `${PROPERTY}${name}`)];
-  const rows = devices.map((device) => [
+  const line = (cells: readonly string[]): string => `${cells.map(quoted).join(',')}\n`;
+  const cellsOf = (device: Device): readonly string[] => [
     device.name,
     device.macs.join(' '),
     device.uuid ?? '',
@@ -143,8 +141,17 @@ export function formatDevices(devices: readonly Device[]): Result<string, Fault<
     device.class ?? '',
     String(device.enabled),
     ...properties.map((name) => device.properties[name] ?? ''),
-  ]);
-  return ok(`${[head, ...rows].map((cells) => cells.map(quoted).join(',')).join('\n')}\n`);
+  ];
+  return ok({
+    head: line([...COLUMNS, ...properties.map((name) => `${PROPERTY}${name}`)]),
+    lines: (devices) => devices.map((device) => line(cellsOf(device))).join(''),
+  });
+}
+
+/** All of them as one such file, with a column for each property that one of them has. */
+export function formatDevices(devices: readonly Device[]): Result<string, Fault<'TooLarge'>> {
+  const file = deviceFile([...new Set(devices.flatMap(({ properties }) => Object.keys(properties)))]);
+  return file.ok ? ok(`${file.value.head}${file.value.lines(devices)}`) : file;
 }
 
 /** Spaces around a plain cell are no part of it. */

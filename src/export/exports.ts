@@ -1,4 +1,5 @@
 /** The open disks of the copies that are served, in step with them: opened when a copy becomes right, closed when no read needs it any more. */
+import { dirname } from 'node:path';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import type { Content, Disk, OpenFile } from '../image/disk.ts';
 import { openImage } from '../image/images.ts';
@@ -235,4 +236,7 @@ export class Exports {
   }
 }
 
-const exportOf = ({ copy: { vdisk, version, manifest }, disk }: Open): Export => ({ vdisk, version, manifest, disk });
+const exportOf = ({ copy: { vdisk, version, manifest, imagePath }, disk }: Open): Export => ({
+  ...{ vdisk, version, manifest, disk },
+  folder: dirname(imagePath),
+});

@@ -5,6 +5,8 @@ import type { Disk } from '../image/disk.ts';
 /** A version that this server holds an UpToDate copy of, open. */
 export interface Export extends VersionRef {
   readonly disk: Disk;
+  /** Where its image lies: what is silent there is silent together. Absent: it lies alone. */
+  readonly folder?: string;
 }
 
 export interface Frontend {

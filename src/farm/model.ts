@@ -138,9 +138,22 @@ export const LoadBalancing = Type.Union([
 ]);
 export type LoadBalancing = Read<Static<typeof LoadBalancing>>;
 
+/** Its files go to another store: `moving.ts`. */
+export const Moving = Type.Object({
+  /** Names of the stores where they were: in use until it is over. */
+  from: Type.Array(text, { minItems: 1 }),
+  /** So many servers had all of it right in the new store, since when machines go there. Absent: too few yet. */
+  arrived: Type.Optional(whole(MAX_INTEGER)),
+  /** The one server that writes into the new store, which is shared. Absent: it is not, or none was chosen yet. */
+  by: Type.Optional(text),
+});
+export type Moving = Read<Static<typeof Moving>>;
+
 export const VDisk = Type.Object({
   name: text,
   store: text,
+  /** Absent: all of it is in its store. */
+  moving: Type.Optional(Moving),
   /** What the names of its files begin with: `files.ts`. */
   fileName,
   enabled: Type.Boolean(),

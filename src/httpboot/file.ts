@@ -3,11 +3,11 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { openRegular } from '../kit/file.ts';
-import { Gate } from '../net/gate.ts';
+import { Gates } from '../net/gate.ts';
 import { CHUNK_BYTES, READS_AT_ONCE } from './limits.ts';
 import { parseRange } from './range.ts';
 
-const reads = new Gate(READS_AT_ONCE);
+const gates = new Gates(READS_AT_ONCE);
 
 /** False when no file is there (any more), and nothing was answered. */
 export async function sendFile(
@@ -16,7 +16,8 @@ export async function sendFile(
   path: string,
   sent: (bytes: number) => void,
 ): Promise<boolean> {
-  const opened = await openRegular(path);
+  const reads = gates.of(path);
+  const opened = await reads.run(request.ip, () => openRegular(path));
   if (!opened.ok) return false;
   const { file } = opened.value;
   const size = Number(opened.value.stats.size);
@@ -34,7 +35,7 @@ export async function sendFile(
     .header('content-length', end - start + 1);
   if (range !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`);
   sent(end - start + 1);
-  await reply.send(streamOf(file, start, end, request.ip));
+  await reply.send(streamOf(file, start, end, (read) => reads.run(request.ip, read)));
   return true;
 }
 
@@ -42,8 +43,10 @@ export async function sendFile(
 const rangeOf = ({ headers }: FastifyRequest): string | undefined =>
   headers['if-range'] === undefined ? headers.range : undefined;
 
+type InTurn = <T>(read: () => Promise<T>) => Promise<T>;
+
 /** A chunk is read when the machine has taken the one before, and when it is the machine's turn. */
-function streamOf(file: FileHandle, start: number, end: number, source: string): Readable {
+function streamOf(file: FileHandle, start: number, end: number, inTurn: InTurn): Readable {
   let at = start;
   return new Readable({
     highWaterMark: 0, // nothing ahead: what is on its way is in the socket
@@ -58,7 +61,7 @@ function streamOf(file: FileHandle, start: number, end: number, source: string):
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(length), 0, length, at);
         return buffer.subarray(0, bytesRead);
       };
-      reads.run(source, read).then(
+      inTurn(read).then(
         (bytes) => {
           at += bytes.length;
           if (bytes.length > 0) this.push(bytes);

@@ -27,5 +27,5 @@ export const MAX_URL_CHARACTERS = 2_048;
  * back to the kernel at once; what Node reads packets into (64 KiB) is below, and is not asked of the kernel for each.
  */
 export const CHUNK_BYTES = 80 << 10;
-/** Of all machines together: as many as Node's pool has threads. More only make a turn of the loop longer, and each connection waits a turn to be accepted. */
+/** Of one folder, for all machines together: more only make a turn of the loop longer, and each connection waits a turn to be accepted. A disk that is silent keeps its own. */
 export const READS_AT_ONCE = 4;

@@ -262,6 +262,7 @@ class BlockDisk implements Disk {
   ): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
+    await this.#file.toMap();
     const told: Told = { pieces: [], most, depth };
     const fault = await this.#mapRuns(told, this.#runs(offset, length));
     return fault ? { ok: false, error: fault } : ok(told.pieces);

@@ -2,12 +2,14 @@
  * The file of an image, open for reading: what every format reads from. Its size is fixed when it is opened. A format whose tables are not written yet (the
  * log of a VHDX) lays pages over it: what reads sees them, the file stays as it is.
  */
-import type { FileHandle } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { type FileHandle, statfs } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { type FileFault, openRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
+import { inThread } from '../kit/threads.ts';
 import type { MappedFile, OpenFile, Piece, ReadFault } from './disk.ts';
 import { identityOf } from './identity.ts';
+import { isLocal } from './local.ts';
 import { readCached, type Stretch, stretches } from './native.ts';
 
 export const PAGE_BYTES = 4_096;
@@ -19,6 +21,7 @@ export type Pages = ReadonlyMap<number, Buffer | undefined>;
 
 export class ImageFile implements MappedFile {
   readonly path: string;
+  readonly #folder: string;
   readonly #file: FileHandle;
   /** Of the file as it was opened. */
   readonly #fileBytes: number;
@@ -31,9 +34,12 @@ export class ImageFile implements MappedFile {
   #closed = false;
   /** Its file system does not tell what is in the page cache. */
   #isBlind = false;
+  /** Where it has holes may be asked; undefined: nobody has looked yet. */
+  #tellsHoles: boolean | undefined;
 
   private constructor(path: string, file: FileHandle, fileBytes: number) {
     this.path = path;
+    this.#folder = dirname(path);
     this.#file = file;
     this.#fileBytes = fileBytes;
     this.#sizeBytes = fileBytes;
@@ -95,7 +101,9 @@ export class ImageFile implements MappedFile {
   async #readOwn(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
     try {
       for (let done = this.readCached(bytes, at, length, offset); done < length; ) {
-        const { bytesRead } = await this.#file.read(bytes, at + done, length - done, offset + done);
+        const { bytesRead } = await inThread(this.#folder, () =>
+          this.#file.read(bytes, at + done, length - done, offset + done),
+        );
         if (bytesRead === 0)
           return {
             code: 'FileCut',
@@ -148,6 +156,17 @@ export class ImageFile implements MappedFile {
   }
 
   /**
+   * Before `map`, which asks the kernel where holes are, on the main thread. A file system of the network may ask its server then, and one that is silent would
+   * hold up all that this process does: of it all counts as data.
+   */
+  async toMap(): Promise<void> {
+    this.#tellsHoles ??= await inThread(this.#folder, () => statfs(this.path)).then(
+      ({ type }) => isLocal(type),
+      () => false,
+    );
+  }
+
+  /**
    * All of a range, in order, as pieces of a disk that lies so: what the file has as it is, its holes, and what is laid over it. `diskOffset`: where it begins there.
    */
   *map(offset: number, length: number, diskOffset: number, depth: number): Generator<Piece> {
@@ -173,7 +192,8 @@ export class ImageFile implements MappedFile {
       at: { file: this, offset },
     });
     const { offset, length } = this.#data;
-    if (this.#closed || (from >= offset && end <= offset + length)) return yield piece(from, end, false);
+    if (this.#closed || !this.#tellsHoles || (from >= offset && end <= offset + length))
+      return yield piece(from, end, false);
     for (const stretch of stretches(this.fd, from, this.#fileBytes - from)) {
       if (!stretch.isHole) this.#data = stretch;
       const to = Math.min(end, stretch.offset + stretch.length);

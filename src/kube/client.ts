@@ -51,6 +51,8 @@ export interface WatchOptions extends CallOptions, Selection {
 
 export interface PatchOptions extends CallOptions {
   readonly subresource?: 'status';
+  /** All that would be said of it is said, and nothing is changed. */
+  readonly dryRun?: boolean;
 }
 
 export interface DeleteOptions extends CallOptions {
@@ -176,7 +178,8 @@ class HttpClient implements Client {
   }
 
   patch<T extends KubeObject>(target: Target, body: object, options?: PatchOptions): Answer<T> {
-    const path = requestPath(target, { fieldManager }, options?.subresource);
+    const dryRun = options?.dryRun ? 'All' : undefined;
+    const path = requestPath(target, { fieldManager, dryRun }, options?.subresource);
     return this.#call<T>({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json', options });
   }
 

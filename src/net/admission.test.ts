@@ -23,8 +23,10 @@ test.each([
   { held: house('a4', 'b3', 'c1'), source: 'b', is: 'Total' },
   { held: house('a2', 'b2', 'c2', 'd2'), source: 'e', is: 'a0' },
   { held: house('a1', 'b1', 'c1', 'd1', 'e1', 'f1', 'g1', 'h1'), source: 'i', is: 'Total' },
-])('$source comes to a house of $held.size: $is', ({ held, source, is }) => {
-  const admission = admit(held, source, share);
+  { held: house('a6'), source: 'a', is: 'a0', newest: true },
+  { held: house('a5'), source: 'a', is: 'admit', newest: true },
+])('$source comes to a house of $held.size: $is', ({ held, source, is, newest = false }) => {
+  const admission = admit(held, source, { ...share, newest });
   const { kind } = admission;
   if (kind === 'replace') expect(`${admission.victim.source}${admission.victim.progressAt}`).toBe(is);
   else expect(kind === 'refuse' ? admission.reason : kind).toBe(is);

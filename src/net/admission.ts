@@ -10,6 +10,8 @@ export interface Share {
   readonly total: number;
   /** Of one source. */
   readonly each: number;
+  /** Many callers come from one source, and count by who they are once that is known: within its share the one that stands still longest gives way. */
+  readonly newest?: boolean;
 }
 
 export interface Held {
@@ -24,10 +26,17 @@ export type Admission<T extends Held> =
   | { readonly kind: 'replace'; readonly victim: T }
   | { readonly kind: 'refuse'; readonly reason: 'Share' | 'Total' };
 
-export function admit<T extends Held>(held: ReadonlySet<T>, source: string, { total, each }: Share): Admission<T> {
+export function admit<T extends Held>(
+  held: ReadonlySet<T>,
+  source: string,
+  { total, each, newest }: Share,
+): Admission<T> {
   let own = 0;
   for (const other of held) if (other.source === source) own++;
-  if (own >= each) return { kind: 'refuse', reason: 'Share' };
+  if (own >= each) {
+    const still = newest ? stillest([...held].filter((other) => other.source === source)) : undefined;
+    return still ? { kind: 'replace', victim: still } : { kind: 'refuse', reason: 'Share' };
+  }
   if (held.size < total) return { kind: 'admit' };
   const [heaviest, count] = heaviestOf(held);
   // One less than it has must still be no fewer than the newcomer then has: else two sources take it from each other for ever.

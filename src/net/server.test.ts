@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { request } from 'undici';
-import { type EdgeLimits, httpServer } from './server.ts';
+import { countAs, type EdgeLimits, httpServer } from './server.ts';
 
 const plenty = { burst: 1_000, perSecond: 1_000, keys: 10 };
 const limits: EdgeLimits = { total: 9, each: 9, keepAliveMs: 1_000, connects: plenty, questions: plenty };
@@ -116,4 +116,36 @@ test('questions beyond the budget of a source are 429, with the way out', async 
     expect.stringContaining('ask again'),
   ]);
   expect(await answered(port, '127.0.0.2')).toBe(true);
+});
+
+test('callers behind one address count by who they are, once a question has shown it', async () => {
+  const place = { total: 9, each: 2, questions: { burst: 3, perSecond: 0, keys: 10 } };
+  const server = httpServer(
+    (request, response) => {
+      countAs(server, request.socket, { source: String(request.headers['x-caller']), place });
+      response.end('ok');
+    },
+    { ...limits, total: 3, each: 3 },
+  ).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const opened = async (caller: string) => {
+    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
+    closing.push(() => socket.destroy());
+    const ask = async (): Promise<string> => {
+      socket.write(`GET / HTTP/1.1\r\nHost: a\r\nX-Caller: ${caller}\r\n\r\n`);
+      const [bytes] = await once(socket, 'data');
+      return String(bytes).split(' ')[1] ?? '';
+    };
+    return { socket, ask, first: await ask() };
+  };
+  const first = await opened('a');
+  const gone = new Promise((resolve) => first.socket.once('close', resolve));
+  const others = [await opened('a'), await opened('b'), await opened('b'), await opened('a')];
+  await gone;
+  expect(others.map((each) => each.first)).toEqual(['200', '200', '200', '200']);
+  const [a, b] = others;
+  const more = [await a?.ask(), await a?.ask(), await a?.ask(), await a?.ask()];
+  expect([more, await b?.ask()]).toEqual([['200', '200', '200', '429'], '200']);
 });

@@ -42,6 +42,12 @@ export interface Proven {
   readonly place: PlaceLimits;
 }
 
+const counted = new WeakMap<HttpServer | HttpsServer, (socket: Socket, proven: Proven) => void>();
+
+/** From now on this connection counts by who asks on it, as a question showed: behind a proxy all have one address. */
+export const countAs = (server: HttpServer | HttpsServer, socket: Socket, proven: Proven): void =>
+  counted.get(server)?.(socket, proven);
+
 /** Undefined: it counts by its address as before. */
 export type Prover = (socket: TLSSocket) => Proven | undefined;
 
@@ -118,6 +124,9 @@ class Places {
 
   /** Who gives way to it. */
   prove(connection: Connection, { source, place: limits }: Proven): Connection | undefined {
+    const before = this.#proven.get(connection.socket);
+    if (before?.source === source && before.place.limits === limits) return undefined;
+    before?.place.held.delete(connection);
     const place = this.#of(limits);
     const victim = givesWay(place.held, source, limits);
     this.first.held.delete(connection);
@@ -204,6 +213,7 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     const pace = { taken: 0, waitedMs: 0 };
     const connection = { source, name: nameOf(raw), raw, socket: raw, pace, progressAt: performance.now() };
     held.add(connection);
+    bySocket.set(raw, connection);
     raw.once('close', () => places.drop(connection));
     enter(raw, source);
   };
@@ -212,10 +222,17 @@ function guarded<S extends HttpServer | HttpsServer>(server: S, limits: EdgeLimi
     const connection = [...held].find((one) => one.name === name);
     if (!connection) return;
     connection.socket = socket;
+    bySocket.set(socket, connection);
     const proven = prove?.(socket);
-    const victim = proven && places.prove(connection, proven);
-    if (victim) end(victim);
+    if (proven) count(socket, proven);
   });
+  const bySocket = new WeakMap<Socket, Connection>();
+  const count = (socket: Socket, proven: Proven): void => {
+    const connection = bySocket.get(socket);
+    const victim = connection && places.prove(connection, proven);
+    if (victim) end(victim);
+  };
+  counted.set(server, count);
 
   const end = (connection: Connection): void => {
     places.drop(connection);

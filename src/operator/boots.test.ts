@@ -1,11 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { aDevice, aSnapshot } from '../../test/builders/farm.ts';
+import { otherOrder } from '../farm/address.ts';
 import type { BootRecord, BootStepName } from '../farm/bootrecord.ts';
 import { fail, ok } from '../kit/result.ts';
 import { askBoots, askUnknown } from './boots.ts';
 import { type ExplainSources, explainMachine, stillUnknown } from './explain.ts';
 
 const MAC = '52:54:00:00:00:01';
+const UUID = '6d3c8a62-1b5f-4d0c-9c3e-0123456789ab';
 const NEW_CARD = '52:54:00:00:00:77';
 const servers = ['a', 'b', 'c'].map((name) => ({ name, address: '10.77.0.1', port: 6911 }));
 const aRecord = (server: string, heard: readonly (readonly [BootStepName, number])[]): BootRecord => ({
@@ -65,7 +67,7 @@ describe('all servers are asked at once', () => {
       ...{ machines: [machine], more: 3, answered: ['a'] },
       silent: ['b', 'c'].map((server) => ({ server, message: `server ${server} did not answer within 0.02 s` })),
     });
-    expect(stillUnknown(told, [aDevice()]).machines).toEqual([]);
+    expect(stillUnknown(told, new Set(aDevice().macs)).machines).toEqual([]);
   });
 });
 
@@ -77,23 +79,34 @@ test.each([
     { device: 'pc0001', code: 'HttpNeverAsked', asked: [MAC, '52:54:00:00:00:02'] },
   ],
   ['a device with a new card, by its UUID', NEW_CARD, { device: 'pc0001', code: 'HttpNeverAsked', asked: [NEW_CARD] }],
+  [
+    'a device by its UUID',
+    UUID.toUpperCase(),
+    { device: 'pc0001', code: 'HttpNeverAsked', asked: [MAC, '52:54:00:00:00:02'] },
+  ],
+  [
+    'a device whose name looks like a MAC',
+    '52-54-00-00-00-02',
+    { device: '52-54-00-00-00-02', asked: ['52:54:00:00:00:03'] },
+  ],
   ['a machine that is none', '52:54:00:00:00:99', { code: 'UnknownMachine', asked: ['52:54:00:00:00:99'] }],
   ['a name that nobody has', 'pc9', { fault: /no device pc9.*by its MAC/ }],
 ])('%s is explained', async (_, wanted, { device, code, asked, fault }: Record<string, unknown>) => {
   let macs: readonly string[] = [];
+  const lookalike = aDevice({ name: '52-54-00-00-00-02', macs: ['52:54:00:00:00:03'] });
   const known = aDevice({ macs: [MAC, '52:54:00:00:00:02'] });
   const sources: ExplainSources = {
     data: {
       snapshot: async () => ok(aSnapshot()),
-      deviceByName: async (name) => ok(name === known.name ? known : undefined),
+      deviceByName: async (name) => ok([known, lookalike].find((one) => name === one.name)),
       deviceByMac: async (mac) => ok(known.macs.includes(mac) ? known : undefined),
-      deviceByUuid: async (uuid) => ok(uuid === 'u' ? known : undefined),
+      deviceByUuid: async (uuid) => ok(uuid === otherOrder(UUID) ? known : undefined),
       sessionOf: async () => ok(undefined),
     },
     copies: async () => fail('Unreachable', 'away'),
     boots: async (of) => {
       macs = of;
-      const uuid = of[0] === NEW_CARD ? { uuid: 'u' } : {};
+      const uuid = of[0] === NEW_CARD ? { uuid: UUID } : {};
       const record = {
         ...aRecord('a', [
           ['discover', 0],
@@ -109,7 +122,7 @@ test.each([
     expect(explained).toMatchObject({ ok: false, error: { message: expect.stringMatching(fault as RegExp) } });
     return;
   }
-  expect(explained).toMatchObject({ ok: true, value: { verdict: { code } } });
+  expect(explained).toMatchObject({ ok: true, value: { verdict: code === undefined ? {} : { code } } });
   expect(explained.ok && explained.value.device).toBe(device);
   expect(macs).toEqual(asked);
 });

@@ -37,7 +37,7 @@ export interface Member<K extends MemberKind> {
   readonly table: ProjectedKind;
   informer(informers: Informers): InformerView;
   /** A deletion waits no longer than this for its rows to go, ms: or a namespace could not be removed without its database. */
-  deletionWaitsMs(member: ResourceByName<K>): number;
+  deletionWaitsMs(member: ResourceByName<K>, context: Context): number;
   observe(
     context: Context,
     member: ResourceByName<K>,
@@ -90,7 +90,7 @@ export async function reconcileMember<K extends MemberKind>(
     target,
     object,
     finalizer: FINALIZER,
-    maxWaitMs: member.deletionWaitsMs(parsed.value),
+    maxWaitMs: member.deletionWaitsMs(parsed.value, context),
     signal,
     reconcile: (live) => reconcileLive(context, member, parsed.value, live, signal),
     letGo: () => letGo(context, member, parsed.value, goesWhole, signal),

@@ -1,4 +1,5 @@
 /** The operator: informers of the four kinds and of what they stand on, and a reconciler for each kind. */
+import type { AskedServer } from '../control/client.ts';
 import { type Client, createClient } from '../kube/client.ts';
 import { eventRecorder, type RecordEvent } from '../kube/events.ts';
 import { type JoinedInformers, joinInformers } from '../kube/informers.ts';
@@ -9,12 +10,13 @@ import { ownedBy } from '../kube/owner.ts';
 import { FarmRuntimes } from '../operator/runtimes.ts';
 import type { Farm } from '../resources/kinds.ts';
 import type { Context, Informers, Settings } from './context.ts';
-import { farmAccess } from './farm/access.ts';
+import { controlIdentity, farmAccess } from './farm/access.ts';
 import { reconcileFarm } from './farm/reconcile.ts';
 import { reconcileMember } from './member.ts';
 import type { ResourceMetrics } from './metrics.ts';
 import { FARM_LABEL } from './names.ts';
 import { Quiet } from './quiet.ts';
+import { serversOfFarm } from './servers.ts';
 import { storeMember } from './store/reconcile.ts';
 import { poolMember } from './streamingserver/reconcile.ts';
 import { vdiskMember } from './vdisk/reconcile.ts';
@@ -38,6 +40,10 @@ interface Seen {
   readonly client: Client;
   readonly resources: Pick<Informers, 'farms' | 'stores' | 'vdisks' | 'pools'>;
   readonly accessOf: (farm: Farm, signal: AbortSignal) => ReturnType<typeof farmAccess>;
+  readonly serversOf: {
+    readonly list: (farm: Farm) => readonly AskedServer[];
+    readonly identity: (farm: Farm, signal: AbortSignal) => ReturnType<typeof controlIdentity>;
+  };
 }
 
 export class BootfarmOperator extends EngineOperator {
@@ -72,7 +78,13 @@ export class BootfarmOperator extends EngineOperator {
     this.#clientOfApi ??= createClient(this.kubeConfig, metrics ? { onAnswer: metrics.answered } : {});
     const client = this.#clientOfApi;
     const accessOf: Seen['accessOf'] = (farm, signal) => farmAccess(client, farm, signal);
-    return { client, resources: this.#informers, accessOf };
+    const informers = this.#informers;
+    const serversOf: Seen['serversOf'] = {
+      list: (farm) =>
+        serversOfFarm({ informers }, farm).map(({ name, address, controlPort: port }) => ({ name, address, port })),
+      identity: (farm, signal) => controlIdentity(client, farm, signal),
+    };
+    return { client, resources: informers, accessOf, serversOf };
   }
 
   protected override async init(): Promise<void> {

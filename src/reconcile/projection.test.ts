@@ -34,7 +34,7 @@ const rows: readonly [string, object | undefined, { readonly properties: object 
   ['boot of a Site', sites[0]?.boot, Site.properties.boot],
   ['Collection', collections[0], Collection],
   ['Store', { ...stores[0], ...stores[1] }, Store],
-  ['VDisk', vdisks[0], VDisk],
+  ['VDisk', vdisks[0], VDisk, 'moving'],
   ['Version', versions[0], Version, 'content', 'settledAt'],
 ];
 

@@ -58,6 +58,12 @@ export const vdiskRow = ({ metadata, spec }: VDisk): VDiskRow => ({
   commandLine: spec.os?.linux?.commandLine ?? '',
 });
 
+/** As it was told last: for a database that knows nothing of it (`database/project.ts`). */
+function movingTold({ spec, status }: VDisk): Pick<VDiskRow, 'moving'> {
+  const from = (status?.movingFrom ?? []).filter((name) => name !== spec.storeRef.name);
+  return from.length > 0 ? { moving: { from } } : {};
+}
+
 /** Of how many servers keep a copy, and which; undefined: all of its store do. */
 export const copiesWanted = ({ spec }: Pick<VDisk, 'spec'>, { shared }: StoreRow): number | undefined =>
   spec.copies === 'all' || shared ? undefined : spec.copies;
@@ -149,7 +155,9 @@ export function projectionOf({ farm: { metadata, spec }, stores, vdisks, pools }
       const site = siteOf(spec, pool.spec.site);
       return site === undefined ? [] : [{ name: pool.metadata.name, site }];
     }),
-    vdisks: served.map(({ vdisk, store }) => ({ ...vdiskRow(vdisk), ...copiesOf(vdisk, store) })),
+    vdisks: served.map(({ vdisk, store }) => ({
+      ...{ ...vdiskRow(vdisk), ...movingTold(vdisk), ...copiesOf(vdisk, store) },
+    })),
     versions: served.flatMap(({ vdisk }) => versionsOf(vdisk)),
   };
 }

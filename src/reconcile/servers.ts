@@ -4,16 +4,17 @@ import type { KubeObject } from '../kube/object.ts';
 import type { Live } from '../kube/wire.ts';
 import type { WantedServer } from '../operator/poller.ts';
 import type { Farm, StreamingServer } from '../resources/kinds.ts';
-import type { Context } from './context.ts';
-import { ofFarm, resources } from './context.ts';
+import { type Context, ofFarm, resources } from './context.ts';
 import { FARM_LABEL, NODE_ANNOTATION, POOL_LABEL } from './names.ts';
 import { siteOf } from './projection.ts';
+
+type Seeing = Pick<Context, 'informers'>;
 
 export const nodeOf = ({ metadata }: KubeObject): string => metadata.annotations?.[NODE_ANNOTATION] ?? '';
 
 /** Deployments of a farm's servers in its namespace; of one pool, when it is named. */
 export const serverDeployments = (
-  { informers }: Context,
+  { informers }: Seeing,
   namespace: string,
   farm: string,
   pool?: string,
@@ -25,7 +26,7 @@ export const serverDeployments = (
     .filter(({ metadata }) => pool === undefined || metadata.labels?.[POOL_LABEL] === pool);
 
 /** Servers of other farms, as far as this operator sees them: by node, whose. */
-export const strangersOn = ({ informers }: Context, namespace: string, farm: string): ReadonlyMap<string, string> =>
+export const strangersOn = ({ informers }: Seeing, namespace: string, farm: string): ReadonlyMap<string, string> =>
   new Map(
     informers.deployments
       .list()
@@ -50,12 +51,12 @@ export function holders(deployments: readonly KubeObject[]): ReadonlyMap<string,
 }
 
 /** A node's own address in the cluster: there a server's control port is, whatever network it serves on. */
-function addressOfNode({ informers }: Context, name: string): string {
+function addressOfNode({ informers }: Seeing, name: string): string {
   return informers.nodes.get(name)?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '';
 }
 
 /** By name. */
-export function serversOfFarm(context: Context, farm: Farm): readonly WantedServer[] {
+export function serversOfFarm(context: Seeing, farm: Farm): readonly WantedServer[] {
   const { name, namespace } = farm.metadata;
   const pools = new Map<string, StreamingServer>(
     resources('StreamingServer', context.informers.pools, namespace)

@@ -9,7 +9,8 @@ import type { VDisk } from '../resources/kinds.ts';
 import { type FarmFindings, farmStatus } from './farm/status.ts';
 import { storeStatus } from './store/status.ts';
 import { type PoolFindings, poolStatus } from './streamingserver/status.ts';
-import { type CopyHolder, judge, nowSettled, nowUnsettled, type VDiskFindings, vdiskStatus } from './vdisk/status.ts';
+import { type CopyHolder, judge, nowSettled, nowUnsettled, type VDiskFindings } from './vdisk/judge.ts';
+import { vdiskStatus } from './vdisk/status.ts';
 
 const NOW = new Date('2026-11-23T12:00:00Z');
 const GIB = 2 ** 30;

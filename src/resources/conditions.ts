@@ -31,6 +31,8 @@ export const TYPES = {
   Replicated: 'Replicated',
   /** VDisk: `bootfarm rollback` chose another version than the spec. */
   Overridden: 'Overridden',
+  /** VDisk: its files go to the Store that the spec names. */
+  Moving: 'Moving',
   /** VDisk: its chain is longer than `spec.versions.maxChain` of the Farm. */
   MergePending: 'MergePending',
   /** StreamingServer: devices are spread fairly. */
@@ -174,6 +176,12 @@ export const REASONS = {
   Disabled: 'Disabled',
   /** An override of `bootfarm rollback` is in effect. */
   RolledBack: 'RolledBack',
+  /** Its files go to the Store that the spec names, and devices read them meanwhile. */
+  Moving: 'Moving',
+  /** Its files are in the new Store, and devices go there. */
+  HandingOver: 'HandingOver',
+  /** Its files in the old Store go, as movePolicy says. */
+  GivingBack: 'GivingBack',
   /** A server fetches the base from `spec.source`, or is about to. */
   Fetching: 'Fetching',
   /** No server could fetch it: it is tried again, an hour after it failed. */

@@ -7,7 +7,12 @@ type Entry = Spec['versions'][number];
 
 export interface Edit {
   /** JSON merge patch of the spec; empty: it says so already. */
-  readonly patch: { readonly versions?: readonly Entry[]; readonly bootVersion?: number };
+  readonly patch: {
+    readonly versions?: readonly Entry[];
+    readonly bootVersion?: number;
+    readonly storeRef?: { readonly name: string };
+    readonly movePolicy?: VDisk['spec']['movePolicy'];
+  };
   /** What it comes to, for a person. */
   readonly says: string;
 }

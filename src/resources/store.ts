@@ -171,6 +171,7 @@ const status = object('What is.', {
   ...statusHead,
   accessible: optional(text('Servers that reach the store, of those that should, such as 2/2.', 16)),
   devices: optional(count('Devices that stream vDisks of it: whose session has not ended, as far as it is known.')),
+  movingAway: optional(count('VDisks whose files go from it to another Store: until they are there it is in use.')),
   servers: optional(
     listBy(
       'The store on each server.',

@@ -148,9 +148,9 @@ const spec = object(
     storeRef: Type.Object(
       { name: label('Name of the Store, in the same namespace.') },
       {
-        description: 'The Store that holds the files. Immutable.',
+        description:
+          'The Store that holds the files. Another one: they go there while devices read them (status.movingFrom), and stay where they were, too.',
         'x-kubernetes-map-type': 'atomic',
-        ...rules(immutable('storeRef', 'make a new VDisk in the other store and copy the files')),
       },
     ),
     fileName: Type.String({
@@ -221,6 +221,13 @@ const spec = object(
       oneOf('Whether deleting this VDisk deletes its files. Retain (default) or Delete.', ['Retain', 'Delete']),
       'Retain',
     ),
+    movePolicy: defaulted(
+      oneOf(
+        'What becomes of its files in a Store from which it moves, when the new one is proved to have all of them. Retain (default) or Delete.',
+        ['Retain', 'Delete'],
+      ),
+      'Retain',
+    ),
     os: optional(os),
   },
   rule(
@@ -235,6 +242,17 @@ const spec = object(
 
 const status = object('What is.', {
   ...statusHead,
+  store: optional(label('The Store of which its copies are told.')),
+  movingFrom: optional(
+    setOf(
+      'Stores from which its files go to that of the spec: they are in use until it is over.',
+      16,
+      label('Name of the Store.'),
+    ),
+  ),
+  arrived: optional(
+    count('So many servers had all of it in that Store when devices were told to go there; absent: not yet.'),
+  ),
   bootVersion: optional(versionNumber('The version that Production devices boot.')),
   override: optional(
     object('What `bootfarm rollback` chose in place of the spec. Absent: nothing.', {

@@ -4,10 +4,11 @@ import type { CopyReport, StoreReport } from '../control/status.ts';
 import type { Offer } from '../export/exports.ts';
 import { fileNames, isWithin, offersStore, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Store, VDisk, Version } from '../farm/model.ts';
+import { storesOf } from '../farm/moving.ts';
 import { SHARED_STORES, verifyTimes } from '../farm/shared.ts';
 import { refKey, type VersionRef } from '../farm/token.ts';
 import { Chunks } from '../store/chunks.ts';
-import { contentOf } from '../store/content.ts';
+import { contentOf, surestOf } from '../store/content.ts';
 import { type Digest, Digests, VERIFY_EVERY_MS } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
 import { byName, type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
@@ -18,7 +19,7 @@ import { propertyFile, type StoreProperties } from '../store/propertycopies.ts';
 import { copyingOf, type Pulls } from '../store/pulls.ts';
 import { copyFacts, unmanagedImages } from '../store/report.ts';
 import { Tables } from '../store/tables.ts';
-import { type StoreWants, wantsIn } from '../store/wants.ts';
+import { type StoreWants, wantsIn, writes } from '../store/wants.ts';
 import { needBytes } from '../store/wants-room.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Wants } from './wants.ts';
@@ -30,6 +31,8 @@ export interface Readable extends VersionRef {
 
 /** A version whose files here are byte for byte what the farm says: a machine may boot it. */
 export interface ServedCopy extends Readable {
+  /** It lies in a store from which its vDisk moves, and machines go where it is right in the new one. */
+  readonly isLeft?: true;
   readonly imagePath: string;
   /** The leaf table of its disk; absent: there is none (yet). */
   readonly table?: NonNullable<ReturnType<Digests['tableOf']>>;
@@ -172,16 +175,15 @@ export class Copies {
         inventory,
         facts: {
           ...copyFacts(vdisk, version, path, inventory, digestOf),
+          store: store.name,
           ...this.#comingOf(store, version),
         },
       })),
     );
     this.#reports = copies.map(({ facts }) => facts);
-    const properties = propertiesIn(snapshot, copies);
+    const properties = propertiesIn(snapshot, copies, this.#options.server.name);
     await this.#wants.setProperties(properties);
-    const served = copies
-      .flatMap(({ version, path, facts, inventory }) => servedCopy(version, path, facts, inventory))
-      .map((copy) => this.#withTable(copy));
+    const served = servedOf(copies).map((copy) => this.#withTable(copy));
     if (JSON.stringify(served.map(refKey)) !== JSON.stringify(this.#served.map(refKey)))
       this.#options.log.info({ copies: served.map(refKey) }, 'served copies changed');
     this.#served = served;
@@ -206,9 +208,12 @@ export class Copies {
 
   async #want(snapshot: FarmSnapshot, looks: readonly Look[]): Promise<void> {
     const { server } = this.#options;
+    const seen = looks.flatMap(({ store, path, digestOf, inventory }) =>
+      inventory ? [{ store: store.name, folder: path, inventory, digestOf }] : [],
+    );
     const wantsOf = ({ store, path, digestOf, inventory }: Look): StoreWants | undefined =>
-      inventory && wantsIn(store, path, snapshot, server.name, inventory, digestOf);
-    const own = looks.filter(({ store }) => store.replication);
+      inventory && wantsIn(store, path, snapshot, server.name, inventory, digestOf, seen);
+    const own = looks.filter(({ store }) => writes(store, snapshot.vdisks, server.name));
     await this.#wants.set(new Map(own.map((look) => [look.store.name, wantsOf(look)])));
   }
 
@@ -236,7 +241,7 @@ export class Copies {
   }
 
   #offers(snapshot: FarmSnapshot, looks: readonly Look[]): readonly Offer[] {
-    return looks.flatMap(({ store, path, inventory }) => {
+    const offers = looks.flatMap(({ store, path, inventory }) => {
       const digestOf = this.#digestsIn(snapshot, store, path, true);
       return versionsIn(snapshot, store).flatMap(({ version: { vdisk, number, content } }): Offer[] =>
         content
@@ -251,6 +256,12 @@ export class Copies {
           : [],
       );
     });
+    // What moves may be open in any of its stores.
+    return [...Map.groupBy(offers, refKey).values()].flatMap(([first, ...others]) =>
+      first
+        ? [{ ...first, contentOf: (files) => surestOf([first, ...others].map((one) => one.contentOf(files))) }]
+        : [],
+    );
   }
 
   #inventory({ shared }: Store, path: string): Promise<Inventory | undefined> | Inventory {
@@ -273,7 +284,7 @@ const unseen = (path: string): Inventory =>
 
 const versionsIn = ({ vdisks, versions }: FarmSnapshot, store: Store) =>
   vdisks
-    .filter((vdisk) => vdisk.store === store.name)
+    .filter((vdisk) => storesOf(vdisk).includes(store.name))
     .flatMap((vdisk) =>
       versions.filter((version) => version.vdisk === vdisk.name).map((version) => ({ vdisk, version })),
     );
@@ -293,26 +304,42 @@ interface SeenCopy extends Pick<Look, 'store' | 'path'> {
   readonly facts: CopyReport;
 }
 
-/** Of stores whose servers give each other files, of versions whose content is right here. */
-function propertiesIn({ stores }: FarmSnapshot, copies: readonly SeenCopy[]): readonly StoreProperties[] {
+/** Of stores whose servers give each other files, of versions whose content is right here; of what moves also where it was, for the store where it is to be. */
+function propertiesIn(
+  { stores, vdisks }: FarmSnapshot,
+  copies: readonly SeenCopy[],
+  self: string,
+): readonly StoreProperties[] {
   const right = copies.filter(
-    ({ store, version, facts, inventory }) =>
-      store.replication && !store.shared && !inventory.foreign && isRight(facts, version),
+    ({ store, vdisk, version, facts, inventory }) =>
+      (vdisk.moving || writes(store, vdisks, self)) && !inventory.foreign && isRight(facts, version),
   );
   return stores.flatMap(({ name }) => {
-    const own = right.filter(({ store }) => store.name === name);
-    const files = own.flatMap(({ vdisk, version, inventory }) => {
-      const file = `${fileNames(vdisk.fileName, version.number).stem}.pvp`;
-      return propertyFile(file, byName(inventory).get(file)) ?? [];
-    });
-    return own[0] ? [{ store: name, folder: own[0].path, files }] : [];
+    const own = right.filter(({ store, vdisk }) => vdisk.store === name || store.name === name);
+    return [...Map.groupBy(own, ({ path }) => path)].map(([folder, found]) => ({
+      store: name,
+      folder,
+      files: found.flatMap(({ vdisk, version, inventory }) => {
+        const file = `${fileNames(vdisk.fileName, version.number).stem}.pvp`;
+        return propertyFile(file, byName(inventory).get(file)) ?? [];
+      }),
+    }));
   });
 }
 
 const isRight = ({ state, manifest }: CopyReport, { content }: Version): boolean =>
   state === 'Present' && manifest !== undefined && manifest === content?.manifest;
 
-function servedCopy(version: Version, folder: string, facts: CopyReport, inventory: Inventory): ServedCopy[] {
+/** Each once; of what moves that in the store where it is to be, as soon as it is right there. */
+function servedOf(copies: readonly SeenCopy[]): readonly ServedCopy[] {
+  const inOrder = copies.toSorted((a, b) => Number(isLeaving(a)) - Number(isLeaving(b)));
+  const all = inOrder.flatMap(servedCopy);
+  return [...Map.groupBy(all, refKey).values()].flatMap(([first]) => first ?? []);
+}
+
+const isLeaving = ({ store, vdisk }: SeenCopy): boolean => vdisk.store !== store.name;
+
+function servedCopy({ store, vdisk, version, path: folder, facts, inventory }: SeenCopy): ServedCopy[] {
   const { manifest, files } = facts;
   const [image] = files;
   if (!isRight(facts, version) || !image || manifest === undefined) return [];
@@ -321,6 +348,7 @@ function servedCopy(version: Version, folder: string, facts: CopyReport, invento
       vdisk: facts.vdisk,
       version: facts.version,
       manifest,
+      ...(vdisk.moving?.arrived !== undefined && vdisk.store !== store.name ? { isLeft: true as const } : {}),
       imagePath: join(folder, image.name),
       imageFiles: files.flatMap(({ name }) => byName(inventory).get(name) ?? []).filter(({ image }) => image),
       sizeBytes: facts.diskBytes,

@@ -53,7 +53,7 @@ async function scene(given: Scene = {}) {
   await view.read();
   const [own, peer] = devices;
   const logins = new Logins({
-    self: () => ({ ...aLoad({ devices: own, manifests }), address: a.host, site: 'default' }),
+    self: () => ({ ...aLoad({ devices: own, manifests }), address: a.host, site: 'default', pool: 'main' }),
     streamPort: a.port,
     view,
     data,

@@ -41,6 +41,8 @@ import { Work } from './work.ts';
 /** How often the list of servers and the load that devices see are brought up to date: two pings of a peer. */
 const TICK_MS = 500;
 const DRAIN_LOOK_MS = 50;
+/** Of what moves to another store: who did not find a server there asks again. */
+const HAND_OVER_MS = 10_000;
 const COUNT_EVERY_MS = 60_000;
 
 export async function startServer(config: ServerConfig, log: Logger): Promise<Result<FarmServer, Fault>> {
@@ -272,7 +274,7 @@ export class FarmServer {
 
   #self(): Self {
     const { config, node } = this.#parts;
-    return { ...this.#load(), address: node.address, site: config.site };
+    return { ...this.#load(), address: node.address, site: config.site, pool: config.pool };
   }
 
   #facts(): StatusFacts {
@@ -331,6 +333,8 @@ export class FarmServer {
     if (!snapshot || !stream) return;
     const self = this.#self();
     void stream.setLoad(self.loadPercent);
+    if (this.#copies.served.some(({ isLeft }) => isLeft))
+      stream.handOver((session) => this.#ofLeft(session), HAND_OVER_MS);
     const { version, entries } = serverList(snapshot, self, this.#alive);
     if (stream === this.#told?.stream && version === this.#told.version) return;
     this.#told = { stream, version };
@@ -341,6 +345,14 @@ export class FarmServer {
     const { snapshot } = this.#view;
     const copy = this.#readable().find(({ vdisk, version }) => vdisk === session.vdisk && version === session.version);
     return snapshot && copy && elsewhere(snapshot, this.#self(), this.#alive, copy.manifest, session);
+  }
+
+  /** Where a device goes whose vDisk moved to another store; undefined: it stays. */
+  #ofLeft(session: SessionSnapshot): ServerEntry | undefined {
+    const { snapshot } = this.#view;
+    const copy = this.#copies.find(session.vdisk, session.version);
+    if (!snapshot || !copy?.isLeft) return undefined;
+    return elsewhere(snapshot, { ...this.#self(), draining: true }, this.#alive, copy.manifest, session);
   }
 
   #onSession(event: SessionEvent): void {

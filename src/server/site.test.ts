@@ -6,7 +6,7 @@ import { Names } from './names.ts';
 import { candidates, elsewhere, httpServers, listFor, loginServers, peerEndpoints, serverList } from './site.ts';
 
 const load = (name: string, more: Partial<PeerLoad> = {}): PeerLoad => aLoad({ name, ...more });
-const self = { ...load('node-a'), address: '10.77.0.11', site: 'default' };
+const self = { ...load('node-a'), address: '10.77.0.11', site: 'default', pool: 'main' };
 const manifest = 'a'.repeat(64);
 
 test('a server that was not chosen for the vDisk has a copy too many', () => {

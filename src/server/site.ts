@@ -5,6 +5,7 @@ import type { BootDecision } from '../farm/boot.ts';
 import { bootstrapOf } from '../farm/bootstrap.ts';
 import { keepsCopy } from '../farm/files.ts';
 import type { Endpoint, FarmSnapshot, Server } from '../farm/model.ts';
+import { isLeft } from '../farm/moving.ts';
 import { type Candidate, place } from '../farm/place.ts';
 import { shortlist } from '../farm/shortlist.ts';
 import type { ServerEntry } from '../stream/packet.ts';
@@ -12,7 +13,8 @@ import type { SessionSnapshot } from '../stream/server.ts';
 import type { Names } from './names.ts';
 
 /** This server as it is now. */
-export type Self = PeerLoad & { readonly address: string; readonly site: string };
+export type Self = PeerLoad & Where & { readonly address: string };
+type Where = Pick<Server, 'name' | 'site' | 'pool'>;
 
 export const manifestPrefix = (manifest: string): string => manifest.slice(0, 16);
 
@@ -30,20 +32,23 @@ export function candidates(
     snapshot.versions.flatMap(({ vdisk, content }) => (content?.manifest === manifest ? [vdisk] : [])),
   );
   const vdisks = snapshot.vdisks.filter(({ name }) => named.has(name));
-  const of = (load: PeerLoad, address: string): Candidate => ({
+  const isSurplus = (server: Where): boolean =>
+    vdisks.length > 0 &&
+    vdisks.every((vdisk) => !keepsCopy(vdisk, server.name) || isLeft(vdisk, server, snapshot.stores));
+  const of = (load: PeerLoad, server: Where, address: string): Candidate => ({
     ...load,
     address,
     alive: true,
-    isSurplus: vdisks.length > 0 && vdisks.every((vdisk) => !keepsCopy(vdisk, load.name)),
+    isSurplus: isSurplus(server),
     holdsCopy: load.manifests.includes(manifestPrefix(manifest)),
   });
   const peers = serversOf(snapshot, self.site)
     .filter(({ name }) => name !== self.name)
     .map((server): Candidate => {
       const load = alive(server.name);
-      return load ? of(load, server.address) : silent(server);
+      return load ? of(load, server, server.address) : silent(server);
     });
-  return [of(self, self.address), ...peers];
+  return [of(self, self, self.address), ...peers];
 }
 
 const silent = (server: Server): Candidate => ({

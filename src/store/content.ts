@@ -25,3 +25,8 @@ export function contentOf(
   });
   return ORDER.find((content) => each.includes(content)) ?? 'Right';
 }
+
+/** Of folders of which one has them: what it says of them, or that one of them cannot be asked. */
+const SUREST: readonly Content[] = ['Wrong', 'Hashing', 'Right', 'Unseen', 'Elsewhere'];
+export const surestOf = (said: readonly Content[]): Content =>
+  SUREST.find((content) => said.includes(content)) ?? 'Unseen';

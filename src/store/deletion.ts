@@ -3,6 +3,7 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames, storePath } from '../farm/files.ts';
 import type { FarmSnapshot, Session } from '../farm/model.ts';
+import { storesOf } from '../farm/moving.ts';
 import type { WorkFault } from '../image/copy.ts';
 import type { ImageFacts } from '../image/disk.ts';
 import { formatOf, stemOf } from '../image/formats.ts';
@@ -156,13 +157,14 @@ export const storesAt = (stores: FarmSnapshot['stores'], folder: string): Readon
       .map(({ name }) => name),
   );
 
-/** Of the VDisks whose files these are. */
+/** Of the VDisks whose files these are, also of those that move from here. */
 export function namesOf(
   { stores, vdisks }: Pick<FarmSnapshot, 'stores' | 'vdisks'>,
   { folder, fileName }: VDiskFiles,
 ): ReadonlySet<string> {
   const here = storesAt(stores, folder);
-  return new Set(vdisks.filter((one) => one.fileName === fileName && here.has(one.store)).map(({ name }) => name));
+  const isHere = (one: FarmSnapshot['vdisks'][number]): boolean => storesOf(one).some((store) => here.has(store));
+  return new Set(vdisks.filter((one) => one.fileName === fileName && isHere(one)).map(({ name }) => name));
 }
 
 /** A disk that hangs. */

@@ -68,6 +68,54 @@ const readOf = (
   more: Readonly<Record<string, { identity?: string; sha256?: string }>> = {},
 ) => new Map(files.map(({ name, identity }) => [name, { identity, sha256: 'a'.repeat(64), ...more[name] }]));
 
+const STORES = ['images', 'fast'].map((name) => ({
+  ...{ name, pools: [], servers: [], local: { path: name === 'fast' ? '/srv/fast' : '/srv', nodes: {} } },
+}));
+const moved = aVDisk({ store: 'fast', moving: { from: ['images'], arrived: 2 } });
+const ofMoved = (more: Partial<Known> = {}, vdisk = moved, stores = STORES) =>
+  known({ copies: copiesOf({ a: 'UpToDate', b: 'UpToDate' }), ...more }, { stores, vdisks: [vdisk] });
+
+test.each<[string, Partial<GiveBack>, readonly string[] | string]>([
+  ['all of it is where it is to be', { ...ofMoved(), read: readOf(FILES) }, GOES],
+  ['it still comes there', ofMoved({}, aVDisk({ store: 'fast', moving: { from: ['images'] } })), 'Kept'],
+  [
+    'it is to be here after all',
+    ofMoved({}, aVDisk({ store: 'images', moving: { from: ['fast'], arrived: 2 } })),
+    'Kept',
+  ],
+  [
+    'both stores have one path',
+    ofMoved(
+      {},
+      moved,
+      STORES.map((one) => ({ ...one, local: { path: '/srv', nodes: {} } })),
+    ),
+    'Kept',
+  ],
+  ['one that had it lost it', ofMoved({ copies: copiesOf({ a: 'UpToDate', b: 'Corrupt' }) }), 'TooFewCopies'],
+  [
+    'one that had it does not answer',
+    ofMoved({ copies: copiesOf({ a: 'UpToDate', b: 'ServerUnreachable' }) }),
+    'TooFewCopies',
+  ],
+  ['a device streams it from here', ofMoved({ sessions: [session('c')] }), 'InUse'],
+  [
+    'a device streams it from another server that has none in the new store',
+    ofMoved({ sessions: [session('d')] }),
+    'InUse',
+  ],
+  ['devices stream it from where it is to be', ofMoved({ sessions: [session('a')] }), GOES],
+  [
+    'one of its files was read, and is another',
+    { ...ofMoved(), read: readOf(FILES, { 'lab.vhdx': { sha256: 'b'.repeat(64) } }) },
+    'NotRight',
+  ],
+  ['its folder has another mark', { ...ofMoved(), volume: 'token 2' }, 'OtherVolume'],
+])('where a vDisk moved from: %s', (_, given, is) => {
+  const judged = judgeGiveBack(order(given), folderOf(FILES));
+  expect(judged.ok ? judged.value.map(({ name }) => name) : judged.error.code).toEqual(is);
+});
+
 test.each<[string, Partial<GiveBack>, readonly FileFacts[], readonly string[] | string]>([
   ['from the last version to the first, images after what lies beside them', {}, FILES, GOES],
   [
@@ -231,12 +279,14 @@ test('files that are right go, and nothing else; by whatever path the store name
       more: Partial<Known> = {},
       snapshot: Partial<Known['snapshot']> = {},
       whose: typeof owner | undefined = owner,
+      signal = new AbortController().signal,
     ) => {
       const { farm } = known({ copies: copiesOf(ALL, [0]), ...more }, { versions, stores, ...snapshot });
       const asked = { vdisk: { folder, fileName: 'lab' }, server: 'c', volume };
-      return giveBack({ ...asked, farm: async () => farm as GiveBack['farm'] }, { owner: whose });
+      return giveBack({ ...asked, farm: async () => farm as GiveBack['farm'] }, { owner: whose, signal });
     };
-    expect(await give()).toMatchObject({ error: { code: 'BeingChanged' } });
+    // It is waited for, unless the job is told to end.
+    expect(await give({}, {}, owner, AbortSignal.abort())).toMatchObject({ error: { code: 'BeingChanged' } });
     const rest = () => {
       for (const name of there) utimesSync(join(folder, name), 1_700_000_000, 1_700_000_000);
     };

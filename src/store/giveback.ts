@@ -1,7 +1,8 @@
 /**
- * A copy that is more than its vDisk wants: its files go, when the servers that were chosen have theirs. The operator orders it, by what it knows of the
- * folders; this server looks once more, reads what would go, and looks again. What is not proved is a no. Pure but for `giveBack`.
+ * A copy that is more than its vDisk wants, or that lies where it moved from: its files go, when the servers that were chosen, or those of the new store, have theirs.
+ * The operator orders it, by what it knows of the folders; this server looks once more, reads what would go, and looks again. What is not proved is a no. Pure but for `giveBack`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileNames, keepsCopy, versionOfStem } from '../farm/files.ts';
 import type { FarmSnapshot, Session, VDisk, Version } from '../farm/model.ts';
 import type { WorkFault } from '../image/copy.ts';
@@ -79,24 +80,36 @@ export function judgeGiveBack(
     );
   if (folder.state === 'ReadOnly')
     return fail('StoreReadOnly', `${what} stays: its folder may not be written: mount it to be, or remove it there`);
-  const { snapshot, sessions, copies } = farm.value;
+  const { snapshot, copies } = farm.value;
   const names = namesOf(snapshot, vdisk);
   const own = snapshot.vdisks.filter(({ name }) => names.has(name));
+  const here = storesAt(snapshot.stores, vdisk.folder);
+  const isLeft = ({ store }: VDisk): boolean => !here.has(store);
   const isShared = ({ store }: VDisk): boolean => snapshot.stores.some(({ name, shared }) => name === store && shared);
-  if (own.length === 0 || own.some(isShared))
+  if (own.length === 0 || own.some((one) => !isLeft(one) && isShared(one)))
     return fail('VDiskUnknown', `${what} stays: no VDisk of a local store has these files`);
-  const keeps = own.find((one) => keepsCopy(one, server));
+  const keeps = own.find((one) => !isLeft(one) && keepsCopy(one, server));
   if (keeps) return fail('Kept', `${what} stays: VDisk ${keeps.name} is to have one on server ${server}`);
-  const devices = sessions.filter((one) => names.has(one.vdisk) && one.server === server).map(({ device }) => device);
-  if (devices.length > 0) return fail('InUse', `${what} stays: ${someOf(devices)} use it here`);
+  const moving = own.find((one) => isLeft(one) && one.moving?.arrived === undefined);
+  if (moving) return fail('Kept', `${what} stays: VDisk ${moving.name} still moves from there`);
   const versions = snapshot.versions.filter(({ vdisk: name }) => names.has(name));
+  const users = usersOf(own, versions, farm.value, { server, isLeft });
+  if (users.length > 0) return fail('InUse', `${what} stays: ${someOf(users)} use it here`);
   const unknown = versions.find(({ content, sha256 }) => !content || (sha256 ?? content.manifest) !== content.manifest);
   if (unknown)
     return fail('ContentUnknown', `${what} stays: nobody knows yet which files of version ${unknown.number} are right`);
   const lacking = own.flatMap((one) => versions.flatMap((version) => lacksOf(one, version, copies)));
   if (lacking[0] !== undefined) return fail('TooFewCopies', `${what} stays: ${lacking[0]}`);
-  const found = filesOf(versions.filter(isOurs(server, copies, folder)), folder, vdisk.fileName, (version) =>
-    own.every((one) => hasProperties(one, version, copies)),
+  const found = filesOf(
+    versions.filter(
+      isOurs(
+        own.filter((one) => !isLeft(one)),
+        { server, copies, folder },
+      ),
+    ),
+    folder,
+    vdisk.fileName,
+    (version) => own.every((one) => hasProperties(one, version, copies)),
   );
   const other = found.find((file) => !isRightFile(file, versions));
   if (other)
@@ -115,33 +128,65 @@ export function judgeGiveBack(
   return going;
 }
 
-/** Fewer of the chosen servers than the vDisk wants are known to have that version right; undefined: enough are. */
-function lacksOf(
-  { name, copies: keep }: VDisk,
-  { vdisk, number }: Version,
-  copies: Known['copies'],
-): string | readonly [] {
-  if (vdisk !== name || !keep) return [];
-  const right = rightCopies(copies, new Set([name]), number).filter((one) => keep.servers.includes(one));
+/** Devices that may read these files: of a vDisk that moved, those of servers that are not known to have all of it right where it is to be. */
+function usersOf(
+  own: readonly VDisk[],
+  versions: readonly Version[],
+  { sessions, copies }: Known,
+  { server, isLeft }: { readonly server: string; readonly isLeft: (vdisk: VDisk) => boolean },
+): readonly string[] {
+  return own.flatMap((one) => {
+    const names = new Set([one.name]);
+    const mine = versions.filter(({ vdisk }) => vdisk === one.name);
+    const reads = (at: string): boolean =>
+      isLeft(one) ? !mine.every(({ number }) => rightCopies(copies, names, number).includes(at)) : at === server;
+    return sessions.filter((session) => names.has(session.vdisk) && reads(session.server)).map(({ device }) => device);
+  });
+}
+
+/** How many copies there are to be, and on which servers; of one that moved so many as had it when it arrived, wherever. */
+const keptBy = ({
+  copies: keep,
+  moving,
+}: VDisk): { readonly wanted: number; readonly servers?: readonly string[] } | undefined =>
+  keep ?? (moving?.arrived === undefined ? undefined : { wanted: Math.max(1, moving.arrived) });
+
+/** Fewer of the servers that keep it than the vDisk wants are known to have that version right; undefined: enough are. */
+function lacksOf(vdisk: VDisk, { vdisk: of, number }: Version, copies: Known['copies']): string | readonly [] {
+  const { name } = vdisk;
+  const keep = keptBy(vdisk);
+  if (of !== name || !keep) return [];
+  const right = rightCopies(copies, new Set([name]), number).filter((one) => keep.servers?.includes(one) ?? true);
   if (right.length >= keep.wanted) return [];
-  return `VDisk ${name} wants ${keep.wanted} copies, and ${right.length} of the servers that were chosen have version ${number} right`;
+  const who = keep.servers ? 'servers that were chosen' : 'servers of its store';
+  return `VDisk ${name} wants ${keep.wanted} copies, and ${right.length} of the ${who} have version ${number} right`;
 }
 
 /** As many have its properties, too: where they are is told by the same word. */
-const hasProperties = ({ name, copies: keep }: VDisk, number: number, copies: Known['copies']): boolean => {
+const hasProperties = (vdisk: VDisk, number: number, copies: Known['copies']): boolean => {
+  const keep = keptBy(vdisk);
   const whole = copies.filter(
-    ({ server, vdisk, version, state }) =>
-      vdisk === name && version === number && state === 'UpToDate' && keep?.servers.includes(server),
+    ({ server, vdisk: of, version, state }) =>
+      of === vdisk.name && version === number && state === 'UpToDate' && (keep?.servers?.includes(server) ?? true),
   );
   return keep !== undefined && whole.length >= keep.wanted;
 };
 
 /** It is right here; or some of it is not here, as an end that broke off leaves it, and each file that is has the right size. */
 const isOurs =
-  (server: string, copies: Known['copies'], folder: Inventory) =>
+  (
+    staying: readonly VDisk[],
+    {
+      server,
+      copies,
+      folder,
+    }: { readonly server: string; readonly copies: Known['copies']; readonly folder: Inventory },
+  ) =>
   ({ vdisk, number, content }: Version): boolean => {
-    if (rightCopies(copies, new Set([vdisk]), number).includes(server)) return true;
-    const told = copies.find((one) => one.server === server && one.vdisk === vdisk && one.version === number);
+    // Of one that moved, what is told is of its new store.
+    const isTold = staying.some(({ name }) => name === vdisk);
+    if (isTold && rightCopies(copies, new Set([vdisk]), number).includes(server)) return true;
+    const told = isTold && copies.find((one) => one.server === server && one.vdisk === vdisk && one.version === number);
     if (told && told.state !== 'Missing') return false;
     return (content?.files ?? []).every(({ name, sizeBytes }) => {
       const file = byName(folder).get(name);
@@ -195,7 +240,9 @@ function neededBy(
   going: readonly FileFacts[],
 ): ReadonlyMap<string, string> {
   const here = storesAt(stores, folder);
-  const others = vdisks.filter((one) => !own.includes(one) && here.has(one.store) && keepsCopy(one, server));
+  const needs = (one: VDisk): boolean =>
+    (here.has(one.store) && keepsCopy(one, server)) || (one.moving?.from ?? []).some((store) => here.has(store));
+  const others = vdisks.filter((one) => !own.includes(one) && needs(one));
   return new Map(
     versions
       .filter(({ vdisk }) => others.some(({ name }) => name === vdisk))
@@ -238,6 +285,10 @@ export interface GivingBack extends Reading {
   readonly owner?: Owner | undefined;
 }
 
+/** What was written a moment ago is looked at again, for longer than that holds: an order that failed comes again in an hour. */
+const LOOKS_AT_CHANGE = 5;
+const LOOK_AGAIN_MS = 5_000;
+
 /** Reads what would go, and removes it. `farm` is asked before and after, for reading may take an hour. */
 export const giveBack = (
   { farm, ...order }: Omit<GiveBack, 'farm' | 'read'> & { readonly farm: () => Promise<GiveBack['farm']> },
@@ -250,7 +301,11 @@ export const giveBack = (
       const inventory = await lookInto(folder, { owner });
       return judgeGiveBack({ ...order, ...led, ...(read && { read }) }, inventory);
     };
-    const first = await judge();
+    let first = await judge();
+    for (let looks = 0; !first.ok && first.error.code === 'BeingChanged' && looks < LOOKS_AT_CHANGE; looks++) {
+      await delay(LOOK_AGAIN_MS, undefined, { signal: running.signal }).catch(() => undefined);
+      first = await judge();
+    }
     if (!first.ok) return first;
     const content = first.value.filter(({ name }) => !isProperties(name));
     const read = await readAll(folder, content, running);

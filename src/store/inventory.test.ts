@@ -1,8 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  type StatsFs,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Format } from '../image/disk.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
 import { fail, ok } from '../kit/result.ts';
@@ -28,6 +37,23 @@ test('a server that stood still for longer than the time-out has no store that h
     await new Promise(setImmediate);
   }
   expect(await looked).toMatchObject({ state: 'Accessible', files: [{ name: 'lab.raw', sizeBytes: 512 }] });
+});
+
+test('a folder that falls silent within a look is unreachable when it has said nothing for as long as it may', async () => {
+  jest.useFakeTimers();
+  try {
+    const space = { type: 0xef53 } as StatsFs;
+    const statfs = (): Promise<StatsFs> => new Promise((resolve) => setTimeout(() => resolve(space), 100));
+    const silent = (): Promise<never> => new Promise(() => undefined);
+    const calls = { ...FOLDER_CALLS, leadsTo: async (path: string) => path, statfs, readdir: silent };
+    const looked = lookInto('/silent', { timeoutMs: 5_000, calls }).then(({ state }) => state);
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect(await Promise.race([looked, 'waits'])).toBe('waits');
+    await jest.advanceTimersByTimeAsync(1_100);
+    expect(await Promise.race([looked, 'waits'])).toBe('Unreachable');
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 /** `make`: at the path of the file. */

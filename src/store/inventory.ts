@@ -8,12 +8,12 @@ import type { Format, ImageFacts, ImageFault, OpenFault } from '../image/disk.ts
 import { FORMATS, formatOf } from '../image/formats.ts';
 import { identityOf, modifiedMs, sameFile } from '../image/identity.ts';
 import { probeImage } from '../image/images.ts';
+import { isLocal } from '../image/local.ts';
 import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
 import { foreignness, markIn, type Owner } from './mark.ts';
 import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
-import { isWatched } from './watch.ts';
 
 type LookFault = FileFault | Fault<'LinkOutside' | 'NameInvalid'>;
 
@@ -61,6 +61,8 @@ export function byName({ files }: Pick<Inventory, 'files'>): ReadonlyMap<string,
 
 /** One call. Above any healthy disk, below the operator's patience. */
 const LOOK_TIMEOUT_MS = 5_000;
+/** Of it; so many in a row without an answer. */
+const SILENT_PARTS = 5;
 
 /**
  * A copy that is being put there pauses while its disk is busy. What pauses for longer, and is cut, looks like one that is whole: only a name that no look
@@ -74,7 +76,7 @@ export const noInventory = (state: 'Missing' | 'Unreachable', message: string): 
   ...{ freeBytes: 0, totalBytes: 0, files: [] },
 });
 
-/** Folders that a look still waits for: each holds one thread of Node's pool of four, which serves all stores, so none is asked twice. */
+/** Folders that a look still waits for: each holds one of Node's threads, which serve all stores, so none is asked twice. */
 const hung = new Set<string>();
 
 /** Where roots lead as they said last, and which are being asked. */
@@ -146,21 +148,20 @@ export async function lookInto(
 ): Promise<Inventory> {
   if (hung.has(path)) return unanswered(path);
   const { promise: late, resolve } = Promise.withResolvers<Inventory>();
-  let answers = 0;
+  let silent = 0;
   let over = false;
   let timer: NodeJS.Timeout | undefined;
+  // Counted, not measured, and an answer may lie behind the timer that fires: a server that had no processor for so long has no store that hangs.
+  const judge = (): void => {
+    if (over) return;
+    if (silent++ < SILENT_PARTS) wait();
+    else {
+      hung.add(path);
+      resolve(unanswered(path));
+    }
+  };
   const wait = (): void => {
-    const before = answers;
-    const judge = (): void => {
-      if (over) return;
-      if (answers > before) wait();
-      else {
-        hung.add(path);
-        resolve(unanswered(path));
-      }
-    };
-    // An answer may lie behind the timer that fires: a server that had no processor for so long has no store that hangs.
-    timer = setTimeout(() => setImmediate(judge), timeoutMs);
+    timer = setTimeout(() => setImmediate(judge), timeoutMs / SILENT_PARTS);
   };
   wait();
   const looked = look(path, {
@@ -172,7 +173,9 @@ export async function lookInto(
     seen,
     clock,
     owner,
-    answered: () => answers++,
+    answered: () => {
+      silent = 0;
+    },
   }).finally(() => {
     over = true;
     clearTimeout(timer);
@@ -214,7 +217,7 @@ async function look(path: string, looking: Looking): Promise<Inventory> {
       freeBytes: space.bavail * space.bsize,
       totalBytes: space.blocks * space.bsize,
       files,
-      ...(isWatched(space.type) ? { isWatched: true as const } : {}),
+      ...(isLocal(space.type) ? { isWatched: true as const } : {}),
       ...marked.facts,
       message: [marked.message, noInodes(path, space), twins(path, files)].filter((said) => said).join('; '),
     };

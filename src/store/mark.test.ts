@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { partialOf } from '../transfer/target.ts';
 import { lookInto } from './inventory.ts';
-import { claim, deviceOf, foreignTo, MARK, parseOwner, readMark, vanished } from './mark.ts';
+import { claim, deviceOf, foreignTo, MARK, parseOwner, readMark, removeUnmade, vanished } from './mark.ts';
 import { removePartial } from './pullfile.ts';
 
 const LAB = { farm: 'lab', lineage: '0123456789abcdef' };
@@ -89,3 +89,14 @@ test('nothing of another farm is taken away', async () => {
 test.each(['', '{}', '{"farm":"lab","lineage":"x"}'])('%j names no farm', (text) =>
   expect(parseOwner(text)).toBeUndefined(),
 );
+
+test('what a kill left of a mark goes where there is one, and nothing that is not ours', async () => {
+  const left = `${MARK}.${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}.partial`;
+  const others = ['lab.raw.partial', `${MARK}.x.partial`];
+  for (const name of [left, ...others]) writeFileSync(join(folder, name), '{}');
+  await removeUnmade(folder, readdirSync(folder));
+  expect(readdirSync(folder)).toContain(left);
+  await claim(folder, LAB);
+  await removeUnmade(folder, readdirSync(folder));
+  expect(readdirSync(folder).toSorted()).toEqual([MARK, ...others].toSorted());
+});

@@ -89,11 +89,22 @@ export async function claim(folder: string, own: Owner): Promise<string | undefi
     await writeFile(made, JSON.stringify(mark), { flag: 'wx', mode: 0o644, flush: true });
     await link(made, join(folder, MARK));
   } catch (thrown) {
-    if (errorCode(thrown) !== 'EEXIST') throw thrown;
+    // Another made it, and took this one for what a kill had left (`removeUnmade`).
+    const isMade = errorCode(thrown) === 'ENOENT' && (await readMark(folder)) !== undefined;
+    if (errorCode(thrown) !== 'EEXIST' && !isMade) throw thrown;
   } finally {
     await rm(made, { force: true });
   }
   return foreignTo(folder, own);
+}
+
+const UNMADE = /^\.bootfarm-farm\.json\.[0-9a-f-]{36}\.partial$/;
+
+/** Files by which a mark was to be made by who was killed: where it is made they are nobody's. */
+export async function removeUnmade(folder: string, files: readonly string[]): Promise<void> {
+  const unmade = files.filter((file) => UNMADE.test(file));
+  if (unmade.length === 0 || !(await readMark(folder))) return;
+  for (const file of unmade) await rm(join(folder, file), { force: true });
 }
 
 /** In the folder of jobs: on which devices the folders of stores were when they were marked (`deviceOf`). */

@@ -60,23 +60,32 @@ export const shownOf = ({ store, files }: StoreProperties): readonly ShownProper
     return [{ store, name, ...rest }];
   });
 
-/** Those that are here and wrong, or not here. `shown`: by server. */
+interface Found extends ShownProperties {
+  readonly server: string;
+  /** Of this server. */
+  readonly folder?: string;
+}
+
+/** Those that are here and wrong, or not here. `shown`: by server. `beside`: of this server, in other folders. */
 export function lackingProperties(
   { store, files }: StoreProperties,
   shown: ReadonlyMap<string, readonly ShownProperties[]>,
+  beside: readonly StoreProperties[] = [],
 ): readonly WantedFile[] {
-  const others = [...shown].flatMap(([server, all]) =>
-    all
-      .filter((one) => one.store === store && one.sizeBytes <= MAX_PROPERTIES_BYTES)
-      .map((one) => ({ server, ...one })),
-  );
+  const others: readonly Found[] = [
+    ...[...shown].flatMap(([server, all]) => all.map((one) => ({ server, ...one }))),
+    ...beside.flatMap((one) => shownOf(one).map((file) => ({ server: '', folder: one.folder, ...file }))),
+  ].filter((one) => one.store === store && one.sizeBytes <= MAX_PROPERTIES_BYTES);
   const byName = Map.groupBy(others, ({ name }) => name);
   return files.flatMap(({ name, here }) => {
     const found = byName.get(name) ?? [];
     const right = rightProperties(here ? [...found, { server: '', name, ...here }] : found);
-    const from = found.find((one) => one.sha256 === right?.sha256);
+    const all = found.filter((one) => one.sha256 === right?.sha256);
+    const [from] = all;
     if (!from || from.sha256 === here?.sha256) return [];
+    const { sha256, sizeBytes } = from;
     const replaces = here ? { replaces: here.identity } : {};
-    return [{ name, sha256: from.sha256, sizeBytes: from.sizeBytes, bases: [], ...replaces }];
+    const bases = all.flatMap(({ folder }) => (folder === undefined ? [] : [{ name, sha256, folder }]));
+    return [{ name, sha256, sizeBytes, bases, ...replaces }];
   });
 }

@@ -1,19 +1,24 @@
 /** Takes a file of a version from other servers: an order of `work/mirror.ts`, done. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { identityOf, sameFile } from '../image/identity.ts';
 import { PartialFile } from '../image/partial.ts';
 import type { WriteFault } from '../image/writer.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
-import { statRegular } from '../kit/file.ts';
+import { openRegular, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import type { Base } from '../transfer/fill.ts';
 import { Manifests } from '../transfer/keep.ts';
+import { ManifestMaker } from '../transfer/maker.ts';
+import { LEAST_CHUNK_BYTES, type Manifest } from '../transfer/manifest.ts';
 import { type PeerIdentity, peerAt } from '../transfer/peer.ts';
 import { type Pulled, pull } from '../transfer/pull.ts';
 import { PullingWriter } from '../transfer/pulling.ts';
 import { partialOf } from '../transfer/target.ts';
 import { claim, foreignTo, type Owner, vanished } from './mark.ts';
-import { isProperties } from './properties.ts';
+import { isProperties, MAX_PROPERTIES_BYTES } from './properties.ts';
 import { putAside } from './stale.ts';
 import { parseWants, type StoreWants, WANTS_FILE, type WantedFile } from './wants.ts';
 
@@ -64,12 +69,14 @@ export async function pullFile(order: PullOrder, running: Running): Promise<Resu
     return fail('FileChanged', `${join(folder, file.name)} is another file than the one that was found wrong`);
   const peers = sources.map((source) => peerAt(source, identity.value));
   const path = join(folder, file.name);
+  const bases = await basesOf(order);
+  await cloneOf(path, file, bases);
   const holdings = new PullingWriter(order.pulling);
   try {
     const pulled = await pull(path, file, {
       ...running,
       peers,
-      bases: await basesOf(order),
+      bases,
       holdings,
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       ...(replaces === undefined ? {} : { makeWay: () => makeWay(order, replaces) }),
@@ -91,17 +98,52 @@ export async function removePartial(path: string, sha256: string, owner?: Owner)
   if (partial.ok) await partial.value.remove();
 }
 
-async function basesOf({ folder, file, stateDirectory }: PullOrder) {
+interface KnownBase extends Base {
+  readonly sha256?: string;
+}
+
+async function basesOf({ folder, file, stateDirectory }: PullOrder): Promise<readonly KnownBase[]> {
   const kept = new Manifests(stateDirectory);
   // Of one that cannot be read nothing is known, and most of it may be right: a sector that fails is no reason to take all of it from others.
-  const own = file.replaces !== undefined && !file.bases.some(({ name }) => name === file.name);
+  const own = file.replaces !== undefined && !file.bases.some(({ name, folder }) => name === file.name && !folder);
   const others = await Promise.all(
-    file.bases.map(async ({ name, sha256 }) => {
-      const manifest = sha256 === undefined ? undefined : await kept.of(sha256);
-      return { path: join(folder, name), ...(manifest ? { manifest } : {}) };
+    file.bases.map(async ({ name, sha256, folder: other }): Promise<KnownBase> => {
+      const path = join(other ?? folder, name);
+      if (sha256 === undefined) return { path };
+      const manifest = (await kept.of(sha256)) ?? (isProperties(name) ? await manifestOf(path, sha256) : undefined);
+      return { path, sha256, ...(manifest ? { manifest } : {}) };
     }),
   );
   return [...(own ? [{ path: join(folder, file.name) }] : []), ...others];
+}
+
+/** Of a small file, of which none is kept. Undefined: it is another one by now. */
+async function manifestOf(path: string, sha256: string): Promise<Manifest | undefined> {
+  const opened = await openRegular(path);
+  if (!opened.ok) return undefined;
+  await using file = opened.value.file;
+  const content = Buffer.alloc(MAX_PROPERTIES_BYTES);
+  const { bytesRead } = await file.read(content, 0, content.length, 0);
+  const bytes = content.subarray(0, bytesRead);
+  if (createHash('sha256').update(bytes).digest('hex') !== sha256) return undefined;
+  const maker = new ManifestMaker(bytes.length, LEAST_CHUNK_BYTES);
+  maker.add(bytes);
+  return maker.finish(sha256);
+}
+
+/** Where the file system can, the same file in another store lends all of its blocks. Believed no more than what an earlier try left: each chunk of it is read and proved. */
+async function cloneOf(path: string, { sha256 }: WantedFile, bases: readonly KnownBase[]): Promise<void> {
+  const partial = partialOf(path, sha256);
+  const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
+  for (const base of bases.filter((one) => one.sha256 === sha256)) {
+    try {
+      const found = await statRegular(base.path);
+      if (!found.ok) continue;
+      await copyFile(base.path, partial, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE);
+      await chmod(partial, 0o644);
+      return;
+    } catch {} // there already, or another file system, or one that lends nothing: it is copied
+  }
 }
 
 /** Also where nothing is any more: then the name is free. */

@@ -15,6 +15,8 @@ import type { Copying } from './pulls.ts';
 /** The files of one version as they are on this server. The shape that the control port shows. */
 export interface CopyFacts {
   readonly vdisk: string;
+  /** Where it lies; absent: in the one that the server knows of, which is of an earlier release. */
+  readonly store?: string;
   readonly version: number;
   /** `Hashing` while a digest is being computed (with the part that is done), `Faulty` when a file cannot be an image or cannot be read. */
   readonly state: 'Present' | 'Hashing' | 'Missing' | 'Faulty';

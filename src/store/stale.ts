@@ -7,6 +7,7 @@ import { errorCode } from '../kit/errors.ts';
 import { isThere, statRegular } from '../kit/file.ts';
 import { readJson } from '../kit/json.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { removeUnmade } from './mark.ts';
 import { isProperties } from './properties.ts';
 import { isCopyName, type StoreWants } from './wants.ts';
 
@@ -84,7 +85,7 @@ export function agedBy(folder: string, files: readonly string[], ages: StaleAges
 }
 
 /**
- * Of a store: those that were seen to lie there for long enough, or, where it is `full`, the one that was put aside first. `passedMs`: since the folder was
+ * Of a store, with what was left of a mark: those that were seen to lie there for long enough, or, where it is `full`, the one that was put aside first. `passedMs`: since the folder was
  * looked at last, by a clock that never jumps.
  */
 export async function removeStale(
@@ -95,6 +96,7 @@ export async function removeStale(
 ): Promise<{ readonly removed: readonly string[]; readonly ages: StaleAges }> {
   const keepMs = full ? 0 : Math.max(LEAST_KEPT_MS, keepStaleSeconds * 1_000);
   const files = await namesIn(folder);
+  await removeUnmade(folder, files);
   const ages = agedBy(folder, files, seen, passedMs);
   const isOld = (file: string): boolean => (ages[join(folder, file)] ?? 0) >= keepMs;
   const going = mayGo(files, (name) => whole.includes(name), isOld);

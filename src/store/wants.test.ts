@@ -259,3 +259,81 @@ describe('a list that is read', () => {
     expect(parseWants(text)?.flatMap(({ files }) => files.map(({ name }) => name))).toEqual(wanted),
   );
 });
+
+describe('of a vDisk that moves here', () => {
+  const OLD: Store = { ...store, name: 'old', servers: ['node-a', 'node-z'], local: { path: '/srv/old', nodes: {} } };
+  const NEW: Store = { ...store, servers: ['node-a', 'node-bb'] };
+  const servers = ['node-a', 'node-bb', 'node-z'].map((name) => server(name));
+  const moving = (more: object = {}) => aVDisk({ moving: { from: ['old'], ...more } });
+
+  interface Moved {
+    readonly vdisk?: FarmSnapshot['vdisks'][number];
+    readonly to?: Partial<Store>;
+    readonly servers?: readonly Server[];
+    /** In the old store of this server; absent: it does not offer it. */
+    readonly old?: Readonly<Record<string, string>>;
+    readonly state?: Inventory['state'];
+    /** Whose wants these are. */
+    readonly of?: Store;
+  }
+  function moved({ vdisk = moving(), to = {}, servers: all = servers, old, state = 'Accessible', of }: Moved) {
+    const target = { ...NEW, ...to };
+    const snapshot = aSnapshot({
+      stores: [target, OLD],
+      vdisks: [vdisk],
+      versions: [version(0, LAB)],
+      servers: [...all],
+    });
+    const base = { state: 'Accessible', freeBytes: 0, totalBytes: 0, message: '' } as const;
+    const files = Object.keys(old ?? {}).map((name) => ({ name, sizeBytes: 1, identity: name }));
+    const inventory = { ...base, state, files };
+    const digestOf = ({ name }: FileFacts): Digest => ready(old?.[name] ?? 'x');
+    const looked = old ? [{ store: 'old', folder: '/srv/old', inventory, digestOf }] : [];
+    const empty = { ...base, files: [] };
+    return of
+      ? wantsIn(of, '/srv/old', snapshot, 'node-a', inventory, digestOf, looked)
+      : wantsIn(target, '/srv', snapshot, 'node-a', empty, digestOf, looked);
+  }
+  const found = (given: Moved) => {
+    const wants = moved(given);
+    return wants && [wants.files.map(({ name }) => name), wants.sources.map(({ name }) => name)];
+  };
+  const all = ['lab.vmlinuz', 'lab.initrd', 'lab.raw'];
+
+  test.each<{ what: string; given: Moved; is: unknown }>([
+    { what: 'it is asked of who offers either store', given: {}, is: [all, ['node-bb', 'node-z']] },
+    {
+      what: 'nobody but this server has it: what lies here, and nothing else',
+      given: { servers: [server('node-a')], old: { 'lab.raw': 'a', 'lab.vmlinuz': 'x' } },
+      is: [['lab.raw'], []],
+    },
+    { what: 'of a store that it left it wants nothing', given: { of: OLD }, is: [[], ['node-z']] },
+    {
+      what: 'into a shared store one server writes',
+      given: { to: { shared: true }, vdisk: moving({ by: 'node-a' }) },
+      is: [all, ['node-bb', 'node-z']],
+    },
+    { what: 'and no other', given: { to: { shared: true }, vdisk: moving({ by: 'node-bb' }) }, is: undefined },
+    { what: 'nor any, before one was chosen', given: { to: { shared: true } }, is: undefined },
+    {
+      what: 'nor any, when it is there',
+      given: { to: { shared: true }, vdisk: aVDisk() },
+      is: undefined,
+    },
+    {
+      what: 'of so many copies by the servers that were chosen',
+      given: { vdisk: { ...moving(), copies: { wanted: 1, servers: ['node-bb'] } } },
+      is: [[], ['node-bb', 'node-z']],
+    },
+  ])('$what', ({ given, is }) => {
+    expect(found(given)).toEqual(is);
+  });
+
+  test('the very file in the other store of this server comes first, where that answers', () => {
+    const basesOf = (given: Moved) => moved(given)?.files.find(({ name }) => name === 'lab.raw')?.bases;
+    const base = { name: 'lab.raw', sha256: digest('a'), folder: '/srv/old' };
+    expect(basesOf({ old: { 'lab.raw': 'a' } })).toEqual([base]);
+    expect(basesOf({ old: { 'lab.raw': 'b' } })).toEqual([]);
+    expect(basesOf({ old: { 'lab.raw': 'a' }, state: 'Unreachable' })).toEqual([]);
+  });
+});

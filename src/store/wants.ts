@@ -4,7 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import { isBootFile, keepsCopy, offersStore } from '../farm/files.ts';
-import type { FarmSnapshot, Read, Server, Store, Version, VersionFile } from '../farm/model.ts';
+import type { FarmSnapshot, Read, Store, VDisk, Version, VersionFile } from '../farm/model.ts';
 import { formatOf } from '../image/formats.ts';
 import { readJson } from '../kit/json.ts';
 import type { Digest } from './digests.ts';
@@ -20,8 +20,15 @@ const WantedFile = Type.Object({
   sizeBytes: whole,
   /** As `image/identity.ts` writes it: of the wrong file that lies there under its name. Another one is not touched. */
   replaces: Type.Optional(Type.String({ maxLength: 256 })),
-  /** Files of the folder that may have much of it, the likeliest first; with their digests where they are known. */
-  bases: Type.Array(Type.Object({ name, sha256: Type.Optional(sha256) }), { maxItems: 16 }),
+  /** Files that may have much of it, the likeliest first; with their digests where they are known. `folder`: of another store of this server; absent: this one. */
+  bases: Type.Array(
+    Type.Object({
+      name,
+      sha256: Type.Optional(sha256),
+      folder: Type.Optional(Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4_096 })),
+    }),
+    { maxItems: 16 },
+  ),
 });
 export type WantedFile = Read<Static<typeof WantedFile>>;
 
@@ -37,7 +44,7 @@ const Source = Type.Object({
 const StoreWants = Type.Object({
   store: Type.String({ minLength: 1, maxLength: 253 }),
   folder: Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4_096 }),
-  /** Servers that offer the store, too. */
+  /** Servers that offer the store, too, or one from which a vDisk moves here. */
   sources: Type.Array(Source, { maxItems: MAX_SOURCES }),
   parallel: Type.Integer({ minimum: 1, maximum: 16 }),
   bytesPerSecond: Type.Optional(whole),
@@ -64,7 +71,26 @@ export const isCopyName = (file: string): boolean => isBootFile(file) || formatO
 
 const MAX_BASES = 4;
 
-/** Undefined: servers of this store do not give each other files, or nothing can be said of it now. */
+/** As a Store has them that says nothing: of a shared one, into which a vDisk moves. */
+const SHARED_REPLICATION: NonNullable<Store['replication']> = { parallel: 2, keepStaleSeconds: 604_800 };
+
+/** What a look into a store of this server found. */
+export interface Looked {
+  readonly store: string;
+  readonly folder: string;
+  readonly inventory: Inventory;
+  readonly digestOf: (file: FileFacts) => Digest;
+}
+
+/** All servers see the same files in a shared store: one of them writes, and only what moves there. */
+const writesShared = (store: Store, vdisk: VDisk, self: string): boolean =>
+  vdisk.store === store.name && vdisk.moving?.by === self;
+
+/** Does this server bring files into that store? */
+export const writes = (store: Store, vdisks: readonly VDisk[], self: string): boolean =>
+  store.shared ? vdisks.some((vdisk) => writesShared(store, vdisk, self)) : store.replication !== undefined;
+
+/** Undefined: servers of this store do not give each other files, or nothing can be said of it now. `looked`: into all stores of this server. */
 export function wantsIn(
   store: Store,
   folder: string,
@@ -72,14 +98,14 @@ export function wantsIn(
   self: string,
   inventory: Inventory,
   digestOf: (file: FileFacts) => Digest,
+  looked: readonly Looked[] = [],
 ): StoreWants | undefined {
-  const { replication } = store;
   // A server only reads its stores: whether one may be written the container `work` finds out.
-  // All servers see the same files in a shared one.
-  if (!replication || store.shared || inventory.state === 'Unreachable') return undefined;
+  if (!writes(store, snapshot.vdisks, self) || inventory.state === 'Unreachable') return undefined;
   if (inventory.state === 'Missing' && !inventory.isAbsent) return undefined;
-  const { parallel, bytesPerSecond, keepStaleSeconds } = replication;
+  const { parallel, bytesPerSecond, keepStaleSeconds } = store.replication ?? SHARED_REPLICATION;
   const versions = versionsOf(store, snapshot);
+  const elsewhere = looked.filter((one) => one.folder !== folder && leavingStores(store, snapshot).has(one.store));
   const there = byName(inventory);
   /** Asked once each: all that is said here is of one moment. */
   const known = new Map<string, Digest | undefined>();
@@ -88,24 +114,25 @@ export function wantsIn(
     if (found && !found.fault && !known.has(file)) known.set(file, digestOf(found));
     return known.get(file);
   };
-  const sources = sourcesOf(store, snapshot.servers, self);
+  const sources = sourcesOf(store, snapshot, self);
   const right = rightFiles(versions);
-  const own = keptFiles(versions, snapshot, self);
+  const own = keptFiles(store, versions, snapshot, self);
   const isWhole = ({ name, sha256 }: VersionFile): boolean => {
     const digest = here(name);
     return digest?.kind === 'ready' && digest.sha256 === sha256;
   };
-  const lacking = sources.length === 0 ? [] : right.filter((file) => own.has(file.name) && !isWhole(file));
+  const lacking = right.filter((file) => own.has(file.name) && !isWhole(file));
   const files = lacking.flatMap((file): WantedFile[] => {
+    const same = elsewhere.flatMap((one) => sameIn(one, file));
+    if (sources.length === 0 && same.length === 0) return [];
     const found = there.get(file.name);
     // What is no regular file is a person's, and so is what is written at this moment.
     if (found && (found.fault || found.fresh)) return [];
     const digest = here(file.name);
     if (digest?.kind === 'hashing' || (digest?.kind === 'failed' && digest.ours)) return [];
     const { name, sha256, sizeBytes } = file;
-    return [
-      { name, sha256, sizeBytes, ...(found ? { replaces: found.identity } : {}), bases: basesOf(file, versions, here) },
-    ];
+    const bases = [...same, ...basesOf(file, versions, here)];
+    return [{ name, sha256, sizeBytes, ...(found ? { replaces: found.identity } : {}), bases }];
   });
   return {
     ...{ store: store.name, folder, sources, parallel, keepStaleSeconds, files },
@@ -138,8 +165,14 @@ function rightFiles(versions: readonly Version[]): readonly VersionFile[] {
 }
 
 /** Of vDisks of which this server is to have a copy. What another one of them needs, too, it needs. */
-function keptFiles(versions: readonly Version[], { vdisks }: FarmSnapshot, self: string): ReadonlySet<string> {
-  const kept = new Set(vdisks.filter((vdisk) => keepsCopy(vdisk, self)).map(({ name }) => name));
+function keptFiles(
+  store: Store,
+  versions: readonly Version[],
+  { vdisks }: FarmSnapshot,
+  self: string,
+): ReadonlySet<string> {
+  const keeps = (vdisk: VDisk): boolean => (store.shared ? writesShared(store, vdisk, self) : keepsCopy(vdisk, self));
+  const kept = new Set(vdisks.filter(keeps).map(({ name }) => name));
   const own = versions.filter(({ vdisk }) => kept.has(vdisk));
   return new Set(own.flatMap(({ content }) => content?.files ?? []).map(({ name }) => name));
 }
@@ -168,9 +201,23 @@ function basesOf(
 
 const kindOf = (file: string): string => (isBootFile(file) ? file.slice(file.lastIndexOf('.')) : 'image');
 
-const sourcesOf = (store: Store, servers: readonly Server[], self: string): StoreWants['sources'] =>
-  servers
-    .filter((server) => server.name !== self && offersStore(store, server))
+/** Names of the stores from which vDisks move to this one. */
+const leavingStores = ({ name }: Store, { vdisks }: Pick<FarmSnapshot, 'vdisks'>): ReadonlySet<string> =>
+  new Set(vdisks.filter(({ store }) => store === name).flatMap(({ moving }) => moving?.from ?? []));
+
+/** The very file, of this server: no other has to give it. */
+function sameIn({ folder, inventory, digestOf }: Looked, { name, sha256 }: VersionFile): WantedFile['bases'] {
+  const found = inventory.state === 'Unreachable' ? undefined : byName(inventory).get(name);
+  const digest = found && !found.fault ? digestOf(found) : undefined;
+  return digest?.kind === 'ready' && digest.sha256 === sha256 ? [{ name, sha256, folder }] : [];
+}
+
+const sourcesOf = (store: Store, snapshot: FarmSnapshot, self: string): StoreWants['sources'] => {
+  const leaving = leavingStores(store, snapshot);
+  const stores = snapshot.stores.filter(({ name }) => name === store.name || leaving.has(name));
+  return snapshot.servers
+    .filter((server) => server.name !== self && stores.some((one) => offersStore(one, server)))
     .map(({ name, address, ports }) => ({ name, host: address, port: ports.control }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .slice(0, MAX_SOURCES);
+};

@@ -1,15 +1,8 @@
-/** Tells that something in a folder changed, by inotify: once, so that a hundred thousand changes cost what one does. A hint: what changed a look says. */
-import { type FSWatcher, watch } from 'node:fs';
-
 /**
- * Of statfs(2): ext, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS. Of others the kernel tells nothing that comes from elsewhere, and to begin to watch may wait for a server that is
- * away, in Node on the main thread.
+ * Tells that something in a folder changed, by inotify: once, so that a hundred thousand changes cost what one does. A hint: what changed a look says. Of local file
+ * systems alone: of others the kernel tells nothing that comes from elsewhere, and to begin to watch may wait for a server that is away, in Node on the main thread.
  */
-const WATCHED: ReadonlySet<number> = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1,
-]);
-
-export const isWatched = (fileSystem: number): boolean => WATCHED.has(fileSystem);
+import { type FSWatcher, watch } from 'node:fs';
 
 /** `onChange` is called once at most. What it gives ends it. Where it cannot be watched nothing is told. */
 export function watchOnce(path: string, onChange: () => void): () => void {

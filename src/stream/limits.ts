@@ -77,8 +77,8 @@ export const LOGIN_DECIDE_MS = 3_000;
 /** Reads of one session that wait for a disk: at 32 KiB all of a client's window. A READ above it is dropped. */
 export const MAX_SESSION_READS = 32;
 
-/** Reads of one thread that wait for a disk. Above it a READ is dropped, and the client's time-out doubles. */
-export const MAX_PENDING_READS = 512;
+/** Reads of one thread that wait for a disk; how they are shared is said in `reads.ts`. Above it a READ is dropped, and the client's time-out doubles. */
+export const MAX_PENDING_READS = 1_024;
 
 /**
  * UNKNOWNs of one thread by source address: a device whose server restarted needs one for each of its packets under way, a room behind one address of

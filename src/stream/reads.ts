@@ -26,7 +26,10 @@ export function read(shard: Shard, session: Session, packet: Read, bytes: Buffer
   return startRead(shard, session, disk, packet.number, packet.offset, packet.length, bytes.subarray(-TAG_BYTES));
 }
 
-/** Hands a READ to the main thread. Beyond the limit it is dropped: the client's time-out doubles, which is what the disk needs. */
+/**
+ * Hands a READ to the main thread. Beyond the limit it is dropped: the client's time-out doubles, which is what the disk needs. Of all that may wait a folder has
+ * as many as it leaves to others: one that is silent has half, a second one a quarter.
+ */
 export function startRead(
   shard: Shard,
   session: Session,
@@ -36,12 +39,27 @@ export function startRead(
   length: number,
   tag: Uint8Array,
 ): Effect[] {
-  if (session.waiting >= MAX_SESSION_READS || shard.reads.size >= MAX_PENDING_READS) return drop(shard, 'dropBusy');
+  const { folder } = disk;
+  const waiting = shard.waiting.get(folder) ?? 0;
+  if (session.waiting >= MAX_SESSION_READS || waiting >= MAX_PENDING_READS - shard.reads.size)
+    return drop(shard, 'dropBusy');
   session.waiting++;
+  shard.waiting.set(folder, waiting + 1);
   const id = shard.nextRead++;
-  const pending = { id, session: session.id, disk: disk.id, request, offset, length, tag: Buffer.from(tag) };
+  const pending = { id, session: session.id, disk: disk.id, folder, request, offset, length, tag: Buffer.from(tag) };
   shard.reads.set(id, pending);
   return [{ kind: 'read', read: pending }];
+}
+
+/** It is answered, or nobody waits for it any more. */
+export function endRead(shard: Shard, id: number): PendingRead | undefined {
+  const read = shard.reads.get(id);
+  if (!read) return undefined;
+  shard.reads.delete(id);
+  const left = (shard.waiting.get(read.folder) ?? 0) - 1;
+  if (left > 0) shard.waiting.set(read.folder, left);
+  else shard.waiting.delete(read.folder);
+  return read;
 }
 
 /** WAIT for a read that is still pending; nothing otherwise. */

@@ -118,6 +118,8 @@ interface Held {
 
 export class StreamServer implements Frontend {
   readonly #options: StreamServerOptions;
+  /** Until when they are told to move. */
+  readonly #handedOver = new Map<string, number>();
   readonly #live = new Map<string, Live>();
   /** Keys of `#live` by device, oldest first. */
   readonly #byDevice = new Map<string, Set<string>>();
@@ -218,7 +220,7 @@ export class StreamServer implements Frontend {
     for (const id of others) this.#byId.delete(id);
   }
 
-  #served(key: string, { disk, vdisk, version, manifest }: Export): ServedDisk {
+  #served(key: string, { disk, vdisk, version, manifest, folder = key }: Export): ServedDisk {
     const { sizeBytes, leaves } = disk;
     const extents = extentTable(disk.extents?.(0, sizeBytes) ?? []);
     if (!extents.whole)
@@ -229,6 +231,7 @@ export class StreamServer implements Frontend {
     return {
       id: this.#nextDisk++,
       key,
+      folder,
       ref: { vdisk, version, manifest },
       sizeBytes,
       extents,
@@ -291,6 +294,19 @@ export class StreamServer implements Frontend {
         setTimeout(resolve, Math.min(DRAIN_LOOK_MS, Math.max(1, end - performance.now()))),
       );
     this.#bye('Drained');
+  }
+
+  /** Each served one for which `target` names a server is told to MOVE there, each 250 ms for so long; then it is asked for again. */
+  handOver(target: (session: SessionSnapshot) => ServerEntry | undefined, withinMs: number): void {
+    const now = performance.now();
+    for (const [key, untilMs] of this.#handedOver)
+      if (untilMs < now || !this.#live.has(key)) this.#handedOver.delete(key);
+    for (const [key, live] of this.#live) {
+      const server = live.role === 'serve' && !this.#handedOver.has(key) ? target(live) : undefined;
+      if (!server) continue;
+      this.#handedOver.set(key, now + withinMs);
+      this.#transport?.order(live.thread, { kind: 'move', session: live.session, server, withinMs });
+    }
   }
 
   /**

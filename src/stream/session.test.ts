@@ -62,14 +62,15 @@ function aShard(): Shard {
 const aDisk = (ref = REF, id = 1): ServedDisk => ({
   id,
   key: refKey(ref),
+  folder: `/srv/${ref.vdisk}`,
   ref,
   sizeBytes: 1 << 20,
   extents: extentTable([]),
 });
 
-function aTicket(expires = WALL / 1000 + 1): Uint8Array {
+function aTicket(expires = WALL / 1000 + 1, ref = REF): Uint8Array {
   const key = SESSION_KEY.toString('base64');
-  return sealTicket(RING, { ...REF, device: 'pc1', mac: 'm', site: 'paris', sizeBytes: 1 << 20, key, expires });
+  return sealTicket(RING, { ...ref, device: 'pc1', mac: 'm', site: 'paris', sizeBytes: 1 << 20, key, expires });
 }
 
 function aBootToken(expires = WALL / 1000 + 1): Uint8Array {
@@ -106,8 +107,8 @@ function attachPacket(shard: Shard, peer = PEER, nowMs = 0, ticket = aTicket()):
 }
 
 /** Attaches, and gives a maker of this session's packets. */
-function attached(shard: Shard, peer = PEER): { id: number; packet: (fields: object) => Buffer } {
-  const answer = sent(attach(shard, peer))[0] as Attached;
+function attached(shard: Shard, peer = PEER, ref = REF): { id: number; packet: (fields: object) => Buffer } {
+  const answer = sent(attach(shard, peer, 0, aTicket(undefined, ref)))[0] as Attached;
   const keys = trafficKeys(SESSION_KEY, answer.nonce, answer.serverNonce, answer.instance);
   let number = 0;
   const packet = (fields: object): Buffer =>
@@ -280,9 +281,14 @@ test('the same LOGIN is decided once at a time, and many at a time are Busy', ()
   expect(login(0)).toMatchObject([{ kind: 'login' }]);
 });
 
-test('reads that wait for a disk have a limit a session, and one for all; beyond it a READ is dropped, not queued', () => {
+test('reads that wait for a disk have a limit a session, and one a folder; beyond it a READ is dropped, not queued, and those of other folders are not', () => {
   const shard = aShard();
-  const peers = Array.from({ length: MAX_PENDING_READS / MAX_SESSION_READS + 1 }, (_, n) => ({ ...PEER, port: n + 1 }));
+  const other = { ...REF, vdisk: 'other' };
+  obey(shard, { kind: 'disks', served: [aDisk(other, 2)], gone: [], id: 2 }, 0);
+  const peers = Array.from({ length: MAX_PENDING_READS / 2 / MAX_SESSION_READS + 1 }, (_, n) => ({
+    ...PEER,
+    port: n + 1,
+  }));
   const waiting = peers.map((peer) => {
     const { packet } = attached(shard, peer);
     const effects = Array.from({ length: MAX_SESSION_READS + 5 }, () => receive(shard, packet(READ), peer, 0)).flat();
@@ -290,6 +296,8 @@ test('reads that wait for a disk have a limit a session, and one for all; beyond
   });
   expect(waiting.map(({ reads }) => reads.length)).toEqual([...peers.slice(1).map(() => MAX_SESSION_READS), 0]);
   expect(sumCounters([shard.counters]).dropBusy).toBe(5 * peers.length + MAX_SESSION_READS);
+  const elsewhere = attached(shard, { ...PEER, port: 4_096 }, other);
+  expect(receive(shard, elsewhere.packet(READ), { ...PEER, port: 4_096 }, 0)).toMatchObject([{ kind: 'read' }]);
   const [{ peer, packet, reads } = { peer: PEER, packet: () => Buffer.alloc(0), reads: [] }] = waiting;
   obey(shard, { kind: 'readDone', read: reads[0] ?? 0, bytes: Buffer.alloc(512) }, 0);
   expect(receive(shard, packet(READ), peer, 0)).toMatchObject([{ kind: 'read' }]);

@@ -13,7 +13,7 @@ import { verify } from './keys.ts';
 import { ROLE_EVERY_MS, RUNNING_PACKETS, SILENT_LOOK_MS, SILENT_MS } from './limits.ts';
 import { moves } from './moves.ts';
 import { decode, encode, type Packet, type Ping, type Role } from './packet.ts';
-import { read, readError } from './reads.ts';
+import { endRead, read, readError } from './reads.ts';
 import { answer, drop, type Effect, event, leave, type Order, type Session, type Shard, tally } from './shard.ts';
 import { TAG_BYTES } from './wire.ts';
 
@@ -140,8 +140,7 @@ export function obey(shard: Shard, order: Order, nowMs: number): Effect[] {
       shard.logins.delete(order.key);
       return order.bytes ? [{ kind: 'send', to: order.to, bytes: Buffer.from(order.bytes) }] : [];
     case 'readDone': {
-      const pending = shard.reads.get(order.read);
-      shard.reads.delete(order.read);
+      const pending = endRead(shard, order.read);
       const session = pending && shard.sessions.get(pending.session);
       if (!session) return [];
       session.waiting--;

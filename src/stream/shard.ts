@@ -34,6 +34,8 @@ export interface ServedDisk {
   readonly id: number;
   /** `refKey` of `ref`, which all its sessions share. */
   readonly key: string;
+  /** What it lies in, with others that are silent when it is. */
+  readonly folder: string;
   readonly ref: VersionRef;
   readonly sizeBytes: number;
   /** What native code may read by itself. */
@@ -131,6 +133,7 @@ export interface PendingRead {
   readonly id: number;
   readonly session: number;
   readonly disk: number;
+  readonly folder: string;
   /** The READ's packet number. */
   readonly request: number;
   readonly offset: number;
@@ -203,6 +206,8 @@ export interface Shard extends Identity {
   readonly attachShares: Shares;
   readonly unknownShares: Shares;
   readonly reads: Map<number, PendingRead>;
+  /** How many of these are of a folder. */
+  readonly waiting: Map<string, number>;
   nextRead: number;
 }
 
@@ -227,6 +232,7 @@ export function makeShard(
     attachShares: new Shares(ATTACH_RATE, ATTACH_RATE_OF_ALL),
     unknownShares: new Shares(UNKNOWN_RATE, UNKNOWN_RATE_OF_ALL),
     reads: new Map(),
+    waiting: new Map(),
     nextRead: 1,
   };
 }

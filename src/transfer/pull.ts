@@ -69,7 +69,7 @@ async function make(target: Target, wanted: Wanted, options: PullOptions): Promi
   const disproved = new Set<string>();
   for (;;) {
     const peers = options.peers.filter(({ name }) => !blamed.has(name));
-    const agreed = await agree(wanted, peers, disproved, blame, options.signal);
+    const agreed = ownOf(wanted, options, disproved) ?? (await agree(wanted, peers, disproved, blame, options.signal));
     if (options.signal?.aborted) return { ok: false, error: CANCELLED };
     if (!agreed) return { ok: false, error: noSource(wanted, options.peers, blamed) };
     const filled = await fill(target, wanted, agreed.manifest, { ...options, peers }, blame);
@@ -82,6 +82,14 @@ async function make(target: Target, wanted: Wanted, options: PullOptions): Promi
     for (const { name } of filled.value.believers)
       blame(name, `the file that its manifest makes has not the SHA-256 ${wanted.sha256}`);
   }
+}
+
+/** The same file is here, and this server made its manifest: nobody has to be asked. */
+function ownOf({ sha256, sizeBytes, root }: Wanted, { bases = [] }: PullOptions, disproved: ReadonlySet<string>) {
+  const [manifest] = bases.flatMap(({ manifest: one }) =>
+    one?.sha256 === sha256 && one.sizeBytes === sizeBytes && !disproved.has(one.root) ? [one] : [],
+  );
+  return manifest && (root ?? manifest.root) === manifest.root ? { manifest, peers: [] } : undefined;
 }
 
 const pulled = (

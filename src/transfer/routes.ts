@@ -1,9 +1,8 @@
 /** Gives manifests and chunks of what is held to whoever the port lets in. Streaming comes first: answers are bounded in number, in bytes a second and in time. */
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { dirname } from 'node:path';
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
-import { Gate } from '../net/gate.ts';
+import { Gates } from '../net/gate.ts';
 import { type Held, type Holdings, hasChunk } from './holdings.ts';
 import { lengthOf, type ManifestFacts } from './manifest.ts';
 import { Pace } from './pace.ts';
@@ -76,7 +75,7 @@ export function addTransferRoutes(
       if (!hasAll(file, runs.value))
         return reply.code(404).send({ code: 'ChunkMissing', message: 'not all of these chunks are here yet' });
       const { ip } = request;
-      const gate = gateOf(file);
+      const gate = gates.of(file.path);
       const turn: Turn = (work) =>
         gate.run(ip, () => (reply.raw.destroyed ? Promise.reject(new Error('the reader left')) : work()));
       return giving.answer(ip, reply, () => chunksBody(file, runs.value, turn));
@@ -95,15 +94,7 @@ function isSet(bits: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
-/** By folder. */
-const gates = new Map<string, Gate>();
-
-function gateOf({ path }: Held): Gate {
-  const folder = dirname(path);
-  const gate = gates.get(folder) ?? new Gate(READS_AT_ONCE);
-  gates.set(folder, gate);
-  return gate;
-}
+const gates = new Gates(READS_AT_ONCE);
 
 interface Body {
   readonly length: number;

@@ -55,7 +55,8 @@ export class PropertyCopies {
     return wants.map((store) => {
       const here = this.#here.find((one) => one.store === store.store && one.folder === store.folder);
       if (!here) return store;
-      const lacking = lackingProperties(here, this.#shown);
+      const beside = this.#here.filter((one) => one.folder !== store.folder);
+      const lacking = lackingProperties(here, this.#shown, beside);
       const right = here.files.filter((file) => file.here && !lacking.some(({ name }) => name === file.name));
       return {
         ...store,

@@ -65,7 +65,7 @@ function cycles(arrows: Arrows): string[] {
 /** The sources below `root` that are no tests, read once for all that looks at them. */
 export function readSources(root: string): (SourceFile & { readonly text: string })[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !entry.name.endsWith('.test.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => ({ path: relative(root, path).split(sep).join('/'), text: readFileSync(path, 'utf8') }))
     .map(({ path, text }) => ({ path, text, imports: importsOf(text) }));

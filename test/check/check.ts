@@ -63,6 +63,7 @@ function cFormat(): Promise<string> {
 /** Each step gives the text of what is wrong, empty when nothing is. */
 const steps: Readonly<Record<string, () => Promise<string>>> = {
   types: () => run(bin('tsc'), ['-p', 'tsconfig.json']),
+  'types of the console': () => run(bin('tsc'), ['-p', 'src/console/tsconfig.json']),
   'C format': cFormat,
   biome: () => run(bin('biome'), ['ci', '--colors=off', '.']),
   arrows,

@@ -14,6 +14,11 @@ const DEBIAN: readonly (readonly [name: string, licence: string, what: string])[
 
 /** What is compiled into a file of ours, so that no package of the image names it. */
 const COMPILED: readonly (readonly [file: string, what: string, licence: string])[] = [
+  [
+    'dist/console',
+    'Preact, its signals, TanStack Virtual and uPlot, in the script of the console; texts: dist/console/licenses.md',
+    'MIT',
+  ],
   ['libpieces.so', 'the C and assembly of BLAKE3 1.3.1 (Debian: librust-blake3-dev)', 'CC0-1.0 OR Apache-2.0'],
 ];
 

@@ -26,7 +26,7 @@ const NAMES: Readonly<Record<string, (value: unknown) => boolean>> = {
   Service: (value) => isText(value, 63, /^[a-z]([-a-z0-9]*[a-z0-9])?$/),
 };
 const NAMESPACED = new Set([
-  ...['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget', 'Service', 'ConfigMap'],
+  ...['ServiceAccount', 'Role', 'RoleBinding', 'Deployment', 'PodDisruptionBudget', 'Service', 'ConfigMap', 'Secret'],
 ]);
 
 function labelFaults(labels: unknown): string[] {

@@ -15,8 +15,8 @@ export interface Folder {
 /** Files that a README lacks, and those that it names and nobody has. `known`: the names of all files of the project. */
 export function readmeFaults({ path, readme, entries }: Folder, known: ReadonlySet<string>): string[] {
   const words = new Set(readme.match(/[\w.-]+/g));
-  const lacks = entries.filter((entry) => !words.has(entry) && !words.has(entry.replace(/\.ts$/, '')));
-  const invents = [...words].filter((word) => /^\w[\w.-]*\.ts$/.test(word) && !known.has(word));
+  const lacks = entries.filter((entry) => !words.has(entry) && !words.has(entry.replace(/\.tsx?$/, '')));
+  const invents = [...words].filter((word) => /^\w[\w.-]*\.tsx?$/.test(word) && !known.has(word));
   return [
     ...lacks.map((entry) => `src/${path}/README.md does not say what ${entry} is`),
     ...invents.map((name) => `src/${path}/README.md names ${name}, which is nowhere`),
@@ -88,7 +88,7 @@ export function readFolders(src: string): Folder[] {
     path: dirname(file),
     readme: readFileSync(join(src, file), 'utf8'),
     entries: readdirSync(join(src, dirname(file))).filter(
-      (name) => (name.endsWith('.ts') && !name.endsWith('.test.ts')) || !name.includes('.'),
+      (name) => (/\.tsx?$/.test(name) && !name.endsWith('.test.ts')) || !name.includes('.'),
     ),
   }));
 }

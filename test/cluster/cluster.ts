@@ -42,6 +42,9 @@ const VERSION = 'v1.34.4';
 export const binary = (name: string): string =>
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'bootfarm', 'bin', VERSION, name);
 
+/** What `nas.sh` builds: `mount.nfs`, `csi`. */
+export const nasProgram = (name: string): string => join(import.meta.dirname, '../../.build/nas', name);
+
 const BRIDGE = 'br0';
 const READY_MS = 120_000;
 
@@ -303,6 +306,8 @@ async function prepareNode(cluster: Cluster, node: Node): Promise<void> {
   writeFileSync(join(folder, 'cni', '10-bootfarm.conflist'), cniConfig(node, folder));
   makeControlGroups(node.netns);
   const binds = NODE_FOLDERS.map((own) => `mount --bind '${folder}/host${own}' ${own}`);
+  // What mount(8) runs for a volume of NFS: the kernel has none.
+  binds.push(`mount --bind '${nasProgram('mount.nfs')}' /sbin/mount.nfs`);
   // Shared again within: what a pod mounts with Bidirectional propagation reaches the node's other pods, and never this machine.
   // SIGCHLD is ignored, so that the kernel reaps the orphans that containerd leaves to the first process.
   const script = [...binds, 'mount --make-rshared /', `hostname ${node.name}`, "trap '' CHLD", 'exec sleep infinity'];

@@ -39,14 +39,16 @@ export function connectNodes(options: ClusterOptions, bridge: string): void {
       run('ip', '-n', from, 'route', 'add', `${pods}.0/24`, 'via', address);
 }
 
-/** Of the nodes, the DHCP server and the bridge. */
+/** Of the nodes, the DHCP server, the NAS and the bridge. */
 export const namespacesOf = (options: ClusterOptions): string[] => [
   ...nodesOf(options).map((node) => node.netns),
   dhcpOf(options),
+  nasOf(options),
   lanOf(options),
 ];
 
 export const dhcpOf = ({ prefix }: ClusterOptions): string => `${prefix}-dhcp`;
+export const nasOf = ({ prefix }: ClusterOptions): string => `${prefix}-nas`;
 
 const forward = (namespace: string): string =>
   run('nsenter', `--net=/run/netns/${namespace}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');

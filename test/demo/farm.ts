@@ -56,6 +56,9 @@ export interface VDiskStatus extends Status {
     readonly copies?: number;
   }[];
 }
+export interface StoreStatus extends Status {
+  readonly servers?: readonly { readonly name: string; readonly state: string; readonly message?: string }[];
+}
 export interface FarmStatus extends Status {
   readonly database?: { readonly state?: string; readonly offlineSince?: string; readonly message?: string };
   readonly replica?: { readonly state?: string };

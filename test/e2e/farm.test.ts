@@ -11,10 +11,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { signalNodeProcess, stopCluster } from '../cluster/cluster.ts';
 import { leftBehind, takeFootprint } from '../cluster/footprint.ts';
+import { hangNas, type Nas, resumeNas } from '../cluster/nas.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { apiCopies } from '../demo/api.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
-import { type DemoFarm, NAMESPACE, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
+import { type DemoFarm, NAMESPACE, type VDiskStatus } from '../demo/farm.ts';
+import { NAS_STORES, nasResources, nasStates, openNasStores, removeNasStores, roomOf } from '../demo/nas.ts';
 import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
 import {
@@ -54,6 +56,7 @@ import {
   updateDisk,
   versionIn,
 } from '../demo/versions.ts';
+import type { Machine } from './machine/machine.ts';
 
 const MINUTE = 60_000;
 /** The bar of the issue; what is aimed at is a fifth of it. */
@@ -61,6 +64,8 @@ const LONGEST_STALL_MS = 1_000;
 const LEAST_READS_PER_SECOND = 50;
 /** `kubectl wait` comes back so soon after the end of a rollout. */
 const WAIT_LATE_MS = 2_000;
+/** From a store that hangs to its resource. */
+const STORE_SAYS_MS = 10_000;
 /** Three looks of a settled farm. */
 const SILENCE_MS = 10_000;
 
@@ -71,6 +76,9 @@ let farm: DemoFarm<OwnSite>;
 let first: Booted;
 let second: Booted;
 let fourth: Booted;
+let nas: Nas;
+/** Of each of its stores. */
+let onNas: readonly Booted[];
 
 function unharmed({ reads, wrong, failed, perSecond }: ReadReport): void {
   expect({ wrong, failed }).toEqual({ wrong: 0, failed: 0 });
@@ -127,53 +135,82 @@ test('settled, nothing in the cluster is written', async () => {
   await until(`${SILENCE_MS} ms without a write`, 6 * SILENCE_MS, () => unwritten());
 });
 
-/** What a node has in its folder is the volume: bound by hand, as there is no provisioner here. */
-const SHARED = [
-  {
-    ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'shared' } },
-    spec: {
-      ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteMany'], storageClassName: '' },
-      ...{ hostPath: { path: STORE_FOLDER }, persistentVolumeReclaimPolicy: 'Retain' },
-    },
-  },
-  {
-    ...{ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'shared' } },
-    spec: {
-      ...{ accessModes: ['ReadWriteMany'], storageClassName: '', volumeName: 'shared' },
-      resources: { requests: { storage: '1Gi' } },
-    },
-  },
-  {
-    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'Store', metadata: { name: 'shared' } },
-    spec: { farmRef: { name: 'farm' }, persistentVolumeClaim: { claimName: 'shared' } },
-  },
-  {
-    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'VDisk', metadata: { name: 'shared' } },
-    spec: { farmRef: { name: 'farm' }, storeRef: { name: 'shared' }, fileName: 'lab' },
-  },
-];
+const uidsOf = (component: string): Promise<string> =>
+  farm.kubectl(
+    ...['get', 'pods', '-l', `app.kubernetes.io/component=${component}`],
+    ...['-o', 'jsonpath={.items[*].metadata.uid}'],
+  );
 
-test('a claim that many nodes mount is a store on both servers, without a restart of either, and goes with its Store', async () => {
-  const podsOf = (component: string) =>
-    farm.kubectl(
-      ...['get', 'pods', '-l', `app.kubernetes.io/component=${component}`],
-      ...['-o', 'jsonpath={.items[*].metadata.uid}'],
-    );
-  const servers = await podsOf('server');
-  for (const object of SHARED) await farm.apply(JSON.stringify(object));
-  await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
-  const { copies } = await farm.status<VDiskStatus>('vd/shared');
-  expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
-  for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
-    await farm.kubectl('delete', resource);
-  await until('the mount pods gone', MINUTE, async () => (await podsOf('mount')) === '');
-  expect(await podsOf('server')).toBe(servers);
+test('a NAS, by NFS and by a claim of a CSI driver, is a store of both servers without a restart of either, and a machine boots from each', async () => {
+  const servers = await uidsOf('server');
+  nas = await openNasStores(farm);
+  for (const store of NAS_STORES) {
+    const { copies = [] } = await farm.status<VDiskStatus>(`vd/${store}`);
+    expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+    expect((await nasStates(farm, store)).map(({ state }) => state)).toEqual(['Accessible', 'Accessible']);
+  }
+  await Promise.all(NAS_STORES.map((store, at) => farm.addDevice(deviceName(7 + at), macOf(7 + at), roomOf(store))));
+  onNas = await Promise.all(NAS_STORES.map((_, at) => boot(farm, 7 + at)));
+  for (const { name, seconds, server } of onNas) say(`${name} is up after ${seconds} s, served by ${server}`);
+  expect(await uidsOf('server')).toBe(servers);
 });
 
-test('a machine with nothing but a network card boots while both servers answer', async () => {
+/** Its Stores say so, once they do; for how long they did not, in ms. */
+async function nasHangs(): Promise<number> {
+  const began = performance.now();
+  hangNas(nas);
+  await until('both Stores say that the NAS hangs', MINUTE, async () => {
+    const states = await Promise.all(NAS_STORES.map((store) => nasStates(farm, store)));
+    return states.flat().every(({ state }) => state === 'Unreachable');
+  });
+  return Math.round(performance.now() - began);
+}
+
+const nasReturns = async (): Promise<void> => {
+  resumeNas(nas);
+  await farm.waitReady(nasResources);
+};
+
+test('the NAS hangs: its Stores say so, its machines say what they wait for; a machine with nothing but a network card boots from another store; all go on when it returns', async () => {
   for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
-  first = await boot(farm, 1);
-  say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
+  const machines = onNas.map(({ machine }) => machine);
+  const reports = await readThrough(machines, async () => {
+    const saidMs = await nasHangs();
+    say(`the Stores said that the NAS hangs after ${saidMs} ms`);
+    expect(saidMs).toBeLessThan(STORE_SAYS_MS);
+    first = await boot(farm, 1);
+    say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
+    for (const machine of machines) await machine.waitFor(/has waited \d+ s for /, MINUTE);
+    await nasReturns();
+  });
+  for (const { reads, wrong, failed, longestStallMs } of reports) {
+    expect([wrong, failed, reads > 0]).toEqual([0, 0, true]);
+    expect(longestStallMs).toBeGreaterThan(STORE_SAYS_MS / 2);
+  }
+});
+
+test('it hangs again, a server is killed meanwhile and a Store is deleted: the machine of the other store reads on, and nothing else starts anew', async () => {
+  const [machine] = onNas.map(({ machine }) => machine) as [Machine];
+  await onNas[1]?.machine.kill();
+  await withStandby(first.machine);
+  const servers = await uidsOf('server');
+  const [local, shared] = await readThrough([first.machine, machine], async () => {
+    expect(await nasHangs()).toBeLessThan(STORE_SAYS_MS);
+    for (const resource of ['vd/csi', 'stores.bootfarm.io/csi']) await farm.kubectl('delete', resource, '--wait=false');
+    await farm.killServer(await serverOf(farm, first.machine));
+    await bothBack(farm);
+    await withStandby(first.machine);
+    resumeNas(nas);
+    await farm.waitReady(['stores.bootfarm.io/nas', 'vd/nas']);
+  });
+  unharmed(local);
+  say(`longest stall of the machine of the other store ${local.longestStallMs} ms`);
+  expect(local.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+  expect([shared.wrong, shared.failed, shared.reads > 0]).toEqual([0, 0, true]);
+  await machine.kill();
+  for (const at of [7, 8]) await farm.device('remove', deviceName(at));
+  await removeNasStores(farm);
+  expect(await uidsOf('server')).toBe(servers);
 });
 
 test('the whole disk, read in a machine whose memory is a quarter of it, is what lies in the store', async () => {

@@ -14,9 +14,9 @@ import { type ControlClient, controlClient } from '../../src/control/client.ts';
 import type { ServerConfig } from '../../src/control/config.ts';
 import type { ServerStatus } from '../../src/control/status.ts';
 import { connect, type Database } from '../../src/database/connection.ts';
-import { allCopies } from '../../src/database/copies.ts';
 import { databaseData } from '../../src/database/data.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { vdiskCopies } from '../../src/database/pages.ts';
 import { project } from '../../src/database/project.ts';
 import type { UnknownMachine } from '../../src/farm/bootrecord.ts';
 import type { Explanation } from '../../src/farm/explain.ts';
@@ -236,7 +236,7 @@ export class ServerProcess {
     const place = { name, address: this.address, port: ports.control };
     const sources = {
       data: databaseData(database),
-      copies: () => allCopies(database),
+      copies: (vdisk: string) => vdiskCopies(database, vdisk),
       boots: (macs: readonly string[]) => askBoots(this.#control, [place], macs),
     };
     return must(await explainMachine(sources, asked, Date.now()));

@@ -1,5 +1,5 @@
 /** A terminal that remembers what a command said, and whether it failed. */
-import type { Terminal } from '../../src/commands/terminal.ts';
+import type { Terminal } from '../../src/terminal/terminal.ts';
 
 export interface Said {
   out: string;

@@ -232,13 +232,6 @@ export const RULE_CASES: readonly RuleCase[] = [
     bad: { local: undefined, persistentVolumeClaim: { claimName: 'v' }, replication: { mode: 'Report' } },
   },
   {
-    at: 'VDisk spec.storeRef',
-    says: 'storeRef is immutable',
-    before: {},
-    good: { storeRef: { name: 'images' } },
-    bad: { storeRef: { name: 'other' } },
-  },
-  {
     at: 'VDisk spec.fileName',
     says: 'fileName is immutable',
     before: {},

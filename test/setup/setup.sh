@@ -57,13 +57,18 @@ npm_packages() {
 }
 
 compile() {
-  [ -d dist ] || rm -f "$build/tsc.stamp"
-  stamped tsc.stamp src tsconfig.json tsconfig.build.json -- node_modules/.bin/tsc -p tsconfig.build.json
+  [ -d dist/console ] || rm -f "$build/tsc.stamp"
+  stamped tsc.stamp src tsconfig.json tsconfig.build.json -- npm run --silent build
 }
 
 client() {
   [ -e target/Makefile ] || return 0
   make --silent -C target
+}
+
+nas() {
+  [ -x "$build/nas/csi" ] || rm -f "$build/nas.stamp"
+  stamped nas.stamp test/cluster/nas.sh test/cluster/nfs test/cluster/csi test/cluster/go.mod -- test/cluster/nas.sh
 }
 
 gitops() {
@@ -73,8 +78,9 @@ gitops() {
 
 step 'Debian packages' packages
 step 'npm packages' npm_packages
-step 'TypeScript' compile
+step 'build' compile
 step 'C client' client
+step 'client of a NAS' nas
 if [ "${CLUSTER:-}" != existing ]; then
   step 'cluster binaries' test/cluster/build.sh
   step 'judges of GitOps' gitops

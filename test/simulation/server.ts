@@ -192,7 +192,14 @@ export class Server {
 
   #disks(): void {
     const key = refKey(REF);
-    const disk = { id: 1, key, ref: REF, sizeBytes: this.#farm.scene.diskBytes, extents: extentTable([]) };
+    const disk = {
+      id: 1,
+      key,
+      folder: '/srv',
+      ref: REF,
+      sizeBytes: this.#farm.scene.diskBytes,
+      extents: extentTable([]),
+    };
     const order: Order = this.#has('noCopy')
       ? { kind: 'disks', served: [], gone: [key], id: 0 }
       : { kind: 'disks', served: [disk], gone: [], id: 0 };

@@ -1,9 +1,14 @@
 /** Devices as a file: all that the caller may list, and all or nothing of what they bring. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { type Static, Type } from 'typebox';
-import { addDevices, listDevices, neighboursOf } from '../../database/devices.ts';
-import { formatDevices, parseDeviceFile } from '../../devices/csv.ts';
+import { addDevices, neighboursOf } from '../../database/devices.ts';
+import { devicesAfter, propertyNames } from '../../database/pages.ts';
+import { deviceFile, MAX_PROPERTY_NAMES, parseDeviceFile } from '../../devices/csv.ts';
 import { judgeFile } from '../../devices/judge.ts';
+import type { Device } from '../../farm/model.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
+import { slices } from '../../kit/slices.ts';
 import type { OpenFarm } from '../farms.ts';
 import { invalid, problem } from '../problem.ts';
 import { type Asked, CSV, FARM, type Handled, type Route, route } from '../route.ts';
@@ -12,9 +17,11 @@ import { actorOf, mayTouch, of, problemOf, type Stop, within, wordsFor } from '.
 
 const DEVICE_FILE = `${FARM}/devices.csv`;
 
-/** Farms of which a file is read or written: all their devices are in memory meanwhile. */
-const exporting = new WeakSet<OpenFarm>();
+/** Farms of which a file is read: all its devices are in memory meanwhile. */
 const importing = new WeakSet<OpenFarm>();
+
+/** Devices of one write: what an export holds in memory is two of them, however slowly it is taken. */
+const PAGE = 200;
 
 /** Collections; undefined: all. */
 type Allowed = readonly string[] | undefined;
@@ -41,25 +48,76 @@ const exportFile = route({
   problems: [409],
   async handle(asked) {
     const allowed = await within(asked);
-    return allowed.ok ? alone(exporting, asked.farm, () => exported(asked, allowed.value)) : allowed;
+    return allowed.ok ? exported(asked, allowed.value) : allowed;
   },
 });
 
-async function exported(asked: Asked, allowed: Allowed): Handled {
-  const read = await asked.farm.read(
-    (database) => listDevices(database),
-    ({ devices }) => devices,
+/** Where a file begins: its columns, and how it goes on. */
+interface Beginning {
+  readonly names: readonly string[];
+  readonly pages: () => AsyncIterable<readonly Device[]>;
+}
+
+async function exported({ farm }: Asked, allowed: Allowed): Handled {
+  const some = allowed && new Set(allowed);
+  const read = await farm.read<Beginning>(
+    async (database) => {
+      const names = await propertyNames(database, allowed, MAX_PROPERTY_NAMES);
+      return names.ok ? ok({ names: names.value, pages: () => pagesOf(farm, allowed) }) : names;
+    },
+    ({ devices }) => {
+      const seen = some ? devices.filter(({ collection }) => some.has(collection)) : devices;
+      const names = new Set(seen.flatMap(({ properties }) => Object.keys(properties)));
+      return {
+        names: [...names],
+        pages: async function* () {
+          yield* slices(seen, PAGE);
+        },
+      };
+    },
   );
   if (!read.ok) return read;
   const { value, stale } = read.value;
-  const some = allowed && new Set(allowed);
-  const devices = some ? value.filter(({ collection }) => some.has(collection)) : value;
-  const file = formatDevices(devices);
+  const file = deviceFile(value.names);
   if (!file.ok) return problem('Conflict', file.error.message);
+  const { head, lines } = file.value;
+  const known = new Set(value.names);
   return ok({
-    body: file.value,
-    headers: { 'content-type': `${CSV}; charset=utf-8`, ...(stale ? { 'bootfarm-stale-since': stale.since } : {}) },
+    stream: (response) => {
+      response.writeHead(200, {
+        'content-type': `${CSV}; charset=utf-8`,
+        'cache-control': 'no-store',
+        ...(stale ? { 'bootfarm-stale-since': stale.since } : {}),
+      });
+      const texts = async function* (): AsyncGenerator<string> {
+        yield head;
+        for await (const devices of value.pages()) {
+          // It would be a file without it, and nobody would know.
+          const late = devices.flatMap(({ properties }) => Object.keys(properties)).find((name) => !known.has(name));
+          if (late !== undefined) throw new Error(`property ${late} came while devices were written`);
+          yield lines(devices);
+        }
+      };
+      // Whoever takes it slowly is waited for; a file that cannot go on ends torn, which the client sees.
+      void pipeline(Readable.from(texts(), { objectMode: true, highWaterMark: 1 }), response).catch(() =>
+        response.destroy(),
+      );
+    },
   });
+}
+
+/** As they are when each page is read: one that stays is neither lost nor repeated. */
+async function* pagesOf(farm: OpenFarm, allowed: Allowed): AsyncGenerator<readonly Device[]> {
+  for (let after = ''; ; ) {
+    const from = after;
+    const page = await farm.read((database) => devicesAfter(database, allowed, from, PAGE));
+    if (!page.ok) throw new Error(page.error.message);
+    const { value } = page.value;
+    const last = value.at(-1);
+    if (!last) return;
+    yield value;
+    after = last.name;
+  }
 }
 
 const importFile = route({

@@ -4,7 +4,7 @@ import { snapshot } from '../../database/project.ts';
 import type { Copy, Version } from '../../farm/model.ts';
 import { ok, type Result } from '../../kit/result.ts';
 import type { OpenFarm } from '../farms.ts';
-import { farmOf, type Named, serversOf, storeOf, vdiskOf } from '../given.ts';
+import { farmOf, type Named, poolOf, serversOf, storeOf, vdiskOf } from '../given.ts';
 import { type After, orderOf, type PageQuery, pageOf } from '../page.ts';
 import { type Problem, problem } from '../problem.ts';
 import { type Asked, FARM, type Handled, type Route, route } from '../route.ts';
@@ -14,6 +14,7 @@ import {
   FileShape,
   ListQuery,
   NoQuery,
+  PoolShape,
   pageOfShape,
   ServerShape,
   SiteShape,
@@ -111,6 +112,17 @@ const servers = route({
   query: ListQuery,
   answer: { status: 200, shape: pageOfShape(ServerShape) },
   handle: async ({ farm: open, query }) => listed(serversOf(open.pools()), query, ({ pool }) => pool),
+});
+
+const pools = route({
+  id: 'listPools',
+  method: 'GET',
+  path: `${FARM}/pools`,
+  summary: 'Pools of servers: each is a StreamingServer',
+  right: { resource: 'servers', verb: 'list' },
+  query: ListQuery,
+  answer: { status: 200, shape: pageOfShape(PoolShape) },
+  handle: async ({ farm: open, query }) => listed(open.pools().map(poolOf), query),
 });
 
 const server = route({
@@ -269,6 +281,7 @@ export const farmRoutes: readonly Route[] = [
   farms,
   farm,
   sites,
+  pools,
   servers,
   server,
   vdisks,

@@ -3,7 +3,7 @@ import type { Actor, Misfit } from '../../database/devices.ts';
 import { type Fault, ok, type Result } from '../../kit/result.ts';
 import { type Problem, problem } from '../problem.ts';
 import { forbidden } from '../reviews.ts';
-import type { Asked } from '../route.ts';
+import type { Asked, Right } from '../route.ts';
 
 export const of = (verb: 'get' | 'list' | 'create' | 'update' | 'delete') =>
   ({ resource: 'devices', verb, by: 'collection' }) as const;
@@ -29,6 +29,21 @@ export async function mayTouch(asked: Asked, collection: string | undefined): Pr
   const may = collection === undefined ? ok(false) : await scope.includes(collection);
   if (!may.ok) return may;
   return may.value ? ok(undefined) : refused(asked, ' of that collection');
+}
+
+/** For who may that as well: of all, or of this collection. */
+export async function mayAlso(
+  { caller, reviews, farm }: Asked,
+  right: Pick<Right, 'resource' | 'verb'>,
+  collection: string,
+): Promise<Result<void, Problem>> {
+  const question = { ...right, namespace: farm.farm.metadata.namespace };
+  const all = await reviews.may(caller, question);
+  if (!all.ok) return all;
+  if (all.value) return ok(undefined);
+  const some = farm.collections.includes(collection) ? await reviews.may(caller, question, collection) : ok(false);
+  if (!some.ok) return some;
+  return some.value ? ok(undefined) : forbidden(caller, question, ' of that collection');
 }
 
 /** Those of these collections of which the caller may see sessions, too; undefined: of all. */

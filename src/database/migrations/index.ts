@@ -9,6 +9,7 @@ import { sql as sharedUuids } from './0007-shared-uuids.ts';
 import { sql as defaults } from './0008-defaults.ts';
 import { sql as copies } from './0009-copies.ts';
 import { sql as statements } from './0010-statements.ts';
+import { sql as audit } from './0011-audit.ts';
 
 export interface Migration {
   readonly number: number;
@@ -27,4 +28,5 @@ export const migrations: readonly Migration[] = [
   { number: 8, name: 'defaults', sql: defaults },
   { number: 9, name: 'copies', sql: copies },
   { number: 10, name: 'statements', sql: statements },
+  { number: 11, name: 'audit', sql: audit },
 ];

@@ -84,6 +84,7 @@ class RawDisk implements Disk {
   ): Promise<Result<readonly Piece[], ReadFault>> {
     const beyond = beyondEnd(this, offset, length);
     if (beyond) return { ok: false, error: beyond };
+    await this.#file.toMap();
     const pieces: Piece[] = [];
     for (const piece of this.#file.map(offset, length, offset, depth)) if (pieces.push(piece) >= most) break;
     return ok(pieces);

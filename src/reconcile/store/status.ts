@@ -19,6 +19,8 @@ export interface StoreFindings {
   readonly servers: readonly StoreOnServer[];
   /** Devices that stream vDisks of it. */
   readonly devices: number;
+  /** vDisks whose files go from it to another store. */
+  readonly moving?: readonly string[];
   readonly fault?: Hindrance;
 }
 
@@ -36,7 +38,7 @@ const accessible = ({ reachable, report }: StoreOnServer): boolean =>
 
 export function storeStatus(
   store: Store,
-  { servers, devices, fault }: StoreFindings,
+  { servers, devices, moving = [], fault }: StoreFindings,
   now: Date,
 ): NonNullable<Store['status']> {
   const generation = store.metadata.generation ?? 0;
@@ -61,6 +63,7 @@ export function storeStatus(
     ),
     accessible: `${good}/${servers.length}`,
     devices,
+    ...(moving.length > 0 ? { movingAway: moving.length } : {}),
     servers: shown.map((server) => {
       const words = roomFault(server);
       return words === undefined ? server : { ...server, message: [server.message, words].filter(Boolean).join('; ') };

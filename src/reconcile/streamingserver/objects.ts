@@ -31,8 +31,8 @@ import {
 const GRACE_BEYOND_DRAIN_SECONDS = 15;
 /** What only the environment of a process can say to Node and to the C library. */
 export const PROCESS_ENV: Readonly<Record<string, string>> = {
-  /** Node's own four would all wait with one store that hangs, and with them the files of every other. */
-  UV_THREADPOOL_SIZE: '16',
+  /** Shared by folders (`kit/threads.ts`): Node's own four would all wait with one store that hangs, and with them the files of every other. A thread that waits is 20 KiB. */
+  UV_THREADPOOL_SIZE: '64',
   /**
    * What was read for machines goes back to the kernel (glibc keeps it otherwise), and what Node reads packets into, 64 KiB each, is not asked of the kernel for
    * each: 5.9 us of the main thread a UDP packet at a threshold of 64 KiB, 4.9 above it, 3.8 where 16 MiB are kept. V8's young generation stays

@@ -35,7 +35,7 @@ const aNode = (name: string, ready = true): KubeObject =>
 const streaming = (more: object = {}) =>
   ({ state: 'Streaming', faults: [], stores: [], copies: [], devices: 0, journalEntries: 0, ...more }) as never;
 const rowsOf = (...servers: readonly string[]) => ({
-  ...{ recorded: new Map(), overrides: [], atMs: 0, uses: [] },
+  ...{ recorded: new Map(), overrides: [], places: new Map(), stores: [], atMs: 0, uses: [] },
   servers: servers.map((name) => ({ name, pool: name.startsWith('other') ? 'other' : 'main' })),
 });
 const secret = (node: string): string => `Secret bootfarm-server-main-${node}`;

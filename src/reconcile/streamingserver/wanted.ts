@@ -9,9 +9,10 @@ import type { Farm, Store, StreamingServer, VDisk } from '../../resources/kinds.
 import { type Context, ofFarm, resources } from '../context.ts';
 import { bootOfSite, storeRow } from '../projection.ts';
 import { errandsOf, fileOrders } from '../vdisk/files.ts';
-import { giveBackOrders, type SeenServer, seenServers } from '../vdisk/giveback.ts';
+import { giveBackOrders, leaveOrders } from '../vdisk/giveback.ts';
 import { type MergeRule, mergeOrders } from '../vdisk/merge.ts';
 import { countedCopies } from '../vdisk/spread.ts';
+import { type SeenServer, seenServers } from '../vdisk/volumes.ts';
 import { isOver } from '../vdisk/work.ts';
 import {
   DATABASE_CA_FILE,
@@ -117,10 +118,16 @@ export function ordersOf(
     const { name } = vdisk.spec.storeRef;
     const store = stores.find(({ metadata }) => metadata.name === name);
     const row = rows.find((one) => one.name === name);
-    if (!store || !row || !vdisk.status) return [];
+    if (!store || !row || !vdisk.status || isBetween(vdisk)) return [];
     const status = { ...vdisk.status, copies: countedCopies(vdisk.status, store, nowSeconds) };
     const of = errandsOf({ vdisk, status, servers: store.status?.servers ?? [], nowSeconds });
     return [{ vdisk, counted: { ...vdisk, status }, row, of }];
+  });
+  const leaves = vdisks.flatMap((vdisk) => {
+    const store = rows.find(({ name }) => name === vdisk.spec.storeRef.name);
+    const isTold = vdisk.status?.store === vdisk.spec.storeRef.name;
+    const old = rows.filter(({ name }) => vdisk.status?.movingFrom?.includes(name));
+    return store && isTold ? old.map((from) => ({ vdisk, store, from })) : [];
   });
   const merges = { vdisks: placed.map(({ counted }) => counted), stores: rows, rule, nowSeconds };
   const work = vdisks.flatMap(({ status }) => status?.work ?? []).filter((job) => !isOver(job));
@@ -132,10 +139,15 @@ export function ordersOf(
         ...fileOrders(server, vdisk, of, storePath(row, server)),
         ...giveBackOrders(server, { vdisk, store: row, seen, isUsed: isUsed(server, vdisk.metadata.name), nowSeconds }),
       ]),
+      ...leaves.flatMap(({ vdisk, store, from }) => leaveOrders(server, from, { vdisk, store, seen, nowSeconds })),
     ];
     return boundedOrders(orders, ({ id }) => going.has(id));
   };
 }
+
+/** Its status tells of another store than the spec names, or its files are in two: what is ordered is ordered in one. */
+const isBetween = ({ spec, status }: VDisk): boolean =>
+  (status?.store ?? spec.storeRef.name) !== spec.storeRef.name || (status?.movingFrom ?? []).length > 0;
 
 /** Whether devices stream a vDisk from a server; one that does not say which of them is taken to. */
 const usesOf =

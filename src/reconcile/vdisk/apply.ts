@@ -1,8 +1,12 @@
 /** Records what is right of a version where nobody had said it. */
+
+import { isDeepStrictEqual } from 'node:util';
 import type { Database } from '../../database/connection.ts';
-import { settleVersion, setVersionContent } from '../../database/project.ts';
+import { setMoving, settleVersion, setVersionContent } from '../../database/project.ts';
 import { ok } from '../../kit/result.ts';
-import type { VDiskFindings, VersionJudged } from './status.ts';
+import type { VDisk } from '../../resources/kinds.ts';
+import type { VDiskFindings, VersionJudged } from './judge.ts';
+import { moveOf, nextMoving } from './moving.ts';
 
 /** What the database does not know is served by nobody, so a VDisk is not Ready before it is written. */
 export async function stateContent(
@@ -40,4 +44,22 @@ export async function settle(
     return { kind: 'reconciling', reason: 'FarmNotReady', message };
   }
   return undefined;
+}
+
+/** How far a move is: servers learn it by the database alone. What somebody else wrote meanwhile is found at the next look. */
+export async function move(
+  writes: Database,
+  vdisk: VDisk,
+  findings: VDiskFindings,
+  versions: readonly VersionJudged[],
+): Promise<VDiskFindings['fault']> {
+  const { place, holders, isShared = false } = findings;
+  const found = moveOf(vdisk, findings, versions);
+  if (!place?.moving || !found || found.step === 'Begins') return undefined;
+  const next = nextMoving(place.moving, found, holders, isShared);
+  if (isDeepStrictEqual(next, place.moving)) return undefined;
+  const done = await setMoving(writes, { name: vdisk.metadata.name, ...place }, next);
+  if (done.ok) return undefined;
+  const message = `how far it moved is not recorded: ${done.error.message}`;
+  return { kind: 'reconciling', reason: 'FarmNotReady', message };
 }

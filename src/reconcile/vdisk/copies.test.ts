@@ -3,7 +3,7 @@ import { aVDisk } from '../../../test/builders/resources.ts';
 import type { CopyReport } from '../../control/status.ts';
 import type { CopiesFound } from '../../operator/copies.ts';
 import { copiesFound } from './copies.ts';
-import { type CopyHolder, judge } from './status.ts';
+import { type CopyHolder, judge } from './judge.ts';
 
 const A = 'a'.repeat(64);
 const fileOf = (name: string) => ({ name, sizeBytes: 512, sha256: A });

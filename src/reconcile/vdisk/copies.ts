@@ -5,7 +5,7 @@ import { versionOfStem } from '../../farm/files.ts';
 import type { VersionFile } from '../../farm/model.ts';
 import type { CopiesFound } from '../../operator/copies.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import type { VDiskFindings, VersionJudged } from './status.ts';
+import type { VDiskFindings, VersionJudged } from './judge.ts';
 
 export const copiesFound = (
   { spec: { fileName } }: VDisk,

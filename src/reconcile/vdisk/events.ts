@@ -2,7 +2,7 @@
 import type { CopyState } from '../../farm/model.ts';
 import type { EventSaying } from '../../kube/events.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { type VersionJudged, wordOf } from './status.ts';
+import { type VersionJudged, wordOf } from './judge.ts';
 
 type Judged = Pick<VersionJudged, 'number' | 'copies'>;
 

@@ -3,7 +3,8 @@ import { aVDisk } from '../../../test/builders/resources.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { orderId } from '../../farm/orders.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { giveBackOrders, type SeenServer } from './giveback.ts';
+import { giveBackOrders, leaveOrders } from './giveback.ts';
+import type { SeenServer } from './volumes.ts';
 
 type Status = NonNullable<VDisk['status']>;
 const NOW = Date.parse('2026-11-30T12:00:00Z') / 1_000;
@@ -110,3 +111,71 @@ test.each<[string, Given, readonly object[]]>([
     orders,
   );
 });
+
+const OLD: StoreRow = { ...store, name: 'old', local: { path: '/srv/old', nodes: {} } };
+const MOVED: Status = { ...STATUS, store: 'images', movingFrom: ['old'], arrived: 2 };
+const leave = orderId('uid leave old node-d', NOW);
+const oldCopies = (state: 'Present' | 'Missing', more: object = {}) =>
+  [0, 1].map((version) => ({ vdisk: 'lab', store: 'old', version, state, manifest: A, ...more }));
+const inOld = (name: string, at: Partial<SeenStore> = {}, copies = oldCopies('Present')): SeenServer => ({
+  ...{ name, copies },
+  stores: [{ name: 'old', path: '/srv/old', volume: 'd 7', ...at }],
+});
+const THERE = [...SEEN, inOld('node-d')];
+
+test.each<[string, Given & { readonly old?: Partial<StoreRow>; readonly movePolicy?: 'Retain' | 'Delete' }, boolean]>([
+  ['what lies where it was goes', {}, true],
+  ['not where it is to stay', { movePolicy: 'Retain' }, false],
+  ['not before devices go to the new store', { status: { ...MOVED, arrived: undefined as never } }, false],
+  ['not in a store that it does not move from', { status: { ...MOVED, movingFrom: ['older'] } }, false],
+  ['not where fewer servers show it right than when it arrived', { status: { ...MOVED, arrived: 4 } }, false],
+  ['not where one of them does not answer', { seen: THERE.slice(1), status: { ...MOVED, arrived: 3 } }, false],
+  [
+    'not where one of them shows another file',
+    { seen: [...butOf('node-a', {}, 'b'.repeat(64)), inOld('node-d')], status: { ...MOVED, arrived: 3 } },
+    false,
+  ],
+  [
+    'not where its folder is one of the new store',
+    { seen: [...butOf('node-a', { volume: 'd 9' }), inOld('node-d')] },
+    false,
+  ],
+  ['not where its folder has no mark', { seen: [...SEEN, inOld('node-d', { volume: undefined as never })] }, false],
+  ['not where another farm has its folder', { seen: [...SEEN, inOld('node-d', { foreign: true })] }, false],
+  ['not where nobody knows what is right', { status: { ...MOVED, versions: [{ number: 0 }, { number: 1 }] } }, false],
+  ['not where nothing is left', { seen: [...SEEN, inOld('node-d', {}, oldCopies('Missing'))] }, false],
+  [
+    'but where an end broke off',
+    { seen: [...SEEN, inOld('node-d', {}, oldCopies('Missing', { lacksBootFiles: '0'.repeat(8) }))] },
+    true,
+  ],
+  [
+    'of a shared store by the first of its servers alone',
+    { old: { shared: true }, seen: [...THERE, inOld('node-c')] },
+    false,
+  ],
+  ['of a local store whose servers have one folder, by each', { seen: [...THERE, inOld('node-e')] }, true],
+  [
+    'into a shared store, whose servers show one folder',
+    { store: { shared: true }, seen: [seen('node-a'), inOld('node-d')] },
+    true,
+  ],
+  ['what failed is not ordered again for now', { status: { ...MOVED, ...job('Failed', leave, 'node-d') } }, false],
+  [
+    'what goes on goes on',
+    {
+      status: { ...MOVED, ...job('Running', leave, 'node-d') },
+      seen: [...SEEN, inOld('node-d', {}, oldCopies('Missing'))],
+    },
+    true,
+  ],
+])(
+  'of a vDisk that moved: %s: %j',
+  (_, { status = MOVED, store: more, old, seen = THERE, movePolicy = 'Delete' }, is) => {
+    const vdisk = aVDisk({ metadata: { uid: 'uid' }, spec: { movePolicy }, status });
+    const facts = { vdisk, store: { ...store, ...more }, seen, nowSeconds: NOW };
+    const { kind } = { kind: 'give-back' };
+    const order = { id: leave, kind, folder: '/srv/old', fileName: 'lab', server: 'node-d', volume: 'd 7' };
+    expect(leaveOrders('node-d', { ...OLD, ...old }, facts)).toEqual(is ? [order] : []);
+  },
+);

@@ -1,20 +1,12 @@
 /** What is ordered where a server has a copy that is more than its VDisk wants. Pure, by what the statuses say. */
-import type { CopyReport, StoreReport } from '../../control/status.ts';
 import { storePath } from '../../farm/files.ts';
 import type { Store as StoreRow } from '../../farm/model.ts';
 import { type FarmOrder, orderId, orderIds } from '../../farm/orders.ts';
-import type { ServerView } from '../../operator/poller.ts';
 import type { VDisk } from '../../resources/kinds.ts';
 import { copiesWanted, versionsOf } from '../projection.ts';
-import { isRight } from './status.ts';
+import { isRight } from './judge.ts';
+import { foldersWith, type SeenServer, storeOn, tokenOf } from './volumes.ts';
 import { isOver } from './work.ts';
-
-/** What a server that answers says of its stores and of their copies. */
-export interface SeenServer {
-  readonly name: string;
-  readonly stores: readonly Pick<StoreReport, 'name' | 'path' | 'volume' | 'foreign'>[];
-  readonly copies: readonly Pick<CopyReport, 'vdisk' | 'version' | 'state' | 'manifest'>[];
-}
 
 export interface GiveBackFacts {
   readonly vdisk: VDisk;
@@ -26,13 +18,6 @@ export interface GiveBackFacts {
   readonly isUsed: boolean;
   readonly nowSeconds: number;
 }
-
-export const seenServers = (
-  servers: readonly Pick<ServerView, 'name' | 'reachable' | 'status'>[],
-): readonly SeenServer[] =>
-  servers.flatMap(({ name, reachable, status }) =>
-    reachable && status ? [{ name, stores: status.stores, copies: status.copies }] : [],
-  );
 
 /**
  * None where servers compare only, where it is used, where nobody knows what is right of all of it, or where it is not proved that so many of the chosen servers have
@@ -50,7 +35,7 @@ export function giveBackOrders(server: string, facts: GiveBackFacts): readonly F
   if (![...versionsOf(vdisk), ...versions].every(isKnown)) return [];
   const volume = ownVolume(server, facts);
   const lacks = versions.some(
-    ({ number, sha256, upToDate = 0 }) => upToDate < wanted || foldersWith(number, sha256, facts) < wanted,
+    ({ number, sha256, upToDate = 0 }) => upToDate < wanted || foldersOf(number, sha256, facts) < wanted,
   );
   if (volume === undefined || lacks) return [];
   const subject = `${metadata.uid ?? metadata.name} give-back ${server}`;
@@ -64,15 +49,9 @@ export function giveBackOrders(server: string, facts: GiveBackFacts): readonly F
   return [{ id, kind: 'give-back', folder: storePath(store, server), fileName: spec.fileName, server, volume }];
 }
 
-/** Where two servers have one folder its mark has one token. Its inode need not be one: by two protocols it may be two. */
-const tokenOf = (volume: string): string | undefined => volume.split(' ')[0];
-
-const storeOf = ({ name, stores }: SeenServer, row: StoreRow) =>
-  stores.find((store) => store.name === row.name && store.path === storePath(row, name));
-
 /** Undefined: it is not known, another farm has it, or it is the folder of another server or store, too. */
 function ownVolume(server: string, { store, seen }: GiveBackFacts): string | undefined {
-  const own = seen.flatMap((one) => (one.name === server ? (storeOf(one, store) ?? []) : []))[0];
+  const own = seen.flatMap((one) => (one.name === server ? (storeOn(one, store) ?? []) : []))[0];
   if (own?.volume === undefined || own.foreign) return undefined;
   const token = tokenOf(own.volume);
   const others = seen.flatMap(({ name, stores }) => stores.filter(({ path }) => name !== server || path !== own.path));
@@ -80,18 +59,51 @@ function ownVolume(server: string, { store, seen }: GiveBackFacts): string | und
 }
 
 /** In how many folders, of chosen servers that show that version as it is right. */
-function foldersWith(version: number, right: string | undefined, { vdisk, store, seen }: GiveBackFacts): number {
-  const isShown = ({ copies }: SeenServer): boolean =>
-    copies.some(
-      (copy) =>
-        copy.vdisk === vdisk.metadata.name &&
-        copy.version === version &&
-        copy.state === 'Present' &&
-        copy.manifest === right,
-    );
-  const tokens = seen
-    .filter((one) => vdisk.status?.chosen?.some(({ name }) => name === one.name) && isShown(one))
-    .flatMap((one) => storeOf(one, store) ?? [])
-    .flatMap(({ volume, foreign }) => (volume === undefined || foreign ? [] : [tokenOf(volume)]));
-  return new Set(tokens).size;
+const foldersOf = (version: number, right: string | undefined, facts: GiveBackFacts): number =>
+  foldersWith(
+    { vdisk: facts.vdisk.metadata.name, version, right },
+    facts.store,
+    facts.seen.filter(({ name }) => isChosen(facts, name)),
+  ).size;
+
+const isChosen = ({ vdisk }: GiveBackFacts, server: string): boolean =>
+  vdisk.status?.chosen?.some(({ name }) => name === server) ?? false;
+
+/**
+ * What lies in a store from which a VDisk moved goes, as `movePolicy: Delete` says: where nobody reads it there, of each version it is known what is right, and so many
+ * folders of the new store show just that as had it when it arrived, none of them this one. In a shared store one server does it.
+ */
+export function leaveOrders(server: string, old: StoreRow, facts: Omit<GiveBackFacts, 'isUsed'>): readonly FarmOrder[] {
+  const { vdisk, store, seen, nowSeconds } = facts;
+  const { metadata, spec, status = {} } = vdisk;
+  const { movingFrom = [], arrived = 0, versions = [], work = [] } = status;
+  if (spec.movePolicy !== 'Delete' || !movingFrom.includes(old.name) || arrived === 0) return [];
+  const isKnown = ({ number }: { readonly number: number }): boolean =>
+    versions.some((told) => told.number === number && told.sha256 !== undefined && !told.conflict);
+  if (![...versionsOf(vdisk), ...versions].every(isKnown)) return [];
+  const holders = seen.filter((one) => storeOn(one, old));
+  const own = holders.find(({ name }) => name === server);
+  if (!own || (old.shared && holders.map(({ name }) => name).sort()[0] !== server)) return [];
+  const { volume, foreign } = storeOn(own, old) ?? {};
+  if (volume === undefined || foreign) return [];
+  const isOther = (one: SeenServer): boolean =>
+    one.stores.some((at) => at.name !== old.name && at.volume !== undefined && tokenOf(at.volume) === tokenOf(volume));
+  if (seen.some(isOther)) return [];
+  const wanted = store.shared ? 1 : arrived;
+  const isProved = ({ number, sha256 }: (typeof versions)[number]): boolean =>
+    foldersWith({ vdisk: metadata.name, version: number, right: sha256 }, store, seen).size >= wanted;
+  if (!versions.every(isProved)) return [];
+  const subject = `${metadata.uid ?? metadata.name} leave ${old.name} ${server}`;
+  const ids = orderIds(subject, nowSeconds);
+  const jobs = work.filter((job) => job.server === server && ids.includes(job.id));
+  const going = jobs.find((job) => !isOver(job));
+  if (!going && jobs.some(({ state }) => state !== 'Done')) return [];
+  const isThere = own.copies.some((copy) => copy.vdisk === metadata.name && copy.store === old.name && !isGone(copy));
+  if (!going && !isThere) return [];
+  const id = going?.id ?? orderId(subject, nowSeconds);
+  return [{ id, kind: 'give-back', folder: storePath(old, server), fileName: spec.fileName, server, volume }];
 }
+
+/** What broke off has an image left. */
+const isGone = ({ state, lacksBootFiles }: SeenServer['copies'][number]): boolean =>
+  state === 'Missing' && lacksBootFiles === undefined;

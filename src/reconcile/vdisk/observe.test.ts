@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { aFarm, aStore, aVDisk } from '../../../test/builders/resources.ts';
 import type { Context } from '../context.ts';
+import { storeRow } from '../projection.ts';
 import { observe } from './observe.ts';
 
 const A = 'a'.repeat(64);
@@ -21,7 +22,11 @@ const others = [
   { ...job, folder: '/srv/other' },
 ];
 const servers = [server('a', { copies, stores, work: [job, ...others] }), server('b')];
-const rows = { recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]), overrides: [] };
+const place = { store: 'images' };
+const rows = {
+  recorded: new Map([['lab', new Map([[0, { manifest: A }]])]]),
+  ...{ overrides: [], places: new Map([['lab', place]]), stores: [] },
+};
 const held = [
   {
     server: 'a',
@@ -60,7 +65,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
   { what: 'held by its servers, recorded by the database', given: whole, holders: held, recorded: [[0, A]] },
   {
     what: 'recorded by nobody where the database has nothing of it',
-    given: { ...whole, runtime: { servers, rows: async () => ({ recorded: new Map(), overrides: [] }) } },
+    given: { ...whole, runtime: { servers, rows: async () => ({ ...rows, recorded: new Map() }) } },
     holders: held,
   },
   {
@@ -111,7 +116,7 @@ test.each<{ what: string; given: Given; holders?: object[]; recorded?: typeof to
     expect(found).toEqual({
       ...{ holders, recorded: new Map(recorded.map(([number, manifest]) => [number, { manifest }])) },
       ...{ overrides: [], devices: farm ? 2 : 0, nowSeconds: expect.any(Number) },
-      ...(reason ? { fault: expect.objectContaining({ reason }) } : { storeServers }),
+      ...(reason ? { fault: expect.objectContaining({ reason }) } : { storeServers, place }),
     });
   },
 );
@@ -130,4 +135,50 @@ test('of so many copies it is known how many, and by which servers are chosen', 
   const found = await observe(context, aVDisk({ spec: { copies: 2 } }));
   expect(found.wanted).toEqual({ count: 2, replicates: true, replaceAfterSeconds: 300 });
   expect(found.holders[0]).toMatchObject({ server: 'a', devices: 3, powerRating: 2, store: { name: 'images' } });
+});
+
+test('of one that moves it is seen who has it where it was, each by its own word of its store, and who still reads it there', async () => {
+  const copy = { vdisk: 'lab', version: 0, state: 'Present', files: [{ name: 'lab.raw' }] };
+  const [fast, slow] = [
+    { ...copy, store: 'fast' },
+    { ...copy, store: 'images' },
+  ];
+  const uses = [{ vdisk: 'lab', devices: 2 }];
+  const seen = [
+    server('a', {
+      stores: [...stores, { ...stores[0], name: 'fast', path: '/srv/fast' }],
+      copies: [slow, fast, copy],
+      uses,
+    }),
+    { ...server('b', { stores, copies: [], uses }), reachable: false },
+  ];
+  const context = {
+    informers: {
+      farms: { get: () => aFarm(), list: () => [aFarm()] },
+      stores: { list: () => [aStore({ metadata: { name: 'fast' }, spec: { local: { path: '/srv/fast' } } })] },
+    },
+    runtimes: {
+      get: () => ({
+        servers: seen,
+        rows: async () => ({
+          ...rows,
+          places: new Map([['lab', { store: 'fast', moving: { from: ['images', 'gone'] } }]]),
+          stores: [storeRow(aStore({ spec: { local: { path: '/srv/vdisks' } } }))],
+        }),
+        uses: async () => undefined,
+      }),
+    },
+  } as unknown as Context;
+  const found = await observe(context, aVDisk({ spec: { storeRef: { name: 'fast' } } }));
+  expect(found.holders.map((holder) => [holder.server, holder.folder, holder.reports])).toEqual([
+    // What it does not say of which store it is may be of either.
+    ['a', '/srv/fast', [fast]],
+    ['b', '/srv/fast', []],
+  ]);
+  expect(
+    found.left?.map((holder) => [holder.server, holder.of, holder.folder, holder.reports, holder.streams]),
+  ).toEqual([
+    ['a', 'images', '/srv/vdisks', [slow], 2],
+    ['b', 'images', '/srv/vdisks', [], undefined],
+  ]);
 });

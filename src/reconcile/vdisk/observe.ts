@@ -4,13 +4,15 @@ import type { ServerStatus, StoreReport, WorkReport } from '../../control/status
 import { offersStore, storePath, versionOfStem } from '../../farm/files.ts';
 import type { Store as StoreRow, VersionOverride } from '../../farm/model.ts';
 import { key as keyFor } from '../../kube/object.ts';
+import type { ServerView } from '../../operator/poller.ts';
+import type { Place } from '../../operator/rows.ts';
 import type { Store, VDisk } from '../../resources/kinds.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { preconditions } from '../preconditions.ts';
 import { copiesWanted, storeRow, versionsOf } from '../projection.ts';
 import { reportOf } from '../store/observe.ts';
+import { type CopyHolder, GONE_MS, type LeftHolder, type VDiskFindings } from './judge.ts';
 import { replaceAfterSeconds } from './spread.ts';
-import { type CopyHolder, GONE_MS, type VDiskFindings } from './status.ts';
 
 export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFindings> {
   const { namespace, name } = vdisk.metadata;
@@ -23,36 +25,68 @@ export async function observe(context: Context, vdisk: VDisk): Promise<VDiskFind
     nowSeconds: Math.floor(Date.now() / 1_000),
     ...ruleOf(context, namespace, farmRef.name),
   };
-  const store = resources('Store', context.informers.stores, namespace).find(
-    ({ metadata }) => metadata.name === storeRef.name,
-  );
+  const stores = resources('Store', context.informers.stores, namespace);
+  const named = (store: string): Store | undefined => stores.find(({ metadata }) => metadata.name === store);
   const asked = preconditions('VDisk', {
     resource: vdisk,
-    store,
+    store: named(storeRef.name),
     farm: context.informers.farms.get(farmKey),
     runtime: context.runtimes.get(farmKey),
   });
   if (!asked.ok) return { ...nothing, fault: asked.error };
   const { runtime } = asked.value;
-  const row = storeRow(asked.value.store);
   const rows = await runtime.rows();
-  const wanted = wantedOf(vdisk, asked.value.store, row);
+  const place = rows ? rows.places.get(name) : placeTold(vdisk);
+  // What servers do not know yet is not looked at.
+  const store = (place && named(place.store)) ?? asked.value.store;
+  const row = storeRow(store);
+  const wanted = wantedOf(vdisk, store, row);
+  const of = (at: StoreRow): CopyHolder[] =>
+    runtime.servers
+      .filter((server) => offersStore(at, server))
+      .map(({ name: server, reachable, silentSinceMs, status }) => {
+        const silentMs = silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs;
+        const folder = storePath(at, server);
+        const load = status && wanted.wanted ? loadOf(status, at, server) : {};
+        const isBlind = !seesFolder(status && reportOf(status, at, server));
+        const held = shown(status, silentMs, at, server, vdisk, place?.moving ? undefined : at.name);
+        const { volume } = (status && reportOf(status, at, server)) ?? {};
+        const seen = volume === undefined ? {} : { volume };
+        return { server, folder, reachable, isBlind, silentMs, ...seen, ...load, ...held };
+      });
+  const from = place?.moving?.from ?? [];
+  const left = from.flatMap((old): LeftHolder[] => {
+    const known = rows?.stores.find((one) => one.name === old) ?? (named(old) && storeRow(named(old) as Store));
+    return known
+      ? of(known).map((holder) => ({ ...holder, of: old, ...streamsOf(runtime.servers, holder, name) }))
+      : [];
+  });
   return {
     ...nothing,
     ...wanted,
-    storeServers: asked.value.store.status?.servers ?? [],
-    holders: runtime.servers
-      .filter((server) => offersStore(row, server))
-      .map(({ name: server, reachable, silentSinceMs, status }) => {
-        const silentMs = silentSinceMs === undefined ? 0 : performance.now() - silentSinceMs;
-        const folder = storePath(row, server);
-        const load = status && wanted.wanted ? loadOf(status, row, server) : {};
-        const isBlind = !seesFolder(status && reportOf(status, row, server));
-        const held = shown(status, silentMs, row, server, vdisk);
-        return { server, folder, reachable, isBlind, silentMs, ...load, ...held };
-      }),
+    storeServers: store.status?.servers ?? [],
+    holders: of(row),
+    ...(place ? { place } : {}),
+    ...(row.shared ? { isShared: true } : {}),
+    ...(from.length > 0 ? { left } : {}),
     ...(rows ? { recorded: rows.recorded.get(name) ?? new Map(), overrides: rows.overrides } : told(vdisk)),
   };
+}
+
+/** While the database is away. */
+function placeTold({ spec, status }: VDisk): Place {
+  const { store = spec.storeRef.name, movingFrom = [], arrived } = status ?? {};
+  const moving = { from: movingFrom, ...(arrived === undefined ? {} : { arrived }) };
+  return { store, ...(movingFrom.length > 0 ? { moving } : {}) };
+}
+
+function streamsOf(
+  servers: readonly ServerView[],
+  { server, reachable }: CopyHolder,
+  vdisk: string,
+): Pick<CopyHolder, 'streams'> {
+  const uses = servers.find(({ name }) => name === server)?.status?.uses;
+  return reachable && uses ? { streams: uses.find((use) => use.vdisk === vdisk)?.devices ?? 0 } : {};
 }
 
 function wantedOf(vdisk: VDisk, store: Store, row: StoreRow): Pick<VDiskFindings, 'wanted'> {
@@ -107,6 +141,8 @@ function shown(
   row: StoreRow,
   server: string,
   vdisk: VDisk,
+  /** Where it lies by the word of a server that does not say it, which is of an earlier release; undefined: nobody knows. */
+  knownStore: string | undefined,
 ): Pick<CopyHolder, 'reports' | 'unmanaged' | 'work'> {
   const folder = status && reportOf(status, row, server);
   if (!folder) return { reports: [], unmanaged: [], work: [] };
@@ -120,7 +156,10 @@ function shown(
   };
   const isOurs = (job: WorkReport): boolean => job.folder === folder.path && job.fileName === fileName;
   return {
-    reports: status.copies.filter(({ files }) => files.every(({ name }) => name.startsWith(`${fileName}.`))),
+    reports: status.copies.filter(
+      ({ store = knownStore, files }) =>
+        store === row.name && files.every(({ name }) => name.startsWith(`${fileName}.`)),
+    ),
     unmanaged: (Array.isArray(folder.unmanaged) ? folder.unmanaged : []).filter(isUnmanaged),
     work: silentMs < GONE_MS ? (status.work ?? []).filter(isOurs) : [],
   };

@@ -4,12 +4,13 @@ import type { VDisk } from '../../resources/kinds.ts';
 import { type Context, logFault } from '../context.ts';
 import type { Member } from '../member.ts';
 import { keepDevices } from '../quiet.ts';
-import { settle, stateContent } from './apply.ts';
+import { move, settle, stateContent } from './apply.ts';
 import { copiesFound } from './copies.ts';
 import { copyEvents, lastsMs, statesNow, statesTold } from './events.ts';
+import { judge, nowSettled, nowUnsettled, type VersionJudged } from './judge.ts';
 import { observe } from './observe.ts';
 import { apart, chosenStatus, spreadOf } from './spread.ts';
-import { judge, nowSettled, nowUnsettled, type VersionJudged, vdiskStatus } from './status.ts';
+import { vdiskStatus } from './status.ts';
 import { workEvents } from './work.ts';
 
 const DELETION_WAITS_MS = 60_000;
@@ -34,7 +35,8 @@ export const vdiskMember: Member<'VDisk'> = {
       findings.fault ??
       (runtime &&
         ((await stateContent(runtime.writes, name, judged)) ??
-          (await settle(runtime.writes, name, { settled, unsettled }, findings.nowSeconds))));
+          (await settle(runtime.writes, name, { settled, unsettled }, findings.nowSeconds)) ??
+          (await move(runtime.writes, vdisk, findings, judged))));
     const versions = fault ? judged : withSettled(judged, settled, findings.nowSeconds);
     if (runtime && !findings.fault) {
       const recorded = await runtime.copies.record(runtime.writes, name, copiesFound(vdisk, findings, judged));

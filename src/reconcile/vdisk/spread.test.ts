@@ -4,8 +4,9 @@ import type { CopyReport } from '../../control/status.ts';
 import { manifestDigest } from '../../farm/files.ts';
 import type { Spread } from '../../farm/spread.ts';
 import type { VDisk } from '../../resources/kinds.ts';
+import { type CopyHolder, judge, nowSettled, type VDiskFindings } from './judge.ts';
 import { apart, chosenStatus, spreadOf } from './spread.ts';
-import { type CopyHolder, judge, nowSettled, type VDiskFindings, vdiskStatus } from './status.ts';
+import { vdiskStatus } from './status.ts';
 
 const NOW = Date.parse('2026-11-30T12:00:00Z') / 1_000;
 const GIB = 2 ** 30;

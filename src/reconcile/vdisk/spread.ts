@@ -3,7 +3,7 @@ import { type Chosen, isStoodInFor, type Keeper, type Spread, spread } from '../
 import { rfc3339 } from '../../resources/conditions.ts';
 import type { Store, VDisk } from '../../resources/kinds.ts';
 import { secondsOf as durationOf } from '../../resources/units.ts';
-import { type CopyHolder, type CopyJudged, isRight, type VDiskFindings, type VersionJudged } from './status.ts';
+import { type CopyHolder, type CopyJudged, isRight, type VDiskFindings, type VersionJudged } from './judge.ts';
 
 type Status = NonNullable<VDisk['status']>;
 type ChosenStatus = NonNullable<Status['chosen']>;

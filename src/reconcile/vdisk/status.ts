@@ -1,216 +1,39 @@
 /** The status of a VDisk from what servers hold and what is right. Pure. */
 
-import type { CopyReport, StoreReport, WorkReport } from '../../control/status.ts';
-import { type CopyVerdict, rightContent, verdictOnCopy } from '../../farm/copies.ts';
-import type { Version, VersionFile, VersionOverride } from '../../farm/model.ts';
-import { rightProperties } from '../../farm/properties.ts';
+import type { CopyVerdict } from '../../farm/copies.ts';
+import type { VersionOverride } from '../../farm/model.ts';
 import { overrideOf, type VersionChoice, type VersionState, versionFor, versionStates } from '../../farm/version.ts';
 import { byNumbers } from '../../kit/numbered.ts';
-import type { Recorded } from '../../operator/rows.ts';
 import {
   type Claim,
   conditionsOf,
-  type Hindrance,
   type Reason,
   rfc3339,
   type Statement,
   type Verdict,
 } from '../../resources/conditions.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import { vdiskRow, versionsOf } from '../projection.ts';
+import { vdiskRow } from '../projection.ts';
 import { roomFault } from '../store/room.ts';
-import { type Errand, errandsOf, errandWords, type StoreServers } from './files.ts';
-import { type MergeRule, mergeClaim, mergeOf } from './merge.ts';
+import { type Errand, errandsOf, errandWords } from './files.ts';
+import {
+  type CopyHolder,
+  type CopyJudged,
+  enough,
+  isOtherInProperties,
+  isPending,
+  isRight,
+  lacksOf,
+  type Rule,
+  type VDiskFindings,
+  type VersionJudged,
+  wordOf,
+} from './judge.ts';
+import { mergeClaim, mergeOf } from './merge.ts';
+import { type Move, moveClaim, moveOf } from './moving.ts';
 import { workStatus } from './work.ts';
 
-export interface CopyHolder {
-  readonly server: string;
-  /** Where the store lies on it. */
-  readonly folder: string;
-  readonly reachable: boolean;
-  /** It cannot look into its folder: what it does not show may lie there. */
-  readonly isBlind?: boolean;
-  /** How long it has not answered; 0: it does. */
-  readonly silentMs: number;
-  readonly reports: readonly CopyReport[];
-  /** Names of images of this vDisk that lie there and that no version needs. */
-  readonly unmanaged: readonly string[];
-  /** Jobs on its files there. */
-  readonly work: readonly WorkReport[];
-  /** The store on it, as it said last; absent: it has not looked yet. */
-  readonly store?: Pick<StoreReport, 'state' | 'freeBytes' | 'totalBytes' | 'isAbsent' | 'needBytes'>;
-  readonly devices?: number;
-  readonly powerRating?: number;
-}
-
-export interface VDiskFindings {
-  /** Servers that should have copies. */
-  readonly holders: readonly CopyHolder[];
-  /** What is right by the database, by version. */
-  readonly recorded: ReadonlyMap<number, Recorded>;
-  readonly overrides: readonly VersionOverride[];
-  readonly devices: number;
-  /** Of its Store, as its status says; absent: it has none. */
-  readonly storeServers?: StoreServers;
-  /** Absent: every server of the store keeps a copy. */
-  readonly wanted?: CopiesWanted;
-  /** `spec.versions` of its Farm. */
-  readonly rule?: MergeRule;
-  readonly nowSeconds: number;
-  readonly fault?: Hindrance;
-}
-
-export interface CopiesWanted {
-  readonly count: number;
-  /** Servers copy by themselves. */
-  readonly replicates: boolean;
-  readonly replaceAfterSeconds: number;
-}
-
-export interface CopyJudged extends CopyVerdict {
-  readonly server: string;
-  readonly silentMs: number;
-  readonly verifiedAt?: number;
-  readonly lacksBootFiles?: string;
-  /** Until it is copied. */
-  readonly secondsLeft?: number;
-  /** Of its files as they are, and these; absent: they are not whole, or nobody can be asked. */
-  readonly manifest?: string;
-  readonly files?: readonly VersionFile[];
-  /** More than are wanted. */
-  readonly surplus?: true;
-}
-
-export interface VersionJudged extends Omit<Version, 'content'> {
-  readonly right?: string;
-  /** Servers hold different files, and nothing says which are right. */
-  readonly conflict?: boolean;
-  /** The manifest that the database has: by that servers serve. */
-  readonly known?: string;
-  /** The right files, when some server shows them and the database has not recorded them yet. */
-  readonly content?: { readonly manifest: string; readonly files: readonly VersionFile[] };
-  readonly diskBytes: number;
-  /** Undefined: no server shows it. */
-  readonly type?: 'Base' | 'Differencing';
-  /** Of the servers that should have one. */
-  readonly copies: readonly CopyJudged[];
-  /** Of others that have one. */
-  readonly others?: readonly CopyJudged[];
-}
-
-export function judge(vdisk: VDisk, { holders, recorded }: VDiskFindings): readonly VersionJudged[] {
-  return versionsOf(vdisk).map((version) => {
-    const reports = holders.map((holder) => ({
-      ...holder,
-      report: holder.reports.find((found) => found.vdisk === vdisk.metadata.name && found.version === version.number),
-    }));
-    const stated = vdisk.spec.versions.find(({ number }) => number === version.number)?.sha256;
-    const { manifest: known, settledAt } = recorded.get(version.number) ?? {};
-    const shown = reports.flatMap(({ server, reachable, report }) =>
-      reachable && report?.state === 'Present' && report.manifest ? [{ ...report, server }] : [],
-    );
-    const agreed = rightContent(
-      stated,
-      known,
-      shown.filter(({ fresh }) => !fresh).map(({ manifest }) => manifest ?? ''),
-    );
-    const found = (stated ?? known) === undefined && isDisputed(vdisk, version, reports) ? { conflict: true } : agreed;
-    // Who computes its digest first is not right for that alone, nor is what is still being put there.
-    const waitsFor =
-      (stated ?? known) === undefined
-        ? reports.filter(
-            ({ reachable, report }) => reachable && (!report || report.state === 'Hashing' || report.fresh),
-          )
-        : [];
-    const { right, conflict } = waitsFor.length > 0 ? { conflict: found.conflict } : found;
-    const properties = rightProperties(
-      shown.flatMap(({ server, manifest, properties }) =>
-        properties && manifest === right ? [{ ...properties, server }] : [],
-      ),
-    );
-    const example = shown.find(({ manifest }) => manifest === right);
-    return {
-      ...version,
-      ...(settledAt === undefined || known !== right ? {} : { settledAt }),
-      ...(known === undefined ? {} : { known }),
-      ...(right === undefined ? {} : { right }),
-      ...(conflict ? { conflict } : {}),
-      ...(example && right !== undefined && known !== right
-        ? { content: { manifest: right, files: example.files } }
-        : {}),
-      diskBytes: example?.diskBytes ?? 0,
-      ...(example ? { type: example.differenceOf === undefined ? 'Base' : 'Differencing' } : {}),
-      copies: reports.map(({ server, folder, reachable, silentMs, report }) => ({
-        ...{ server, silentMs },
-        ...(report?.verifiedAt === undefined ? {} : { verifiedAt: report.verifiedAt }),
-        ...lacksOf(report?.lacksBootFiles),
-        ...(reachable && report?.manifest ? { manifest: report.manifest, files: report.files } : {}),
-        ...verdictOnCopy({
-          ...{ server, folder, version: version.number, reachable, conflict },
-          waitsFor: waitsFor.map((holder) => holder.server),
-          ...(report ? { report } : {}),
-          ...(right === undefined ? {} : { right }),
-          ...(example ? { example } : {}),
-          ...(properties ? { properties } : {}),
-        }),
-      })),
-    };
-  });
-}
-
-interface Shown {
-  readonly reachable: boolean;
-  readonly isBlind?: boolean;
-  readonly report: CopyReport | undefined;
-}
-
-/** Servers disagreed, and not each shows now what it holds, or that it holds nothing: who is left says nothing about who is right. */
-const isDisputed = ({ status }: VDisk, version: { readonly number: number }, reports: readonly Shown[]): boolean =>
-  (reports.length === 0 || !reports.every(isPlain)) &&
-  (status?.versions ?? []).some(({ number, conflict }) => number === version.number && conflict === true);
-
-const isPlain = ({ reachable, isBlind, report }: Shown): boolean =>
-  reachable && !isBlind && !report?.fresh && (report?.state === 'Present' || report?.state === 'Missing');
-
-/** A server says it: what is none is left out. */
-const lacksOf = (lacksBootFiles: string | undefined): { readonly lacksBootFiles?: string } =>
-  lacksBootFiles !== undefined && /^[0-9a-f]{8}$/.test(lacksBootFiles) ? { lacksBootFiles } : {};
-
-/** Numbers of those that are Production and that enough servers have right for the first time since: they may be the default from now on. */
-export const nowSettled = ({ spec }: VDisk, versions: readonly VersionJudged[]): readonly number[] =>
-  versions
-    .filter(({ access, settledAt }) => access === 'Production' && settledAt === undefined)
-    .filter(({ copies }) => enough(copies, spec).right)
-    .map(({ number }) => number);
-
-/** Of those of which something else is right by now: what enough servers had is another version. */
-export const nowUnsettled = ({ recorded }: VDiskFindings, versions: readonly VersionJudged[]): readonly number[] =>
-  versions
-    .filter(({ number, known, right }) => recorded.get(number)?.settledAt !== undefined && right !== known)
-    .map(({ number }) => number);
-
-/** A server that is away for longer is waited for no more: one that restarts, or misses a question, is. */
-export const GONE_MS = 300_000;
-
-type Rule = Pick<VDisk['spec'], 'copies' | 'minCopies'>;
-
-function enough(
-  copies: VersionJudged['copies'],
-  { copies: asked, minCopies }: Rule,
-): { readonly right: boolean; readonly wanted: number } {
-  const heard = copies.filter(({ silentMs }) => silentMs < GONE_MS).length;
-  const wanted = minCopies ?? Math.max(1, asked === 'all' ? heard : Math.min(heard, asked));
-  return { right: copies.filter(isRight).length >= wanted, wanted };
-}
-
 type VDiskStatus = NonNullable<VDisk['status']>;
-/** By its content: properties keep nothing from being served. */
-export const isRight = ({ state }: Pick<CopyVerdict, 'state'>): boolean =>
-  state === 'UpToDate' || isOtherInProperties({ state });
-const isOtherInProperties = ({ state }: Pick<CopyVerdict, 'state'>): boolean =>
-  state === 'PropertiesMissing' || state === 'PropertiesOutOfDate';
-/** It becomes right by itself, or may: its digest is being computed, its server comes back. In each other state files wait for a person. */
-const isPending = ({ state }: CopyVerdict): boolean => state === 'Copying' || state === 'ServerUnreachable';
 
 /** `chosen`: servers that keep a copy; absent: all do. */
 export function vdiskStatus(
@@ -221,8 +44,11 @@ export function vdiskStatus(
   chosen?: VDiskStatus['chosen'],
 ): VDiskStatus {
   const generation = vdisk.metadata.generation ?? 0;
-  const files = { ...unmanagedOf(findings.holders), ...workStatus(findings.holders) };
-  const errands = comingOf(vdisk, findings, judged, files);
+  const { holders, left = [] } = findings;
+  const files = { ...unmanagedOf(holders), ...workStatus([...holders, ...left]) };
+  const move = moveOf(vdisk, findings, judged);
+  // What is to be fetched, or found in an image, may lie where it moves from.
+  const errands: ReturnType<typeof comingOf> = move ? new Map() : comingOf(vdisk, findings, judged, files);
   const versions = judged.map((version) => withErrand(version, errands.get(version.number)));
   const { overrides, nowSeconds } = findings;
   const isKnown = ({ known, content }: VersionJudged): boolean => known !== undefined || content !== undefined;
@@ -232,6 +58,7 @@ export function vdiskStatus(
   const overridden = overrideOf(asked);
   const boots = choice.kind === 'version' ? choice.version : undefined;
   const right = boots?.copies.filter(isRight).length ?? 0;
+  const serving = servingOf(boots);
   const all = versions.flatMap(({ number, copies }) => copies.map((copy) => ({ ...copy, version: number })));
   const others = versions.flatMap(({ number, others = [] }) => others.map((copy) => ({ ...copy, version: number })));
   const shown = [
@@ -254,9 +81,14 @@ export function vdiskStatus(
     conditions: conditionsOf(
       vdisk.status?.conditions ?? [],
       {
-        ...waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, right, errands)),
+        ...movingOn(
+          move,
+          serving,
+          waitingFor(versions, states, vdisk, verdict(vdisk, findings, choice, serving, errands)),
+        ),
         claims: [
           replicated(vdisk, all, findings),
+          ...moveClaim(move),
           ...overriddenClaim(overridden),
           ...merging(vdisk, findings, { ...files, versions: told, ...(boots ? { bootVersion: boots.number } : {}) }),
         ],
@@ -264,6 +96,7 @@ export function vdiskStatus(
       },
       now,
     ),
+    ...placeStatus(move, findings, vdisk.spec),
     ...(boots ? { bootVersion: boots.number, upToDate: `${right}/${boots.copies.length}` } : {}),
     ...(boots && boots.diskBytes > 0
       ? { sizeBytes: boots.diskBytes }
@@ -285,6 +118,40 @@ export function vdiskStatus(
       ...verifiedOf(verifiedAt),
       ...(message ? { message } : {}),
     })),
+  };
+}
+
+/** Servers that have it right, wherever. */
+const servingOf = (boots: VersionJudged | undefined): number =>
+  new Set([...(boots?.copies ?? []), ...(boots?.left ?? [])].filter(isRight).map(({ server }) => server)).size;
+
+/** Of a status. */
+const MAX_PLACES = 16;
+
+const placeStatus = (
+  move: Move | undefined,
+  { place }: VDiskFindings,
+  { storeRef }: VDisk['spec'],
+): Pick<VDiskStatus, 'store' | 'movingFrom' | 'arrived'> => ({
+  store: move?.step === 'Begins' ? (move.from.at(-1) ?? move.to) : storeRef.name,
+  ...(move ? { movingFrom: move.from.slice(0, MAX_PLACES) } : {}),
+  // As servers know it.
+  ...(move && place?.moving?.arrived !== undefined ? { arrived: place.moving.arrived } : {}),
+});
+
+/** It serves meanwhile, and the spec is being put into effect. */
+function movingOn(
+  move: Move | undefined,
+  servers: number,
+  found: ReturnType<typeof verdict>,
+): ReturnType<typeof verdict> {
+  if (!move || found.verdict.kind !== 'ready' || found.verdict.reason === 'Disabled') return found;
+  const { reason, message } = move;
+  const progress = { reason: 'Moving', message } as const;
+  const told = `${servers} server${servers === 1 ? ' has' : 's have'} what devices boot; ${message}`;
+  return {
+    verdict: { ...found.verdict, message: told, progress },
+    ...(move.isHeldUp ? { degraded: { reason, message } } : {}),
   };
 }
 
@@ -462,10 +329,6 @@ function worst(copies: readonly (CopyVerdict & { readonly server: string })[]): 
   }
   return undefined;
 }
-
-/** Of which server it is said. */
-export const wordOf = ({ server, message = '' }: { readonly server: string; readonly message?: string }): string =>
-  message.startsWith(`server ${server}`) ? message : `server ${server}: ${message}`;
 
 function replicated(
   { spec }: VDisk,

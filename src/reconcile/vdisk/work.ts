@@ -1,7 +1,7 @@
 /** Work on the files of a VDisk, as its status and its Events say it. Pure. */
 import type { EventSaying } from '../../kube/events.ts';
 import type { VDisk } from '../../resources/kinds.ts';
-import type { CopyHolder } from './status.ts';
+import type { CopyHolder } from './judge.ts';
 
 type Work = NonNullable<NonNullable<VDisk['status']>['work']>;
 
@@ -11,7 +11,7 @@ const STEP_PERCENT = 5;
 
 export const isOver = ({ state }: Pick<Work[number], 'state'>): boolean => state !== 'Queued' && state !== 'Running';
 
-/** What goes on comes first, for the list is bounded. */
+/** What goes on comes first, for the list is bounded. `holders`: also of stores from which it moves. */
 export function workStatus(holders: readonly Pick<CopyHolder, 'server' | 'work'>[]): { readonly work?: Work } {
   const work = holders
     .flatMap(({ server, work }) => work.map((job) => ({ server, ...job })))

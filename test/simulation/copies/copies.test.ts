@@ -187,3 +187,73 @@ test.each([
   expect(world.gives).toBe(0);
   for (const number of NAMES.keys()) expect(world.holdersOf(number)).toContain('node-c');
 });
+
+/** Each offers two of three stores, or one. */
+const PLACES = [
+  { server: 'node-a', store: 'images' },
+  { server: 'node-b', store: 'images' },
+  { server: 'node-b', store: 'fast' },
+  { server: 'node-c', store: 'fast' },
+  { server: 'node-c', store: 'spare' },
+];
+const MOVE_EVENTS: typeof EVENTS = {
+  ...EVENTS,
+  turn: [8, ({ world }) => turn(world)],
+  turns: [2, ({ world, other }) => repeat(12 * (other + 1), () => turn(world))],
+  move: [3, ({ world, other, name }) => world.move(other, name === 'lab.raw')],
+  order: [2, ({ world, node }) => world.order(node)],
+  lateOrder: [
+    2,
+    ({ node }) => {
+      node.isOrdered = true;
+    },
+  ],
+  give: [3, ({ world, node }) => world.give(node)],
+  use: [1, ({ world, node }) => world.use(node)],
+};
+const MOVE_RUNS = Math.ceil(RUNS / 5);
+
+test('a vDisk that moves, on, back, and while all goes wrong: no wrong file, no last good copy that goes, and in the end it is there', () => {
+  let [gives, moved] = [0, 0];
+  fc.assert(
+    fc.property(storiesOf(MOVE_EVENTS, PLACES.length), fc.boolean(), fc.nat(2), (story, isThere, last) => {
+      const world = new World(PLACES);
+      for (const node of world.nodes) world.replicate(node);
+      if (isThere) for (const name of NAMES) world.person(world.at(0), name, 'one');
+      if (isThere) repeat(30, () => turn(world));
+      for (const [kind, at, nameAt, other] of story) {
+        const [, happen] = MOVE_EVENTS[kind] ?? [];
+        const rights = kind === 'work' || kind === 'give' ? world.rightThere() : [];
+        happen?.({ world, node: world.at(at), name: NAMES[nameAt] as Name, other, content: CONTENTS[other] ?? '' });
+        for (const right of rights) expect(world.rightThere()).toContain(right);
+        if (kind === 'move' && world.place.moving) moved++;
+      }
+      heal(world);
+      world.move(last, isThere);
+      repeat(SPREAD_STEPS, () => turn(world));
+      expect(world.broken).toEqual([]);
+      const there = NAMES.map((_, number) => judgePlace(world, number));
+      if (there.every(Boolean)) expect(world.place.moving).toBeUndefined();
+      const { starts } = world;
+      gives += world.gives;
+      const before = world.gives;
+      repeat(QUIET_STEPS, () => turn(world));
+      expect(world.gives).toBe(before);
+      if (world.nodes.every(({ tasks }) => tasks.size === 0)) expect(world.starts).toBe(starts);
+    }),
+    { seed: SEED, numRuns: MOVE_RUNS },
+  );
+  expect([gives > 0, moved > 0]).toEqual([true, true]);
+});
+
+/** Who is to have it where it is to be has it, if anybody of the farm's places has. */
+function judgePlace(world: World, number: number): boolean {
+  const right = world.recorded.get(number);
+  const stated = world.stated.get(number);
+  if (!right || (stated !== undefined && stated !== right.manifest)) return false;
+  const { place, nodes } = world;
+  const places = [place.store, ...(place.moving?.from ?? [])];
+  if (!nodes.some((node) => places.includes(node.store) && world.hasRight(node, number))) return false;
+  expect(world.judged[number]?.copies.map(({ state }) => state)).toEqual(world.holders.map(() => 'UpToDate'));
+  return true;
+}

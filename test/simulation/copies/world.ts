@@ -1,14 +1,17 @@
 /**
  * Servers that copy the files of versions to each other, in steps, by the real rules: what is right (`reconcile/vdisk`), what a server lacks
- * (`store/wants.ts`), which it takes (`work/pulls.ts`), what may go (`store/stale.ts`), who keeps a copy (`farm/spread.ts`) and who gives one back (`store/giveback.ts`). Disks, processes and the network are played.
+ * (`store/wants.ts`), which it takes (`work/pulls.ts`), what may go (`store/stale.ts`), who keeps a copy (`farm/spread.ts`) who gives one back (`store/giveback.ts`), and where a vDisk is that moves (`reconcile/vdisk/moving.ts`). Disks, processes and the network are played.
  */
 import { createHash } from 'node:crypto';
 import { manifestDigest } from '../../../src/farm/files.ts';
-import type { FarmSnapshot, Server, Version, VersionFile } from '../../../src/farm/model.ts';
+import type { FarmSnapshot, Moving, Server, Store, Version, VersionFile } from '../../../src/farm/model.ts';
+import { carried, storesOf } from '../../../src/farm/moving.ts';
 import { ok } from '../../../src/kit/result.ts';
-import { giveBackOrders } from '../../../src/reconcile/vdisk/giveback.ts';
+import { giveBackOrders, leaveOrders } from '../../../src/reconcile/vdisk/giveback.ts';
+import { type CopyHolder, judge, type VDiskFindings, type VersionJudged } from '../../../src/reconcile/vdisk/judge.ts';
+import { moveOf, nextMoving } from '../../../src/reconcile/vdisk/moving.ts';
 import { apart, chosenStatus, spreadOf } from '../../../src/reconcile/vdisk/spread.ts';
-import { judge, type VDiskFindings, type VersionJudged, vdiskStatus } from '../../../src/reconcile/vdisk/status.ts';
+import { vdiskStatus } from '../../../src/reconcile/vdisk/status.ts';
 import type { VDisk } from '../../../src/resources/kinds.ts';
 import type { FarmKnowledge } from '../../../src/store/deletion.ts';
 import type { Digest } from '../../../src/store/digests.ts';
@@ -25,7 +28,6 @@ import { aVDisk } from '../../builders/resources.ts';
 
 export const NAMES = ['lab.raw', 'lab.1.raw'] as const;
 export type Name = (typeof NAMES)[number];
-const FOLDER = '/srv';
 const STEP_MS = 1_000;
 /** As `store/inventory.ts` has it. */
 const FRESH_STEPS = 10;
@@ -33,10 +35,18 @@ const KEEP_STALE_SECONDS = 40;
 const REPLACE_AFTER_SECONDS = 30;
 /** As `replica/known.ts` has it: nothing is done by a replica that is older. */
 const REPLICA_STEPS = 60;
-const STORE = {
-  ...{ name: 'images', pools: [], servers: [], local: { path: FOLDER, nodes: {} } },
+const storeOf = (name: string, servers: string[] = []): Store => ({
+  ...{ name, pools: [], servers, local: { path: folderOf(name), nodes: {} } },
   replication: { parallel: 2, keepStaleSeconds: KEEP_STALE_SECONDS },
-};
+});
+const folderOf = (store: string): string => `/srv/${store}`;
+const STORE = storeOf('images');
+
+/** A folder of a server: a store on it. */
+export interface Place {
+  readonly server: string;
+  readonly store: string;
+}
 
 const digests = new Map<string, string>();
 function sha256(content: string): string {
@@ -69,8 +79,10 @@ interface Pulling {
   readonly endsAt: number;
 }
 
+/** A server, or one of its stores: that of two the processes end apart makes more stories, and none less. */
 export class Node {
   readonly name: string;
+  readonly store: string;
   isAlive = true;
   /** Its disk answers. */
   isMounted = true;
@@ -100,10 +112,15 @@ export class Node {
   staleMs = 0;
   readonly running = new Map<string, Pulling>();
   reports: readonly CopyFacts[] = [];
-  constructor(name: string, folder?: Map<string, File>) {
+  constructor(name: string, folder?: Map<string, File>, store = STORE.name) {
     this.name = name;
+    this.store = store;
     this.files = folder ?? new Map();
-    this.volume = `${folder ? 'shared' : name} 1`;
+    this.volume = `${folder ? 'shared' : `${name}/${store}`} 1`;
+  }
+
+  get folder(): string {
+    return folderOf(this.store);
   }
 
   mount(): void {
@@ -131,16 +148,59 @@ export class World {
   /** As the VDisk's says. */
   #status: VDisk['status'] = {};
   #copies: FarmKnowledge['copies'] = [];
-  #ordered: readonly string[] = [];
+  #ordered: ReadonlySet<Node> = new Set();
+  readonly #stores: readonly Store[];
+  /** What the resource says. */
+  #spec: { readonly store: string; readonly removesOld: boolean };
+  /** What the farm database says of it. */
+  place: { readonly store: string; readonly moving?: Moving };
 
   /** `shared`: of that many servers, from the last one on, the folders are one, as of a NAS that people mounted. */
-  constructor(servers: number, wanted?: number, shared = 0) {
+  constructor(servers: number | readonly Place[], wanted?: number, shared = 0) {
     this.#wanted = wanted;
     const folder = new Map<string, File>();
-    this.nodes = Array.from(
-      { length: servers },
-      (_, at) => new Node(`node-${'abcdef'[at]}`, at >= servers - shared ? folder : undefined),
-    );
+    const places = typeof servers === 'number' ? [] : servers;
+    this.nodes =
+      typeof servers === 'number'
+        ? Array.from(
+            { length: servers },
+            (_, at) => new Node(`node-${'abcdef'[at]}`, at >= servers - shared ? folder : undefined),
+          )
+        : places.map(({ server, store }) => new Node(server, undefined, store));
+    const offers = Map.groupBy(places, ({ store }) => store);
+    this.#stores =
+      offers.size === 0
+        ? [STORE]
+        : [...offers].map(([store, own]) =>
+            storeOf(
+              store,
+              own.map(({ server }) => server),
+            ),
+          );
+    const [first = STORE] = this.#stores;
+    this.#spec = { store: first.name, removesOld: false };
+    this.place = { store: first.name };
+  }
+
+  /** The resource names another store, and the database knows it at once. */
+  move(at: number, removesOld: boolean): void {
+    const store = this.#storeAt(at);
+    this.#spec = { store: store.name, removesOld };
+    const { store: name, moving } = carried(aVDiskRow({ store: store.name }), this.place);
+    this.place = { store: name, ...(moving ? { moving } : {}) };
+  }
+
+  #storeAt(at: number): Store {
+    return this.#stores[at % this.#stores.length] ?? STORE;
+  }
+
+  #storeOf({ store }: Node): Store {
+    return this.#stores.find(({ name }) => name === store) ?? STORE;
+  }
+
+  /** Those of the store where it is to be. */
+  get holders(): readonly Node[] {
+    return this.nodes.filter(({ store }) => store === this.place.store);
   }
 
   at(index: number): Node {
@@ -199,9 +259,21 @@ export class World {
     const inventory = this.#inventory(node);
     const digestOf = (file: FileFacts): Digest => this.#digest(node, file);
     const [before] = node.wants;
-    const now = wantsIn(STORE, FOLDER, node.snapshot, node.name, inventory, digestOf) ?? before;
+    const { snapshot } = node;
+    const looked = this.nodes
+      .filter((other) => other.name === node.name && other !== node)
+      .map((other) => ({
+        ...{ store: other.store, folder: other.folder, inventory: this.#inventory(other) },
+        digestOf: (file: FileFacts) => this.#digest(other, file),
+      }));
+    const store = this.#storeOf(node);
+    const now = wantsIn(store, node.folder, snapshot, node.name, inventory, digestOf, looked) ?? before;
     node.wants = now ? [now] : [];
-    node.reports = node.snapshot.versions.map((version) => this.#report(node, version, inventory, digestOf, now));
+    const isKnown = snapshot.vdisks.some((vdisk) => storesOf(vdisk).includes(node.store));
+    node.reports = (isKnown ? snapshot.versions : []).map((version) => ({
+      ...this.#report(node, version, inventory, digestOf, now),
+      store: node.store,
+    }));
   }
 
   work(node: Node): void {
@@ -211,7 +283,7 @@ export class World {
     node.tasks = tasks;
     for (const path of kill) node.running.delete(path);
     for (const task of start) {
-      const path = `${FOLDER}/${task.file.name}`;
+      const path = `${node.folder}/${task.file.name}`;
       this.starts++;
       node.tasks = new Map(node.tasks).set(path, pullStarted(task, this.#nowMs));
       const sources = task.sources.map(({ name }) => name);
@@ -222,25 +294,22 @@ export class World {
 
   /** The operator looks at what those that answer say, and records what is right. */
   operate(): void {
-    const vdisk = { ...vdiskOf(this.stated, this.#wanted), status: this.#status };
-    const holders = this.nodes.map((node) => ({
-      ...{
-        server: node.name,
-        folder: FOLDER,
-        reachable: node.isAlive && node.reports.length > 0,
-        reports: node.reports,
-      },
-      ...{ silentMs: node.isAlive ? 0 : (this.#step - node.silentSince) * STEP_MS, unmanaged: [], work: [] },
-      store: {
-        state: node.isMounted ? 'Accessible' : 'Unreachable',
-        freeBytes: node.isFull ? 0 : 9_000,
-        totalBytes: 10_000,
-      } as const,
-    }));
+    const vdisk = { ...vdiskOf(this.stated, this.#spec, this.#wanted), status: this.#status };
+    const { moving } = this.place;
+    const left = this.nodes.filter(({ store }) => moving?.from.includes(store));
     const recorded = new Map([...this.recorded].map(([number, { manifest }]) => [number, { manifest }]));
     const count = this.#wanted;
     const findings: VDiskFindings = {
-      ...{ holders, recorded, overrides: [], devices: 0, nowSeconds: this.#step },
+      ...{ holders: this.holders.map((node) => this.#holder(node)), place: this.place },
+      ...(left.length === 0
+        ? {}
+        : {
+            left: left.map((node) => ({
+              ...this.#holder(node),
+              ...{ of: node.store, streams: this.#isUsed(node.name) ? 1 : 0 },
+            })),
+          }),
+      ...{ recorded, overrides: [], devices: 0, nowSeconds: this.#step },
       ...(count === undefined
         ? {}
         : { wanted: { count, replicates: true, replaceAfterSeconds: REPLACE_AFTER_SECONDS } }),
@@ -250,21 +319,56 @@ export class World {
     this.judged = apart(all, spread);
     for (const { number, content } of this.judged)
       if (content) this.recorded.set(number, { manifest: content.manifest, files: [...content.files] });
-    if (!spread) return;
-    this.#status = vdiskStatus(vdisk, findings, this.judged, new Date(0), chosenStatus(spread));
+    const found = moveOf(vdisk, findings, this.judged);
+    const next = moving && found && nextMoving(moving, found, findings.holders, false);
+    if (moving && found) this.place = { store: this.place.store, ...(next ? { moving: next } : {}) };
+    if (!spread && this.#stores.length === 1) return;
+    this.#status = vdiskStatus(vdisk, findings, this.judged, new Date(0), spread && chosenStatus(spread));
     this.#copies = this.judged.flatMap(({ number, copies, others = [] }) =>
       [...copies, ...others].map(({ server, state }) => ({ server, vdisk: 'lab', version: number, state })),
     );
-    const seen = this.nodes
-      .filter(({ isAlive, reports }) => isAlive && reports.length > 0)
-      .map(({ name, volume, reports, isMounted }) => ({
-        ...{ name, copies: reports },
-        stores: [{ name: STORE.name, path: FOLDER, ...(isMounted ? { volume } : {}) }],
-      }));
-    const facts = { vdisk: { ...vdisk, status: this.#status }, store: STORE, seen, nowSeconds: this.#step };
-    this.#ordered = this.nodes
-      .filter(({ name, usedSince }) => giveBackOrders(name, { ...facts, isUsed: usedSince !== undefined }).length > 0)
-      .map(({ name }) => name);
+    this.#order({ ...vdisk, status: this.#status });
+  }
+
+  #holder(node: Node): CopyHolder {
+    return {
+      ...{
+        server: node.name,
+        folder: node.folder,
+        reachable: node.isAlive && node.reports.length > 0,
+        isBlind: !node.isMounted,
+        reports: node.reports,
+      },
+      ...{ silentMs: node.isAlive ? 0 : (this.#step - node.silentSince) * STEP_MS, unmanaged: [], work: [] },
+      ...{ volume: node.volume },
+      store: {
+        state: node.isMounted ? 'Accessible' : 'Unreachable',
+        freeBytes: node.isFull ? 0 : 9_000,
+        totalBytes: 10_000,
+      },
+    };
+  }
+
+  #isUsed(server: string): boolean {
+    return this.nodes.some(({ name, usedSince }) => name === server && usedSince !== undefined);
+  }
+
+  /** Who is to give back what. */
+  #order(vdisk: VDisk): void {
+    const answering = this.nodes.filter(({ isAlive, reports }) => isAlive && reports.length > 0);
+    const seen = [...Map.groupBy(answering, ({ name }) => name)].map(([name, own]) => ({
+      ...{ name, copies: own.flatMap(({ reports }) => reports) },
+      stores: own.map(({ store, folder, volume, isMounted }) => ({
+        ...{ name: store, path: folder, ...(isMounted ? { volume } : {}) },
+      })),
+    }));
+    const store = this.#stores.find(({ name }) => name === vdisk.spec.storeRef.name) ?? STORE;
+    const facts = { vdisk, store, seen, nowSeconds: this.#step };
+    const isOrdered = (node: Node): boolean =>
+      node.store === this.place.store
+        ? !this.place.moving && giveBackOrders(node.name, { ...facts, isUsed: this.#isUsed(node.name) }).length > 0
+        : leaveOrders(node.name, this.#storeOf(node), facts).length > 0;
+    this.#ordered = new Set(this.nodes.filter(isOrdered));
   }
 
   /** Devices begin or end to stream from it. */
@@ -274,7 +378,7 @@ export class World {
 
   /** What the operator orders reaches it. */
   order(node: Node): void {
-    node.isOrdered = this.#ordered.includes(node.name);
+    node.isOrdered = this.#ordered.has(node);
   }
 
   /** It does what was ordered, however long ago. */
@@ -289,7 +393,7 @@ export class World {
     );
     const judged = judgeGiveBack(
       {
-        ...{ vdisk: { folder: FOLDER, fileName: 'lab' }, server, volume, read },
+        ...{ vdisk: { folder: node.folder, fileName: 'lab' }, server, volume, read },
         farm: ok({ snapshot, sessions, copies: known.copies }),
       },
       this.#inventory(node),
@@ -312,7 +416,12 @@ export class World {
     const isSafe = (other: Node): boolean =>
       has(other) || (other.harmedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= this.#step - 2 * REPLICA_STEPS;
     const others = this.nodes.filter((other) => other !== node && isSafe(other)).length;
-    if (others < (this.#wanted ?? 0)) this.broken.push(`${node.name} gave ${name} back, and ${others} others have it`);
+    if (others < (this.#wanted ?? 1)) this.broken.push(`${node.name} gave ${name} back, and ${others} others have it`);
+  }
+
+  hasRight({ files }: Node, number: number): boolean {
+    const right = this.recorded.get(number)?.files[0]?.sha256;
+    return right !== undefined && sha256(files.get(NAMES[number] as Name)?.content ?? '') === right;
   }
 
   /** Of a version, who has its right file. */
@@ -330,10 +439,12 @@ export class World {
       const { content: __, ...version } = aVersion({ number });
       return { ...version, ...(content ? { content } : {}), ...(stated === undefined ? {} : { sha256: stated }) };
     });
-    const servers = this.nodes.map(({ name }): Server => aServer({ name }));
+    const names = new Set(this.nodes.map(({ name }) => name));
+    const servers = [...names].map((name): Server => aServer({ name }));
     const servingOn = (this.#status?.chosen ?? []).map((one) => one.name);
     const copies = this.#wanted === undefined ? {} : { copies: { wanted: this.#wanted, servers: servingOn } };
-    node.snapshot = aSnapshot({ stores: [STORE], vdisks: [aVDiskRow(copies)], versions, servers });
+    const vdisk = aVDiskRow({ ...this.place, ...copies });
+    node.snapshot = aSnapshot({ stores: [...this.#stores], vdisks: [vdisk], versions, servers });
     const used = this.nodes.filter(({ usedSince }) => usedSince !== undefined).map(({ name }) => name);
     node.known = { at: this.#step, copies: this.#copies, used };
   }
@@ -416,8 +527,11 @@ export class World {
     node.tasks = new Map(node.tasks).set(path, pullEnded(task, ending, this.#nowMs));
   }
 
-  #take(node: Node, { name, sha256: wanted, replaces }: WantedFile, sources: readonly string[]): Ending {
-    const giver = this.nodes.find((other) => sources.includes(other.name) && this.#gives(other, node, name, wanted));
+  #take(node: Node, { name, sha256: wanted, replaces, bases }: WantedFile, sources: readonly string[]): Ending {
+    // Another store of this very server, too.
+    const isAsked = (other: Node): boolean =>
+      other.name === node.name ? bases.some(({ folder }) => folder === other.folder) : sources.includes(other.name);
+    const giver = this.nodes.find((other) => isAsked(other) && this.#gives(other, node, name, wanted));
     const content = giver?.files.get(name)?.content;
     if (node.isFull) return fault('NoSpace', 'its disk is full');
     if (content === undefined) return fault('NoSource', 'nobody gives it');
@@ -493,13 +607,21 @@ function comingOf(node: Node, { content }: Version, wants: StoreWants | undefine
 }
 
 const vdisks = new Map<string, ReturnType<typeof aVDisk>>();
-function vdiskOf(stated: ReadonlyMap<number, string>, wanted?: number): ReturnType<typeof aVDisk> {
+function vdiskOf(
+  stated: ReadonlyMap<number, string>,
+  { store, removesOld }: { readonly store: string; readonly removesOld: boolean },
+  wanted?: number,
+): ReturnType<typeof aVDisk> {
   const versions = NAMES.map((_, number) => {
     const digest = stated.get(number);
     return { number, access: 'Production' as const, ...(digest === undefined ? {} : { sha256: digest }) };
   });
-  const key = JSON.stringify([versions, wanted]);
-  const known = vdisks.get(key) ?? aVDisk({ spec: { versions, ...(wanted === undefined ? {} : { copies: wanted }) } });
+  const key = JSON.stringify([versions, store, removesOld, wanted]);
+  const spec = {
+    ...{ versions, storeRef: { name: store }, movePolicy: removesOld ? ('Delete' as const) : ('Retain' as const) },
+    ...(wanted === undefined ? {} : { copies: wanted }),
+  };
+  const known = vdisks.get(key) ?? aVDisk({ spec });
   vdisks.set(key, known);
   return known;
 }

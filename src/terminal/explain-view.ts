@@ -2,7 +2,6 @@
 import type { UnknownMachine } from '../farm/bootrecord.ts';
 import type { Explanation, Sentence } from '../farm/explain.ts';
 import { inShort } from '../kit/units.ts';
-import type { AllUnknown } from '../operator/boots.ts';
 
 const second = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
@@ -37,7 +36,14 @@ const ARCHITECTURES: Readonly<Record<number, string>> = {
   11: 'UEFI ARM64',
 };
 
-export function unknownText({ machines, more }: AllUnknown, nowMs: number): string {
+interface UnknownTold {
+  /** Heard last first. */
+  readonly machines: readonly UnknownMachine[];
+  /** Heard, too, and not told. */
+  readonly more: number;
+}
+
+export function unknownText({ machines, more }: UnknownTold, nowMs: number): string {
   const ago = (ms: number): string => inShort(Math.max(0, Math.floor((nowMs - ms) / 1_000)));
   const row = (machine: UnknownMachine): readonly string[] => {
     const { mac, firstAt, lastAt, step, reason, architecture, uuid, relay, address, servers } = machine;

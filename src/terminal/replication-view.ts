@@ -1,7 +1,8 @@
 /** Where each version lies, as text: rows are versions, columns servers. Pure. */
-import type { Copy, FarmSnapshot } from '../farm/model.ts';
+import type { Copy, Version } from '../farm/model.ts';
 import { byNumbers } from '../kit/numbered.ts';
 import { inShort } from '../kit/units.ts';
+import type { Looked } from './watch.ts';
 
 /** A version that a VDisk names, with what is recorded of its copies. */
 export interface VersionCopies {
@@ -13,7 +14,7 @@ export interface VersionCopies {
 
 /** Versions that no VDisk names are none of them. `vdisk`: of this one alone. */
 export function versionCopies(
-  { versions }: Pick<FarmSnapshot, 'versions'>,
+  { versions }: { readonly versions: readonly Pick<Version, 'vdisk' | 'number'>[] },
   copies: readonly Copy[],
   vdisk?: string,
 ): readonly VersionCopies[] {
@@ -152,3 +153,40 @@ export const versionsJson = (versions: readonly VersionCopies[]): readonly objec
   }));
 
 const timeOf = (seconds: number): string => new Date(1_000 * seconds).toISOString().replace('.000Z', 'Z');
+
+/** With `--exit-code`. */
+export const NOT_RIGHT = 3;
+export type ReplicationOutput = 'table' | 'wide' | 'json';
+
+/** A leader confirms each second that the replica is the database's state. */
+const OLD_MS = 60_000;
+
+/** What `bootfarm replication` shows of one reading. `asOf`: when it was the state of the database, Unix milliseconds; absent: it is now. */
+export function replicationLook(
+  versions: readonly VersionCopies[],
+  { output, watch = false }: { readonly output: ReplicationOutput; readonly watch?: boolean },
+  nowMs: number,
+  asOf: number | undefined,
+  columns: number | undefined,
+): Looked & { readonly isRight: boolean } {
+  const nowSeconds = Math.floor(nowMs / 1_000);
+  const ageMs = asOf === undefined ? 0 : nowMs - asOf;
+  const note =
+    ageMs > OLD_MS
+      ? `as the database was ${inShort(Math.floor(ageMs / 1_000))} ago: it, or the operator, does not answer\n`
+      : versions.length === 0
+        ? 'the farm has no vDisk\n'
+        : '';
+  const found = versionsJson(versions);
+  const looked = { note, isRight: areRight(versions), news: JSON.stringify([found, ageMs > OLD_MS]) };
+  if (output === 'json') {
+    const value = {
+      ...(asOf === undefined ? {} : { asOf: new Date(asOf).toISOString() }),
+      versions: found,
+    };
+    return { ...looked, text: `${watch ? JSON.stringify(value) : JSON.stringify(value, undefined, 2)}\n` };
+  }
+  const table = output === 'wide' ? wideText(versions, nowSeconds) : tableText(versions, nowSeconds, columns);
+  const wrong = whatIsWrong(versions, nowSeconds);
+  return { ...looked, text: wrong.length > 0 ? `${table}\n${wrong.join('\n')}\n` : table };
+}

@@ -1,9 +1,9 @@
 /** What options say of a device: a new one, or what becomes of one that is there. Pure. */
 
-import { type DeviceText, parseDevice } from '../devices/input.ts';
 import { parseMac } from '../farm/address.ts';
 import type { Device } from '../farm/model.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { type DeviceText, parseDevice } from './input.ts';
 
 export interface AddOptions {
   readonly mac: readonly string[];

@@ -2,8 +2,15 @@
 import type { Fault, Result } from '../kit/result.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Ends a command with a message; not a bug. */
-export class Refusal extends Error {}
+/** Ends a command with a message and a status; not a bug. */
+export class Refusal extends Error {
+  readonly status: number;
+
+  constructor(message: string, status = 1) {
+    super(message);
+    this.status = status;
+  }
+}
 
 export function must<T>(answer: Result<T, Fault>): T {
   if (!answer.ok) throw new Refusal(answer.error.message);
@@ -17,7 +24,7 @@ export async function attempt(terminal: Terminal, work: () => Promise<void>): Pr
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
     terminal.err(`error: ${thrown.message}\n`);
-    terminal.fail();
+    terminal.fail(thrown.status);
   }
 }
 

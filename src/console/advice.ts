@@ -1,0 +1,57 @@
+/** What a person does about a reason, where the message does not say it already. Reasons are those of `resources/conditions.ts`. */
+import type { Reason } from '../resources/conditions.ts';
+
+type Known = Reason | 'ServerRefused' | 'ServerDraining';
+
+const ADVICE: Readonly<Partial<Record<Known, string>>> = {
+  SpecInvalid: 'Change the field that the message names: page Resources, Edit.',
+  NotSupported: 'Take that field out of the resource: this release does not do it.',
+  FarmMissing: 'Make that Farm, or make the resource anew for another one.',
+  FarmNotReady: 'See the Farm first: the rest follows.',
+  SiteUnknown: 'Name one of the sites of the Farm in the resource.',
+  SecretMissing: 'Make the Secret, with the key that is named.',
+  NameTaken: 'Delete or rename the object that is in the way.',
+  ApplyRefused: 'See which admission policy of the cluster refused it, and let it through or change the resource.',
+  TemporaryFailure: 'Nothing: it is tried again. Where it lasts, see the log of the operator.',
+  NotAllowed: 'Add it to the allow-list in the values of the chart, or name another one.',
+  DatabaseRefuses: 'Give the database user the rights that the message names.',
+  VolumePending: 'Name a storage class that the cluster has.',
+  PodFaulty: 'kubectl describe the pod: its Events have the cause.',
+  DatabaseUnreachable:
+    'Machines go on by the replica; edits wait. Bring the database back: kubectl get pods of the farm, or whoever runs PostgreSQL.',
+  DatabaseRefused: 'Correct user and password in the Secret of the database.',
+  DatabasePasswordLost: 'Choose one of the two ways that the message names.',
+  DatabaseForeign: 'Decide which of the two is right: spec.adopt of the Farm, or another database.',
+  DatabaseBehind: 'Decide by spec.adopt of the Farm, or restore a newer backup: docs/recovery.md.',
+  DatabaseTooNew: 'Install the release that wrote the database.',
+  ReplicaLagging: 'Nothing where it passes. Where it lasts, see whether database or operator is short of CPU.',
+  ReplicaUnreachable: 'While it is away no server survives a loss of the database. See the pod of the replica.',
+  BootstrapDiffers: 'Wait for the rollout, or see why servers of one site run different settings.',
+  ServerUnreachable: 'See node and pod: kubectl get pods -o wide. Its devices have moved to others.',
+  ServerRefused: 'Mend what the message names at that node.',
+  ServerDraining: 'Nothing: it ends when its devices have moved.',
+  ServerFaulty: 'Mend what the message names at that node: a port that is taken, an address that fits none.',
+  ServersStarting: 'Nothing where it passes. Where it lasts, see the Events of its pod.',
+  TooFewNodes: 'Label more nodes, or lower spec.replicas.',
+  LoadUneven: 'Nothing: devices are moved, a few at a time.',
+  CapacityShort: 'Add a server, or raise spec.limits where the hardware holds it.',
+  WaitsForCommand: 'Roll it out when it suits: spec.rollout.policy Automatic.',
+  NoServerAccess: 'Bring the file server, or the network to it, back.',
+  SomeServersLackAccess: 'Mend folder or mount at the servers that are named.',
+  NoServers: 'Let a pool, a site or a name fit the store.',
+  ClaimNotShared: 'Take a claim with access mode ReadWriteMany.',
+  NoRoom: 'Make room at that server, or give the store more.',
+  PathOutsideRoots: 'Add the path to storeRoots of the pool.',
+  StoreMissing: 'Make that Store, or name another one.',
+  FilesMissing: 'Put the files of that version into the store: bootfarm vdisk upload, or copy them.',
+  FilesFaulty: 'Bring the file again: it is cut, or no image.',
+  CopiesConflict: 'Look at the copies, and settle it: bootfarm vdisk accept NAME VERSION --server X.',
+  TooFewCopies: 'Nothing where copies are under way. Else see why the servers that are named have none.',
+  CopiesBehind: 'Nothing where copies are under way. Else see the replication matrix for what stands in the way.',
+  NoVersion: 'Release a version for Production: page Resources, spec.versions of the vDisk.',
+  FetchFailed: 'See the URL and its digest in spec.source.',
+  RolledBack: 'Take the rollback back when the newer version is mended: bootfarm rollback --clear.',
+  MergeReady: 'Name the new base in spec.versions of the vDisk.',
+};
+
+export const adviceOf = (reason: string): string | undefined => (ADVICE as Readonly<Record<string, string>>)[reason];

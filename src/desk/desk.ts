@@ -1,0 +1,43 @@
+/** What the words of the desk share: where they read and write, and how they come to a farm. */
+import type { Command } from 'commander';
+import { attempt } from '../terminal/refusal.ts';
+import type { Input, Terminal } from '../terminal/terminal.ts';
+import type { Stale } from './answers.ts';
+import type { Api } from './api.ts';
+import { type DeskFarm, type FarmOptions, findFarm } from './farm.ts';
+import { type Place, type PlaceOptions, placeOf } from './place.ts';
+import type { Way } from './way.ts';
+
+export interface Desk {
+  readonly terminal: Terminal;
+  readonly input: Pick<Input, 'readAll' | 'file'>;
+  readonly wayTo: (place: Place) => Promise<Way>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Aborted when who looks has seen enough. */
+  readonly left: () => AbortSignal;
+  readonly watchMs: number;
+  /** Opens an address in the browser. */
+  readonly browse: (address: string) => void;
+}
+
+/** A refusal is what the command says at its end, and its status. */
+export function withApi(desk: Desk, command: Command, work: (api: Api) => Promise<void>): Promise<void> {
+  return attempt(desk.terminal, async () => {
+    // What asks is loaded where somebody does: `--help` is there at once.
+    const { Api } = await import('./api.ts');
+    const api = new Api(await desk.wayTo(placeOf(command.optsWithGlobals<PlaceOptions>())));
+    try {
+      await work(api);
+    } finally {
+      api.close();
+    }
+  });
+}
+
+export const withFarm = (desk: Desk, command: Command, work: (farm: DeskFarm) => Promise<void>): Promise<void> =>
+  withApi(desk, command, async (api) => work(await findFarm(api, command.optsWithGlobals<FarmOptions>())));
+
+/** What is told of an answer that the database did not give. */
+export const staleNote = (stale: Stale | undefined): string =>
+  stale ? `as the farm database was at ${stale.since}: ${stale.reason}\n` : '';

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** The entry of the package for a desk: bundled into one file, which holds nothing of the server. */
+import { basename } from 'node:path';
+import { inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
+import { WATCH_MS } from '../terminal/watch.ts';
+import { makeProgram } from './program.ts';
+import { browse } from './words/console.ts';
+
+/** Put in its place by `test/setup/desk.ts`. */
+declare const BOOTFARM_VERSION: string | undefined;
+
+const isPlugin = basename(process.argv[1] ?? '').startsWith('kubectl-');
+const program = makeProgram(
+  {
+    terminal: terminalOfProcess,
+    input: inputOfProcess,
+    wayTo: async (place) => (await import('./way.ts')).wayTo(place),
+    now: Date.now,
+    left: interrupted,
+    watchMs: WATCH_MS,
+    browse,
+  },
+  typeof BOOTFARM_VERSION === 'string' ? BOOTFARM_VERSION : 'of the working tree',
+  isPlugin ? 'kubectl bootfarm' : 'bootfarm',
+);
+// Bundled as CommonJS, which loads what is needed alone, and knows no await here.
+void program.parseAsync();

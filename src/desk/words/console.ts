@@ -1,0 +1,67 @@
+/** `bootfarm console`: the web console in a browser, by the identity of the kubeconfig, through a port of this machine alone. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Command } from 'commander';
+import { Refusal } from '../../terminal/refusal.ts';
+import { type Desk, withApi } from '../desk.ts';
+
+interface Options {
+  readonly open: boolean;
+  readonly port: string;
+  readonly plainAddress?: true;
+}
+
+export function consoleCommand(desk: Desk): Command {
+  return new Command('console')
+    .description('the console in your browser, by your own identity, until interrupted')
+    .option('--no-open', 'print its address, and open no browser')
+    .option('--port <number>', 'the port of this machine', '0')
+    .option(
+      '--plain-address',
+      '127.0.0.1 in place of a name of its own, for a browser that knows no names below localhost',
+    )
+    .addHelpText(
+      'after',
+      `
+The address lets one browser in, once. Other pages, and other people on this machine, are refused.`,
+    )
+    .action((options: Options, self: Command) =>
+      withApi(desk, self, async (api) => {
+        const { terminal } = desk;
+        const port = Number(options.port);
+        if (!/^\d+$/.test(options.port) || port > 65_535)
+          throw new Refusal(`--port ${options.port}: it must be a number from 1 to 65535, or 0: any`);
+        // Whether it answers at all, and who asks is known, is said here, and not in a browser.
+        await api.get('/openapi.json');
+        const { startProxy } = await import('../console/proxy.ts');
+        const isPlain = options.plainAddress ?? false;
+        const proxy = await startProxy(api, { port, isPlain, tell: (text) => terminal.err(text) });
+        try {
+          terminal.out(`${proxy.address}\n`);
+          terminal.err('open it within one browser; Ctrl-C ends it\n');
+          if (options.open && terminal.isWatched) desk.browse(proxy.address);
+          const left = desk.left();
+          if (!left.aborted) await once(left, 'abort');
+        } finally {
+          await proxy.close();
+        }
+      }),
+    );
+}
+
+/** What opens an address in the browser of whoever is logged in; nothing where there is no screen. */
+function opener(): readonly [command: string, ...args: string[]] | undefined {
+  if (process.platform === 'darwin') return ['open'];
+  if (process.platform === 'win32') return ['rundll32', 'url.dll,FileProtocolHandler'];
+  const { DISPLAY, WAYLAND_DISPLAY } = process.env;
+  return DISPLAY || WAYLAND_DISPLAY ? ['xdg-open'] : undefined;
+}
+
+/** The address stands on the terminal as well: who has no browser here opens it elsewhere. */
+export function browse(address: string): void {
+  const [command, ...args] = opener() ?? [];
+  if (command === undefined) return;
+  spawn(command, [...args, address], { stdio: 'ignore', detached: true })
+    .on('error', () => undefined)
+    .unref();
+}

@@ -1,0 +1,28 @@
+/** `bootfarm vdisk list|show` at a desk; what works on files runs where they are. */
+import { Command } from 'commander';
+import type { VDiskAnswer } from '../answers.ts';
+import { type Desk, withFarm } from '../desk.ts';
+import { dataText, outputOption } from '../output.ts';
+import { vdiskText } from '../show.ts';
+import { addVDiskList } from './lists.ts';
+
+export function vdiskCommand(desk: Desk): Command {
+  const vdisk = new Command('vdisk').description('vDisks: what machines boot, and where its versions lie');
+  addVDiskList(desk, vdisk);
+  vdisk
+    .command('show')
+    .description('a vDisk with its versions')
+    .argument('<name>')
+    .addOption(outputOption(['text', 'json', 'yaml']))
+    .action((name: string, { output }: { output: string }, self: Command) =>
+      withFarm(desk, self, async (farm) => {
+        const { value } = await farm.get<VDiskAnswer>('vdisks', name);
+        const { terminal } = desk;
+        terminal.out(output === 'text' ? vdiskText(value, terminal.columns) : dataText(value, output as 'json'));
+      }),
+    );
+  return vdisk.addHelpText(
+    'after',
+    '\nWork on images (convert, merge, upload, …) runs in the container `work` of a server: `kubectl exec deploy/main-NODE -c work -- bootfarm vdisk --help`.',
+  );
+}
