@@ -74,8 +74,10 @@ export function Table<Item>({ label, columns, keys, itemOf, linkOf }: TableProps
   const at = Math.min(active, keys.length - 1);
   useEffect(() => {
     if (!moves.current) return;
-    moves.current = false;
-    scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${at + 2}"] a`)?.focus({ preventScroll: true });
+    // A row far away is drawn only once the box has scrolled to it.
+    const link = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${at + 2}"] a`);
+    moves.current = !link;
+    link?.focus({ preventScroll: true });
   });
   const onKey = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
     const step = STEPS[event.key];

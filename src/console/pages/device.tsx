@@ -16,6 +16,7 @@ import { MACHINE_MARKS } from './devices.tsx';
 export function DevicePage({ data, name }: { readonly data: FarmData; readonly name: string }) {
   const machine = data.machines.value.items.get(name);
   const isEdit = place.value?.rest[1] === 'edit';
+  const [turn, setTurn] = useState(0);
   return (
     <>
       <p class="path">
@@ -31,7 +32,12 @@ export function DevicePage({ data, name }: { readonly data: FarmData; readonly n
         {!machine && (
           <Empty title={data.machines.value.state === 'all' ? `The farm has no device ${name}.` : 'Reading devices…'} />
         )}
-        {machine && (isEdit ? <Edit data={data} name={name} /> : <One data={data} machine={machine} />)}
+        {machine &&
+          (isEdit ? (
+            <Edit key={turn} data={data} name={name} onAgain={() => setTurn(turn + 1)} />
+          ) : (
+            <One data={data} machine={machine} />
+          ))}
       </Listed>
     </>
   );
@@ -194,10 +200,17 @@ function Why({ data, machine }: { readonly data: FarmData; readonly machine: Mac
 }
 
 /** As it was when its form was opened: what somebody else changed meanwhile is not written over. */
-function Edit({ data, name }: { readonly data: FarmData; readonly name: string }) {
+function Edit({
+  data,
+  name,
+  onAgain,
+}: {
+  readonly data: FarmData;
+  readonly name: string;
+  readonly onAgain: () => void;
+}) {
   const [opened, setOpened] = useState<{ readonly fields: DeviceFields; readonly tag: string } | undefined>(undefined);
   const [problem, setProblem] = useState<string | undefined>(undefined);
-  const [turn, setTurn] = useState(0);
   const sending = useSending();
   useEffect(() => {
     const ended = new AbortController();
@@ -210,7 +223,7 @@ function Edit({ data, name }: { readonly data: FarmData; readonly name: string }
         if (!ended.signal.aborted) setProblem(thrown instanceof Error ? thrown.message : String(thrown));
       });
     return () => ended.abort();
-  }, [data, name, turn]);
+  }, [data, name]);
   if (problem !== undefined) return <Problem>{problem}</Problem>;
   if (!opened) return <p class="loading">Reading {name}…</p>;
   const headers = opened.tag === '' ? {} : { 'if-match': opened.tag };
@@ -230,19 +243,12 @@ function Edit({ data, name }: { readonly data: FarmData; readonly name: string }
       <h2 id="edit">Edit device {name}</h2>
       {sending.refused?.status === 412 && (
         <p>
-          <button type="button" onClick={() => setTurn(turn + 1)}>
+          <button type="button" onClick={onAgain}>
             Read it again
           </button>
         </p>
       )}
-      <DeviceForm
-        key={opened.tag}
-        data={data}
-        start={opened.fields}
-        sending={sending}
-        onSave={save}
-        onRemove={remove}
-      />
+      <DeviceForm data={data} start={opened.fields} sending={sending} onSave={save} onRemove={remove} />
     </section>
   );
 }

@@ -18,8 +18,10 @@ interface DeviceFormProps {
 }
 
 export function DeviceForm({ data, start, isNew = false, sending, onSave, onRemove }: DeviceFormProps) {
-  const [fields, setFields] = useState(start);
-  const set = (more: Partial<DeviceFields>): void => setFields({ ...fields, ...more });
+  // What was typed stays when what it starts with is told only then.
+  const [typed, setTyped] = useState<Partial<DeviceFields>>({});
+  const fields = { ...start, ...typed };
+  const set = (more: Partial<DeviceFields>): void => setTyped((before) => ({ ...before, ...more }));
   const { refused, isBusy } = sending;
   return (
     <form
@@ -209,14 +211,7 @@ export function NewDevice({ data }: { readonly data: FarmData }) {
         <a href={linkTo('devices')}>All devices</a>
       </p>
       <h2 id="new">Add a device</h2>
-      <DeviceForm
-        key={first?.name}
-        data={data}
-        start={blank(first?.name ?? '')}
-        isNew
-        sending={sending}
-        onSave={save}
-      />
+      <DeviceForm data={data} start={blank(first?.name ?? '')} isNew sending={sending} onSave={save} />
     </section>
   );
 }
