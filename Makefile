@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check image desk release-file cluster cluster-down bench soak torture api-fuzz attack matrix life big-disk test-gitops demo dev demo-down clean
+.PHONY: help setup test check image desk release-file cluster cluster-down bench soak torture api-fuzz attack matrix life big-disk nas test-gitops demo dev demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -62,6 +62,9 @@ life: image ## two farms made, changed, deleted and made again while their machi
 
 big-disk: image ## a qcow2 of 4 GiB is uploaded through kubectl and imported in a server's pod, and a machine boots it
 	@BIG_DISK=1 npm run --silent test -- test/e2e/farm.test.ts --selectProjects e2e --runInBand -t 'operator is installed|second server joins|network card boots|a qcow2 of|machine as it was'
+
+nas: image ## a NAS of the cluster as stores, by NFS and by a claim of a CSI driver: machines boot from each, and it hangs under them
+	@NAS=1 npm run --silent test -- test/e2e/farm.test.ts --selectProjects e2e --runInBand -t 'operator is installed|second server joins|network card boots|NAS|machine as it was'
 
 test-gitops: setup ## a farm under the real Argo CD and Flux, built once in about 25 minutes; not a part of `make test`
 	@test/gitops/build.sh controllers

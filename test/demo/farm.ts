@@ -119,6 +119,8 @@ export class DemoFarm<S extends Site = Site> {
   readonly site: S;
   readonly say: Say;
   readonly namespace: string;
+  /** Of the last server: as of `performance.now()`. */
+  killedAt = 0;
 
   constructor(site: S, say: Say, namespace = NAMESPACE) {
     this.site = site;
@@ -264,6 +266,7 @@ export class DemoFarm<S extends Site = Site> {
     const id = status.containerStatuses?.find(({ name }) => name === 'server')?.containerID;
     if (id === undefined) throw new Error(`pod ${metadata.name} has no container that runs`);
     await this.site.kill(node, id);
+    this.killedAt = performance.now();
   }
 
   /** `bootfarm device`, in the operator's pod: its service account may read the Secret of the farm's database. */

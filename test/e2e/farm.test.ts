@@ -15,7 +15,8 @@ import { hangNas, type Nas, resumeNas } from '../cluster/nas.ts';
 import { runAsync, until } from '../cluster/run.ts';
 import { apiCopies } from '../demo/api.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
-import { type DemoFarm, NAMESPACE, type VDiskStatus } from '../demo/farm.ts';
+import { type FarmConsole, openFarmConsole } from '../demo/console.ts';
+import { type DemoFarm, NAMESPACE, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
 import { NAS_STORES, nasResources, nasStates, openNasStores, removeNasStores, roomOf } from '../demo/nas.ts';
 import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
@@ -56,6 +57,7 @@ import {
   updateDisk,
   versionIn,
 } from '../demo/versions.ts';
+import { judge, picture } from '../integration/browser.ts';
 import type { Machine } from './machine/machine.ts';
 
 const MINUTE = 60_000;
@@ -64,6 +66,8 @@ const LONGEST_STALL_MS = 1_000;
 const LEAST_READS_PER_SECOND = 50;
 /** `kubectl wait` comes back so soon after the end of a rollout. */
 const WAIT_LATE_MS = 2_000;
+/** From a server that is dead to a console that says so. */
+const CONSOLE_SAYS_MS = 2_000;
 /** From a store that hangs to its resource. */
 const STORE_SAYS_MS = 10_000;
 /** Three looks of a settled farm. */
@@ -76,6 +80,7 @@ let farm: DemoFarm<OwnSite>;
 let first: Booted;
 let second: Booted;
 let fourth: Booted;
+let desk: FarmConsole;
 let nas: Nas;
 /** Of each of its stores. */
 let onNas: readonly Booted[];
@@ -118,6 +123,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await desk?.close();
   await stopCluster(join(stateDirectory, 'cluster'));
   rmSync(stateDirectory, { recursive: true, force: true });
 });
@@ -141,76 +147,48 @@ const uidsOf = (component: string): Promise<string> =>
     ...['-o', 'jsonpath={.items[*].metadata.uid}'],
   );
 
-test('a NAS, by NFS and by a claim of a CSI driver, is a store of both servers without a restart of either, and a machine boots from each', async () => {
+/** What a node has in its folder is the volume: bound by hand, as there is no provisioner here. */
+const SHARED = [
+  {
+    ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'shared' } },
+    spec: {
+      ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteMany'], storageClassName: '' },
+      ...{ hostPath: { path: STORE_FOLDER }, persistentVolumeReclaimPolicy: 'Retain' },
+    },
+  },
+  {
+    ...{ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'shared' } },
+    spec: {
+      ...{ accessModes: ['ReadWriteMany'], storageClassName: '', volumeName: 'shared' },
+      resources: { requests: { storage: '1Gi' } },
+    },
+  },
+  {
+    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'Store', metadata: { name: 'shared' } },
+    spec: { farmRef: { name: 'farm' }, persistentVolumeClaim: { claimName: 'shared' } },
+  },
+  {
+    ...{ apiVersion: 'bootfarm.io/v1alpha1', kind: 'VDisk', metadata: { name: 'shared' } },
+    spec: { farmRef: { name: 'farm' }, storeRef: { name: 'shared' }, fileName: 'lab' },
+  },
+];
+
+test('a claim that many nodes mount is a store on both servers, without a restart of either, and goes with its Store', async () => {
   const servers = await uidsOf('server');
-  nas = await openNasStores(farm);
-  for (const store of NAS_STORES) {
-    const { copies = [] } = await farm.status<VDiskStatus>(`vd/${store}`);
-    expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
-    expect((await nasStates(farm, store)).map(({ state }) => state)).toEqual(['Accessible', 'Accessible']);
-  }
-  await Promise.all(NAS_STORES.map((store, at) => farm.addDevice(deviceName(7 + at), macOf(7 + at), roomOf(store))));
-  onNas = await Promise.all(NAS_STORES.map((_, at) => boot(farm, 7 + at)));
-  for (const { name, seconds, server } of onNas) say(`${name} is up after ${seconds} s, served by ${server}`);
+  for (const object of SHARED) await farm.apply(JSON.stringify(object));
+  await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
+  const { copies } = await farm.status<VDiskStatus>('vd/shared');
+  expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+  for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
+    await farm.kubectl('delete', resource);
+  await until('the mount pods gone', MINUTE, async () => (await uidsOf('mount')) === '');
   expect(await uidsOf('server')).toBe(servers);
 });
 
-/** Its Stores say so, once they do; for how long they did not, in ms. */
-async function nasHangs(): Promise<number> {
-  const began = performance.now();
-  hangNas(nas);
-  await until('both Stores say that the NAS hangs', MINUTE, async () => {
-    const states = await Promise.all(NAS_STORES.map((store) => nasStates(farm, store)));
-    return states.flat().every(({ state }) => state === 'Unreachable');
-  });
-  return Math.round(performance.now() - began);
-}
-
-const nasReturns = async (): Promise<void> => {
-  resumeNas(nas);
-  await farm.waitReady(nasResources);
-};
-
-test('the NAS hangs: its Stores say so, its machines say what they wait for; a machine with nothing but a network card boots from another store; all go on when it returns', async () => {
+test('a machine with nothing but a network card boots while both servers answer', async () => {
   for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
-  const machines = onNas.map(({ machine }) => machine);
-  const reports = await readThrough(machines, async () => {
-    const saidMs = await nasHangs();
-    say(`the Stores said that the NAS hangs after ${saidMs} ms`);
-    expect(saidMs).toBeLessThan(STORE_SAYS_MS);
-    first = await boot(farm, 1);
-    say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
-    for (const machine of machines) await machine.waitFor(/has waited \d+ s for /, MINUTE);
-    await nasReturns();
-  });
-  for (const { reads, wrong, failed, longestStallMs } of reports) {
-    expect([wrong, failed, reads > 0]).toEqual([0, 0, true]);
-    expect(longestStallMs).toBeGreaterThan(STORE_SAYS_MS / 2);
-  }
-});
-
-test('it hangs again, a server is killed meanwhile and a Store is deleted: the machine of the other store reads on, and nothing else starts anew', async () => {
-  const [machine] = onNas.map(({ machine }) => machine) as [Machine];
-  await onNas[1]?.machine.kill();
-  await withStandby(first.machine);
-  const servers = await uidsOf('server');
-  const [local, shared] = await readThrough([first.machine, machine], async () => {
-    expect(await nasHangs()).toBeLessThan(STORE_SAYS_MS);
-    for (const resource of ['vd/csi', 'stores.bootfarm.io/csi']) await farm.kubectl('delete', resource, '--wait=false');
-    await farm.killServer(await serverOf(farm, first.machine));
-    await bothBack(farm);
-    await withStandby(first.machine);
-    resumeNas(nas);
-    await farm.waitReady(['stores.bootfarm.io/nas', 'vd/nas']);
-  });
-  unharmed(local);
-  say(`longest stall of the machine of the other store ${local.longestStallMs} ms`);
-  expect(local.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
-  expect([shared.wrong, shared.failed, shared.reads > 0]).toEqual([0, 0, true]);
-  await machine.kill();
-  for (const at of [7, 8]) await farm.device('remove', deviceName(at));
-  await removeNasStores(farm);
-  expect(await uidsOf('server')).toBe(servers);
+  first = await boot(farm, 1);
+  say(`${first.name} is up after ${first.seconds} s, served by ${first.server}`);
 });
 
 test('the whole disk, read in a machine whose memory is a quarter of it, is what lies in the store', async () => {
@@ -218,9 +196,55 @@ test('the whole disk, read in a machine whose memory is a quarter of it, is what
   expect(read).toMatchObject({ sha256: await sha256(join(diskFolder(), 'lab.raw')), bytes: 2 ** 30 });
 });
 
-test('the serving server is killed while the machine reads, twice in a row: every block is right, and none waits for a second', async () => {
+/** Of the console, and what is there once one is whole. */
+const PAGES: readonly (readonly [place: string, shows: string])[] = [
+  ['farm', '2 servers stream to 1 device'],
+  ['vdisks', 'lab'],
+  ['vdisks/lab', 'node-b'],
+  ['servers', 'node-b'],
+  ['devices', 'pc0001'],
+  ['devices/pc0001', 'How it booted'],
+  ['devices/pc0001/edit', 'What it is told about itself'],
+  ['devices/~new', 'Add a device'],
+  ['devices/~import', 'Import devices'],
+  ['unknown', 'Unknown machines'],
+  ['audit', 'pc0001'],
+  ['resources', 'StreamingServer'],
+  ['resources/VDisk/lab', 'Spec as YAML'],
+];
+
+const rowOf = (name: string) => desk.page.getByRole('row', { name });
+
+test('`bootfarm console` at a desk opens a browser on the farm: each page is right in both themes, and shows what kubectl does', async () => {
+  desk = await openFarmConsole(farm);
+  const { page } = desk;
+  for (const [place, shows] of PAGES) {
+    await desk.show(place);
+    await page.getByText(shows).first().waitFor();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect([place, colorScheme, await judge(page)]).toEqual([place, colorScheme, []]);
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await picture(page, `cluster-${place.replaceAll(/[^a-z0-9]+/gi, '-')}`);
+  }
+  await desk.show('farm');
+  await page.getByText(/^the same [0-9a-f]{12}$/).waitFor();
+  await desk.show('vdisks/lab');
+  for (const { name } of await farm.streaming()) await rowOf(name).getByText('Up to date').first().waitFor();
+  await desk.show('servers');
+  for (const { name } of await farm.streaming()) await rowOf(name).getByText('Streaming').first().waitFor();
+});
+
+test('the serving server is killed while the machine reads, twice in a row: every block is right, none waits for a second, and the console says it within two', async () => {
   for (let time = 1; time <= 2; time++) {
+    const gone = rowOf(await serverOf(farm, first.machine))
+      .getByText(/^(Unreachable|Starting)$/)
+      .first();
+    const seen = gone.waitFor().then(() => performance.now());
     moved(await killServing(farm, first.machine));
+    say(`the console said so after ${Math.round((await seen) - farm.killedAt)} ms`);
+    expect((await seen) - farm.killedAt).toBeLessThan(CONSOLE_SAYS_MS);
     await bothBack(farm);
     await withStandby(first.machine);
   }
@@ -231,6 +255,10 @@ test('a second machine lands on the server with less to do, and the status shows
   second = await boot(farm, 2);
   expect(second.server).not.toBe(busy);
   expect([...(await balance(farm, 2)).values()]).toEqual([1, 1]);
+  for (const { name } of await farm.streaming())
+    await rowOf(name)
+      .getByText(/^1 fair$/)
+      .waitFor();
 });
 
 test('each copy of the operator answers who may look, by a token of the cluster, and refuses an edit, and nobody else', async () => {
@@ -295,6 +323,8 @@ test('a machine boots from the copy that the second server took, while the first
 test('the database is away: the Farm says since when, machines go on though their server is killed, a known machine boots, and its session is there afterwards', async () => {
   const { database } = await databaseAway(farm);
   expect(database).toMatchObject({ state: 'Unreachable', offlineSince: expect.stringMatching(/^\d{4}-/) });
+  await desk.page.locator('.banner').waitFor();
+  await picture(desk.page, 'cluster-database-away');
   moved(await killServing(farm, first.machine));
   await bothBack(farm);
   await withStandby(first.machine);
@@ -303,6 +333,12 @@ test('the database is away: the Farm says since when, machines go on though thei
   unharmed(await readWhile(first.machine, 5, async () => undefined));
   const sessions = await databaseBack(farm, [first, second, fourth]);
   expect(sessions).toHaveLength(3);
+  await desk.page.locator('.banner').waitFor({ state: 'detached' });
+  await desk.show('devices');
+  for (const [name = '', server = ''] of sessions.map((line) => line.split(' ')))
+    await rowOf(name).getByText(server).waitFor();
+  await desk.close();
+  expect(desk.wrong).toEqual([]);
 });
 
 test('the database comes back empty: no machine notices, the Farm says whose it is and the ways out; the right one is brought back', async () => {
@@ -433,6 +469,90 @@ test('a folder as PVS writes it, a chain of five, is taken over in a server, and
     await machine.kill();
   },
   20 * MINUTE,
+);
+
+const withNas = process.env['NAS'] ? test : test.skip;
+
+withNas(
+  'a NAS, by NFS and by a claim of a CSI driver, is a store of both servers without a restart of either, and a machine boots from each',
+  async () => {
+    const servers = await uidsOf('server');
+    nas = await openNasStores(farm);
+    for (const store of NAS_STORES) {
+      const { copies = [] } = await farm.status<VDiskStatus>(`vd/${store}`);
+      expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+      expect((await nasStates(farm, store)).map(({ state }) => state)).toEqual(['Accessible', 'Accessible']);
+    }
+    await Promise.all(NAS_STORES.map((store, at) => farm.addDevice(deviceName(7 + at), macOf(7 + at), roomOf(store))));
+    onNas = await Promise.all(NAS_STORES.map((_, at) => boot(farm, 7 + at)));
+    for (const { name, seconds, server } of onNas) say(`${name} is up after ${seconds} s, served by ${server}`);
+    expect(await uidsOf('server')).toBe(servers);
+  },
+);
+
+/** Its Stores say so, once they do; for how long they did not, in ms. */
+async function nasHangs(): Promise<number> {
+  const began = performance.now();
+  hangNas(nas);
+  await until('both Stores say that the NAS hangs', MINUTE, async () => {
+    const states = await Promise.all(NAS_STORES.map((store) => nasStates(farm, store)));
+    return states.flat().every(({ state }) => state === 'Unreachable');
+  });
+  return Math.round(performance.now() - began);
+}
+
+const nasReturns = async (): Promise<void> => {
+  resumeNas(nas);
+  await farm.waitReady(nasResources);
+};
+
+withNas(
+  'the NAS hangs: its Stores say so, its machines say what they wait for; a machine boots from another store; all go on when it returns',
+  async () => {
+    const machines = onNas.map(({ machine }) => machine);
+    const reports = await readThrough(machines, async () => {
+      const saidMs = await nasHangs();
+      say(`the Stores said that the NAS hangs after ${saidMs} ms`);
+      expect(saidMs).toBeLessThan(STORE_SAYS_MS);
+      const other = await boot(farm, 3);
+      say(`${other.name} is up after ${other.seconds} s, served by ${other.server}`);
+      await other.machine.kill();
+      for (const machine of machines) await machine.waitFor(/has waited \d+ s for /, MINUTE);
+      await nasReturns();
+    });
+    for (const { reads, wrong, failed, longestStallMs } of reports) {
+      expect([wrong, failed, reads > 0]).toEqual([0, 0, true]);
+      expect(longestStallMs).toBeGreaterThan(STORE_SAYS_MS / 2);
+    }
+  },
+);
+
+withNas(
+  'the NAS hangs again, a server is killed meanwhile and a Store is deleted: the machine of the other store reads on, and nothing else starts anew',
+  async () => {
+    const [machine] = onNas.map(({ machine }) => machine) as [Machine];
+    await onNas[1]?.machine.kill();
+    await withStandby(first.machine);
+    const servers = await uidsOf('server');
+    const [local, shared] = await readThrough([first.machine, machine], async () => {
+      expect(await nasHangs()).toBeLessThan(STORE_SAYS_MS);
+      for (const resource of ['vd/csi', 'stores.bootfarm.io/csi'])
+        await farm.kubectl('delete', resource, '--wait=false');
+      await farm.killServer(await serverOf(farm, first.machine));
+      await bothBack(farm);
+      await withStandby(first.machine);
+      resumeNas(nas);
+      await farm.waitReady(['stores.bootfarm.io/nas', 'vd/nas']);
+    });
+    unharmed(local);
+    say(`longest stall of the machine of the other store ${local.longestStallMs} ms`);
+    expect(local.longestStallMs).toBeLessThan(LONGEST_STALL_MS);
+    expect([shared.wrong, shared.failed, shared.reads > 0]).toEqual([0, 0, true]);
+    await machine.kill();
+    for (const at of [7, 8]) await farm.device('remove', deviceName(at));
+    await removeNasStores(farm);
+    expect(await uidsOf('server')).toBe(servers);
+  },
 );
 
 test('afterwards the machine is as it was', async () => {

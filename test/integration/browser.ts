@@ -10,8 +10,8 @@ const SCREENSHOTS = join(import.meta.dirname, '../../.build/screenshots');
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The tests run as root in a container, where chromium's own sandbox has no user namespaces; Debian's wrapper asks for a GPU, which is none here. */
-export const openBrowser = (): Promise<Browser> =>
-  chromium.launch({ executablePath: '/usr/lib/chromium/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+export const openBrowser = (executablePath = '/usr/lib/chromium/chromium'): Promise<Browser> =>
+  chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 
 /** What a page did that no page of ours may: it asked another origin, or met a fault or its own policy. */
 export interface Watched {
