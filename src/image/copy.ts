@@ -2,6 +2,7 @@
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import type { Disk, OpenFault, Piece, ReadFault } from './disk.ts';
 import { createImage } from './images.ts';
+import type { ChangedFault, Unchanged } from './unchanged.ts';
 import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
 
 /** How work is told of, and ended. */
@@ -14,7 +15,7 @@ export interface Work {
   readonly beforeName?: () => Promise<WorkFault | undefined>;
 }
 
-export type WorkFault = OpenFault | WriteFault | Fault<'Cancelled'>;
+export type WorkFault = OpenFault | WriteFault | ChangedFault | Fault<'Cancelled'>;
 
 /** What is asked of a map at once: a piece each sector at most (`MOST_PIECES`), so it tells all of it. */
 const WINDOW_BYTES = 64 << 20;
@@ -154,18 +155,25 @@ export async function copyDisk(from: Disk, to: ImageWriter, work: Work): Promise
   return undefined;
 }
 
+/** Work that reads disks. */
+export interface Making extends Work {
+  /** Of each of them. */
+  readonly unchanged: readonly Unchanged[];
+}
+
 /** An image made by `fill`: whole, by its name, or, where anything goes wrong, nothing of it. */
 export async function makeImage(
   path: string,
   image: NewImage,
-  { signal, beforeName }: Work,
+  { signal, beforeName, unchanged }: Making,
   fill: (to: ImageWriter) => Promise<WorkFault | undefined>,
 ): Promise<Result<undefined, WorkFault>> {
   const created = await createImage(path, image);
   if (!created.ok) return created;
   const to = created.value;
   try {
-    const filled = (await fill(to)) ?? (signal?.aborted ? CANCELLED : undefined);
+    let filled = (await fill(to)) ?? (signal?.aborted ? CANCELLED : undefined);
+    for (const isSo of unchanged) filled ??= await isSo();
     const fault = filled ?? (await beforeName?.()) ?? (await to.finish());
     return fault ? { ok: false, error: fault } : ok(undefined);
   } finally {

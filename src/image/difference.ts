@@ -10,6 +10,7 @@ import {
   GRAIN_BYTES,
   isZero,
   joined,
+  type Making,
   makeImage,
   type Range,
   type Work,
@@ -32,13 +33,14 @@ export const createDifference = (
   parent: string,
   { from, ...work }: DifferenceOptions = {},
 ): Promise<Result<Made, WorkFault>> =>
-  withImage(parent, async (below) => {
+  withImage(parent, async (below, isBelow) => {
     if (((await below.files?.()) ?? []).length >= MAX_CHAIN) return { ok: false, error: chainTooLong(target) };
     const named = await parentOf(parent);
     if (!named.ok) return named;
-    if (from === undefined) return differ(target, named.value, below, below, work);
-    return withImage(from, async (disk) => {
-      if (disk.blockSize === below.blockSize) return differ(target, named.value, disk, below, work);
+    if (from === undefined) return differ(target, named.value, below, below, { ...work, unchanged: [isBelow] });
+    return withImage(from, async (disk, isSo) => {
+      const making = { ...work, unchanged: [isSo, isBelow] };
+      if (disk.blockSize === below.blockSize) return differ(target, named.value, disk, below, making);
       const message = `${from} has sectors of ${disk.blockSize} bytes, and ${parent} has those of ${below.blockSize}: a difference has those of its parent`;
       return fail('NotSupported', message);
     });
@@ -63,7 +65,7 @@ async function differ(
   parent: NewParent,
   disk: Disk,
   below: Disk,
-  work: Work,
+  work: Making,
 ): Promise<Result<Made, WorkFault>> {
   const { sizeBytes, blockSize } = disk;
   const made = await makeImage(target, { sizeBytes, blockSize, parent }, work, async (to) =>

@@ -24,7 +24,7 @@ export const mergeImages = (
   kind: MergeKind,
   work: Work = {},
 ): Promise<Result<Made | undefined, WorkFault>> =>
-  withImage(source, async (disk) => {
+  withImage(source, async (disk, unchanged) => {
     const files = (await disk.files?.()) ?? [];
     const base = files.at(-1);
     const updates = files.length - 1;
@@ -33,7 +33,8 @@ export const mergeImages = (
     const parent = await parentOf(join(dirname(source), base.name));
     if (!parent.ok) return parent;
     const { sizeBytes, blockSize } = disk;
-    const made = await makeImage(target, { sizeBytes, blockSize, parent: parent.value }, work, (to) =>
+    const image = { sizeBytes, blockSize, parent: parent.value };
+    const made = await makeImage(target, image, { ...work, unchanged: [unchanged] }, (to) =>
       writeUpdates(disk, updates, to, work),
     );
     return made.ok ? ok({ diskBytes: sizeBytes }) : made;

@@ -3,11 +3,12 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames } from '../farm/files.ts';
 import { windowsOf } from '../image/copy.ts';
-import type { OpenFault, ReadFault } from '../image/disk.ts';
+import type { OpenFault } from '../image/disk.ts';
 import { describeChain } from '../image/facts.ts';
 import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { formatOf } from '../image/formats.ts';
 import { openImage, probeImage } from '../image/images.ts';
+import { type ChangedFault, type Unchanged, watchFiles } from '../image/unchanged.ts';
 import { pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type ConvertFault, convertFile } from './convert.ts';
@@ -171,12 +172,13 @@ async function diskOf(path: string): Promise<Result<Source, OpenFault>> {
   const opened = await openImage(path);
   if (!opened.ok) return opened;
   const disk = opened.value;
-  return ok({ sizeBytes: disk.sizeBytes, chunks: chunksOfDisk(disk), close: () => disk.close() });
+  const unchanged = await watchFiles(path, disk);
+  return ok({ sizeBytes: disk.sizeBytes, chunks: chunksOfDisk(disk, unchanged), close: () => disk.close() });
 }
 
 type OpenDisk = Parameters<typeof windowsOf>[0];
 
-async function* chunksOfDisk(disk: OpenDisk): AsyncGenerator<Result<Buffer, ReadFault>> {
+async function* chunksOfDisk(disk: OpenDisk, unchanged: Unchanged): AsyncGenerator<Result<Buffer, ChangedFault>> {
   for await (const pieces of windowsOf(disk)) {
     if (!pieces.ok) return yield pieces;
     for (const { offset, length, isZero } of pieces.value)
@@ -185,4 +187,6 @@ async function* chunksOfDisk(disk: OpenDisk): AsyncGenerator<Result<Buffer, Read
         yield isZero ? ok(ZEROS.subarray(0, bytes)) : await disk.read(at, bytes);
       }
   }
+  const fault = await unchanged();
+  if (fault) yield { ok: false, error: fault };
 }
