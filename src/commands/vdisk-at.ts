@@ -1,6 +1,6 @@
 /** Which vDisk is meant by a path. */
 import { stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { vdisksIn } from '../store/pvs/folder.ts';
 import type { VDiskFiles } from '../store/versions.ts';
 import { must, Refusal } from '../terminal/refusal.ts';
@@ -12,14 +12,26 @@ export function vdiskOf(name: string): VDiskFiles {
   return { folder: dirname(path), fileName: basename(path) };
 }
 
-/** `target`: a folder with one vDisk, or a vDisk in its folder. */
-export async function vdiskAt(target: string): Promise<VDiskFiles> {
+/** Ends as a folder does: with nothing, `/`, `.` or `..`. */
+const FOLDER_WORDS = /(^|\/)\.{0,2}$/;
+
+/** Where a file is to be made. The name of a folder is refused: it would get the end of an image, and the file would lie beside the folder. */
+export async function fileAt(target: string): Promise<string> {
   const path = resolve(target);
-  const isFolder = await stat(path).then(
+  if (!FOLDER_WORDS.test(target) && !(await isFolder(path))) return path;
+  throw new Refusal(`${target || "''"} names a folder: name the file in it, as ${join(path, 'lab.vhdx')}`);
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
     (stats) => stats.isDirectory(),
     () => false,
   );
-  if (!isFolder) return { folder: dirname(path), fileName: basename(path, '.xml') };
+
+/** `target`: a folder with one vDisk, or a vDisk in its folder. */
+export async function vdiskAt(target: string): Promise<VDiskFiles> {
+  const path = resolve(target);
+  if (!(await isFolder(path))) return { folder: dirname(path), fileName: basename(path, '.xml') };
   const [fileName, ...others] = must(await vdisksIn(path));
   if (fileName === undefined) throw new Refusal(`${path} has no image of a vDisk (.vhdx, .vhd, .raw)`);
   if (others.length > 0)

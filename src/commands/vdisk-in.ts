@@ -3,13 +3,15 @@
  * keeper of jobs, it is seen among them.
  */
 import { resolve } from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ok } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { targetOf, targetOfUrl } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
-import { must, Refusal } from '../terminal/refusal.ts';
+import { attempt, must, Refusal } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { fileAt } from './vdisk-at.ts';
 import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
 
 interface UploadFlags extends Flags {
@@ -24,11 +26,7 @@ interface FetchFlags extends OrderFlags {
   readonly sha256: string;
 }
 
-export function addBringing(
-  command: Command,
-  terminal: Terminal,
-  input: AsyncIterable<Uint8Array> = process.stdin,
-): void {
+export function addBringing(command: Command, terminal: Terminal, input: Readable = process.stdin): void {
   command
     .command('upload')
     .description('a file from standard input: whole and right, or not there')
@@ -47,16 +45,20 @@ Example, from anywhere:
 When it broke off:
   at=$($exec --tell-offset); tail -c +$((at + 1)) lab.vhdx | $exec --offset $at --size … --sha256 …`,
     )
-    .action(async (target: string, { size, sha256, offset, tellOffset, ...flags }: UploadFlags) => {
-      const path = resolve(target);
-      if (tellOffset) return terminal.out(`${await uploadedBytes(path)}\n`);
-      if (size === undefined || sha256 === undefined) return command.error('error: give both --size and --sha256');
-      await doHere(terminal, flags, { kind: 'upload', target: path }, async ({ onProgress }) => {
-        const made = await uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress });
-        if (!made.ok) return made;
-        return ok({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] });
-      });
-    });
+    .action((target: string, { size, sha256, offset, tellOffset, ...flags }: UploadFlags) =>
+      attempt(terminal, async () => {
+        const path = await fileAt(target);
+        if (tellOffset) return terminal.out(`${await uploadedBytes(path)}\n`);
+        if (size === undefined || sha256 === undefined) return command.error('error: give both --size and --sha256');
+        await doHere(terminal, flags, { kind: 'upload', target: path }, async ({ onProgress, signal }) => {
+          // Who interrupts it does not wait for an input that says nothing.
+          addAbortSignal(signal, input);
+          const made = await uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress });
+          if (!made.ok) return made;
+          return ok({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] });
+        });
+      }),
+    );
   orderOptions(command.command('fetch'))
     .description('a file from a web server: whole and right, or not there; what was interrupted is gone on with')
     .argument('<target>', 'its path in the folder of the store; without an end it gets that of the address')
@@ -68,8 +70,8 @@ When it broke off:
       '\nExample:\n  bootfarm vdisk fetch /srv/vdisks/lab https://images.example/lab.vhdx --sha256 …',
     )
     .action((target: string, url: string, { size, sha256, ...flags }: FetchFlags) =>
-      doOrder(terminal, flags, () => {
-        const path = fetchedAs(target, url);
+      doOrder(terminal, flags, async () => {
+        const path = fetchedAs(target, await fileAt(target), url);
         return { kind: 'fetch', url, sha256, target: path, ...(size !== undefined && { sizeBytes: size }) };
       }),
     );
@@ -79,17 +81,17 @@ When it broke off:
     .argument('<target>', 'the image that is made; its end says its format (default: .vhdx)')
     .addHelpText('after', '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx')
     .action((source: string, target: string, flags: OrderFlags) =>
-      doOrder(terminal, flags, () => ({
+      doOrder(terminal, flags, async () => ({
         kind: 'import',
         source: resolve(source),
-        target: must(targetOf(resolve(target), undefined)),
+        target: must(targetOf(await fileAt(target), undefined)),
       })),
     );
 }
 
 /** Its end says its format. */
-function fetchedAs(target: string, url: string): string {
-  const path = targetOfUrl(resolve(target), url);
+function fetchedAs(target: string, file: string, url: string): string {
+  const path = targetOfUrl(file, url);
   if (path !== undefined) return path;
   throw new Refusal(`neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw`);
 }

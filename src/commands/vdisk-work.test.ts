@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
+import { until } from '../../test/setup/time.ts';
 import { patternBytes } from '../image/pattern/pattern.ts';
 import { progressOn } from './progress.ts';
+import { addBringing } from './vdisk-in.ts';
 import { addVDiskWork } from './vdisk-work.ts';
 
 const MIB = 1 << 20;
@@ -68,6 +71,12 @@ test.each([
   { line: 'convert /lab.raw /lab --block-size 2X', says: 'write it as 2M' },
   { line: 'convert /lab.raw /lab --block-size 3M', says: '1048576 to 268435456' },
   { line: 'convert /lab.raw /none/lab', says: 'make it' },
+  { line: 'convert /lab.raw /', says: 'names a folder: name the file in it, as ' },
+  { line: 'convert /lab.raw /none/', says: 'names a folder' },
+  { line: 'convert /lab.raw /.', says: 'names a folder' },
+  { line: 'import /lab.raw /none/..', says: 'names a folder' },
+  { line: `fetch / http://127.0.0.1/lab.vhdx --sha256 ${'0'.repeat(64)}`, says: 'names a folder' },
+  { line: 'upload /none/ --tell-offset', says: 'names a folder' },
   { line: 'merge /lab', says: '--base or --updates' },
   { line: 'merge /lab --base --updates', says: 'cannot be used with' },
   { line: 'merge ../../../../../../../../../../.. --base', says: 'name a vDisk in its folder' },
@@ -122,4 +131,20 @@ test('what is fetched is named as its address ends', async () => {
   const said = await run(`fetch /new http://127.0.0.1:${port}/some/lab.vhdx?x=1 --sha256 ${sha256} --size 6`);
   server.close();
   expect([said.err, said.out]).toEqual(['', `${join(folder, 'new.vhdx')} is there, 6 bytes\n`]);
+});
+
+test('an upload that is interrupted does not wait for its input, and what came stays', async () => {
+  const input = new PassThrough();
+  const { said, terminal } = fakeTerminal();
+  const command = new Command('vdisk');
+  addBringing(command, terminal, input);
+  const words = ['upload', join(folder, 'new.raw'), '--size', '10', '--sha256', '1'.repeat(64)];
+  const ended = command.parseAsync(words, { from: 'user' });
+  input.write('half of');
+  const partial = join(folder, 'new.raw.partial');
+  await until('it came', () => existsSync(partial) && statSync(partial).size === 7);
+  process.emit('SIGINT');
+  await ended;
+  expect(said).toMatchObject({ failed: true, err: expect.stringContaining('--offset 7') });
+  expect(readdirSync(folder).sort()).toEqual(['lab.raw', 'new.raw.partial']);
 });

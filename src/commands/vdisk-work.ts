@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
 import { must } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { vdiskOf } from './vdisk-at.ts';
+import { fileAt, vdiskOf } from './vdisk-at.ts';
 import { addBootFiles } from './vdisk-bootfiles.ts';
 import { addBringing } from './vdisk-in.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
@@ -37,10 +37,10 @@ function addConvert(command: Command, terminal: Terminal): void {
     .option('--block-size <size>', 'what it grows by: 2M, 512K (default: 2M)', parseSize)
     .addHelpText('after', '\nExample:\n  bootfarm vdisk convert /srv/vdisks/lab.raw /srv/vdisks/lab.vhdx')
     .action((source: string, target: string, { format, fixed, blockSize, ...flags }: ConvertFlags) =>
-      doOrder(terminal, flags, () => ({
+      doOrder(terminal, flags, async () => ({
         kind: 'convert',
         source: resolve(source),
-        target: must(targetOf(resolve(target), format)),
+        target: must(targetOf(await fileAt(target), format)),
         ...(fixed && { fixed }),
         ...(blockSize !== undefined && { blockBytes: blockSize }),
       })),
