@@ -98,6 +98,18 @@ describe('of versions', () => {
       spec: { versions: [{ number: 0 }] },
       ...{ boots: 0, lacks: /look for lab\.1\.raw, lab\.1\.avhdx, .*: rename Lab v1\.vhdx/ },
     },
+    {
+      what: 'a number beyond those of a VDisk is left out',
+      of: [aFound(0), aFound(1_000_000, { access: 'Test' })],
+      spec: { versions: [{ number: 0 }] },
+      ...{ boots: 0, lacks: /^version 1000000 is left out: numbers end at 999999/ },
+    },
+    {
+      what: 'the last date there is',
+      of: [aFound(0), aFound(1, { scheduledAt: Date.UTC(9_999, 11, 31, 23, 59, 59, 999) })],
+      spec: { versions: [{}, { number: 1, releaseAt: '9999-12-31T23:59:59Z' }] },
+      boots: 0,
+    },
     { what: 'none that is released', of: [aFound(0, { access: 'Test' })], lacks: /machines boot none/ },
     { what: 'a file of another size', of: [aFound(0, { sizeBytes: 7 })], boots: 0, lacks: /4096 bytes.* says 7/ },
     {

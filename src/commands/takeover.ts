@@ -114,8 +114,11 @@ function entryOf(version: FoundVersion): VDisk['spec']['versions'][number] {
   };
 }
 
-/** Never before it. */
-const inSeconds = (ms: number): string => new Date(Math.ceil(ms / 1_000) * 1_000).toISOString().replace('.000Z', 'Z');
+/** RFC 3339 has years of four digits. .NET's last date is the last tenth of a microsecond before the next one. */
+const LAST_MS = Date.UTC(9_999, 11, 31, 23, 59, 59);
+/** Never before it, but where that is never. */
+const inSeconds = (ms: number): string =>
+  new Date(Math.min(LAST_MS, Math.ceil(ms / 1_000) * 1_000)).toISOString().replace('.000Z', 'Z');
 
 const descriptionOf = ({ description, properties }: FoundVersion): string =>
   description || (properties?.ok ? properties.value.description.trim() : '');
@@ -150,6 +153,8 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
   const { number, access, image, diskFileName, sizeBytes, properties, propertiesName, bootFiles, isAssumed } = version;
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
+  if (number > MAX_NUMBER)
+    return [`version ${number} is left out: numbers end at ${MAX_NUMBER}, give it a lower one in its names and the manifest`];
   if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
   const names = imageNamesOf(fileName, number);
   if (!names.includes(diskFileName))

@@ -28,6 +28,9 @@ test('a chain of five is as its manifest says, with what is there of it', async 
     ...{ isAssumed: false, propertiesName: 'lab.2.pvp', properties: { value: { version: 102 } }, bootFiles: [] },
     image: { value: { chain: ['lab.2.avhd', 'lab.1.avhd', 'lab.vhd'], diskBytes: 1 << 20 } },
   });
+  // Of an import, a download and a merge that are under way.
+  for (const name of ['new.vhdx.partial.raw', 'lab.partial.vhd', 'lab.5.partial.raw', 'lab.5.vhd.partial'])
+    writeFileSync(at(name), '');
   expect(await vdisksIn(folder)).toEqual({ ok: true, value: ['lab'] });
 });
 

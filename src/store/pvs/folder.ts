@@ -6,7 +6,7 @@ import type { OpenFault } from '../../image/disk.ts';
 import { describeChain } from '../../image/facts.ts';
 import { stemOf } from '../../image/formats.ts';
 import { openImage } from '../../image/images.ts';
-import { type FileFault, openRegular, pathFault, statRegular } from '../../kit/file.ts';
+import { type FileFault, openRegular, PARTIAL, pathFault, statRegular } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { imagesOf, type VDiskFiles } from '../versions.ts';
 import { decodeManifest, type ManifestFault, type PvsManifest, type PvsVersion } from './manifest.ts';
@@ -75,11 +75,11 @@ export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Resul
   });
 }
 
-/** Names of the vDisks of a folder: of their images, without ends and numbers. */
+/** Names of the vDisks of a folder: of their images, without ends and numbers. What is made beside one to be given or read (`lab.partial.raw`) is none. */
 export async function vdisksIn(folder: string): Promise<Result<readonly string[], FileFault>> {
   const listed = await namesIn(folder);
   if (!listed.ok) return listed;
-  const stems = listed.value.flatMap((name) => stemOf(name) ?? []);
+  const stems = listed.value.flatMap((name) => stemOf(name) ?? []).filter((stem) => !stem.endsWith(PARTIAL));
   return ok([...new Set(stems.map((stem) => stem.replace(/\.[1-9]\d{0,8}$/, '')))].sort());
 }
 

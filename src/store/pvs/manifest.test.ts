@@ -51,10 +51,21 @@ const READ: PvsManifest = {
 
 test('a manifest is read, in UTF-8 and in UTF-16', () => {
   expect(decodeManifest(Buffer.from(EXPORTED))).toEqual({ ok: true, value: READ });
-  expect(decodeManifest(Buffer.from(EXPORTED.replace('utf-8', 'utf-16'), 'utf16le'))).toEqual({
-    ok: true,
-    value: READ,
-  });
+  const wide = Buffer.from(EXPORTED.replace('utf-8', 'utf-16'), 'utf16le');
+  for (const bytes of [wide, wide.subarray(2), Buffer.from(wide).swap16(), Buffer.from(wide).swap16().subarray(2)])
+    expect(decodeManifest(bytes)).toEqual({ ok: true, value: READ });
+  // A string of .NET, written as UTF-8.
+  expect(decodeManifest(Buffer.from(EXPORTED.replace('utf-8', 'utf-16').slice(1)))).toEqual({ ok: true, value: READ });
+});
+
+test('one of another encoding is read as it says, and what is none is refused', () => {
+  const latin = Buffer.from(EXPORTED.slice(1).replace('Office', 'B\u00fcro').replace('utf-8', 'ISO-8859-1'), 'latin1');
+  expect(decodeManifest(latin)).toMatchObject({ value: { versions: [{ description: 'B\u00fcro & <fonts>' }, {}] } });
+  for (const encoding of ['utf-8', 'klingon']) {
+    const bytes = Buffer.from(latin.toString('latin1').replace('ISO-8859-1', encoding), 'latin1');
+    const message = `it cannot be read as ${encoding}: save it as UTF-8`;
+    expect(decodeManifest(bytes)).toEqual({ ok: false, error: { code: 'NotXml', message } });
+  }
 });
 
 const whole = fc.maxSafeNat().map((number) => number % 10 ** 15);

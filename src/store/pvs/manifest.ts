@@ -47,7 +47,7 @@ export interface PvsManifest {
 }
 
 /**
- * - `NotXml`: no well-formed document, or one with a document type.
+ * - `NotXml`: no text, no well-formed document, or one with a document type.
  * - `NotManifest`: another document.
  * - `TooLarge`: more than a manifest can have.
  * - `ElementInvalid`: an element lacks, is there twice, or says what it cannot say.
@@ -64,7 +64,8 @@ const MAX_DESCRIPTION = 4_000;
 export function decodeManifest(bytes: Uint8Array): Result<PvsManifest, ManifestFault> {
   if (bytes.length > MAX_BYTES)
     return fail('TooLarge', `it has ${bytes.length} bytes, and a manifest ${MAX_BYTES} at most`);
-  const root = rootOf(textOf(bytes));
+  const text = textOf(bytes);
+  const root = text.ok ? rootOf(text.value) : text;
   if (!root.ok) return root;
   if (root.value.name !== 'versionManifest')
     return fail('NotManifest', `it is a <${root.value.name}>, and a manifest of PVS is a <versionManifest>`);
@@ -85,10 +86,24 @@ export function decodeManifest(bytes: Uint8Array): Result<PvsManifest, ManifestF
   }
 }
 
-/** By its byte order mark; UTF-8 if there is none. */
-function textOf(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
-  return new TextDecoder(encoding).decode(bytes);
+function textOf(bytes: Uint8Array): Result<string, ManifestFault> {
+  const encoding = encodingOf(Buffer.from(bytes.subarray(0, 100)));
+  try {
+    return ok(new TextDecoder(encoding, { fatal: true }).decode(bytes));
+  } catch {
+    return fail('NotXml', `it cannot be read as ${encoding}: save it as UTF-8`);
+  }
+}
+
+/** Byte order marks, and how a document begins without one. XML 1.0, appendix F. */
+const UTF_16 = { fffe: 'utf-16le', '3c00': 'utf-16le', feff: 'utf-16be', '003c': 'utf-16be' } as const;
+const DECLARED = /^<\?xml [^>]*encoding *= *["']([\w.-]+)["']/;
+
+/** As it says; UTF-8 if it says nothing. One of single bytes that says UTF-16 is what .NET makes of a string. */
+function encodingOf(head: Buffer): string {
+  const declared = DECLARED.exec(head.toString('latin1'))?.[1]?.toLowerCase() ?? 'utf-8';
+  const [, wide] = Object.entries(UTF_16).find(([begin]) => head.toString('hex', 0, 2) === begin) ?? [];
+  return wide ?? (declared.startsWith('utf-16') ? 'utf-8' : declared);
 }
 
 function rootOf(text: string): Result<XmlElement, ManifestFault> {
