@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { asOneFile, FOREIGN_HEAD_BYTES, foreignFormat, judgeInfo } from './foreign.ts';
+import { asOneFile, FOREIGN_HEAD_BYTES, foreignFormat, judgeInfo, judgeMeasure } from './foreign.ts';
 
 const head = (write: (bytes: Buffer) => void): Buffer => {
   const bytes = Buffer.alloc(FOREIGN_HEAD_BYTES);
@@ -36,6 +36,7 @@ test.each([
   ['another version', qcow(4), 'a qcow image of version 4'],
   ['a backing file', qcow(3, (bytes) => bytes.writeBigUInt64BE(104n, 8)), 'a qcow2 image with a backing file'],
   ['data elsewhere', qcow(3, (bytes) => bytes.writeBigUInt64BE(4n, 72)), 'a qcow2 image with its data in another file'],
+  ['one that is encrypted', qcow(2, (bytes) => bytes.writeUInt32BE(2, 32)), 'is an encrypted qcow2 image: make a copy'],
   ['VMDK', vmdk(1n), 'vmdk'],
   ['VMDK whose extents lie elsewhere', vmdk(0n), 'a VMDK whose data lies in other files'],
   ['VDI', vdi(3), 'vdi'],
@@ -66,6 +67,14 @@ test('a difference and what is encrypted are refused', () => {
   expect(judgeInfo('/x', vmdkOf(0xffffffff))).toEqual({ ok: true, value: 512 });
   expect(judgeInfo('/x', vmdkOf(1))).toMatchObject({ error: { message: expect.stringContaining('a difference of') } });
   expect(judgeInfo('/x', '{"virtual-size":512,"encrypted":true}')).toMatchObject({ error: { code: 'NotSupported' } });
+});
+
+test.each([
+  { what: 'nothing of 40 GiB', required: 6_815_744, whole: 42_956_488_704, size: 40 * 2 ** 30, data: 0 },
+  { what: 'all of 3 MiB', required: 3_473_408, whole: 3_473_408, size: 3 << 20, data: 3 << 20 },
+  { what: 'a cluster, of which the disk has a part', required: 65_536, whole: 65_536, size: 512, data: 512 },
+])('$what is data', ({ required, whole, size, data }) => {
+  expect(judgeMeasure(JSON.stringify({ required, 'fully-allocated': whole }), size)).toBe(data);
 });
 
 test('a path is a path, whatever is in it', () => {

@@ -43,12 +43,15 @@ function vdi(path: string, head: Buffer, fileBytes: number): Result<ForeignForma
   return fail('FileCut', `${path} has ${fileBytes} bytes, and its data ends at ${needed}: it was cut, bring it again`);
 }
 
+const NOT_ENCRYPTED = 'make a copy that is not';
+
 function qcow2(path: string, head: Buffer): Result<ForeignFormat, ForeignFault> {
   const version = head.readUInt32BE(4);
   if (version !== 2 && version !== 3)
     return refuse(path, `a qcow image of version ${version}`, 'convert it to qcow2 with qemu-img');
   if (head.readBigUInt64BE(8) !== 0n)
     return refuse(path, 'a qcow2 image with a backing file', 'put both into one with `qemu-img convert -O qcow2`');
+  if (head.readUInt32BE(32) !== 0) return refuse(path, 'an encrypted qcow2 image', NOT_ENCRYPTED);
   if (version === 3 && (head.readBigUInt64BE(72) & EXTERNAL_DATA) !== 0n)
     return refuse(
       path,
@@ -72,10 +75,17 @@ export function judgeInfo(path: string, text: string): Result<number, ForeignFau
     readonly encrypted?: boolean;
     readonly 'format-specific'?: { readonly data?: { readonly 'parent-cid'?: number } };
   };
-  if (info.encrypted) return refuse(path, 'encrypted', 'make a copy that is not');
+  if (info.encrypted) return refuse(path, 'encrypted', NOT_ENCRYPTED);
   const parent = info['format-specific']?.data?.['parent-cid'] ?? NO_PARENT;
   if (parent !== NO_PARENT) return refuse(path, 'a difference of another VMDK', 'put both into one first');
+  if (info['virtual-size'] === 0) return refuse(path, 'a disk of 0 bytes', 'bring one that has some');
   return ok(info['virtual-size']);
+}
+
+/** Of `sizeBytes` of the disk what may be data, by what `qemu-img measure --output=json -O qcow2` says: its clusters are left out where there is none. */
+export function judgeMeasure(text: string, sizeBytes: number): number {
+  const { required, 'fully-allocated': whole } = JSON.parse(text) as Record<'required' | 'fully-allocated', number>;
+  return Math.min(sizeBytes, Math.max(0, sizeBytes - (whole - required)));
 }
 
 /** The image for qemu-img: its format, and that it is one file, are said, and nothing of it is found out. */

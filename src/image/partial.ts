@@ -63,7 +63,8 @@ export class PartialFile {
     { makeWay, partial = path + PARTIAL }: PartialOptions = {},
   ): Promise<Result<PartialFile, WriteFault>> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (!makeWay && (await isThere(path))) return { ok: false, error: exists(path) };
+      const taken = makeWay ? undefined : await nameTaken(path);
+      if (taken) return { ok: false, error: taken };
       const opened = await openOnce(partial);
       if (!opened.ok) return opened;
       if (opened.value) return ok(new PartialFile({ path, partial, makeWay }, opened.value.file, opened.value.bytes));
@@ -278,6 +279,10 @@ const exists = (path: string): WriteFault => ({
   code: 'FileExists',
   message: `${path} is there already, and is not overwritten: name another, or remove it`,
 });
+
+/** For who does much before the file is begun. */
+export const nameTaken = async (path: string): Promise<WriteFault | undefined> =>
+  (await isThere(path)) ? exists(path) : undefined;
 
 /** Of file systems that know no second name of a file. */
 const WITHOUT_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);

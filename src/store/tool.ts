@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { CANCELLED } from '../image/copy.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 
-export type ToolFault = Fault<'ImageInvalid' | 'ToolMissing' | 'Cancelled'>;
+export type ToolFault = Fault<'ImageInvalid' | 'ToolMissing' | 'Cancelled' | 'NoSpace'>;
 
 export interface ToolRun {
   /** As `prlimit` has them. */
@@ -15,6 +15,8 @@ export interface ToolRun {
   readonly onBytes: (bytes: Buffer) => void | Promise<void>;
 }
 
+/** As strerror(3) says ENOSPC: it could read, and not write. */
+const FULL = 'No space left on device';
 /** Of what it says when it fails. */
 const SAID_CHARACTERS = 500;
 
@@ -40,8 +42,9 @@ export async function runTool(
     child.on('close', (code, killed) => {
       if (code !== null && accepted.includes(code)) return resolve(ok(undefined));
       const said = complaint.trim().replace(new RegExp(`^${program}: (?:error: )?`), '');
-      const why = said || (killed ? `it was ended by ${killed}` : `it ended with ${code}`);
-      resolve(fail('ImageInvalid', `${program} cannot read it: ${why}`));
+      const why = said.replaceAll(/\s*\n\s*/g, '; ') || (killed ? `it was ended by ${killed}` : `it ended with ${code}`);
+      if (said.includes(FULL)) resolve(fail('NoSpace', `${program}: ${why}: make room there, or write elsewhere`));
+      else resolve(fail('ImageInvalid', `${program} cannot read it: ${why}`));
     });
   });
   try {

@@ -61,16 +61,32 @@ test.each([
   ['flat.vmdk', 'is no qcow2, VMDK or VDI image'],
   ['child.vmdk', 'is a difference of another VMDK'],
   ['disk', 'is no qcow2, VMDK or VDI image: raw, VHD and VHDX are taken as they are'],
-  ['cut.lab.qcow2', 'qemu-img cannot read it: '],
-  ['cut.packed.qcow2', 'qemu-img cannot read it: '],
-  ['cut.sparse.vmdk', 'qemu-img cannot read it: '],
-  ['cut.stream.vmdk', 'qemu-img cannot read it: '],
+  ['cut.lab.qcow2', 'cut.lab.qcow2: qemu-img cannot read it: '],
+  ['cut.packed.qcow2', 'cut.packed.qcow2: qemu-img cannot read it: '],
+  ['cut.sparse.vmdk', 'cut.sparse.vmdk: qemu-img cannot read it: '],
+  ['cut.stream.vmdk', 'cut.stream.vmdk: qemu-img cannot read it: '],
   ['cut.lab.vdi', 'it was cut, bring it again'],
   ['none.qcow2', 'none.qcow2 does not exist'],
 ])('%s is refused, and nothing is left: %s', async (file, says) => {
   const imported = await importFile(join(made, file), join(folder, 'lab.vhdx'));
   expect(imported.ok ? '' : imported.error.message).toContain(says);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a name that is taken is refused before anything is done', async () => {
+  writeFileSync(join(folder, 'lab.vhdx'), 'somebody has it');
+  const told: number[] = [];
+  const onProgress = (done: number): void => void told.push(done);
+  const imported = await importFile(join(made, 'lab.qcow2'), join(folder, 'lab.vhdx'), { onProgress });
+  expect([imported, told]).toMatchObject([{ error: { code: 'FileExists' } }, []]);
+  expect(readFileSync(join(folder, 'lab.vhdx'), 'utf8')).toBe('somebody has it');
+});
+
+test('a disk that is larger than its store comes in where its data has room', async () => {
+  qemuImg('create', '-q', '-f', 'qcow2', 'large.qcow2', '1T');
+  expect(await importFile(join(made, 'large.qcow2'), join(folder, 'lab.vhdx'))).toMatchObject({
+    value: { diskBytes: 2 ** 40 },
+  });
 });
 
 test('one that is cancelled leaves nothing', async () => {
