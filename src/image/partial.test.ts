@@ -90,14 +90,37 @@ test('a name that is there is not overwritten, before and at the end', async () 
   expect(readFileSync(path, 'latin1')).toBe('golden');
 });
 
-test.each<{ what: string; put: () => void; code: string }>([
-  { what: 'a folder', put: () => mkdirSync(partial()), code: 'WriteFailed' },
-  { what: 'a link', put: () => symlinkSync(join(folder, 'golden'), partial()), code: 'LinkBroken' },
-  { what: 'no folder', put: () => rmSync(folder, { recursive: true }), code: 'FileMissing' },
-])('where $what is in its place nothing is written', async ({ put, code }) => {
+test.each<{ what: string; put: () => void; code: string; says: string }>([
+  { what: 'a folder', put: () => mkdirSync(partial()), code: 'NotRegular', says: '.partial is a folder, ' },
+  {
+    what: 'a link',
+    put: () => symlinkSync(join(folder, 'golden'), partial()),
+    ...{ code: 'NotRegular', says: '.partial is a link, ' },
+  },
+  {
+    what: 'no folder',
+    put: () => rmSync(folder, { recursive: true }),
+    ...{ code: 'FileMissing', says: 'is not there: make it' },
+  },
+])('where $what is in its place nothing is written', async ({ put, code, says }) => {
   put();
-  expect(await PartialFile.open(path)).toMatchObject({ ok: false, error: { code } });
+  expect(await PartialFile.open(path)).toMatchObject({
+    ok: false,
+    error: { code, message: expect.stringContaining(says) },
+  });
   mkdirSync(folder, { recursive: true });
+});
+
+test('what is left for the next try is what was written, and nothing where nothing was', async () => {
+  for (const [bytes, left] of [
+    ['', []],
+    ['data', ['lab.vhdx.partial']],
+  ] as const) {
+    const file = await begun();
+    expect(await file.append(0, Buffer.from(bytes))).toBeUndefined();
+    await file.leave();
+    expect(names()).toEqual(left);
+  }
 });
 
 test('one process writes it, for as long as it lives', async () => {

@@ -125,9 +125,14 @@ export class PartialFile {
     return fault ?? (await this.#makeWay?.()) ?? (await this.#name());
   }
 
-  /** What was written stays, for the next try. Idempotent. */
+  /** What was written stays, for the next try; where nothing was, nothing does. Idempotent. */
   async leave(): Promise<void> {
     if (!this.#open) return;
+    const size = await this.#file.stat().then(
+      (stats) => stats.size,
+      () => undefined,
+    );
+    if (size === 0) return this.remove();
     this.#open = false;
     await this.#file.close();
   }
@@ -233,6 +238,9 @@ async function openOnce(
     return answer;
   } catch (thrown) {
     await file?.close();
+    // What cannot even be opened so: a link, a folder, a socket.
+    const there = await lstat(partial).catch(() => undefined);
+    if (there && !there.isFile()) return notRegular(partial, there.isSymbolicLink() ? 'a link' : kindOf(there));
     return errorCode(thrown) === 'ENOENT' && (await isThere(dirname(partial)))
       ? ok(undefined)
       : { ok: false, error: writeFault(partial.slice(0, -PARTIAL.length), thrown) };
@@ -255,8 +263,7 @@ async function judge(
   file: FileHandle,
 ): Promise<Result<{ readonly file: FileHandle; readonly bytes: number } | undefined, WriteFault>> {
   const stats = await file.stat({ bigint: true });
-  if (!stats.isFile())
-    return fail('NotRegular', `${partial} is ${kindOf(stats)}, and the image is written there: remove it`);
+  if (!stats.isFile()) return notRegular(partial, kindOf(stats));
   const locked = lock(file.fd);
   if (locked === 'held')
     return fail('BeingWritten', `${partial} is being written by another process: wait until it ends, or end it`);
@@ -274,6 +281,9 @@ async function judge(
   }
   return ok({ file, bytes: Number(stats.size) });
 }
+
+const notRegular = (partial: string, kind: string) =>
+  fail('NotRegular', `${partial} is ${kind}, and what is made is written there: remove it`);
 
 const exists = (path: string): WriteFault => ({
   code: 'FileExists',
