@@ -133,14 +133,14 @@ describe('of versions', () => {
       of: [
         aFound(0, {
           properties: decodeProperties(
-            aPvp({ description: 'Rooms 101', writeCacheType: 9, licenseMode: 2, diskClass: 'Gold', author: 'EK' }),
+            aPvp({ description: 'Rooms 101', writeCacheType: 9, licenseMode: 2, diskClass: 'Gold', author: 'E\x1b\nK' }),
           ),
         }),
       ],
       spec: { versions: [{ description: 'Rooms 101' }] },
       ...{
         boots: 0,
-        left: /write cache ClientRamWithOverflow .*use DeviceRAM.*\nlab\.pvp says, and keeps: class Gold, licence KMS, author EK/,
+        left: /write cache ClientRamWithOverflow .*use DeviceRAM.*\nlab\.pvp says, and keeps: class Gold, licence KMS, author E K$/,
       },
     },
     {

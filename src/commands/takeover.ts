@@ -193,7 +193,7 @@ function propertiesLeft({ properties, propertiesName }: FoundVersion): string[] 
   if (!properties?.ok) return [];
   const said = SAID.flatMap(([what, of]) => {
     const value = of(properties.value);
-    return value ? [`${what} ${value}`] : [];
+    return value ? [`${what} ${String(value).replaceAll(/\p{Cc}+/gu, ' ')}`] : [];
   });
   return said.length === 0 ? [] : [`${propertiesName} says, and keeps: ${said.join(', ')}`];
 }

@@ -16,7 +16,7 @@ export const MAX_CHAIN = 50;
 
 export const chainTooLong = (path: string): OpenFault => ({
   code: 'ChainTooLong',
-  message: `${path} is the last of more than ${MAX_CHAIN} images, each a difference of the next: merge them`,
+  message: `${path} is the last of more than ${MAX_CHAIN} images, each a difference of the next: merge them, or, where they lead in a circle, put there those with which they were made`,
 });
 
 /** Undefined: a file of that name is no image. */

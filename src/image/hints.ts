@@ -19,11 +19,18 @@ export function namesOf(hints: readonly Hint[]): readonly string[] {
   for (const { path, relative } of hints) {
     const parts = partsOf(path);
     const name = parts.at(-1);
-    if (name !== undefined && name !== '..' && !name.includes('\0')) names.add(name);
+    if (name !== undefined && mayBeName(name)) names.add(name);
     if (relative && leadsOut(parts)) break;
   }
   return [...names];
 }
+
+/** Of a name in a folder, in UTF-8. */
+const MAX_NAME_BYTES = 255;
+
+/** Whoever made the image chose it, and people read it in messages: what moves a cursor is none. */
+const mayBeName = (name: string): boolean =>
+  name !== '..' && !/\p{Cc}/u.test(name) && Buffer.byteLength(name) <= MAX_NAME_BYTES;
 
 const partsOf = (path: string): string[] =>
   path

@@ -8,8 +8,15 @@ import { type Candidate, findParent, parentNames } from './parent.ts';
 const parent: ParentFacts = { names: ['base.vhd'], ids: ['vhd:1', 'vhd:2'] };
 const image = (name: string, id: string): Candidate => ({ name, image: ok({ sizeBytes: 512, id, idStays: true }) });
 
-test.each<{ what: string; child: string; there: readonly string[]; names: readonly string[] }>([
+test.each<{ what: string; child: string; says?: string; there: readonly string[]; names: readonly string[] }>([
   { what: 'the name that it says', child: 'x.avhd', there: ['base.vhd', 'lab.vhd'], names: ['base.vhd'] },
+  {
+    what: 'that name in another form of Unicode',
+    child: 'x.avhd',
+    says: 'Bu\u0308ro.vhd',
+    there: ['b\u00fcro.vhd'],
+    names: ['b\u00fcro.vhd'],
+  },
   {
     what: 'that name in other case',
     child: 'x.avhd',
@@ -32,8 +39,8 @@ test.each<{ what: string; child: string; there: readonly string[]; names: readon
   { what: 'a merged base far below', child: 'lab.900.avhd', there: ['lab.880.vhd'], names: ['lab.880.vhd'] },
   { what: 'the base of a version of any number', child: 'lab.999999999.avhd', there: ['lab.vhd'], names: ['lab.vhd'] },
   { what: 'nothing', child: 'lab.1.avhd', there: ['lab.1.avhd', 'other.vhd'], names: [] },
-])('a parent may have $what', ({ child, there, names }) => {
-  expect(parentNames(child, parent, new Set(there), FORMATS)).toEqual(names);
+])('a parent may have $what', ({ child, says = 'base.vhd', there, names }) => {
+  expect(parentNames(child, { ...parent, names: [says] }, new Set(there), FORMATS)).toEqual(names);
 });
 
 const damaged: Candidate = { name: 'base.vhd', image: fail('ImageInvalid', 'it is none') };
@@ -86,6 +93,8 @@ test.each<{ hints: Parameters<typeof namesOf>[0]; names: readonly string[] }>([
   { hints: [{ path: 'a\\..\\..\\c.vhd', relative: true }, { path: 'b.vhd' }], names: ['c.vhd'] },
   { hints: [{ path: 'a\\..\\c.vhd', relative: true }, { path: 'b.vhd' }], names: ['c.vhd', 'b.vhd'] },
   { hints: [{ path: '' }, { path: '.\\' }], names: [] },
+  { hints: [{ path: '\x1b[2J.vhd' }, { path: 'a\n.vhd' }, { path: 'a\x9b.vhd' }, { path: 'b.vhd' }], names: ['b.vhd'] },
+  { hints: [{ path: `${'\u00fc'.repeat(128)}` }, { path: 'x'.repeat(255) }], names: ['x'.repeat(255)] },
 ])('$hints', ({ hints, names }) => {
   expect(namesOf(hints)).toEqual(names);
 });

@@ -28,10 +28,13 @@ export function parentNames(child: string, { names }: ParentFacts, there: Names,
   return [...new Set([...own, ...names.flatMap((name) => namedSo(name, there))])];
 }
 
-/** As it is, then in other case. */
+/** Windows keeps names as they were typed, macOS decomposes them. */
+const folded = (name: string): string => name.normalize('NFC').toLowerCase();
+
+/** As it is, then in other case, or in another form of Unicode. */
 function namedSo(name: string, there: Names): string[] {
-  const folded = name.toLowerCase();
-  const others = [...there.keys()].filter((other) => other !== name && other.toLowerCase() === folded).sort();
+  const own = folded(name);
+  const others = [...there.keys()].filter((other) => other !== name && folded(other) === own).sort();
   return there.has(name) ? [name, ...others] : others;
 }
 
@@ -63,7 +66,7 @@ export function findParent(path: string, parent: ParentFacts, candidates: readon
     return { kind: 'wrong', message };
   }
   if (first) return { kind: 'found', name: first.name };
-  const named = candidates.filter(({ name }) => parent.names.some((hint) => hint.toLowerCase() === name.toLowerCase()));
+  const named = candidates.filter(({ name }) => parent.names.some((hint) => folded(hint) === folded(name)));
   // What is none will say itself why.
   const none = named.find(({ image }) => !image?.ok);
   if (none) return { kind: 'found', name: none.name };

@@ -199,7 +199,7 @@ function bounded(element: Element, name: string, most: number): string {
 
 function fileName(element: Element): string {
   const name = bounded(element, 'diskFileName', MAX_NAME);
-  if (name === '' || name === '.' || name === '..' || /[/\\:\0]/.test(name))
+  if (name === '' || name === '.' || name === '..' || /[/\\:]|\p{Cc}/u.test(name))
     return element.refuse('diskFileName', 'it is the name of a file in the folder of the manifest');
   return name;
 }
