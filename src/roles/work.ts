@@ -6,6 +6,7 @@ import { JobFolder } from '../work/folder.ts';
 import { Keeper } from '../work/keeper.ts';
 import { Mirror } from '../work/mirror.ts';
 import { readOrders } from '../work/orders.ts';
+import { orderOf } from '../work/queue.ts';
 import { startWorker } from '../work/runner.ts';
 
 /** What it costs while nobody orders anything: a readdir. */
@@ -43,7 +44,7 @@ async function run(path: string, options: Options): Promise<void> {
   const orders = ordersFile === undefined ? {} : { orders: () => readOrders(ordersFile) };
   const keeper = new Keeper({
     folder,
-    start: ({ order }, told) => startWorker(order, told, path),
+    start: (job, told) => startWorker(orderOf(job), told, path),
     now: Date.now,
     log,
     ...orders,

@@ -185,6 +185,21 @@ test('progress only grows, and ends at all of the disk', async () => {
   expect(told.at(-1)).toBe(1);
 });
 
+test('a try that follows another makes the version that was begun, or none', async () => {
+  must(await convertFile(put('lab.raw', patternBytes(0, MIB)), at('lab.vhdx')));
+  rmSync(at('lab.raw'));
+  expect(must(await newVersion(lab(), { number: 1 })).name).toBe('lab.1.avhdx');
+  const before = digests();
+  const told: number[] = [];
+  const again = { number: 1, onVersion: (number: number) => void told.push(number) };
+  for (const tried of [await newVersion(lab(), again), await mergeVersions(lab(), 'base', again)])
+    expect(tried).toMatchObject({
+      error: { code: 'FileExists', message: expect.stringContaining('lab.1.avhdx is in') },
+    });
+  expect([told, digests()]).toEqual([[], before]);
+  expect(must(await mergeVersions(lab(), 'base', { number: 2 }))?.name).toBe('lab.2.vhdx');
+});
+
 test('two at once in one folder are not both begun: no number is given twice', async () => {
   must(await convertFile(put('from.raw', patternBytes(0, MIB)), at('lab.vhdx')));
   must(await newVersion(lab()));

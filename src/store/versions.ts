@@ -41,6 +41,8 @@ export interface NewVersion {
 export interface VersionWork extends Work {
   /** Which one is made, before it is. */
   readonly onVersion?: (number: number) => void;
+  /** The one that an earlier try began: no other is made. Absent: the next one. */
+  readonly number?: number;
 }
 
 export interface NewVersionOptions extends VersionWork {
@@ -158,10 +160,15 @@ async function makeVersion(
   { folder, fileName }: VDiskFiles,
   newest: VersionImage,
   end: string,
-  { onVersion, ...work }: VersionWork,
+  { onVersion, number: begun, ...work }: VersionWork,
   make: (target: string, work: Work) => Promise<Result<Made | undefined, VersionFault>>,
 ): Promise<Result<NewVersion | undefined, VersionFault>> {
   const number = newest.number + 1;
+  if (begun !== undefined && begun !== number)
+    return fail(
+      'FileExists',
+      `${newest.image} is in ${folder}, and version ${begun} was to be made: an earlier try may have made it; if it did not, order it again`,
+    );
   onVersion?.(number);
   const name = fileNames(fileName, number).stem + end;
   const target = join(folder, name);

@@ -17,7 +17,7 @@ const Stated = Type.Object({
   scheduledAt: Type.Optional(Type.Number()),
 });
 
-/** What is to be done. Paths are absolute: who does it has a working directory of its own. */
+/** What is to be done. Paths are absolute: who does it has a working directory of its own. `number`: the version that an earlier try began, and no other. */
 export const Order = Type.Union([
   Type.Object({
     kind: Type.Literal('convert'),
@@ -26,7 +26,13 @@ export const Order = Type.Union([
     fixed: Type.Optional(Type.Literal(true)),
     blockBytes: Type.Optional(whole),
   }),
-  Type.Object({ kind: Type.Literal('new-version'), folder: path, fileName: name, from: Type.Optional(path) }),
+  Type.Object({
+    kind: Type.Literal('new-version'),
+    folder: path,
+    fileName: name,
+    from: Type.Optional(path),
+    number: Type.Optional(whole),
+  }),
   Type.Object({
     kind: Type.Literal('merge'),
     folder: path,
@@ -34,6 +40,7 @@ export const Order = Type.Union([
     into: Type.Union([Type.Literal('base'), Type.Literal('updates')]),
     /** Only where this is the newest; absent: whichever is. */
     version: Type.Optional(whole),
+    number: Type.Optional(whole),
   }),
   Type.Object({ kind: Type.Literal('import'), source: path, target: path }),
   /** `version` absent: the newest. */

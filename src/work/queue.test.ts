@@ -10,6 +10,7 @@ import {
   KEPT_MS,
   MAX_CRASHES,
   nextJobs,
+  orderOf,
   putBack,
   started,
   withdrawn,
@@ -114,6 +115,24 @@ test('of one that is cancelled while it waits, it is said what may be left', () 
     endedAt: timeAt(NOW),
     message: expect.stringContaining('.partial'),
   });
+});
+
+test.each<{ what: string; job: Partial<Job>; number?: number }>([
+  { what: 'the first try makes the next version', job: {} },
+  { what: 'one after a crash the one that was begun', job: { state: 'Running', version: 4 }, number: 4 },
+  { what: 'one of a kind that names its target no number', job: { ...upload, state: 'Running', version: 4 } },
+])('$what', ({ job, number }) => {
+  expect(orderOf(found(aJob(1, '/a', job), NOW))).toEqual({
+    ...aJob(1, '/a', job).order,
+    ...(number !== undefined && { number }),
+  });
+});
+
+test('one that found its folder taken began no version', () => {
+  const ending = { kind: 'fault', code: 'BeingWritten', message: 'wait' } as const;
+  expect(orderOf(ended(aJob(1, '/a', { ...running, version: 4 }), ending, false, NOW))).not.toHaveProperty('number');
+  const order = { kind: 'convert', source: '/b', target: '/a/lab.2.vhdx' } as const;
+  expect(ended(aJob(1, '/a', { ...running, order, version: 2 }), ending, false, NOW).version).toBe(2);
 });
 
 test('what a job waited for is said until it is further', () => {

@@ -1,5 +1,5 @@
 /** Which job is next, what becomes of one whose keeper ended, and which are forgotten. Pure. */
-import { isEnded, type Job, timeAt } from './job.ts';
+import { isEnded, type Job, type Order, placeOf, timeAt } from './job.ts';
 
 /** In folders of their own: each takes 170 MiB, and the container has 1 GiB. */
 const MAX_AT_ONCE = 4;
@@ -37,6 +37,10 @@ export const started = (job: Job, nowMs: number): Job => {
   return { ...rest, state: 'Running', startedAt: timeAt(nowMs) };
 };
 
+/** What its process is told: a try that follows another makes the version that was begun, or none. It may have been made when its keeper ended. */
+export const orderOf = ({ order, version }: Pick<Job, 'order' | 'version'>): Order =>
+  version !== undefined && (order.kind === 'new-version' || order.kind === 'merge') ? { ...order, number: version } : order;
+
 /** A program that tells percent gives parts of bytes, and a job with such is none for who reads it. */
 export const further = (job: Job, doneBytes: number, totalBytes: number): Job => ({
   ...job,
@@ -63,8 +67,16 @@ export function ended(job: Job, ending: Ending, cancelled: boolean, nowMs: numbe
   }
   const { message } = ending;
   if (cancelled) return { ...job, state: 'Cancelled', endedAt, message };
-  if (ending.kind === 'fault' && ending.code === 'BeingWritten' && job.order.kind !== 'upload')
-    return { ...job, state: 'Queued', message, waitsUntilMs: nowMs + BUSY_MS };
+  if (ending.kind === 'fault' && ending.code === 'BeingWritten' && job.order.kind !== 'upload') {
+    // It made nothing: the next try may make another one.
+    const { version, ...rest } = job;
+    const place = placeOf(job.order).version;
+    return {
+      ...rest,
+      ...(place !== undefined && { version: place }),
+      ...{ state: 'Queued', message, waitsUntilMs: nowMs + BUSY_MS },
+    };
+  }
   return { ...job, state: 'Failed', endedAt, message };
 }
 

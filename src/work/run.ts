@@ -133,12 +133,13 @@ async function surplus(
 }
 
 async function merge(
-  { folder, fileName, into, version }: Extract<Order, { readonly kind: 'merge' }>,
+  { folder, fileName, into, version, number: begun }: Extract<Order, { readonly kind: 'merge' }>,
   running: Running,
 ): Promise<Result<Outcome, Fault>> {
   const made = await mergeVersions({ folder, fileName }, into, {
     ...running,
     ...(version !== undefined && { version }),
+    ...(begun !== undefined && { number: begun }),
   });
   if (!made.ok) return made;
   if (!made.value) {
