@@ -133,7 +133,13 @@ describe('of versions', () => {
       of: [
         aFound(0, {
           properties: decodeProperties(
-            aPvp({ description: 'Rooms 101', writeCacheType: 9, licenseMode: 2, diskClass: 'Gold', author: 'E\x1b\nK' }),
+            aPvp({
+              description: 'Rooms 101',
+              writeCacheType: 9,
+              licenseMode: 2,
+              diskClass: 'Gold',
+              author: 'E\x1b\nK',
+            }),
           ),
         }),
       ],

@@ -154,7 +154,9 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
   if (number > MAX_NUMBER)
-    return [`version ${number} is left out: numbers end at ${MAX_NUMBER}, give it a lower one in its names and the manifest`];
+    return [
+      `version ${number} is left out: numbers end at ${MAX_NUMBER}, give it a lower one in its names and the manifest`,
+    ];
   if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
   const names = imageNamesOf(fileName, number);
   if (!names.includes(diskFileName))

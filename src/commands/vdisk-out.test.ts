@@ -164,7 +164,9 @@ test('one that nobody takes any more, or that is written to meanwhile, fails, an
   expect([broken.failed, broken.err]).toEqual([true, expect.stringMatching(/^error: .*EPIPE.*--offset.*\n$/)]);
   for (const format of ['raw', 'asis']) {
     const more = Buffer.alloc(512);
-    const changed = await run(`/big --format ${format}`, { during: () => appendFileSync(join(folder, 'big.raw'), more) });
+    const changed = await run(`/big --format ${format}`, {
+      during: () => appendFileSync(join(folder, 'big.raw'), more),
+    });
     expect([changed.failed, changed.err]).toEqual([true, expect.stringMatching(/^error: .*big\.raw was changed.*\n$/)]);
   }
 });

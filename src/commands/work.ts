@@ -35,11 +35,8 @@ export function jobFolder(): JobFolder | undefined {
 }
 
 /** `orderOf` may refuse. */
-export const doOrder = (
-  terminal: Terminal,
-  flags: OrderFlags,
-  orderOf: () => Order | Promise<Order>,
-): Promise<void> => attempt(terminal, async () => handOver(terminal, flags, await orderOf()));
+export const doOrder = (terminal: Terminal, flags: OrderFlags, orderOf: () => Order | Promise<Order>): Promise<void> =>
+  attempt(terminal, async () => handOver(terminal, flags, await orderOf()));
 
 async function handOver(terminal: Terminal, { detach, ...flags }: OrderFlags, order: Order): Promise<void> {
   const folder = jobFolder();

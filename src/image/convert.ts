@@ -22,9 +22,7 @@ export const convertImage = (
   withImage(source, async (disk, unchanged) => {
     const { sizeBytes, blockSize } = disk;
     const image = { sizeBytes, blockSize, ...(fixed && { fixed }), ...(blockBytes !== undefined && { blockBytes }) };
-    const made = await makeImage(target, image, { ...work, unchanged: [unchanged] }, (to) =>
-      copyDisk(disk, to, work),
-    );
+    const made = await makeImage(target, image, { ...work, unchanged: [unchanged] }, (to) => copyDisk(disk, to, work));
     return made.ok ? ok({ diskBytes: sizeBytes }) : made;
   });
 

@@ -74,15 +74,15 @@ test.each(works)('one that grows while it is $what was not whole', async ({ read
   });
 });
 
-test.each(works)('one that gets a second name and other rights while it is $what is the same', async ({
-  reads: [name = ''],
-  make,
-}) => {
-  let told = 0;
-  const touch = (): void => {
-    chmodSync(at(name), 0o600);
-    linkSync(at(name), at(`second-${told++}`));
-  };
-  expect(await make({ onProgress: touch })).toMatchObject({ ok: true });
-  expect(told).toBeGreaterThan(0);
-});
+test.each(works)(
+  'one that gets a second name and other rights while it is $what is the same',
+  async ({ reads: [name = ''], make }) => {
+    let told = 0;
+    const touch = (): void => {
+      chmodSync(at(name), 0o600);
+      linkSync(at(name), at(`second-${told++}`));
+    };
+    expect(await make({ onProgress: touch })).toMatchObject({ ok: true });
+    expect(told).toBeGreaterThan(0);
+  },
+);

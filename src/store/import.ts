@@ -13,7 +13,7 @@ import {
 } from '../image/foreign.ts';
 import { nameTaken } from '../image/partial.ts';
 import { openRegular, PARTIAL } from '../kit/file.ts';
-import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
 import {
   type BootFiles,

@@ -42,7 +42,8 @@ export async function runTool(
     child.on('close', (code, killed) => {
       if (code !== null && accepted.includes(code)) return resolve(ok(undefined));
       const said = complaint.trim().replace(new RegExp(`^${program}: (?:error: )?`), '');
-      const why = said.replaceAll(/\s*\n\s*/g, '; ') || (killed ? `it was ended by ${killed}` : `it ended with ${code}`);
+      const why =
+        said.replaceAll(/\s*\n\s*/g, '; ') || (killed ? `it was ended by ${killed}` : `it ended with ${code}`);
       if (said.includes(FULL)) resolve(fail('NoSpace', `${program}: ${why}: make room there, or write elsewhere`));
       else resolve(fail('ImageInvalid', `${program} cannot read it: ${why}`));
     });

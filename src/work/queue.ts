@@ -39,7 +39,9 @@ export const started = (job: Job, nowMs: number): Job => {
 
 /** What its process is told: a try that follows another makes the version that was begun, or none. It may have been made when its keeper ended. */
 export const orderOf = ({ order, version }: Pick<Job, 'order' | 'version'>): Order =>
-  version !== undefined && (order.kind === 'new-version' || order.kind === 'merge') ? { ...order, number: version } : order;
+  version !== undefined && (order.kind === 'new-version' || order.kind === 'merge')
+    ? { ...order, number: version }
+    : order;
 
 /** A program that tells percent gives parts of bytes, and a job with such is none for who reads it. */
 export const further = (job: Job, doneBytes: number, totalBytes: number): Job => ({

@@ -153,11 +153,13 @@ test.each([
     says: /02-31/,
   },
   { what: 'a size that is none', text: element('size', '1e9'), code: 'ElementInvalid', says: /<size> "1e9"/ },
-  ...['..', '', '../lab.vhd', 'C:\\lab.vhd', 'a/b', '/etc/shadow', 'a&#10;error: b', `${'x'.repeat(256)}.vhd`].map((name) => ({
-    what: `the name ${name.slice(0, 20)}`,
-    text: element('diskFileName', name),
-    ...{ code: 'ElementInvalid', says: /diskFileName/ },
-  })),
+  ...['..', '', '../lab.vhd', 'C:\\lab.vhd', 'a/b', '/etc/shadow', 'a&#10;error: b', `${'x'.repeat(256)}.vhd`].map(
+    (name) => ({
+      what: `the name ${name.slice(0, 20)}`,
+      text: element('diskFileName', name),
+      ...{ code: 'ElementInvalid', says: /diskFileName/ },
+    }),
+  ),
 ])('$what is a fault that says it', ({ text, code, says }) => {
   expect(decodeManifest(Buffer.from(text))).toEqual({
     ok: false,
