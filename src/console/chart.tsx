@@ -14,9 +14,19 @@ export interface Line {
 
 const HEIGHT_PX = 160;
 
-const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** As the box has it: a canvas knows nothing of `light-dark()`, which is what a property says by itself. */
+function colourIn(box: HTMLElement): (name: string) => string {
+  return (name) => {
+    box.style.color = `var(${name})`;
+    const { color } = getComputedStyle(box);
+    box.style.color = '';
+    return color;
+  };
+}
 
-function optionsOf(width: number, lines: readonly Line[]): uPlot.Options {
+function optionsOf(box: HTMLElement, lines: readonly Line[]): uPlot.Options {
+  const width = box.clientWidth;
+  const colourOf = colourIn(box);
   const axis: uPlot.Axis = {
     stroke: colourOf('--ink-quiet'),
     grid: { stroke: colourOf('--line'), width: 1 },
@@ -62,7 +72,7 @@ export function Chart({
     if (!box) return undefined;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsOf(box.clientWidth, lines), newest.current, box);
+      plot.current = new uPlot(optionsOf(box, lines), newest.current, box);
     };
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: box.clientWidth, height: HEIGHT_PX }));
     draw();

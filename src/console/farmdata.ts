@@ -47,6 +47,8 @@ export class FarmData {
   #readAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #poolsTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What does not change is a line, too. */
+  readonly #pointTimer = setInterval(() => this.#point(), POINT_MS);
 
   constructor(namespace: string, name: string) {
     this.namespace = namespace;
@@ -94,6 +96,7 @@ export class FarmData {
   close(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#poolsTimer);
+    clearInterval(this.#pointTimer);
     this.#leave();
   }
 
@@ -140,7 +143,13 @@ export class FarmData {
 
   #takeFarm(farm: Farm): void {
     this.farm.value = farm;
-    const { streaming, booting } = farm.devices ?? { streaming: 0, booting: 0 };
+    this.#point();
+  }
+
+  /** None of what is not known now. */
+  #point(): void {
+    if (!this.farm.value || this.oldSince.value !== undefined) return;
+    const { streaming, booting } = this.farm.value.devices ?? { streaming: 0, booting: 0 };
     this.points.value = withPoint(this.points.value, { at: Date.now(), streaming, booting });
   }
 

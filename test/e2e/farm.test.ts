@@ -198,7 +198,7 @@ test('the whole disk, read in a machine whose memory is a quarter of it, is what
 
 /** Of the console, and what is there once one is whole. */
 const PAGES: readonly (readonly [place: string, shows: string])[] = [
-  ['farm', '2 servers stream to 1 device'],
+  ['farm', 'Sites and collections'],
   ['vdisks', 'lab'],
   ['vdisks/lab', 'node-b'],
   ['servers', 'node-b'],

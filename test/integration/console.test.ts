@@ -117,6 +117,14 @@ const PAGES: readonly (readonly [place: string, shows: string])[] = [
   ['resources', 'StreamingServer'],
   ['resources/VDisk/office', 'Nothing was told of it in the last hour.'],
 ];
+/** Colours of the chart's pixels: `red,green,blue`. */
+const OPAQUE = `(() => {
+  const canvas = document.querySelector('.chart canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const seen = new Set();
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) seen.add(data.slice(at, at + 3).join());
+  return [...seen];
+})()`;
 const nameOf = (place: string): string => place.replaceAll(/[^a-z0-9]+/g, '-');
 const whole = (page: Page, shows: string) => page.getByText(shows).first().waitFor();
 const headed = (page: Page, name: string) => page.getByRole('heading', { name, exact: true }).waitFor();
@@ -151,6 +159,26 @@ describe('each page', () => {
       await picture(page, `${nameOf(place)}-${size}`);
     }
   });
+});
+
+test('the chart is drawn in the colours of its theme', async () => {
+  const page = await openPage('farm');
+  await whole(page, 'Live');
+  await page.clock.setSystemTime(Date.now() + 60_000);
+  const seen = informers.farms.get(`${LAB}/farm`) as KubeObject;
+  informers.farms.put({ ...seen, metadata: { ...seen.metadata, resourceVersion: '2', labels: { seen: 'twice' } } });
+  await page.locator('.chart canvas').waitFor();
+  for (const [colorScheme, line] of [
+    ['dark', '50,58,70'], // --line of tokens.css
+    ['light', '217,222,229'],
+  ] as const) {
+    await page.emulateMedia({ colorScheme });
+    const drawn = await until('its lines', async () => {
+      const colours = (await page.evaluate(OPAQUE)) as readonly string[];
+      return colours.includes(line) && colours;
+    });
+    expect(drawn).not.toContain('0,0,0');
+  }
 });
 
 describe('who asks', () => {
