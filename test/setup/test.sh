@@ -24,15 +24,18 @@ jest() {
   npm run --silent test -- --selectProjects "$@" 2>&1 | tee "$log"
 }
 
-# Bad input on a cluster waits for clocks more than it computes: it goes beside what computes alone.
-beside=$build/beside.txt
-jest beside e2e --runInBand --testPathPatterns "$waits" >"$beside" 2>&1 &
-waiting=$!
-logs+=("$build/test-beside.log")
+# What waits for clocks more than it computes, and what computes on one core, goes beside others: start NAME COMMAND …, and later settle NAME.
+declare -A started
+start() {
+  local name=$1
+  shift
+  "$@" >"$build/beside-$name.txt" 2>&1 &
+  started[$name]=$!
+}
 settle() {
-  wait "$waiting"
+  wait "${started[$1]}"
   local code=$?
-  cat "$beside"
+  cat "$build/beside-$1.txt"
   return "$code"
 }
 
@@ -41,16 +44,19 @@ count() {
   sed 's/\x1b\[[0-9;]*m//g' "${logs[@]}" | grep '^Tests: ' | grep -o "[0-9]* $1" | awk '{sum += $1} END {print sum + 0}'
 }
 
+logs+=("$build/test-bad-input.log")
+start bad-input jest bad-input e2e --runInBand --testPathPatterns "$waits"
 run check npm run --silent check
-run 'C unit tests' make --silent -C target test
 # Threads that come and go in a process of jest that has run a hundred suites before ended it by SIGSEGV, twice in the runs of a day, and in none of a dozen where it
 # had run few: V8 keeps account of compiled code for all threads of a process, and has races there (nodejs/node issues 62393, 64500).
 threads='src/(stream/native/native|store/hasher).test.ts'
 run unit jest unit unit --maxWorkers=2 --testPathIgnorePatterns "$threads"
 run threads jest threads unit --maxWorkers=2 --testPathPatterns "$threads"
-run 'bad input, beside these' settle
+run 'bad input, beside these' settle bad-input
+start C make --silent -C target test
 # Suites that wait for processes and clocks: three at once took 543 s, two 625 when there were fewer of them.
 run integration jest integration integration --maxWorkers=3
+run 'C unit tests, beside it' settle C
 run e2e jest e2e e2e --runInBand --testPathIgnorePatterns "$waits"
 
 echo "== where the time went: $(IFS=,; echo "${times[*]}" | sed 's/,/, /g')"
