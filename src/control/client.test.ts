@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { quietClock } from '../../test/setup/time.ts';
+import { quietClock, until } from '../../test/setup/time.ts';
 import { OPERATOR_NAME } from './caller.ts';
 import { makeAuthority, makeCertificate } from './certificates.ts';
 import { type ControlClient, controlClient } from './client.ts';
@@ -24,7 +24,9 @@ const status = {
   copies: [],
 };
 let client: ControlClient;
+let disconnects = 0;
 let port = 0;
+let drop: () => void;
 let answer: (response: ServerResponse) => void = () => undefined;
 const closing: (() => void)[] = [];
 
@@ -36,8 +38,9 @@ beforeAll(async () => {
   await once(server, 'listening');
   const address = server.address();
   port = typeof address === 'object' && address ? address.port : 0;
-  client = controlClient({ ca: authority.cert, ...operator });
+  client = controlClient({ ca: authority.cert, ...operator }, () => disconnects++);
   closing.push(() => server.close().closeAllConnections());
+  drop = () => server.closeAllConnections();
 });
 afterAll(async () => {
   await client.close();
@@ -56,6 +59,14 @@ test.each([
   answer = (response) => response.end(body);
   const asked = await ask();
   expect(asked.ok ? undefined : asked.error.code).toBe(code);
+});
+
+test('the end of a connection is told', async () => {
+  answer = (response) => response.end(JSON.stringify(status));
+  expect((await ask()).ok).toBe(true);
+  const before = disconnects;
+  drop();
+  await until('it is told', () => disconnects > before);
 });
 
 test('a server of another name is no answer', async () => {

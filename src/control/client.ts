@@ -39,7 +39,8 @@ const TOTAL_MS = 5_000;
 /** A stranger is asked who it is no more often. */
 const STRANGER_EVERY_MS = 30_000;
 
-export function controlClient(identity: ControlIdentity): ControlClient {
+/** `onDisconnect`: a connection ended, as those of a server do that was killed. */
+export function controlClient(identity: ControlIdentity, onDisconnect: () => void = () => undefined): ControlClient {
   const agents = new Map<string, Agent>();
   const agentOf = (name: string): Agent => {
     const known = agents.get(name);
@@ -49,6 +50,7 @@ export function controlClient(identity: ControlIdentity): ControlClient {
       keepAliveTimeout: 30_000,
       maxResponseSize: MAX_STATUS_BYTES,
     });
+    made.on('disconnect', onDisconnect);
     agents.set(name, made);
     return made;
   };

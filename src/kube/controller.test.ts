@@ -108,6 +108,22 @@ describe('a controller', () => {
     await controller.close();
   });
 
+  test('looks at what news names, until it is closed', async () => {
+    let tell: ((key: string) => void) | undefined;
+    const news: ControllerOptions['news'] = (touch) => {
+      tell = touch;
+      return () => {
+        tell = undefined;
+      };
+    };
+    const { looks, controller } = await running(async () => settled, [], { news });
+    tell?.('lab/a');
+    await pass(0);
+    expect(looks).toEqual(['lab/a']);
+    await controller.close();
+    expect(tell).toBeUndefined();
+  });
+
   test('a change of a child, status included, is news for its owner, the old and the new one', async () => {
     const children = new FakeInformer(kinds.Secret);
     const owner = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid: 'x', controller: true });

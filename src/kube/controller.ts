@@ -25,6 +25,8 @@ export interface ControllerOptions {
   readonly name: string;
   readonly informer: Pick<Informer, 'kind' | 'synced' | 'isSynced' | 'onDelta' | 'list'>;
   readonly sources?: readonly Source[];
+  /** What no informer brings: begins to call `touch` with keys, and is given what ends that. */
+  readonly news?: (touch: (key: Key) => void) => () => void;
   readonly reconcile: Reconcile;
   /** Which updates of the object itself are worth a reconcile: by default all that are more than a new status. */
   readonly isNews?: (previous: KubeObject, object: KubeObject) => boolean;
@@ -64,7 +66,7 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#workers = options.workers ?? 4;
-    const { informer, sources = [], metrics, name, isNews = isEdit } = options;
+    const { informer, sources = [], news, metrics, name, isNews = isEdit } = options;
     metrics?.observeQueue(name, this.#queue, now);
     let replays = true; // informers first tell what they know
     const priority = (): Priority => (replays || !informer.isSynced ? 'resync' : 'edit');
@@ -78,7 +80,7 @@ export class Controller {
         for (const key of new Set([...keysOf(delta.object), ...before])) this.touch(key, priority());
       }),
     );
-    this.#subscriptions = [own, ...others];
+    this.#subscriptions = [own, ...others, ...(news ? [news((key) => this.touch(key))] : [])];
     replays = false;
   }
 

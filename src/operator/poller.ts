@@ -1,4 +1,4 @@
-/** Asks the servers of a farm how they are, each second. What they said last is held until they say something else. */
+/** Asks the servers of a farm how they are, each second and when one ends its connection. What they said last is held until they say something else. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AskedServer, ControlClient } from '../control/client.ts';
 import type { ServerStatus } from '../control/status.ts';
@@ -25,18 +25,27 @@ export interface ServerView extends WantedServer {
 const POLL_MS = 1_000;
 /** While one that should be there does not answer: who waits for a rollout waits for this, too. */
 const POLL_SILENT_MS = 500;
+/** Though connections end as fast as they are made. */
+const SOONEST_MS = 100;
+
+/** Worth a look at once, and not at the next one: who began or ceased to answer, or is in another state. */
+const isNews = (before: ServerView | undefined, { reachable, status }: ServerView): boolean =>
+  before?.reachable !== reachable || before.status?.state !== status?.state;
 
 export class Poller {
   readonly #control: ControlClient;
+  readonly #onNews: () => void;
   readonly #stop = new AbortController();
   readonly #polling: Promise<void>;
   #wanted: readonly WantedServer[] | undefined;
   #asked = false;
   #views: ReadonlyMap<string, ServerView> = new Map();
   #askedMs = 0;
+  #isSoon = false;
+  #pause = new AbortController();
 
   /** `before`: the poller that this one replaces, whose answers hold until servers were asked again. */
-  constructor(control: ControlClient, before?: Poller) {
+  constructor(control: ControlClient, onNews: () => void, before?: Poller) {
     if (before) {
       this.#wanted = before.#wanted;
       this.#views = before.#views;
@@ -44,12 +53,19 @@ export class Poller {
       this.#askedMs = before.#askedMs;
     }
     this.#control = control;
+    this.#onNews = onNews;
     this.#polling = this.#poll();
   }
 
   /** The servers to ask from now on. */
   want(servers: readonly WantedServer[]): void {
     this.#wanted = servers;
+  }
+
+  /** Asks before it is time. */
+  soon(): void {
+    this.#isSoon = true;
+    this.#pause.abort();
   }
 
   /** Each server was asked once: until then nothing follows from what it did not say. */
@@ -89,15 +105,26 @@ export class Poller {
   async #poll(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
+      this.#isSoon = false;
       const wanted = this.#wanted;
       const askedMs = performance.now();
       const looked = await Promise.all((wanted ?? []).map((server) => this.#observe(server)));
+      const before = this.#views;
       this.#views = new Map(looked.map((view) => [view.name, view]));
       this.#askedMs = askedMs;
       this.#asked ||= wanted !== undefined;
+      if (looked.some((view) => isNews(before.get(view.name), view))) this.#onNews();
       const isWhole = looked.every(({ reachable }) => reachable);
-      await delay(isWhole ? POLL_MS : POLL_SILENT_MS, undefined, { signal }).catch(() => {});
+      await this.#rest(isWhole ? POLL_MS : POLL_SILENT_MS);
     }
+  }
+
+  async #rest(ms: number): Promise<void> {
+    const { signal } = this.#stop;
+    await delay(SOONEST_MS, undefined, { signal }).catch(() => {});
+    if (this.#isSoon) return;
+    this.#pause = new AbortController();
+    await delay(ms - SOONEST_MS, undefined, { signal: AbortSignal.any([signal, this.#pause.signal]) }).catch(() => {});
   }
 
   async #observe(server: WantedServer): Promise<ServerView> {

@@ -59,8 +59,8 @@ export class FarmRuntime {
   /** Why the database is not the farm's, and what the replica was like when that was found. */
   #refusal: { readonly fault: DatabaseFault; readonly replica: ReplicaHealth } | undefined;
 
-  /** `before`: the runtime that this one replaces, whose answers hold until servers were asked again. */
-  constructor(inputs: Infrastructure, database: Database, log: Logger, before?: FarmRuntime) {
+  /** `onServers`: one of them began or ceased to answer, or is in another state. `before`: the runtime that this one replaces, whose answers hold until servers were asked again. */
+  constructor(inputs: Infrastructure, database: Database, log: Logger, onServers: () => void, before?: FarmRuntime) {
     this.inputs = inputs;
     this.database = database;
     this.writes = {
@@ -72,7 +72,8 @@ export class FarmRuntime {
       close: () => database.close(),
     };
     this.#log = log;
-    this.#poller = new Poller(controlClient(inputs.identity), before ? before.#poller : undefined);
+    const control = controlClient(inputs.identity, () => this.#poller.soon());
+    this.#poller = new Poller(control, onServers, before ? before.#poller : undefined);
     this.#uses = before ? before.#uses : undefined;
   }
 

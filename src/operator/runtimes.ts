@@ -11,6 +11,7 @@ export class FarmRuntimes {
   /** Of a leadership that ended. */
   readonly #resting = new Map<string, FarmRuntime>();
   readonly #log: Logger;
+  readonly #listeners = new Set<(key: string) => void>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -18,6 +19,12 @@ export class FarmRuntimes {
 
   get(key: string): FarmRuntime | undefined {
     return this.#byKey.get(key);
+  }
+
+  /** Calls it with the key of a farm of which a server began or ceased to answer, or is in another state; the answer ends that. */
+  onServers(listener: (key: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** That of this very Farm: one of another Farm of its name, which is gone, knows nothing of it, and ends. */
@@ -34,7 +41,10 @@ export class FarmRuntimes {
     if (known && JSON.stringify(known.inputs) === JSON.stringify(inputs)) return known;
     const database = connect({ ...inputs.database, applicationName: 'bootfarm operator' });
     if (!database.ok) return database.error;
-    const made = new FarmRuntime(inputs, database.value, this.#log, known);
+    const onServers = (): void => {
+      for (const listener of this.#listeners) listener(key);
+    };
+    const made = new FarmRuntime(inputs, database.value, this.#log, onServers, known);
     this.#byKey.set(key, made);
     await known?.close();
     return made;

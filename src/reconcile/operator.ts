@@ -4,7 +4,7 @@ import { type Client, createClient } from '../kube/client.ts';
 import { eventRecorder, type RecordEvent } from '../kube/events.ts';
 import { type JoinedInformers, joinInformers } from '../kube/informers.ts';
 import { kinds } from '../kube/kinds.ts';
-import { type Key, type Kind, type KubeObject, key as keyFor } from '../kube/object.ts';
+import { type Key, type Kind, type KubeObject, key as keyFor, keyOf } from '../kube/object.ts';
 import { EngineOperator, type OperatorOptions } from '../kube/operator.ts';
 import { ownedBy } from '../kube/owner.ts';
 import { FarmRuntimes } from '../operator/runtimes.ts';
@@ -127,6 +127,11 @@ export class BootfarmOperator extends EngineOperator {
       name: 'streamingserver',
       informer: informers.pools,
       sources: [...read, { informer: informers.deployments, keysOf: ownedBy(kinds.StreamingServer) }],
+      // A server that was killed ends its connection long before its kubelet tells of it.
+      news: (touch) =>
+        this.#runtimes.onServers((farm) => {
+          for (const pool of informers.pools.list()) if (farmOf(pool).includes(farm)) touch(keyOf(pool));
+        }),
       reconcile: (key, signal) => reconcileMember(context, poolMember, key, signal),
     });
     this.control({
