@@ -10,8 +10,6 @@ import { openBrowser, openContext } from '../integration/browser.ts';
 import type { DemoFarm } from './farm.ts';
 import type { OwnSite } from './site.ts';
 
-const root = join(import.meta.dirname, '../..');
-
 export interface FarmConsole {
   readonly page: Page;
   /** What a page did that none may: `test/integration/browser.ts`. */
@@ -23,17 +21,16 @@ export interface FarmConsole {
 
 /** Both run where the API server of the cluster is reached. */
 export async function openFarmConsole({ site, namespace }: DemoFarm<OwnSite>): Promise<FarmConsole> {
-  const { cluster, stateDirectory } = site;
-  const [program, ...enter] = inLan(cluster);
-  const words = ['console', '--no-open', '--plain-address', '--kubeconfig', cluster.kubeconfig];
+  const { cluster, stateDirectory, desk } = site;
+  const [program, ...before] = desk;
   const command = spawn(
     program,
-    [...enter, process.execPath, join(root, 'src/desk/main.ts'), ...words, '--farm', `${namespace}/farm`],
+    [...before, 'console', '--no-open', '--plain-address', '--farm', `${namespace}/farm`],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const address = await addressOf(command);
   const browser = join(stateDirectory, 'chromium');
-  writeFileSync(browser, `#!/bin/sh\nexec ${[program, ...enter].join(' ')} /usr/lib/chromium/chromium "$@"\n`);
+  writeFileSync(browser, `#!/bin/sh\nexec ${inLan(cluster).join(' ')} /usr/lib/chromium/chromium "$@"\n`);
   chmodSync(browser, 0o755);
   const chromium = await openBrowser(browser);
   const { context, wrong } = await openContext(chromium, new URL(address).origin, {

@@ -75,8 +75,11 @@ function farewell({ site }: DemoFarm): never {
   k get bfs main -o yaml                       status.servers: devices and load of each server
   k get events.events.k8s.io                   what happened
   k logs deploy/bootfarm -n ${OPERATOR_NAMESPACE}           the operator
+  alias bootfarm='${site.desk.join(' ')}'
+  bootfarm status                              the farm as a person at a desk sees it: -h has the other words
+  bootfarm console${lan?.namespace === undefined ? '' : ' --plain-address'}                             the console: open what it prints in a browser${where}
   ${join(stateDirectory, 'machines/*/console.log')}     consoles of the machines
-  ${CLUSTER === 'existing' ? '' : `${join(stateDirectory, 'log')}                        logs of the cluster\n  `}another machine: k exec -n ${OPERATOR_NAMESPACE} deploy/bootfarm -- bootfarm device --farm ${NAMESPACE}/farm add --help; then ${lan ? `run QEMU on bridge ${lan.bridge}${where}` : 'switch on one in the network of the nodes'}
+  ${CLUSTER === 'existing' ? '' : `${join(stateDirectory, 'log')}                        logs of the cluster\n  `}another machine: bootfarm device add --help; then ${lan ? `run QEMU on bridge ${lan.bridge}${where}` : 'switch on one in the network of the nodes'}
   ${CLUSTER === 'existing' ? 'CLUSTER=existing make demo-down' : 'make demo-down                 '}              removes every trace
 `);
   // The machines are children of this process and stay.
@@ -95,7 +98,7 @@ say(`both give the same bootstrap: ${[...new Set(hashes)].join(', ')}`);
 for (const { server, state } of copies) say(`copy of lab on ${server}: ${state}`);
 say(`the second server took its copy from the first: ${states.join(', ')}`);
 
-title('machines become known: bootfarm device add');
+title('machines become known, from a desk: bootfarm device add');
 for (const number of [1, 2, 3, 4]) await farm.addDevice(deviceName(number), macOf(number));
 
 if (!farm.site.lan) {
@@ -135,5 +138,10 @@ tell(fourth);
 for (const { name, machine } of booted)
   say(`${name} goes on: up for ${Math.round((await machine.ask<{ uptimeSeconds: number }>('ping')).uptimeSeconds)} s`);
 say(`database back; sessions: ${(await databaseBack(farm, [...booted, fourth])).join(', ')}`);
+
+title('how it stands, from a desk: bootfarm status');
+// It ends with 3 where something is not right, and says what.
+const stands = await farm.desk('status').catch(({ stdout }: { readonly stdout: string }) => stdout);
+for (const line of stands.trimEnd().split('\n')) say(line);
 
 farewell(farm);

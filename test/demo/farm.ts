@@ -305,8 +305,14 @@ export class DemoFarm<S extends Site = Site> {
     return items.map(({ spec, status }) => ({ node: spec.nodeName, address: status.podIP }));
   }
 
+  /** `bootfarm` as a person has it, by the API and the kubeconfig. */
+  desk(...args: string[]): Promise<string> {
+    const [program, ...before] = this.site.desk;
+    return runAsync(program, ...before, ...args, '--farm', `${this.namespace}/farm`);
+  }
+
   async addDevice(name: string, mac: string, collection = COLLECTION): Promise<void> {
-    this.say((await this.device('add', name, '--mac', mac, '--collection', collection)).trim());
+    this.say((await this.desk('device', 'add', name, '--mac', mac, '--collection', collection)).trim());
   }
 
   async stopDatabase(): Promise<void> {

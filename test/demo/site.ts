@@ -16,6 +16,8 @@ export interface Site {
   /** Begins a command line that a person can type. */
   readonly kubectl: readonly [string, ...string[]];
   readonly helm: readonly [string, ...string[]];
+  /** So does `bootfarm` of a desk. */
+  readonly desk: readonly [string, ...string[]];
   /** Where machines are plugged in, in this network namespace or the machine's own; undefined: nowhere from here. */
   readonly lan?: { readonly namespace?: string; readonly bridge: string };
   /** Puts files into a folder of these nodes. */
@@ -32,6 +34,8 @@ export interface OwnSite extends Site {
 
 export const OWN_IMAGE = 'bootfarm.local/bootfarm:dev';
 
+const DESK = [process.execPath, join(import.meta.dirname, '../../src/desk/main.ts')] as const;
+
 export function ownSite(cluster: Cluster): OwnSite {
   const enter = inLan(cluster);
   return {
@@ -41,6 +45,7 @@ export function ownSite(cluster: Cluster): OwnSite {
     image: OWN_IMAGE,
     kubectl: [...enter, binary('kubectl'), '--kubeconfig', cluster.kubeconfig],
     helm: [...enter, binary('helm'), '--kubeconfig', cluster.kubeconfig],
+    desk: [...enter, ...DESK, '--kubeconfig', cluster.kubeconfig],
     lan: { namespace: cluster.namespace, bridge: cluster.bridge },
     async placeFiles(folder, names, target, nodes) {
       for (const node of nodes) {
@@ -96,6 +101,7 @@ export async function existingSite(stateDirectory: string, image: string, bridge
     image,
     kubectl: ['kubectl'],
     helm: ['helm'],
+    desk: DESK,
     ...(bridge === undefined ? {} : { lan: { bridge } }),
     async placeFiles(folder, names, target, places) {
       for (const name of places) {
