@@ -79,7 +79,10 @@ When it broke off:
     .description('make an image of one of another program: qcow2, VMDK (monolithicSparse, streamOptimized), VDI')
     .argument('<source>', 'one file, with none beside it')
     .argument('<target>', 'the image that is made; its end says its format (default: .vhdx)')
-    .addHelpText('after', '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx')
+    .addHelpText(
+      'after',
+      '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx\n\nA VMDK of two files (a small disk.vmdk, and disk-flat.vmdk) has a raw image in the second: name that one lab.raw, and convert it.',
+    )
     .action((source: string, target: string, flags: OrderFlags) =>
       doOrder(terminal, flags, async () => ({
         kind: 'import',

@@ -53,7 +53,8 @@ function addTakeover(command: Command, terminal: Terminal): void {
 Example:
   bootfarm vdisk takeover /srv/vdisks/lab >lab.yaml
 No file is changed. Without a manifest (PVS keeps what it says in its database, and writes it when a vDisk is exported) the
-access of each version is assumed, and said. Ends with 0; with 3 if something lacks, which is said.`,
+access of each version is assumed, and said: Maintenance of the newest where it is a difference, else Production. Ends with 0;
+with 3 if something lacks, which is said: kernel and initrd, too, of which PVS has none.`,
     )
     .action((target: string, flags: TakeoverFlags) => attempt(terminal, () => takeover(terminal, target, flags)));
 }
@@ -87,7 +88,8 @@ Example, with what the farm says of versions:
 The same in a file here, all sizes, holes as zeros; it fails if a file is changed meanwhile, and its size and SHA-256 are said at the end:
   kubectl get vd lab -o yaml | kubectl exec -i deploy/main-NODE -c work -- \\
     bootfarm vdisk export /srv/vdisks/lab --tar - --resource - >lab.tar
-Without --resource access is as a manifest in the folder says it, and else assumed, and said.
+Without --resource access is as a manifest in the folder says it, and else assumed as takeover does, and said. With it a version
+that it does not name is Maintenance; it needs metadata.namespace (takeover writes it with --namespace).
 Images get a second name where that is possible, but those in maintenance, which PVS writes; all else is copied. Nothing is
 overwritten; the same command goes on with what was interrupted. The manifest comes last: a folder without it is not whole.`,
     )

@@ -53,11 +53,11 @@ function addNewVersion(command: Command, terminal: Terminal): void {
     .argument('<name>', 'the vDisk: its folder, and its fileName')
     .option(
       '--from <file>',
-      'an image of any format that shows what the new version shall; only what differs is written',
+      'an image (.raw, .vhdx, .vhd, .avhdx, .avhd) that shows what the new version shall; only what differs is written',
     )
     .addHelpText(
       'after',
-      '\nExample:\n  bootfarm vdisk new-version /srv/vdisks/lab --from /srv/vdisks/updated.raw\n\nKernel and initrd are those of the version before, but where the new one has its own already (lab.2.vmlinuz, lab.2.initrd).',
+      '\nExample:\n  bootfarm vdisk new-version /srv/vdisks/lab --from /srv/vdisks/updated.raw\n\nKernel and initrd are those of the version before, but where the new one has its own already (lab.2.vmlinuz, lab.2.initrd).\nThe new version is as large as the disk of --from: what is behind the end of a smaller one is in it no more. Without --from it shows what the version before does.\nOnce spec.versions names any version, those that it does not name boot nowhere, version 0, too.',
     )
     .action((name: string, { from, ...flags }: OrderFlags & { from?: string }) =>
       doOrder(terminal, flags, () => ({
@@ -74,7 +74,10 @@ function addMerge(command: Command, terminal: Terminal): void {
     .argument('<name>', 'the vDisk: its folder, and its fileName')
     .option('--base', 'all of the chain as a new base')
     .addOption(new Option('--updates', 'all updates as one difference of the base').conflicts('base'))
-    .addHelpText('after', '\nExample:\n  bootfarm vdisk merge /srv/vdisks/lab --base')
+    .addHelpText(
+      'after',
+      '\nExample:\n  bootfarm vdisk merge /srv/vdisks/lab --base\n\nMachines boot it when spec.versions names it. What was merged goes by: bootfarm vdisk delete-version',
+    )
     .action((name: string, { base, updates, ...flags }: OrderFlags & { base?: true; updates?: true }) => {
       if (!base && !updates) return command.error('error: say what is made: --base or --updates');
       return doOrder(terminal, flags, () => ({ kind: 'merge', ...vdiskOf(name), into: base ? 'base' : 'updates' }));
