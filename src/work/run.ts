@@ -63,7 +63,7 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       if (!made.ok) return made;
       const { name, number, before } = made.value;
       const first = `${name} is version ${number}, a difference of ${before}`;
-      return ok({ made: made.value, words: [first, ...whatNext(folder, made.value)] });
+      return ok({ made: made.value, words: [first, ...whatNext(made.value)] });
     }
     case 'export': {
       const { kind: _, folder, fileName, to, ...options } = order;
@@ -154,7 +154,7 @@ async function merge(
   const { name, number, before } = made.value;
   return ok({
     made: made.value,
-    words: [`${name} is version ${number}, ${before} merged`, ...whatNext(folder, made.value)],
+    words: [`${name} is version ${number}, ${before} merged`, ...whatNext(made.value)],
   });
 }
 
@@ -192,9 +192,9 @@ function exported({ folder, manifestName, versions, linked, copied, kept, assume
   ];
 }
 
-function whatNext(folder: string, { number, fileBytes, bootFiles, before }: NewVersion): readonly string[] {
+function whatNext({ number, fileBytes, bootFiles, before }: NewVersion): readonly string[] {
   return [
     `its file has ${inUnits(fileBytes)}${bootFiles.length > 0 ? `; ${bootFiles.join(' and ')} are copied from those of ${before}` : ''}`,
-    `copy it to ${folder} of the other servers, and let machines boot it by spec.versions of its VDisk: {number: ${number}, access: Maintenance}`,
+    `release it by \`bootfarm vdisk promote NAMESPACE/NAME ${number} --access Maintenance\`: the other servers take it then, and devices of that class boot it once they have`,
   ];
 }

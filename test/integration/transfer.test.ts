@@ -180,12 +180,17 @@ test('where all lie there is no file, and it is said who did', async () => {
   expect(existsSync(target)).toBe(false);
 });
 
-test('where the only source is gone it is said, and what came stays', async () => {
+test.each([
+  ['nothing came', 0],
+  ['a chunk came', CHUNK],
+])('where the only source is gone, and %s, it is said, and that stays', async (_, cameBytes) => {
   const { peer, close } = await giver(farm, 'node-a');
   await close();
+  if (cameBytes > 0) writeFileSync(partial(), CONTENT.subarray(0, cameBytes));
   const pulled = await pull(target, { sha256, sizeBytes }, { peers: [peer], patienceMs: PATIENCE_MS });
   expect(pulled).toMatchObject({ ok: false, error: { code: 'NoSource' } });
-  expect(existsSync(partial())).toBe(true);
+  expect(existsSync(partial()) ? statSync(partial()).size : 0).toBe(cameBytes);
+  expect(existsSync(partial())).toBe(cameBytes > 0);
 });
 
 test('one that is cancelled leaves nothing', async () => {

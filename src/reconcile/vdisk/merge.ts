@@ -48,7 +48,7 @@ export function mergeClaim(
     case 'Made':
       return claim(
         'MergeReady',
-        `version ${verdict.version} lies there and is not named: copy it to the other servers, and release it by \`bootfarm vdisk promote ${namespace}/${name} ${verdict.version}\``,
+        `version ${verdict.version} lies there and is not named: release it by \`bootfarm vdisk promote ${namespace}/${name} ${verdict.version}\`, and the other servers take it`,
       );
     case 'Waits':
       return claim(
