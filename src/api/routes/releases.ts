@@ -1,6 +1,5 @@
 /** Which version machines boot: promote and revert as edits of the VDisk, a rollback whatever it says, and which copy of a version is right. */
 import type { Static } from 'typebox';
-import { audited } from '../../database/audited.ts';
 import { acceptContent, copiesOf } from '../../database/copies.ts';
 import { clearOverrides, setOverrides } from '../../database/overrides.ts';
 import { snapshot } from '../../database/project.ts';
@@ -8,13 +7,10 @@ import { judgeAccept } from '../../farm/accept.ts';
 import type { FarmSnapshot, VersionOverride } from '../../farm/model.ts';
 import { planRollback, type Rollback, unknownVDisk } from '../../farm/rollback.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
-import type { ApiFault } from '../../kube/fault.ts';
-import { kinds } from '../../kube/kinds.ts';
-import { at } from '../../kube/object.ts';
 import { type Edit, promote, revert } from '../../resources/release.ts';
 import { keeperOf } from '../managed.ts';
+import { makePatch, managed, mayPatch } from '../patch.ts';
 import { invalid, type Problem, problem } from '../problem.ts';
-import { forbidden } from '../reviews.ts';
 import { type Asked, FARM, type Handled, type Route, route } from '../route.ts';
 import {
   Accept,
@@ -34,8 +30,6 @@ import { actorOf } from './touch.ts';
 const VDISK = `${FARM}/vdisks/{vdisk}`;
 const VERSION = `${VDISK}/versions/{version}`;
 const SEES = { resource: 'vdisks', verb: 'get' } as const;
-/** The API server answers an edit within it, or nothing is known of it. */
-const PATCH_TIMEOUT_MS = 5_000;
 
 function versionOf({ params }: Asked): Result<number, Problem> {
   const { version: text = '' } = params;
@@ -70,57 +64,15 @@ async function edit(asked: Releasing, make: (spec: Parameters<typeof revert>[0])
     ...(keeper === undefined ? {} : { managedBy: keeper }),
   };
   if (!query.apply) return ok({ body: { ...said, applied: false } });
-  const may = await mayPatch(asked, name);
+  const may = await mayPatch(asked, 'vdisks', name);
   if (!may.ok) return may;
-  if (keeper !== undefined)
-    return {
-      ok: false,
-      error: {
-        code: 'Managed',
-        message: `VDisk ${name} is kept by ${keeper}, which would make the edit undone: commit the patch where that reads it`,
-        patch: said.patch,
-      },
-    };
+  if (keeper !== undefined) return managed(object, keeper, patch);
   if (unchanged) return ok({ body: { ...said, applied: true } });
   const { versions, bootVersion } = found.spec;
   const before = { versions, ...(bootVersion === undefined ? {} : { bootVersion }) };
-  const { namespace, resourceVersion } = object.metadata;
-  const line = { ...actorOf(asked), action: 'change', kind: 'vdisk', name, before, after: { ...before, ...patch } };
-  const done = await farm.edit((database) =>
-    audited<unknown, ApiFault>(database, line, () =>
-      // What somebody wrote meanwhile is not written over.
-      farm.client.patch(
-        at(kinds.VDisk, namespace, name),
-        { spec: patch, metadata: { resourceVersion } },
-        { timeoutMs: PATCH_TIMEOUT_MS },
-      ),
-    ),
-  );
-  if (!done.ok) return done;
-  return done.value.ok ? ok({ body: { ...said, applied: true } }) : refusedBy(name, done.value.error);
+  const done = await makePatch(asked, 'vdisks', object, { spec: patch, before, after: { ...before, ...patch } });
+  return done.ok ? ok({ body: { ...said, applied: true } }) : done;
 }
-
-/** By the caller's own right on the resource: the operator, which makes the edit, may more than they. */
-async function mayPatch({ caller, reviews, farm }: Asked, name: string): Promise<Result<void, Problem>> {
-  const question = {
-    group: 'bootfarm.io',
-    namespace: farm.farm.metadata.namespace,
-    resource: 'vdisks',
-    verb: 'patch',
-  } as const;
-  const may = await reviews.may(caller, question, name);
-  if (!may.ok) return may;
-  return may.value ? ok(undefined) : forbidden(caller, question, ` ${name}`);
-}
-
-const refusedBy = (name: string, { code, message }: Fault): Result<never, Problem> => {
-  const said = `VDisk ${name}: ${message}`;
-  if (code === 'Conflict') return problem('Conflict', `${said}: it was changed meanwhile, ask again`);
-  if (code === 'NotFound') return problem('NotFound', said);
-  if (code === 'Invalid' || code === 'Forbidden')
-    return problem('Conflict', `${said}: the Kubernetes API refused the edit`);
-  return problem('KubernetesAway', `${said}. It is not known whether it was changed: read it, and ask again`);
-};
 
 const EDITS = {
   method: 'POST',
