@@ -231,7 +231,7 @@ test('with its namespace its Secrets go: made again it says what its data lacks,
 test('both gone, another farm with a pool of the same name on the same nodes finds nothing of them: not one packet to their machines', async () => {
   for (const { machine } of [ofMain, ofAnnex]) await machine.kill();
   const { nodes } = main.site.cluster;
-  expect(nodesThatBoot(main, nodes)).toEqual(nodes);
+  await until('each node boots machines', MINUTE, () => isDeepStrictEqual(nodesThatBoot(main, nodes), nodes));
   await Promise.all([deleteFarm(main), deleteFarm(annex, 'foreground')]);
   otherFarm(main);
   const empty = await emptyServers(main);
