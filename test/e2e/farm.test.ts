@@ -177,8 +177,14 @@ test('a claim that many nodes mount is a store on both servers, without a restar
   const servers = await uidsOf('server');
   for (const object of SHARED) await farm.apply(JSON.stringify(object));
   await farm.waitReady(['stores.bootfarm.io/shared', 'vd/shared']);
-  const { copies } = await farm.status<VDiskStatus>('vd/shared');
-  expect((copies ?? []).map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
+  // It is Ready by one that is right; the other server's mount may come later.
+  await until('both servers have it right', MINUTE, async () => {
+    const { copies = [] } = await farm.status<VDiskStatus>('vd/shared');
+    return isDeepStrictEqual(
+      copies.map(({ state }) => state),
+      ['UpToDate', 'UpToDate'],
+    );
+  });
   for (const resource of ['vd/shared', 'stores.bootfarm.io/shared', 'pvc/shared', 'pv/shared'])
     await farm.kubectl('delete', resource);
   await until('the mount pods gone', MINUTE, async () => (await uidsOf('mount')) === '');
