@@ -41,7 +41,7 @@ export class Poller {
   #asked = false;
   #views: ReadonlyMap<string, ServerView> = new Map();
   #askedMs = 0;
-  #isSoon = false;
+  /** Before the next question; aborted: it comes at the soonest. */
   #pause = new AbortController();
 
   /** `before`: the poller that this one replaces, whose answers hold until servers were asked again. */
@@ -64,7 +64,6 @@ export class Poller {
 
   /** Asks before it is time. */
   soon(): void {
-    this.#isSoon = true;
     this.#pause.abort();
   }
 
@@ -105,7 +104,7 @@ export class Poller {
   async #poll(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#isSoon = false;
+      this.#pause = new AbortController();
       const wanted = this.#wanted;
       const askedMs = performance.now();
       const looked = await Promise.all((wanted ?? []).map((server) => this.#observe(server)));
@@ -122,8 +121,6 @@ export class Poller {
   async #rest(ms: number): Promise<void> {
     const { signal } = this.#stop;
     await delay(SOONEST_MS, undefined, { signal }).catch(() => {});
-    if (this.#isSoon) return;
-    this.#pause = new AbortController();
     await delay(ms - SOONEST_MS, undefined, { signal: AbortSignal.any([signal, this.#pause.signal]) }).catch(() => {});
   }
 

@@ -4,6 +4,7 @@ import { ask, askJson, Refused } from '../ask.ts';
 import { type DeviceFields, fieldsOf, patchOf } from '../deviceform.ts';
 import type { FarmData } from '../farmdata.ts';
 import { Refusal, useSending } from '../form.tsx';
+import { useLooks } from '../looks.ts';
 import { type Machine, stateOf } from '../machine.ts';
 import { Mark } from '../marks.tsx';
 import { Empty, Listed, now, Old, Problem, Since, State } from '../parts.tsx';
@@ -143,31 +144,18 @@ const LOOK_MS = { moving: 2_000, standing: 15_000 } as const;
 function Why({ data, machine }: { readonly data: FarmData; readonly machine: Machine }) {
   const { name } = machine.device;
   const [told, setTold] = useState<{ readonly is?: Explanation; readonly problem?: string }>({});
-  const link = data.link.value.state;
-  useEffect(() => {
-    if (link !== 'live') return undefined;
-    const ended = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async (): Promise<void> => {
-      let isMoving = true;
-      try {
-        const is = await askJson<Explanation>(`${pathOf(data, name)}/explain`, { signal: ended.signal });
-        isMoving = is.verdict.code !== 'Running';
-        setTold({ is });
-      } catch (thrown) {
-        if (ended.signal.aborted) return;
-        const problem = thrown instanceof Error ? thrown.message : String(thrown);
-        setTold((before) => ({ ...before, problem }));
-        isMoving = !(thrown instanceof Refused && thrown.status === 403);
-      }
-      if (!ended.signal.aborted) timer = setTimeout(read, isMoving ? LOOK_MS.moving : LOOK_MS.standing);
-    };
-    void read();
-    return () => {
-      ended.abort();
-      clearTimeout(timer);
-    };
-  }, [data, name, link, machine.session?.epoch]);
+  const look = async (signal: AbortSignal): Promise<boolean> => {
+    try {
+      const is = await askJson<Explanation>(`${pathOf(data, name)}/explain`, { signal });
+      setTold({ is });
+      return is.verdict.code !== 'Running';
+    } catch (thrown) {
+      const problem = thrown instanceof Error ? thrown.message : String(thrown);
+      if (!signal.aborted) setTold((before) => ({ ...before, problem }));
+      return !(thrown instanceof Refused && thrown.status === 403);
+    }
+  };
+  useLooks(data, look, LOOK_MS, [name, machine.session?.epoch]);
   const { is, problem } = told;
   return (
     <>

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { inUnits } from '../../kit/units.ts';
 import { all } from '../ask.ts';
 import type { FarmData } from '../farmdata.ts';
+import { useLooks } from '../looks.ts';
 import { streamed } from '../machine.ts';
 import { isMark, Mark, type MarkName } from '../marks.tsx';
 import { Conditions, Empty, Listed, now, Old, Problem, Scroll, State, Time } from '../parts.tsx';
@@ -179,35 +180,23 @@ interface Copies {
 }
 
 /** What moves is asked for again, until it stands. */
-const MOVING_MS = 1_500;
-const STANDING_MS = 15_000;
+const LOOK_MS = { moving: 1_500, standing: 15_000 } as const;
 
 /** Copies are no part of the stream of changes: they are read when their vDisk, or the link, changed, and while one is under way. */
 function useCopies(data: FarmData, vdisk: VDisk): Copies {
   const [copies, setCopies] = useState<Copies>({});
-  const link = data.link.value.state;
-  useEffect(() => {
-    if (link !== 'live') return undefined;
-    const ended = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async (): Promise<void> => {
-      let isMoving = false;
-      try {
-        const found = await all<Copy>(data.path(`/vdisks/${encodeURIComponent(vdisk.name)}/copies`), ended.signal);
-        isMoving = found.items.some(({ state }) => state === 'Copying');
-        setCopies(found);
-      } catch (thrown) {
-        if (!ended.signal.aborted)
-          setCopies((before) => ({ ...before, problem: thrown instanceof Error ? thrown.message : String(thrown) }));
-      }
-      if (!ended.signal.aborted) timer = setTimeout(read, isMoving ? MOVING_MS : STANDING_MS);
-    };
-    void read();
-    return () => {
-      ended.abort();
-      clearTimeout(timer);
-    };
-  }, [data, vdisk, link]);
+  const look = async (signal: AbortSignal): Promise<boolean> => {
+    try {
+      const found = await all<Copy>(data.path(`/vdisks/${encodeURIComponent(vdisk.name)}/copies`), signal);
+      setCopies(found);
+      return found.items.some(({ state }) => state === 'Copying');
+    } catch (thrown) {
+      if (!signal.aborted)
+        setCopies((before) => ({ ...before, problem: thrown instanceof Error ? thrown.message : String(thrown) }));
+      return false;
+    }
+  };
+  useLooks(data, look, LOOK_MS, [vdisk]);
   return copies;
 }
 
