@@ -1,6 +1,5 @@
 /** The console as a person has it: `bootfarm console` by the kubeconfig, and Debian's chromium beside it. `test/e2e/farm.test.ts` looks at it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,6 +27,7 @@ export async function openFarmConsole({ site, namespace }: DemoFarm<OwnSite>): P
     [...before, 'console', '--no-open', '--plain-address', '--farm', `${namespace}/farm`],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
+  const ended = new Promise((resolve) => command.once('exit', resolve));
   const address = await addressOf(command);
   const browser = join(stateDirectory, 'chromium');
   writeFileSync(browser, `#!/bin/sh\nexec ${inLan(cluster).join(' ')} /usr/lib/chromium/chromium "$@"\n`);
@@ -47,7 +47,7 @@ export async function openFarmConsole({ site, namespace }: DemoFarm<OwnSite>): P
     async close() {
       await chromium.close();
       command.kill('SIGINT');
-      if (command.exitCode === null) await once(command, 'exit');
+      await ended;
     },
   };
 }
