@@ -82,6 +82,18 @@ export class ImageFile implements MappedFile {
     return fault ? { ok: false, error: fault } : ok(bytes);
   }
 
+  /** Its first and its last bytes; of a file that is shorter, what it has. */
+  async ends(
+    headBytes: number,
+    tailBytes: number,
+  ): Promise<Result<{ readonly head: Buffer; readonly tail: Buffer }, ReadFault>> {
+    const [first, last] = [headBytes, tailBytes].map((bytes) => Math.min(bytes, this.#sizeBytes)) as [number, number];
+    const head = await this.read(0, first);
+    if (!head.ok) return head;
+    const tail = await this.read(this.#sizeBytes - last, last);
+    return tail.ok ? ok({ head: head.value, tail: tail.value }) : tail;
+  }
+
   /** Undefined: all is there. */
   async readInto(bytes: Buffer, at: number, length: number, offset: number): Promise<ReadFault | undefined> {
     if (this.#closed) return { code: 'DiskClosed', message: `${this.path} is closed` };

@@ -28,6 +28,8 @@ const toy: Format = {
 };
 const TABLE = [...FORMATS, toy];
 
+const layer = { sizeBytes: 4_096, blockBytes: 4_096, sectorBytes: 512, seed: 0, blocks: new Map() } as const;
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bootfarm-images-'));
@@ -49,7 +51,6 @@ async function reported(number: number) {
 
 /** A VHD and a difference of it, in which the name of it is a hint. */
 function putChain(parentName: string): string {
-  const layer = { sizeBytes: 4_096, blockBytes: 4_096, sectorBytes: 512 as const, seed: 0, blocks: new Map() };
   mkdirSync(join(folder, 'store'));
   writeImage(join(folder, 'outside.vhd'), vhdImage(layer));
   return writeImage(
@@ -133,7 +134,6 @@ test.each<{ what: string; base?: string; id: string; state: string; says: string
   { what: 'nowhere', id: '', state: 'Missing', says: 'base.vhd is not in', code: 'FileMissing' },
   { what: 'another', base: 'base.vhd', id: '0b'.repeat(16), state: 'Faulty', says: 'vhd:0b0b', code: 'ParentWrong' },
 ])('the base of a VHD is there $what', async ({ base, id, state, says, code }) => {
-  const layer = { sizeBytes: 4_096, blockBytes: 4_096, sectorBytes: 512, seed: 0, blocks: new Map() } as const;
   if (base) writeImage(join(folder, base), vhdImage(layer, { id }));
   const locators = { W2ku: Buffer.from('D:\\PVS\\base.vhd', 'utf16le') };
   writeImage(join(folder, 'lab.1.avhd'), vhdImage(layer, { id: 'c1'.repeat(16), parent: { id: VHD_ID, locators } }));
@@ -163,4 +163,14 @@ test.each([MAX_CHAIN, MAX_CHAIN + 1])('a chain of %i', async (many) => {
   const fits = many === MAX_CHAIN;
   expect((await reported(many - 1)).state).toBe(fits ? 'Present' : 'Faulty');
   expect((await openImage(join(folder, nameOf(many - 1)), { formats: TABLE })).ok).toBe(fits);
+});
+
+test('an image with the name of another format, or of none, is said to be what it is', async () => {
+  for (const name of ['lab.vhdx', 'lab.img']) {
+    const opened = await openImage(writeImage(join(folder, name), vhdImage(layer)));
+    expect(opened.ok ? undefined : opened.error).toEqual({
+      code: 'NotSupported',
+      message: expect.stringContaining(`mv -n ${name} lab.vhd\``),
+    });
+  }
 });

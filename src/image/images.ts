@@ -5,7 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { errorMessage } from '../kit/errors.ts';
 import { leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
+import { HEAD_BYTES, misnamed, TAIL_BYTES } from './content.ts';
 import type { Description, Disk, Format, ImageFacts, OpenFault, OpenParent, ParentFacts } from './disk.ts';
+import { lookAtFile } from './file.ts';
 import { chainTooLong, FORMATS, formatOf, MAX_CHAIN } from './formats.ts';
 import { type Candidate, findParent, parentNames } from './parent.ts';
 import type { ImageWriter, NewImage, WriteFault } from './writer.ts';
@@ -16,7 +18,8 @@ export async function probeImage(
   fileBytes: number,
   formats = FORMATS,
 ): Promise<Result<ImageFacts, OpenFault> | undefined> {
-  return formatOf(path, formats)?.probe(path, fileBytes).catch(unforeseen(path));
+  const format = formatOf(path, formats);
+  return format && judged(path, format, format.probe(path, fileBytes));
 }
 
 export interface ImageOptions {
@@ -50,8 +53,8 @@ const ends = (formats: readonly Format[]): string =>
 export async function openImage(path: string, options: ImageOptions = {}, depth = 1): Promise<Result<Disk, OpenFault>> {
   if (depth > MAX_CHAIN) return { ok: false, error: chainTooLong(path) };
   const format = formatOf(path, options.formats);
-  if (!format) return fail('NotSupported', namedAsNone(path));
-  return format.open(path, parentOpener(path, options, depth)).catch(unforeseen(path));
+  if (!format) return namedAsNone(path);
+  return judged(path, format, format.open(path, parentOpener(path, options, depth)));
 }
 
 function parentOpener(path: string, options: ImageOptions, depth: number): OpenParent {
@@ -105,14 +108,37 @@ async function leadsOut(folder: string, name: string): Promise<OpenFault | undef
 /** All that the image says of itself. */
 export async function describeImage(path: string, formats = FORMATS): Promise<Result<Description, OpenFault>> {
   const format = formatOf(path, formats);
-  if (!format) return fail('NotSupported', namedAsNone(path));
-  if (format.describe) return format.describe(path).catch(unforeseen(path));
+  if (!format) return namedAsNone(path);
+  if (format.describe) return judged(path, format, format.describe(path));
   const facts = await probeByName(path, formats);
-  if (facts === undefined) return fail('NotSupported', namedAsNone(path));
+  if (facts === undefined) return namedAsNone(path);
   return facts.ok ? ok({ facts: facts.value, odd: [] }) : facts;
 }
 
-const namedAsNone = (path: string): string => `${path} is named as no image is: ${ends(FORMATS)}`;
+async function namedAsNone(path: string): Promise<Result<never, OpenFault>> {
+  return fail('NotSupported', (await whatIsIn(path, [])) ?? `${path} is named as no image is: ${ends(FORMATS)}`);
+}
+
+/** What is no image of the format that its name says is said to be what it is. */
+async function judged<T>(
+  path: string,
+  { extension, differencing, plain }: Format,
+  judging: Promise<Result<T, OpenFault>>,
+): Promise<Result<T, OpenFault>> {
+  const judged = await judging.catch(unforeseen(path));
+  if (judged.ok || judged.error.code !== 'ImageInvalid' || plain) return judged;
+  const message = await whatIsIn(path, [extension, differencing ?? extension]);
+  return message === undefined ? judged : fail('NotSupported', message);
+}
+
+/** `own`: the ends of names of what it is by its name. Undefined: that, or nothing says. */
+async function whatIsIn(path: string, own: readonly string[]): Promise<string | undefined> {
+  const found = await lookAtFile(path, async (file) => {
+    const ends = await file.ends(HEAD_BYTES, TAIL_BYTES);
+    return ends.ok ? ok(misnamed(path, ends.value, own)) : ends;
+  });
+  return found.ok ? found.value : undefined;
+}
 
 async function probeByName(path: string, formats: readonly Format[]): Promise<Candidate['image']> {
   const looked = await statRegular(path);

@@ -1,5 +1,5 @@
 /** Lines for a shell on the node that make an image that is read of a file that is none, in its folder. They run as they stand. Pure. */
-import { basename, dirname } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { PARTIAL } from '../kit/file.ts';
 
 /** Writes `into` from `from`; both are names in the folder, as a shell takes them. */
@@ -16,11 +16,18 @@ export function lineFor(path: string, unpack: Unpack): string {
   return `\`cd ${word(dirname(path))} && ${unpack(name, partial)} && ${moves}\``;
 }
 
-/** Gives an image the name of its format. No image that has it is overwritten, and what is named `.raw` and is none is left where it was. */
+/** Gives an image the name of its format. No image that has it is overwritten, and what has the name of another is left where it was. */
 export function renameLine(path: string, extension: string): string {
   const name = basename(path);
-  return `\`cd ${word(dirname(path))} && mv -n ${word(name)} ${word(basename(name, '.raw') + extension)}\``;
+  return `\`cd ${word(dirname(path))} && mv -n ${word(name)} ${word(withEnd(name, extension))}\``;
 }
+
+/** Makes an image of one of another program, beside it. */
+export const importLine = (path: string): string =>
+  `\`bootfarm vdisk import ${word(path)} ${word(join(dirname(path), withEnd(basename(path), '.vhdx')))}\``;
+
+/** In place of its own end. */
+const withEnd = (name: string, extension: string): string => basename(name, extname(name)) + extension;
 
 /** Of a name that is not there yet and that no look takes for an image: an end of one has a dot before it. */
 const template = (name: string): string => word(`${name}.original-XXXXXX`);

@@ -1,5 +1,6 @@
 /** A raw image: the file is the disk, read in place. */
 import { fail, ok, type Result } from '../../kit/result.ts';
+import { foreign, HEAD_BYTES, TAIL_BYTES } from '../content.ts';
 import {
   beyondEnd,
   type Disk,
@@ -14,7 +15,6 @@ import {
   SECTOR_BYTES,
 } from '../disk.ts';
 import { type ImageFile, lookAtFile, withFile } from '../file.ts';
-import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
 import { createRaw } from './writer.ts';
 
 export const raw: Format = {
@@ -35,11 +35,9 @@ export function openRaw(path: string): Promise<Result<Disk, OpenFault>> {
 
 async function judge(file: ImageFile): Promise<Result<ImageFacts, OpenFault>> {
   const { path, sizeBytes } = file;
-  const head = await file.read(0, Math.min(HEAD_BYTES, sizeBytes));
-  if (!head.ok) return head;
-  const tail = await file.read(Math.max(0, sizeBytes - TAIL_BYTES), Math.min(TAIL_BYTES, sizeBytes));
-  if (!tail.ok) return tail;
-  const message = foreign(path, { head: head.value, tail: tail.value });
+  const ends = await file.ends(HEAD_BYTES, TAIL_BYTES);
+  if (!ends.ok) return ends;
+  const message = foreign(path, ends.value);
   // Before its size: what is compressed has any, and was not cut.
   return message === undefined ? factsOf(path, sizeBytes) : fail('NotSupported', message);
 }

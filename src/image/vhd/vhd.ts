@@ -26,19 +26,11 @@ async function load(file: ImageFile): Promise<Result<BlockImage, OpenFault>> {
   const { path, sizeBytes } = file;
   if (sizeBytes < FOOTER_BYTES - 1)
     return fail('ImageInvalid', `${path} has ${sizeBytes} bytes: it is no VHD, or was cut; copy it again`);
-  const ends = await bothEnds(file);
+  const ends = await file.ends(FOOTER_BYTES, FOOTER_BYTES);
   if (!ends.ok) return ends;
   const found = ofFile(path, findFooter(ends.value.head, ends.value.tail));
   if (!found.ok) return found;
   return found.value.footer.type === 'fixed' ? fixed(file, found.value) : growing(file, found.value, ends.value.head);
-}
-
-async function bothEnds(file: ImageFile): Promise<Result<{ readonly head: Buffer; readonly tail: Buffer }, ReadFault>> {
-  const length = Math.min(FOOTER_BYTES, file.sizeBytes);
-  const head = await file.read(0, length);
-  if (!head.ok) return head;
-  const tail = await file.read(file.sizeBytes - length, length);
-  return tail.ok ? ok({ head: head.value, tail: tail.value }) : tail;
 }
 
 /** No image has it. */

@@ -1,10 +1,10 @@
 /**
- * What a file that is named as a raw image holds, where that is no disk as it is: by its first and last bytes. Pure.
+ * What a file holds that is not what its name says, by its first and last bytes, and the way to an image of it. Pure.
  *
- * A disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
+ * Of what is named as a raw image a disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
  * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
  */
-import { filter, lineFor, qemuConvert, renameLine, type Unpack } from '../shell.ts';
+import { filter, importLine, lineFor, qemuConvert, renameLine, type Unpack } from './shell.ts';
 
 /** Read of the beginning: up to the header of a GPT. */
 export const HEAD_BYTES = 1_024;
@@ -23,6 +23,10 @@ interface Foreign {
   readonly is: (ends: Ends) => boolean;
   /** After "a raw image is the disk as it is:". */
   readonly instead: (path: string) => string;
+  /** The same of what has another name than that of a raw image, whose line would not do. Absent: what is in it must come. */
+  readonly otherwise?: (path: string) => string;
+  /** What this release reads: the end of its name. */
+  readonly extension?: string;
 }
 
 const has = (bytes: Buffer, offset: number, magic: string | readonly number[]): boolean => {
@@ -68,12 +72,17 @@ function isQcow(...versions: readonly number[]): Foreign['is'] {
   return ({ head }) => has(head, 0, 'QFI\xfb') && head.length >= 8 && versions.includes(head.readUInt32BE(4));
 }
 
-const convert = (format: string) => lineThat('convert it with', qemuConvert(format));
+const convert = (format: string) => ({ instead: lineThat('convert it with', qemuConvert(format)) });
+/** What `bootfarm vdisk import` takes. */
+const taken = (format: string) => ({
+  ...convert(format),
+  otherwise: (path: string) => `make one that is read with ${importLine(path)}`,
+});
 /** What this release reads under its own name. */
-const rename =
-  (extension: string): Foreign['instead'] =>
-  (path) =>
-    `give it its name with ${renameLine(path, extension)}`;
+function named(extension: string): Pick<Foreign, 'instead' | 'otherwise' | 'extension'> {
+  const instead = (path: string): string => `give it its name with ${renameLine(path, extension)}`;
+  return { extension, instead, otherwise: instead };
+}
 const unpack = (command: string) => lineThat('unpack it with', filter(command));
 /** What comes out is the image only where nothing else is in it. */
 const extract = (how: Unpack) => lineThat('where the image is all that is in it, unpack it with', how);
@@ -87,22 +96,22 @@ const just =
     words;
 
 const FOREIGN: readonly Foreign[] = [
-  { what: 'a VHDX image', is: atStart('vhdxfile'), instead: rename('.vhdx') },
+  { what: 'a VHDX image', is: atStart('vhdxfile'), ...named('.vhdx') },
   {
     what: 'a VHD image that is a difference of another',
     is: isDifference,
-    instead: rename('.avhd'),
+    ...named('.avhd'),
   },
-  { what: 'a VHD image', is: atStart('conectix'), instead: rename('.vhd') },
-  { what: 'a VHD image of fixed size', is: (ends) => footerOf(ends) !== undefined, instead: rename('.vhd') },
-  { what: 'a qcow image', is: isQcow(1), instead: convert('qcow') },
-  { what: 'a qcow2 image', is: isQcow(2, 3), instead: convert('qcow2') },
-  { what: 'a QED image', is: atStart('QED\0'), instead: convert('qed') },
+  { what: 'a VHD image', is: atStart('conectix'), ...named('.vhd') },
+  { what: 'a VHD image of fixed size', is: (ends) => footerOf(ends) !== undefined, ...named('.vhd') },
+  { what: 'a qcow image', is: isQcow(1), ...convert('qcow') },
+  { what: 'a qcow2 image', is: isQcow(2, 3), ...taken('qcow2') },
+  { what: 'a QED image', is: atStart('QED\0'), ...convert('qed') },
   {
     what: 'a VMDK image',
     is: ({ head }) =>
       (has(head, 0, 'KDMV') || has(head, 0, 'COWD')) && head.length >= 8 && [1, 2, 3].includes(head.readUInt32LE(4)),
-    instead: convert('vmdk'),
+    ...taken('vmdk'),
   },
   {
     what: 'the description of a VMDK image',
@@ -112,12 +121,12 @@ const FOREIGN: readonly Foreign[] = [
   {
     what: 'a VDI image',
     is: ({ head }) => has(head, 0, '<<< ') && has(head, 64, [0x7f, 0x10, 0xda, 0xbe]),
-    instead: convert('vdi'),
+    ...taken('vdi'),
   },
   {
     what: 'a Parallels image',
     is: (ends) => atStart('WithoutFreeSpace')(ends) || atStart('WithouFreSpacExt')(ends),
-    instead: convert('parallels'),
+    ...convert('parallels'),
   },
   { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), instead: just('apply it to a disk, and bring that') },
   {
@@ -163,8 +172,21 @@ const FOREIGN: readonly Foreign[] = [
   },
 ];
 
-/** Undefined: nothing says that it is no disk. */
+const foundIn = (ends: Ends): Foreign | undefined => FOREIGN.find(({ is }) => is(ends));
+
+/** Of what is named as a raw image. Undefined: nothing says that it is no disk. */
 export function foreign(path: string, ends: Ends): string | undefined {
-  const found = FOREIGN.find(({ is }) => is(ends));
+  const found = foundIn(ends);
   return found && `${path} holds ${found.what}, and a raw image is the disk as it is: ${found.instead(path)}`;
 }
+
+/** Of what is named otherwise, and is not what its name says. `own`: the ends of names of that format. Undefined: what it is, nothing says. */
+export function misnamed(path: string, ends: Ends, own: readonly string[]): string | undefined {
+  const found = foundIn(ends) ?? (beginsLikeDisk(ends) ? DISK : undefined);
+  if (!found || (found.extension !== undefined && own.includes(found.extension))) return undefined;
+  const name =
+    own[0] === undefined ? 'its name is that of no image' : `its name is that of a ${own[0].slice(1).toUpperCase()}`;
+  return `${path} holds ${found.what}, and ${name}: ${found.otherwise?.(path) ?? 'bring the image that is in it'}`;
+}
+
+const DISK: Omit<Foreign, 'is'> = { what: 'a disk as it is', ...named('.raw') };

@@ -1,19 +1,23 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { foreign, HEAD_BYTES, TAIL_BYTES } from './content.ts';
+import { type Ends, foreign, HEAD_BYTES, misnamed, TAIL_BYTES } from './content.ts';
 
-/** A file of 1 MiB, or as long as it must be, with these bytes at these offsets; a negative one is from the end. */
-function holding(parts: Readonly<Record<number, string | Uint8Array>>, bytes = 1 << 20): string | undefined {
+type Parts = Readonly<Record<number, string | Uint8Array>>;
+
+/** Of a file of 1 MiB with these bytes at these offsets; a negative one is from the end. */
+function endsOf(parts: Parts): Ends {
+  const bytes = 1 << 20;
   const file = Buffer.alloc(bytes);
   for (const [at, data] of Object.entries(parts))
     file.set(
       typeof data === 'string' ? Buffer.from(data, 'latin1') : data,
       Number(at) < 0 ? bytes + Number(at) : Number(at),
     );
-  const ends = { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) };
-  return foreign('/srv/lab.raw', ends);
+  return { head: file.subarray(0, HEAD_BYTES), tail: file.subarray(-TAIL_BYTES) };
 }
+
+const holding = (parts: Parts): string | undefined => foreign('/srv/lab.raw', endsOf(parts));
 
 /** The footer of a VHD: its cookie, its type, and the complement of the sum of its bytes. */
 function vhdFooter(type: number, wrongBy = 0): Buffer {
@@ -27,7 +31,7 @@ function vhdFooter(type: number, wrongBy = 0): Buffer {
 
 const MBR = { 510: '\x55\xaa' };
 
-test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>([
+test.each<{ what: string; parts: Parts; says: RegExp }>([
   { what: 'VHDX', parts: { 0: 'vhdxfile' }, says: /a VHDX image.*`cd \/srv && mv -n lab\.raw lab\.vhdx`$/ },
   {
     what: 'VHD that grows',
@@ -87,7 +91,7 @@ test.each<{ what: string; parts: Parameters<typeof holding>[0]; says: RegExp }>(
   expect(holding(parts)).toContain('/srv/lab.raw holds');
 });
 
-test.each<{ what: string; parts: Parameters<typeof holding>[0] }>([
+test.each<{ what: string; parts: Parts }>([
   { what: 'zeros', parts: {} },
   { what: 'an MBR', parts: { 0: '\xeb\x63\x90', ...MBR } },
   { what: 'a GPT', parts: { ...MBR, 512: 'EFI PART', [-512]: 'EFI PART' } },
@@ -116,6 +120,37 @@ test.each<{ what: string; parts: Parameters<typeof holding>[0] }>([
   { what: 'a VHD that grows within its last partition', parts: { ...MBR, [-512]: vhdFooter(3) } },
 ])('a disk with $what is one', ({ parts }) => {
   expect(holding(parts)).toBeUndefined();
+});
+
+const VHDX = ['.vhdx', '.avhdx'];
+const VHD = ['.vhd', '.avhd'];
+
+test.each<{ what: string; name: string; own: readonly string[]; parts: Parts; says: string | undefined }>([
+  {
+    ...{ what: 'a VHD named as a VHDX', name: 'lab.vhdx', own: VHDX, parts: { 0: vhdFooter(3), [-512]: vhdFooter(3) } },
+    says: '/srv/lab.vhdx holds a VHD image, and its name is that of a VHDX: give it its name with `cd /srv && mv -n lab.vhdx lab.vhd`',
+  },
+  {
+    ...{ what: 'a VHDX named as a VHD', name: 'lab.1.avhd', own: VHD, parts: { 0: 'vhdxfile' } },
+    says: '/srv/lab.1.avhd holds a VHDX image, and its name is that of a VHD: give it its name with `cd /srv && mv -n lab.1.avhd lab.1.vhdx`',
+  },
+  {
+    ...{ what: 'a disk named as a VHDX', name: 'lab.vhdx', own: VHDX, parts: MBR },
+    says: '/srv/lab.vhdx holds a disk as it is, and its name is that of a VHDX: give it its name with `cd /srv && mv -n lab.vhdx lab.raw`',
+  },
+  {
+    ...{ what: 'a qcow2 by its own name', name: 'a b.qcow2', own: [], parts: { 0: 'QFI\xfb\0\0\0\x03' } },
+    says: "/srv/a b.qcow2 holds a qcow2 image, and its name is that of no image: make one that is read with `bootfarm vdisk import '/srv/a b.qcow2' '/srv/a b.vhdx'`",
+  },
+  {
+    ...{ what: 'a download that is packed', name: 'lab.vhdx', own: VHDX, parts: { 0: gzipSync('disk') } },
+    says: '/srv/lab.vhdx holds data compressed by gzip, and its name is that of a VHDX: bring the image that is in it',
+  },
+  { what: 'what its name says', name: 'lab.vhdx', own: VHDX, parts: { 0: 'vhdxfile' }, says: undefined },
+  { what: 'a difference by its name', name: 'lab.1.avhd', own: VHD, parts: { 0: vhdFooter(4) }, says: undefined },
+  { what: 'nothing that is known', name: 'lab.vhdx', own: VHDX, parts: {}, says: undefined },
+])('$what: what it is, and what makes it one that is read', ({ name, own, parts, says }) => {
+  expect(misnamed(`/srv/${name}`, endsOf(parts), own)).toBe(says);
 });
 
 test('a file of any size and content is judged', () => {
