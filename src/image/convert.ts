@@ -9,6 +9,8 @@ import type { NewImage } from './writer.ts';
 /** What was made of the disk. */
 export interface Made {
   readonly diskBytes: number;
+  /** How much less that is than what it is a difference of has; absent: none. */
+  readonly lessBytes?: number;
 }
 
 export interface ConvertOptions extends Work, Pick<NewImage, 'fixed' | 'blockBytes'> {}

@@ -71,7 +71,8 @@ async function differ(
   const made = await makeImage(target, { sizeBytes, blockSize, parent }, work, async (to) =>
     disk === below ? undefined : writeDifferences(disk, below, to, work),
   );
-  return made.ok ? ok({ diskBytes: sizeBytes }) : made;
+  const lessBytes = below.sizeBytes - sizeBytes;
+  return made.ok ? ok({ diskBytes: sizeBytes, ...(lessBytes > 0 && { lessBytes }) }) : made;
 }
 
 /** What `disk` has otherwise than `below`, sector by sector. Where both have zeros nothing is read. */

@@ -32,6 +32,8 @@ export interface NewVersion {
   /** The newest image before it: what it is a difference of, or what was merged. */
   readonly before: string;
   readonly diskBytes: number;
+  /** How much less that is than what the version before has; absent: none. */
+  readonly lessBytes?: number;
   /** Of the image, with its holes. */
   readonly fileBytes: number;
   /** Kernel and initrd that it has from the version before. */
@@ -39,8 +41,8 @@ export interface NewVersion {
 }
 
 export interface VersionWork extends Work {
-  /** Which one is made, before it is. */
-  readonly onVersion?: (number: number) => void;
+  /** Which one is made: nothing of it is there before this is done. */
+  readonly onVersion?: (number: number) => Promise<void>;
   /** The one that an earlier try began: no other is made. Absent: the next one. */
   readonly number?: number;
 }
@@ -169,7 +171,7 @@ async function makeVersion(
       'FileExists',
       `${newest.image} is in ${folder}, and version ${begun} was to be made: an earlier try may have made it; if it did not, order it again`,
     );
-  onVersion?.(number);
+  await onVersion?.(number);
   const name = fileNames(fileName, number).stem + end;
   const target = join(folder, name);
   const bootFiles: string[] = [];
@@ -181,7 +183,7 @@ async function makeVersion(
   }
   if (!made.value) return ok(undefined);
   const fileBytes = (await stat(target)).size;
-  return ok({ number, name, before: newest.image, diskBytes: made.value.diskBytes, fileBytes, bootFiles });
+  return ok({ number, name, before: newest.image, ...made.value, fileBytes, bootFiles });
 }
 
 /** Those that are there already stay: who put them there meant them. Of what is copied the names are put into `copied`. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -10,6 +10,13 @@ beforeEach(() => {
   path = mkdtempSync(join(tmpdir(), 'bootfarm-jobs-'));
 });
 afterEach(() => rmSync(path, { recursive: true }));
+
+test('folders with the names of its files are none of its files', async () => {
+  const folder = new JobFolder(path);
+  await folder.order({ kind: 'boot-files', folder: '/srv', fileName: 'lab', version: 0 }, 0);
+  for (const name of ['0badf00d.json', '0badf00d.cancel']) mkdirSync(join(path, name));
+  expect([(await folder.readAll()).length, await folder.list()]).toMatchObject([1, { cancels: [] }]);
+});
 
 const fetch = { kind: 'fetch', sha256: 'a'.repeat(64), target: '/srv/lab.raw' } as const;
 const exported = { kind: 'export', folder: '/srv', fileName: 'lab', to: '/srv/out' } as const;

@@ -37,7 +37,9 @@ export class JobFolder {
   }
 
   async list(): Promise<Listing> {
-    const names = await readdir(this.path).catch(whenMissing([]));
+    const entries = await readdir(this.path, { withFileTypes: true }).catch(whenMissing([]));
+    // A folder with such a name is none of ours.
+    const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []));
     const ids = (end: string) =>
       names.flatMap((name) => (/^[0-9a-f]{8}\./.test(name) && name.slice(8) === end ? [name.slice(0, 8)] : []));
     return { jobs: ids('.json').slice(0, MAX_LISTED), cancels: ids('.cancel').slice(0, MAX_LISTED) };

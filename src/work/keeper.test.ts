@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { silentLogger } from '../telemetry/log.ts';
 import { isEnded, type Job, newJob } from './job.ts';
-import { Keeper } from './keeper.ts';
+import { Keeper, type Told } from './keeper.ts';
 import type { Ordered } from './orders.ts';
 import { BUSY_MS, type Ending, KEPT_ENDED, KEPT_MS, MAX_CRASHES } from './queue.ts';
 
@@ -17,6 +17,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 interface Live {
   readonly job: Job;
   readonly end: (ending: Ending) => void;
+  readonly told: Told;
   isCancelled: boolean;
 }
 
@@ -32,6 +33,8 @@ class World {
   readonly begun: string[] = [];
   nowMs = 0;
   failsWrites = 0;
+  /** Turns of the loop that the next write takes. */
+  slow = 0;
   keeper = this.#begin();
 
   order(folder: number): void {
@@ -71,6 +74,10 @@ class World {
         read: async (id) => this.files.get(id),
         write: async (job) => {
           if (!isCurrent()) return;
+          for (let turns = this.slow; turns > 0; turns--) {
+            this.slow = 0;
+            await new Promise(setImmediate);
+          }
           if (this.failsWrites > 0) {
             this.failsWrites--;
             throw new Error('full');
@@ -87,17 +94,17 @@ class World {
         cancelSeen: async (id) => void this.cancels.delete(id),
         isDeserted: async () => true,
       },
-      start: (job, { onProgress }) => {
+      start: (job, told) => {
         const { promise: ending, resolve: end } = Promise.withResolvers<Ending>();
         if (!isCurrent()) return { ending, cancel: () => undefined, kill: () => end(ENDINGS['crashes'] as Ending) };
         const beside = [...this.live.values()].find((other) => other.job.folder === job.folder);
         if (beside) this.broken.push(`${job.id} beside ${beside.job.id} in ${job.folder}`);
         const said = this.files.get(job.id);
         if (said?.state !== 'Running') this.broken.push(`${job.id} begins and is ${said?.state}`);
-        const live: Live = { job, end, isCancelled: false };
+        const live: Live = { job, end, told, isCancelled: false };
         this.live.set(job.id, live);
         this.begun.push(job.id);
-        onProgress(1, 2);
+        told.onProgress(1, 2);
         return {
           ending,
           cancel: () => {
@@ -167,6 +174,21 @@ test('what takes its container along again and again fails, and the next one has
   }
   await world.keeper.look();
   expect([...world.files.values()].map(({ state }) => state)).toEqual(['Failed', 'Running']);
+});
+
+test('which version a job makes is written down before it begins, and nothing older is written over it', async () => {
+  const world = new World();
+  world.order(0);
+  await world.keeper.look();
+  const { told } = world.live.get('00000000') as Live;
+  told.onProgress(1, 3);
+  world.slow = 5;
+  const looked = world.keeper.look();
+  while (world.slow > 0) await new Promise(setImmediate);
+  await told.onVersion(7);
+  expect(world.files.get('00000000')?.version).toBe(7);
+  await looked;
+  expect(world.files.get('00000000')?.version).toBe(7);
 });
 
 test('a keeper that is told to end takes no try away', async () => {

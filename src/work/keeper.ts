@@ -29,7 +29,8 @@ export interface Worker {
 
 export interface Told {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
-  readonly onVersion: (version: number) => void;
+  /** The work waits for it: a job that is tried again must know what it began, however soon it ended. */
+  readonly onVersion: (version: number) => Promise<void>;
 }
 
 export interface KeeperOptions {
@@ -57,6 +58,7 @@ export class Keeper {
   /** What the operator ordered when it was last read; undefined: it was not read yet. */
   #ordered: ReadonlySet<string> | undefined;
   #looking: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
   #wake: AbortController | undefined;
   #stopping = false;
 
@@ -183,7 +185,10 @@ export class Keeper {
     };
     const worker = start(running, {
       onProgress: (doneBytes, totalBytes) => change((current) => further(current, doneBytes, totalBytes)),
-      onVersion: (version) => change((current) => ({ ...current, version })),
+      onVersion: (version) => {
+        change((current) => ({ ...current, version }));
+        return this.#writeAll().catch(this.#untold);
+      },
     });
     this.#running.set(job.id, { worker, cancelled: false });
     void worker.ending.then((ending) => {
@@ -211,7 +216,14 @@ export class Keeper {
     if (job !== before) this.#unwritten.add(job.id);
   }
 
-  async #writeAll(): Promise<void> {
+  /** One after the other: what is older never replaces what is newer. */
+  #writeAll(): Promise<void> {
+    const turn = this.#writing.then(() => this.#write());
+    this.#writing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #write(): Promise<void> {
     for (const id of [...this.#unwritten]) {
       this.#unwritten.delete(id);
       const job = this.#jobs.get(id);

@@ -19,8 +19,8 @@ import { type Order, placeOf } from './job.ts';
 export interface Running {
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
-  /** Which version it makes, once that is known. */
-  readonly onVersion?: (version: number) => void;
+  /** Which version it makes, once that is known: it begins when this is done. */
+  readonly onVersion?: (version: number) => Promise<void>;
   /** Of jobs, below the state directory of a server. Absent: this is none of a server. */
   readonly jobs?: string | undefined;
 }
@@ -192,8 +192,11 @@ function exported({ folder, manifestName, versions, linked, copied, kept, assume
   ];
 }
 
-function whatNext({ number, fileBytes, bootFiles, before }: NewVersion): readonly string[] {
+function whatNext({ number, fileBytes, bootFiles, before, lessBytes }: NewVersion): readonly string[] {
   return [
+    ...(lessBytes === undefined
+      ? []
+      : [`its disk has ${inUnits(lessBytes)} less than that of ${before}: what is behind its end is in it no more`]),
     `its file has ${inUnits(fileBytes)}${bootFiles.length > 0 ? `; ${bootFiles.join(' and ')} are copied from those of ${before}` : ''}`,
     `release it by \`bootfarm vdisk promote NAMESPACE/NAME ${number} --access Maintenance\`: the other servers take it then, and devices of that class boot it once they have`,
   ];

@@ -9,6 +9,9 @@ import type { Ending } from './queue.ts';
 /** What a process of its own does: a job, or a file that comes from other servers. */
 export type Work = Order | PullOrder;
 
+/** What it is told after its order: the version is written down. */
+export const NOTED = 'noted';
+
 /** What the process says. */
 export type Word =
   | { readonly kind: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
@@ -36,9 +39,13 @@ export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told
   let timer: NodeJS.Timeout | undefined;
   child.on('message', (word: Word) => {
     if (word.kind === 'progress') onProgress?.(word.doneBytes, word.totalBytes);
-    else if (word.kind === 'version') onVersion?.(word.version);
+    else if (word.kind === 'version') void noted(word.version);
     else said = word.ending;
   });
+  const noted = async (version: number): Promise<void> => {
+    await onVersion?.(version);
+    child.send(NOTED, () => undefined); // it may be gone
+  };
   const { promise: ending, resolve } = Promise.withResolvers<Ending>();
   const end = (message: string): void => {
     clearTimeout(timer);

@@ -1,4 +1,5 @@
 /** The process of one piece of work: it is told its order, does it at low priority, and says how far it is. */
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { type Fault, ok, type Result } from '../kit/result.ts';
@@ -33,7 +34,11 @@ process.once('message', async (order: Work) => {
   const answer = await run(order, {
     signal: cancelled.signal,
     jobs: process.argv[2],
-    onVersion: (version) => say({ kind: 'version', version }),
+    onVersion: async (version) => {
+      const noted = once(process, 'message');
+      say({ kind: 'version', version });
+      await noted;
+    },
     onProgress: (doneBytes, totalBytes) => {
       const now = performance.now();
       if (now - toldMs < TOLD_EVERY_MS) return;
