@@ -150,7 +150,7 @@ const NO_WRITE_CACHE: Readonly<Record<string, string>> = {
 };
 
 function lacksOf(fileName: string, version: FoundVersion): string[] {
-  const { number, access, image, diskFileName, sizeBytes, properties, propertiesName, bootFiles, isAssumed } = version;
+  const { number, access, image, diskFileName, sizeBytes, properties, bootFiles, isAssumed } = version;
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
   if (number > MAX_NUMBER)
@@ -171,7 +171,6 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
           `${diskFileName} has ${fileBytes} bytes, and the manifest says ${sizeBytes}: it was copied at another time than the manifest was written`,
         ]),
     ...(properties?.ok === false ? [`${properties.error.message}; it stays as it is`] : []),
-    ...(properties ? [] : [`${propertiesName} is not there: PVS has one for each version, bootfarm needs none`]),
     ...(boots.length > 0 ? [`${boots.join(' and ')}: machines boot version ${number} with them, put them there`] : []),
   ];
 }

@@ -18,7 +18,9 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Command } from 'commander';
+import { writeImage } from '../../test/builders/image.ts';
 import { anImage } from '../../test/builders/pvs.ts';
+import { vhdxImage } from '../../test/builders/vhdx.ts';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { patternBytes } from '../image/pattern/pattern.ts';
 import { findVDisk } from '../store/pvs/folder.ts';
@@ -86,6 +88,13 @@ test.each<{ line: string; gives: () => Buffer; of?: () => Buffer; name: string }
   expect([out, failed]).toEqual(['', false]);
   expect(err).toBe(`${name}: ${of().length} bytes, SHA-256 ${digest(of())}\n`);
   expect(bytes.equals(gives())).toBe(true);
+});
+
+test('what a raw image does not say of its disk is said beside it', async () => {
+  const layer = { sizeBytes: MIB, blockBytes: MIB, sectorBytes: 4096, seed: 1, blocks: new Map() } as const;
+  writeImage(join(folder, 'large.vhdx'), vhdxImage(layer));
+  expect((await run('/large')).err).toContain('its sectors have 4096 bytes, which no raw image says');
+  expect((await run('/large --format asis')).err).not.toContain('sectors');
 });
 
 test.each<{ what: string; line: string; taking?: Taking; says: string }>([

@@ -57,8 +57,16 @@ the disk, for qcow2, vmdk and vdi twice, unless the version is one raw image.`,
           const options = { ...running, format, offset, ...(number !== undefined && { number }) };
           const made = await download(vdisk, options, giveTo(output));
           if (!made.ok) return made;
-          const { name, sizeBytes, sha256 } = made.value;
-          return ok({ made: made.value, words: [`${name}: ${sizeBytes} bytes, SHA-256 ${sha256}`] });
+          const { name, sizeBytes, sha256, sectorBytes } = made.value;
+          const words = [
+            `${name}: ${sizeBytes} bytes, SHA-256 ${sha256}`,
+            ...(sectorBytes === undefined
+              ? []
+              : [
+                  `its sectors have ${sectorBytes} bytes, which no raw image says: tell it who attaches it (qemu: logical_block_size=${sectorBytes}), or take --format vhdx`,
+                ]),
+          ];
+          return ok({ made: made.value, words });
         });
       }),
     );

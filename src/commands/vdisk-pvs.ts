@@ -89,7 +89,7 @@ The same in a file here, all sizes, holes as zeros; it fails if a file is change
   kubectl get vd lab -o yaml | kubectl exec -i deploy/main-NODE -c work -- \\
     bootfarm vdisk export /srv/vdisks/lab --tar - --resource - >lab.tar
 Without --resource access is as a manifest in the folder says it, and else assumed as takeover does, and said. With it a version
-that it does not name is Maintenance; it needs metadata.namespace (takeover writes it with --namespace).
+that it does not name is Maintenance.
 Images get a second name where that is possible, but those in maintenance, which PVS writes; all else is copied. Nothing is
 overwritten; the same command goes on with what was interrupted. The manifest comes last: a folder without it is not whole.`,
     )
@@ -113,7 +113,9 @@ overwritten; the same command goes on with what was interrupted. The manifest co
 
 async function readVDisk(file: string): Promise<VDisk> {
   try {
-    return must(parse('VDisk', parseYaml(await (file === '-' ? inputOfProcess.readAll() : inputOfProcess.file(file)))));
+    const read = parseYaml(await (file === '-' ? inputOfProcess.readAll() : inputOfProcess.file(file)));
+    // Takeover writes none: what is asked of it is in its spec.
+    return must(parse('VDisk', { ...read, metadata: { namespace: 'default', ...read?.metadata } }));
   } catch (thrown) {
     if (thrown instanceof Refusal) throw thrown;
     throw new Refusal(`--resource ${file} cannot be read: ${errorMessage(thrown)}`);

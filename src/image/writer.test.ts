@@ -187,6 +187,20 @@ test.each<{ what: string; name: string; image: NewImage; code: string; says: str
     says: 'write a VHDX',
   },
   {
+    what: 'blocks of a raw image',
+    name: 'lab.raw',
+    image: { blockSize: 512, sizeBytes: MIB, blockBytes: MIB },
+    code: 'NotSupported',
+    says: 'lies in no blocks',
+  },
+  {
+    what: 'blocks of a VHD of fixed size',
+    name: 'lab.vhd',
+    image: { blockSize: 512, sizeBytes: MIB, blockBytes: MIB, fixed: true },
+    code: 'NotSupported',
+    says: 'lies in no blocks',
+  },
+  {
     what: 'a VHD whose blocks have more sectors than it counts',
     name: 'lab.vhd',
     image: { blockSize: 512, sizeBytes: 2_040 * 2 ** 30, blockBytes: 512 << 10 },

@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileNames } from '../farm/files.ts';
 import { windowsOf } from '../image/copy.ts';
-import type { OpenFault } from '../image/disk.ts';
+import { type OpenFault, SECTOR_BYTES } from '../image/disk.ts';
 import { describeChain } from '../image/facts.ts';
 import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { formatOf } from '../image/formats.ts';
@@ -38,6 +38,8 @@ export interface Download extends Outgoing {
 export interface Downloaded extends Given {
   readonly name: string;
   readonly number: number;
+  /** Of the disk, where what goes out is one as it is, and cannot say it: its sectors are not of 512 bytes. */
+  readonly sectorBytes?: number;
 }
 
 export type DownloadFault = ConvertFault | OutgoingFault | ToolFault | Fault<'NoVersion'>;
@@ -47,6 +49,7 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES);
 interface Source {
   readonly sizeBytes: number;
   readonly chunks: Chunks;
+  readonly sectorBytes?: number;
   readonly close: () => Promise<void>;
   /** It was made to be given. */
   readonly remove?: () => Promise<void>;
@@ -67,7 +70,8 @@ export async function download(
     const given = await giveAll(name, source.value, options, give);
     if (!given.ok) return given;
     await source.value.remove?.();
-    return ok({ name, number, ...given.value });
+    const { sectorBytes } = source.value;
+    return ok({ name, number, ...given.value, ...(sectorBytes !== undefined && { sectorBytes }) });
   } finally {
     await source.value.close();
   }
@@ -173,7 +177,12 @@ async function diskOf(path: string): Promise<Result<Source, OpenFault>> {
   if (!opened.ok) return opened;
   const disk = opened.value;
   const unchanged = await watchFiles(path, disk);
-  return ok({ sizeBytes: disk.sizeBytes, chunks: chunksOfDisk(disk, unchanged), close: () => disk.close() });
+  return ok({
+    sizeBytes: disk.sizeBytes,
+    chunks: chunksOfDisk(disk, unchanged),
+    ...(disk.blockSize !== SECTOR_BYTES && { sectorBytes: disk.blockSize }),
+    close: () => disk.close(),
+  });
 }
 
 type OpenDisk = Parameters<typeof windowsOf>[0];

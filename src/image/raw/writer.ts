@@ -15,6 +15,8 @@ export async function createRaw(path: string, image: NewImage): Promise<Result<I
       'NotSupported',
       `${path}: the disk has sectors of ${image.blockSize} bytes, and a raw image cannot say so: write a VHDX`,
     );
+  if (image.blockBytes !== undefined)
+    return fail('NotSupported', `${path}: a raw image lies in no blocks: leave their size (--block-size) out`);
   const file = await PartialFile.open(path);
   if (!file.ok) return file;
   return ok(new PlainWriter(file.value, 0, () => file.value.finish(image.sizeBytes)));

@@ -28,7 +28,12 @@ export async function createVhd(path: string, image: NewImage): Promise<Result<I
   return ok(new BlocksWriter(image, file.value, growing(file.value, image)));
 }
 
-function judge({ sizeBytes, blockSize, blockBytes = BLOCK_BYTES }: NewImage): WriteFault | undefined {
+function judge({ sizeBytes, blockSize, blockBytes: asked, fixed, parent }: NewImage): WriteFault | undefined {
+  if (asked !== undefined && fixed && !parent) {
+    const message = 'a VHD of fixed size lies in no blocks: leave their size (--block-size) out';
+    return { code: 'NotSupported', message };
+  }
+  const blockBytes = asked ?? BLOCK_BYTES;
   if (blockSize !== SECTOR_BYTES) {
     const message = `the disk has sectors of ${blockSize} bytes, and a VHD has those of ${SECTOR_BYTES}: write a VHDX`;
     return { code: 'NotSupported', message };
