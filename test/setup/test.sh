@@ -63,7 +63,7 @@ logs+=("$build/test-bad-input.log")
 start bad-input jest bad-input e2e --runInBand --testPathPatterns "$waits"
 run check npm run --silent check
 # Threads that come and go in a process of jest that has run a hundred suites before ended it by SIGSEGV, twice in the runs of a day, and in none of a dozen where it
-# had run few: V8 keeps account of compiled code for all threads of a process, and has races there (nodejs/node issues 62393, 64500).
+# had run few: V8 keeps account of compiled code for all threads of a process, and has races there (nodejs/node issues 62393, 64500; the Makefile has the other half).
 threads='src/(stream/native/native|store/hasher).test.ts'
 run unit jest unit unit --maxWorkers=2 --testPathIgnorePatterns "$threads"
 run threads jest threads unit --maxWorkers=2 --testPathPatterns "$threads"
