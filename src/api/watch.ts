@@ -1,8 +1,9 @@
 /** What changed of one farm since the last look, each thing once. */
 import { changesSince } from '../database/pages.ts';
 import type { Device, Session } from '../farm/model.ts';
+import type { StreamingServer } from '../resources/kinds.ts';
 import type { OpenFarm } from './farms.ts';
-import { farmOf, type Named, serversOf, storeOf, vdiskOf } from './given.ts';
+import { farmOf, type ServerOut, serversOf, storeOf, vdiskOf } from './given.ts';
 
 export const CHANGE_KINDS = ['farms', 'servers', 'vdisks', 'stores', 'devices', 'sessions', 'database'] as const;
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
@@ -34,10 +35,13 @@ interface Reachable {
 
 /** What was looked at before: by kind and name, what it was read from. */
 type Seen = ReadonlyMap<string, unknown>;
+/** Of a pool, with what is compared of each. */
+type Servers = readonly (readonly [ServerOut, string])[];
 
 export class Watch {
   readonly #farm: OpenFarm;
   #resources: Seen | undefined;
+  readonly #servers = new WeakMap<StreamingServer, Servers>();
   #rows: ReadonlyMap<string, string> = new Map();
   #mark: number | undefined;
   #database: Reachable | undefined;
@@ -57,27 +61,36 @@ export class Watch {
     return rows.isTooMuch ? rows : { changes: [...resources, ...rows.changes] };
   }
 
-  /** A resource that changed is another object; of a pool only those of its servers that differ are told. */
+  /** A resource that changed is another object, and no other is made ready to be given; of a pool only those of its servers that differ are told. */
   #lookAtResources(): readonly Change[] {
     const before = this.#resources;
     const now = new Map<string, unknown>();
     const changes: Change[] = [];
-    const tell = (kind: ChangeKind, source: unknown, value: object & Named, text?: string): void => {
-      const key = `${kind}/${value.name}`;
-      const was = before?.get(key);
-      now.set(key, text ?? source);
-      if (before && was !== (text ?? source)) changes.push({ kind, name: value.name, value });
+    const look = (kind: ChangeKind, name: string, source: unknown, value: () => object): void => {
+      const key = `${kind}/${name}`;
+      now.set(key, source);
+      if (before && before.get(key) !== source) changes.push({ kind, name, value: value() });
     };
-    tell('farms', this.#farm.farm, farmOf(this.#farm.farm));
-    for (const vdisk of this.#farm.vdisks()) tell('vdisks', vdisk, vdiskOf(vdisk));
-    for (const store of this.#farm.stores()) tell('stores', store, storeOf(store));
-    for (const server of serversOf(this.#farm.pools())) tell('servers', server, server, JSON.stringify(server));
+    const { farm } = this.#farm;
+    look('farms', farm.metadata.name, farm, () => farmOf(farm));
+    for (const vdisk of this.#farm.vdisks()) look('vdisks', vdisk.metadata.name, vdisk, () => vdiskOf(vdisk));
+    for (const store of this.#farm.stores()) look('stores', store.metadata.name, store, () => storeOf(store));
+    for (const pool of this.#farm.pools())
+      for (const [server, text] of this.#serversOf(pool)) look('servers', server.name, text, () => server);
     for (const key of before?.keys() ?? []) {
       const [kind = '', name = ''] = key.split('/');
       if (!now.has(key)) changes.push({ kind: kind as ChangeKind, name });
     }
     this.#resources = now;
     return changes;
+  }
+
+  #serversOf(pool: StreamingServer): Servers {
+    const known = this.#servers.get(pool);
+    if (known) return known;
+    const servers = serversOf([pool]).map((server) => [server, JSON.stringify(server)] as const);
+    this.#servers.set(pool, servers);
+    return servers;
   }
 
   async #lookAtRows(): Promise<Look> {
