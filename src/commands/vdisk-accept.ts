@@ -2,24 +2,14 @@
 import type { Command } from 'commander';
 import { judgeAccept } from '../farm/accept.ts';
 import { attempt, must, Refusal, versionNumber } from '../terminal/refusal.ts';
+import { acceptedText, acceptWord } from '../terminal/release-words.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { databaseOptions } from './database-options.ts';
 
 export function addAccept(command: Command, terminal: Terminal): void {
-  const accept = databaseOptions(command.command('accept'))
-    .description('settle a Conflict: what a server holds of a version is right from now on')
-    .argument('<vdisk>', 'its name')
-    .argument('<version>', 'its number')
-    .requiredOption('--server <name>', 'required: whose files are right')
-    .addHelpText(
-      'after',
-      `
-Only where servers disagree and nothing says who is right. What the spec states (sha256) decides, and a version that is
-known never becomes another one.
-
-Example:
-  bootfarm vdisk accept lab 3 --server node-a --farm bootfarm-demo/farm`,
-    );
+  const accept = databaseOptions(
+    acceptWord(command, 'bootfarm vdisk accept lab 3 --server node-a --farm bootfarm-demo/farm'),
+  );
   accept.action((vdisk: string, typed: string, { server }: { server: string }) =>
     attempt(terminal, async () => {
       const number = versionNumber('version', typed);
@@ -38,11 +28,8 @@ Example:
         if (done === 'NoVersion') throw new Refusal(`VDisk ${vdisk} has no version ${number} any more`);
         if (typeof done === 'object')
           throw new Refusal(`${what}: somebody was faster, and the manifest ${done.right} is right now`);
-        terminal.out(
-          content === 'Unchanged' || done === 'Unchanged'
-            ? `${what}: what ${server} holds is right already: unchanged\n`
-            : `${what}: what ${server} holds is right: ${content.files.map(({ name }) => name).join(', ')} (manifest ${content.manifest}). Other servers are judged by it within seconds\n`,
-        );
+        const isUnchanged = content === 'Unchanged' || done === 'Unchanged';
+        terminal.out(acceptedText({ vdisk, version: number, server, content: isUnchanged ? undefined : content }));
       });
     }),
   );

@@ -10,13 +10,9 @@ import type { MoveFault } from '../resources/move.ts';
 import { parse } from '../resources/parse.ts';
 import type { Edit, EditFault } from '../resources/release.ts';
 import { must, Refusal } from '../terminal/refusal.ts';
+import { type EditFlags, editText } from '../terminal/release-words.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { withClient } from './farm-of.ts';
-
-export interface Flags {
-  readonly apply?: true;
-  readonly output: 'text' | 'json';
-}
 
 /** What else may be asked for an edit. */
 interface Around {
@@ -31,7 +27,7 @@ export type Connect = () => Result<Client, Fault>;
 export const editVDisk = (
   terminal: Terminal,
   named: string,
-  flags: Flags,
+  flags: EditFlags,
   make: MakeEdit,
   connect: Connect = apiOfProcess,
   after: (client: Client) => Promise<void> = async () => undefined,
@@ -67,31 +63,24 @@ async function edit(
   client: Client,
   terminal: Terminal,
   named: string,
-  { apply, output }: Flags,
+  { apply, output }: EditFlags,
   make: MakeEdit,
 ): Promise<void> {
   const target = targetOf(named);
   const object = must(ofVDisk(named, await client.get<KubeObject>(target)));
   const vdisk = must(parse('VDisk', object));
   const { patch, says } = must(ofVDisk(named, await make(vdisk.spec, { client, vdisk })));
-  const isSame = Object.keys(patch).length === 0;
+  const unchanged = Object.keys(patch).length === 0;
   const body = { spec: patch };
   // What somebody wrote meanwhile is not written over.
   const { resourceVersion } = object.metadata;
-  if (apply && !isSame) must(await client.patch(target, { ...body, metadata: { resourceVersion } }));
+  if (apply && !unchanged) must(await client.patch(target, { ...body, metadata: { resourceVersion } }));
   if (output === 'json') {
     terminal.out(`${JSON.stringify({ vdisk: named, applied: apply === true, says, patch: body }, undefined, 2)}\n`);
     return;
   }
-  terminal.out(`${named}: ${says}${isSame ? ': unchanged' : ''}\n`);
-  if (!apply && !isSame)
-    terminal.out(
-      `put that into git, or give --apply, or:\n  kubectl patch vd ${vdisk.metadata.name} -n ${vdisk.metadata.namespace} --type=merge --patch '${quoted(JSON.stringify(body))}'\n`,
-    );
+  terminal.out(editText({ vdisk: named, says, unchanged, patch: body, applied: apply === true }));
 }
-
-/** Within single quotes of a shell. */
-const quoted = (text: string): string => text.replaceAll("'", `'\\''`);
 
 /** A fault of which the message says of what. */
 const ofVDisk = <T, F extends ApiFault | EditFault | MoveFault>(named: string, answer: Result<T, F>): Result<T, F> =>

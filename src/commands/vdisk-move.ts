@@ -4,8 +4,9 @@ import { type Command, Option } from 'commander';
 import type { Client } from '../kube/client.ts';
 import { moveTo } from '../resources/move.ts';
 import { Refusal } from '../terminal/refusal.ts';
+import type { EditFlags } from '../terminal/release-words.ts';
 import { interrupted, type Terminal } from '../terminal/terminal.ts';
-import type { Connect, Flags as EditFlags } from './vdisk-edit.ts';
+import type { Connect } from './vdisk-edit.ts';
 
 interface Flags extends EditFlags {
   readonly to: string;

@@ -1,12 +1,16 @@
 import { expect, test } from '@jest/globals';
 import type { Static, TSchema } from 'typebox';
 import type {
+  AcceptedShape,
   AuditShape,
   CopyShape,
   DeviceShape,
+  EditShape,
   FarmShape,
+  JobsShape,
   PoolShape,
   ProblemShape,
+  RollbacksShape,
   ServerShape,
   SessionShape,
   StoreShape,
@@ -15,9 +19,12 @@ import type {
 import type {
   AuditAnswer,
   DeviceAnswer,
+  EditAnswer,
   FarmAnswer,
+  JobAnswer,
   PoolAnswer,
   Problem,
+  RollbackAnswer,
   ServerAnswer,
   StoreAnswer,
   VDiskAnswer,
@@ -35,6 +42,10 @@ const shapes: readonly true[] = [
   true satisfies Gives<typeof DeviceShape, DeviceAnswer>,
   true satisfies Gives<typeof AuditShape, AuditAnswer>,
   true satisfies Gives<typeof ProblemShape, Problem>,
+  true satisfies Gives<typeof EditShape, Omit<EditAnswer, 'patch'>>,
+  true satisfies Gives<typeof AcceptedShape, { readonly vdisk: string; readonly manifest?: string | undefined }>,
+  true satisfies Gives<typeof RollbacksShape, { readonly items: readonly RollbackAnswer[] }>,
+  true satisfies Gives<typeof JobsShape, { readonly items: readonly JobAnswer[] }>,
   true satisfies Gives<
     typeof SessionShape,
     { readonly device: string; readonly server: string; readonly since: number }

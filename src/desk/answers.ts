@@ -74,6 +74,41 @@ export interface VDiskAnswer {
   readonly versions: readonly VersionAnswer[];
 }
 
+/** An edit of a VDisk, said or made. */
+export interface EditAnswer {
+  readonly vdisk: string;
+  readonly says: string;
+  readonly unchanged: boolean;
+  readonly patch: object;
+  readonly applied: boolean;
+  readonly managedBy?: string;
+}
+
+export interface AcceptAnswer {
+  readonly vdisk: string;
+  readonly version: number;
+  readonly server: string;
+  readonly manifest?: string;
+  readonly files?: readonly { readonly name: string }[];
+}
+
+export interface RollbackAnswer {
+  readonly vdisk: string;
+  readonly version: number;
+  readonly until?: string;
+}
+
+export interface JobAnswer {
+  readonly vdisk: string;
+  readonly server: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly version?: number;
+  readonly state: string;
+  readonly progressPercent?: number;
+  readonly message?: string;
+}
+
 export interface PoolAnswer {
   readonly name: string;
   readonly site: string;

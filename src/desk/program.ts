@@ -7,6 +7,7 @@ import { consoleCommand } from './words/console.ts';
 import { deviceCommand } from './words/device.ts';
 import { addElsewhere } from './words/elsewhere.ts';
 import { auditCommand, serverCommand, sessionCommand } from './words/lists.ts';
+import { rollbackCommand } from './words/release.ts';
 import { replicationCommand } from './words/replication.ts';
 import { statusCommand } from './words/status.ts';
 import { vdiskCommand } from './words/vdisk.ts';
@@ -62,6 +63,7 @@ Examples:
     serverCommand(desk),
     vdisk,
     replicationCommand(desk),
+    rollbackCommand(desk),
     auditCommand(desk),
     consoleCommand(desk),
     completionCommand(desk, () => program),

@@ -477,6 +477,34 @@ describe('what a farm has', () => {
     expect(await bootfarm(ADMIN, ['audit', '--limit', '0'])).toMatchObject({ status: 1 });
   });
 
+  test('a version is released by an edit that is said, and everything goes back for a night and comes again', async () => {
+    const run = (...args: string[]) => bootfarm(ADMIN, args);
+    const promote = ['vdisk', 'promote', 'lab', '1', '--access', 'Test'];
+    expect((await run(...promote)).out).toMatch(
+      /^lab\/lab: .*Test.*\nput that into git, or give --apply, or:\n {2}kubectl patch vd lab -n lab --type=merge --patch '\{"spec":/,
+    );
+    expect(JSON.parse((await run(...promote, '-o', 'json')).out)).toMatchObject({ vdisk: 'lab/lab', applied: false });
+    for (const [args, says] of [
+      [['vdisk', 'revert', 'other/lab'], 'write NAME or lab/NAME'],
+      [['vdisk', 'promote', 'lab', '1', '--release-at', 'soon'], 'write it as 2026-12-01T06:00:00Z'],
+      [['vdisk', 'accept', 'lab', '1', '--server', 'c'], 'no server has'],
+      [['rollback'], 'Say either --all or --vdisk NAME'],
+      [['rollback', '--vdisk', 'nowhere'], 'no vDisk nowhere'],
+    ] as const)
+      expect([args, await run(...args)]).toMatchObject([args, { status: 1, err: expect.stringContaining(says) }]);
+    const back = ['rollback', '--vdisk', 'lab', '--version', '0', '--for', '1h'];
+    expect((await run(...back, '--dry-run')).out).toMatch(/^lab: machines would boot version 0 .*, until 20.*Z\n$/);
+    expect((await run('rollback', '--list')).err).toBe('nothing is rolled back\n');
+    expect(await bootfarm('viewer', back)).toMatchObject({ status: 4 });
+    expect((await run(...back)).out).toMatch(/^lab: machines boot version 0 /);
+    expect((await run('rollback', '--list')).out).toMatch(/^lab: machines boot version 0, until 20.*Z\n$/);
+    const clear = ['rollback', '--clear', '--vdisk', 'lab'];
+    expect((await run(...clear, '--dry-run')).out).toBe('lab: machines would boot what its VDisk says again\n');
+    expect((await run(...clear)).out).toBe('lab: machines boot what its VDisk says again\n');
+    expect((await run(...clear)).out).toBe('nothing was rolled back: unchanged\n');
+    expect((await run('vdisk', 'jobs')).err).toBe('no job waits, runs or ended lately\n');
+  });
+
   test('status walks the farm, and ends with what is in the way and with status 3; with 0 when all is well', async () => {
     const bad = await bootfarm('viewer', ['status']);
     expect(bad).toMatchObject({ status: 3, err: '' });

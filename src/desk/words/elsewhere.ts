@@ -7,7 +7,7 @@ const OPERATOR = 'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm';
 const SERVER = 'kubectl exec -i deploy/main-NODE -c work -- bootfarm';
 
 const OF_VDISK: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(['promote', 'revert', 'accept'].map((word) => [word, OPERATOR])),
+  move: OPERATOR,
   ...Object.fromEntries(
     [
       ...[
@@ -22,13 +22,13 @@ const OF_VDISK: Readonly<Record<string, string>> = {
         'merge',
         'boot-files',
       ],
-      ...['info', 'check', 'map', 'jobs', 'follow', 'cancel', 'delete-version'],
+      ...['info', 'check', 'map', 'follow', 'cancel', 'delete-version'],
     ].map((word) => [word, SERVER]),
   ),
 };
 
 export function addElsewhere(desk: Desk, program: Command, vdisk: Command): void {
-  for (const word of ['keys', 'rollback', 'report']) add(desk, program, word, `${OPERATOR} ${word}`);
+  for (const word of ['keys', 'report']) add(desk, program, word, `${OPERATOR} ${word}`);
   for (const [word, pod] of Object.entries(OF_VDISK)) add(desk, vdisk, word, `${pod} vdisk ${word}`);
 }
 

@@ -1,10 +1,10 @@
-/** `bootfarm server list`, `session list`, `vdisk list`, `audit`: what a farm has, a line each. */
+/** `bootfarm server list`, `session list`, `vdisk list`, `vdisk jobs`, `audit`: what a farm has, a line each. */
 import { Command } from 'commander';
 import { inShort, inUnits } from '../../kit/units.ts';
 import { Refusal } from '../../terminal/refusal.ts';
 import type { Column } from '../../terminal/table.ts';
 import { watched } from '../../terminal/watch.ts';
-import type { AuditAnswer, ServerAnswer, SessionAnswer, VDiskAnswer } from '../answers.ts';
+import type { AuditAnswer, JobAnswer, ServerAnswer, SessionAnswer, VDiskAnswer } from '../answers.ts';
 import type { Query } from '../api.ts';
 import { type Desk, staleNote, withFarm } from '../desk.ts';
 import { type Format, listLook, outputOption, type Shown, watchOption } from '../output.ts';
@@ -122,6 +122,32 @@ export const addVDiskList = (desk: Desk, vdisk: Command): Command =>
     ['vdisks'],
     () => ({}),
     () => ({ columns: VDISK_COLUMNS, nameOf: ({ name }) => name, none: 'the farm has no vDisk' }),
+  );
+
+const JOB_COLUMNS: readonly Column<JobAnswer>[] = [
+  { title: 'ID', cell: ({ id }) => id },
+  { title: 'SERVER', cell: ({ server }) => server },
+  { title: 'VDISK', cell: ({ vdisk, version }) => (version === undefined ? vdisk : `${vdisk}/${version}`) },
+  { title: 'KIND', cell: ({ kind }) => kind },
+  { title: 'STATE', cell: ({ state }) => state },
+  {
+    title: 'DONE',
+    cell: ({ progressPercent }) => (progressPercent === undefined ? undefined : `${progressPercent} %`),
+  },
+  { title: 'MESSAGE', cell: ({ message }) => message, atLeast: 16 },
+];
+
+export const addJobsList = (desk: Desk, vdisk: Command): Command =>
+  listAction<JobAnswer>(
+    desk,
+    vdisk
+      .command('jobs')
+      .description('work on files of vDisks in all servers: what waits, runs, and ended in the last ten minutes')
+      .addOption(outputOption())
+      .addOption(watchOption()),
+    ['jobs'],
+    () => ({}),
+    () => ({ columns: JOB_COLUMNS, nameOf: ({ id }) => id, none: 'no job waits, runs or ended lately' }),
   );
 
 const AUDIT_COLUMNS: readonly Column<AuditAnswer>[] = [

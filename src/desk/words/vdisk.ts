@@ -1,10 +1,11 @@
-/** `bootfarm vdisk list|show` at a desk; what works on files runs where they are. */
+/** `bootfarm vdisk …` at a desk; what works on files runs where they are. */
 import { Command } from 'commander';
 import type { VDiskAnswer } from '../answers.ts';
 import { type Desk, withFarm } from '../desk.ts';
 import { dataText, outputOption } from '../output.ts';
 import { vdiskText } from '../show.ts';
-import { addVDiskList } from './lists.ts';
+import { addJobsList, addVDiskList } from './lists.ts';
+import { addReleases } from './release.ts';
 
 export function vdiskCommand(desk: Desk): Command {
   const vdisk = new Command('vdisk').description('vDisks: what machines boot, and where its versions lie');
@@ -21,6 +22,8 @@ export function vdiskCommand(desk: Desk): Command {
         terminal.out(output === 'text' ? vdiskText(value, terminal.columns) : dataText(value, output as 'json'));
       }),
     );
+  addReleases(desk, vdisk);
+  addJobsList(desk, vdisk);
   return vdisk.addHelpText(
     'after',
     '\nWork on images (convert, merge, upload, …) runs in the container `work` of a server: `kubectl exec deploy/main-NODE -c work -- bootfarm vdisk --help`.',
