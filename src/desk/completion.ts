@@ -42,7 +42,7 @@ export function placesOf(program: Command): readonly Place[] {
     const here: Place = {
       path: path.join(' '),
       words: words.map((word) => ({ name: word.name(), description: firstLine(word.description()) })),
-      options: [...own, ...shared],
+      options: [...own, ...shared.filter(({ long }) => !own.some((one) => one.long === long))],
       choices: first?.argChoices ?? [],
     };
     return [here, ...words.flatMap((word) => walk(word, [...path, word.name()]))];

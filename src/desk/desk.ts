@@ -21,12 +21,15 @@ export interface Desk {
   readonly browse: (address: string) => void;
 }
 
+/** It has what was said of where the farm is: a word may have an option of the same name. */
+export const programOf = (command: Command): Command => (command.parent ? programOf(command.parent) : command);
+
 /** A refusal is what the command says at its end, and its status. */
 export function withApi(desk: Desk, command: Command, work: (api: Api) => Promise<void>): Promise<void> {
   return attempt(desk.terminal, async () => {
     // What asks is loaded where somebody does: `--help` is there at once.
     const { Api } = await import('./api.ts');
-    const api = new Api(await desk.wayTo(placeOf(command.optsWithGlobals<PlaceOptions>())));
+    const api = new Api(await desk.wayTo(placeOf(programOf(command).opts<PlaceOptions>())));
     try {
       await work(api);
     } finally {
@@ -36,7 +39,7 @@ export function withApi(desk: Desk, command: Command, work: (api: Api) => Promis
 }
 
 export const withFarm = (desk: Desk, command: Command, work: (farm: DeskFarm) => Promise<void>): Promise<void> =>
-  withApi(desk, command, async (api) => work(await findFarm(api, command.optsWithGlobals<FarmOptions>())));
+  withApi(desk, command, async (api) => work(await findFarm(api, programOf(command).opts<FarmOptions>())));
 
 /** What is told of an answer that the database did not give. */
 export const staleNote = (stale: Stale | undefined): string =>

@@ -51,6 +51,11 @@ describe('what is typed', () => {
       { kind: 'cluster', kubeconfig: 'k' },
     ],
     [['replication', 'lab', '-w', '-n', 'lab'], { kind: 'cluster' }],
+    // Options of the word, though the program has some of that name.
+    [['session', 'list', '--server', 'node-a', '--context', 'c'], { kind: 'cluster', context: 'c' }],
+    [['vdisk', 'accept', 'lab', '1', '--server', 'node-a'], { kind: 'cluster' }],
+    [['rollback', '--vdisk', 'lab', '--version', '0'], { kind: 'cluster' }],
+    [['--context', 'c', 'vdisk', 'accept', 'lab', '1', '--server', 'node-a'], { kind: 'cluster', context: 'c' }],
   ])('%j asks there', async (args, place) => {
     expect(await run(...args)).toMatchObject({ places: [place], exit: 5, err: 'error: nobody is there\n' });
   });

@@ -1,7 +1,7 @@
 /** `bootfarm` for a desk: its words, and how each finds the farm. */
 import { Command, Option } from 'commander';
 import { completionCommand } from './completion.ts';
-import type { Desk } from './desk.ts';
+import { type Desk, programOf } from './desk.ts';
 import { EXIT } from './exit.ts';
 import { consoleCommand } from './words/console.ts';
 import { deviceCommand } from './words/device.ts';
@@ -75,17 +75,28 @@ Examples:
   return program;
 }
 
-/** What the program says of its output holds for each word. */
+/**
+ * What the program says of its output holds for each word, and how the farm is found may be said behind each, where one types what was forgotten; but where a word has an
+ * option of that name, such as `--server` of `session list`, the word's is meant.
+ */
 function settle(program: Command, command: Command): void {
+  command.enablePositionalOptions();
   for (const word of command.commands) {
     word.copyInheritedSettings(program);
+    for (const option of program.options) {
+      if (option.name() === 'version' || word.options.some(({ long }) => long === option.long)) continue;
+      word.addOption(new Option(option.flags).hideHelp());
+      word.on(`option:${option.name()}`, (value: string | null) => {
+        program.setOptionValueWithSource(option.attributeName(), value ?? true, 'cli');
+      });
+    }
     settle(program, word);
   }
 }
 
 /** The emergency door is elsewhere. */
 function refuseDirect(command: Command): void {
-  if (!command.optsWithGlobals<{ direct?: true }>().direct) return;
+  if (!programOf(command).opts<{ direct?: true }>().direct) return;
   const words: string[] = [];
   for (let at: Command | null = command; at?.parent; at = at.parent) words.unshift(at.name());
   command.error(
