@@ -1,23 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
-import { fakeTerminal } from '../../test/fakes/terminal.ts';
+import { fakeDesk } from '../../test/fakes/desk.ts';
 import { completionText, placesOf } from './completion.ts';
 import { makeProgram } from './program.ts';
 
-const program = makeProgram(
-  {
-    terminal: fakeTerminal().terminal,
-    input: { readAll: async () => '', file: async () => '' },
-    wayTo: async () => {
-      throw new Error('nobody asks');
-    },
-    now: Date.now,
-    left: () => AbortSignal.abort(),
-    watchMs: 1,
-    browse: () => undefined,
-  },
-  '0',
-);
+const program = makeProgram(fakeDesk({}), '0');
 
 describe('completion', () => {
   test('each word and its options are a place', () => {

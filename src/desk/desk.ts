@@ -4,8 +4,10 @@ import { attempt } from '../terminal/refusal.ts';
 import type { Input, Terminal } from '../terminal/terminal.ts';
 import type { Stale } from './answers.ts';
 import type { Api } from './api.ts';
+import type { Streams } from './exec.ts';
 import { type DeskFarm, type FarmOptions, findFarm } from './farm.ts';
 import { type Place, type PlaceOptions, placeOf } from './place.ts';
+import type { ServerAt } from './pod.ts';
 import type { Way } from './way.ts';
 
 export interface Desk {
@@ -17,6 +19,13 @@ export interface Desk {
   /** Aborted when who looks has seen enough. */
   readonly left: () => AbortSignal;
   readonly watchMs: number;
+  /** Runs a command in the container of a server that may write to its stores; its status. */
+  readonly runIn: (place: Place, at: ServerAt, command: readonly string[], streams: Streams) => Promise<number>;
+  /** Standard input where it is no person's; undefined: nothing comes. */
+  readonly piped: () => AsyncIterable<Uint8Array> | undefined;
+  /** Bytes to standard output; the next when these were taken. */
+  readonly give: (bytes: Uint8Array) => Promise<void>;
+  readonly pause: (ms: number) => Promise<void>;
   /** Opens an address in the browser. */
   readonly browse: (address: string) => void;
 }

@@ -1,13 +1,14 @@
 /** The cluster as a kubeconfig gives it: who asks, what is read of it, and a way into a pod. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 // Not by its index, which has all kinds of Kubernetes with it; its PortForward needs them, too, and holds nobody back.
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { WebSocketHandler } from '@kubernetes/client-node/dist/web-socket-handler.js';
 import { errorMessage } from '../kit/errors.ts';
 import { Refusal } from '../terminal/refusal.ts';
+import { executed, type Streams } from './exec.ts';
 import { EXIT, KubeRefusal } from './exit.ts';
 import { forwarded, type Socket } from './forward.ts';
 
@@ -28,9 +29,19 @@ export interface Kube {
   get<T>(path: string, query?: Readonly<Record<string, string>>): Promise<T>;
   /** A connection to a port of a pod, as `kubectl port-forward` makes one. */
   forward(namespace: string, pod: string, port: number): Promise<Duplex>;
+  /** Runs a command as `kubectl exec` does, and gives its status. */
+  exec(at: Container, command: readonly string[], streams: Streams): Promise<number>;
+}
+
+export interface Container {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
 }
 
 const TIMEOUT_MS = 15_000;
+/** The library ends the streams of the process itself where the other side ends one. */
+const NOWHERE_TO = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
 /** What the library takes where it finds no kubeconfig. */
 const NOWHERE = 'http://localhost:8080';
 
@@ -56,6 +67,7 @@ export function kubeOf({ kubeconfig, context }: { readonly kubeconfig?: string; 
     identity: () => identityOf(config),
     get: (path, query = {}) => get(config, server, `${path}?${new URLSearchParams(query)}`),
     forward: (namespace, pod, port) => forward(config, namespace, pod, port),
+    exec: (at, command, streams) => exec(config, at, command, streams),
   };
 }
 
@@ -141,25 +153,47 @@ function messageOf(text: string): string {
   }
 }
 
-/** The library opens the WebSocket, by what the kubeconfig says of identity and proxies; what is sent in it is ours. */
 async function forward(config: KubeConfig, namespace: string, pod: string, port: number): Promise<Duplex> {
   const path = `/api/v1/namespaces/${namespace}/pods/${pod}/portforward?ports=${port}`;
   const { duplex, attach, take } = forwarded(`pod ${namespace}/${pod}, port ${port}`);
+  const refused = `you may not reach pods of namespace ${namespace} by a port-forward (get and create of pods/portforward): have the Role of the chart bound to you there (docs/desk.md), or use --server https://HOST --token-file FILE`;
+  attach(await open(config, `pod ${namespace}/${pod}`, path, take, refused));
+  return duplex;
+}
+
+async function exec(
+  config: KubeConfig,
+  { namespace, pod, container }: Container,
+  command: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const asked = new URLSearchParams({ container, stdin: 'true', stdout: 'true', stderr: 'true' });
+  for (const word of command) asked.append('command', word);
+  const to = `pod ${namespace}/${pod}`;
+  const { ended, attach, take } = executed(to, streams);
+  const refused = `you may not run commands in pods of namespace ${namespace} (get and create of pods/exec), which what works on the files of a store needs (docs/desk.md)`;
+  attach(await open(config, to, `/api/v1/namespaces/${namespace}/pods/${pod}/exec?${asked}`, take, refused));
+  return ended;
+}
+
+/** The library opens the WebSocket, by what the kubeconfig says of identity and proxies; what is sent in it is ours. */
+async function open(
+  config: KubeConfig,
+  to: string,
+  path: string,
+  take: (channel: number, data: Buffer) => void,
+  refused: string,
+): Promise<Socket> {
   try {
-    const socket = await new WebSocketHandler(config).connect(path, null, (channel, data) => {
+    const socket = await new WebSocketHandler(config, undefined, NOWHERE_TO).connect(path, null, (channel, data) => {
       take(channel, data);
       return true;
     });
-    attach(socket as unknown as Socket);
+    return socket as unknown as Socket;
   } catch (thrown) {
     const message = errorMessage(thrown);
     const status = Number(/server response: (\d{3})/.exec(message)?.[1] ?? 0);
-    if (status === 401 || status === 403)
-      throw new KubeRefusal(
-        `you may not reach pods of namespace ${namespace} by a port-forward (get and create of pods/portforward): have the Role of the chart bound to you there (docs/desk.md), or use --server https://HOST --token-file FILE`,
-        status,
-      );
-    throw new Refusal(`no way to pod ${namespace}/${pod}: ${message}`, EXIT.noAnswer);
+    if (status === 401 || status === 403) throw new KubeRefusal(refused, status);
+    throw new Refusal(`no way to ${to}: ${message}`, EXIT.noAnswer);
   }
-  return duplex;
 }

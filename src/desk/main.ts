@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /** The entry of the package for a desk: bundled into one file, which holds nothing of the server. */
 import { basename } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Refusal } from '../terminal/refusal.ts';
 import { inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
 import { WATCH_MS } from '../terminal/watch.ts';
+import { given } from './exec.ts';
 import { makeProgram } from './program.ts';
 import { browse } from './words/console.ts';
 
@@ -15,6 +18,16 @@ const program = makeProgram(
     terminal: terminalOfProcess,
     input: inputOfProcess,
     wayTo: async (place) => (await import('./way.ts')).wayTo(place),
+    runIn: async (place, at, command, streams) => {
+      const { runInServer } = await import('./pod.ts');
+      if (place.kind === 'server')
+        throw new Refusal('what works on files is run by the Kubernetes API: it needs a kubeconfig, and no --server');
+      const { kubeOf } = await import('./kube.ts');
+      return runInServer(kubeOf(place), at, command, streams);
+    },
+    piped: () => (process.stdin.isTTY ? undefined : process.stdin),
+    give: (bytes) => given(process.stdout, bytes),
+    pause: (ms) => delay(ms),
     now: Date.now,
     left: interrupted,
     watchMs: WATCH_MS,

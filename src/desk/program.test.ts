@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Command } from 'commander';
+import { fakeDesk } from '../../test/fakes/desk.ts';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import type { Place } from './place.ts';
@@ -9,21 +10,11 @@ import { makeProgram } from './program.ts';
 async function run(...args: readonly string[]) {
   const { said, terminal } = fakeTerminal();
   const places: Place[] = [];
-  const program = makeProgram(
-    {
-      terminal,
-      input: { readAll: async () => '', file: async () => '' },
-      wayTo: async (place) => {
-        places.push(place);
-        throw new Refusal('nobody is there', 5);
-      },
-      now: () => 0,
-      left: () => AbortSignal.abort(),
-      watchMs: 1,
-      browse: () => undefined,
-    },
-    '1.2.3',
-  );
+  const wayTo = async (place: Place): Promise<never> => {
+    places.push(place);
+    throw new Refusal('nobody is there', 5);
+  };
+  const program = makeProgram(fakeDesk({ terminal, wayTo }), '1.2.3');
   const quiet = (command: Command): void => {
     command.exitOverride();
     for (const word of command.commands) quiet(word);
@@ -55,6 +46,10 @@ describe('what is typed', () => {
     [['session', 'list', '--server', 'node-a', '--context', 'c'], { kind: 'cluster', context: 'c' }],
     [['vdisk', 'accept', 'lab', '1', '--server', 'node-a'], { kind: 'cluster' }],
     [['rollback', '--vdisk', 'lab', '--version', '0'], { kind: 'cluster' }],
+    [
+      ['vdisk', 'merge', '/srv/vdisks/lab', '--base', '--on', 'node-a', '--context', 'c'],
+      { kind: 'cluster', context: 'c' },
+    ],
     [['--context', 'c', 'vdisk', 'accept', 'lab', '1', '--server', 'node-a'], { kind: 'cluster', context: 'c' }],
   ])('%j asks there', async (args, place) => {
     expect(await run(...args)).toMatchObject({ places: [place], exit: 5, err: 'error: nobody is there\n' });
@@ -73,10 +68,7 @@ describe('what is typed', () => {
       'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm device list --farm NAMESPACE/NAME',
     ],
     [['keys', 'rotate', '--farm', 'lab/farm'], 'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm keys --help'],
-    [
-      ['vdisk', 'merge', '/srv/vdisks/lab', '--base'],
-      'kubectl exec -i deploy/main-NODE -c work -- bootfarm vdisk merge --help',
-    ],
+    [['vdisk', 'move', 'lab/win', '--to', 'nas'], 'deploy/bootfarm -- bootfarm vdisk move --help'],
   ])('%j ends with 1, and asks nobody', async (args, says) => {
     expect(await run(...args)).toMatchObject({ places: [], exit: 1, out: '', err: expect.stringContaining(says) });
   });

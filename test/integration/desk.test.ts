@@ -3,19 +3,25 @@
  * the test answers, and as the package that people install.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Command } from 'commander';
 import { makeAuthority, makeCertificate } from '../../src/control/certificates.ts';
 import { addDevices, listDevices } from '../../src/database/devices.ts';
 import type { Desk } from '../../src/desk/desk.ts';
+import { given, type Streams } from '../../src/desk/exec.ts';
 import { makeProgram } from '../../src/desk/program.ts';
 import { wayTo } from '../../src/desk/way.ts';
+import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
+import { Refusal } from '../../src/terminal/refusal.ts';
 import { binary } from '../cluster/cluster.ts';
+import { fakeDesk } from '../fakes/desk.ts';
 import { type FakeKubelet, startKubelet } from '../fakes/kubelet.ts';
 import { fakeTerminal, type Said } from '../fakes/terminal.ts';
 import { until } from '../setup/time.ts';
@@ -126,6 +132,38 @@ function kubeconfigOf(account: string, user?: object): string {
   return file;
 }
 
+/** In place of a server's container: its command runs here. Undefined: the connection breaks off after so many bytes, either way. */
+let breaksAfter: number | undefined;
+const askedOf: string[] = [];
+
+const runIn: Desk['runIn'] = async (_place, at, [, ...words], { input, out, err }) => {
+  askedOf.push(`${at.namespace}/${at.pool}/${at.server}`);
+  const main = join(import.meta.dirname, '../../src/main.ts');
+  const child = spawn(process.execPath, [main, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  let passed = 0;
+  const breaks = (bytes: Uint8Array): boolean => {
+    passed += bytes.length;
+    return breaksAfter !== undefined && passed > breaksAfter;
+  };
+  child.stdin.on('error', () => undefined); // it may not read what it is given
+  const put = async (): Promise<void> => {
+    for await (const bytes of input ?? []) {
+      if (breaks(bytes)) break;
+      await given(child.stdin, bytes);
+    }
+    child.stdin.end();
+  };
+  const take = async (from: Readable, taker: Streams['out']): Promise<void> => {
+    for await (const bytes of from) if (!breaks(bytes)) await taker(bytes);
+  };
+  await Promise.all([put(), take(child.stdout, out), take(child.stderr, err)]);
+  const [code] = await ended;
+  if (breaksAfter === undefined || passed <= breaksAfter) return code;
+  breaksAfter = undefined;
+  throw new Refusal('pod lab/main-node-a: the connection broke off', 5);
+};
+
 interface Run {
   readonly columns?: number;
   readonly stdin?: string;
@@ -136,15 +174,12 @@ function deskOf({ columns, stdin = '', left = () => AbortSignal.abort() }: Run):
   const { said, terminal } = fakeTerminal(undefined, columns);
   return {
     said,
-    desk: {
+    desk: fakeDesk({
       terminal,
       input: { readAll: async () => stdin, file: async (path) => readFileSync(path, 'utf8') },
-      wayTo,
-      now: Date.now,
-      left,
-      watchMs: 100,
-      browse: () => undefined,
-    },
+      ...{ wayTo, runIn, left, watchMs: 100 },
+      give: async (bytes) => terminal.out(Buffer.from(bytes).toString('latin1')),
+    }),
   };
 }
 
@@ -462,6 +497,47 @@ describe('devices', () => {
       uuid: '6d3c8a62-1b5f-4d0c-9c3e-000000000077',
     });
     expect(await bootfarm(ADMIN, ['device', 'explain', 'nobody'])).toMatchObject({ status: 1 });
+  });
+});
+
+describe('files of a server', () => {
+  const folder = mkdtempSync(join(directory, 'files-'));
+  const file = (name: string): string => join(folder, name);
+  const vdisk = (...words: string[]) => bootfarm(ADMIN, ['vdisk', ...words]);
+  const disk = patternBytes(0, 8 << 20);
+
+  test('a disk goes to a server and comes back, going on where it broke off; its bytes are compared', async () => {
+    writeFileSync(file('disk.raw'), disk);
+    askedOf.length = 0;
+    breaksAfter = 3 << 20;
+    const up = await vdisk('upload', file('disk.raw'), file('lab.raw'));
+    expect(up).toMatchObject({ failed: false, err: expect.stringContaining('the connection broke off: it goes on') });
+    expect(readFileSync(file('lab.raw')).equals(disk)).toBe(true);
+    expect([...new Set(askedOf)]).toEqual(['lab/main/node-a']);
+    breaksAfter = 3 << 20;
+    const down = await vdisk('download', file('lab'), file('got.raw'), '--on', 'node-a');
+    expect(down).toMatchObject({ failed: false, out: expect.stringContaining('as the server has it') });
+    expect(readFileSync(file('got.raw')).equals(disk)).toBe(true);
+    writeFileSync(file('other.raw'), disk.subarray(7, 1 << 20));
+    expect(await vdisk('download', file('lab'), file('other.raw'))).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('is not what the server gave'),
+    });
+  });
+
+  test('what works on files runs there as it was typed, and ends as it ends', async () => {
+    const info = await vdisk('info', file('lab.raw'), '-o', 'json');
+    expect(JSON.parse(info.out)).toMatchObject({ images: [{ format: 'raw', diskBytes: 8 << 20 }] });
+    expect(await vdisk('check', file('none.raw'))).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('none.raw'),
+    });
+    expect((await vdisk('convert', '--help')).out).toContain('--block-size');
+    expect(await vdisk('info', file('lab.raw'), '--on', 'moon')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('the farm has no server moon: it has node-a'),
+    });
+    expect(await vdisk('upload', file('none'), '/srv/x.raw')).toMatchObject({ status: 1 });
   });
 });
 

@@ -6,6 +6,7 @@ import { dataText, outputOption } from '../output.ts';
 import { vdiskText } from '../show.ts';
 import { addJobsList, addVDiskList } from './lists.ts';
 import { addReleases } from './release.ts';
+import { addWork } from './work.ts';
 
 export function vdiskCommand(desk: Desk): Command {
   const vdisk = new Command('vdisk').description('vDisks: what machines boot, and where its versions lie');
@@ -24,8 +25,9 @@ export function vdiskCommand(desk: Desk): Command {
     );
   addReleases(desk, vdisk);
   addJobsList(desk, vdisk);
+  addWork(desk, vdisk);
   return vdisk.addHelpText(
     'after',
-    '\nWork on images (convert, merge, upload, …) runs in the container `work` of a server: `kubectl exec deploy/main-NODE -c work -- bootfarm vdisk --help`.',
+    '\nWhat works on files runs in the server that is named by --on, by your own right to run commands in its pods.',
   );
 }
