@@ -10,7 +10,7 @@ import type { Ending } from './queue.ts';
 export type Work = Order | PullOrder;
 
 /** What it is told after its order: the version is written down. */
-export const NOTED = 'noted';
+const NOTED = 'noted';
 
 /** What the process says. */
 export type Word =
