@@ -67,6 +67,10 @@ describe('what is typed', () => {
       ['device', 'list', '--direct'],
       'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm device list --farm NAMESPACE/NAME',
     ],
+    [
+      ['vdisk', 'move', 'lab/win', '--to', 'fast'],
+      'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm vdisk move --help',
+    ],
     [['keys', 'rotate', '--farm', 'lab/farm'], 'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm keys --help'],
     [['vdisk', 'move', 'lab/win', '--to', 'nas'], 'deploy/bootfarm -- bootfarm vdisk move --help'],
   ])('%j ends with 1, and asks nobody', async (args, says) => {
