@@ -16,6 +16,7 @@ import { runAsync, until } from '../cluster/run.ts';
 import { apiCopies } from '../demo/api.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
 import { type FarmConsole, openFarmConsole } from '../demo/console.ts';
+import { runPages, standing } from '../demo/docs.ts';
 import { type DemoFarm, NAMESPACE, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
 import { NAS_STORES, nasResources, nasStates, openNasStores, removeNasStores, roomOf } from '../demo/nas.ts';
 import { throughPvs } from '../demo/pvs.ts';
@@ -265,6 +266,17 @@ test('a second machine lands on the server with less to do, and the status shows
     await rowOf(name)
       .getByText(/^1 fair$/)
       .waitFor();
+});
+
+test('the pages of docs: each command in them runs, and the farm is afterwards as it was', async () => {
+  const before = await standing(farm);
+  const [{ wrong, failed }] = await readThrough([first.machine], () => runPages(farm));
+  expect({ wrong, failed }).toEqual({ wrong: 0, failed: 0 });
+  await until('the farm as it was', MINUTE, async () => isDeepStrictEqual(await standing(farm), before)).catch(
+    () => {},
+  );
+  expect(await standing(farm)).toEqual(before);
+  await withStandby(first.machine);
 });
 
 test('each copy of the operator answers who may look, by a token of the cluster, and refuses an edit, and nobody else', async () => {
