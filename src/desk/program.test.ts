@@ -72,7 +72,6 @@ describe('what is typed', () => {
       'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm vdisk move --help',
     ],
     [['keys', 'rotate', '--farm', 'lab/farm'], 'kubectl exec -i -n bootfarm deploy/bootfarm -- bootfarm keys --help'],
-    [['vdisk', 'move', 'lab/win', '--to', 'nas'], 'deploy/bootfarm -- bootfarm vdisk move --help'],
   ])('%j ends with 1, and asks nobody', async (args, says) => {
     expect(await run(...args)).toMatchObject({ places: [], exit: 1, out: '', err: expect.stringContaining(says) });
   });
