@@ -11,7 +11,9 @@ import { rollbackCommand } from './words/release.ts';
 import { replicationCommand } from './words/replication.ts';
 import { statusCommand } from './words/status.ts';
 import { vdiskCommand } from './words/vdisk.ts';
+import { isPassed } from './words/work.ts';
 
+const OF_KUBECONFIG: ReadonlySet<string> = new Set(['kubeconfig', 'context']);
 const WHERE = 'How the farm is found:';
 
 /** `name`: as it was called, which is `kubectl bootfarm` for a plugin of kubectl. */
@@ -84,7 +86,8 @@ function settle(program: Command, command: Command): void {
   for (const word of command.commands) {
     word.copyInheritedSettings(program);
     for (const option of program.options) {
-      if (option.name() === 'version' || word.options.some(({ long }) => long === option.long)) continue;
+      const isOther = option.name() === 'version' || word.options.some(({ long }) => long === option.long);
+      if (isOther || (isPassed(word) && !OF_KUBECONFIG.has(option.name()))) continue;
       word.addOption(new Option(option.flags).hideHelp());
       word.on(`option:${option.name()}`, (value: string | null) => {
         program.setOptionValueWithSource(option.attributeName(), value ?? true, 'cli');

@@ -27,6 +27,9 @@ const PASSED: Readonly<Record<string, string>> = {
   ...{ 'delete-version': 'remove the files of a version' },
 };
 
+/** Options behind such a word are the server's, but for these. */
+export const isPassed = (word: Command): boolean => word.parent?.name() === 'vdisk' && word.name() in PASSED;
+
 /** Runs a command in the container of a server. */
 type RunIn = (words: readonly string[], streams?: Partial<Streams>) => Promise<number>;
 
