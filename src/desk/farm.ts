@@ -32,6 +32,11 @@ export class DeskFarm {
     return this.api.get<T>(this.path(...parts));
   }
 
+  /** Of a list that comes as a whole. */
+  async whole<T>(part: string): Promise<Listed<T>> {
+    return (await this.get<Listed<T>>(part)).value;
+  }
+
   list<T>(parts: readonly string[], query: Query = {}, most?: number): Promise<Listed<T>> {
     return this.api.list<T>(this.path(...parts), query, most);
   }

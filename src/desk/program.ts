@@ -84,7 +84,9 @@ Examples:
 function settle(program: Command, command: Command): void {
   command.enablePositionalOptions();
   for (const word of command.commands) {
+    const hasNoHelp = (word as Command & { readonly _helpOption?: unknown })._helpOption === null;
     word.copyInheritedSettings(program);
+    if (hasNoHelp) word.helpOption(false); // that of a pod is meant
     for (const option of program.options) {
       const isOther = option.name() === 'version' || word.options.some(({ long }) => long === option.long);
       if (isOther || (isPassed(word) && !OF_KUBECONFIG.has(option.name()))) continue;

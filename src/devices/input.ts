@@ -1,6 +1,7 @@
 /** What a person types about a device, checked field by field. Pure. */
 import { isUuid, parseMac, parseUuid } from '../farm/address.ts';
-import type { Access, Device } from '../farm/model.ts';
+import type { Device } from '../farm/model.ts';
+import { ACCESSES } from '../farm/version.ts';
 
 /** As text, from options or from a line of a file; empty stands for absent. */
 export interface DeviceText {
@@ -22,7 +23,6 @@ export interface Complaint {
   readonly reason: string;
 }
 
-const CLASSES: readonly Access[] = ['Maintenance', 'Test', 'Production'];
 const MAX_MACS = 8;
 const MAX_PROPERTIES_BYTES = 65_536;
 /** Characters of a value that a complaint repeats. */
@@ -57,8 +57,8 @@ export function parseDevice(text: DeviceText): Device | readonly Complaint[] {
   else if (uuid !== '' && parseUuid(uuid) === undefined)
     complain('uuid', text.uuid, 'boards that were never given a UUID say this one: leave it out, the MAC is enough');
   if (text.collection === '') complain('collection', '', 'a device belongs to a collection');
-  const access = CLASSES.find((known) => known.toLowerCase() === text.class.toLowerCase());
-  if (text.class !== '' && !access) complain('class', text.class, `a class is one of ${CLASSES.join(', ')}`);
+  const access = ACCESSES.find((known) => known.toLowerCase() === text.class.toLowerCase());
+  if (text.class !== '' && !access) complain('class', text.class, `a class is one of ${ACCESSES.join(', ')}`);
   if (!['', 'true', 'false'].includes(text.enabled.toLowerCase()))
     complain('enabled', text.enabled, 'enabled is true or false');
   for (const [key, value] of Object.entries(text.properties)) {

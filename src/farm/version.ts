@@ -27,6 +27,8 @@ export type VersionState =
   | { readonly state: 'Maintenance' | 'Test' | 'Production' | 'Default' | 'Override' }
   | { readonly state: 'Pending'; readonly waitsFor: { readonly releaseAt: number } | 'copies' };
 
+export const ACCESSES = ['Maintenance', 'Test', 'Production'] as const satisfies readonly Access[];
+
 /** The lowest access that a class of device may boot comes first: Maintenance sees all, Production only Production. */
 const MAY_BOOT: Readonly<Record<Access, readonly Access[]>> = {
   Production: ['Production'],

@@ -2,9 +2,10 @@
 import type { Projection } from '../database/project.ts';
 import type { Boot, LoadBalancing, Store as StoreRow, VDisk as VDiskRow, Version } from '../farm/model.ts';
 import { SHARED_STORES } from '../farm/shared.ts';
+import { secondsOf } from '../kit/units.ts';
 import { DEFAULT_SITE } from '../resources/defaults.ts';
 import type { Farm, FarmSpec, Store, StreamingServer, VDisk } from '../resources/kinds.ts';
-import { quantityOf, secondsOf } from '../resources/units.ts';
+import { quantityOf } from '../resources/units.ts';
 
 export const siteNames = ({ sites }: FarmSpec): readonly string[] =>
   sites.length > 0 ? sites.map(({ name }) => name) : [DEFAULT_SITE];

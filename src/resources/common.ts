@@ -1,6 +1,5 @@
 /** Parts that several kinds share: references, storage, pod settings, conditions. */
 import { Type } from 'typebox';
-import type { Access } from '../farm/model.ts';
 import {
   defaulted,
   dnsName,
@@ -21,8 +20,6 @@ import {
   text,
   time,
 } from './schema.ts';
-
-export const ACCESSES = ['Maintenance', 'Test', 'Production'] as const satisfies readonly Access[];
 
 /** Where a farm must be named: once, for ever. */
 export const farmRef = Type.Object(

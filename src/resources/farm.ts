@@ -1,8 +1,8 @@
 /** Farm: everything under one farm database. */
 import type { TSchema } from 'typebox';
 import { AUTO_ADD, type UnknownDevices } from '../farm/model.ts';
+import { ACCESSES } from '../farm/version.ts';
 import {
-  ACCESSES,
   image,
   nodeSelector,
   priorityClassName,

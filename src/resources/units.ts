@@ -1,14 +1,4 @@
-/** Durations and quantities of a spec as numbers. The schema has refused what these can't read: anything else is a bug and throws. */
-
-const SECONDS = { h: 3_600, m: 60, s: 1 } as const;
-
-/** `1h30m` → 5400. */
-export function secondsOf(duration: string): number {
-  const parts = [...duration.matchAll(/(\d+)([hms])/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== duration)
-    throw new Error(`not a duration: ${JSON.stringify(duration)}; write it as 720h, 10m or 1h30m`);
-  return parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * SECONDS[unit as keyof typeof SECONDS], 0);
-}
+/** Quantities of a spec as numbers. The schema has refused what these can't read: anything else is a bug and throws. */
 
 const FACTORS: Readonly<Record<string, number>> = {
   '': 1,

@@ -3,8 +3,8 @@
 import { Type } from 'typebox';
 import { NOT_CARRIED } from '../farm/commandline.ts';
 import type { CopyState } from '../farm/model.ts';
-import type { VersionState } from '../farm/version.ts';
-import { ACCESSES, farmRef, statusHead } from './common.ts';
+import { ACCESSES, type VersionState } from '../farm/version.ts';
+import { farmRef, statusHead } from './common.ts';
 import { defineKind } from './kind.ts';
 import {
   count,

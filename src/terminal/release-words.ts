@@ -1,6 +1,6 @@
 /** The words by which a version is released and settled, promote, revert and accept: the same at a desk and in a pod. */
 import { type Command, Option } from 'commander';
-import { ACCESSES } from '../resources/common.ts';
+import { ACCESSES } from '../farm/version.ts';
 import { hasRealDay, Refusal } from './refusal.ts';
 
 /** An edit of a VDisk as the API gives it, too. */

@@ -1,7 +1,7 @@
 /** The word `bootfarm rollback`, what was typed with it, and what it says: the same at a desk and in a pod. */
 import { type Command, Option } from 'commander';
 import type { RollbackStep } from '../farm/rollback.ts';
-import { secondsOf } from '../resources/units.ts';
+import { secondsOf } from '../kit/units.ts';
 import { hasRealDay, Refusal, versionNumber } from './refusal.ts';
 
 export interface RollbackFlags {

@@ -563,11 +563,12 @@ describe('what a farm has', () => {
     for (const [args, says] of [
       [['vdisk', 'revert', 'other/lab'], 'write NAME or lab/NAME'],
       [['vdisk', 'promote', 'lab', '1', '--release-at', 'soon'], 'write it as 2026-12-01T06:00:00Z'],
-      [['vdisk', 'accept', 'lab', '1', '--server', 'c'], 'no server has'],
+      [['vdisk', 'accept', 'lab', '1', '--server', 'c'], 'name one of none'],
       [['rollback'], 'Say either --all or --vdisk NAME'],
       [['rollback', '--vdisk', 'nowhere'], 'no vDisk nowhere'],
     ] as const)
       expect([args, await run(...args)]).toMatchObject([args, { status: 1, err: expect.stringContaining(says) }]);
+    await run('rollback', '--clear', '--all');
     const back = ['rollback', '--vdisk', 'lab', '--version', '0', '--for', '1h'];
     expect((await run(...back, '--dry-run')).out).toMatch(/^lab: machines would boot version 0 .*, until 20.*Z\n$/);
     expect((await run('rollback', '--list')).err).toBe('nothing is rolled back\n');

@@ -5,8 +5,9 @@ import { Refusal } from '../../terminal/refusal.ts';
 import type { Column } from '../../terminal/table.ts';
 import { watched } from '../../terminal/watch.ts';
 import type { AuditAnswer, JobAnswer, ServerAnswer, SessionAnswer, VDiskAnswer } from '../answers.ts';
-import type { Query } from '../api.ts';
+import type { Listed } from '../api.ts';
 import { type Desk, staleNote, withFarm } from '../desk.ts';
+import type { DeskFarm } from '../farm.ts';
 import { type Format, listLook, outputOption, type Shown, watchOption } from '../output.ts';
 import { conditionOf } from '../status.ts';
 
@@ -19,8 +20,7 @@ interface ListOptions {
 function listAction<Row>(
   desk: Desk,
   command: Command,
-  parts: readonly string[],
-  query: (options: Readonly<Record<string, string>>) => Query,
+  read: (farm: DeskFarm, options: Readonly<Record<string, string>>) => Promise<Listed<Row>>,
   shownAt: (nowMs: number) => Shown<Row>,
 ): Command {
   return command.action((options: ListOptions & Readonly<Record<string, string>>, self: Command) =>
@@ -28,7 +28,7 @@ function listAction<Row>(
       const isWatched = options.watch ?? false;
       const { terminal } = desk;
       const look = async () => {
-        const { items, stale } = await farm.list<Row>(parts, query(options));
+        const { items, stale } = await read(farm, options);
         const how = { format: options.output, width: terminal.columns, isWatched };
         return listLook(items, shownAt(desk.now()), how, staleNote(stale));
       };
@@ -61,8 +61,7 @@ export function serverCommand(desk: Desk): Command {
   listAction<ServerAnswer>(
     desk,
     list,
-    ['servers'],
-    () => ({}),
+    (farm) => farm.list(['servers']),
     () => ({ columns: SERVER_COLUMNS, nameOf: ({ name }) => name, none: 'the farm has no server' }),
   );
   return server;
@@ -90,8 +89,7 @@ export function sessionCommand(desk: Desk): Command {
   listAction<SessionAnswer>(
     desk,
     list,
-    ['sessions'],
-    ({ server, vdisk, collection }) => ({ server, vdisk, collection }),
+    (farm, { server, vdisk, collection }) => farm.list(['sessions'], { server, vdisk, collection }),
     (nowMs) => ({ columns: sessionColumns(nowMs), nameOf: ({ device }) => device, none: 'no device streams' }),
   );
   return session;
@@ -119,8 +117,7 @@ export const addVDiskList = (desk: Desk, vdisk: Command): Command =>
   listAction<VDiskAnswer>(
     desk,
     vdisk.command('list').description('list vDisks').addOption(outputOption()).addOption(watchOption()),
-    ['vdisks'],
-    () => ({}),
+    (farm) => farm.list(['vdisks']),
     () => ({ columns: VDISK_COLUMNS, nameOf: ({ name }) => name, none: 'the farm has no vDisk' }),
   );
 
@@ -145,8 +142,7 @@ export const addJobsList = (desk: Desk, vdisk: Command): Command =>
       .description('work on files of vDisks in all servers: what waits, runs, and ended in the last ten minutes')
       .addOption(outputOption())
       .addOption(watchOption()),
-    ['jobs'],
-    () => ({}),
+    (farm) => farm.whole('jobs'),
     () => ({ columns: JOB_COLUMNS, nameOf: ({ id }) => id, none: 'no job waits, runs or ended lately' }),
   );
 

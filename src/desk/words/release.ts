@@ -84,7 +84,7 @@ export function rollbackCommand(desk: Desk): Command {
     return withFarm(desk, self, async (farm) => {
       const wish = wishOf(flags);
       if (wish.kind === 'back') return back(desk, farm, wish, flags);
-      const { items, stale } = await farm.list<RollbackAnswer>(['rollbacks']);
+      const { items, stale } = await farm.whole<RollbackAnswer>('rollbacks');
       if (wish.kind === 'list') {
         terminal.err(`${staleNote(stale)}${items.length === 0 ? NONE_ROLLED_BACK : ''}`);
         if (output === 'json') return terminal.out(dataText(items, 'json'));

@@ -13,9 +13,10 @@ import type {
 } from '@kubernetes/client-node';
 import { type ServerConfig, SHARED_FOLDERS } from '../../control/config.ts';
 import { SHARED_STORES } from '../../farm/shared.ts';
+import { secondsOf } from '../../kit/units.ts';
 import type { Wire } from '../../kube/wire.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { requirementsOf, secondsOf } from '../../resources/units.ts';
+import { requirementsOf } from '../../resources/units.ts';
 import {
   HASH_ANNOTATION,
   INSTANCE_LABEL,

@@ -1,13 +1,13 @@
 /** What is there: nodes, Deployments, what servers say. Read from informers and from the runtime; nothing is asked here. */
 import type { V1Deployment, V1Node } from '@kubernetes/client-node';
 import type { Result } from '../../kit/result.ts';
+import { secondsOf } from '../../kit/units.ts';
 import { key as keyFor } from '../../kube/object.ts';
 import type { Live } from '../../kube/wire.ts';
 import type { ServerView } from '../../operator/poller.ts';
 import type { FarmRuntime } from '../../operator/runtime.ts';
 import type { Hindrance } from '../../resources/conditions.ts';
 import type { StreamingServer } from '../../resources/kinds.ts';
-import { secondsOf } from '../../resources/units.ts';
 import { type Context, devicesUsing, resources } from '../context.ts';
 import { HASH_ANNOTATION, INSTANCE_LABEL, POOL_LABEL } from '../names.ts';
 import { podFault, podsOf, refusedPod, withHolder } from '../pods.ts';

@@ -1,8 +1,8 @@
 /** Which servers keep the copies of a VDisk that says how many it wants; what is judged of theirs, and of the others'. Pure. */
 import { type Chosen, isStoodInFor, type Keeper, type Spread, spread } from '../../farm/spread.ts';
+import { secondsOf as durationOf } from '../../kit/units.ts';
 import { rfc3339 } from '../../resources/conditions.ts';
 import type { Store, VDisk } from '../../resources/kinds.ts';
-import { secondsOf as durationOf } from '../../resources/units.ts';
 import { type CopyHolder, type CopyJudged, isRight, type VDiskFindings, type VersionJudged } from './judge.ts';
 
 type Status = NonNullable<VDisk['status']>;
