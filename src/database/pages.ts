@@ -249,44 +249,54 @@ const MAX_CHANGES = 1_000;
  */
 export function changesSince(database: Database, mark: number | undefined): Answer<RecentChanges> {
   return database.run(async (db) => {
-    const { rows } = await sql<{
-      mark: number;
-    }>`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as mark`.execute(db);
-    const next = rows[0]?.mark ?? 0;
     const none = { devices: [], removed: [], sessions: [], from: new Map() };
-    if (mark === undefined) return { mark: next, ...none };
+    if (mark === undefined) {
+      const { rows } = await sql<{ mark: number }>`select ${MARK} as mark`.execute(db);
+      return { mark: rows[0]?.mark ?? 0, ...none };
+    }
     // Ids of transactions are 32 bits and go round: what is less than half way ahead is later.
     const since = (table: string) =>
-      sql`((${sql.ref(`${table}.xmin`)}::text::bigint - ${mark}) & 4294967295) < 2147483648`;
-    const names = await sql<{ name: string }>`select name from device
-      where ${since('device')} limit ${MAX_CHANGES}`.execute(db);
-    const gone = await sql<{ name: string }>`select device as name from removed
-      where ${since('removed')} limit ${MAX_CHANGES}`.execute(db);
-    if ([names, gone].some(isFull)) return { mark: next, isTooMuch: true, ...none };
-    const changed = names.rows.map(({ name }) => name);
-    const were = await lastCollections(db, [...changed, ...gone.rows.map(({ name }) => name)], since('audit'));
+      sql<boolean>`((${sql.ref(`${table}.xmin`)}::text::bigint - ${mark}) & 4294967295) < 2147483648`;
+    // One statement, of one moment: it is asked four times a second, and mostly nothing but sessions changed.
+    const { rows } = await sql<Seen>`select ${MARK} as mark,
+      array(select name from device where ${since('device')} limit ${MAX_CHANGES}) as changed,
+      array(select device from removed where ${since('removed')} limit ${MAX_CHANGES}) as gone,
+      (select coalesce(json_agg(one), '[]') from (${sessionsWhere(since('session'))}) one) as sessions`.execute(db);
+    const { mark: next, changed, gone, sessions } = rows[0] ?? { mark, changed: [], gone: [], sessions: [] };
+    if ([changed, gone, sessions].some(isFull)) return { mark: next, isTooMuch: true, ...none };
+    const were = await lastCollections(db, [...changed, ...gone], since('audit'));
     const devices = (await readEntries(db, 'device', changed)).map(({ json }) => JSON.parse(json) as Device);
-    const moved = devices.filter(({ name, collection }) => were.get(name)?.from.some((one) => one !== collection));
-    const sessions = await sql<
-      RecentChanges['sessions'][number]
-    >`select session.device, session.server, session.vdisk, session.version,
-      session.since, session.epoch, session.protocol, session.ended, device.collection
-      from session left join device on device.name = session.device
-      where ${since('session')} or session.device = any(${moved.map(({ name }) => name)}) limit ${MAX_CHANGES}`.execute(
-      db,
+    const moved = devices.flatMap(({ name, collection }) =>
+      were.get(name)?.from.some((one) => one !== collection) ? [name] : [],
     );
-    if (isFull(sessions)) return { mark: next, isTooMuch: true, ...none };
+    const ofMoved =
+      moved.length > 0
+        ? await sessionsWhere(sql`session.device = any(${moved}) and not ${since('session')}`).execute(db)
+        : undefined;
     return {
       mark: next,
       devices,
-      removed: gone.rows.map(({ name }) => ({ name, collection: were.get(name)?.was ?? null })),
-      sessions: sessions.rows,
+      removed: gone.map((name) => ({ name, collection: were.get(name)?.was ?? null })),
+      sessions: [...sessions, ...(ofMoved?.rows ?? [])],
       from: new Map([...were].map(([name, { from }]) => [name, from])),
     };
   });
 }
 
-const isFull = ({ rows }: { readonly rows: readonly unknown[] }): boolean => rows.length >= MAX_CHANGES;
+const MARK = sql<number>`pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
+
+interface Seen {
+  readonly mark: number;
+  readonly changed: readonly string[];
+  readonly gone: readonly string[];
+  readonly sessions: RecentChanges['sessions'];
+}
+
+const sessionsWhere = (condition: Condition) => sql<RecentChanges['sessions'][number]>`
+  select session.device, session.server, session.vdisk, session.version, session.since, session.epoch, session.protocol, session.ended, device.collection
+  from session left join device on device.name = session.device where ${condition} limit ${MAX_CHANGES}`;
+
+const isFull = (rows: readonly unknown[]): boolean => rows.length >= MAX_CHANGES;
 
 interface Whereabouts {
   /** Before its last edit. */

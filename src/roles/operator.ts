@@ -10,6 +10,7 @@ import { BootfarmOperator } from '../reconcile/operator.ts';
 import { startTelemetry } from '../telemetry/health.ts';
 import { createLogger, type Logger, type LogLevel } from '../telemetry/log.ts';
 import { processMetrics, RELEASE } from '../telemetry/process.ts';
+import { gatherLittle } from './heap.ts';
 
 interface Flags {
   readonly namespaces: readonly string[];
@@ -72,6 +73,7 @@ function refuse(message: string): void {
 }
 
 async function run(flags: Flags): Promise<void> {
+  gatherLittle();
   const kubeConfig = kubeConfigOfProcess();
   if (!kubeConfig.ok) return refuse(kubeConfig.error.message);
   const log = createLogger(flags.logLevel, { role: 'operator' });

@@ -1,10 +1,10 @@
 /** `bootfarm server`: one streaming server on one node. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { readConfig } from '../server/config.ts';
 import { guardProcess } from '../server/guard.ts';
 import { createLogger } from '../telemetry/log.ts';
+import { gatherLittle } from './heap.ts';
 
 /** What a hung store keeps open ends with the process; the operator gives 15 s beyond the drain. */
 const CLOSE_MS = 5_000;
@@ -16,13 +16,6 @@ export function serverCommand(): Command {
     .action(({ config: path }: { config: string }) => run(path));
 }
 
-/**
- * Of all that lived on beyond the young generation V8 lets gather four times what lives now, before it looks: under floods, where connections and transfers live for
- * seconds, 230 MiB of 60. With this flag 1.6 times: RSS in the short form of `make attack` is 320 MiB instead of 470. A limit of the heap (`--max-old-space-size`) would
- * do the same, but end a server that needs more, and override the one of the telemetry thread.
- */
-const HEAP_GROWTH = '--heap-growing-percent=60';
-
 /** What the structures of the native calls are written for (stream/native, dhcp/socket). */
 const ARCHITECTURES = ['x64', 'arm64'];
 
@@ -33,7 +26,7 @@ export const unfit = (platform: string, architecture: string): string | undefine
     : `it runs on Linux on ${ARCHITECTURES.join(' or ')}, and this machine is ${platform} on ${architecture}: choose other nodes by spec.placement`;
 
 async function run(path: string): Promise<void> {
-  setFlagsFromString(HEAP_GROWTH);
+  gatherLittle();
   const reason = unfit(process.platform, process.arch);
   if (reason !== undefined) return stop(reason);
   const config = readConfig(path);
