@@ -72,7 +72,7 @@ start C make --silent -C target test
 # Suites that wait for processes and clocks: three at once took 543 s, two 625 when there were fewer of them.
 run integration jest integration integration --maxWorkers=3
 run 'C unit tests, beside it' settle C
-run e2e jest e2e e2e --runInBand --testPathIgnorePatterns "$waits"
+run e2e jest e2e e2e --runInBand --verbose --testPathIgnorePatterns "$waits"
 
 echo "== where the time went: $(IFS=,; echo "${times[*]}" | sed 's/,/, /g')"
 broken=$(count failed)
