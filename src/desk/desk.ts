@@ -12,7 +12,8 @@ import type { Way } from './way.ts';
 
 export interface Desk {
   readonly terminal: Terminal;
-  readonly input: Pick<Input, 'readAll' | 'file'>;
+  /** `bytes`: standard input as it comes. */
+  readonly input: Pick<Input, 'readAll' | 'file'> & { bytes(): AsyncIterable<Uint8Array> };
   readonly wayTo: (place: Place) => Promise<Way>;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -21,8 +22,6 @@ export interface Desk {
   readonly watchMs: number;
   /** Runs a command in the container of a server that may write to its stores; its status. */
   readonly runIn: (place: Place, at: ServerAt, command: readonly string[], streams: Streams) => Promise<number>;
-  /** Standard input where it is no person's; undefined: nothing comes. */
-  readonly piped: () => AsyncIterable<Uint8Array> | undefined;
   /** Bytes to standard output; the next when these were taken. */
   readonly give: (bytes: Uint8Array) => Promise<void>;
   readonly pause: (ms: number) => Promise<void>;

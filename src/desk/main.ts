@@ -16,7 +16,7 @@ const isPlugin = basename(process.argv[1] ?? '').startsWith('kubectl-');
 const program = makeProgram(
   {
     terminal: terminalOfProcess,
-    input: inputOfProcess,
+    input: { ...inputOfProcess, bytes: () => process.stdin },
     wayTo: async (place) => (await import('./way.ts')).wayTo(place),
     runIn: async (place, at, command, streams) => {
       const { runInServer } = await import('./pod.ts');
@@ -25,7 +25,6 @@ const program = makeProgram(
       const { kubeOf } = await import('./kube.ts');
       return runInServer(kubeOf(place), at, command, streams);
     },
-    piped: () => (process.stdin.isTTY ? undefined : process.stdin),
     give: (bytes) => given(process.stdout, bytes),
     pause: (ms) => delay(ms),
     now: Date.now,

@@ -8,10 +8,9 @@ const nobody = async (): Promise<never> => {
 
 export const fakeDesk = (more: Partial<Desk>): Desk => ({
   terminal: fakeTerminal().terminal,
-  input: { readAll: async () => '', file: async () => '' },
+  input: { readAll: async () => '', file: async () => '', bytes: async function* () {} },
   wayTo: nobody,
   runIn: nobody,
-  piped: () => undefined,
   give: async () => undefined,
   pause: async () => undefined,
   now: Date.now,

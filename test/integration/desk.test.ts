@@ -176,7 +176,13 @@ function deskOf({ columns, stdin = '', left = () => AbortSignal.abort() }: Run):
     said,
     desk: fakeDesk({
       terminal,
-      input: { readAll: async () => stdin, file: async (path) => readFileSync(path, 'utf8') },
+      input: {
+        readAll: async () => stdin,
+        file: async (path) => readFileSync(path, 'utf8'),
+        bytes: async function* () {
+          yield Buffer.from(stdin);
+        },
+      },
       ...{ wayTo, runIn, left, watchMs: 100 },
       give: async (bytes) => terminal.out(Buffer.from(bytes).toString('latin1')),
     }),

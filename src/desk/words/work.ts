@@ -42,13 +42,18 @@ export function addWork(desk: Desk, vdisk: Command): void {
       .allowUnknownOption()
       .action((words: readonly string[], { on: server }: On, self: Command) =>
         withServer(desk, self, server, async (run) => {
-          const status = await run([word, ...words], { input: desk.piped() });
+          const input = readsInput(words) ? desk.input.bytes() : undefined;
+          const status = await run([word, ...words], { input });
           if (status !== 0) desk.terminal.fail(status);
         }),
       );
   addUpload(desk, vdisk);
   addDownload(desk, vdisk);
 }
+
+/** Who reads it where nobody asked for it takes it from whoever comes behind, as in a loop of a shell. */
+const readsInput = (words: readonly string[]): boolean =>
+  words.some((word, at) => word === '--resource=-' || (word === '-' && words[at - 1] === '--resource'));
 
 interface On {
   readonly on?: string;
