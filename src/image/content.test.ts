@@ -146,6 +146,7 @@ test.each<{ what: string; name: string; own: readonly string[]; parts: Parts; sa
     ...{ what: 'a download that is packed', name: 'lab.vhdx', own: VHDX, parts: { 0: gzipSync('disk') } },
     says: '/srv/lab.vhdx holds data compressed by gzip, and its name is that of a VHDX: bring the image that is in it',
   },
+  { what: 'a fixed VHD without a right footer', name: 'lab.vhd', own: VHD, parts: MBR, says: undefined },
   { what: 'what its name says', name: 'lab.vhdx', own: VHDX, parts: { 0: 'vhdxfile' }, says: undefined },
   { what: 'a difference by its name', name: 'lab.1.avhd', own: VHD, parts: { 0: vhdFooter(4) }, says: undefined },
   { what: 'nothing that is known', name: 'lab.vhdx', own: VHDX, parts: {}, says: undefined },

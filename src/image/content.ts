@@ -182,7 +182,9 @@ export function foreign(path: string, ends: Ends): string | undefined {
 
 /** Of what is named otherwise, and is not what its name says. `own`: the ends of names of that format. Undefined: what it is, nothing says. */
 export function misnamed(path: string, ends: Ends, own: readonly string[]): string | undefined {
-  const found = foundIn(ends) ?? (beginsLikeDisk(ends) ? DISK : undefined);
+  // A VHD of fixed size begins as its disk does, and one whose footer is damaged is still none.
+  const mayBeDisk = beginsLikeDisk(ends) && !own.includes('.vhd');
+  const found = foundIn(ends) ?? (mayBeDisk ? DISK : undefined);
   if (!found || (found.extension !== undefined && own.includes(found.extension))) return undefined;
   const name =
     own[0] === undefined ? 'its name is that of no image' : `its name is that of a ${own[0].slice(1).toUpperCase()}`;

@@ -498,7 +498,10 @@ describe('a database that is not the one that the replica is of', () => {
   /** A projector that is refused has written nothing, and a follower holds all that it held. */
   async function refused(projector: Projector, reason: string, says: RegExp): Promise<void> {
     const before = await scene.atPrimary((redis) => redis.hgetall(META));
-    await until(`${reason} is said`, () => projector.health.refused === reason);
+    // What goes wrong before that is tried again, up to 5 s later each time.
+    await until(`${reason} is said`, () => projector.health.refused === reason, 60_000).catch((cause) => {
+      throw new Error(JSON.stringify(projector.health), { cause });
+    });
     expect(projector.health).toMatchObject({ state: 'Stale', message: says });
     expect(await scene.atPrimary((redis) => redis.hgetall(META))).toEqual(before);
     expect(await held()).toBe(MANY + 1);
