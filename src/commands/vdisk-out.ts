@@ -1,6 +1,7 @@
 /** `bootfarm vdisk download`: a version of a vDisk to standard output. Thin over `store/download.ts`. */
 import type { Writable } from 'node:stream';
 import { type Command, Option } from 'commander';
+import { given } from '../kit/given.ts';
 import { ok } from '../kit/result.ts';
 import { DOWNLOADS, type Download, download } from '../store/download.ts';
 import type { ExportOptions } from '../store/pvs/export.ts';
@@ -114,8 +115,5 @@ const besideOutput = (terminal: Terminal): Terminal => ({
 /** Each is written when the one before it was taken. */
 function giveTo(output: Output): (bytes: Buffer) => Promise<void> {
   output.on('error', () => undefined); // told to who writes
-  return (bytes) =>
-    new Promise((done, failed) => {
-      output.write(bytes, (error) => (error ? failed(error) : done()));
-    });
+  return (bytes) => given(output, bytes);
 }

@@ -1,5 +1,6 @@
 /** `bootfarm completion bash|zsh|fish`: a script in which all words and options stand, made of the program itself. Pure but for its command. */
 import { Argument, Command, type Option } from 'commander';
+import { quoted } from '../kit/quote.ts';
 import type { Desk } from './desk.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -53,7 +54,6 @@ export function placesOf(program: Command): readonly Place[] {
 /** Commander tells nobody but its own help. */
 const isHidden = (command: Command): boolean => (command as Command & { readonly _hidden?: boolean })._hidden === true;
 const firstLine = (text: string): string => text.split('\n')[0] ?? '';
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const flagsOf = ({ short, long }: OptionSeen): readonly string[] => (short === undefined ? [long] : [short, long]);
 
 /** The program's words in a case of bash: which of them were typed says which may follow. */

@@ -2,7 +2,6 @@
  * A command in a container through a WebSocket of `exec` (subprotocol v5.channel.k8s.io): the first byte of a message is its channel, 0 what goes in, 1 what comes out, 2 what is said beside it,
  * 3 how it ended; 255 and a channel end that one. Each end is held back by the other: what comes is not read while nobody takes what came.
  */
-import type { Writable } from 'node:stream';
 import { Refusal } from '../terminal/refusal.ts';
 import { EXIT } from './exit.ts';
 import type { Socket } from './forward.ts';
@@ -14,10 +13,6 @@ export interface Streams {
   readonly out: (bytes: Buffer) => Promise<void> | void;
   readonly err: (bytes: Buffer) => Promise<void> | void;
 }
-
-/** Bytes into a stream; done when it took them. */
-export const given = (into: Writable, bytes: Uint8Array): Promise<void> =>
-  new Promise((done, failed) => into.write(bytes, (error) => (error ? failed(error) : done())));
 
 export interface Execution {
   /** The status of the command. A refusal: it was not run to its end. */

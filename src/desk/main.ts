@@ -2,10 +2,10 @@
 /** The entry of the package for a desk: bundled into one file, which holds nothing of the server. */
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { given } from '../kit/given.ts';
 import { Refusal } from '../terminal/refusal.ts';
 import { inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
 import { WATCH_MS } from '../terminal/watch.ts';
-import { given } from './exec.ts';
 import { makeProgram } from './program.ts';
 import { browse } from './words/console.ts';
 

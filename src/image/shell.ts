@@ -1,6 +1,7 @@
 /** Lines for a shell on the node that make an image that is read of a file that is none, in its folder. They run as they stand. Pure. */
 import { basename, dirname, extname, join } from 'node:path';
 import { PARTIAL } from '../kit/file.ts';
+import { quoted } from '../kit/quote.ts';
 
 /** Writes `into` from `from`; both are names in the folder, as a shell takes them. */
 export type Unpack = (from: string, into: string) => string;
@@ -44,5 +45,4 @@ export const filter =
     `${command} < ${from} > ${into}`;
 
 /** Names are chosen by people: one word each, whatever is in it. */
-export const word = (text: string): string =>
-  /^[\w./+@%:,][\w./+@%:,~-]*$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+export const word = (text: string): string => (/^[\w./+@%:,][\w./+@%:,~-]*$/.test(text) ? text : quoted(text));

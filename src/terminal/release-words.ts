@@ -1,6 +1,7 @@
 /** The words by which a version is released and settled, promote, revert and accept: the same at a desk and in a pod. */
 import { type Command, Option } from 'commander';
 import { ACCESSES } from '../farm/version.ts';
+import { quoted } from '../kit/quote.ts';
 import { hasRealDay, Refusal } from './refusal.ts';
 
 /** An edit of a VDisk as the API gives it, too. */
@@ -57,15 +58,12 @@ export function releasedOf(text: string | undefined): { readonly releaseAt?: str
   throw new Refusal(`--release-at ${text}: write it as 2026-12-01T06:00:00Z`);
 }
 
-/** Within single quotes of a shell. */
-const quoted = (text: string): string => text.replaceAll("'", `'\\''`);
-
 export function editText({ vdisk, says, unchanged, patch, applied, managedBy }: SaidEdit): string {
   const first = `${vdisk}: ${says}${unchanged ? ': unchanged' : ''}\n`;
   if (applied || unchanged) return first;
   if (managedBy !== undefined) return `${first}${managedBy} keeps it: put that into git:\n  ${JSON.stringify(patch)}\n`;
   const [namespace, name] = vdisk.split('/');
-  return `${first}put that into git, or give --apply, or:\n  kubectl patch vd ${name} -n ${namespace} --type=merge --patch '${quoted(JSON.stringify(patch))}'\n`;
+  return `${first}put that into git, or give --apply, or:\n  kubectl patch vd ${name} -n ${namespace} --type=merge --patch ${quoted(JSON.stringify(patch))}\n`;
 }
 
 export const acceptWord = (vdisk: Command, line: string): Command =>
