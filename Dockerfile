@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN npm run build && chmod +x dist/main.js && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 # `npm sbom --omit=dev` leaves out what a tool of development needs, too: 16 packages of 198. So it reads a lock without those tools.
 RUN mkdir /lock && cp package.json package-lock.json /lock && cd /lock \
  && npm pkg delete devDependencies && npm install --package-lock-only --prefer-offline --no-audit --no-fund >/dev/null \
@@ -73,5 +73,5 @@ COPY package.json LICENSE NOTICE ./
 RUN ln -s /app/dist/main.js /usr/local/bin/bootfarm
 ENV NODE_ENV=production PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 USER 65532:65532
-ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/main.js"]
+ENTRYPOINT ["bootfarm"]
 CMD ["--help"]

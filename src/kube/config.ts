@@ -1,7 +1,7 @@
 /** Where the Kubernetes API is: for the operator, and for a command that a person gives. By the service account of a pod, or a person's own kubeconfig. */
-import { KubeConfig } from '@kubernetes/client-node';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { type Client, createClient } from './client.ts';
+import { KubeConfig } from './upstream.ts';
 
 /** What the library takes where it finds neither. */
 const NOWHERE = 'http://localhost:8080';

@@ -1,11 +1,11 @@
 import type { OperatorLogger, ResourceEvent, ResourceMeta } from '@dot-i/k8s-operator';
-import library from '@dot-i/k8s-operator';
 import type { Logger } from '../telemetry/log.ts';
 import type { Reconcile } from './controller.ts';
 import type { ApiFault } from './fault.ts';
 import type { Informer } from './informer.ts';
 import { at, type Key, type Kind, type KubeObject, keyOf, type Target } from './object.ts';
 import { settled } from './outcome.ts';
+import { library } from './upstream.ts';
 
 /** The words of @dot-i/k8s-operator in ours: its logger, its `ResourceMeta`, its events. */
 

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import type { ResourceEvent, ResourceMeta } from '@dot-i/k8s-operator';
-import library from '@dot-i/k8s-operator';
 import type { KubeConfig, V1CustomResourceDefinition } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { ok } from '../kit/result.ts';
@@ -16,6 +15,7 @@ import { eventReconcile, librarysLogger, metaOf, targetOf, thrown } from './libr
 import type { EngineMetrics } from './metrics.ts';
 import { all, at, type Kind, type KubeObject } from './object.ts';
 import { requestPath } from './path.ts';
+import { library } from './upstream.ts';
 
 export interface OperatorOptions {
   /** Absent = as kubectl finds it, or in the cluster. */

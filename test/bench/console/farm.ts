@@ -62,7 +62,7 @@ export async function startFarmForConsole(size: Omit<FarmSize, 'nowMs'>): Promis
   const log = openSync(join(folder, 'operator.log'), 'a');
   const flags = ['--namespaces', NAMESPACE, '--image', 'bootfarm:bench', '--lease-namespace', OPERATORS];
   const ports = ['--api-port', String(port), '--metrics-port', String(metrics)];
-  const operator = spawn(process.execPath, [join(root, 'dist/main.js'), 'operator', ...flags, ...ports], {
+  const operator = spawn(join(root, 'dist/main.js'), ['operator', ...flags, ...ports], {
     env: { ...process.env, NODE_ENV: 'production', KUBECONFIG: kube.kubeconfig, POD_NAME: 'bench' },
     stdio: ['ignore', log, log],
   });
