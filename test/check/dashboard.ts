@@ -212,9 +212,10 @@ export const dashboard = () => ({
   ...{ uid: 'bootfarm', title: 'bootfarm', tags: ['bootfarm'], schemaVersion: 39, version: 1, editable: true },
   time: { from: 'now-6h', to: 'now' },
   refresh: '30s',
+  annotations: { list: [] },
   templating: {
     list: [
-      { name: 'datasource', type: 'datasource', query: 'prometheus', current: {} },
+      { name: 'datasource', type: 'datasource', query: 'prometheus', current: { text: 'default', value: 'default' } },
       variable('namespace', 'bootfarm_resource_ready'),
       variable('server', 'bootfarm_server_devices'),
     ],

@@ -276,6 +276,22 @@ describe('the dashboard', () => {
     expect(promtool('check', 'rules', file)).toContain(`${record.length} rules found`);
   });
 
+  test.each([
+    ['as it is', (text: string) => text, undefined],
+    [
+      'with a panel of no kind',
+      (text: string) => text.replace('"type":"stat"', '"type":"stot"'),
+      'unknown type "stot"',
+    ],
+    ['with a field of no query', (text: string) => text.replace('legendFormat', 'legendFormatt'), "'legendFormatt'"],
+    ['without annotations', (text: string) => text.replace('"annotations"', '"annotation"'), 'required field'],
+  ])('%s, is loaded by what Grafana has of its own files, or refused', (_, edit, refused) => {
+    const input = edit(JSON.stringify(dashboard()));
+    const load = () => execFileSync(join(root, '.build/grafana'), { input, encoding: 'utf8', stdio: 'pipe' });
+    if (refused) expect(load).toThrow(refused);
+    else expect(Number(load())).toBe(dashboard().panels.filter((panel) => 'targets' in panel).length);
+  });
+
   test('has what Grafana reads: panels that do not overlap, each with its own id, lines and source', () => {
     const { panels, templating } = dashboard() as unknown as {
       panels: { id: number; type: string; gridPos: Record<'x' | 'y' | 'w' | 'h', number>; targets?: object[] }[];

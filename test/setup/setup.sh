@@ -58,7 +58,7 @@ npm_packages() {
 
 compile() {
   [ -d dist/console ] || rm -f "$build/tsc.stamp"
-  stamped tsc.stamp src tsconfig.json tsconfig.build.json -- npm run --silent build
+  stamped tsc.stamp src package.json tsconfig.json tsconfig.build.json -- npm run --silent build
 }
 
 client() {
@@ -76,6 +76,11 @@ gitops() {
   stamped gitops.stamp test/gitops/build.sh test/gitops/judge test/gitops/*/go.mod -- test/gitops/build.sh judge
 }
 
+grafana() {
+  [ -x "$build/grafana" ] || rm -f "$build/grafana.stamp"
+  stamped grafana.stamp test/grafana -- env CGO_ENABLED=0 go build -C test/grafana -trimpath -ldflags '-s -w' -o "$build/grafana" .
+}
+
 step 'Debian packages' packages
 step 'npm packages' npm_packages
 step 'build' compile
@@ -84,4 +89,5 @@ step 'client of a NAS' nas
 if [ "${CLUSTER:-}" != existing ]; then
   step 'cluster binaries' test/cluster/build.sh
   step 'judges of GitOps' gitops
+  step 'reader of dashboards' grafana
 fi
