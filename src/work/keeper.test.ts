@@ -33,6 +33,8 @@ class World {
   readonly begun: string[] = [];
   nowMs = 0;
   failsWrites = 0;
+  /** Of one job no write succeeds. */
+  unwritable = '';
   /** Turns of the loop that the next write takes. */
   slow = 0;
   keeper = this.#begin();
@@ -78,6 +80,7 @@ class World {
             this.slow = 0;
             await new Promise(setImmediate);
           }
+          if (job.id === this.unwritable) throw new Error('full');
           if (this.failsWrites > 0) {
             this.failsWrites--;
             throw new Error('full');
@@ -189,6 +192,29 @@ test('which version a job makes is written down before it begins, and nothing ol
   expect(world.files.get('00000000')?.version).toBe(7);
   await looked;
   expect(world.files.get('00000000')?.version).toBe(7);
+});
+
+test('a version that cannot be written down is not begun, and a job that cannot be kept keeps no other waiting', async () => {
+  const world = new World();
+  world.order(0);
+  world.order(1);
+  await world.keeper.look();
+  const [one, another] = ['00000000', '00000001'].map((id) => world.live.get(id) as Live) as [Live, Live];
+  world.unwritable = one.job.id;
+  await expect(one.told.onVersion(7)).rejects.toThrow('full');
+  await another.told.onVersion(8);
+  expect(world.files.get(another.job.id)?.version).toBe(8);
+  world.end(0, ENDINGS['fails'] as Ending);
+  world.end(0, ENDINGS['made'] as Ending);
+  world.order(2);
+  world.cancels.add(one.job.id).add('00000002');
+  await new Promise(setImmediate); // their endings arrive
+  await world.keeper.look();
+  const states = () => [...world.files.values()].map(({ state }) => state);
+  expect(states()).toEqual(['Running', 'Done', 'Cancelled']);
+  world.unwritable = '';
+  await world.keeper.look();
+  expect(states()).toEqual(['Failed', 'Done', 'Cancelled']);
 });
 
 test('a keeper that is told to end takes no try away', async () => {

@@ -29,7 +29,7 @@ export interface Worker {
 
 export interface Told {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
-  /** The work waits for it: a job that is tried again must know what it began, however soon it ended. */
+  /** The work waits for it: a job that is tried again must know what it began, however soon it ended. Rejects where that cannot be written down. */
   readonly onVersion: (version: number) => Promise<void>;
 }
 
@@ -98,18 +98,20 @@ export class Keeper {
     for (const { worker } of this.#running.values()) worker.kill();
     await Promise.all([...this.#running.values()].map(({ worker }) => worker.ending));
     this.#takeEndings(true);
-    await this.#writeAll().catch(this.#untold);
+    await this.#writeAll();
   }
 
+  /** A job whose file cannot be written is told, and keeps no other waiting. */
   async #look(): Promise<void> {
     this.#takeEndings(false);
     const { jobs, cancels } = await this.#options.folder.list();
     await this.#read(jobs);
     await this.#obey();
-    for (const id of cancels) await this.#cancel(id);
+    for (const id of cancels) await this.#cancel(id).catch(this.#untold);
     await this.#writeAll();
     if (!this.#stopping)
-      for (const job of nextJobs([...this.#jobs.values()], this.#options.now())) await this.#start(job);
+      for (const job of nextJobs([...this.#jobs.values()], this.#options.now()))
+        await this.#start(job).catch(this.#untold);
     const forgettable = [...this.#jobs.values()].filter((job) => this.#mayForget(job));
     for (const job of forgotten(forgettable, this.#options.now())) {
       await this.#options.folder.remove(job.id);
@@ -147,11 +149,11 @@ export class Keeper {
     for (const { id, order } of ordered) {
       if (this.#jobs.has(id)) continue;
       const job: Job = { ...newJob(id, order, now()), byFarm: true };
-      await folder.write(job);
-      this.#jobs.set(id, job);
+      await folder.write(job).then(() => this.#jobs.set(id, job), this.#untold);
     }
     for (const job of this.#jobs.values())
-      if (job.byFarm && !isEnded(job) && !ordered.some(({ id }) => id === job.id)) await this.#end(job.id);
+      if (job.byFarm && !isEnded(job) && !ordered.some(({ id }) => id === job.id))
+        await this.#end(job.id).catch(this.#untold);
   }
 
   async #cancel(id: string): Promise<void> {
@@ -168,7 +170,7 @@ export class Keeper {
       running.cancelled = true;
       running.worker.cancel();
     }
-    await this.#writeAll();
+    await this.#written(id);
   }
 
   async #start(job: Job): Promise<void> {
@@ -187,7 +189,7 @@ export class Keeper {
       onProgress: (doneBytes, totalBytes) => change((current) => further(current, doneBytes, totalBytes)),
       onVersion: (version) => {
         change((current) => ({ ...current, version }));
-        return this.#writeAll().catch(this.#untold);
+        return this.#written(job.id);
       },
     });
     this.#running.set(job.id, { worker, cancelled: false });
@@ -216,24 +218,26 @@ export class Keeper {
     if (job !== before) this.#unwritten.add(job.id);
   }
 
+  /** Of all that their files do not say yet. */
+  async #writeAll(): Promise<void> {
+    for (const id of [...this.#unwritten]) await this.#written(id).catch(this.#untold);
+  }
+
   /** One after the other: what is older never replaces what is newer. */
-  #writeAll(): Promise<void> {
-    const turn = this.#writing.then(() => this.#write());
+  #written(id: string): Promise<void> {
+    const turn = this.#writing.then(() => this.#write(id));
     this.#writing = turn.catch(() => undefined);
     return turn;
   }
 
-  async #write(): Promise<void> {
-    for (const id of [...this.#unwritten]) {
-      this.#unwritten.delete(id);
-      const job = this.#jobs.get(id);
-      if (!job) continue;
-      try {
-        await this.#options.folder.write(job);
-      } catch (thrown) {
-        this.#unwritten.add(id);
-        throw thrown;
-      }
+  async #write(id: string): Promise<void> {
+    const job = this.#jobs.get(id);
+    if (!job || !this.#unwritten.delete(id)) return;
+    try {
+      await this.#options.folder.write(job);
+    } catch (thrown) {
+      this.#unwritten.add(id);
+      throw thrown;
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Work in a process of its own: what it takes, and how it ends, is its own. */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { errorMessage } from '../kit/errors.ts';
 import type { PullOrder } from '../store/pullfile.ts';
 import type { Order } from './job.ts';
 import type { Told, Worker } from './keeper.ts';
@@ -23,6 +24,9 @@ const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './worker
 /** To take away what it wrote. */
 const CANCEL_MS = 10_000;
 
+const unnoted = (version: number, thrown: unknown): string =>
+  `that it makes version ${version} cannot be written down, so nothing of it was made: ${errorMessage(thrown)}: make room in the state directory of the server, and order it again`;
+
 /** `jobs`: the folder of jobs of a server; what a person has without one has none. */
 export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told>, jobs?: string): Worker {
   // A group of its own: programs that it runs end with it.
@@ -43,8 +47,13 @@ export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told
     else said = word.ending;
   });
   const noted = async (version: number): Promise<void> => {
-    await onVersion?.(version);
-    child.send(NOTED, () => undefined); // it may be gone
+    try {
+      await onVersion?.(version);
+      child.send(NOTED, () => undefined); // it may be gone
+    } catch (thrown) {
+      said = { kind: 'fault', code: 'WriteFailed', message: unnoted(version, thrown) };
+      kill();
+    }
   };
   const { promise: ending, resolve } = Promise.withResolvers<Ending>();
   const end = (message: string): void => {

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { vdiskCommand } from '../../src/commands/vdisk.ts';
 import { patternBytes } from '../../src/image/pattern/pattern.ts';
 import type { Job, JobState } from '../../src/work/job.ts';
+import { startWorker } from '../../src/work/runner.ts';
 import { fakeTerminal, type Said } from '../fakes/terminal.ts';
 import { until } from '../setup/time.ts';
 
@@ -249,4 +250,14 @@ test('without a keeper it is done here, and --detach is refused', async () => {
     failed: true,
     err: expect.stringContaining('no keeper of jobs runs here'),
   });
+});
+
+test('a version that cannot be written down is not made', async () => {
+  await vdisk(...toVhdx('a'));
+  rmSync(at('a/lab.raw'));
+  const order = { kind: 'new-version', folder: at('a'), fileName: 'lab' } as const;
+  const worker = startWorker(order, { onVersion: () => Promise.reject(new Error('the disk is full')) });
+  const message = expect.stringMatching(/version 1 cannot be written down, .*: the disk is full: make room/);
+  expect(await worker.ending).toMatchObject({ kind: 'fault', code: 'WriteFailed', message });
+  expect(readdirSync(at('a'))).toEqual(['lab.vhdx']);
 });
