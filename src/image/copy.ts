@@ -172,9 +172,9 @@ export async function makeImage(
   if (!created.ok) return created;
   const to = created.value;
   try {
-    let filled = (await fill(to)) ?? (signal?.aborted ? CANCELLED : undefined);
-    for (const isSo of unchanged) filled ??= await isSo();
-    const fault = filled ?? (await beforeName?.()) ?? (await to.finish());
+    let fault = (await fill(to)) ?? (signal?.aborted ? CANCELLED : undefined) ?? (await beforeName?.());
+    for (const isSo of unchanged) fault ??= await isSo();
+    fault ??= await to.finish();
     return fault ? { ok: false, error: fault } : ok(undefined);
   } finally {
     await to.abort();

@@ -20,6 +20,7 @@ import {
 import type { Disk, Piece, ReadFault } from './disk.ts';
 import { chainTooLong, MAX_CHAIN } from './formats.ts';
 import { probeImage } from './images.ts';
+import { watchName } from './unchanged.ts';
 import type { ImageWriter, NewParent } from './writer.ts';
 
 export interface DifferenceOptions extends Work {
@@ -34,12 +35,14 @@ export const createDifference = (
   { from, ...work }: DifferenceOptions = {},
 ): Promise<Result<Made, WorkFault>> =>
   withImage(parent, async (below, isBelow) => {
-    if (((await below.files?.()) ?? []).length >= MAX_CHAIN) return { ok: false, error: chainTooLong(target) };
+    const files = (await below.files?.()) ?? [];
+    if (files.length >= MAX_CHAIN) return { ok: false, error: chainTooLong(target) };
     const named = await parentOf(parent);
     if (!named.ok) return named;
-    if (from === undefined) return differ(target, named.value, below, below, { ...work, unchanged: [isBelow] });
+    const unchanged = [isBelow, watchName(parent, files[0])];
+    if (from === undefined) return differ(target, named.value, below, below, { ...work, unchanged });
     return withImage(from, async (disk, isSo) => {
-      const making = { ...work, unchanged: [isSo, isBelow] };
+      const making = { ...work, unchanged: [isSo, ...unchanged] };
       if (disk.blockSize === below.blockSize) return differ(target, named.value, disk, below, making);
       const message = `${from} has sectors of ${disk.blockSize} bytes, and ${parent} has those of ${below.blockSize}: a difference has those of its parent`;
       return fail('NotSupported', message);

@@ -13,6 +13,7 @@ import { convertImage, type Made, withImage } from './convert.ts';
 import { CANCELLED, copyRanges, joined, makeImage, type Range, type Work, type WorkFault, windowsOf } from './copy.ts';
 import { parentOf } from './difference.ts';
 import type { Disk, Piece } from './disk.ts';
+import { watchName } from './unchanged.ts';
 import type { ImageWriter } from './writer.ts';
 
 export type MergeKind = 'base' | 'updates';
@@ -30,13 +31,13 @@ export const mergeImages = (
     const updates = files.length - 1;
     if (!base || updates < (kind === 'base' ? 1 : 2)) return ok(undefined);
     if (kind === 'base') return convertImage(source, target, work);
-    const parent = await parentOf(join(dirname(source), base.name));
+    const path = join(dirname(source), base.name);
+    const parent = await parentOf(path);
     if (!parent.ok) return parent;
     const { sizeBytes, blockSize } = disk;
     const image = { sizeBytes, blockSize, parent: parent.value };
-    const made = await makeImage(target, image, { ...work, unchanged: [unchanged] }, (to) =>
-      writeUpdates(disk, updates, to, work),
-    );
+    const making = { ...work, unchanged: [unchanged, watchName(path, base)] };
+    const made = await makeImage(target, image, making, (to) => writeUpdates(disk, updates, to, work));
     return made.ok ? ok({ diskBytes: sizeBytes }) : made;
   });
 

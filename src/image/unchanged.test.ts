@@ -2,10 +2,12 @@
 import {
   appendFileSync,
   chmodSync,
+  copyFileSync,
   linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -65,6 +67,37 @@ test.each(cases)('$name is written while it is $what', async ({ name, make }) =>
     ok: false,
     error: { code: 'Changed', message: expect.stringContaining(`${at(name)} was changed while it was read`) },
   });
+  expect(readdirSync(folder)).toEqual(before);
+});
+
+const parents = [
+  {
+    what: 'an empty difference',
+    name: 'lab.2.avhdx',
+    make: (work: Work) => createDifference(at('lab.3.avhdx'), at('lab.2.avhdx'), work),
+  },
+  { what: 'a difference', name: 'lab.2.avhdx', make: works[1]?.make },
+  { what: 'one difference of all', name: 'lab.vhdx', make: works[3]?.make },
+].flatMap((one) => [
+  { ...one, way: 'another file', swap: () => copyFileSync(at('2.raw'), at(one.name)) },
+  { ...one, way: 'not there', swap: () => undefined },
+]);
+
+test.each(parents)('of what is made $what the name leads to $way when it is whole', async ({ name, make, swap }) => {
+  const before = readdirSync(folder);
+  const beforeName = async () => {
+    renameSync(at(name), at('away'));
+    return void swap();
+  };
+  expect(await make?.({ beforeName })).toEqual({
+    ok: false,
+    error: {
+      code: 'Changed',
+      message: expect.stringMatching(new RegExp(`${at(name)} is .* now|${at(name)} is not there any more`)),
+    },
+  });
+  rmSync(at(name), { force: true });
+  renameSync(at('away'), at(name));
   expect(readdirSync(folder)).toEqual(before);
 });
 
