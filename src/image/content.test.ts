@@ -140,11 +140,31 @@ test.each<{ what: string; name: string; own: readonly string[]; parts: Parts; sa
   },
   {
     ...{ what: 'a qcow2 by its own name', name: 'a b.qcow2', own: [], parts: { 0: 'QFI\xfb\0\0\0\x03' } },
-    says: "/srv/a b.qcow2 holds a qcow2 image, and its name is that of no image: make one that is read with `bootfarm vdisk import '/srv/a b.qcow2' '/srv/a b.vhdx'`",
+    says: "/srv/a b.qcow2 holds a qcow2 image, and its name is that of no image: make one that is read with `cd /srv && bootfarm vdisk import 'a b.qcow2' 'a b.vhdx'`",
+  },
+  {
+    ...{ what: 'a qcow2 named as a VHDX', name: 'lab.vhdx', own: VHDX, parts: { 0: 'QFI\xfb\0\0\0\x03' } },
+    says: '/srv/lab.vhdx holds a qcow2 image, and its name is that of a VHDX: make one that is read with `cd /srv && mv -n lab.vhdx lab.qcow2 && bootfarm vdisk import lab.qcow2 lab.vhdx`',
+  },
+  {
+    ...{ what: 'what only qemu-img takes', name: 'lab.qed', own: [], parts: { 0: 'QED\0' } },
+    says: '/srv/lab.qed holds a QED image, and its name is that of no image: make one that is read with `cd /srv && qemu-img convert -O vhdx -f qed lab.qed lab.vhdx.partial && mv -n lab.vhdx.partial lab.vhdx`',
+  },
+  {
+    ...{ what: 'a VMDK of ESX', name: 'lab.vhd', own: VHD, parts: { 0: 'COWD\x01\0\0\0' } },
+    says: '/srv/lab.vhd holds a VMDK image of ESX, and its name is that of a VHD: make one that is read with `cd /srv && qemu-img convert -O vhdx -f vmdk lab.vhd lab.vhdx.partial && mv -n lab.vhdx.partial lab.vhdx`',
+  },
+  {
+    ...{ what: 'a pointer', name: 'lab.vhdx', own: VHDX, parts: { 0: 'version https://git-lfs.github.com/spec/v1' } },
+    says: '/srv/lab.vhdx holds a pointer of Git LFS, and its name is that of a VHDX: fetch the file with `git lfs pull`',
+  },
+  {
+    ...{ what: 'a version without an end', name: 'lab.1', own: [], parts: MBR },
+    says: '/srv/lab.1 holds a disk as it is, and its name is that of no image: give it its name with `cd /srv && mv -n lab.1 lab.1.raw`',
   },
   {
     ...{ what: 'a download that is packed', name: 'lab.vhdx', own: VHDX, parts: { 0: gzipSync('disk') } },
-    says: '/srv/lab.vhdx holds data compressed by gzip, and its name is that of a VHDX: bring the image that is in it',
+    says: '/srv/lab.vhdx holds data compressed by gzip, and its name is that of a VHDX: unpack it, as by `gzip -dc`, and bring what comes out, with the end of what that is',
   },
   { what: 'a fixed VHD without a right footer', name: 'lab.vhd', own: VHD, parts: MBR, says: undefined },
   { what: 'what its name says', name: 'lab.vhdx', own: VHDX, parts: { 0: 'vhdxfile' }, says: undefined },

@@ -4,7 +4,7 @@
  * Of what is named as a raw image a disk must never be refused. So only what no disk begins with is in the table, each with as many fixed bytes as its format has; what is short is not
  * believed of a file that begins like a disk. File systems, partition tables, LVM, LUKS, ISO 9660 and whatever else can be mounted are disks.
  */
-import { filter, importLine, lineFor, qemuConvert, renameLine, type Unpack } from './shell.ts';
+import { convertLine, filter, importLine, lineFor, qemuConvert, renameLine, type Unpack } from './shell.ts';
 
 /** Read of the beginning: up to the header of a GPT. */
 export const HEAD_BYTES = 1_024;
@@ -23,8 +23,8 @@ interface Foreign {
   readonly is: (ends: Ends) => boolean;
   /** After "a raw image is the disk as it is:". */
   readonly instead: (path: string) => string;
-  /** The same of what has another name than that of a raw image, whose line would not do. Absent: what is in it must come. */
-  readonly otherwise?: (path: string) => string;
+  /** The same of what has another name than that of a raw image, whose line would not do. */
+  readonly otherwise: (path: string) => string;
   /** What this release reads: the end of its name. */
   readonly extension?: string;
 }
@@ -72,28 +72,39 @@ function isQcow(...versions: readonly number[]): Foreign['is'] {
   return ({ head }) => has(head, 0, 'QFI\xfb') && head.length >= 8 && versions.includes(head.readUInt32BE(4));
 }
 
-const convert = (format: string) => ({ instead: lineThat('convert it with', qemuConvert(format)) });
+type Ways = Pick<Foreign, 'instead' | 'otherwise'>;
+
+/** What qemu-img reads by this name. */
+const convert = (format: string): Ways => ({
+  instead: lineThat('convert it with', qemuConvert(format)),
+  otherwise: (path) => `make one that is read with ${convertLine(path, format)}`,
+});
 /** What `bootfarm vdisk import` takes. */
-const taken = (format: string) => ({
+const taken = (format: string): Ways => ({
   ...convert(format),
-  otherwise: (path: string) => `make one that is read with ${importLine(path)}`,
+  otherwise: (path) => `make one that is read with ${importLine(path, format)}`,
 });
 /** What this release reads under its own name. */
-function named(extension: string): Pick<Foreign, 'instead' | 'otherwise' | 'extension'> {
-  const instead = (path: string): string => `give it its name with ${renameLine(path, extension)}`;
-  return { extension, instead, otherwise: instead };
-}
-const unpack = (command: string) => lineThat('unpack it with', filter(command));
+const named = (extension: string): Ways & Pick<Foreign, 'extension'> => ({
+  extension,
+  ...everywhere((path) => `give it its name with ${renameLine(path, extension)}`),
+});
+/** What comes out has the name of a raw image only where its file had. */
+const unpack = (command: string): Ways => ({
+  instead: lineThat('unpack it with', filter(command)),
+  otherwise: () => `unpack it, as by \`${command}\`, and bring what comes out, with the end of what that is`,
+});
 /** What comes out is the image only where nothing else is in it. */
-const extract = (how: Unpack) => lineThat('where the image is all that is in it, unpack it with', how);
+const extract = (how: Unpack): Ways => ({
+  instead: lineThat('where the image is all that is in it, unpack it with', how),
+  otherwise: () => 'bring the image that is in it',
+});
+const everywhere = (instead: Foreign['instead']): Ways => ({ instead, otherwise: instead });
+const just = (words: string): Ways => everywhere(() => words);
 
 function lineThat(words: string, how: Unpack): Foreign['instead'] {
   return (path) => `${words} ${lineFor(path, how)}`;
 }
-const just =
-  (words: string): Foreign['instead'] =>
-  () =>
-    words;
 
 const FOREIGN: readonly Foreign[] = [
   { what: 'a VHDX image', is: atStart('vhdxfile'), ...named('.vhdx') },
@@ -109,14 +120,20 @@ const FOREIGN: readonly Foreign[] = [
   { what: 'a QED image', is: atStart('QED\0'), ...convert('qed') },
   {
     what: 'a VMDK image',
-    is: ({ head }) =>
-      (has(head, 0, 'KDMV') || has(head, 0, 'COWD')) && head.length >= 8 && [1, 2, 3].includes(head.readUInt32LE(4)),
+    is: ({ head }) => has(head, 0, 'KDMV') && head.length >= 8 && [1, 2, 3].includes(head.readUInt32LE(4)),
     ...taken('vmdk'),
+  },
+  {
+    what: 'a VMDK image of ESX',
+    is: ({ head }) => has(head, 0, 'COWD') && head.length >= 8 && head.readUInt32LE(4) === 1,
+    ...convert('vmdk'),
   },
   {
     what: 'the description of a VMDK image',
     is: atStart('# Disk DescriptorFile'),
-    instead: lineThat('bring its extents, too, and convert it with', qemuConvert('vmdk')),
+    instead: lineThat('bring the files that it names, too, and convert it with', qemuConvert('vmdk')),
+    otherwise: (path) =>
+      `bring the files that it names, too, and make one that is read with ${convertLine(path, 'vmdk')}`,
   },
   {
     what: 'a VDI image',
@@ -128,47 +145,48 @@ const FOREIGN: readonly Foreign[] = [
     is: (ends) => atStart('WithoutFreeSpace')(ends) || atStart('WithouFreSpacExt')(ends),
     ...convert('parallels'),
   },
-  { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), instead: just('apply it to a disk, and bring that') },
+  { what: 'a WIM image', is: atStart('MSWIM\0\0\0'), ...just('apply it to a disk, and bring that') },
   {
     what: 'a sparse image of Android',
     is: atStart([0x3a, 0xff, 0x26, 0xed, 1, 0]),
     instead: lineThat('unpack it with', (from, into) => `simg2img ${from} ${into}`),
+    otherwise: () => 'unpack it by `simg2img`, and bring what comes out as .raw',
   },
-  { what: 'data compressed by gzip', is: unlessDisk(isGzip), instead: unpack('gzip -dc') },
-  { what: 'data compressed by xz', is: unlessDisk(atStart('\xfd7zXZ\0')), instead: unpack('xz -dc') },
-  { what: 'data compressed by zstd', is: unlessDisk(atStart([0x28, 0xb5, 0x2f, 0xfd])), instead: unpack('zstd -dc') },
+  { what: 'data compressed by gzip', is: unlessDisk(isGzip), ...unpack('gzip -dc') },
+  { what: 'data compressed by xz', is: unlessDisk(atStart('\xfd7zXZ\0')), ...unpack('xz -dc') },
+  { what: 'data compressed by zstd', is: unlessDisk(atStart([0x28, 0xb5, 0x2f, 0xfd])), ...unpack('zstd -dc') },
   {
     what: 'data compressed by bzip2',
     is: unlessDisk(({ head }) => has(head, 0, 'BZh') && has(head, 4, '1AY&SY')),
-    instead: unpack('bzip2 -dc'),
+    ...unpack('bzip2 -dc'),
   },
-  { what: 'data compressed by lz4', is: unlessDisk(atStart([0x04, 0x22, 0x4d, 0x18])), instead: unpack('lz4 -dc') },
-  { what: 'data compressed by lzop', is: unlessDisk(atStart('\x89LZO\0\r\n\x1a\n')), instead: unpack('lzop -dc') },
-  { what: 'data compressed by lzip', is: unlessDisk(atStart('LZIP\x01')), instead: unpack('lzip -dc') },
+  { what: 'data compressed by lz4', is: unlessDisk(atStart([0x04, 0x22, 0x4d, 0x18])), ...unpack('lz4 -dc') },
+  { what: 'data compressed by lzop', is: unlessDisk(atStart('\x89LZO\0\r\n\x1a\n')), ...unpack('lzop -dc') },
+  { what: 'data compressed by lzip', is: unlessDisk(atStart('LZIP\x01')), ...unpack('lzip -dc') },
   {
     what: 'a 7z archive',
     is: unlessDisk(atStart("7z\xbc\xaf'\x1c")),
-    instead: extract((from, into) => `7z x -so ${from} > ${into}`),
+    ...extract((from, into) => `7z x -so ${from} > ${into}`),
   },
   {
     what: 'a zip archive',
     is: unlessDisk(atStart('PK\x03\x04')),
-    instead: extract((from, into) => `unzip -p ${from} > ${into}`),
+    ...extract((from, into) => `unzip -p ${from} > ${into}`),
   },
   {
     what: 'a tar archive',
     is: unlessDisk(({ head }) => has(head, 257, 'ustar\0') || has(head, 257, 'ustar  ')),
-    instead: extract(filter('tar -xO')),
+    ...extract(filter('tar -xO')),
   },
   {
     what: 'a page of HTML',
     is: unlessDisk(({ head }) => /^\s*<(!doctype html|html)\b/i.test(head.toString('latin1', 0, 128))),
-    instead: just('look at what it says, and download the image again'),
+    ...just('look at what it says, and download the image again'),
   },
   {
     what: 'a pointer of Git LFS',
     is: unlessDisk(atStart('version https://git-lfs')),
-    instead: just('fetch the file with `git lfs pull`'),
+    ...just('fetch the file with `git lfs pull`'),
   },
 ];
 
@@ -188,7 +206,7 @@ export function misnamed(path: string, ends: Ends, own: readonly string[]): stri
   if (!found || (found.extension !== undefined && own.includes(found.extension))) return undefined;
   const name =
     own[0] === undefined ? 'its name is that of no image' : `its name is that of a ${own[0].slice(1).toUpperCase()}`;
-  return `${path} holds ${found.what}, and ${name}: ${found.otherwise?.(path) ?? 'bring the image that is in it'}`;
+  return `${path} holds ${found.what}, and ${name}: ${found.otherwise(path)}`;
 }
 
 const DISK: Omit<Foreign, 'is'> = { what: 'a disk as it is', ...named('.raw') };

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { asOneFile, FOREIGN_HEAD_BYTES, foreignFormat, judgeInfo, judgeMeasure } from './foreign.ts';
@@ -23,10 +24,12 @@ const vdi = (allocated: number) =>
     ] as const)
       bytes.writeUInt32LE(value, at);
   });
-const vmdk = (capacity: bigint) =>
+const vmdk = (capacity: bigint, descriptor = 1n) =>
   head((bytes) => {
     bytes.write('KDMV');
+    bytes.writeUInt32LE(1, 4);
     bytes.writeBigUInt64LE(capacity, 12);
+    bytes.writeBigUInt64LE(descriptor, 28);
   });
 
 test.each([
@@ -39,13 +42,16 @@ test.each([
   ['one that is encrypted', qcow(2, (bytes) => bytes.writeUInt32BE(2, 32)), 'is an encrypted qcow2 image: make a copy'],
   ['VMDK', vmdk(1n), 'vmdk'],
   ['VMDK whose extents lie elsewhere', vmdk(0n), 'a VMDK whose data lies in other files'],
+  ['a part of a VMDK', vmdk(1n, 0n), 'a part of a VMDK, which another file describes: make one'],
   ['VDI', vdi(3), 'vdi'],
   ['VDI that was cut', vdi(4), '/x has 4096 bytes, and its data ends at 5120: it was cut'],
   [
     'a text that names extents',
     head((bytes) => bytes.write('# Disk DescriptorFile')),
-    'is no qcow2, VMDK or VDI image',
+    'holds the description of a VMDK image, and its name is that of no image: bring the files that it names, too',
   ],
+  ['a packed one', head((bytes) => bytes.set(gzipSync('disk'))), 'holds data compressed by gzip'],
+  ['a disk', head((bytes) => bytes.write('\x55\xaa', 510, 'latin1')), 'holds a disk as it is'],
   ['a file that is short', Buffer.from('QFI\xfb', 'latin1'), 'is no qcow2, VMDK or VDI image'],
 ])('%s', (_, bytes, is) => {
   const format = foreignFormat('/x', bytes, 4_096);

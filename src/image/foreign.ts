@@ -5,6 +5,7 @@
  * any program opens it.
  */
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { misnamed } from './content.ts';
 
 /** The names by which qemu-img knows them. */
 export const FOREIGN_FORMATS = ['qcow2', 'vmdk', 'vdi'] as const;
@@ -21,18 +22,16 @@ const NO_PARENT = 0xffff_ffff;
 
 /** By its header, and whether the file is as long as it says; of the others `qemu-img check` tells. */
 export function foreignFormat(path: string, head: Buffer, fileBytes: number): Result<ForeignFormat, ForeignFault> {
-  if (head.length < FOREIGN_HEAD_BYTES) return unknown(path);
+  if (head.length < FOREIGN_HEAD_BYTES) return unknown(path, head);
   if (head.readUInt32BE(0) === 0x51_46_49_fb) return qcow2(path, head);
   if (head.toString('latin1', 0, 4) === 'KDMV') {
-    // Without a capacity its descriptor says where the data lies: in other files.
-    if (head.readBigUInt64LE(12) !== 0n) return ok('vmdk');
-    return refuse(
-      path,
-      'a VMDK whose data lies in other files',
-      'make one of kind monolithicSparse or streamOptimized',
-    );
+    // Without a capacity its descriptor says where the data lies: in other files. Without a descriptor another file says where this one lies.
+    const [capacity, descriptor] = [12, 28].map((at) => head.readBigUInt64LE(at));
+    if (capacity === 0n) return refuse(path, 'a VMDK whose data lies in other files', ONE_VMDK);
+    if (descriptor === 0n) return refuse(path, 'a part of a VMDK, which another file describes', ONE_VMDK);
+    return ok('vmdk');
   }
-  return head.readUInt32LE(64) === 0xbe_da_10_7f ? vdi(path, head, fileBytes) : unknown(path);
+  return head.readUInt32LE(64) === 0xbe_da_10_7f ? vdi(path, head, fileBytes) : unknown(path, head);
 }
 
 /** VirtualBox, header of version 1.1. qemu-img reads zeros beyond the end of the file, and finds nothing wrong. */
@@ -43,6 +42,8 @@ function vdi(path: string, head: Buffer, fileBytes: number): Result<ForeignForma
   return fail('FileCut', `${path} has ${fileBytes} bytes, and its data ends at ${needed}: it was cut, bring it again`);
 }
 
+const ONE_VMDK =
+  'make one of the file that describes it: `qemu-img convert -O vmdk -o subformat=monolithicSparse DESCRIPTION.vmdk ONE.vmdk`';
 const NOT_ENCRYPTED = 'make a copy that is not';
 
 function qcow2(path: string, head: Buffer): Result<ForeignFormat, ForeignFault> {
@@ -61,11 +62,11 @@ function qcow2(path: string, head: Buffer): Result<ForeignFormat, ForeignFault> 
   return ok('qcow2');
 }
 
-const unknown = (path: string) =>
-  fail(
-    'NotSupported',
-    `${path} is no qcow2, VMDK or VDI image: raw, VHD and VHDX are taken as they are, by vdisk convert`,
-  );
+function unknown(path: string, head: Buffer): Result<never, ForeignFault> {
+  const known = misnamed(path, { head, tail: Buffer.alloc(0) }, []);
+  const none = `${path} is no qcow2, VMDK or VDI image: raw, VHD and VHDX are taken as they are, by vdisk convert`;
+  return fail('NotSupported', known ?? none);
+}
 const refuse = (path: string, what: string, instead: string) => fail('NotSupported', `${path} is ${what}: ${instead}`);
 
 /** What `qemu-img info --output=json` says of it: bytes of the disk. */

@@ -1,5 +1,5 @@
 /** Lines for a shell on the node that make an image that is read of a file that is none, in its folder. They run as they stand. Pure. */
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname } from 'node:path';
 import { PARTIAL } from '../kit/file.ts';
 import { quoted } from '../kit/quote.ts';
 
@@ -23,12 +23,54 @@ export function renameLine(path: string, extension: string): string {
   return `\`cd ${word(dirname(path))} && mv -n ${word(name)} ${word(withEnd(name, extension))}\``;
 }
 
-/** Makes an image of one of another program, beside it. */
-export const importLine = (path: string): string =>
-  `\`bootfarm vdisk import ${word(path)} ${word(join(dirname(path), withEnd(basename(path), '.vhdx')))}\``;
+/** Makes an image of one of another program, beside it; `format`: as qemu-img calls it. */
+export const importLine = (path: string, format: string): string =>
+  besideLine(path, format, (from, into) => `bootfarm vdisk import ${from} ${into}`);
 
-/** In place of its own end. */
-const withEnd = (name: string, extension: string): string => basename(name, extname(name)) + extension;
+/** The same by qemu-img, of what is not taken in so. It has its name only when it is whole. */
+export const convertLine = (path: string, format: string): string =>
+  besideLine(
+    path,
+    format,
+    (from, into, partial) => `qemu-img convert -O vhdx -f ${format} ${from} ${partial} && mv -n ${partial} ${into}`,
+  );
+
+/** What already has the name that the image gets, gets that of its own format first. */
+function besideLine(
+  path: string,
+  format: string,
+  make: (from: string, into: string, partial: string) => string,
+): string {
+  const name = basename(path);
+  const [into, foreign] = ['.vhdx', `.${format}`].map((end) => withEnd(name, end)) as [string, string];
+  const [from, move] = into === name ? [foreign, `mv -n ${word(name)} ${word(foreign)} && `] : [name, ''];
+  return `\`cd ${word(dirname(path))} && ${move}${make(word(from), word(into), word(into + PARTIAL))}\``;
+}
+
+/** In place of its own end, where that is one of an image: `lab.1` is version 1. */
+const withEnd = (name: string, extension: string): string =>
+  (IMAGE_ENDS.has(extname(name).toLowerCase()) ? basename(name, extname(name)) : name) + extension;
+
+const IMAGE_ENDS: ReadonlySet<string> = new Set(
+  [
+    'raw',
+    'vhd',
+    'avhd',
+    'vhdx',
+    'avhdx',
+    'img',
+    'bin',
+    'dd',
+    'iso',
+    'qcow',
+    'qcow2',
+    'qed',
+    'vmdk',
+    'vdi',
+    'hdd',
+    'hds',
+  ].map((end) => `.${end}`),
+);
 
 /** Of a name that is not there yet and that no look takes for an image: an end of one has a dot before it. */
 const template = (name: string): string => word(`${name}.original-XXXXXX`);
