@@ -17,8 +17,8 @@ export interface Work {
 
 export type WorkFault = OpenFault | WriteFault | ChangedFault | Fault<'Cancelled'>;
 
-/** What is asked of a map at once: a piece each sector at most (`MOST_PIECES`), so it tells all of it. */
-const WINDOW_BYTES = 64 << 20;
+/** What is asked of a map at once: a piece each sector at most, fewer than `MOST_PIECES`, so it tells all of it. With 64 MiB a hostile image takes 70 MiB more. */
+const WINDOW_BYTES = 8 << 20;
 /** What is read, and held, at once. */
 const READ_BYTES = 1 << 20;
 /**

@@ -39,10 +39,13 @@ export async function* mapDisk(disk: Disk, options: MapOptions): AsyncGenerator<
   if (last) yield ok(last);
 }
 
+/** Held at once. */
+const PIECES = 16_384;
+
 /** In order, all of the disk. A fault is the last. */
 export async function* allPieces(disk: Disk): AsyncGenerator<Result<readonly Piece[], ReadFault>> {
   for (let offset = 0; disk.map && offset < disk.sizeBytes; ) {
-    const pieces = await disk.map(offset, disk.sizeBytes - offset);
+    const pieces = await disk.map(offset, disk.sizeBytes - offset, PIECES);
     yield pieces;
     const last = pieces.ok ? pieces.value.at(-1) : undefined;
     if (!last) return;

@@ -1,7 +1,7 @@
 /** Which job is next, what becomes of one whose keeper ended, and which are forgotten. Pure. */
 import { isEnded, type Job, type Order, placeOf, timeAt } from './job.ts';
 
-/** In folders of their own: each takes 170 MiB, and the container has 1 GiB. */
+/** In folders of their own: each takes 190 MiB at most, and the container has 1 GiB. */
 const MAX_AT_ONCE = 4;
 /** One that took its container along so often fails: it would take those behind it along for ever. */
 export const MAX_CRASHES = 3;

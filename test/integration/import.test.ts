@@ -58,7 +58,7 @@ test.each([
 test.each([
   ['shadow.qcow2', 'is a qcow2 image with a backing file'],
   ['outside.qcow2', 'is a qcow2 image with its data in another file'],
-  ['flat.vmdk', 'is no qcow2, VMDK or VDI image'],
+  ['flat.vmdk', 'holds the description of a VMDK image'],
   ['child.vmdk', 'is a difference of another VMDK'],
   ['disk', 'is no qcow2, VMDK or VDI image: raw, VHD and VHDX are taken as they are'],
   ['cut.lab.qcow2', 'cut.lab.qcow2: qemu-img cannot read it: '],
