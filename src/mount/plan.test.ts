@@ -11,6 +11,7 @@ const aMount = (more: Partial<Mount>): Mount => ({
     root: '/',
     point: '/source',
     readOnly: false,
+    readOnlyItself: false,
     source: 'nfs4 nas:/vdisks',
   },
   ...more,

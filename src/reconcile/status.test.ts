@@ -498,6 +498,12 @@ describe('a Store', () => {
     expect(status.servers?.[0]?.message).toBe('server node-a: /srv is slow');
   });
 
+  test('whose volume may not be written by what it says is read-only, and reached', () => {
+    const store = aStore({ spec: { nfs: { server: 'nas', path: '/vdisks', readOnly: true } } });
+    const status = storeStatus(store, { servers: [at('Accessible')], devices: 0 }, NOW);
+    expect([status.servers?.[0]?.state, status.accessible]).toEqual(['ReadOnly', '1/1']);
+  });
+
   test('free space moves in steps, so that a settled store is silent', () => {
     const free = (bytes: number, told?: number, total = 64) => {
       const { report, ...server } = at('Accessible');

@@ -274,6 +274,7 @@ test('a shared store is seen while its mount is there; without it, it is Unreach
               root: '/',
               point: folder,
               readOnly: true,
+              readOnlyItself: false,
               source: 'nfs4 nas:/vdisks',
             },
           ],

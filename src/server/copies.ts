@@ -11,7 +11,7 @@ import { Chunks } from '../store/chunks.ts';
 import { contentOf, surestOf } from '../store/content.ts';
 import { type Digest, Digests, VERIFY_EVERY_MS } from '../store/digests.ts';
 import type { FileHasher } from '../store/hasher.ts';
-import { byName, type FileFacts, type Inventory, noInventory } from '../store/inventory.ts';
+import { byName, type FileFacts, type Inventory, noInventory, SERVER_CALLS } from '../store/inventory.ts';
 import { Looks } from '../store/looks.ts';
 import type { Owner } from '../store/mark.ts';
 import { mountAt, mountName, readMounts } from '../store/mounted.ts';
@@ -93,7 +93,11 @@ export class Copies {
       chunks: new Chunks(stateDirectory, log),
       ...(options.hasher && { hasher: options.hasher }),
     });
-    this.#looks = new Looks({ roots: [...options.storeRoots, SHARED_STORES], owner: options.owner });
+    this.#looks = new Looks({
+      roots: [...options.storeRoots, SHARED_STORES],
+      owner: options.owner,
+      calls: SERVER_CALLS,
+    });
     this.#wants = new Wants(options.stateDirectory, options.log, options.owner);
   }
 

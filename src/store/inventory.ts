@@ -1,6 +1,6 @@
 /** What lies in a store's folder. Every look is bounded in time: a hung folder is a state of that store, never of the server. */
 import type { Dirent, StatsFs } from 'node:fs';
-import { access, constants, readdir, statfs } from 'node:fs/promises';
+import { access, constants, readdir, realpath, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBootFile, isWithin } from '../farm/files.ts';
 import type { PropertiesFacts } from '../farm/properties.ts';
@@ -13,6 +13,7 @@ import { errorCode } from '../kit/errors.ts';
 import { type FileFault, leadsTo, pathFault, statRegular } from '../kit/file.ts';
 import type { Fault, Result } from '../kit/result.ts';
 import { foreignness, markIn, type Owner } from './mark.ts';
+import { mountOf, readMounts } from './mounted.ts';
 import { isProperties, propertiesOf, type SeenProperties } from './properties.ts';
 
 type LookFault = FileFault | Fault<'LinkOutside' | 'NameInvalid'>;
@@ -125,6 +126,20 @@ export const FOLDER_CALLS: FolderCalls = {
     access(path, constants.W_OK).then(
       () => true,
       () => false,
+    ),
+};
+
+/**
+ * A server has its stores mounted read-only: what another container of its pod writes there is told by the file system. `access` tells it of one mount, and as no
+ * permissions bind a server, that is all that it may lack.
+ */
+export const SERVER_CALLS: FolderCalls = {
+  ...FOLDER_CALLS,
+  mayWrite: (path) =>
+    access(path, constants.W_OK).then(
+      () => true,
+      async (thrown) =>
+        errorCode(thrown) === 'EROFS' && mountOf(readMounts(), await realpath(path))?.readOnlyItself === false,
     ),
 };
 

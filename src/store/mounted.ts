@@ -11,6 +11,8 @@ export interface Mount {
   readonly root: string;
   readonly point: string;
   readonly readOnly: boolean;
+  /** Its file system is, however it is mounted here. */
+  readonly readOnlyItself: boolean;
   /** Type and source of its file system, such as `nfs4 nas:/vdisks`. */
   readonly source: string;
 }
@@ -22,8 +24,12 @@ export const parseMounts = (text: string): readonly Mount[] =>
     const [where = '', what = ''] = line.split(' - ');
     const [id, parent, device, root, point, options] = where.split(' ').map(unescaped);
     if (!id || !parent || !device || !root || !point || !options) return [];
-    const source = what.split(' ').slice(0, 2).map(unescaped).join(' ');
-    return [{ id, parent, device, root, point, readOnly: options.split(',').includes('ro'), source }];
+    const [type, from, own] = what.split(' ').map(unescaped);
+    const source = `${type} ${from}`;
+    const [readOnly, readOnlyItself] = [options, own ?? ''].map((said) => said.split(',').includes('ro'));
+    return [
+      { id, parent, device, root, point, readOnly: readOnly === true, readOnlyItself: readOnlyItself === true, source },
+    ];
   });
 
 /** Blank, tab, line feed and backslash stand there as three octal digits. */
@@ -34,6 +40,17 @@ const unescaped = (field: string): string =>
 export function mountAt(mounts: readonly Mount[], point: string): Mount | undefined {
   const there = mounts.filter((mount) => mount.point === point);
   return there.findLast(({ id }) => !there.some(({ parent }) => parent === id));
+}
+
+/** That a folder lies in, which is named by no link. */
+export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
+  const isIn = ({ point }: Mount): boolean => point === '/' || path === point || path.startsWith(`${point}/`);
+  const points = mounts.filter(isIn).map(({ point }) => point);
+  const longest = points.reduce<string | undefined>(
+    (most, point) => (point.length > (most?.length ?? 0) ? point : most),
+    undefined,
+  );
+  return longest === undefined ? undefined : mountAt(mounts, longest);
 }
 
 /** Tells one mount from another that comes to its place, as far as the kernel does: it gives numbers again. */

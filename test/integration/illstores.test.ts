@@ -19,7 +19,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { manifestDigest } from '../../src/farm/files.ts';
 import { identityOf } from '../../src/image/identity.ts';
 import { Copies } from '../../src/server/copies.ts';
-import { lookInto } from '../../src/store/inventory.ts';
+import { lookInto, SERVER_CALLS } from '../../src/store/inventory.ts';
 import { claim, deviceOf, vanished } from '../../src/store/mark.ts';
 import { type PullOrder, pullFile } from '../../src/store/pullfile.ts';
 import { WANTS_FILE } from '../../src/store/wants.ts';
@@ -101,6 +101,16 @@ test.each<{ what: string; make: () => void; state: string; says: string; pull: o
   row.make();
   expect(await seen()).toEqual({ state: row.state, message: expect.stringContaining(row.says), isRead: true });
   expect(await pulled()).toMatchObject(row.pull);
+});
+
+test('a store that a server has read-only may be written, where its file system is not', async () => {
+  smallDisk();
+  const states = async () => [(await lookInto(folder)).state, (await lookInto(folder, { calls: SERVER_CALLS })).state];
+  execFileSync('mount', ['-o', 'remount,bind,ro', folder]);
+  expect(await states()).toEqual(['ReadOnly', 'Accessible']);
+  execFileSync('mount', ['-o', 'remount,bind,rw', folder]);
+  execFileSync('mount', ['-o', 'remount,ro', folder]);
+  expect(await states()).toEqual(['ReadOnly', 'ReadOnly']);
 });
 
 /** By the container `work`, of nobody. */

@@ -23,7 +23,8 @@ const GRACE_SECONDS = 10;
 /** After this a pod that does not come up holds up no other. */
 const PROGRESS_SECONDS = 60;
 
-const isReadOnly = ({ nfs, persistentVolumeClaim, iscsi, fc }: Store['spec']): boolean =>
+/** By its specification: also its mount pod mounts it so. */
+export const isReadOnly = ({ nfs, persistentVolumeClaim, iscsi, fc }: Store['spec']): boolean =>
   (nfs ?? persistentVolumeClaim ?? iscsi ?? fc)?.readOnly ?? false;
 
 /** The core volume types, passed through; false is their default, and the API gives it back as nothing. */

@@ -2,6 +2,7 @@
 import type { StoreReport } from '../../control/status.ts';
 import { type Claim, conditionsOf, type Hindrance, type Statement, type Verdict } from '../../resources/conditions.ts';
 import type { Store } from '../../resources/kinds.ts';
+import { isReadOnly } from './objects.ts';
 import { roomFault, type StoreServer } from './room.ts';
 
 export interface StoreOnServer {
@@ -43,7 +44,7 @@ export function storeStatus(
 ): NonNullable<Store['status']> {
   const generation = store.metadata.generation ?? 0;
   const good = servers.filter(accessible).length;
-  const shown = servers.map((server) => shownOf(server, store.status?.servers));
+  const shown = servers.map((server) => shownOf(server, store));
   const full = shown
     .flatMap((server) => roomFault(server) ?? [])
     .map((words) => `store ${store.metadata.name}: ${words}`);
@@ -71,12 +72,14 @@ export function storeStatus(
   };
 }
 
-function shownOf(server: StoreOnServer, told: readonly StoreServer[] = []): StoreServer {
+function shownOf(server: StoreOnServer, { spec, status }: Store): StoreServer {
   const { name, reachable, report } = server;
-  const before = told.find((one) => one.name === name)?.freeBytes;
+  const before = status?.servers?.find((one) => one.name === name)?.freeBytes;
+  const state = reachable ? (report?.state ?? 'Unreachable') : 'Unreachable';
   return {
     name,
-    state: reachable ? (report?.state ?? 'Unreachable') : 'Unreachable',
+    // A server sees no more of its volume than that it is there.
+    state: state === 'Accessible' && isReadOnly(spec) ? 'ReadOnly' : state,
     ...(report
       ? { freeBytes: freeBytes(report, before), totalBytes: report.totalBytes, files: report.files, ...needOf(report) }
       : {}),
