@@ -97,6 +97,12 @@ test.each([
     cancelled: false,
     becomes: { state: 'Queued', message: 'why', waitsUntilMs: NOW + BUSY_MS },
   },
+  {
+    what: 'where files were written a moment ago',
+    ending: fault('BeingChanged'),
+    cancelled: false,
+    becomes: { state: 'Queued', message: 'why', waitsUntilMs: NOW + BUSY_MS },
+  },
 ])('a job that ended $what is $becomes.state', ({ ending, cancelled, becomes }) => {
   const job = ended(started(aJob(1, '/a', { totalBytes: 8, version: 4 }), NOW), ending, cancelled, NOW);
   expect(job).toMatchObject(becomes);

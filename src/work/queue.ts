@@ -51,6 +51,9 @@ export const further = (job: Job, doneBytes: number, totalBytes: number): Job =>
   message: '',
 });
 
+/** Somebody writes in the folder, or wrote there a moment ago: it is tried again when he has ended. */
+const NOT_YET: ReadonlySet<string> = new Set(['BeingWritten', 'BeingChanged']);
+
 /** How work ended. `crash`: its process went without a word. */
 export type Ending =
   | { readonly kind: 'made'; readonly words: readonly string[]; readonly made: unknown }
@@ -69,7 +72,7 @@ export function ended(job: Job, ending: Ending, cancelled: boolean, nowMs: numbe
   }
   const { message } = ending;
   if (cancelled) return { ...job, state: 'Cancelled', endedAt, message };
-  if (ending.kind === 'fault' && ending.code === 'BeingWritten' && job.order.kind !== 'upload') {
+  if (ending.kind === 'fault' && NOT_YET.has(ending.code) && job.order.kind !== 'upload') {
     // It made nothing: the next try may make another one.
     const { version, ...rest } = job;
     const place = placeOf(job.order).version;

@@ -17,7 +17,7 @@ import { apiCopies } from '../demo/api.ts';
 import { openBigDisk, uploadBigDisk } from '../demo/bigdisk.ts';
 import { type FarmConsole, openFarmConsole } from '../demo/console.ts';
 import { runPages, standing } from '../demo/docs.ts';
-import { type DemoFarm, NAMESPACE, STORE_FOLDER, type VDiskStatus } from '../demo/farm.ts';
+import { type DemoFarm, NAMESPACE, STORE_FOLDER, type StoreStatus, type VDiskStatus } from '../demo/farm.ts';
 import { NAS_STORES, nasResources, nasStates, openNasStores, removeNasStores, roomOf } from '../demo/nas.ts';
 import { throughPvs } from '../demo/pvs.ts';
 import type { OwnSite } from '../demo/site.ts';
@@ -136,6 +136,8 @@ test('a second server joins by kubectl scale: the same bootstrap, and a copy tha
   expect(hashes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), hashes[0]]);
   expect(copies.map(({ state }) => state)).toEqual(['UpToDate', 'UpToDate']);
   expect(states).toContain('Copying');
+  const { servers = [] } = await farm.status<StoreStatus>('stores.bootfarm.io/local');
+  expect(servers.map(({ state }) => state)).toEqual(['Accessible', 'Accessible']);
 });
 
 test('settled, nothing in the cluster is written', async () => {
