@@ -169,7 +169,7 @@ export async function lookInto(
   // Counted, not measured, and an answer may lie behind the timer that fires: a server that had no processor for so long has no store that hangs.
   const judge = (): void => {
     if (over) return;
-    if (silent++ < SILENT_PARTS) wait();
+    if (++silent < SILENT_PARTS) wait();
     else {
       hung.add(path);
       resolve(unanswered(path));

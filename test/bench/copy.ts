@@ -12,13 +12,18 @@ import { type Farm, makeFarm } from '../fakes/transfer.ts';
 import { digested, makeChanged, makeRandom } from './copy/files.ts';
 import type { NodeTask } from './copy/node.ts';
 import { limitedPlaces, Node } from './copy/nodes.ts';
+import { startReading } from './copy/reading.ts';
 import { MODES, startDaemon } from './copy/rsync.ts';
 import { type Figure, figure, median, type Run } from './figure.ts';
 
 const ROUNDS = 3;
 const GIB = 2 ** 30;
-const BARS = { changed: 1 / 3, fresh: 1, fanout: 2 };
-const PORTS = { ours: 20_960, rsync: 20_961 };
+const BARS = { changed: 1 / 3, fresh: 1, fanout: 2, reading: 2 };
+const PORTS = { ours: 20_960, rsync: 20_961, stream: 20_962 };
+/** As a server's worker has it. */
+const NICE = 10;
+const READING_SECONDS = 5;
+const READ_BYTES = GIB / 4;
 const PULLERS = 16;
 /** What they pull, unless another size is asked for: sixteen of 4 GiB have no room on the disk of a small machine. */
 const FANOUT_BYTES = GIB / 4;
@@ -34,6 +39,7 @@ export const run: Run = async function* ({ rounds = ROUNDS, only, gib = 4 } = {}
   try {
     const farm = await makeFarm();
     if (is('changed') || is('fresh')) yield* beside(new Images(folder, farm, gib * GIB), rounds, is);
+    if (is('reading')) yield* reading(new Images(folder, farm, gib * GIB), rounds);
     rmSync(folder, { recursive: true });
     for (const megabits of CARDS_MEGABITS)
       if (is(`fanout${megabits}`)) {
@@ -143,6 +149,49 @@ async function* beside(images: Images, rounds: number, is: (part: string) => boo
     yield figure(point(`${part}CopySeconds`, 's', of(part)), best(part), BARS[part]);
     yield figure(point(`${part}CopySeconds.digestAlone`, 's', of(`${part}, digest alone`)), best(part));
   }
+}
+
+/**
+ * What a device reads of the file that a server has beside a copy that comes to the same server. Whoever gives it has the same two processors here, at the same
+ * priority as what streams: a server that gives while it streams.
+ */
+async function* reading(images: Images, rounds: number): AsyncGenerator<Figure> {
+  const { after } = await images.make();
+  const { sha256, sizeBytes, root } = after;
+  const { farm, state } = images;
+  const holds = [{ sha256, path: images.after }];
+  const source = { name: 'source', host: '127.0.0.1', port: PORTS.ours };
+  const server = await Node.start({ farm, state, holds, name: 'source', address: '127.0.0.1', port: PORTS.ours });
+  const read = `${images.before}.read`;
+  makeRandom(read, READ_BYTES);
+  const device = await startReading(read, PORTS.stream);
+  const p99s = { alone: [] as number[], beside: [] as number[] };
+  try {
+    for (let round = 0; round < rounds; round++) {
+      settle();
+      p99s.alone.push(await device.p99Ms(READING_SECONDS));
+      rmSync(images.target, { force: true });
+      const pull = { path: images.target, wanted: { sha256, sizeBytes, root }, peers: [source], nice: NICE };
+      const node = await Node.start({ farm, state, holds: [], name: 'puller', address: '127.0.0.1', port: 0, pull }, [
+        ...['nice', '-n', String(NICE)],
+      ]);
+      const pulled = node.pull();
+      const p99Ms = await device.p99Ms(READING_SECONDS);
+      const isOver = await Promise.race([pulled.then(() => true), Promise.resolve(false)]);
+      if (isOver)
+        throw new Error(`the copy was over before ${READING_SECONDS} s: ask for more than ${sizeBytes} bytes`);
+      p99s.beside.push(p99Ms);
+      await pulled;
+      await node.stop();
+      console.error(`p99 ${p99s.alone.at(-1)?.toFixed(2)} ms alone, ${p99Ms.toFixed(2)} ms beside a copy`);
+    }
+  } finally {
+    await device.stop();
+    await server.stop();
+  }
+  const [alone, beside] = [median(p99s.alone), median(p99s.beside)];
+  yield figure(point('readP99MsAlone', 'ms', alone));
+  yield figure(point('readP99RatioDuringCopy', '', beside / alone), undefined, BARS.reading);
 }
 
 async function* fanout(folder: string, farm: Farm, megabits: number, rounds: number): AsyncGenerator<Figure> {

@@ -556,8 +556,11 @@ withNas(
     const servers = await uidsOf('server');
     const [local, shared] = await readThrough([first.machine, machine], async () => {
       expect(await nasHangs()).toBeLessThan(STORE_SAYS_MS);
-      for (const resource of ['vd/csi', 'stores.bootfarm.io/csi'])
+      for (const resource of ['vd/csi', 'stores.bootfarm.io/csi']) {
+        // Its machine was ended a moment ago, so a device has it still.
+        await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes');
         await farm.kubectl('delete', resource, '--wait=false');
+      }
       await farm.killServer(await serverOf(farm, first.machine));
       await bothBack(farm);
       await withStandby(first.machine);

@@ -19,6 +19,8 @@ export interface NodeTask {
     readonly wanted: { readonly sha256: string; readonly sizeBytes: number; readonly root?: string };
     readonly base?: { readonly sha256: string; readonly path: string };
     readonly peers: readonly PeerAddress[];
+    /** Of its threads. Default: 0, as rsync has. */
+    readonly nice?: number;
   };
 }
 
@@ -45,13 +47,13 @@ process.exit();
 
 async function work(): Promise<void> {
   if (!task.pull) return;
-  const { path, wanted, base, peers } = task.pull;
+  const { path, wanted, base, peers, nice = 0 } = task.pull;
   const all = peers.map((peer) => peerAt(peer, task.farm.identity));
   const began = performance.now();
   const cpu = process.cpuUsage();
   const manifest = base && (await manifests.of(base.sha256));
   const bases = base ? [{ path: base.path, ...(manifest && { manifest }) }] : [];
-  const pulled = await pull(path, wanted, { peers: all, bases, holdings: server.holdings, nice: 0 });
+  const pulled = await pull(path, wanted, { peers: all, bases, holdings: server.holdings, nice });
   const seconds = (performance.now() - began) / 1_000;
   if (!pulled.ok) throw new Error(pulled.error.message);
   server.holdings.offer({ manifest: pulled.value.manifest, path, has: 'all' });

@@ -31,6 +31,8 @@ export interface ReaderTask {
   readonly length: number;
   readonly depth: number;
   readonly totalBytes: number;
+  /** Stream: so many reads a second, one after the other, as a device that works reads. Absent: as fast as they come. */
+  readonly perSecond?: number;
   /** Stream: boot token in base64url, and the largest segment. */
   readonly token?: string;
   readonly maxSegmentBytes?: number;
@@ -44,6 +46,8 @@ export interface ReaderResult {
   readonly repeats: number;
   /** Of the stream: what the server gave. */
   readonly segmentBytes?: number | undefined;
+  /** Of reads at `perSecond`, from the question to the last byte. */
+  readonly p99Ms?: number | undefined;
 }
 
 const SOCK_STREAM = 1;
@@ -65,6 +69,7 @@ const total = Math.floor(task.totalBytes / task.length);
 const offsetOf = (n: number): number => ((n * 7_919) % blocks) * task.length;
 
 let segmentBytes: number | undefined;
+const times: number[] = [];
 const client = task.protocol === 'nbd' ? nbd() : stream();
 const cpu = process.cpuUsage();
 const start = performance.now();
@@ -76,6 +81,7 @@ const result: ReaderResult = {
   bytes: total * task.length,
   repeats,
   segmentBytes,
+  p99Ms: times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)],
 };
 console.log(JSON.stringify(result));
 
@@ -303,7 +309,20 @@ function streamReads(
     if (authenticated && !isTagged(at, bytesAt, position, read.offset)) wrong('answer tag');
     open.delete(slab.readUInt32BE(20));
     done++;
-    if (asked < total) ask(asked++);
+    if (task.perSecond) paced(task.perSecond);
+    else if (asked < total) ask(asked++);
+  };
+  const began = performance.now();
+  let askedAt = began;
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  /** After an answer: its time, and the next question when that is due. */
+  const paced = (perSecond: number): void => {
+    times.push(performance.now() - askedAt);
+    if (asked === total) return;
+    const restMs = began + (asked * 1_000) / perSecond - performance.now();
+    if (restMs > 0) Atomics.wait(sleeper, 0, 0, restMs);
+    askedAt = performance.now();
+    ask(asked++);
   };
   let [asked, done, repeats] = [0, 0, 0];
   while (asked < Math.min(task.depth, total)) ask(asked++);
