@@ -2,9 +2,8 @@
 /** The entry of the package for a desk: bundled into one file, which holds nothing of the server. */
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { given } from '../kit/given.ts';
 import { Refusal } from '../terminal/refusal.ts';
-import { inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
+import { giveOut, inputOfProcess, interrupted, terminalOfProcess } from '../terminal/terminal.ts';
 import { WATCH_MS } from '../terminal/watch.ts';
 import { makeProgram } from './program.ts';
 import { browse } from './words/console.ts';
@@ -25,7 +24,7 @@ const program = makeProgram(
       const { kubeOf } = await import('./kube.ts');
       return runInServer(kubeOf(place), at, command, streams);
     },
-    give: (bytes) => given(process.stdout, bytes),
+    give: giveOut,
     pause: (ms) => delay(ms),
     now: Date.now,
     left: interrupted,

@@ -12,18 +12,25 @@ export class Refusal extends Error {
   }
 }
 
+/** Ends it as well, where what there is to say was said, or nobody hears it any more. */
+export class Ended extends Refusal {
+  constructor(status = 1) {
+    super('it ended', status);
+  }
+}
+
 export function must<T>(answer: Result<T, Fault>): T {
   if (!answer.ok) throw new Refusal(answer.error.message);
   return answer.value;
 }
 
-/** A refusal becomes one line. */
+/** A refusal becomes one line, and a status. */
 export async function attempt(terminal: Terminal, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
-    terminal.err(`error: ${thrown.message}\n`);
+    if (!(thrown instanceof Ended)) terminal.err(`error: ${thrown.message}\n`);
     terminal.fail(thrown.status);
   }
 }

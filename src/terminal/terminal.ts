@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { errorCode } from '../kit/errors.ts';
+import { given } from '../kit/given.ts';
+import { Ended } from './refusal.ts';
 
 export interface Terminal {
   /** A person sees standard error as it comes. */
@@ -39,9 +41,21 @@ const deaf = new AbortController();
 
 /** Who goes ends no work that was begun: what can be said to nobody is not. */
 function say(stream: NodeJS.WriteStream, text: string): void {
+  listenTo(stream);
+  stream.write(text);
+}
+
+/** Bytes to standard output; the next when these were taken. Where nobody takes them any more it ends: by `unheard` all is said of it. */
+export async function giveOut(bytes: Uint8Array): Promise<void> {
+  listenTo(process.stdout);
+  await given(process.stdout, bytes).catch(() => {
+    throw new Ended();
+  });
+}
+
+function listenTo(stream: NodeJS.WriteStream): void {
   if (!heardBy.has(stream)) stream.on('error', (error) => unheard(stream, error));
   heardBy.add(stream);
-  stream.write(text);
 }
 
 const heardBy = new Set<NodeJS.WriteStream>();
