@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from '@jest/globals';
+import { Refusal } from '../terminal/refusal.ts';
 import { executed, type Streams, statusOf } from './exec.ts';
 import type { Socket } from './forward.ts';
 
@@ -72,9 +73,14 @@ test.each<{ what: string; goes: (from: ReturnType<typeof run>) => void; says: st
   },
   { what: 'one that fails', goes: ({ events }) => events.emit('error', new Error('reset')), says: 'reset', status: 5 },
   {
-    what: 'a command that is not there',
+    what: 'a container that dies, or cannot run it',
     goes: ({ take }) => take(3, Buffer.from('{"status":"Failure","reason":"InternalError","message":"no such file"}')),
-    ...{ says: 'no such file', status: 1 },
+    ...{ says: 'no such file', status: 5 },
+  },
+  {
+    what: 'a status that says nothing',
+    goes: ({ take }) => take(3, Buffer.from('null')),
+    ...{ says: 'how it ended was not told: null', status: 5 },
   },
 ])('$what is a refusal', async ({ goes, says, status }) => {
   const execution = run();
@@ -91,12 +97,31 @@ test('what cannot be written ends it', async () => {
   expect(state.closed).toBe(true);
 });
 
-test('a status is a number of the command, or why it did not run', () => {
-  const failed = {
+test('who takes may say better why it cannot be written', async () => {
+  const { take, attach, socket, ended } = run({ out: () => Promise.reject(new Refusal('lab.raw: the disk is full')) });
+  attach(socket);
+  take(1, Buffer.from('a'));
+  await expect(ended).rejects.toMatchObject({ message: 'lab.raw: the disk is full', status: 1 });
+});
+
+const exited = (code: string): string =>
+  JSON.stringify({
     status: 'Failure',
     reason: 'NonZeroExitCode',
-    details: { causes: [{ reason: 'ExitCode', message: '3' }] },
-  };
-  expect([statusOf('{"status":"Success"}'), statusOf(JSON.stringify(failed))]).toEqual([0, 3]);
-  expect(statusOf('{"status":"Failure","message":"unable to upgrade"}')).toBe('unable to upgrade');
+    message: 'command terminated',
+    details: { causes: [{ reason: 'ExitCode', message: code }] },
+  });
+
+test.each<[string, unknown]>([
+  ['{"status":"Success"}', 0],
+  [exited('3'), 3],
+  [exited(''), { message: 'command terminated', exit: 1 }],
+  [exited('abc'), { message: 'command terminated', exit: 1 }],
+  ['{"status":"Failure","message":"unable to upgrade"}', { message: 'unable to upgrade', exit: 1 }],
+  ['{"status":"Failure","reason":"InternalError","message":"gone"}', { message: 'gone', exit: 5 }],
+  ['', { message: 'how it ended was not told: nothing came', exit: 5 }],
+  ['null', { message: 'how it ended was not told: null', exit: 5 }],
+  ['{', { message: 'how it ended was not told: {', exit: 5 }],
+])('a status %j is a number of the command, or why there is none', (text, status) => {
+  expect(statusOf(text)).toEqual(status);
 });

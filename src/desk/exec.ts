@@ -32,11 +32,15 @@ export function executed(to: string, { input, out, err }: Streams): Execution {
   let taken = Promise.resolve();
   let waiting = 0;
   let isOver = false;
-  const fail = (message: string, status: number): void => {
+  const end = (refusal: Refusal): void => {
     isOver = true;
-    reject(new Refusal(`${to}: ${message}`, status));
+    reject(refusal);
     socket?.terminate();
   };
+  const fail = (message: string, status: number): void => end(new Refusal(`${to}: ${message}`, status));
+  /** Who gives or takes may say it better. */
+  const failBy = (thrown: Error, message: string): void =>
+    thrown instanceof Refusal ? end(thrown) : fail(message, EXIT.refused);
   const give = (bytes: Buffer, taker: Streams['out']): void => {
     waiting++;
     socket?.pause();
@@ -46,7 +50,7 @@ export function executed(to: string, { input, out, err }: Streams): Execution {
         () => {
           if (--waiting === 0) socket?.resume();
         },
-        (thrown: Error) => fail(`what it gave cannot be written: ${thrown.message}`, EXIT.refused),
+        (thrown: Error) => failBy(thrown, `what it gave cannot be written: ${thrown.message}`),
       );
   };
   return {
@@ -56,7 +60,7 @@ export function executed(to: string, { input, out, err }: Streams): Execution {
       opened.on('error', (error) => fail(error.message, EXIT.noAnswer));
       // All that came is taken first.
       opened.on('close', () => void taken.then(() => !isOver && fail('the connection broke off', EXIT.noAnswer)));
-      void put(opened, input, () => isOver).catch((thrown: Error) => fail(thrown.message, EXIT.refused));
+      void put(opened, input, () => isOver).catch((thrown: Error) => failBy(thrown, thrown.message));
     },
     take(channel, data) {
       if (isOver || data.length === 0) return;
@@ -65,7 +69,7 @@ export function executed(to: string, { input, out, err }: Streams): Execution {
       if (channel !== STATUS) return;
       const status = statusOf(data.toString('utf8'));
       void taken.then(() => {
-        if (typeof status === 'string') return fail(status, EXIT.refused);
+        if (typeof status !== 'number') return fail(status.message, status.exit);
         isOver = true;
         resolve(status);
         socket?.close();
@@ -91,10 +95,26 @@ interface Status {
   readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
 }
 
-/** Kubernetes `metav1.Status`. A text: why it was not run. Pure. */
-export function statusOf(text: string): number | string {
-  const { status, reason, message = 'it was not run', details } = JSON.parse(text) as Status;
-  if (status === 'Success') return 0;
-  const code = details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message;
-  return reason === 'NonZeroExitCode' && code !== undefined ? Number(code) : message;
+/** Why no status of the command is known, and how this one ends. */
+interface NotRun {
+  readonly message: string;
+  readonly exit: number;
 }
+
+/** Kubernetes `metav1.Status`. `InternalError`: it was not the command that failed, but what runs it, as when its container dies. Pure. */
+export function statusOf(text: string): number | NotRun {
+  const { status, reason, message = 'it was not run', details } = parsed(text);
+  if (status === 'Success') return 0;
+  const code = details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message ?? '';
+  if (reason === 'NonZeroExitCode' && /^\d{1,3}$/.test(code)) return Number(code);
+  return { message, exit: reason === 'InternalError' || status === undefined ? EXIT.noAnswer : EXIT.refused };
+}
+
+function parsed(text: string): Status {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {} // said below
+  return { message: `how it ended was not told: ${text.slice(0, MOST_SHOWN) || 'nothing came'}` };
+}
+const MOST_SHOWN = 200;
