@@ -53,9 +53,10 @@ export function kubeOf({ kubeconfig, context }: { readonly kubeconfig?: string; 
     config.setCurrentContext(context);
   }
   const cluster = config.getCurrentCluster();
+  // Of a kubeconfig that is not there the library makes a context that nobody named.
   if (!cluster || cluster.server === NOWHERE)
     throw new Refusal(
-      config.getCurrentContext()
+      config.getCurrentContext() && cluster?.server !== NOWHERE
         ? `context ${config.getCurrentContext()} of the kubeconfig has no cluster: take another one by --context, of ${contextsOf(config)}`
         : 'no kubeconfig says where the cluster is: give --kubeconfig FILE, set KUBECONFIG, or use --server https://HOST --token-file FILE',
     );
@@ -96,6 +97,8 @@ async function optionsOf(config: KubeConfig): Promise<RequestOptions> {
     await config.applyToHTTPSOptions(options);
   } catch (thrown) {
     const user = config.getCurrentUser()?.name ?? '';
+    if (/^(ENOENT|EACCES|EISDIR)\b.*, (open|read)\b/.test(errorMessage(thrown)))
+      throw new Refusal(`a file that the kubeconfig names cannot be read: ${errorMessage(thrown)}`);
     throw new Refusal(`user ${user} of the kubeconfig gave no credential: ${errorMessage(thrown)}`, EXIT.notAllowed);
   }
   return options;
@@ -124,6 +127,8 @@ const isPem = (value: unknown): value is string | Buffer => typeof value === 'st
 async function get<T>(config: KubeConfig, server: string, path: string): Promise<T> {
   const options = await optionsOf(config);
   const url = `${server}${path}`;
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    throw new Refusal(`the cluster of the kubeconfig has the server ${server}: it must look like https://HOST[:PORT]`);
   const request = url.startsWith('https:') ? httpsRequest : httpRequest;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
@@ -136,8 +141,13 @@ async function get<T>(config: KubeConfig, server: string, path: string): Promise
     throw away(server, errorMessage(thrown));
   });
   const { statusCode = 0 } = response;
-  if (statusCode === 200) return JSON.parse(text) as T;
-  throw new KubeRefusal(`the Kubernetes API: ${messageOf(text) || `status ${statusCode}`}`, statusCode);
+  if (statusCode !== 200)
+    throw new KubeRefusal(`the Kubernetes API: ${messageOf(text) || `status ${statusCode}`}`, statusCode);
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw away(server, 'what came is no JSON: is it a Kubernetes API?');
+  }
 }
 
 const away = (server: string, reason: string): Refusal =>
