@@ -5,7 +5,7 @@ import type { Input, Terminal } from '../terminal/terminal.ts';
 import type { Stale } from './answers.ts';
 import type { Api } from './api.ts';
 import type { Streams } from './exec.ts';
-import { type DeskFarm, type FarmOptions, findFarm } from './farm.ts';
+import { type DeskFarm, type FarmOptions, findFarm, judgeFarm } from './farm.ts';
 import { type Place, type PlaceOptions, placeOf } from './place.ts';
 import type { ServerAt } from './pod.ts';
 import type { Way } from './way.ts';
@@ -46,8 +46,25 @@ export function withApi(desk: Desk, command: Command, work: (api: Api) => Promis
   });
 }
 
-export const withFarm = (desk: Desk, command: Command, work: (farm: DeskFarm) => Promise<void>): Promise<void> =>
-  withApi(desk, command, async (api) => work(await findFarm(api, programOf(command).opts<FarmOptions>())));
+export function withFarm(desk: Desk, command: Command, work: (farm: DeskFarm) => Promise<void>): Promise<void> {
+  const options = programOf(command).opts<FarmOptions>();
+  return attempt(desk.terminal, async () => {
+    judgeFarm(options);
+    await withApi(desk, command, async (api) => work(await findFarm(api, options)));
+  });
+}
+
+/** `judge`: what was typed, before anybody is asked; it may refuse. */
+export const withJudged = <Typed>(
+  desk: Desk,
+  command: Command,
+  judge: () => Typed | Promise<Typed>,
+  work: (farm: DeskFarm, typed: Typed) => Promise<void>,
+): Promise<void> =>
+  attempt(desk.terminal, async () => {
+    const typed = await judge();
+    await withFarm(desk, command, (farm) => work(farm, typed));
+  });
 
 /** What is told of an answer that the database did not give. */
 export const staleNote = (stale: Stale | undefined): string =>

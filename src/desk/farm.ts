@@ -44,19 +44,24 @@ export class DeskFarm {
 
 type Named = Pick<FarmAnswer, 'namespace' | 'name'>;
 
+/** What was said of it, as far as nobody need be asked. */
+export function judgeFarm({ farm, namespace }: FarmOptions): { readonly name?: string; readonly namespace?: string } {
+  const said: Partial<ReturnType<typeof namedOf>> = farm === undefined ? {} : namedOf('--farm', farm);
+  if (said.namespace !== undefined && (namespace ?? said.namespace) !== said.namespace)
+    throw new Refusal(`--farm ${farm} and --namespace ${namespace} are two namespaces: say one`);
+  return { ...said, ...(namespace === undefined ? {} : { namespace }) };
+}
+
 /** As it was named; else the only one there is, or the only one of the namespace of the context. */
 export async function findFarm(api: Api, options: FarmOptions): Promise<DeskFarm> {
-  const said = options.farm === undefined ? undefined : namedOf('--farm', options.farm);
-  if (said?.namespace !== undefined && (options.namespace ?? said.namespace) !== said.namespace)
-    throw new Refusal(`--farm ${options.farm} and --namespace ${options.namespace} are two namespaces: say one`);
-  const namespace = said?.namespace ?? options.namespace;
-  if (said && namespace !== undefined) return new DeskFarm(api, namespace, said.name);
+  const { name, namespace } = judgeFarm(options);
+  if (name !== undefined && namespace !== undefined) return new DeskFarm(api, namespace, name);
   const farms = await api.list<FarmAnswer>('/farms').catch((thrown: unknown) => {
     throw thrown instanceof ProblemRefusal && thrown.status === EXIT.notAllowed
       ? new Refusal(`say which farm by --farm NAMESPACE/NAME: ${thrown.message}`, EXIT.notAllowed)
       : thrown;
   });
-  const found = farmAmong(farms.items, { namespace, name: said?.name }, api.way.namespace);
+  const found = farmAmong(farms.items, { namespace, name }, api.way.namespace);
   return new DeskFarm(api, found.namespace, found.name);
 }
 

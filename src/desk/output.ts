@@ -10,6 +10,13 @@ const FORMATS: readonly Format[] = ['table', 'wide', 'json', 'yaml', 'name'];
 export const outputOption = (formats: readonly string[] = FORMATS): Option =>
   new Option('-o, --output <format>', 'how').choices([...formats]).default(formats[0]);
 
+/** Of a word that does something, and says what. */
+export const textOrJson = (): Option => outputOption(['text', 'json']);
+
+/** What was done: in words, or as data. */
+export const doneText = (output: 'text' | 'json', text: string, data: unknown): string =>
+  output === 'json' ? dataText(data, 'json') : text;
+
 export const watchOption = (): Option =>
   new Option('-w, --watch', 'again each 2 s when something changed, until interrupted');
 

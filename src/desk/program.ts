@@ -11,9 +11,8 @@ import { rollbackCommand } from './words/release.ts';
 import { replicationCommand } from './words/replication.ts';
 import { statusCommand } from './words/status.ts';
 import { vdiskCommand } from './words/vdisk.ts';
-import { isPassed } from './words/work.ts';
+import { ownOf } from './words/work.ts';
 
-const OF_KUBECONFIG: ReadonlySet<string> = new Set(['kubeconfig', 'context']);
 const WHERE = 'How the farm is found:';
 
 /** `name`: as it was called, which is `kubectl bootfarm` for a plugin of kubectl. */
@@ -89,7 +88,7 @@ function settle(program: Command, command: Command): void {
     if (hasNoHelp) word.helpOption(false); // that of a pod is meant
     for (const option of program.options) {
       const isOther = option.name() === 'version' || word.options.some(({ long }) => long === option.long);
-      if (isOther || (isPassed(word) && !OF_KUBECONFIG.has(option.name()))) continue;
+      if (isOther || ownOf(word).includes(option.name())) continue;
       word.addOption(new Option(option.flags).hideHelp());
       word.on(`option:${option.name()}`, (value: string | null) => {
         program.setOptionValueWithSource(option.attributeName(), value ?? true, 'cli');

@@ -3,8 +3,9 @@
  * the test answers, and as the package that people install.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -525,11 +526,51 @@ describe('files of a server', () => {
     const down = await vdisk('download', file('lab'), file('got.raw'), '--on', 'node-a');
     expect(down).toMatchObject({ failed: false, out: expect.stringContaining('as the server has it') });
     expect(readFileSync(file('got.raw')).equals(disk)).toBe(true);
-    writeFileSync(file('other.raw'), disk.subarray(7, 1 << 20));
-    expect(await vdisk('download', file('lab'), file('other.raw'))).toMatchObject({
+  });
+
+  test('a download writes over nothing, leaves nothing where it is refused, and says its digest as JSON', async () => {
+    writeFileSync(file('backup.raw'), 'a backup');
+    expect(await vdisk('download', file('lab'), file('backup.raw'))).toMatchObject({
       status: 1,
-      err: expect.stringContaining('is not what the server gave'),
+      err: expect.stringContaining('backup.raw is there already, and is not written over'),
     });
+    expect(readFileSync(file('backup.raw'), 'utf8')).toBe('a backup');
+    for (const [name, ...more] of [['none'], ['lab', '--version', '9']] as const)
+      expect(await vdisk('download', file(name), file('new.raw'), ...more)).toMatchObject({
+        status: 1,
+        err: expect.stringMatching(/^error: [^\n]*(no version|none)[^\n]*\n$/),
+      });
+    expect(readdirSync(folder).filter((name) => name.startsWith('new.raw'))).toEqual([]);
+    writeFileSync(file('new.raw.partial'), disk.subarray(7, 1 << 20)); // of something else
+    const got = await vdisk('download', file('lab'), file('new.raw'), '-o', 'json');
+    expect(got.err).toContain('all of it is taken anew');
+    const sha256 = createHash('sha256').update(disk).digest('hex');
+    expect(JSON.parse(got.out)).toEqual({ file: file('new.raw'), sizeBytes: disk.length, sha256 });
+    expect(readFileSync(file('new.raw')).equals(disk)).toBe(true);
+  });
+
+  test('an image that was made, and went when all of it had come, is made anew', async () => {
+    writeFileSync(file('made.vhdx.partial'), Buffer.alloc(1 << 20));
+    const made = await vdisk('download', file('lab'), file('made.vhdx'), '--format', 'vhdx');
+    expect(made).toMatchObject({ failed: false, err: expect.stringContaining('all of it is taken anew') });
+    expect(made.err).not.toContain('--offset');
+    const info = await vdisk('info', file('made.vhdx'), '-o', 'json');
+    expect(JSON.parse(info.out)).toMatchObject({ images: [{ format: 'vhdx', diskBytes: disk.length }] });
+  });
+
+  test('to standard output goes what a file would have', async () => {
+    const { out, err } = await vdisk('download', file('lab'), '-');
+    expect(Buffer.from(out, 'latin1').equals(disk)).toBe(true);
+    expect(err).toMatch(/^standard output: 8.0 MiB, SHA-256 [0-9a-f]{64}, as the server has it\n$/);
+  });
+
+  test('a file that the server does not take is not read', async () => {
+    expect(await vdisk('upload', file('disk.raw'), `${folder}/`)).toMatchObject({
+      ...{ status: 1, out: '' },
+      err: expect.stringMatching(/^error: [^\n]*names a folder[^\n]*\n$/),
+    });
+    const json = await vdisk('upload', file('disk.raw'), file('again.raw'), '-o', 'json');
+    expect(JSON.parse(json.out)).toMatchObject({ path: file('again.raw'), sizeBytes: disk.length });
   });
 
   test('what works on files runs there as it was typed, and ends as it ends', async () => {
@@ -539,7 +580,8 @@ describe('files of a server', () => {
       status: 1,
       err: expect.stringContaining('none.raw'),
     });
-    expect((await vdisk('convert', '--help')).out).toContain('--block-size');
+    expect((await vdisk('convert', '--help', '--on', 'node-a')).out).toContain('--block-size');
+    expect((await vdisk('info', file('lab.raw'), '--farm', `${LAB}/farm`)).status).toBe(0);
     expect(await vdisk('info', file('lab.raw'), '--on', 'moon')).toMatchObject({
       status: 1,
       err: expect.stringContaining('the farm has no server moon: it has node-a'),
