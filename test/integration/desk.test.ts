@@ -379,6 +379,9 @@ describe('devices', () => {
       "device pc0009: class: the collection's -> Test; property seat: none -> A1\n",
     );
     expect((await run('set', 'pc0009', '--class', 'Test')).out).toBe('device pc0009: unchanged\n');
+    expect(JSON.parse((await run('set', 'pc0009', '--disabled', '--dry-run', '-o', 'json')).out)).toMatchObject({
+      ...{ dryRun: true, changed: true, device: { name: 'pc0009', enabled: false } },
+    });
     expect((await run('replace-nic', 'pc0009', '52:54:00:00:00:9a')).out).toBe(
       'device pc0009: MAC: 52:54:00:00:00:99 -> 52:54:00:00:00:9a\n',
     );
@@ -458,6 +461,8 @@ describe('devices', () => {
     expect(await bootfarm(ADMIN, ['device', 'import', '-'], { stdin: out })).toMatchObject({
       out: '4 added, 0 unchanged\n',
     });
+    const same = await bootfarm(ADMIN, ['device', 'import', '-', '-o', 'json'], { stdin: out });
+    expect(JSON.parse(same.out)).toEqual({ dryRun: false, added: 0, unchanged: 4, skipped: 0 });
     expect((await bootfarm(ADMIN, ['device', 'export'])).out).toBe(out);
     const file = join(directory, 'machines.csv');
     writeFileSync(

@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { Refusal } from '../../terminal/refusal.ts';
+import { attempt, Refusal } from '../../terminal/refusal.ts';
+import type { Api } from '../api.ts';
 import { type Desk, withApi } from '../desk.ts';
 
 interface Options {
   readonly open: boolean;
   readonly port: string;
-  readonly plainAddress?: true;
+  readonly plainAddress?: boolean;
 }
 
 export function consoleCommand(desk: Desk): Command {
@@ -26,27 +27,33 @@ export function consoleCommand(desk: Desk): Command {
 The address lets one browser in, once. Other pages, and other people on this machine, are refused.`,
     )
     .action((options: Options, self: Command) =>
-      withApi(desk, self, async (api) => {
-        const { terminal } = desk;
-        const port = Number(options.port);
-        if (!/^\d+$/.test(options.port) || port > 65_535)
-          throw new Refusal(`--port ${options.port}: it must be a number from 1 to 65535, or 0: any`);
-        // Whether it answers at all, and who asks is known, is said here, and not in a browser.
-        await api.get('/openapi.json');
-        const { startProxy } = await import('../console/proxy.ts');
-        const isPlain = options.plainAddress ?? false;
-        const proxy = await startProxy(api, { port, isPlain, tell: (text) => terminal.err(text) });
-        try {
-          terminal.out(`${proxy.address}\n`);
-          terminal.err('open it within one browser; Ctrl-C ends it\n');
-          if (options.open && terminal.isWatched) desk.browse(proxy.address);
-          const left = desk.left();
-          if (!left.aborted) await once(left, 'abort');
-        } finally {
-          await proxy.close();
-        }
+      attempt(desk.terminal, async () => {
+        const port = portOf(options.port);
+        await withApi(desk, self, (api) => serve(desk, api, port, options));
       }),
     );
+}
+
+function portOf(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new Refusal(`--port ${text}: it must be a number from 1 to 65535, or 0: any`);
+}
+
+async function serve(desk: Desk, api: Api, port: number, { plainAddress = false, open }: Options): Promise<void> {
+  const { terminal } = desk;
+  // Whether it answers at all, and who asks is known, is said here, and not in a browser.
+  await api.get('/openapi.json');
+  const { startProxy } = await import('../console/proxy.ts');
+  const proxy = await startProxy(api, { port, isPlain: plainAddress, tell: (text) => terminal.err(text) });
+  try {
+    terminal.out(`${proxy.address}\n`);
+    terminal.err('open it within one browser; Ctrl-C ends it\n');
+    if (open && terminal.isWatched) desk.browse(proxy.address);
+    const left = desk.left();
+    if (!left.aborted) await once(left, 'abort');
+  } finally {
+    await proxy.close();
+  }
 }
 
 /** What opens an address in the browser of whoever is logged in; nothing where there is no screen. */

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { formatDevices } from '../../devices/csv.ts';
 import { type AddOptions, deviceOf, differences, editDevice, type SetOptions } from '../../devices/options.ts';
+import { parseMac } from '../../farm/address.ts';
 import type { UnknownMachine } from '../../farm/bootrecord.ts';
 import type { Explanation } from '../../farm/explain.ts';
 import type { Device } from '../../farm/model.ts';
@@ -24,22 +25,31 @@ import type { Column } from '../../terminal/table.ts';
 import { watched } from '../../terminal/watch.ts';
 import type { DeviceAnswer, FarmAnswer, Page, Stale } from '../answers.ts';
 import type { Told } from '../api.ts';
-import { type Desk, staleNote, withFarm } from '../desk.ts';
+import { type Desk, staleNote, withFarm, withJudged } from '../desk.ts';
 import { EXIT, ProblemRefusal } from '../exit.ts';
 import type { DeskFarm } from '../farm.ts';
-import { dataText, type Format, isData, listLook, outputOption, watchOption } from '../output.ts';
+import { dataText, doneText, type Format, isData, listLook, outputOption, textOrJson, watchOption } from '../output.ts';
 import { deviceText } from '../show.ts';
-import { importFile } from './import.ts';
+import { importFile, readFile } from './import.ts';
 
-interface DryRun {
-  readonly dryRun?: true;
-}
 interface Out {
   readonly output: Format | 'text';
 }
 /** What is told, and nothing done. */
 const DRY = 'dry run: ';
-const dryRun = (command: Command): Command => command.option('--dry-run', 'say what would become, and change nothing');
+const edits = (command: Command): Command =>
+  command.option('--dry-run', 'say what would become, and change nothing').addOption(textOrJson());
+
+interface EditFlags {
+  readonly dryRun?: true;
+  readonly output: 'text' | 'json';
+}
+
+/** What was done, or with `--dry-run` would be. */
+function tell({ terminal }: Desk, { output, dryRun }: EditFlags, text: string, data: object): void {
+  const isDry = dryRun ?? false;
+  terminal.out(doneText(output, `${isDry ? DRY : ''}${text}`, { dryRun: isDry, ...data }));
+}
 
 const isAway = (thrown: unknown): boolean => thrown instanceof ProblemRefusal && thrown.problem.code === 'NotFound';
 
@@ -90,21 +100,23 @@ export function deviceCommand(desk: Desk): Command {
 }
 
 function addAdd(desk: Desk, command: Command): void {
-  const { terminal } = desk;
-  dryRun(addWord(command)).action((name: string, options: AddOptions & DryRun, self: Command) =>
-    withFarm(desk, self, async (farm) => {
-      const device = must(deviceOf(name, options));
-      const there = await find(farm, name);
-      if (there && isSame(deviceIn(there.value), device)) return terminal.out(says.isThere(name));
-      if (options.dryRun) {
+  edits(addWord(command)).action((name: string, options: AddOptions & EditFlags, self: Command) =>
+    withJudged(
+      desk,
+      self,
+      () => must(deviceOf(name, options)),
+      async (farm, device) => {
+        const there = await find(farm, name);
+        if (there && isSame(deviceIn(there.value), device))
+          return tell(desk, { output: options.output }, says.isThere(name), { added: false, device });
         // A file of one line is judged by all that the farm holds.
-        const body = must(formatDevices([device]));
-        await farm.api.send('POST', farm.path('devices.csv'), { body, query: { dryRun: true } });
-        return terminal.out(`${DRY}${says.added(device)}`);
-      }
-      await farm.api.send('POST', farm.path('devices'), { body: device });
-      terminal.out(says.added(device));
-    }),
+        if (options.dryRun) {
+          const body = must(formatDevices([device]));
+          await farm.api.send('POST', farm.path('devices.csv'), { body, query: { dryRun: true } });
+        } else await farm.api.send('POST', farm.path('devices'), { body: device });
+        tell(desk, options, says.added(device), { added: true, device });
+      },
+    ),
   );
 }
 
@@ -135,14 +147,18 @@ async function edit(
 }
 
 function addSet(desk: Desk, command: Command): void {
-  dryRun(setWord(command)).action((name: string, { dryRun: isDry, ...options }: SetOptions & DryRun, self: Command) =>
-    withFarm(desk, self, async (farm) => {
+  edits(setWord(command)).action((name: string, flags: SetOptions & EditFlags, self: Command) => {
+    const { dryRun, output, ...options } = flags;
+    const judge = (): void => {
       if (Object.keys(options).length === 0) throw new Refusal(says.noChange);
+    };
+    return withJudged(desk, self, judge, async (farm) => {
       const become = (device: Device): Device => must(editDevice(device, options));
-      const [before, after] = await edit(farm, name, become, isDry ?? false);
-      desk.terminal.out(`${isDry ? DRY : ''}${says.became(name, differences(before, after))}`);
-    }),
-  );
+      const [before, device] = await edit(farm, name, become, dryRun ?? false);
+      const parts = differences(before, device);
+      tell(desk, flags, says.became(name, parts), { changed: parts.length > 0, device });
+    });
+  });
 }
 
 function addReplaceNic(desk: Desk, command: Command): void {
@@ -152,25 +168,42 @@ function addReplaceNic(desk: Desk, command: Command): void {
     .argument('<name>')
     .argument('<mac>', 'of the new card')
     .option('--old <mac>', 'of the card that is gone (default: the one it boots with)');
-  dryRun(word).action((name: string, mac: string, { old, dryRun: isDry }: DryRun & { old?: string }, self: Command) =>
-    withFarm(desk, self, async (farm) => {
-      const { value: before } = await found(farm, name);
-      const gone = old ?? before.macs[0] ?? '';
-      const body = { mac, ...(old === undefined ? {} : { old }) };
-      if (isDry) return desk.terminal.out(`${DRY}device ${name}: MAC ${gone} -> ${mac}\n`);
-      const path = farm.path('devices', name, 'replace-nic');
-      const { value: after } = await farm.api.send<DeviceAnswer>('POST', path, { body });
-      desk.terminal.out(says.became(name, differences(deviceIn(before), deviceIn(after))));
-    }),
+  edits(word).action((name: string, typed: string, flags: EditFlags & { old?: string }, self: Command) =>
+    withJudged(
+      desk,
+      self,
+      () => ({ mac: macOf('MAC', typed), old: flags.old === undefined ? undefined : macOf('--old', flags.old) }),
+      async (farm, { mac, old }) => {
+        const { value } = await found(farm, name);
+        const before = deviceIn(value);
+        const gone = old ?? before.macs[0] ?? '';
+        if (flags.dryRun) {
+          const device = { ...before, macs: before.macs.map((each) => (each === gone ? mac : each)) };
+          return tell(desk, flags, `device ${name}: MAC ${gone} -> ${mac}\n`, { changed: mac !== gone, device });
+        }
+        const body = { mac, ...(old === undefined ? {} : { old }) };
+        const path = farm.path('devices', name, 'replace-nic');
+        const { value: after } = await farm.api.send<DeviceAnswer>('POST', path, { body });
+        const device = deviceIn(after);
+        const parts = differences(before, device);
+        tell(desk, flags, says.became(name, parts), { changed: parts.length > 0, device });
+      },
+    ),
   );
 }
 
+function macOf(named: string, text: string): string {
+  const mac = parseMac(text);
+  if (mac !== undefined) return mac;
+  throw new Refusal(`${named} ${text}: a MAC is six bytes in hex, like 52:54:00:12:34:56`);
+}
+
 function addRemove(desk: Desk, command: Command): void {
-  dryRun(removeWord(command)).action((name: string, { dryRun: isDry }: DryRun, self: Command) =>
+  edits(removeWord(command)).action((name: string, flags: EditFlags, self: Command) =>
     withFarm(desk, self, async (farm) => {
       const { value } = await found(farm, name);
-      if (!isDry) await farm.api.send('DELETE', farm.path('devices', name));
-      desk.terminal.out(`${isDry ? DRY : ''}${says.removed(value)}`);
+      if (!flags.dryRun) await farm.api.send('DELETE', farm.path('devices', name));
+      tell(desk, flags, says.removed(value), { removed: true, device: deviceIn(value) });
     }),
   );
 }
@@ -240,14 +273,21 @@ function addShow(desk: Desk, command: Command): void {
 
 function addFiles(desk: Desk, command: Command): void {
   const { terminal } = desk;
-  dryRun(importWord(command)).action((file: string, options: DryRun & { skipBad?: boolean }, self: Command) =>
-    withFarm(desk, self, async (farm) => {
-      const text = await (file === '-' ? desk.input.readAll() : desk.input.file(file)).catch((thrown: Error) => {
-        throw new Refusal(`cannot read ${file}: ${thrown.message}`);
-      });
-      const done = await importFile(farm, terminal, file, text, options);
-      terminal.out(`${options.dryRun ? DRY : ''}${done}`);
-    }),
+  edits(importWord(command)).action((file: string, flags: EditFlags & { skipBad?: boolean }, self: Command) =>
+    withJudged(
+      desk,
+      self,
+      async () => {
+        const text = await (file === '-' ? desk.input.readAll() : desk.input.file(file)).catch((thrown: Error) => {
+          throw new Refusal(`cannot read ${file}: ${thrown.message}`);
+        });
+        return readFile(text);
+      },
+      async (farm, read) => {
+        const done = await importFile(farm, terminal, file, read, flags);
+        tell(desk, flags, says.imported(done.added, done.unchanged, done.skipped), done);
+      },
+    ),
   );
   exportWord(command).action((_options: object, self: Command) =>
     withFarm(desk, self, async (farm) => {
@@ -302,23 +342,43 @@ function addUnknown(desk: Desk, command: Command): void {
 A server remembers the last 1,024 of them. To make one of them a device:
   bootfarm device unknown --add 52:54:00:12:34:56 --name pc0001 --collection room-101`,
     )
-    .action((options: Out & { add?: string; name?: string; collection?: string; watch?: true }, self: Command) =>
-      withFarm(desk, self, async (farm) => {
-        const { add, name, collection, output, watch = false } = options;
-        if (add === undefined) {
-          if (name !== undefined || collection !== undefined)
-            throw new Refusal('--name and --collection are of --add MAC');
-          const look = () => unknownLook(desk, farm, output, watch);
-          await watched(terminal, look, { isWatched: watch, everyMs: desk.watchMs, left: desk.left });
-          return;
-        }
-        if (name === undefined || collection === undefined) throw new Refusal('--add needs --name and --collection');
-        const { value } = await farm.api.send<DeviceAnswer>('POST', farm.path('unknown', add), {
-          body: { name, collection },
-        });
-        terminal.out(says.added(value));
-      }),
+    .action((options: UnknownOptions, self: Command) =>
+      withJudged(
+        desk,
+        self,
+        () => unknownToAdd(options),
+        async (farm, toAdd) => {
+          const { output, watch = false } = options;
+          if (!toAdd) {
+            const look = () => unknownLook(desk, farm, output, watch);
+            await watched(terminal, look, { isWatched: watch, everyMs: desk.watchMs, left: desk.left });
+            return;
+          }
+          const { mac, ...body } = toAdd;
+          const { value } = await farm.api.send<DeviceAnswer>('POST', farm.path('unknown', mac), { body });
+          if (output === 'name') return terminal.out(`${value.name}\n`);
+          const data = { dryRun: false, added: true, device: deviceIn(value) };
+          terminal.out(output === 'text' ? says.added(value) : dataText(data, output as 'json'));
+        },
+      ),
     );
+}
+
+interface UnknownOptions extends Out {
+  readonly add?: string;
+  readonly name?: string;
+  readonly collection?: string;
+  readonly watch?: true;
+}
+
+/** Undefined: they are listed. */
+function unknownToAdd({ add, name, collection }: UnknownOptions) {
+  if (add === undefined) {
+    if (name !== undefined || collection !== undefined) throw new Refusal('--name and --collection are of --add MAC');
+    return undefined;
+  }
+  if (name === undefined || collection === undefined) throw new Refusal('--add needs --name and --collection');
+  return { mac: macOf('--add', add), name, collection };
 }
 
 async function unknownLook(desk: Desk, farm: DeskFarm, output: Format | 'text', isWatched: boolean) {

@@ -20,21 +20,26 @@ interface Options {
 /** The API names so many bad lines at once; a file has 50,000. */
 const ROUNDS = 64;
 
-/** What was done, as a line. */
+export interface ReadFile {
+  readonly text: string;
+  readonly parsed: DeviceFile;
+}
+
+/** A header that nobody can read, and a file that is too large, need no question. */
+export const readFile = (text: string): ReadFile => ({ text, parsed: must(parseDeviceFile(text)) });
+
 export async function importFile(
   farm: DeskFarm,
   terminal: Terminal,
   file: string,
-  text: string,
+  { text, parsed: read }: ReadFile,
   { skipBad = false, dryRun = false }: Options,
-): Promise<string> {
-  // A header that nobody can read, and a file that is too large, need no question.
-  const read = must(parseDeviceFile(text));
+): Promise<Imported & { readonly skipped: number }> {
   const bad = new Set<number>();
   let sent: Sent = { text, lineOf: (line) => line };
   for (let round = 0; round < ROUNDS; round++) {
     const answer = await ask(farm, sent.text, dryRun);
-    if (answer.ok) return says.imported(answer.done.added, answer.done.unchanged, bad.size);
+    if (answer.ok) return { added: answer.done.added, unchanged: answer.done.unchanged, skipped: bad.size };
     const before = bad.size;
     for (const complaint of answer.problem.complaints ?? []) {
       const line = sent.lineOf(complaint.line ?? 1);
@@ -44,7 +49,7 @@ export async function importFile(
     }
     if (!skipBad) throw new Refusal(refusedText(read, bad.size, answer.problem));
     const good = read.good.filter(({ line }) => !bad.has(line));
-    if (good.length === 0) return says.imported(0, 0, bad.size);
+    if (good.length === 0) return { added: 0, unchanged: 0, skipped: bad.size };
     if (bad.size === before) throw new Refusal(answer.problem.detail);
     sent = linesOf(good);
   }

@@ -6,7 +6,7 @@ import type { Column } from '../../terminal/table.ts';
 import { watched } from '../../terminal/watch.ts';
 import type { AuditAnswer, JobAnswer, ServerAnswer, SessionAnswer, VDiskAnswer } from '../answers.ts';
 import type { Listed } from '../api.ts';
-import { type Desk, staleNote, withFarm } from '../desk.ts';
+import { type Desk, staleNote, withFarm, withJudged } from '../desk.ts';
 import type { DeskFarm } from '../farm.ts';
 import { type Format, listLook, outputOption, type Shown, watchOption } from '../output.ts';
 import { conditionOf } from '../status.ts';
@@ -172,18 +172,23 @@ export function auditCommand(desk: Desk): Command {
     .option('--limit <number>', 'at most so many entries', '100')
     .addOption(outputOption());
   return audit.action((options: Readonly<Record<string, string>> & { output: Format }, self: Command) =>
-    withFarm(desk, self, async (farm) => {
-      const { kind, name, who, source, limit } = options;
-      const { items } = await farm.list<AuditAnswer>(['audit'], { kind, name, who, source }, countOf('--limit', limit));
-      const shown: Shown<AuditAnswer> = {
-        columns: AUDIT_COLUMNS,
-        nameOf: (entry) => `${entry.kind}/${entry.name}`,
-        none: 'nothing was changed',
-      };
-      const { terminal } = desk;
-      const { text, note } = listLook(items, shown, { format: options.output, width: terminal.columns }, '');
-      terminal.out(text);
-      terminal.err(note);
-    }),
+    withJudged(
+      desk,
+      self,
+      () => countOf('--limit', options['limit']),
+      async (farm, most) => {
+        const { kind, name, who, source } = options;
+        const { items } = await farm.list<AuditAnswer>(['audit'], { kind, name, who, source }, most);
+        const shown: Shown<AuditAnswer> = {
+          columns: AUDIT_COLUMNS,
+          nameOf: (entry) => `${entry.kind}/${entry.name}`,
+          none: 'nothing was changed',
+        };
+        const { terminal } = desk;
+        const { text, note } = listLook(items, shown, { format: options.output, width: terminal.columns }, '');
+        terminal.out(text);
+        terminal.err(note);
+      },
+    ),
   );
 }
