@@ -114,9 +114,14 @@ describe('what is typed', () => {
 
   test.each(Object.entries(PASSED))(
     'vdisk %s --help says without a cluster what it is',
-    async (word, { takes, is }) => {
+    async (word, { takes, is, own = [] }) => {
       const server = vdiskCommand(fakeTerminal().terminal).commands.find((command) => command.name() === word);
       expect(takes).toBe(server?.usage().replace('[options] ', ''));
+      const names = makeProgram(fakeDesk({}), '0').options.map((option) => option.name());
+      const both = names.filter(
+        (name) => name !== 'version' && server?.options.some((option) => option.name() === name),
+      );
+      expect(both.sort()).toEqual(own);
       const said = await run('vdisk', word, '--help');
       expect(said).toMatchObject({ exit: 0, err: '', places: [] });
       for (const part of [takes, is, `\`bootfarm vdisk ${word} --on SERVER --help\``]) expect(said.out).toContain(part);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { fakeDesk } from '../../../test/fakes/desk.ts';
 import { fakeTerminal } from '../../../test/fakes/terminal.ts';
 import { Refusal } from '../../terminal/refusal.ts';
@@ -43,7 +43,7 @@ const OLD = (at: number): string =>
 const BIG = (at: number): string => `error: lab.vhdx has 22 bytes, and ${at} are said to be had\n`;
 
 /** A server that goes through these tries, behind the question how large it is. What was asked for is compared. */
-async function run(tries: readonly Try[], target?: Target, sizeText = BIG) {
+async function run(tries: readonly Try[], target?: Target, sizeText = BIG, isWatched = false) {
   const { said, terminal } = fakeTerminal();
   const asked: number[] = [];
   let next = -1;
@@ -60,7 +60,7 @@ async function run(tries: readonly Try[], target?: Target, sizeText = BIG) {
     return ends;
   };
   const ended = await download(
-    fakeDesk({ terminal }),
+    fakeDesk({ terminal: { ...terminal, isWatched } }),
     server,
     ['download', '/srv/lab'],
     target ?? (await fileToMake(file)),
@@ -146,6 +146,31 @@ describe('a file', () => {
     writeFileSync(file, 'a backup');
     expect((await run([whole], target)).ended).toMatch(/is there already/);
     expect([readFileSync(file, 'utf8'), readFileSync(partial)]).toEqual(['a backup', IMAGE]);
+  });
+
+  test('says how far it is to who looks, and takes that away before another word', async () => {
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => {
+      now += 2_000;
+      return now;
+    });
+    const tries: Try[] = [
+      { at: 0, gives: IMAGE.subarray(0, 11), ends: 'breaks' },
+      { at: 11, gives: IMAGE.subarray(11), says: digestText(IMAGE), ends: 0 },
+    ];
+    const { err } = await run(tries, undefined, BIG, true);
+    clock.mockRestore();
+    const lines = err.replaceAll(`${folder}/`, '').split('\r\u001b[K');
+    expect(lines).toEqual([
+      '',
+      'lab.vhdx: 50 % of 22 bytes, 6 bytes/s, 3 s left',
+      'the connection broke off: it goes on\n',
+      'lab.vhdx: 50 % of 22 bytes, 3 bytes/s, 5 s left',
+      'lab.vhdx: 100 % of 22 bytes, 4 bytes/s, 0 s left',
+      '',
+      'lab.vhdx is read for its SHA-256: 100 % of 22 bytes, 11 bytes/s, 0 s left',
+      '',
+    ]);
   });
 
   test('of no bytes is a file', async () => {

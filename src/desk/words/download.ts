@@ -1,7 +1,7 @@
 /** `bootfarm vdisk download` at a desk: a version of a vDisk as a file of this machine, through the container of a server. */
 import { type Command, Option } from 'commander';
 import { inUnits } from '../../kit/units.ts';
-import type { Progress } from '../../terminal/progress.ts';
+import { type Progress, progressOn } from '../../terminal/progress.ts';
 import { Refusal, versionNumber } from '../../terminal/refusal.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { type Desk, withJudged } from '../desk.ts';
@@ -74,10 +74,11 @@ function tell(terminal: Terminal, file: string, { sizeBytes, sha256 }: Digest, o
 /** Until it is whole and right. What came cannot be gone on with where the server has no more what it is of, or has something else by now: all is taken anew, once. */
 export async function download(desk: Desk, run: RunIn, words: readonly string[], target: Target): Promise<Digest> {
   const { progress, aside } = shown(desk.terminal, `${target.name}: `);
+  const comparing = progressOn(desk.terminal, `${target.name} is read for its SHA-256: `);
   try {
     const totalBytes = await totalOf(desk, run, words, aside);
     for (let isAnew = false; ; isAnew = true) {
-      const taking = new Taking({ run, words, target, totalBytes, progress, aside });
+      const taking = new Taking({ run, words, target, totalBytes, progress, comparing, aside });
       const status = await again(
         { ...desk, terminal: aside },
         () => target.at(),
@@ -98,6 +99,7 @@ export async function download(desk: Desk, run: RunIn, words: readonly string[],
     }
   } finally {
     progress.end();
+    comparing.end();
     await target.close();
   }
 }
@@ -126,6 +128,8 @@ interface TakingOf {
   readonly target: Target;
   readonly totalBytes: number | undefined;
   readonly progress: Progress;
+  /** Of what came, at its end. */
+  readonly comparing: Progress;
   readonly aside: Terminal;
 }
 
@@ -168,10 +172,12 @@ class Taking {
 
   /** Undefined: what lies here is not what the server has. */
   async proved(): Promise<Digest | undefined> {
-    const { target, progress } = this.#of;
+    const { target, progress, comparing } = this.#of;
     if (this.#proved) return this.#proved;
+    progress.end();
     if (!this.#told) throw new Refusal(`${target.name}: the server did not say its SHA-256: give the same again`);
-    const { sizeBytes, sha256 } = await target.digest(progress.tell);
+    const { sizeBytes, sha256 } = await target.digest(comparing.tell);
+    comparing.end();
     if (sizeBytes === this.#told.sizeBytes && sha256 === this.#told.sha256) this.#proved = this.#told;
     return this.#proved;
   }
