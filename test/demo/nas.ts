@@ -108,6 +108,10 @@ export async function nasStates(farm: DemoFarm<OwnSite>, store: NasStore): Promi
 
 /** Of what was applied; the claim's volume stays with nobody. */
 export async function removeNasStores(farm: DemoFarm<OwnSite>): Promise<void> {
+  // A machine that was ended a moment ago has its vDisk still.
+  for (const resource of nasResources)
+    if ((await farm.kubectl('get', resource, '-o', 'name', '--ignore-not-found')) !== '')
+      await farm.kubectl('annotate', resource, 'bootfarm.io/confirm-delete=yes', '--overwrite');
   for (const resource of [...nasResources.toReversed(), 'pvc/csi', 'pv/csi', `csidriver/${CSI_DRIVER}`])
     await farm.kubectl('delete', resource, '--wait=false', '--ignore-not-found');
   const mountPods = ['get', 'pods', '-l', 'app.kubernetes.io/component=mount', '-o', 'name'];

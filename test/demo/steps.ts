@@ -14,6 +14,8 @@ import { type OwnSite, ownSite } from './site.ts';
 
 const root = join(import.meta.dirname, '../..');
 const MINUTE = 60_000;
+/** Of a machine that reads: what it reads may hang for as long as a scene wants. */
+const READS_MS = 5 * MINUTE;
 /** Under TCG the firmware alone takes half of it. */
 const BOOT_MS = 4 * MINUTE;
 const READS_PER_SECOND = 100;
@@ -152,7 +154,7 @@ export async function readThrough<const M extends readonly Machine[]>(
   let isDone = false;
   const readers = machines.map(async (machine) => {
     const reports: ReadReport[] = [];
-    while (!isDone || reports.length === 0) reports.push(await machine.ask<ReadReport>('read 100 3', MINUTE));
+    while (!isDone || reports.length === 0) reports.push(await machine.ask<ReadReport>('read 100 3', READS_MS));
     const sum = (of: (report: ReadReport) => number) => reports.reduce((total, report) => total + of(report), 0);
     return {
       reads: sum(({ reads }) => reads),
