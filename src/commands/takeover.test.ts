@@ -20,6 +20,7 @@ const aFound = (number: number, more: Partial<FoundVersion> = {}): FoundVersion 
   propertiesName: number === 0 ? 'lab.pvp' : `lab.${number}.pvp`,
   properties: decodeProperties(aPvp({ writeCacheType: 3, writeCacheMib: 512 })),
   bootFiles: number === 0 ? ['lab.vmlinuz', 'lab.initrd'] : [`lab.${number}.vmlinuz`, `lab.${number}.initrd`],
+  beside: {},
   ...more,
 });
 const take = (...versions: readonly FoundVersion[]) =>
@@ -109,6 +110,16 @@ describe('of versions', () => {
       of: [aFound(0), aFound(1, { scheduledAt: Date.UTC(9_999, 11, 31, 23, 59, 59, 999) })],
       spec: { versions: [{}, { number: 1, releaseAt: '9999-12-31T23:59:59Z' }] },
       boots: 0,
+    },
+    {
+      what: 'one that servers do not take, for another has its name',
+      of: [aFound(0, { diskFileName: 'lab.vhd', beside: { before: 'lab.vhdx' } })],
+      ...{ boots: 0, lacks: /^version 0 is lab\.vhd, and servers take lab\.vhdx beside it/ },
+    },
+    {
+      what: 'another of its name that servers do not take',
+      of: [aFound(0, { beside: { instead: 'lab.old.vhd' } })],
+      ...{ boots: 0, left: /^version 0: lab\.old\.vhd, for servers take lab\.vhd instead of it$/ },
     },
     { what: 'none that is released', of: [aFound(0, { access: 'Test' })], lacks: /machines boot none/ },
     { what: 'a file of another size', of: [aFound(0, { sizeBytes: 7 })], boots: 0, lacks: /4096 bytes.* says 7/ },

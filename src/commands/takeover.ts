@@ -150,7 +150,7 @@ const NO_WRITE_CACHE: Readonly<Record<string, string>> = {
 };
 
 function lacksOf(fileName: string, version: FoundVersion): string[] {
-  const { number, access, image, diskFileName, sizeBytes, properties, bootFiles, isAssumed } = version;
+  const { number, access, image, diskFileName, sizeBytes, properties, bootFiles, isAssumed, beside } = version;
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
   if (number > MAX_NUMBER)
@@ -165,6 +165,9 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
   const boots = [kernel, initrd].filter((name) => !bootFiles.includes(name));
   const { fileBytes } = image.value;
   return [
+    ...(beside.before === undefined
+      ? []
+      : [`version ${number} is ${diskFileName}, and servers take ${beside.before} beside it: remove one of them`]),
     ...(sizeBytes === undefined || isAssumed || sizeBytes === fileBytes
       ? []
       : [
@@ -176,8 +179,11 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
 }
 
 function leftOf(version: FoundVersion): string[] {
-  const { number, type, access, scheduledAt, deleteWhenFree } = version;
+  const { number, type, access, scheduledAt, deleteWhenFree, beside } = version;
   const said = [
+    ...(beside.instead === undefined
+      ? []
+      : [`${beside.instead}, for servers take ${version.diskFileName} instead of it`]),
     ...(type === 'Automatic' ? ['its type Automatic'] : []),
     ...(access === 'MaintenanceHighestVersion' ? ['that it was the highest one in maintenance'] : []),
     ...(scheduledAt !== undefined && access !== 'Production' ? [`its date, for it is ${access}`] : []),

@@ -11,17 +11,18 @@ import { targetOf, targetOfUrl } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
 import { attempt, must, Refusal } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { type InsteadFlags, instead, tellingOf } from './instead.ts';
 import { fileAt } from './vdisk-at.ts';
 import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
 
-interface UploadFlags extends Flags {
+interface UploadFlags extends Flags, InsteadFlags {
   readonly size?: number;
   readonly sha256?: string;
   readonly offset: number;
   readonly tellOffset?: true;
 }
 
-interface FetchFlags extends OrderFlags {
+interface FetchFlags extends OrderFlags, InsteadFlags {
   readonly size?: number;
   readonly sha256: string;
 }
@@ -35,6 +36,7 @@ export function addBringing(command: Command, terminal: Terminal, input: Readabl
     .option('--sha256 <digest>', 'required: what `sha256sum` says of it', parseDigest)
     .option('--offset <bytes>', 'where the input begins, when it goes on with one that broke off', parseBytes, 0)
     .option('--tell-offset', 'print where to go on, and do nothing')
+    .addOption(instead())
     .addOption(output())
     .addHelpText(
       'after',
@@ -50,12 +52,13 @@ When it broke off:
         const path = await fileAt(target);
         if (tellOffset) return terminal.out(`${await uploadedBytes(path)}\n`);
         if (size === undefined || sha256 === undefined) return command.error('error: give both --size and --sha256');
+        const tell = await tellingOf(path, flags);
         await doHere(terminal, flags, { kind: 'upload', target: path }, async ({ onProgress, signal }) => {
           // Who interrupts it does not wait for an input that says nothing.
           addAbortSignal(signal, input);
           const made = await uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress });
           if (!made.ok) return made;
-          return ok({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] });
+          return ok(tell({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] }));
         });
       }),
     );
@@ -65,6 +68,7 @@ When it broke off:
     .argument('<url>', 'http or https')
     .requiredOption('--sha256 <digest>', 'required: what `sha256sum` says of it', parseDigest)
     .option('--size <bytes>', 'how large it is (default: as the server says)', parseBytes)
+    .addOption(instead())
     .addHelpText(
       'after',
       '\nExample:\n  bootfarm vdisk fetch /srv/vdisks/lab https://images.example/lab.vhdx --sha256 …',
@@ -72,23 +76,27 @@ When it broke off:
     .action((target: string, url: string, { size, sha256, ...flags }: FetchFlags) =>
       doOrder(terminal, flags, async () => {
         const path = fetchedAs(target, await fileAt(target), url);
-        return { kind: 'fetch', url, sha256, target: path, ...(size !== undefined && { sizeBytes: size }) };
+        const order = {
+          ...{ kind: 'fetch' as const, url, sha256, target: path },
+          ...(size !== undefined && { sizeBytes: size }),
+        };
+        return { order, tell: await tellingOf(path, flags) };
       }),
     );
   orderOptions(command.command('import'))
     .description('make an image of one of another program: qcow2, VMDK (monolithicSparse, streamOptimized), VDI')
     .argument('<source>', 'one file, with none beside it')
     .argument('<target>', 'the image that is made; its end says its format (default: .vhdx)')
+    .addOption(instead())
     .addHelpText(
       'after',
       '\nExample:\n  bootfarm vdisk import /srv/vdisks/debian.qcow2 /srv/vdisks/lab.vhdx\n\nA VMDK of two files (a small disk.vmdk, and disk-flat.vmdk) has a raw image in the second: name that one lab.raw, and convert it.',
     )
-    .action((source: string, target: string, flags: OrderFlags) =>
-      doOrder(terminal, flags, async () => ({
-        kind: 'import',
-        source: resolve(source),
-        target: must(targetOf(await fileAt(target), undefined)),
-      })),
+    .action((source: string, target: string, flags: OrderFlags & InsteadFlags) =>
+      doOrder(terminal, flags, async () => {
+        const path = must(targetOf(await fileAt(target), undefined));
+        return { order: { kind: 'import', source: resolve(source), target: path }, tell: await tellingOf(path, flags) };
+      }),
     );
 }
 

@@ -6,6 +6,7 @@ import { type DescribedChain, type DescribedImage, describeChain } from '../imag
 import { openImage } from '../image/images.ts';
 import { type MapEntry, mapDisk } from '../image/map.ts';
 import { inUnits } from '../kit/units.ts';
+import { type Beside, besidePath } from '../store/beside.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
 /** As `qemu-img check` ends. */
@@ -45,9 +46,11 @@ export function addInfoCommands(command: Command, terminal: Terminal): void {
 
   word('check', 'whether an image is whole, and each that it is a difference of', async (path, { output }) => {
     const checked = await checkChain(path);
-    if (output === 'json') json(checked.ok ? { images: checked.value } : { error: checked.error });
+    const beside = await besidePath(path);
+    if (output === 'json')
+      json(checked.ok ? { images: checked.value, ...beside } : { error: checked.error, ...beside });
     if (!checked.ok) return fault(checked.error);
-    if (output === 'text') terminal.out(checked.value.map(checkText).join(''));
+    if (output === 'text') terminal.out(checked.value.map(checkText).join('') + besideText(path, beside));
     return checked.value.some(({ leakedBytes }) => leakedBytes > 0) ? STATUS.leaks : 0;
   }).addHelpText(
     'after',
@@ -129,6 +132,11 @@ function checkText({ path, blocks, leakedBytes, odd }: CheckedImage): string {
     ...(leakedBytes > 0 ? [`${path}: ${leakedBytes} bytes of the file are led to by nothing`] : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function besideText(path: string, { before, instead }: Beside): string {
+  if (before !== undefined) return `${path}: servers take ${before} beside it, and not this one\n`;
+  return instead === undefined ? '' : `${path}: servers take it, and not ${instead} beside it\n`;
 }
 
 /** A line an entry, as qemu-img has it. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { until } from '../../test/setup/time.ts';
@@ -84,6 +84,46 @@ test.each([
 ])('$line is refused, and leaves nothing', async ({ line, says }) => {
   expect(await run(line)).toMatchObject({ failed: true, out: '', err: expect.stringContaining(says) });
   expect(readdirSync(folder)).toEqual(['lab.raw']);
+});
+
+const DIGEST = createHash('sha256').update('a disk').digest('hex');
+describe('an image that servers would take instead of one that is there', () => {
+  beforeEach(() => {
+    writeFileSync(join(folder, 'win.vhd'), 'it is there');
+    writeFileSync(join(folder, 'win.1.vhd'), 'it is there');
+  });
+  const lines = [
+    'convert /lab.raw /win.vhdx',
+    'convert /lab.raw /win --format raw',
+    'convert /lab.raw /win.1.vhdx',
+    'import /win.qcow2 /win.vhdx',
+    `upload /win.vhdx --size 6 --sha256 ${DIGEST}`,
+    `fetch /win.vhdx http://127.0.0.1:1/lab.vhdx --sha256 ${DIGEST}`,
+  ];
+  test.each(lines)('%s is refused', async (line) => {
+    expect(await run(line)).toMatchObject({
+      ...{ failed: true, out: '' },
+      err: expect.stringMatching(
+        /has win\.(1\.)?vhd, and servers look for win\S+ before win\S+: .* another folder, or say --instead/,
+      ),
+    });
+    expect(readdirSync(folder).sort()).toEqual(['lab.raw', 'win.1.vhd', 'win.vhd']);
+  });
+
+  test('it is made where that is meant, and said', async () => {
+    const words = 'servers take win.vhdx instead of win.vhd from now on: remove win.vhd';
+    expect((await run('convert /lab.raw /win.vhdx --instead')).out).toContain(words);
+    const said = JSON.parse((await run('convert /lab.raw /win.1.vhdx --instead -o json')).out);
+    expect(said).toMatchObject({ path: join(folder, 'win.1.vhdx'), instead: 'win.1.vhd' });
+    expect(await run('convert /lab.raw /win.vhdx --instead')).toMatchObject({ failed: true });
+  });
+
+  test.each(['convert /lab.raw /lab.vhdx', 'convert /lab.raw /win.2.vhdx', 'convert /lab.raw /other.vhdx'])(
+    '%s is taken instead of none',
+    async (line) => {
+      expect(await run(line)).toMatchObject({ failed: false, out: expect.not.stringContaining('instead') });
+    },
+  );
 });
 
 test.each([

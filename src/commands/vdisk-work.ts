@@ -7,12 +7,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
 import { must } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { type InsteadFlags, instead, tellingOf } from './instead.ts';
 import { fileAt, vdiskOf } from './vdisk-at.ts';
 import { addBootFiles } from './vdisk-bootfiles.ts';
 import { addBringing } from './vdisk-in.ts';
 import { doOrder, type OrderFlags, orderOptions } from './work.ts';
 
-interface ConvertFlags extends OrderFlags {
+interface ConvertFlags extends OrderFlags, InsteadFlags {
   readonly format?: string;
   readonly fixed?: true;
   readonly blockSize?: number;
@@ -35,15 +36,18 @@ function addConvert(command: Command, terminal: Terminal): void {
     .option('--fixed', 'each block has its place in the file')
     .addOption(new Option('--dynamic', 'the file grows with what is written (default)').conflicts('fixed'))
     .option('--block-size <size>', 'what it grows by: 2M, 512K (default: 2M)', parseSize)
+    .addOption(instead())
     .addHelpText('after', '\nExample:\n  bootfarm vdisk convert /srv/vdisks/lab.raw /srv/vdisks/lab.vhdx')
     .action((source: string, target: string, { format, fixed, blockSize, ...flags }: ConvertFlags) =>
-      doOrder(terminal, flags, async () => ({
-        kind: 'convert',
-        source: resolve(source),
-        target: must(targetOf(await fileAt(target), format)),
-        ...(fixed && { fixed }),
-        ...(blockSize !== undefined && { blockBytes: blockSize }),
-      })),
+      doOrder(terminal, flags, async () => {
+        const path = must(targetOf(await fileAt(target), format));
+        const order = {
+          ...{ kind: 'convert' as const, source: resolve(source), target: path },
+          ...(fixed && { fixed }),
+          ...(blockSize !== undefined && { blockBytes: blockSize }),
+        };
+        return { order, tell: await tellingOf(path, flags) };
+      }),
     );
 }
 

@@ -28,6 +28,7 @@ beforeAll(() => {
     'leaking.vhd': Buffer.concat([lab.subarray(0, -512), Buffer.alloc(80 * KIB), lab.subarray(-512)]),
     'cut.vhd': lab.subarray(1_024),
     'disk.raw': Buffer.alloc(4_096, 1),
+    ...{ 'two.raw': Buffer.alloc(4_096, 1), 'two.vhd': lab },
   };
   for (const [name, bytes] of Object.entries(images)) writeFileSync(join(folder, name), bytes);
 });
@@ -78,6 +79,8 @@ test('info -o json: without its parent, too', async () => {
 test.each([
   { name: 'lab.1.avhd', status: 0, says: 'lab.vhd: whole; of its blocks 1 of 4 are here' },
   { name: 'disk.raw', status: 0, says: 'disk.raw: whole\n' },
+  { name: 'two.raw', status: 0, says: 'two.raw: servers take it, and not two.vhd beside it\n' },
+  { name: 'two.vhd', status: 0, says: 'two.vhd: servers take two.raw beside it, and not this one\n' },
   { name: 'leaking.vhd', status: 3, says: '81920 bytes of the file are led to by nothing' },
   { name: 'cut.vhd', status: 1, says: 'error: cut.vhd' },
   { name: 'gone.vhd', status: 1, says: 'error: gone.vhd does not exist' },

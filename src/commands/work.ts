@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import type { Fault, Result } from '../kit/result.ts';
+import { type Fault, ok, type Result } from '../kit/result.ts';
 import { attempt, must, Refusal } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { JobFolder, newId } from '../work/folder.ts';
@@ -34,24 +34,44 @@ export function jobFolder(): JobFolder | undefined {
   return path === undefined ? undefined : new JobFolder(path);
 }
 
-/** `orderOf` may refuse. */
-export const doOrder = (terminal: Terminal, flags: OrderFlags, orderOf: () => Order | Promise<Order>): Promise<void> =>
-  attempt(terminal, async () => handOver(terminal, flags, await orderOf()));
+/** What a person is told of work beside what it says itself. */
+export type Telling = (outcome: Outcome) => Outcome;
 
-async function handOver(terminal: Terminal, { detach, ...flags }: OrderFlags, order: Order): Promise<void> {
+export interface Ordering {
+  readonly order: Order;
+  readonly tell?: Telling;
+}
+
+/** `orderOf` may refuse. */
+export const doOrder = (
+  terminal: Terminal,
+  flags: OrderFlags,
+  orderOf: () => Order | Ordering | Promise<Order | Ordering>,
+): Promise<void> =>
+  attempt(terminal, async () => {
+    const ordered = await orderOf();
+    await handOver(terminal, flags, 'order' in ordered ? ordered : { order: ordered });
+  });
+
+async function handOver(
+  terminal: Terminal,
+  { detach, ...flags }: OrderFlags,
+  { order, tell = (outcome) => outcome }: Ordering,
+): Promise<void> {
   const folder = jobFolder();
   if (!folder || !(await folder.isKept())) {
     if (detach)
       throw new Refusal(
         'no keeper of jobs runs here: leave out --detach, or run it in the container `work` of a server',
       );
-    return doHere(terminal, flags, order, (running) =>
-      runOrder(order, { ...running, jobs: process.env['BOOTFARM_WORK'] }),
-    );
+    return doHere(terminal, flags, order, async (running) => {
+      const made = await runOrder(order, { ...running, jobs: process.env['BOOTFARM_WORK'] });
+      return made.ok ? ok(tell(made.value)) : made;
+    });
   }
   const { id } = must(await folder.order(order, Date.now()));
   if (detach) return terminal.out(`${id}\n`);
-  await follow(terminal, flags, folder, id);
+  await follow(terminal, flags, folder, id, tell);
 }
 
 const waysOf = (id: string): string =>
@@ -60,7 +80,13 @@ const waysOf = (id: string): string =>
 const FOLLOW_MS = 500;
 
 /** Until it ends. Who stops following leaves it running. */
-export async function follow(terminal: Terminal, { output }: Flags, folder: JobFolder, id: string): Promise<void> {
+export async function follow(
+  terminal: Terminal,
+  { output }: Flags,
+  folder: JobFolder,
+  id: string,
+  tell: Telling = (outcome) => outcome,
+): Promise<void> {
   const left = new AbortController();
   const leave = (): void => left.abort();
   process.once('SIGINT', leave).once('SIGTERM', leave);
@@ -74,7 +100,7 @@ export async function follow(terminal: Terminal, { output }: Flags, folder: JobF
       if (!job) throw new Refusal(`there is no job ${id} any more: \`bootfarm vdisk jobs\` shows all`);
       if (isEnded(job)) {
         progress.end();
-        return tellEnd(terminal, output, job);
+        return tellEnd(terminal, output, job, tell);
       }
       if (job.message !== told && job.message !== '') terminal.err(`job ${id} waits: ${job.message}\n`);
       told = job.message;
@@ -93,8 +119,13 @@ export async function follow(terminal: Terminal, { output }: Flags, folder: JobF
 /** As a shell says it of SIGINT. */
 const INTERRUPTED = 130;
 
-function tellEnd(terminal: Terminal, output: Flags['output'], { id, state, message, words, made }: Job): void {
-  if (state === 'Done') tellOutcome(terminal, output, { made, words });
+function tellEnd(
+  terminal: Terminal,
+  output: Flags['output'],
+  { id, state, message, words, made }: Job,
+  tell: Telling,
+): void {
+  if (state === 'Done') tellOutcome(terminal, output, tell({ made, words }));
   else {
     terminal.err(state === 'Cancelled' ? `job ${id} was cancelled: ${message}\n` : `error: ${message}\n`);
     terminal.fail();

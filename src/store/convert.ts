@@ -1,11 +1,12 @@
 /** An image of a store in another format: what it is named, and which of several is meant afterwards. */
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type ConvertOptions, convertImage } from '../image/convert.ts';
 import type { WorkFault } from '../image/copy.ts';
-import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
+import { FORMATS, formatOf, stemOf } from '../image/formats.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { besidePath } from './beside.ts';
 import { roomForDisk } from './room.ts';
 
 export interface ConvertFileOptions extends ConvertOptions {
@@ -43,14 +44,13 @@ export async function convertInFolder(
   target: string,
   options: ConvertOptions,
 ): Promise<Result<Converted, ConvertFault>> {
-  const folder = dirname(target);
   const room = await roomForDisk(source, target);
   if (!room.ok) return room;
   const made = await convertImage(source, target, options);
   if (!made.ok) return made;
-  const meant = meantBefore(basename(target), await readdir(folder));
+  const { before } = await besidePath(target);
   const { size } = await stat(target);
-  return ok({ path: target, ...made.value, fileBytes: size, ...(meant !== undefined && { meant }) });
+  return ok({ path: target, ...made.value, fileBytes: size, ...(before !== undefined && { meant: before }) });
 }
 
 /** Its name says the format of an image: so the end is added where there is none, and must be the right one where there is. */
@@ -70,9 +70,4 @@ export function targetOfUrl(target: string, url: string): string | undefined {
   const name = URL.parse(url)?.pathname ?? '';
   const stem = stemOf(name);
   return stem === undefined ? undefined : target + name.slice(stem.length);
-}
-
-function meantBefore(name: string, there: readonly string[]): string | undefined {
-  const names = imageNames(stemOf(name) ?? name, true);
-  return names.slice(0, names.indexOf(name)).find((other) => there.includes(other));
 }

@@ -8,6 +8,7 @@ import { stemOf } from '../../image/formats.ts';
 import { openImage } from '../../image/images.ts';
 import { type FileFault, openRegular, PARTIAL, pathFault, statRegular } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
+import { type Beside, besideOf } from '../beside.ts';
 import { imagesOf, type VDiskFiles } from '../versions.ts';
 import { decodeManifest, type ManifestFault, type PvsManifest, type PvsVersion } from './manifest.ts';
 import { decodeProperties, type PropertiesFault, type PvsProperties } from './properties.ts';
@@ -32,6 +33,8 @@ export interface FoundVersion extends PvsVersion {
   readonly properties?: Result<PvsProperties, PropertiesFault | FileFault>;
   /** Kernel and initrd that are there. */
   readonly bootFiles: readonly string[];
+  /** Other images of its name. */
+  readonly beside: Beside;
 }
 
 export interface FoundVDisk extends VDiskFiles {
@@ -151,6 +154,7 @@ async function found(
     ...{ type, isAssumed, image, propertiesName },
     ...(there.includes(propertiesName) ? { properties: await readProperties(join(folder, propertiesName)) } : {}),
     bootFiles: [kernel, initrd].filter((name) => there.includes(name)),
+    beside: besideOf(diskFileName, there),
   };
 }
 
