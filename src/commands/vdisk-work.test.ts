@@ -126,6 +126,21 @@ describe('an image that servers would take instead of one that is there', () => 
   );
 });
 
+test('a disk that was cut makes no version, unless that is meant', async () => {
+  await run('convert /lab.raw /win.vhdx');
+  writeFileSync(join(folder, 'cut.raw'), patternBytes(0, MIB - 512));
+  const there = readdirSync(folder);
+  expect(await run('new-version /win --from /cut.raw')).toMatchObject({
+    ...{ failed: true, out: '' },
+    err: expect.stringMatching(
+      /cut\.raw is a disk of .*\(1048064 bytes\), and win\.vhdx is one of .*\(1048576 bytes\): .* say --shrink/,
+    ),
+  });
+  expect(readdirSync(folder)).toEqual(there);
+  expect((await run('new-version /win --from /cut.raw --shrink')).out).toContain('win.1.avhdx is version 1');
+  expect(await run('new-version /win --from /lab.raw')).toMatchObject({ failed: false });
+});
+
 test.each([
   ['1M', 5],
   ['2048K', 6],

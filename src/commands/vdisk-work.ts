@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
+import { keepsSize } from '../store/versions.ts';
 import { must } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { type InsteadFlags, instead, tellingOf } from './instead.ts';
@@ -17,6 +18,11 @@ interface ConvertFlags extends OrderFlags, InsteadFlags {
   readonly format?: string;
   readonly fixed?: true;
   readonly blockSize?: number;
+}
+
+interface NewVersionFlags extends OrderFlags {
+  readonly from?: string;
+  readonly shrink?: true;
 }
 
 export function addVDiskWork(command: Command, terminal: Terminal): void {
@@ -59,16 +65,22 @@ function addNewVersion(command: Command, terminal: Terminal): void {
       '--from <file>',
       'an image (.raw, .vhdx, .vhd, .avhdx, .avhd) that shows what the new version shall; only what differs is written',
     )
+    .option(
+      '--shrink',
+      'also where the disk of --from is smaller: what is behind its end is in the new version no more',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  bootfarm vdisk new-version /srv/vdisks/lab --from /srv/vdisks/updated.raw\n\nKernel and initrd are those of the version before, but where the new one has its own already (lab.2.vmlinuz, lab.2.initrd).\nThe new version is as large as the disk of --from: what is behind the end of a smaller one is in it no more. Without --from it shows what the version before does.\nOnce spec.versions names any version, those that it does not name boot nowhere, version 0, too.',
+      '\nExample:\n  bootfarm vdisk new-version /srv/vdisks/lab --from /srv/vdisks/updated.raw\n\nKernel and initrd are those of the version before, but where the new one has its own already (lab.2.vmlinuz, lab.2.initrd).\nThe new version is as large as the disk of --from; a smaller one than the version before is made with --shrink alone. Without --from it shows what the version before does.\nOnce spec.versions names any version, those that it does not name boot nowhere, version 0, too.',
     )
-    .action((name: string, { from, ...flags }: OrderFlags & { from?: string }) =>
-      doOrder(terminal, flags, () => ({
-        kind: 'new-version',
-        ...vdiskOf(name),
-        ...(from !== undefined && { from: resolve(from) }),
-      })),
+    .action((name: string, { from, shrink, ...flags }: NewVersionFlags) =>
+      doOrder(terminal, flags, async () => {
+        const vdisk = vdiskOf(name);
+        if (from === undefined) return { kind: 'new-version', ...vdisk };
+        const path = resolve(from);
+        if (!shrink) must(await keepsSize(vdisk, path));
+        return { kind: 'new-version', ...vdisk, from: path };
+      }),
     );
 }
 

@@ -9,10 +9,12 @@ import type { Made } from '../image/convert.ts';
 import type { Work, WorkFault } from '../image/copy.ts';
 import { createDifference } from '../image/difference.ts';
 import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
+import { probeImage } from '../image/images.ts';
 import { type MergeKind, mergeImages } from '../image/merge.ts';
 import { copyFile } from '../image/partial.ts';
-import { pathFault } from '../kit/file.ts';
+import { pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
+import { inUnits } from '../kit/units.ts';
 import { alone } from './alone.ts';
 import { roomForDisk } from './room.ts';
 
@@ -79,6 +81,27 @@ async function makeDifference(
     'NotSupported',
     `${path} has a format that knows no differences: \`bootfarm vdisk convert ${path} ${into}\`, then remove ${path}`,
   );
+}
+
+/** Whether a new version of what `from` shows has all of the disk before; a fault: it would end earlier. What cannot be read is told when it is made. */
+export async function keepsSize(vdisk: VDiskFiles, from: string): Promise<Result<void, Fault<'WouldShrink'>>> {
+  const newest = await imageOf(vdisk);
+  if (!newest.ok) return ok(undefined);
+  const { image } = newest.value;
+  const [was, is] = [await diskBytes(join(vdisk.folder, image)), await diskBytes(from)];
+  if (was === undefined || is === undefined || is >= was) return ok(undefined);
+  const [more, less] = [was, is].map((bytes) => `${inUnits(bytes)} (${bytes} bytes)`);
+  return fail(
+    'WouldShrink',
+    `${from} is a disk of ${less}, and ${image} is one of ${more}: what is behind that end would be in the new version no more; bring all of it where it was cut, or say --shrink if that is meant`,
+  );
+}
+
+/** Undefined: it is no image that can be read. */
+async function diskBytes(path: string): Promise<number | undefined> {
+  const looked = await statRegular(path);
+  const facts = looked.ok ? await probeImage(path, Number(looked.value.size)) : undefined;
+  return facts?.ok ? facts.value.sizeBytes : undefined;
 }
 
 export interface MergeWork extends VersionWork {
