@@ -141,6 +141,24 @@ test('a disk that was cut makes no version, unless that is meant', async () => {
   expect(await run('new-version /win --from /lab.raw')).toMatchObject({ failed: false });
 });
 
+test('what the newest version shows already makes no other one, unless its kernel is another', async () => {
+  await run('convert /lab.raw /win.vhdx');
+  const there = readdirSync(folder);
+  const base = { failed: false, out: `${join(folder, 'lab.raw')} shows what version 0 shows: nothing is made\n` };
+  expect(await run('new-version /win --from /lab.raw')).toMatchObject(base);
+  expect(readdirSync(folder)).toEqual(there);
+  writeFileSync(join(folder, 'from.raw'), patternBytes(0, MIB, 1));
+  expect((await run('new-version /win --from /from.raw')).out).toContain('win.1.avhdx is version 1');
+  expect(JSON.parse((await run('new-version /win --from /from.raw -o json')).out)).toMatchObject({
+    ...{ number: 1, name: 'win.1.avhdx', unchanged: true, diskBytes: MIB },
+  });
+  expect(readdirSync(folder).sort()).toEqual(['from.raw', 'lab.raw', 'win.1.avhdx', 'win.vhdx']);
+  writeFileSync(join(folder, 'win.2.vmlinuz'), 'another kernel');
+  expect((await run('new-version /win --from /from.raw')).out).toContain('win.2.avhdx is version 2');
+  writeFileSync(join(folder, 'longer.raw'), patternBytes(0, MIB + 512, 1).fill(0, MIB));
+  expect((await run('new-version /win --from /longer.raw')).out).toContain('win.3.avhdx is version 3');
+});
+
 test.each([
   ['1M', 5],
   ['2048K', 6],

@@ -5,9 +5,10 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { targetOf, WRITTEN } from '../store/convert.ts';
-import { keepsSize } from '../store/versions.ts';
+import { keepsSize, type NewVersion } from '../store/versions.ts';
 import { must } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import type { Outcome } from '../work/run.ts';
 import { type InsteadFlags, instead, tellingOf } from './instead.ts';
 import { fileAt, vdiskOf } from './vdisk-at.ts';
 import { addBootFiles } from './vdisk-bootfiles.ts';
@@ -79,9 +80,19 @@ function addNewVersion(command: Command, terminal: Terminal): void {
         if (from === undefined) return { kind: 'new-version', ...vdisk };
         const path = resolve(from);
         if (!shrink) must(await keepsSize(vdisk, path));
-        return { kind: 'new-version', ...vdisk, from: path };
+        return {
+          order: { kind: 'new-version', ...vdisk, from: path },
+          tell: (outcome) => tellUnchanged(path, outcome),
+        };
       }),
     );
+}
+
+/** What came from a job may be of another release. */
+function tellUnchanged(from: string, outcome: Outcome): Outcome {
+  const { unchanged, number } = (outcome.made ?? {}) as Partial<NewVersion>;
+  if (!unchanged) return outcome;
+  return { ...outcome, words: [`${from} shows what version ${number} shows: nothing is made`] };
 }
 
 function addMerge(command: Command, terminal: Terminal): void {

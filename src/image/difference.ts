@@ -26,14 +26,16 @@ import type { ImageWriter, NewParent } from './writer.ts';
 export interface DifferenceOptions extends Work {
   /** An image of any format; absent: what is made shows what its parent does. */
   readonly from?: string;
+  /** Where `from` shows just what the parent does, nothing is made. */
+  readonly unlessSame?: boolean;
 }
 
-/** Makes `target`, a difference of `parent`, which lies in the same folder; its name says its format, which is the parent's. */
+/** Makes `target`, a difference of `parent`, which lies in the same folder; its name says its format, which is the parent's. Undefined: nothing was, by `unlessSame`. */
 export const createDifference = (
   target: string,
   parent: string,
   { from, ...work }: DifferenceOptions = {},
-): Promise<Result<Made, WorkFault>> =>
+): Promise<Result<Made | undefined, WorkFault>> =>
   withImage(parent, async (below, isBelow) => {
     const files = (await below.files?.()) ?? [];
     if (files.length >= MAX_CHAIN) return { ok: false, error: chainTooLong(target) };
@@ -68,15 +70,40 @@ async function differ(
   parent: NewParent,
   disk: Disk,
   below: Disk,
-  work: Making,
-): Promise<Result<Made, WorkFault>> {
+  { unlessSame, ...work }: Making & Pick<DifferenceOptions, 'unlessSame'>,
+): Promise<Result<Made | undefined, WorkFault>> {
   const { sizeBytes, blockSize } = disk;
-  const made = await makeImage(target, { sizeBytes, blockSize, parent }, work, async (to) =>
-    disk === below ? undefined : writeDifferences(disk, below, to, work),
-  );
+  let isSame = unlessSame === true && disk !== below && sizeBytes === below.sizeBytes;
+  const made = await makeImage(target, { sizeBytes, blockSize, parent }, work, async (to) => {
+    if (disk === below) return undefined;
+    const differs = (): void => {
+      isSame = false;
+    };
+    let fault = await writeDifferences(disk, below, isSame ? told(to, differs) : to, work);
+    if (isSame) for (const isSo of work.unchanged) fault ??= await isSo();
+    return fault ?? (isSame ? SAME : undefined);
+  });
+  if (!made.ok) return made.error === SAME ? ok(undefined) : made;
   const lessBytes = below.sizeBytes - sizeBytes;
-  return made.ok ? ok({ diskBytes: sizeBytes, ...(lessBytes > 0 && { lessBytes }) }) : made;
+  return ok({ diskBytes: sizeBytes, ...(lessBytes > 0 && { lessBytes }) });
 }
+
+/** Why nothing is made, where nothing is wrong. */
+const SAME: WorkFault = { code: 'Cancelled', message: 'nothing differs' };
+
+/** Tells before each write. */
+const told = (to: ImageWriter, tell: () => void): ImageWriter => ({
+  write(offset, bytes) {
+    tell();
+    return to.write(offset, bytes);
+  },
+  zeros(offset, length) {
+    tell();
+    return to.zeros(offset, length);
+  },
+  finish: () => to.finish(),
+  abort: () => to.abort(),
+});
 
 /** What `disk` has otherwise than `below`, sector by sector. Where both have zeros nothing is read. */
 async function writeDifferences(disk: Disk, below: Disk, to: ImageWriter, work: Work): Promise<WorkFault | undefined> {

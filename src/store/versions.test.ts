@@ -80,6 +80,8 @@ test('whatever chain is made and merged, its newest version shows what was asked
           if (end > start)
             disk.set(isZeros ? Buffer.alloc(end - start) : patternBytes(start, end - start, number), start);
         }
+        // Of a disk that shows what the newest version does none is made.
+        disk[0] = number;
         const from = put('from.raw', disk);
         if (number === 0) must(await convertFile(from, at(`lab.${format}`)));
         else expect((await shown(must(await newVersion(lab(), { from })).name)).equals(disk)).toBe(true);
@@ -169,10 +171,11 @@ test('what is cancelled, or fails at its end, leaves nothing', async () => {
   expect(digests()).toEqual(before);
   // Another puts an image there meanwhile.
   const meanwhile = { onProgress: () => void put('lab.1.avhdx', 'golden') };
-  expect(await newVersion(lab(), { from: source, ...meanwhile })).toMatchObject({
+  expect(await newVersion(lab(), { from: put('from.raw', patternBytes(0, 4 * MIB, 2)), ...meanwhile })).toMatchObject({
     ok: false,
     error: { code: 'FileExists' },
   });
+  writeFileSync(source, patternBytes(0, 4 * MIB));
   expect(digests()).toMatchObject(before);
   expect(readdirSync(folder).sort()).toEqual(['from.raw', 'lab.1.avhdx', 'lab.vhdx', 'lab.vmlinuz']);
 });

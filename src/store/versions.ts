@@ -12,7 +12,7 @@ import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
 import { probeImage } from '../image/images.ts';
 import { type MergeKind, mergeImages } from '../image/merge.ts';
 import { copyFile } from '../image/partial.ts';
-import { pathFault, statRegular } from '../kit/file.ts';
+import { isThere, pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { alone } from './alone.ts';
@@ -40,6 +40,8 @@ export interface NewVersion {
   readonly fileBytes: number;
   /** Kernel and initrd that it has from the version before. */
   readonly bootFiles: readonly string[];
+  /** Nothing was made: it was the newest, and shows what was to be shown. */
+  readonly unchanged?: true;
 }
 
 export interface VersionWork extends Work {
@@ -50,7 +52,7 @@ export interface VersionWork extends Work {
 }
 
 export interface NewVersionOptions extends VersionWork {
-  /** An image that shows what the new version shall show; absent: what the newest one does. */
+  /** An image that shows what the new version shall show, and of what the newest shows already none is made; absent: what the newest one does. */
   readonly from?: string;
 }
 
@@ -66,14 +68,17 @@ async function makeDifference(
 ): Promise<Result<NewVersion, VersionFault>> {
   const newest = await imageOf(vdisk);
   if (!newest.ok) return newest;
-  const { image } = newest.value;
+  const { image, number } = newest.value;
   const end = formatOf(image)?.differencing;
   if (end !== undefined) {
     const parent = join(vdisk.folder, image);
-    const made = makeVersion(vdisk, newest.value, end, work, (target, more) =>
-      createDifference(target, parent, { ...(from !== undefined && { from }), ...more }),
+    // A kernel that lies there for it is what it has otherwise.
+    const unlessSame = !(await hasBootFiles(vdisk, number + 1));
+    const made = await makeVersion(vdisk, newest.value, end, work, (target, more) =>
+      createDifference(target, parent, { unlessSame, ...(from !== undefined && { from }), ...more }),
     );
-    return made as Promise<Result<NewVersion, VersionFault>>;
+    if (!made.ok) return made;
+    return ok(made.value ?? (await unchanged(vdisk, newest.value)));
   }
   const path = join(vdisk.folder, image);
   const into = join(vdisk.folder, `${stemOf(image)}.vhdx`);
@@ -81,6 +86,19 @@ async function makeDifference(
     'NotSupported',
     `${path} has a format that knows no differences: \`bootfarm vdisk convert ${path} ${into}\`, then remove ${path}`,
   );
+}
+
+/** The newest, as if it had just been made. */
+async function unchanged({ folder }: VDiskFiles, { number, image }: VersionImage): Promise<NewVersion> {
+  const path = join(folder, image);
+  const fileBytes = (await stat(path)).size;
+  const bytes = (await diskBytes(path)) ?? fileBytes;
+  return { number, name: image, before: image, diskBytes: bytes, fileBytes, bootFiles: [], unchanged: true };
+}
+
+async function hasBootFiles({ folder, fileName }: VDiskFiles, number: number): Promise<boolean> {
+  const { kernel, initrd } = fileNames(fileName, number);
+  return (await isThere(join(folder, kernel))) || (await isThere(join(folder, initrd)));
 }
 
 /** Whether a new version of what `from` shows has all of the disk before; a fault: it would end earlier. What cannot be read is told when it is made. */
