@@ -6,7 +6,7 @@ import { unsupported } from '../resources/unsupported.ts';
 import type { Stated } from '../store/pvs/export.ts';
 import type { FoundVDisk, FoundVersion } from '../store/pvs/folder.ts';
 import { type PvsProperties, WRITE_CACHES } from '../store/pvs/properties.ts';
-import { imageNamesOf } from '../store/versions.ts';
+import { imageNamesOf, MAX_VERSION } from '../store/versions.ts';
 
 export interface Named {
   readonly name: string;
@@ -35,7 +35,6 @@ export interface TakenOver {
   readonly left: readonly string[];
 }
 
-const MAX_NUMBER = 999_999;
 const MAX_DESCRIPTION = 1_024;
 
 export function takeOver(found: FoundVDisk, { name, namespace, farm, store }: Named, nowMs: number): TakenOver {
@@ -93,7 +92,7 @@ const ACCESS: Readonly<Record<FoundVersion['access'], VDisk['spec']['versions'][
 const isTaken = (fileName: string, { number, access, image, diskFileName }: FoundVersion): boolean =>
   image.ok &&
   ACCESS[access] !== undefined &&
-  number <= MAX_NUMBER &&
+  number <= MAX_VERSION &&
   imageNamesOf(fileName, number).includes(diskFileName);
 
 /** What PVS boots: an override before all, else the newest released one. */
@@ -153,9 +152,9 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
   const { number, access, image, diskFileName, sizeBytes, properties, bootFiles, isAssumed, beside } = version;
   if (ACCESS[access] === undefined)
     return [`version ${number} was being merged (${access}): it is left out; merge again by bootfarm vdisk merge`];
-  if (number > MAX_NUMBER)
+  if (number > MAX_VERSION)
     return [
-      `version ${number} is left out: numbers end at ${MAX_NUMBER}, give it a lower one in its names and the manifest`,
+      `version ${number} is left out: numbers end at ${MAX_VERSION}, give it a lower one in its names and the manifest`,
     ];
   if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
   const names = imageNamesOf(fileName, number);

@@ -1,15 +1,29 @@
 /** Which vDisk is meant by a path. */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { stemOf } from '../image/formats.ts';
 import { vdisksIn } from '../store/pvs/folder.ts';
-import type { VDiskFiles } from '../store/versions.ts';
+import { imagesOf, type VDiskFiles, vdisksOf } from '../store/versions.ts';
 import { must, Refusal } from '../terminal/refusal.ts';
 
 /** `name`: a vDisk in its folder. */
-export function vdiskOf(name: string): VDiskFiles {
+export async function vdiskOf(name: string): Promise<VDiskFiles> {
   const path = resolve(name);
   if (path === '/') throw new Refusal(`${name}: name a vDisk in its folder, as /srv/vdisks/lab`);
-  return { folder: dirname(path), fileName: basename(path) };
+  return withoutEnd({ folder: dirname(path), fileName: basename(path) });
+}
+
+/** Who lets a shell complete the name has that of a file: it is the vDisk's where none is named so. That of a later version says more than a vDisk. */
+async function withoutEnd({ folder, fileName: typed }: VDiskFiles): Promise<VDiskFiles> {
+  const there = await readdir(folder).catch(() => []);
+  const stem = stemOf(typed) ?? /^(.+)\.(?:xml|pvp)$/.exec(typed)?.[1];
+  if (stem === undefined || imagesOf(there, typed).length > 0) return { folder, fileName: typed };
+  const [, fileName = stem, number] = /^(.+)\.([1-9]\d{0,8})$/.exec(stem) ?? [];
+  if (number !== undefined && vdisksOf(there).includes(fileName))
+    throw new Refusal(
+      `${join(folder, typed)} is of version ${number} of a vDisk: name that one, ${join(folder, fileName)}`,
+    );
+  return { folder, fileName: stem };
 }
 
 /** Ends as a folder does: with nothing, `/`, `.` or `..`. */
@@ -31,7 +45,7 @@ const isFolder = (path: string): Promise<boolean> =>
 /** `target`: a folder with one vDisk, or a vDisk in its folder. */
 export async function vdiskAt(target: string): Promise<VDiskFiles> {
   const path = resolve(target);
-  if (!(await isFolder(path))) return { folder: dirname(path), fileName: basename(path, '.xml') };
+  if (!(await isFolder(path))) return vdiskOf(target);
   const [fileName, ...others] = must(await vdisksIn(path));
   if (fileName === undefined) throw new Refusal(`${path} has no image of a vDisk (.vhdx, .vhd, .raw)`);
   if (others.length > 0)

@@ -19,9 +19,9 @@ Example:
 The newest kernel that has an initrd, in /boot of a file system that GRUB knows. The initrd must have been made with the client of bootfarm in it.`,
     )
     .action((name: string, { version, ...flags }: OrderFlags & { version?: string }) =>
-      doOrder(terminal, flags, () => ({
+      doOrder(terminal, flags, async () => ({
         kind: 'boot-files',
-        ...vdiskOf(name),
+        ...(await vdiskOf(name)),
         ...(version !== undefined && { version: versionNumber('version', version) }),
       })),
     );

@@ -1,6 +1,6 @@
 /** `bootfarm vdisk delete-version`: removes the files of a version in this server's store. Thin over `store/deletion.ts`. */
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { errorMessage } from '../kit/errors.ts';
 import { leadsTo } from '../kit/file.ts';
@@ -8,6 +8,7 @@ import { removeVersion } from '../store/deletion.ts';
 import { readOwner } from '../store/mark.ts';
 import { attempt, must, Refusal, versionNumber } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { vdiskOf } from './vdisk-at.ts';
 import { type Flags, output } from './work.ts';
 
 interface DeleteFlags extends Flags {
@@ -36,8 +37,8 @@ export function addDeletion(command: Command, terminal: Terminal): void {
       attempt(terminal, async () => {
         const number = versionNumber('version', typed);
         // As the farm knows the folder, whatever links lead to it.
-        const typedPath = resolve(name);
-        const path = join(await leadsTo(dirname(typedPath)), basename(typedPath));
+        const { folder, fileName } = await vdiskOf(name);
+        const path = join(await leadsTo(folder), fileName);
         // The clients of database and replica are loaded where they are needed alone.
         const { askFarm } = await import('./vdisk-known.ts');
         const { BOOTFARM_REPLICA_SOCKET: replicaSocket, BOOTFARM_WORK: jobs } = process.env;

@@ -100,8 +100,8 @@ test('what a raw image does not say of its disk is said beside it', async () => 
 test.each<{ what: string; line: string; taking?: Taking; says: string }>([
   { what: 'a terminal', line: '/lab', taking: { isTTY: true }, says: 'no text for a terminal' },
   { what: 'another target', line: '/lab lab.raw', says: 'write - and >lab.raw' },
-  { what: 'no such version', line: '/lab --version 9', says: 'no version 9: there is 0, 1' },
-  { what: 'no such vDisk', line: '/win', says: 'there is none' },
+  { what: 'no such version', line: '/lab --version 9', says: 'no version 9 of lab: it has 0, 1' },
+  { what: 'no such vDisk', line: '/win', says: 'name a vDisk that lies there' },
   { what: 'the rest of what was never made', line: '/lab --format vhdx --offset 9', says: 'without --offset' },
   { what: 'more than there is', line: `/lab --offset ${MIB + 1}`, says: 'has 1048576 bytes, and 1048577 are said' },
 ])('$what is refused, and nothing is written', async ({ line, taking, says }) => {

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -157,6 +158,48 @@ test('what the newest version shows already makes no other one, unless its kerne
   expect((await run('new-version /win --from /from.raw')).out).toContain('win.2.avhdx is version 2');
   writeFileSync(join(folder, 'longer.raw'), patternBytes(0, MIB + 512, 1).fill(0, MIB));
   expect((await run('new-version /win --from /longer.raw')).out).toContain('win.3.avhdx is version 3');
+});
+
+describe('a vDisk that is named by one of its files, as a shell completes it', () => {
+  beforeEach(async () => {
+    await run('convert /lab.raw /win.vhdx');
+    for (const name of ['win.xml', 'win.pvp']) writeFileSync(join(folder, name), '');
+  });
+  test.each(['/win', '/win.vhdx', '/win.xml', '/win.pvp'])('%s', async (name) => {
+    expect((await run(`new-version ${name}`)).out).toContain('win.1.avhdx is version 1');
+    expect((await run(`merge ${name} --base`)).out).toContain('win.2.vhdx is version 2');
+  });
+
+  test('a later version is none, and one that is named so is it', async () => {
+    await run('new-version /win');
+    expect(await run('merge /win.1.avhdx --base')).toMatchObject({
+      failed: true,
+      err: expect.stringMatching(/win\.1\.avhdx is of version 1 of a vDisk: name that one, \S+\/win$/m),
+    });
+    writeFileSync(join(folder, 'win.vhdx.raw'), patternBytes(0, MIB));
+    expect((await run('new-version /win.vhdx')).err).toContain('win.vhdx.raw has a format that knows no differences');
+  });
+
+  test.each([
+    ['/WIN', /you mean \S+\/win$/m],
+    ['/Win.vhdx', /you mean \S+\/win$/m],
+    ['/other', /\(other\.raw, other\.vhdx, other\.vhd\): there are lab, win: name a vDisk that lies there/],
+  ])('%s is none, and what lies there is said', async (name, says) => {
+    expect(await run(`new-version ${name}`)).toMatchObject({ failed: true, err: expect.stringMatching(says) });
+  });
+});
+
+test('a line that a message has runs as it stands, whatever names are', async () => {
+  mkdirSync(join(folder, "it's here"));
+  writeFileSync(join(folder, "it's here", 'p lab.raw'), patternBytes(0, MIB));
+  const vdisk = join(folder, "it's here", 'p lab');
+  const { said, terminal } = fakeTerminal();
+  const command = new Command('vdisk');
+  addVDiskWork(command, terminal);
+  await command.parseAsync(['new-version', vdisk], { from: 'user' });
+  const [, line = ''] = /`bootfarm (.*)`/.exec(said.err) ?? [];
+  const words = execFileSync('sh', ['-c', `printf '%s\\n' ${line}`], { encoding: 'utf8' });
+  expect(words).toBe(`vdisk\nconvert\n${vdisk}.raw\n${vdisk}.vhdx\n`);
 });
 
 test.each([

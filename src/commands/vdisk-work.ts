@@ -76,7 +76,7 @@ function addNewVersion(command: Command, terminal: Terminal): void {
     )
     .action((name: string, { from, shrink, ...flags }: NewVersionFlags) =>
       doOrder(terminal, flags, async () => {
-        const vdisk = vdiskOf(name);
+        const vdisk = await vdiskOf(name);
         if (from === undefined) return { kind: 'new-version', ...vdisk };
         const path = resolve(from);
         if (!shrink) must(await keepsSize(vdisk, path));
@@ -107,7 +107,10 @@ function addMerge(command: Command, terminal: Terminal): void {
     )
     .action((name: string, { base, updates, ...flags }: OrderFlags & { base?: true; updates?: true }) => {
       if (!base && !updates) return command.error('error: say what is made: --base or --updates');
-      return doOrder(terminal, flags, () => ({ kind: 'merge', ...vdiskOf(name), into: base ? 'base' : 'updates' }));
+      return doOrder(terminal, flags, async () => ({
+        ...{ kind: 'merge', ...(await vdiskOf(name)) },
+        into: base ? 'base' : 'updates',
+      }));
     });
 }
 

@@ -24,7 +24,7 @@ import {
   outgoingFile,
 } from './outgoing.ts';
 import type { ToolFault } from './tool.ts';
-import { imagesOf, type VDiskFiles, type VersionImage } from './versions.ts';
+import { imagesOf, noVersion, type VDiskFiles, type VersionImage } from './versions.ts';
 
 /** `asis`: the file. `raw`: the disk that it shows, with all that it is a difference of. Others: the same as an image, which is its file where that is a base of that format; those of other programs are made by qemu-img. */
 export const DOWNLOADS = ['asis', 'raw', 'vhd', 'vhdx', ...FOREIGN_FORMATS] as const;
@@ -154,8 +154,7 @@ async function imageOf(
   const images = imagesOf(there, fileName);
   const found = asked === undefined ? images.at(-1) : images.find(({ number }) => number === asked);
   if (found) return ok(found);
-  const numbers = images.map(({ number }) => number).join(', ') || 'none';
-  return fail('NoVersion', `${join(folder, fileName)} has no version ${asked ?? 0}: there is ${numbers}`);
+  return fail('NoVersion', noVersion({ folder, fileName }, there, asked));
 }
 
 /** Than a base of that format. */

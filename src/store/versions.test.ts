@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -224,6 +225,32 @@ test.each<{ what: string; there: readonly string[]; code: string; says: string }
 ])('a new version $what is refused, with the way out', async ({ there, code, says }) => {
   for (const name of there) put(name, patternBytes(0, MIB));
   expect(await newVersion(lab())).toMatchObject({ ok: false, error: { code, message: expect.stringContaining(says) } });
+});
+
+test('the last number is the last one, of a difference and of a base', async () => {
+  must(await convertFile(put('from.raw', patternBytes(0, MIB)), at('lab.vhdx')));
+  must(await newVersion(lab()));
+  renameSync(at('lab.1.avhdx'), at('lab.999999.avhdx'));
+  const there = readdirSync(folder);
+  const line = `vdisk convert ${at('lab.999999.avhdx')} ${at('NAME.vhdx')}`;
+  for (const tried of [await newVersion(lab()), await mergeVersions(lab(), 'base')])
+    expect(tried).toMatchObject({
+      error: { code: 'NotSupported', message: expect.stringMatching(/versions end at 999999: .* another name/) },
+    });
+  expect(await newVersion(lab())).toMatchObject({ error: { message: expect.stringContaining(line) } });
+  expect(readdirSync(folder)).toEqual(there);
+});
+
+test('behind fifty images there is none more before they are merged', async () => {
+  must(await convertFile(put('from.raw', patternBytes(0, MIB)), at('lab.vhd')));
+  for (let number = 1; number < 50; number++) must(await newVersion(lab()));
+  expect(await newVersion(lab())).toMatchObject({
+    error: {
+      code: 'ChainTooLong',
+      message: `${at('lab.49.avhd')} is the last of 50 images, each a difference of the next, and 50 is the most: merge them first by \`bootfarm vdisk merge ${at('lab')} --base\``,
+    },
+  });
+  expect(must(await mergeVersions(lab(), 'base'))?.name).toBe('lab.50.vhd');
 });
 
 test('an image that is there, or is meant before the one that is made, is told of', async () => {

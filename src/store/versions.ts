@@ -8,17 +8,22 @@ import { fileNames, versionOfStem } from '../farm/files.ts';
 import type { Made } from '../image/convert.ts';
 import type { Work, WorkFault } from '../image/copy.ts';
 import { createDifference } from '../image/difference.ts';
-import { FORMATS, formatOf, imageNames, stemOf } from '../image/formats.ts';
+import { describeChain } from '../image/facts.ts';
+import { FORMATS, formatOf, imageNames, MAX_CHAIN, stemOf } from '../image/formats.ts';
 import { probeImage } from '../image/images.ts';
 import { type MergeKind, mergeImages } from '../image/merge.ts';
 import { copyFile } from '../image/partial.ts';
-import { isThere, pathFault, statRegular } from '../kit/file.ts';
+import { word } from '../image/shell.ts';
+import { isThere, PARTIAL, pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { alone } from './alone.ts';
 import { roomForDisk } from './room.ts';
 
 export type VersionFault = WorkFault | Fault<'NoSpace'>;
+
+/** Of the versions of a VDisk. */
+export const MAX_VERSION = 999_999;
 
 /** A vDisk as it lies in a folder. */
 export interface VDiskFiles {
@@ -72,6 +77,8 @@ async function makeDifference(
   const end = formatOf(image)?.differencing;
   if (end !== undefined) {
     const parent = join(vdisk.folder, image);
+    const full = await chainFull(vdisk, parent);
+    if (full) return { ok: false, error: full };
     // A kernel that lies there for it is what it has otherwise.
     const unlessSame = !(await hasBootFiles(vdisk, number + 1));
     const made = await makeVersion(vdisk, newest.value, end, work, (target, more) =>
@@ -84,8 +91,19 @@ async function makeDifference(
   const into = join(vdisk.folder, `${stemOf(image)}.vhdx`);
   return fail(
     'NotSupported',
-    `${path} has a format that knows no differences: \`bootfarm vdisk convert ${path} ${into}\`, then remove ${path}`,
+    `${path} has a format that knows no differences: \`bootfarm vdisk convert ${word(path)} ${word(into)}\`, then remove ${path}`,
   );
+}
+
+/** Where no image can be a difference of this one any more. What is wrong with it otherwise is told when it is opened. */
+async function chainFull({ folder, fileName }: VDiskFiles, parent: string): Promise<VersionFault | undefined> {
+  const chain = await describeChain(parent);
+  if (!chain.ok || chain.value.missing || chain.value.images.length < MAX_CHAIN) return undefined;
+  const line = `bootfarm vdisk merge ${word(join(folder, fileName))} --base`;
+  return {
+    code: 'ChainTooLong',
+    message: `${parent} is the last of ${MAX_CHAIN} images, each a difference of the next, and ${MAX_CHAIN} is the most: merge them first by \`${line}\``,
+  };
 }
 
 /** The newest, as if it had just been made. */
@@ -172,10 +190,39 @@ export async function imageOf(
   const images = imagesOf(there, fileName);
   const image = wanted === undefined ? images.at(-1) : images.find(({ number }) => number === wanted);
   if (image) return ok(image);
+  return { ok: false, error: { code: 'FileMissing', message: noVersion({ folder, fileName }, there, wanted) } };
+}
+
+/** Why a vDisk, or a version of it, is none of a folder that has these names, and what to name instead. */
+export function noVersion({ folder, fileName }: VDiskFiles, there: readonly string[], wanted?: number): string {
+  const numbers = imagesOf(there, fileName).map(({ number }) => number);
+  const which = wanted === undefined ? 'no version' : `no version ${wanted}`;
+  if (numbers.length > 0) return `${folder} has ${which} of ${fileName}: it has ${numbers.join(', ')}`;
   const { stem } = fileNames(fileName, wanted ?? 0);
   const ends = FORMATS.map(({ extension }) => stem + extension).join(', ');
-  const which = wanted === undefined ? 'no version' : `no version ${wanted}`;
-  return fail('FileMissing', `${folder} has ${which} of ${fileName} (${ends}): name a vDisk that lies there`);
+  return `${folder} has ${which} of ${fileName} (${ends}): ${otherVDisks({ folder, fileName }, there)}`;
+}
+
+/** Of a folder with many, those that are told. */
+const TOLD_VDISKS = 20;
+
+/** What to name instead of a vDisk that does not lie there. */
+export function otherVDisks({ folder, fileName }: VDiskFiles, there: readonly string[]): string {
+  const all = vdisksOf(there);
+  const typed = (stemOf(fileName) ?? fileName).toLowerCase();
+  const meant = all.find((name) => name.toLowerCase() === typed);
+  if (meant !== undefined) return `you mean ${join(folder, meant)}`;
+  if (all.length === 0)
+    return 'no image of any vDisk lies there (.vhdx, .vhd, .raw): put it there, or name another folder';
+  const told = all.slice(0, TOLD_VDISKS).join(', ');
+  const more = all.length > TOLD_VDISKS ? ` and ${all.length - TOLD_VDISKS} more` : '';
+  return `there ${all.length === 1 ? 'is' : 'are'} ${told}${more}: name a vDisk that lies there`;
+}
+
+/** Names of the vDisks of a folder: of their images, without ends and numbers. What is made beside one to be given or read (`lab.partial.raw`) is none. */
+export function vdisksOf(there: readonly string[]): readonly string[] {
+  const stems = there.flatMap((name) => stemOf(name) ?? []).filter((stem) => !stem.endsWith(PARTIAL));
+  return [...new Set(stems.map((stem) => stem.replace(/\.[1-9]\d{0,8}$/, '')))].sort();
 }
 
 /** Of each version of a vDisk the image that is meant; by number. */
@@ -207,6 +254,17 @@ async function makeVersion(
   make: (target: string, work: Work) => Promise<Result<Made | undefined, VersionFault>>,
 ): Promise<Result<NewVersion | undefined, VersionFault>> {
   const number = newest.number + 1;
+  if (number > MAX_VERSION) {
+    const line = [
+      'convert',
+      word(join(folder, newest.image)),
+      word(join(folder, `NAME${formatOf(newest.image)?.extension}`)),
+    ];
+    return fail(
+      'NotSupported',
+      `${newest.image} is in ${folder}, and versions end at ${MAX_VERSION}: there is no next one; begin a vDisk of another name by \`bootfarm vdisk ${line.join(' ')}\``,
+    );
+  }
   if (begun !== undefined && begun !== number)
     return fail(
       'FileExists',

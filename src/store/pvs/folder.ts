@@ -6,10 +6,10 @@ import type { OpenFault } from '../../image/disk.ts';
 import { describeChain } from '../../image/facts.ts';
 import { stemOf } from '../../image/formats.ts';
 import { openImage } from '../../image/images.ts';
-import { type FileFault, openRegular, PARTIAL, pathFault, statRegular } from '../../kit/file.ts';
+import { type FileFault, openRegular, pathFault, statRegular } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { type Beside, besideOf } from '../beside.ts';
-import { imagesOf, type VDiskFiles } from '../versions.ts';
+import { imagesOf, otherVDisks, type VDiskFiles, vdisksOf } from '../versions.ts';
 import { decodeManifest, type ManifestFault, type PvsManifest, type PvsVersion } from './manifest.ts';
 import { decodeProperties, type PropertiesFault, type PvsProperties } from './properties.ts';
 
@@ -62,7 +62,7 @@ export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Resul
   if (stated.length + images.length === 0)
     return fail(
       'NoVDisk',
-      `${folder} has no image of ${fileName} and no ${fileName}.xml: name a vDisk that lies there`,
+      `${folder} has no image of ${fileName} and no ${fileName}.xml: ${otherVDisks({ folder, fileName }, there)}`,
     );
   const versions = [
     ...(await Promise.all(stated.map((version) => found(folder, version, false, there)))),
@@ -78,12 +78,9 @@ export async function findVDisk({ folder, fileName }: VDiskFiles): Promise<Resul
   });
 }
 
-/** Names of the vDisks of a folder: of their images, without ends and numbers. What is made beside one to be given or read (`lab.partial.raw`) is none. */
 export async function vdisksIn(folder: string): Promise<Result<readonly string[], FileFault>> {
   const listed = await namesIn(folder);
-  if (!listed.ok) return listed;
-  const stems = listed.value.flatMap((name) => stemOf(name) ?? []).filter((stem) => !stem.endsWith(PARTIAL));
-  return ok([...new Set(stems.map((stem) => stem.replace(/\.[1-9]\d{0,8}$/, '')))].sort());
+  return listed.ok ? ok(vdisksOf(listed.value)) : listed;
 }
 
 async function namesIn(folder: string): Promise<Result<readonly string[], FileFault>> {
