@@ -2,15 +2,18 @@
  * `bootfarm vdisk upload|fetch|import`: a disk from elsewhere, into the folder of a store. An upload is done here, since its input is the person's; where there is a
  * keeper of jobs, it is seen among them.
  */
-import { resolve } from 'node:path';
+import { extname, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
+import { importLine } from '../image/shell.ts';
 import { ok } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
+import { type Arrived, isForeignName } from '../store/arrived.ts';
 import { targetOf, targetOfUrl } from '../store/convert.ts';
 import { uploadedBytes, uploadFile } from '../store/upload.ts';
 import { attempt, must, Refusal } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import type { Outcome } from '../work/run.ts';
 import { type InsteadFlags, instead, tellingOf } from './instead.ts';
 import { fileAt } from './vdisk-at.ts';
 import { doHere, doOrder, type Flags, type OrderFlags, orderOptions, output } from './work.ts';
@@ -58,7 +61,8 @@ When it broke off:
           addAbortSignal(signal, input);
           const made = await uploadFile(path, input, { sizeBytes: size, sha256, offset, onProgress });
           if (!made.ok) return made;
-          return ok(tell({ made: made.value, words: [`${path} is there, ${inUnits(made.value.sizeBytes)}`] }));
+          const words = [`${path} is there, ${inUnits(made.value.sizeBytes)}`];
+          return ok(tell(tellArrived(terminal, { made: made.value, words })));
         });
       }),
     );
@@ -71,7 +75,7 @@ When it broke off:
     .addOption(instead())
     .addHelpText(
       'after',
-      '\nExample:\n  bootfarm vdisk fetch /srv/vdisks/lab https://images.example/lab.vhdx --sha256 …',
+      '\nExample:\n  bootfarm vdisk fetch /srv/vdisks/lab https://images.example/lab.vhdx --sha256 …\n\nA .qcow2, .vmdk or .vdi is fetched as it is, for vdisk import.',
     )
     .action((target: string, url: string, { size, sha256, ...flags }: FetchFlags) =>
       doOrder(terminal, flags, async () => {
@@ -80,7 +84,8 @@ When it broke off:
           ...{ kind: 'fetch' as const, url, sha256, target: path },
           ...(size !== undefined && { sizeBytes: size }),
         };
-        return { order, tell: await tellingOf(path, flags) };
+        const tell = await tellingOf(path, flags);
+        return { order, tell: (outcome) => tell(tellArrived(terminal, outcome)) };
       }),
     );
   orderOptions(command.command('import'))
@@ -100,11 +105,24 @@ When it broke off:
     );
 }
 
+/** What came of a job may be of another release. */
+function tellArrived(terminal: Terminal, outcome: Outcome): Outcome {
+  const { path = '', kept, doubt } = (outcome.made ?? {}) as Partial<Arrived>;
+  if (doubt !== undefined) terminal.err(`warning: ${doubt}\n`);
+  const next =
+    isForeignName(path) && doubt === undefined
+      ? [`make an image of it: ${importLine(path, extname(path).slice(1))}`]
+      : [];
+  return { ...outcome, words: [...(kept ? [`${path} is there already, the same`] : outcome.words), ...next] };
+}
+
 /** Its end says its format. */
 function fetchedAs(target: string, file: string, url: string): string {
   const path = targetOfUrl(file, url);
   if (path !== undefined) return path;
-  throw new Refusal(`neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw`);
+  throw new Refusal(
+    `neither ${target} nor the address ends as an image does: end it with .vhdx, .vhd or .raw, or, to import it, with .qcow2, .vmdk or .vdi`,
+  );
 }
 
 export function parseBytes(text: string): number {

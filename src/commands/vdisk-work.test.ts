@@ -239,14 +239,71 @@ test.each([
   expect(readdirSync(folder)).toEqual(['lab.raw']);
 });
 
-test('what is fetched is named as its address ends', async () => {
+describe('what is there already does not come again', () => {
+  const bytes = patternBytes(0, MIB);
+  const [size, sha256] = [bytes.length, createHash('sha256').update(bytes).digest('hex')];
+  const same = (name: string) => ({
+    failed: false,
+    err: '',
+    out: `${join(folder, name)} is there already, the same\n`,
+  });
+
+  test('by upload, which tells its end', async () => {
+    expect((await run('upload /lab.raw --tell-offset')).out).toBe(`${size}\n`);
+    const line = `upload /lab.raw --size ${size} --sha256 ${sha256}`;
+    expect(await run(line)).toMatchObject(same('lab.raw'));
+    expect(await run(`${line} --offset ${size}`)).toMatchObject(same('lab.raw'));
+    expect(JSON.parse((await run(`${line} -o json`)).out)).toMatchObject({ kept: true });
+    for (const other of [`--size ${size} --sha256 ${DIGEST}`, `--size 6 --sha256 ${sha256}`])
+      expect(await run(`upload /lab.raw ${other}`)).toMatchObject({
+        ...{ failed: true, err: expect.stringContaining('is there already, and is not overwritten') },
+      });
+  });
+
+  test('by fetch, which asks nobody', async () => {
+    const line = `fetch /lab.raw http://127.0.0.1:1/lab.raw --sha256 ${sha256}`;
+    expect(await run(line)).toMatchObject(same('lab.raw'));
+    expect(await run(`${line} --size 6`)).toMatchObject({ failed: true });
+  });
+});
+
+const QCOW2 = Buffer.concat([Buffer.from('514649fb00000003', 'hex')], 1_024);
+test.each<{ name: string; content: Buffer | string; err: string; out?: RegExp }>([
+  { name: 'd.vhdx', content: QCOW2, err: 'warning: .*d\\.vhdx holds a qcow2 image.*bootfarm vdisk import' },
+  { name: 'd.raw', content: '<!doctype html><p>Not found', err: 'warning: .*d\\.raw holds a page of HTML' },
+  { name: 'd.vhd', content: 'version https://git-lfs.github.com/spec/v1', err: 'warning: .*git lfs pull' },
+  { name: 'd.qcow2', content: 'no such thing', err: 'warning: .*d\\.qcow2 is no qcow2, VMDK or VDI image' },
+  { name: 'd.qcow2', content: QCOW2, err: '^$', out: /make an image of it: .*bootfarm vdisk import d\.qcow2 d\.vhdx/ },
+  { name: 'd.vmlinuz', content: 'a kernel', err: '^$' },
+])('$name that came is looked at: $err', async ({ name, content, err, out = /^.* is there, .*\n$/ }) => {
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const { said, terminal } = fakeTerminal();
+  const command = new Command('vdisk');
+  const input = new PassThrough();
+  addBringing(command, terminal, input);
+  input.end(content);
+  const words = ['upload', join(folder, name), '--size', String(content.length), '--sha256', sha256];
+  await command.parseAsync(words, { from: 'user' });
+  expect(said.failed).toBe(false);
+  expect(said.err).toMatch(new RegExp(err));
+  expect(said.out).toMatch(out);
+});
+
+test.each([
+  ['/new', '/some/lab.vhdx?x=1', 'new.vhdx'],
+  ['/new', '/some/lab.qcow2', 'new.qcow2'],
+  ['/new.vmdk', '/some/download', 'new.vmdk'],
+  ['/new.raw', '/some/lab.qcow2', 'new.raw'],
+])('what is fetched to %s from %s is %s', async (target, path, name) => {
   const server = createServer((_req, res) => void res.end('a disk')).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const sha256 = createHash('sha256').update('a disk').digest('hex');
-  const said = await run(`fetch /new http://127.0.0.1:${port}/some/lab.vhdx?x=1 --sha256 ${sha256} --size 6`);
+  const said = await run(`fetch ${target} http://127.0.0.1:${port}${path} --sha256 ${DIGEST} --size 6`);
   server.close();
-  expect([said.err, said.out]).toEqual(['', `${join(folder, 'new.vhdx')} is there, 6 bytes\n`]);
+  expect([said.err, said.out]).toEqual([
+    expect.stringMatching(/^warning: /),
+    `${join(folder, name)} is there, 6 bytes\n`,
+  ]);
 });
 
 test('an upload that is interrupted does not wait for its input, and what came stays', async () => {

@@ -1,11 +1,13 @@
 /** An image of a store in another format: what it is named, and which of several is meant afterwards. */
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import { type ConvertOptions, convertImage } from '../image/convert.ts';
 import type { WorkFault } from '../image/copy.ts';
+import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { FORMATS, formatOf, stemOf } from '../image/formats.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { isForeignName } from './arrived.ts';
 import { besidePath } from './beside.ts';
 import { roomForDisk } from './room.ts';
 
@@ -56,7 +58,10 @@ export async function convertInFolder(
 /** Its name says the format of an image: so the end is added where there is none, and must be the right one where there is. */
 export function targetOf(target: string, format: string | undefined): Result<string, WorkFault> {
   const own = formatOf(target);
-  if (!own) return ok(`${target}.${format ?? 'vhdx'}`);
+  if (!own) {
+    const wrong = wrongEnd(target);
+    return wrong ? { ok: false, error: wrong } : ok(`${target}.${format ?? 'vhdx'}`);
+  }
   if (format === undefined || own.extension === `.${format}`) return ok(target);
   return fail(
     'NotSupported',
@@ -64,10 +69,42 @@ export function targetOf(target: string, format: string | undefined): Result<str
   );
 }
 
-/** The end of an image comes from the address where the target has none; undefined: neither has one. */
+/** Ends of images of other programs. */
+const OTHERS: ReadonlySet<string> = new Set(
+  ['img', 'bin', 'dd', 'iso', 'qcow', 'qed', 'hdd', 'ova', 'ovf', 'wim', ...FOREIGN_FORMATS].map((end) => `.${end}`),
+);
+
+/** Of what is named as another image, or nearly as one of ours. What has any other end gets that of an image behind it. */
+function wrongEnd(target: string): WorkFault | undefined {
+  const end = extname(target).toLowerCase();
+  const ends = FORMATS.flatMap(({ extension, differencing }) => [extension, differencing ?? extension]);
+  const meant = end.length > 1 ? ends.find((one) => isNearly(end, one)) : undefined;
+  const way = `end it with ${FORMATS.map(({ extension }) => extension).join(', ')}, or leave the end out`;
+  const format = FOREIGN_FORMATS.find((one) => end === `.${one}`);
+  const why =
+    format !== undefined
+      ? `is named as an image that is made for other programs alone: ${way}; \`bootfarm vdisk download NAME --format ${format}\` gives one`
+      : OTHERS.has(end)
+        ? `is named as another kind of image: ${way}`
+        : meant !== undefined && `: did you mean ${meant}? ${way[0]?.toUpperCase()}${way.slice(1)}`;
+  return why ? { code: 'NotSupported', message: why.startsWith(':') ? target + why : `${target} ${why}` } : undefined;
+}
+
+/** Or the same: at most one letter is another, too many or too few, or two have each other's place. */
+function isNearly(typed: string, meant: string): boolean {
+  if (typed === meant) return true;
+  const [short, long] = typed.length < meant.length ? [typed, meant] : [meant, typed];
+  const at = [...long].findIndex((letter, index) => short[index] !== letter);
+  if (long.length > short.length) return long.slice(at + 1) === short.slice(at);
+  const isSwapped = short[at] === long[at + 1] && short[at + 1] === long[at];
+  return short.slice(at + (isSwapped ? 2 : 1)) === long.slice(at + (isSwapped ? 2 : 1));
+}
+
+/** The end of an image, or of one that can be imported, comes from the address where the target has none; undefined: neither has one. */
 export function targetOfUrl(target: string, url: string): string | undefined {
-  if (stemOf(target) !== undefined) return target;
+  if (stemOf(target) !== undefined || isForeignName(target)) return target;
   const name = URL.parse(url)?.pathname ?? '';
+  if (isForeignName(name)) return target + extname(name);
   const stem = stemOf(name);
   return stem === undefined ? undefined : target + name.slice(stem.length);
 }

@@ -73,7 +73,7 @@ let folder: string;
 let url: string;
 beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  url = `http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/lab.vhdx?signature=secret`;
+  url = `http://user:secret@127.0.0.1:${(server.address() as AddressInfo).port}/lab.vmlinuz?signature=secret`;
 });
 afterAll(() => {
   server.closeAllConnections();
@@ -86,7 +86,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const target = (): string => join(folder, 'lab.vhdx');
+const target = (): string => join(folder, 'lab.vmlinuz');
 const limits = {
   ...{ silenceMs: 500, floorBytes: 1_000, floorMs: 500, connectMs: 10_000 },
   ...{ redirects: 3, tries: 4, backoff: { baseMs: 1, maxMs: 2 } },
@@ -94,7 +94,7 @@ const limits = {
 const fetching = (more: Partial<Fetch> = {}) => fetchFile(target(), { url, sha256, limits, ...more });
 
 async function isThere(): Promise<void> {
-  expect(readdirSync(folder)).toEqual(['lab.vhdx']);
+  expect(readdirSync(folder)).toEqual(['lab.vmlinuz']);
   expect(readFileSync(target()).equals(FILE)).toBe(true);
 }
 
@@ -162,7 +162,7 @@ describe('refused, twice, and fetched when the server does it right, is a file',
       does: saying({ 'content-encoding': 'gzip' }, gzipSync(FILE)),
       code: 'AnswerInvalid',
     },
-    { what: 'that leads in a circle', does: status(301, { location: '/lab.vhdx' }), code: 'RedirectRefused', times: 4 },
+    { what: 'that leads in a circle', does: status(301, { location: '/lab.vmlinuz' }), code: 'RedirectRefused', times: 4 },
     { what: 'that leads nowhere', does: status(302), code: 'AnswerInvalid' },
     {
       what: 'that leads to this machine',
@@ -218,7 +218,7 @@ describe('refused, twice, and fetched when the server does it right, is a file',
       if (code !== 'NoSpace') expect(JSON.stringify(refused)).not.toContain('secret');
       expect(script).toEqual([]);
       // Of the others nothing came.
-      expect(readdirSync(folder)).toEqual(code === 'TooSlow' ? ['lab.vhdx.partial'] : []);
+      expect(readdirSync(folder)).toEqual(code === 'TooSlow' ? ['lab.vmlinuz.partial'] : []);
     }
     expect(await fetching()).toMatchObject({ ok: true });
     await isThere();
@@ -264,16 +264,16 @@ test('one that is cancelled stays for the next run', async () => {
   script = [cut(FILE, '"one"')];
   const cancelled = await fetching({ signal: stop.signal, onProgress: () => stop.abort() });
   expect(cancelled).toMatchObject({ error: { code: 'Cancelled' } });
-  expect(readdirSync(folder)).toEqual(['lab.vhdx.partial']);
+  expect(readdirSync(folder)).toEqual(['lab.vmlinuz.partial']);
   expect(await fetching({ signal: stop.signal })).toMatchObject({ error: { code: 'Cancelled' } });
   expect(await fetching()).toMatchObject({ ok: true });
   await isThere();
 });
 
 test.each([
-  { what: 'no address', more: { url: 'lab.vhdx' }, code: 'UrlInvalid', left: [] },
+  { what: 'no address', more: { url: 'lab.vmlinuz' }, code: 'UrlInvalid', left: [] },
   { what: 'an address of a file', more: { url: 'file:///etc/shadow' }, code: 'UrlInvalid', left: [] },
-  { what: 'nobody', more: { url: 'http://127.0.0.1:1/lab.vhdx' }, code: 'Unreachable', left: [] },
+  { what: 'nobody', more: { url: 'http://127.0.0.1:1/lab.vmlinuz' }, code: 'Unreachable', left: [] },
 ])('$what is $code', async ({ more, code, left }) => {
   expect(await fetching(more)).toMatchObject({ error: { code } });
   expect(readdirSync(folder)).toEqual(left);
@@ -291,7 +291,7 @@ test.each([
   };
   const other = createServer(hear(good));
   await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
-  const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/lab.vhdx`;
+  const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/lab.vmlinuz`;
   script = [hear(status(302, { location: '/here' })), hear(status(302, { location }))];
   expect(await fetching({ url: url.replace('user:secret@', login) })).toMatchObject({ ok: true });
   const basic = sent === undefined ? undefined : `Basic ${Buffer.from(sent).toString('base64')}`;
@@ -326,7 +326,7 @@ test("where its name is another's when all of it came, nothing of it stays", asy
     },
   ];
   expect(await fetching()).toMatchObject({ error: { code: 'FileExists' } });
-  expect([readFileSync(target(), 'utf8'), readdirSync(folder)]).toEqual(['golden', ['lab.vhdx']]);
+  expect([readFileSync(target(), 'utf8'), readdirSync(folder)]).toEqual(['golden', ['lab.vmlinuz']]);
 });
 
 test('what is there is not overwritten', async () => {

@@ -12,6 +12,7 @@ import { type Backoff, backoffMs } from '../kit/backoff.ts';
 import { errorCode, errorMessage } from '../kit/errors.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { shownUrl } from '../kit/url.ts';
+import { type Arrived, looked, thereAlready } from './arrived.ts';
 import { CANCELLED_COPY } from './carry.ts';
 import { type AnswerFault, type Judged, judgeAnswer } from './fetch-answer.ts';
 import { connectAway, IS_NEAR } from './fetch-away.ts';
@@ -66,13 +67,15 @@ const AGAIN: ReadonlySet<string> = new Set<FetchFault['code']>(['Unreachable', '
 /** Of the file itself. */
 const FOR_EVER: ReadonlySet<string> = new Set<HeadFault['code']>(['NotSupported', 'FileCut']);
 
-type Fetched = Result<{ readonly path: string; readonly sizeBytes: number }, FetchFault>;
+type Fetched = Result<Arrived, FetchFault>;
 
 /** `path`: the name that it gets. */
 export async function fetchFile(path: string, fetch: Fetch): Promise<Fetched> {
   const limits = { ...LIMITS, ...fetch.limits };
   const url = urlOf(fetch.url);
   if (!url.ok) return url;
+  const there = await thereAlready(path, fetch);
+  if (there) return ok(await looked(there));
   const begun = await begin(path);
   if (!begun.ok) return begun;
   const taken = begun.value;
@@ -173,7 +176,7 @@ async function finish({ path, beforeName }: Fetching, { file, at }: Taken): Prom
   const fault = (await beforeName?.()) ?? (await file.finish(at));
   // Its name is another file's by now: nobody asks for this one again.
   if (fault?.code === 'FileExists') await file.remove();
-  return fault ? { ok: false, error: fault } : ok({ path, sizeBytes: at });
+  return fault ? { ok: false, error: fault } : ok(await looked({ path, sizeBytes: at }));
 }
 
 async function wrong({ from, sha256 }: Fetching, { file }: Taken, found: string): Promise<Fetched> {

@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const BYTES = Buffer.from(Array.from({ length: 10_000 }, (_, at) => (at * 7) % 251));
+const BYTES = Buffer.from(Array.from({ length: 10_240 }, (_, at) => (at * 7) % 251));
 const sha256 = createHash('sha256').update(BYTES).digest('hex');
 const target = () => join(folder, 'lab.raw');
 
@@ -26,15 +26,15 @@ const upload = (bytes: Buffer, more: object = {}, breaks = false) =>
 test('a file that comes at once is there, and nothing else', async () => {
   const progress: number[] = [];
   const onProgress = (done: number) => void progress.push(done);
-  expect(await upload(BYTES, { onProgress })).toEqual({ ok: true, value: { path: target(), sizeBytes: 10_000 } });
+  expect(await upload(BYTES, { onProgress })).toEqual({ ok: true, value: { path: target(), sizeBytes: 10_240 } });
   expect(readFileSync(target()).equals(BYTES)).toBe(true);
   expect(readdirSync(folder)).toEqual(['lab.raw']);
-  expect(progress.at(-1)).toBe(10_000);
+  expect(progress.at(-1)).toBe(10_240);
 });
 
 test('one that breaks off wherever, again and again, is gone on with', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat({ max: 10_000 }), { maxLength: 4 }), fc.boolean(), async (ends, breaks) => {
+    fc.asyncProperty(fc.array(fc.nat({ max: 10_240 }), { maxLength: 4 }), fc.boolean(), async (ends, breaks) => {
       for (const end of ends) {
         const offset = await uploadedBytes(target());
         if (end <= offset || end === BYTES.length) continue;
@@ -54,7 +54,7 @@ test('one that breaks off wherever, again and again, is gone on with', async () 
 });
 
 test.each<{ what: string; bytes?: Buffer; more?: object; there?: Buffer; code: string; left: string[] }>([
-  { what: 'another content', bytes: Buffer.alloc(10_000), code: 'DigestWrong', left: [] },
+  { what: 'another content', bytes: Buffer.alloc(10_240), code: 'DigestWrong', left: [] },
   { what: 'more than was said', bytes: Buffer.concat([BYTES, BYTES]), code: 'InputTooLong', left: [] },
   {
     what: 'a beginning behind what is there',

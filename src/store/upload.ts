@@ -1,12 +1,13 @@
-/** A file that comes from outside, such as standard input: whole and right by its digest, or not there. What came before it broke off is gone on with. */
+/** A file that comes from outside, such as standard input: whole and right by its digest, or not there. What came before it broke off is gone on with, and what is there already does not come again. */
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { WorkFault } from '../image/copy.ts';
 import { PartialFile } from '../image/partial.ts';
-import { PARTIAL } from '../kit/file.ts';
+import { PARTIAL, statRegular } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { type Arrived, looked, thereAlready } from './arrived.ts';
 import { lacksRoom } from './room.ts';
 
 export interface Upload {
@@ -25,18 +26,21 @@ export interface Upload {
  */
 export type UploadFault = WorkFault | Fault<'OffsetWrong' | 'InputEnded' | 'InputTooLong' | 'DigestWrong'>;
 
-/** Where an upload to this name goes on, bytes. */
-export const uploadedBytes = (path: string): Promise<number> =>
-  lstat(path + PARTIAL).then(
+/** Where an upload to this name goes on, bytes: of one that is there, at its end. */
+export async function uploadedBytes(path: string): Promise<number> {
+  const there = await statRegular(path);
+  if (there.ok) return Number(there.value.size);
+  return lstat(path + PARTIAL).then(
     ({ size }) => size,
     () => 0,
   );
+}
 
 export async function uploadFile(
   path: string,
   input: AsyncIterable<Uint8Array>,
   upload: Upload,
-): Promise<Result<{ readonly path: string; readonly sizeBytes: number }, UploadFault>> {
+): Promise<Result<Arrived, UploadFault>> {
   return alone(dirname(path), () => uploadAlone(path, input, upload));
 }
 
@@ -44,15 +48,17 @@ async function uploadAlone(
   path: string,
   input: AsyncIterable<Uint8Array>,
   upload: Upload,
-): Promise<Result<{ readonly path: string; readonly sizeBytes: number }, UploadFault>> {
+): Promise<Result<Arrived, UploadFault>> {
   const { sizeBytes } = upload;
+  const there = await thereAlready(path, upload);
+  if (there) return ok(await looked(there));
   const opened = await PartialFile.open(path);
   if (!opened.ok) return opened;
   const file = opened.value;
   try {
     const fault = (await lacksRoom(path, sizeBytes - file.thereBytes)) ?? (await take(path, file, input, upload));
     if (fault && KEPT.has(fault.code)) await file.leave();
-    return fault ? { ok: false, error: fault } : ok({ path, sizeBytes });
+    return fault ? { ok: false, error: fault } : ok(await looked({ path, sizeBytes }));
   } finally {
     await file.remove();
   }

@@ -283,7 +283,22 @@ test.each([
   ['lab.vhd', undefined, 'lab.vhd'],
   ['lab.vhd', 'vhd', 'lab.vhd'],
   ['lab.vhd', 'vhdx', undefined],
+  ['lab.old', undefined, 'lab.old.vhdx'],
+  ['win10.22h2', undefined, 'win10.22h2.vhdx'],
 ])('%s in format %s is %s', (target, format, path) => {
   const named = targetOf(target, format);
   expect(named.ok ? named.value : undefined).toBe(path);
+});
+
+test.each([
+  ['lab.vdh', undefined, 'did you mean .vhd?'],
+  ['lab.vhx', undefined, 'did you mean .vhdx?'],
+  ['lab.VHDX', undefined, 'did you mean .vhdx?'],
+  ['lab.vhddx', 'vhd', 'did you mean .vhdx?'],
+  ['lab.rwa', undefined, 'did you mean .raw?'],
+  ['lab.qcow2', undefined, 'download NAME --format qcow2'],
+  ['lab.VMDK', undefined, 'download NAME --format vmdk'],
+  ['lab.img', undefined, 'named as another kind of image: end it with .raw, .vhdx, .vhd'],
+])('%s in format %s is no name of an image', (target, format, says) => {
+  expect(targetOf(target, format)).toMatchObject({ ok: false, error: { message: expect.stringContaining(says) } });
 });
