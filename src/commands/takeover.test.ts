@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -195,10 +196,11 @@ describe('bootfarm vdisk takeover', () => {
     { fileName: '__', name: undefined },
     { fileName: 'lab', words: ['--name', 'Lab'], name: undefined },
     { fileName: 'lab', words: ['--name', 'lab-'], name: undefined },
+    { fileName: 'lab', words: ['--namespace', 'A b'], name: undefined },
   ])('$fileName $words is named as Kubernetes has names, or refused', async ({ fileName, words = [], name }) => {
     writeFileSync(join(folder, `${fileName}.raw`), Buffer.alloc(512, 1));
     const { out, err } = await run(`/${fileName}`, ...words);
-    if (name === undefined) expect([out, err]).toEqual(['', expect.stringContaining('error: --name')]);
+    if (name === undefined) expect([out, err]).toEqual(['', expect.stringMatching(/^error: --name(space)? /)]);
     else expect(parseYaml(out)).toMatchObject({ metadata: { name } });
   });
 
@@ -221,6 +223,35 @@ describe('bootfarm vdisk takeover', () => {
       'version 3: lab.3.avhd on lab.2.avhd, Manual, Production from 2027-07-01T02:00:00.000Z, 1.0 MiB',
     );
     expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test('a name that a VDisk cannot have is mended by the lines that the message has', async () => {
+    const odd = 'Win 10 [x64] & 2.0';
+    for (const name of readdirSync(folder)) renameSync(join(folder, name), join(folder, name.replace('lab', odd)));
+    const manifest = join(folder, `${odd}.xml`);
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replaceAll('>lab.', '>Win 10 [x64] &amp; 2.0.'));
+    const { err, failed } = await run(`/${odd}`);
+    expect(failed).toBe(true);
+    const [, ...lines] = err.split('\n');
+    execFileSync('sh', ['-ec', lines.join('\n')]);
+    const taken = await run('/Win-10-x64-2-0', '-o', 'text');
+    expect(taken.out).toContain(': 5 versions by Win-10-x64-2-0.xml, boots version 2\n');
+    expect(taken.out).not.toContain('left out');
+  });
+
+  test('files that were renamed without the manifest are not said to lack alone', async () => {
+    renameSync(join(folder, 'lab.4.avhd'), join(folder, 'other.4.avhd'));
+    expect((await run('/lab', '-o', 'text')).out).toMatch(
+      /version 4 is left out: .*lab\.4\.avhd does not exist; .*<diskFileName> of the manifest/,
+    );
+  });
+
+  test('of a version that cannot be read nothing is assumed', async () => {
+    for (const name of ['lab.xml', 'lab.2.avhd']) rmSync(join(folder, name));
+    const { out, status } = await run('/lab', '-o', 'text');
+    expect([status, out]).toEqual([3, expect.stringContaining('version 3: lab.3.avhd, which cannot be read\n')]);
+    expect(out).toMatch(/version 3 is left out: .*lab\.2\.avhd, which is not in its folder/);
+    expect(out).not.toMatch(/assumed: version [34]/);
   });
 
   test('says what it assumes where there is no manifest', async () => {
@@ -247,7 +278,12 @@ describe('bootfarm vdisk takeover', () => {
     {
       what: 'a name that no VDisk has',
       change: () => anImage(folder, 'my lab.vhd'),
-      ...{ word: '/my lab', says: 'spec.fileName' },
+      ...{ word: '/my lab', says: "mv -n 'my lab.vhd' my-lab.vhd" },
+    },
+    {
+      what: 'a manifest that is broken',
+      change: () => writeFileSync(join(folder, 'lab.xml'), '<versionManifest>'),
+      ...{ word: '/lab', says: 'lab.xml.aside`, and what it says is assumed' },
     },
   ])('$what is refused', async ({ change, word, says }) => {
     await change();

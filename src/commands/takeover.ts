@@ -1,5 +1,6 @@
 /** A vDisk of a folder of PVS as a VDisk, and what is said beside it: what lacks, and what PVS has that it has no place for. And the way back. Pure. */
 import { fileNames } from '../farm/files.ts';
+import { word } from '../image/shell.ts';
 import { API_VERSION } from '../resources/kind.ts';
 import type { VDisk } from '../resources/kinds.ts';
 import { unsupported } from '../resources/unsupported.ts';
@@ -65,7 +66,7 @@ export function takeOver(found: FoundVDisk, { name, namespace, farm, store }: Na
       ...found.versions.flatMap((version) => lacksOf(found.fileName, version)),
     ],
     assumed: found.versions
-      .filter(({ isAssumed }) => isAssumed)
+      .filter(({ isAssumed, image }) => isAssumed && image.ok)
       .map(({ number, access }) => `version ${number} is ${access}: no manifest says anything of it`),
     left: [
       ...(overridden.length > 1
@@ -156,7 +157,11 @@ function lacksOf(fileName: string, version: FoundVersion): string[] {
     return [
       `version ${number} is left out: numbers end at ${MAX_VERSION}, give it a lower one in its names and the manifest`,
     ];
-  if (!image.ok) return [`version ${number} is left out: ${image.error.message}`];
+  if (!image.ok) {
+    const isGone = !isAssumed && image.error.code === 'FileMissing' && image.error.message.endsWith('does not exist');
+    const renamed = isGone ? `; put it there, or, where it was renamed, say so in <diskFileName> of the manifest` : '';
+    return [`version ${number} is left out: ${image.error.message}${renamed}`];
+  }
   const names = imageNamesOf(fileName, number);
   if (!names.includes(diskFileName))
     return [`version ${number} is left out: servers look for ${names.join(', ')}: rename ${diskFileName}`];
@@ -214,6 +219,30 @@ const SAID: readonly (readonly [string, (properties: PvsProperties) => string | 
   ['author', ({ author }) => author],
   ['company', ({ company }) => company],
 ];
+
+/** As a VDisk has `fileName`. */
+export const isFileName = (name: string): boolean =>
+  /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name) && !/\.\d+$/.test(name) && name.length <= MAX_FILE_NAME;
+
+const MAX_FILE_NAME = 128;
+
+/** Lines for a shell that give the files of a vDisk a name that a VDisk can have, in the manifest, too. */
+export function renameLines(folder: string, fileName: string, there: readonly string[]): readonly string[] {
+  const plain = fileName.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/\.(\d+)$/, '-$1');
+  const name = plain.replace(/^[-.]+|[-.]+$/g, '').slice(0, MAX_FILE_NAME) || 'vdisk';
+  const own = there.filter((one) => one.startsWith(`${fileName}.`));
+  const manifests = own.filter((one) => one.toLowerCase().endsWith('.xml'));
+  const renamed = (one: string): string => name + one.slice(fileName.length);
+  const inXml = fileName.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  const pattern = inXml.replace(/[\\/.*[\]^$]/g, '\\$&');
+  return [
+    `cd ${word(folder)}`,
+    ...own.map((one) => `mv -n ${word(one)} ${word(renamed(one))}`),
+    ...manifests.map(
+      (one) => `sed -i ${word(`s/<diskFileName>${pattern}\\./<diskFileName>${name}./`)} ${word(renamed(one))}`,
+    ),
+  ];
+}
 
 /** What PVS is told of the versions of a VDisk. */
 export const statedBy = ({ spec: { versions, bootVersion } }: VDisk): readonly Stated[] =>

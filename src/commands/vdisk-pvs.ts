@@ -1,4 +1,5 @@
 /** `bootfarm vdisk takeover|export`: a vDisk that PVS left in a folder, as a VDisk; and a folder that PVS imports. Thin over `store/pvs`. */
+import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { parse as parseYaml, stringify } from 'yaml';
@@ -9,7 +10,7 @@ import { parse } from '../resources/parse.ts';
 import { type FoundVDisk, type FoundVersion, findVDisk } from '../store/pvs/folder.ts';
 import { attempt, must, Refusal, versionNumber } from '../terminal/refusal.ts';
 import { inputOfProcess, type Terminal } from '../terminal/terminal.ts';
-import { statedBy, type TakenOver, takeOver } from './takeover.ts';
+import { isFileName, renameLines, statedBy, type TakenOver, takeOver } from './takeover.ts';
 import { vdiskAt } from './vdisk-at.ts';
 import { parseBytes } from './vdisk-in.ts';
 import { exportTarOut, type Output } from './vdisk-out.ts';
@@ -102,6 +103,8 @@ overwritten; the same command goes on with what was interrupted. The manifest co
           return exportTarOut(terminal, target, { ...chosen, target: tar, offset }, out);
         if (to === undefined || tar !== undefined)
           throw new Refusal('name a folder by --to, or write --tar - for standard output: one of them');
+        if (offset > 0)
+          throw new Refusal('--offset is of --tar alone: the same command with --to goes on by itself, without it');
         const vdisk = await vdiskAt(target);
         await doOrder(terminal, flags, () => ({
           ...{ kind: 'export', ...vdisk, to: resolve(to) },
@@ -114,6 +117,12 @@ overwritten; the same command goes on with what was interrupted. The manifest co
 async function readVDisk(file: string): Promise<VDisk> {
   try {
     const read = parseYaml(await (file === '-' ? inputOfProcess.readAll() : inputOfProcess.file(file)));
+    if (read?.kind !== 'VDisk') {
+      const what = read === null || read === undefined ? 'is empty' : `is ${read?.kind ? `a ${read.kind}` : 'none'}`;
+      throw new Refusal(
+        `--resource ${file} is to be a VDisk, and ${what}: give it what \`kubectl get vd NAME -o yaml\` prints, of one VDisk`,
+      );
+    }
     // Takeover writes none: what is asked of it is in its spec.
     return must(parse('VDisk', { ...read, metadata: { namespace: 'default', ...read?.metadata } }));
   } catch (thrown) {
@@ -129,6 +138,11 @@ async function takeover(terminal: Terminal, target: string, { output, ...flags }
     throw new Refusal(
       `--name ${name}: it must be small letters, digits, - and ., ${MAX_NAME} at most, and begin and end with a letter or a digit`,
     );
+  if (namespace !== undefined && !(LABEL.test(namespace) && namespace.length <= MAX_LABEL))
+    throw new Refusal(
+      `--namespace ${namespace}: it must be small letters, digits and -, ${MAX_LABEL} at most, and begin and end with a letter or a digit`,
+    );
+  if (!isFileName(found.fileName)) throw new Refusal(await renaming(found));
   const named = { name, farm, store, ...(namespace === undefined ? {} : { namespace }) };
   const taken = takeOver(found, named, Date.now());
   const { resource, lacks, assumed, left } = taken;
@@ -145,6 +159,17 @@ async function takeover(terminal: Terminal, target: string, { output, ...flags }
 /** As Kubernetes has names: RFC 1123. */
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const MAX_NAME = 253;
+
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const MAX_LABEL = 63;
+
+async function renaming({ folder, fileName }: FoundVDisk): Promise<string> {
+  const lines = renameLines(folder, fileName, (await readdir(folder)).sort());
+  return [
+    `${fileName}: fileName of a VDisk has letters, digits, ., _ and - alone, and does not end as a version does (.1): rename its files, where nobody uses them, and take it over by that name:`,
+    ...lines.map((line) => `  ${line}`),
+  ].join('\n');
+}
 
 const nameAfter = (fileName: string): string =>
   fileName
@@ -169,7 +194,10 @@ function textOf(found: FoundVDisk, taken: TakenOver): readonly string[] {
   ];
 }
 
-function versionText({ number, type, access, scheduledAt, diskFileName, image, properties }: FoundVersion): string {
+function versionText(version: FoundVersion): string {
+  const { number, type, access, scheduledAt, diskFileName, isAssumed, image, properties } = version;
+  // What it is nobody said, and it cannot.
+  if (isAssumed && !image.ok) return `version ${number}: ${diskFileName}, which cannot be read`;
   const released = scheduledAt === undefined ? '' : ` from ${new Date(scheduledAt).toISOString()}`;
   const [, parent] = image.ok ? image.value.chain : [];
   return [

@@ -162,7 +162,12 @@ describe('refused, twice, and fetched when the server does it right, is a file',
       does: saying({ 'content-encoding': 'gzip' }, gzipSync(FILE)),
       code: 'AnswerInvalid',
     },
-    { what: 'that leads in a circle', does: status(301, { location: '/lab.vmlinuz' }), code: 'RedirectRefused', times: 4 },
+    {
+      what: 'that leads in a circle',
+      does: status(301, { location: '/lab.vmlinuz' }),
+      code: 'RedirectRefused',
+      times: 4,
+    },
     { what: 'that leads nowhere', does: status(302), code: 'AnswerInvalid' },
     {
       what: 'that leads to this machine',

@@ -100,5 +100,15 @@ test('what the farm says goes before what the folder does', async () => {
   expect([boots, resource.spec.bootVersion]).toEqual([1, 1]);
   writeFileSync(vdisk, 'kind: Pod');
   const refused = await run('export', store, '--to', out, '--resource', vdisk);
-  expect([refused.failed, refused.err]).toEqual([true, expect.stringContaining('undefined Pod is not bootfarm.io')]);
+  for (const [text, says] of [
+    ['', 'is empty'],
+    ['just words', 'is none'],
+  ] as const) {
+    writeFileSync(vdisk, text);
+    const { err } = await run('export', store, '--to', out, '--resource', vdisk);
+    expect(err).toContain(`is to be a VDisk, and ${says}: give it what`);
+  }
+  const ignored = await run('export', store, '--to', out, '--offset', '5');
+  expect([ignored.failed, ignored.err]).toEqual([true, expect.stringContaining('--offset is of --tar alone')]);
+  expect([refused.failed, refused.err]).toEqual([true, expect.stringContaining('is to be a VDisk, and is a Pod')]);
 });

@@ -2,7 +2,7 @@
  * A vDisk as a folder that PVS imports: images of the versions that were chosen with all that they are differences of, what lies beside them, and, last, the
  * manifest: a folder without it is not whole. Nothing is ever overwritten; what is there already and is the same is gone on with.
  */
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Work } from '../../image/copy.ts';
 import { PartialFile } from '../../image/partial.ts';
@@ -71,8 +71,20 @@ export async function exportVDisk(
   const exporting = await exportingOf(vdisk, chosen);
   if (!exporting.ok) return exporting;
   const made = await makeFolder(vdisk.folder, to);
-  if (made) return { ok: false, error: made };
-  const { manifestName, manifest, files, versions, assumed } = exporting.value;
+  if (!made.ok) return made;
+  const exported = await exportInto(vdisk, to, exporting.value, { signal, onProgress });
+  // Of a folder that was made here and has nothing nothing is left.
+  if (!exported.ok && made.value) await rmdir(to).catch(() => undefined);
+  return exported;
+}
+
+async function exportInto(
+  vdisk: VDiskFiles,
+  to: string,
+  exporting: Exporting,
+  { signal, onProgress }: { readonly [K in 'signal' | 'onProgress']: ExportOptions[K] | undefined },
+): Promise<Result<Exported, ExportFault>> {
+  const { manifestName, manifest, files, versions, assumed } = exporting;
   const before = await judgeThere(vdisk.folder, to, files, signal);
   if (!before.ok) return before;
   const isWhole = await isManifest(join(to, manifestName), manifest);
@@ -124,17 +136,18 @@ function choose(
   );
 }
 
-async function makeFolder(from: string, to: string): Promise<ExportFault | undefined> {
+/** Whether it was not there. */
+async function makeFolder(from: string, to: string): Promise<Result<boolean, ExportFault>> {
   try {
     await mkdir(to);
+    return ok(true);
   } catch (thrown) {
-    if (errorCode(thrown) !== 'EEXIST')
-      return { code: 'WriteFailed', message: `${to} cannot be made: ${errorMessage(thrown)}` };
+    if (errorCode(thrown) !== 'EEXIST') return fail('WriteFailed', `${to} cannot be made: ${errorMessage(thrown)}`);
   }
   if (!(await stat(to)).isDirectory())
-    return { code: 'FileExists', message: `${to} is no folder: name one, or one that is not there` };
-  if ((await realpath(from)) !== (await realpath(to))) return undefined;
-  return { code: 'FileExists', message: `${to} is the folder that the vDisk lies in: name another one` };
+    return fail('FileExists', `${to} is no folder: name one, or one that is not there`);
+  if ((await realpath(from)) !== (await realpath(to))) return ok(false);
+  return fail('FileExists', `${to} is the folder that the vDisk lies in: name another one`);
 }
 
 /** As versions are now: sizes and times are those of the files. */

@@ -6,6 +6,7 @@ import type { OpenFault } from '../../image/disk.ts';
 import { describeChain } from '../../image/facts.ts';
 import { stemOf } from '../../image/formats.ts';
 import { openImage } from '../../image/images.ts';
+import { word } from '../../image/shell.ts';
 import { type FileFault, openRegular, pathFault, statRegular } from '../../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../../kit/result.ts';
 import { type Beside, besideOf } from '../beside.ts';
@@ -97,14 +98,18 @@ const otherCase = (name: string, there: readonly string[]): string | undefined =
 
 async function readManifest(path: string): Promise<Result<PvsManifest, FolderFault>> {
   const bytes = await readSmall(path);
-  const manifest = bytes.ok ? decodeManifest(bytes.value) : bytes;
-  return manifest.ok ? manifest : named(path, manifest.error);
+  if (!bytes.ok) return named(path, bytes.error);
+  const manifest = decodeManifest(bytes.value);
+  if (manifest.ok) return manifest;
+  const { code, message } = manifest.error;
+  const way = `export the vDisk in PVS again and bring its manifest, or put this one aside: \`mv -n ${word(path)} ${word(`${path}.aside`)}\`, and what it says is assumed`;
+  return named(path, { code, message: `${message}; ${way}` });
 }
 
 /** The path stands in front where the message has no path yet. */
 const named = <Code extends string>(path: string, { code, message }: Fault<Code>): Result<never, Fault<Code>> => ({
   ok: false,
-  error: { code, message: message.includes(path) ? message : `${path}: ${message}` },
+  error: { code, message: message.startsWith(path) ? message : `${path}: ${message}` },
 });
 
 /** Of a file that is larger than any that PVS writes beside images only so much is read that it is seen. */
@@ -127,9 +132,10 @@ const unstated = (number: number, diskFileName: string, access: PvsVersion['acce
   ...{ number, description: '', type: 'Base', access, deleteWhenFree: false, diskFileName },
 });
 
-/** Without a manifest: what was followed by another version was released once; a newest difference may be what somebody works on. */
+/** Without a manifest, of what can be read: what was followed by another version was released once; a newest difference may be what somebody works on. */
 function guessed(version: FoundVersion, isNewest: boolean): FoundVersion {
-  const isDifference = version.image.ok && version.image.value.chain.length > 1;
+  if (!version.image.ok) return version;
+  const isDifference = version.image.value.chain.length > 1;
   return isNewest && isDifference ? version : { ...version, access: 'Production' };
 }
 
