@@ -211,7 +211,7 @@ test.each([
   expect(made.fileBytes).toBe(mib * MIB);
 });
 
-test('a person is told how far it is, once a second; who does not look is told nothing', () => {
+test('a person is told how far it is, once a second', () => {
   let now = 0;
   const { said, terminal } = fakeTerminal();
   const watched = progressOn({ ...terminal, isWatched: true }, () => now);
@@ -219,12 +219,33 @@ test('a person is told how far it is, once a second; who does not look is told n
   expect(said.err.split('\r\x1b[K')).toEqual(['', '10 % of 9.8 GiB, 9 s left', '20 % of 9.8 GiB, 8 s left']);
   watched.end();
   expect(said.err.endsWith('\r\x1b[K')).toBe(true);
-  const { said: unheard, terminal: other } = fakeTerminal();
-  const quiet = progressOn(other, () => now);
-  now += 5_000;
-  quiet.tell(1, 2);
-  quiet.end();
-  expect(unheard.err).toBe('');
+});
+
+test.each<{ what: string; everyMs: number; byPercent: number; lines: string[] }>([
+  { what: 'slow work each 10 %', everyMs: 10_000, byPercent: 1, lines: ['10 %', '20 %', '30 %', '40 %'] },
+  {
+    what: 'faster work each 30 s',
+    everyMs: 10_000,
+    byPercent: 5,
+    lines: ['15 %', '30 %', '45 %', '60 %', '75 %', '90 %'],
+  },
+  { what: 'work of seconds not at all', everyMs: 1_000, byPercent: 5, lines: [] },
+])('who is no terminal is told of $what', ({ everyMs, byPercent, lines }) => {
+  let now = 0;
+  const { said, terminal } = fakeTerminal();
+  const progress = progressOn(terminal, () => now);
+  for (let percent = 0; percent <= (byPercent === 1 ? 40 : 100); percent += byPercent) {
+    now = (percent / byPercent) * everyMs;
+    progress.tell(percent * MIB, 100 * MIB);
+  }
+  progress.end();
+  expect(
+    said.err
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.slice(0, 4)),
+  ).toEqual(lines);
+  expect(said.err).not.toContain('\r');
 });
 
 test.each([
