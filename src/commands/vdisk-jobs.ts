@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { attempt, Refusal } from '../terminal/refusal.ts';
+import { type Column, tableText } from '../terminal/table.ts';
 import { interrupted, type Terminal } from '../terminal/terminal.ts';
 import type { JobFolder } from '../work/folder.ts';
 import { isEnded, type Job, type Order, percentOf } from '../work/job.ts';
@@ -15,13 +16,14 @@ export function addJobCommands(command: Command, terminal: Terminal): void {
     .command('jobs')
     .description('work on files in this server: what runs, what waits, and what ended in the last week')
     .option('-w, --watch', 'print each one that changes, until interrupted')
-    .addOption(new Option('-o, --output <format>', 'how').choices(['table', 'json']).default('table'))
-    .action(({ watch, output }: { watch?: true; output: 'table' | 'json' }) =>
+    .addOption(new Option('-o, --output <format>', 'how').choices(['table', 'wide', 'json']).default('table'))
+    .action(({ watch, output }: { watch?: true; output: How }) =>
       attempt(terminal, async () => {
         const folder = kept();
         const jobs = [...(await folder.readAll())].sort(byOrder);
-        if (jobs.length === 0 && output === 'table') terminal.err('there are no jobs\n');
-        terminal.out(output === 'json' && !watch ? `${JSON.stringify(jobs, undefined, 2)}\n` : linesOf(jobs, output));
+        if (output === 'json') terminal.out(watch ? jsonLines(jobs) : `${JSON.stringify(jobs, undefined, 2)}\n`);
+        else if (jobs.length === 0) terminal.err('there are no jobs\n');
+        else terminal.out(tableOf(jobs, output, terminal.columns));
         if (watch) await watchJobs(terminal, folder, jobs, output);
       }),
     );
@@ -36,16 +38,20 @@ export function addJobCommands(command: Command, terminal: Terminal): void {
     .description('end a job: nothing is left of what it was making')
     .argument('[id]')
     .option('--all', 'each that runs or waits')
-    .action((id: string | undefined, { all }: { all?: true }) =>
+    .addOption(output())
+    .action((id: string | undefined, { all, output }: Flags & { all?: true }) =>
       attempt(terminal, async () => {
         if ((id === undefined) === (all === undefined)) throw new Refusal('which job? Say its id, or --all');
         const folder = kept();
         const jobs = (await folder.readAll()).filter((job) => all || job.id === id);
         if (!all) refuse(id, jobs[0]);
-        for (const job of jobs.filter((job) => !isEnded(job) && job.order.kind !== 'upload')) {
+        const ending = jobs.filter((job) => !isEnded(job) && job.order.kind !== 'upload');
+        for (const job of ending) {
           await folder.cancel(job.id);
-          terminal.out(`job ${job.id} ends: ${inWords(job.order)}\n`);
+          if (output === 'text') terminal.out(`job ${job.id} ends: ${inWords(job.order)}\n`);
         }
+        const ids = ending.map((job) => ({ id: job.id }));
+        if (output === 'json') terminal.out(`${JSON.stringify(all ? ids : ids[0], undefined, 2)}\n`);
       }),
     );
 }
@@ -64,38 +70,46 @@ function refuse(id: string | undefined, job: Job | undefined): void {
   if (job.order.kind === 'upload') throw new Refusal(`job ${id} is an upload: end the command that sends it`);
 }
 
-async function watchJobs(
-  terminal: Terminal,
-  folder: JobFolder,
-  first: readonly Job[],
-  output: 'table' | 'json',
-): Promise<void> {
+async function watchJobs(terminal: Terminal, folder: JobFolder, first: readonly Job[], output: How): Promise<void> {
   const left = interrupted();
-  let shown = new Map(first.map((job) => [job.id, lineOf(job)]));
+  const keyOf = (job: Job): string => cellsOf(job).join('\n');
+  let shown = new Map(first.map((job) => [job.id, keyOf(job)]));
   while (!left.aborted) {
     await delay(WATCH_MS, undefined, { signal: left }).catch(() => undefined);
     const jobs = [...(await folder.readAll())].sort(byOrder);
-    terminal.out(
-      linesOf(
-        jobs.filter((job) => shown.get(job.id) !== lineOf(job)),
-        output,
-      ),
-    );
-    shown = new Map(jobs.map((job) => [job.id, lineOf(job)]));
+    const changed = jobs.filter((job) => shown.get(job.id) !== keyOf(job));
+    // Titles stand above the first ones.
+    const rest = (text: string): string => (shown.size === 0 ? text : text.slice(text.indexOf('\n') + 1));
+    if (changed.length > 0)
+      terminal.out(output === 'json' ? jsonLines(changed) : rest(tableOf(changed, output, terminal.columns)));
+    shown = new Map(jobs.map((job) => [job.id, keyOf(job)]));
   }
 }
 
-/** JSON of what is watched is a line each. */
-const linesOf = (jobs: readonly Job[], output: 'table' | 'json'): string =>
-  jobs.map((job) => `${output === 'json' ? JSON.stringify(job) : lineOf(job)}\n`).join('');
+type How = 'table' | 'wide' | 'json';
 
-function lineOf(job: Job): string {
+/** JSON of what is watched is a line each. */
+const jsonLines = (jobs: readonly Job[]): string => jobs.map((job) => `${JSON.stringify(job)}\n`).join('');
+
+const tableOf = (jobs: readonly Job[], output: How, width: number | undefined): string =>
+  tableText(COLUMNS, jobs, { width, isWide: output === 'wide' });
+
+const COLUMNS: readonly Column<Job>[] = [
+  { title: 'JOB', cell: ({ id }) => id },
+  // Without milliseconds, as RFC 3339 may have it.
+  { title: 'ORDERED', cell: ({ orderedAt }) => orderedAt.replace(/\.\d+Z$/, 'Z') },
+  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'DONE', cell: farOf },
+  { title: 'WORK', cell: ({ order }) => inWords(order), atLeast: 20 },
+  { title: 'SAYS', cell: ({ message, words }) => message || words[0], atLeast: 20 },
+];
+
+function farOf(job: Job): string | undefined {
   const percent = percentOf(job);
-  const far = job.state === 'Running' && percent !== undefined ? `${percent} %` : '';
-  const words = [job.id, job.orderedAt, job.state.padEnd(9), far.padStart(5), inWords(job.order)];
-  const more = job.message || (job.words[0] ?? '');
-  return `${words.join('  ')}${more && `: ${more}`}`;
+  return job.state === 'Running' && percent !== undefined ? `${percent} %` : undefined;
 }
+
+const cellsOf = (job: Job): readonly (string | number | undefined)[] => COLUMNS.map(({ cell }) => cell(job));
 
 function inWords(order: Order): string {
   switch (order.kind) {

@@ -11,9 +11,9 @@ import type { Terminal } from '../terminal/terminal.ts';
 import { assumedWords } from '../work/run.ts';
 import { vdiskAt } from './vdisk-at.ts';
 import { parseBytes } from './vdisk-in.ts';
-import { doHere } from './work.ts';
+import { doHere, type Flags, output as said } from './work.ts';
 
-interface DownloadFlags {
+interface DownloadFlags extends Flags {
   readonly version?: string;
   readonly format: Download['format'];
   readonly offset: number;
@@ -37,6 +37,7 @@ export function addDownload(command: Command, terminal: Terminal, output: Output
         .default('raw'),
     )
     .option('--offset <bytes>', 'how many came before it broke off', parseBytes, 0)
+    .addOption(said())
     .addHelpText(
       'after',
       `
@@ -51,10 +52,10 @@ the disk, for qcow2, vmdk and vdi twice, unless the version is one raw image.`,
     .action((name: string, target: string, flags: DownloadFlags) =>
       attempt(terminal, async () => {
         judgeTarget(target, output);
-        const { version, format, offset } = flags;
+        const { version, format, offset, output: how } = flags;
         const number = version === undefined ? undefined : versionNumber('version', version);
         const vdisk = await vdiskAt(name);
-        await doHere(besideOutput(terminal), { output: 'text' }, undefined, async (running) => {
+        await doHere(besideOutput(terminal), { output: how }, undefined, async (running) => {
           const options = { ...running, format, offset, ...(number !== undefined && { number }) };
           const made = await download(vdisk, options, giveTo(output));
           if (!made.ok) return made;

@@ -49,7 +49,7 @@ test('the way of a disk that was raw, to its second version and to a new base', 
   rmSync(join(folder, 'lab.raw'));
   writeFileSync(join(folder, 'lab.vmlinuz'), 'kernel');
   expect((await run('new-version /lab')).out).toMatch(
-    /^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n.*lab\.1\.vmlinuz .*\n.* vdisk promote NAMESPACE\/NAME 1 --access Maintenance`.*\n$/,
+    /^lab\.1\.avhdx is version 1, a difference of lab\.vhdx\n.*lab\.1\.vmlinuz .*\n.* vdisk promote NAMESPACE\/NAME 1 --access Maintenance`.*\n`bootfarm vdisk delete-version \S+\/lab 1 --last-copy` removes it again.*\n$/,
   );
   writeFileSync(join(folder, 'from.raw'), patternBytes(0, MIB, 1));
   expect(JSON.parse((await run('new-version /lab --from /from.raw -o json')).out)).toEqual({

@@ -2,10 +2,11 @@
  * `bootfarm vdisk convert|new-version|merge`: new images from those that are there. Orders, for the keeper of jobs (`work/`) where one runs, done here
  * otherwise. Nothing that is there is changed; what work that was killed left is gone on with by the same one.
  */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { word } from '../image/shell.ts';
 import { targetOf, WRITTEN } from '../store/convert.ts';
-import { keepsSize, type NewVersion } from '../store/versions.ts';
+import { keepsSize, type NewVersion, type VDiskFiles } from '../store/versions.ts';
 import { must } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { Outcome } from '../work/run.ts';
@@ -77,7 +78,8 @@ function addNewVersion(command: Command, terminal: Terminal): void {
     .action((name: string, { from, shrink, ...flags }: NewVersionFlags) =>
       doOrder(terminal, flags, async () => {
         const vdisk = await vdiskOf(name);
-        if (from === undefined) return { kind: 'new-version', ...vdisk };
+        const order = { kind: 'new-version' as const, ...vdisk };
+        if (from === undefined) return { order, tell: (outcome) => tellUndo(vdisk, outcome) };
         const path = resolve(from);
         if (!shrink) must(await keepsSize(vdisk, path));
         return {
@@ -86,6 +88,14 @@ function addNewVersion(command: Command, terminal: Terminal): void {
         };
       }),
     );
+}
+
+/** How what was made is undone; while nothing names it, and no other server has it yet. */
+function tellUndo({ folder, fileName }: VDiskFiles, { made, words }: Outcome): Outcome {
+  const { number, unchanged } = (made ?? {}) as Partial<NewVersion>;
+  if (number === undefined || unchanged) return { made, words };
+  const line = `bootfarm vdisk delete-version ${word(join(folder, fileName))} ${number} --last-copy`;
+  return { made, words: [...words, `\`${line}\` removes it again, while no VDisk names it`] };
 }
 
 /** What came from a job may be of another release. */
@@ -107,10 +117,11 @@ function addMerge(command: Command, terminal: Terminal): void {
     )
     .action((name: string, { base, updates, ...flags }: OrderFlags & { base?: true; updates?: true }) => {
       if (!base && !updates) return command.error('error: say what is made: --base or --updates');
-      return doOrder(terminal, flags, async () => ({
-        ...{ kind: 'merge', ...(await vdiskOf(name)) },
-        into: base ? 'base' : 'updates',
-      }));
+      return doOrder(terminal, flags, async () => {
+        const vdisk = await vdiskOf(name);
+        const order = { kind: 'merge' as const, ...vdisk, into: base ? ('base' as const) : ('updates' as const) };
+        return { order, tell: (outcome) => tellUndo(vdisk, outcome) };
+      });
     });
 }
 

@@ -1,11 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Command } from 'commander';
 import { bytesOf, type Held, type Layer } from '../../test/builders/image.ts';
 import { VHD_ID, vhdImage } from '../../test/builders/vhd.ts';
 import { fakeTerminal, type Said } from '../../test/fakes/terminal.ts';
 import { vdiskCommand } from './vdisk.ts';
+import { addInfoCommands } from './vdisk-info.ts';
 
 let folder: string;
 const KIB = 1_024;
@@ -93,6 +96,50 @@ test.each([
 test('check of several: a fault is worse than a leak, and the others are checked all the same', async () => {
   const { out, status } = await says('check', 'cut.vhd', 'leaking.vhd', 'disk.raw');
   expect([status, out]).toEqual([1, expect.stringContaining('disk.raw: whole')]);
+});
+
+test.each(['info', 'check', 'map'])('%s -o json of several is one array, whatever is wrong with one', async (word) => {
+  const { out, status } = await says(word, '-o', 'json', 'disk.raw', 'gone.vhd', 'lab.vhd');
+  const [first, second, third] = JSON.parse(out);
+  expect(second).toMatchObject({ path: 'gone.vhd', error: { code: 'FileMissing' } });
+  expect([status, first, third]).toEqual([1, expect.anything(), expect.anything()]);
+});
+
+test.each([
+  ['lab.vhd', { path: 'lab.vhd', whole: true }],
+  ['leaking.vhd', { path: 'leaking.vhd', whole: true, images: [{ leakedBytes: 81_920 }] }],
+  ['cut.vhd', { path: 'cut.vhd', whole: false, error: {} }],
+])('check -o json of %s says whether it is whole', async (name, said) => {
+  expect(JSON.parse((await says('check', '-o', 'json', name)).out)).toMatchObject(said);
+});
+
+test.each(['list', 'show'])('%s is a word of a desk, and said to be', async (word) => {
+  expect(await says(word, 'lab', '--on', 'node-a')).toMatchObject({
+    ...{ failed: true, err: expect.stringContaining(`vdisk ${word} is a word of the bootfarm of your desk`) },
+  });
+});
+
+test('map: what is large goes out as it comes, and no faster than it is taken', async () => {
+  const blocks: Held = Array.from({ length: 128 }, (_, sector) => sector % 2 === 0);
+  const all = [0, 1, 2, 3, 4, 5, 6, 7].map((block): [number, Held] => [block, blocks]);
+  const many = { ...layer(all), sizeBytes: 512 * KIB };
+  const parent = { id: VHD_ID, name: 'lab.vhd' };
+  writeFileSync(join(folder, 'many.1.avhd'), bytesOf(vhdImage(many, { id: 'c2'.repeat(16), creator: 'win ', parent })));
+  const held: string[] = [];
+  const { terminal } = fakeTerminal();
+  const command = new Command('vdisk');
+  const out = new Writable({
+    highWaterMark: 1,
+    write: (bytes, _encoding, done) => {
+      held.push(String(bytes));
+      setImmediate(done);
+    },
+  });
+  addInfoCommands(command, terminal, out);
+  await command.parseAsync(['map', '-o', 'json', join(folder, 'many.1.avhd')], { from: 'user' });
+  expect(JSON.parse(held.join('')).length).toBeGreaterThan(900);
+  expect(Math.max(...held.map(({ length }) => length))).toBeLessThan(70_000);
+  expect(held.length).toBeGreaterThan(1);
 });
 
 test('map: as qemu-img prints it', async () => {

@@ -70,7 +70,7 @@ async function handOver(
     });
   }
   const { id } = must(await folder.order(order, Date.now()));
-  if (detach) return terminal.out(`${id}\n`);
+  if (detach) return terminal.out(flags.output === 'json' ? `${JSON.stringify({ id })}\n` : `${id}\n`);
   await follow(terminal, flags, folder, id, tell);
 }
 
@@ -90,14 +90,15 @@ export async function follow(
   const left = new AbortController();
   const leave = (): void => left.abort();
   process.once('SIGINT', leave).once('SIGTERM', leave);
-  // At once: who runs kubectl without a terminal hears no last words.
-  terminal.err(`job ${id}: ${waysOf(id)}\n`);
+  const first = await folder.read(id);
+  // At once: who runs kubectl without a terminal hears no last words. One that ended is not ended any more.
+  if (first && !isEnded(first)) terminal.err(`job ${id}: ${waysOf(id)}\n`);
   const progress = progressOn(terminal);
   let told = '';
   try {
     for (;;) {
       const job = await folder.read(id);
-      if (!job) throw new Refusal(`there is no job ${id} any more: \`bootfarm vdisk jobs\` shows all`);
+      if (!job) throw new Refusal(`there is no job ${id}: \`bootfarm vdisk jobs\` shows all`);
       if (isEnded(job)) {
         progress.end();
         return tellEnd(terminal, output, job, tell);
@@ -127,7 +128,7 @@ function tellEnd(
 ): void {
   if (state === 'Done') tellOutcome(terminal, output, tell({ made, words }));
   else {
-    terminal.err(state === 'Cancelled' ? `job ${id} was cancelled: ${message}\n` : `error: ${message}\n`);
+    terminal.err(state === 'Cancelled' ? `job ${id}: ${message}\n` : `error: ${message}\n`);
     terminal.fail();
   }
 }

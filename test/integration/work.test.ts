@@ -107,7 +107,11 @@ test('an order is done by the keeper, and followed', async () => {
   expect(first).toMatchObject({ state: 'Done', fileName: 'lab', version: 0, doneBytes: MIB, totalBytes: MIB });
   expect(second).toMatchObject({ state: 'Failed', message: expect.stringContaining('is there already') });
   expect((await vdisk('jobs')).out).toMatch(
-    /^[0-9a-f]{8} .* Done .* convert .*\n[0-9a-f]{8} .* Failed .* convert .*\n$/,
+    /^JOB .*STATE .*WORK .*SAYS\n[0-9a-f]{8} .*:\d\dZ .* Done .* convert .*\n[0-9a-f]{8} .* Failed .* convert .*\n$/,
+  );
+  expect((await vdisk('follow', first?.id ?? '')).err).toBe('');
+  expect((await vdisk('follow', '00000000')).err).toBe(
+    'error: there is no job 00000000: `bootfarm vdisk jobs` shows all\n',
   );
   expect((await vdisk('follow', first?.id ?? '', '-o', 'json')).out).toContain('"fileBytes": 6291456');
   expect(await vdisk('cancel', first?.id ?? '')).toMatchObject({
@@ -145,6 +149,10 @@ test('what is cancelled leaves nothing, whether it runs or waits', async () => {
   const runs = await detached(...toVhdx('a'));
   const pid = await stopped(runs);
   const waits = await detached('merge', at('a/lab'), '--base');
+  const { id: asked } = JSON.parse((await vdisk('merge', at('a/lab'), '--base', '--detach', '-o', 'json')).out);
+  expect(JSON.parse((await vdisk('cancel', asked, '-o', 'json')).out)).toEqual({ id: asked });
+  await became(asked, 'Cancelled');
+  expect((await vdisk('follow', asked)).err).toMatch(/^job [0-9a-f]{8}: it was cancelled before it began\n$/);
   expect((await vdisk('cancel', '--all')).out).toMatch(/^job [0-9a-f]{8} ends: .*\njob [0-9a-f]{8} ends: .*\n$/);
   await became(waits, 'Cancelled');
   process.kill(pid, 'SIGCONT');
