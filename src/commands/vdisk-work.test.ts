@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -200,6 +209,29 @@ test('a line that a message has runs as it stands, whatever names are', async ()
   const [, line = ''] = /`bootfarm (.*)`/.exec(said.err) ?? [];
   const words = execFileSync('sh', ['-c', `printf '%s\\n' ${line}`], { encoding: 'utf8' });
   expect(words).toBe(`vdisk\nconvert\n${vdisk}.raw\n${vdisk}.vhdx\n`);
+});
+
+describe('a name that is too long', () => {
+  const LONG = 'l'.repeat(240);
+  test.each([
+    [`convert /lab.raw /${LONG}.vhdx`, /^error: l+\.vhdx has 245 bytes, and a name that is made here has 243 at most/],
+    [`import /lab.raw /${LONG}`, /has 245 bytes, .* 243 at most/],
+    [`upload /${LONG}.vmlinuz --size 6 --sha256 ${DIGEST}`, /has 248 bytes, .* 247 at most/],
+    [`fetch /${LONG}.vmlin.raw http://127.0.0.1:1/ --sha256 ${DIGEST}`, /has 250 bytes, .* 247 at most/],
+  ])('%s', async (line, says) => {
+    expect(await run(line)).toMatchObject({ failed: true, out: '', err: expect.stringMatching(says) });
+    expect(readdirSync(folder)).toEqual(['lab.raw']);
+  });
+
+  test('of a new version', async () => {
+    writeFileSync(join(folder, `${LONG}.vhdx`), readFileSync(await converted()));
+    expect((await run(`new-version /${LONG}`)).err).toMatch(/\.1\.avhdx has 248 bytes, .* 247 at most/);
+  });
+
+  async function converted(): Promise<string> {
+    await run('convert /lab.raw /win.vhdx');
+    return join(folder, 'win.vhdx');
+  }
 });
 
 test.each([

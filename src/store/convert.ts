@@ -5,10 +5,12 @@ import { type ConvertOptions, convertImage } from '../image/convert.ts';
 import type { WorkFault } from '../image/copy.ts';
 import { FOREIGN_FORMATS } from '../image/foreign.ts';
 import { FORMATS, formatOf, stemOf } from '../image/formats.ts';
+import { PARTIAL } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
 import { isForeignName } from './arrived.ts';
 import { besidePath } from './beside.ts';
+import { tooLong } from './longest.ts';
 import { roomForDisk } from './room.ts';
 
 export interface ConvertFileOptions extends ConvertOptions {
@@ -58,11 +60,10 @@ export async function convertInFolder(
 /** Its name says the format of an image: so the end is added where there is none, and must be the right one where there is. */
 export function targetOf(target: string, format: string | undefined): Result<string, WorkFault> {
   const own = formatOf(target);
-  if (!own) {
-    const wrong = wrongEnd(target);
-    return wrong ? { ok: false, error: wrong } : ok(`${target}.${format ?? 'vhdx'}`);
-  }
-  if (format === undefined || own.extension === `.${format}`) return ok(target);
+  const path = own ? target : `${target}.${format ?? 'vhdx'}`;
+  const wrong = tooLong(path, `${PARTIAL}.raw`) ?? (own ? undefined : wrongEnd(target));
+  if (wrong) return { ok: false, error: wrong };
+  if (!own || format === undefined || own.extension === `.${format}`) return ok(path);
   return fail(
     'NotSupported',
     `${target} is named as another format than ${format}: end it with .${format}, or leave the end out`,

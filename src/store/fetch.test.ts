@@ -264,6 +264,24 @@ test('one that is cancelled while nothing comes ends at once', async () => {
   expect(await fetching({ signal: stop.signal, limits: patient })).toMatchObject({ error: { code: 'Cancelled' } });
 });
 
+test('what a try failed of is told before the next one, and when it is cancelled', async () => {
+  const stop = new AbortController();
+  const told: string[] = [];
+  const onAgain = ({ message }: { readonly message: string }) => {
+    told.push(message);
+    if (told.length === 2) stop.abort();
+  };
+  const fetched = await fetching({ url: 'http://127.0.0.1:1/lab.vmlinuz', signal: stop.signal, onAgain });
+  const why = /does not answer: .*ECONNREFUSED/;
+  expect(told).toEqual([expect.stringMatching(why), expect.stringMatching(why)]);
+  expect(fetched).toMatchObject({
+    error: {
+      code: 'Cancelled',
+      message: expect.stringMatching(/^it was cancelled, and nothing had come; the last try: .*ECONNREFUSED/),
+    },
+  });
+});
+
 test('one that is cancelled stays for the next run', async () => {
   const stop = new AbortController();
   script = [cut(FILE, '"one"')];

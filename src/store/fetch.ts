@@ -16,6 +16,7 @@ import { type Arrived, looked, thereAlready } from './arrived.ts';
 import { CANCELLED_COPY } from './carry.ts';
 import { type AnswerFault, type Judged, judgeAnswer } from './fetch-answer.ts';
 import { connectAway, IS_NEAR } from './fetch-away.ts';
+import { tooLong } from './longest.ts';
 import { lacksRoom } from './room.ts';
 
 export interface Fetch extends Pick<Work, 'signal' | 'onProgress' | 'beforeName'> {
@@ -27,6 +28,8 @@ export interface Fetch extends Pick<Work, 'signal' | 'onProgress' | 'beforeName'
   readonly sizeBytes?: number;
   /** Of its first 512 bytes, or all where it has less, when they came: a fault is the end of it, and nothing of it stays. */
   readonly judgeHead?: (head: Buffer, sizeBytes: number) => HeadFault | undefined;
+  /** A try ended, and another one comes: why. */
+  readonly onAgain?: (fault: FetchFault) => void;
   readonly limits?: Partial<FetchLimits>;
 }
 
@@ -74,6 +77,8 @@ export async function fetchFile(path: string, fetch: Fetch): Promise<Fetched> {
   const limits = { ...LIMITS, ...fetch.limits };
   const url = urlOf(fetch.url);
   if (!url.ok) return url;
+  const long = tooLong(path);
+  if (long) return { ok: false, error: long };
   const there = await thereAlready(path, fetch);
   if (there) return ok(await looked(there));
   const begun = await begin(path);
@@ -149,9 +154,11 @@ async function restart(path: string, taken: Taken): Promise<FetchFault | undefin
 async function inTries(fetching: Fetching, taken: Taken): Promise<Fetched> {
   const { path, limits, signal, sha256 } = fetching;
   let furthest = taken.at;
+  /** Of the try before. */
+  let last: FetchFault | undefined;
   for (let tries = 1; ; ) {
     const fault = await attempt(fetching, taken);
-    if (signal?.aborted) return { ok: false, error: CANCELLED_COPY };
+    if (signal?.aborted) return { ok: false, error: cancelled(taken, last) };
     // What is fetched again is no way forward: a server that cuts each answer is asked so often, and no more.
     const isFurther = taken.at >= furthest + limits.floorBytes;
     if (isFurther) furthest = taken.at;
@@ -166,10 +173,18 @@ async function inTries(fetching: Fetching, taken: Taken): Promise<Fetched> {
     }
     if (FOR_EVER.has(fault.code)) await taken.file.remove();
     if (!AGAIN.has(fault.code) || tries > limits.tries) return { ok: false, error: fault };
+    last = fault;
+    fetching.onAgain?.(fault);
     await delay(backoffMs(limits.backoff, Math.max(0, tries - 2)), undefined, signal && { signal }).catch(
       () => undefined,
     );
   }
+}
+
+/** `why`: a try before came to nothing. */
+function cancelled({ at }: Taken, why: FetchFault | undefined): FetchFault {
+  const message = at > 0 ? CANCELLED_COPY.message : 'it was cancelled, and nothing had come';
+  return { ...CANCELLED_COPY, message: why ? `${message}; the last try: ${why.message}` : message };
 }
 
 async function finish({ path, beforeName }: Fetching, { file, at }: Taken): Promise<Fetched> {

@@ -8,6 +8,7 @@ import { PARTIAL, statRegular } from '../kit/file.ts';
 import { type Fault, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
 import { type Arrived, looked, thereAlready } from './arrived.ts';
+import { tooLong } from './longest.ts';
 import { lacksRoom } from './room.ts';
 
 export interface Upload {
@@ -41,7 +42,8 @@ export async function uploadFile(
   input: AsyncIterable<Uint8Array>,
   upload: Upload,
 ): Promise<Result<Arrived, UploadFault>> {
-  return alone(dirname(path), () => uploadAlone(path, input, upload));
+  const long = tooLong(path);
+  return long ? { ok: false, error: long } : alone(dirname(path), () => uploadAlone(path, input, upload));
 }
 
 async function uploadAlone(

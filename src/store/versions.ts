@@ -18,6 +18,7 @@ import { isThere, PARTIAL, pathFault, statRegular } from '../kit/file.ts';
 import { type Fault, fail, ok, type Result } from '../kit/result.ts';
 import { inUnits } from '../kit/units.ts';
 import { alone } from './alone.ts';
+import { tooLong } from './longest.ts';
 import { roomForDisk } from './room.ts';
 
 export type VersionFault = WorkFault | Fault<'NoSpace'>;
@@ -270,8 +271,10 @@ async function makeVersion(
       'FileExists',
       `${newest.image} is in ${folder}, and version ${begun} was to be made: an earlier try may have made it; if it did not, order it again`,
     );
-  await onVersion?.(number);
   const name = fileNames(fileName, number).stem + end;
+  const long = tooLong(name);
+  if (long) return { ok: false, error: long };
+  await onVersion?.(number);
   const target = join(folder, name);
   const bootFiles: string[] = [];
   const beforeName = () => copyBootFiles(folder, fileName, newest.number, bootFiles);
