@@ -21,7 +21,6 @@ import { Command } from 'commander';
 import { fakeTerminal } from '../../test/fakes/terminal.ts';
 import { until } from '../../test/setup/time.ts';
 import { patternBytes } from '../image/pattern/pattern.ts';
-import { progressOn } from './progress.ts';
 import { addBringing } from './vdisk-in.ts';
 import { addVDiskWork } from './vdisk-work.ts';
 
@@ -241,43 +240,6 @@ test.each([
 ])('blocks of %s make a file of %i MiB', async (size, mib) => {
   const made = JSON.parse((await run(`convert /lab.raw /lab --block-size ${size} -o json`)).out);
   expect(made.fileBytes).toBe(mib * MIB);
-});
-
-test('a person is told how far it is, once a second', () => {
-  let now = 0;
-  const { said, terminal } = fakeTerminal();
-  const watched = progressOn({ ...terminal, isWatched: true }, () => now);
-  for (now = 0; now <= 2_500; now += 250) watched.tell(now * MIB, 10_000 * MIB);
-  expect(said.err.split('\r\x1b[K')).toEqual(['', '10 % of 9.8 GiB, 9 s left', '20 % of 9.8 GiB, 8 s left']);
-  watched.end();
-  expect(said.err.endsWith('\r\x1b[K')).toBe(true);
-});
-
-test.each<{ what: string; everyMs: number; byPercent: number; lines: string[] }>([
-  { what: 'slow work each 10 %', everyMs: 10_000, byPercent: 1, lines: ['10 %', '20 %', '30 %', '40 %'] },
-  {
-    what: 'faster work each 30 s',
-    everyMs: 10_000,
-    byPercent: 5,
-    lines: ['15 %', '30 %', '45 %', '60 %', '75 %', '90 %'],
-  },
-  { what: 'work of seconds not at all', everyMs: 1_000, byPercent: 5, lines: [] },
-])('who is no terminal is told of $what', ({ everyMs, byPercent, lines }) => {
-  let now = 0;
-  const { said, terminal } = fakeTerminal();
-  const progress = progressOn(terminal, () => now);
-  for (let percent = 0; percent <= (byPercent === 1 ? 40 : 100); percent += byPercent) {
-    now = (percent / byPercent) * everyMs;
-    progress.tell(percent * MIB, 100 * MIB);
-  }
-  progress.end();
-  expect(
-    said.err
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => line.slice(0, 4)),
-  ).toEqual(lines);
-  expect(said.err).not.toContain('\r');
 });
 
 test.each([

@@ -5,13 +5,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type Fault, ok, type Result } from '../kit/result.ts';
+import { progressOn } from '../terminal/progress.ts';
 import { attempt, must, Refusal } from '../terminal/refusal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { JobFolder, newId } from '../work/folder.ts';
 import { isEnded, type Job, newJob, type Order } from '../work/job.ts';
 import { type Ending, ended, started } from '../work/queue.ts';
 import { type Outcome, type Running, runOrder } from '../work/run.ts';
-import { progressOn } from './progress.ts';
 
 export interface Flags {
   readonly output: 'text' | 'json';
