@@ -61,7 +61,9 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
       const { kind: _, folder, fileName, ...options } = order;
       const made = await newVersion({ folder, fileName }, { ...options, ...running });
       if (!made.ok) return made;
-      const { name, number, before } = made.value;
+      const { name, number, before, unchanged } = made.value;
+      if (unchanged)
+        return ok({ made: made.value, words: [`${order.from} shows what version ${number} shows: nothing is made`] });
       const first = `${name} is version ${number}, a difference of ${before}`;
       return ok({ made: made.value, words: [first, ...whatNext(made.value)] });
     }
@@ -177,12 +179,16 @@ const bootFilesLine = (taken: Result<BootFiles, Fault>): string =>
 
 export const assumedWords = (assumed: readonly number[]): readonly string[] =>
   assumed.length > 0
-    ? [`access of versions ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`]
+    ? [
+        `access of ${assumed.length === 1 ? 'version' : 'versions'} ${assumed.join(', ')} is assumed, for no manifest says it: give the VDisk by --resource`,
+      ]
     : [];
 
 function exported({ folder, manifestName, versions, linked, copied, kept, assumed }: Exported): readonly string[] {
   const files = [
-    ...(linked.length > 0 ? [`${linked.length} files got a second name`] : []),
+    ...(linked.length > 0
+      ? [`${linked.length} are the very files of the store under a second name (who changes one changes both)`]
+      : []),
     ...(copied.length > 0 ? [`${copied.length} were copied`] : []),
     ...(kept.length > 0 ? [`${kept.length} were there`] : []),
   ];

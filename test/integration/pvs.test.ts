@@ -82,7 +82,7 @@ test('a chain of five is taken over, exported, and taken over again as it was', 
   const exported = await run('export', store, '--to', out);
   expect([exported.err, exported.out]).toEqual([
     '',
-    `${out} has versions 0, 1, 2, 3, 4 and lab.xml: 4 files got a second name, 6 were copied\n`,
+    `${out} has versions 0, 1, 2, 3, 4 and lab.xml: 4 are the very files of the store under a second name (who changes one changes both), 6 were copied\n`,
   ]);
   expect((await run('takeover', out, '-o', 'json')).out).toBe(taken.out);
   expect((await content(join(out, 'lab.4.avhdx'))).equals(await content(join(store, 'lab.4.avhdx')))).toBe(true);
