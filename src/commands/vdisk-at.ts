@@ -1,9 +1,8 @@
 /** Which vDisk is meant by a path. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { stemOf } from '../image/formats.ts';
 import { vdisksIn } from '../store/pvs/folder.ts';
-import { imagesOf, type VDiskFiles, vdisksOf } from '../store/versions.ts';
+import { imageStem, imagesOf, type VDiskFiles, vdisksOf } from '../store/versions.ts';
 import { must, Refusal } from '../terminal/refusal.ts';
 
 /** `name`: a vDisk in its folder. */
@@ -16,7 +15,7 @@ export async function vdiskOf(name: string): Promise<VDiskFiles> {
 /** Who lets a shell complete the name has that of a file: it is the vDisk's where none is named so. That of a later version says more than a vDisk. */
 async function withoutEnd({ folder, fileName: typed }: VDiskFiles): Promise<VDiskFiles> {
   const there = await readdir(folder).catch(() => []);
-  const stem = stemOf(typed) ?? /^(.+)\.(?:xml|pvp)$/.exec(typed)?.[1];
+  const stem = imageStem(typed) ?? /^(.+)\.(?:xml|pvp)$/.exec(typed)?.[1];
   if (stem === undefined || imagesOf(there, typed).length > 0) return { folder, fileName: typed };
   const [, fileName = stem, number] = /^(.+)\.([1-9]\d{0,8})$/.exec(stem) ?? [];
   if (number !== undefined && vdisksOf(there).includes(fileName))

@@ -103,7 +103,8 @@ export async function follow(
         progress.end();
         return tellEnd(terminal, output, job, tell);
       }
-      if (job.message !== told && job.message !== '') terminal.err(`job ${id} waits: ${job.message}\n`);
+      if (job.message !== told && job.message !== '')
+        terminal.err(`job ${id} ${job.state === 'Running' ? 'tries again' : 'waits'}: ${job.message}\n`);
       told = job.message;
       if (job.totalBytes > 0) progress.tell(job.doneBytes, job.totalBytes);
       await delay(FOLLOW_MS, undefined, { signal: left.signal }).catch(() => undefined);
@@ -154,7 +155,11 @@ export async function doHere(
     progress.tell(doneBytes, totalBytes);
     shown.tell(doneBytes, totalBytes);
   };
-  const made = await work({ signal: interrupted.signal, onProgress }).finally(() => {
+  const onAgain = (why: string): void => {
+    progress.end();
+    terminal.err(`it is tried again: ${why}\n`);
+  };
+  const made = await work({ signal: interrupted.signal, onProgress, onAgain }).finally(() => {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     progress.end();
   });

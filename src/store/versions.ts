@@ -241,6 +241,9 @@ export function imagesOf(there: readonly string[], fileName: string): readonly V
 export const imageNamesOf = (fileName: string, number: number): readonly string[] =>
   imageNames(fileNames(fileName, number).stem, number > 0);
 
+/** Without its end; undefined: it has none of an image. */
+export const imageStem = (name: string): string | undefined => stemOf(name);
+
 /** Undefined: it is no image of this vDisk. */
 export function versionOf(name: string, fileName: string): number | undefined {
   const stem = stemOf(name);

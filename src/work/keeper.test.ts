@@ -217,6 +217,19 @@ test('a version that cannot be written down is not begun, and a job that cannot 
   expect(states()).toEqual(['Failed', 'Done', 'Cancelled']);
 });
 
+test('why a job tries again is told until it is further', async () => {
+  const world = new World();
+  world.order(0);
+  await world.keeper.look();
+  const { told } = world.live.get('00000000') as Live;
+  told.onAgain('nobody listens there');
+  await world.keeper.look();
+  expect(world.files.get('00000000')).toMatchObject({ state: 'Running', message: 'nobody listens there' });
+  told.onProgress(1, 2);
+  await world.keeper.look();
+  expect(world.files.get('00000000')).toMatchObject({ state: 'Running', message: '' });
+});
+
 test('a keeper that is told to end takes no try away', async () => {
   const world = new World();
   world.order(0);

@@ -29,6 +29,7 @@ export interface Worker {
 
 export interface Told {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  readonly onAgain: (why: string) => void;
   /** The work waits for it: a job that is tried again must know what it began, however soon it ended. Rejects where that cannot be written down. */
   readonly onVersion: (version: number) => Promise<void>;
 }
@@ -187,6 +188,7 @@ export class Keeper {
     };
     const worker = start(running, {
       onProgress: (doneBytes, totalBytes) => change((current) => further(current, doneBytes, totalBytes)),
+      onAgain: (message) => change((current) => ({ ...current, message })),
       onVersion: (version) => {
         change((current) => ({ ...current, version }));
         return this.#written(job.id);

@@ -110,6 +110,12 @@ test.each([
   if (ending.kind === 'made' && ending.made === null) expect(job.version).toBeUndefined();
 });
 
+test('a version that was there already is none of the job', () => {
+  const ending = { kind: 'made', words: [], made: { number: 3, unchanged: true } } as const;
+  expect(ended(aJob(1, '/a', { ...running, version: 4 }), ending, false, NOW)).toMatchObject({ state: 'Done' });
+  expect(ended(aJob(1, '/a', { ...running, version: 4 }), ending, false, NOW).version).toBeUndefined();
+});
+
 test('of one that is cancelled while it waits, it is said what may be left', () => {
   expect(withdrawn(aJob(1, '/a'), NOW)).toMatchObject({
     state: 'Cancelled',

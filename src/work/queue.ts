@@ -67,7 +67,8 @@ export function ended(job: Job, ending: Ending, cancelled: boolean, nowMs: numbe
     const { made, words } = ending;
     const { version, ...rest } = job;
     // There was nothing to do.
-    const of = made === null || version === undefined ? {} : { version };
+    const isNothing = made === null || (made as { readonly unchanged?: boolean }).unchanged === true;
+    const of = isNothing || version === undefined ? {} : { version };
     return { ...rest, ...of, state: 'Done', endedAt, doneBytes: job.totalBytes, message: '', words: [...words], made };
   }
   const { message } = ending;

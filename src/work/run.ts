@@ -19,6 +19,8 @@ import { type Order, placeOf } from './job.ts';
 export interface Running {
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  /** Why a try came to nothing, where another one comes. */
+  readonly onAgain?: (why: string) => void;
   /** Which version it makes, once that is known: it begins when this is done. */
   readonly onVersion?: (version: number) => Promise<void>;
   /** Of jobs, below the state directory of a server. Absent: this is none of a server. */
@@ -47,7 +49,8 @@ export async function runOrder(order: Order, running: Running): Promise<Result<O
     }
     case 'fetch': {
       if (order.asBase) return base(order, running);
-      const made = await fetchFile(order.target, { ...order, ...running });
+      const onAgain = ({ message }: Fault): void => running.onAgain?.(message);
+      const made = await fetchFile(order.target, { ...order, ...running, onAgain });
       return made.ok
         ? ok({ made: made.value, words: [`${order.target} is there, ${inUnits(made.value.sizeBytes)}`] })
         : made;

@@ -16,6 +16,7 @@ const NOTED = 'noted';
 /** What the process says. */
 export type Word =
   | { readonly kind: 'progress'; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly kind: 'again'; readonly why: string }
   | { readonly kind: 'version'; readonly version: number }
   | { readonly kind: 'ending'; readonly ending: Ending };
 
@@ -30,7 +31,7 @@ const unnoted = (version: number, thrown: unknown): string =>
   `that it makes version ${version} cannot be written down, so nothing of it was made: ${errorMessage(thrown)}: make room in the state directory of the server, and order it again`;
 
 /** `jobs`: the folder of jobs of a server; what a person has without one has none. */
-export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told>, jobs?: string): Worker {
+export function startWorker(order: Work, { onProgress, onAgain, onVersion }: Partial<Told>, jobs?: string): Worker {
   // A group of its own: programs that it runs end with it.
   const child = fork(WORKER, jobs === undefined ? [] : [jobs], {
     detached: true,
@@ -45,6 +46,7 @@ export function startWorker(order: Work, { onProgress, onVersion }: Partial<Told
   let timer: NodeJS.Timeout | undefined;
   child.on('message', (word: Word) => {
     if (word.kind === 'progress') onProgress?.(word.doneBytes, word.totalBytes);
+    else if (word.kind === 'again') onAgain?.(word.why);
     else if (word.kind === 'version') void noted(word.version);
     else said = word.ending;
   });

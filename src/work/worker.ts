@@ -34,6 +34,7 @@ process.once('message', async (order: Work) => {
   const answer = await run(order, {
     signal: cancelled.signal,
     jobs: process.argv[2],
+    onAgain: (why) => say({ kind: 'again', why }),
     onVersion: async (version) => {
       const noted = once(process, 'message');
       say({ kind: 'version', version });

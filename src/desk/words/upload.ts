@@ -8,6 +8,7 @@ import { again, alive, ended, type RunIn, shown } from '../transfer.ts';
 
 interface UploadFlags extends On {
   readonly output: 'text' | 'json';
+  readonly instead?: true;
 }
 
 export function addUpload(desk: Desk, vdisk: Command): void {
@@ -15,17 +16,21 @@ export function addUpload(desk: Desk, vdisk: Command): void {
     .description('a file of this machine into the folder of a store: whole and right, or not there')
     .argument('<file>', 'of this machine')
     .argument('<target>', 'its path on the server: /srv/vdisks/lab.vhdx')
+    .option('--instead', 'also where servers take it instead of an image there whose name has another end')
     .addOption(textOrJson())
     .addHelpText(
       'after',
       '\nIt goes on by itself where it breaks off, and when it is given again.\n\nExample:\n  bootfarm vdisk upload lab.vhdx /srv/vdisks/lab.vhdx --on node-a',
     )
-    .action((file: string, target: string, { on, output }: UploadFlags, self: Command) =>
+    .action((file: string, target: string, { on, output, instead }: UploadFlags, self: Command) =>
       withJudged(
         desk,
         self,
         () => sizeToSend(file),
-        (farm) => inServer(desk, self, farm, on, (run) => upload(desk, run, file, ['upload', target], output)),
+        (farm) =>
+          inServer(desk, self, farm, on, (run) =>
+            upload(desk, run, file, ['upload', target, ...(instead ? ['--instead'] : [])], output),
+          ),
       ),
     );
 }
