@@ -16,10 +16,16 @@ const COMMANDS = {
   device: async () => (await import('./commands/device.ts')).deviceCommand(),
 };
 
+/** Of the package that people have (`desk/`): they ask the API, and here is none. */
+const AT_A_DESK: readonly string[] = ['status', 'session', 'audit', 'console', 'completion'];
+
 const program = new Command('bootfarm')
   .description('Streams operating systems to diskless machines from a farm of servers.')
   .showHelpAfterError();
-const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
+const [, , first = ''] = process.argv;
+if (AT_A_DESK.includes(first))
+  program.showHelpAfterError(false).error(`error: ${first} is a word of the bootfarm at your desk: see docs/desk.md`);
+const named = Object.entries(COMMANDS).filter(([name]) => name === first);
 // Help, or a word that is none: all are told.
 for (const [, load] of named.length > 0 ? named : Object.entries(COMMANDS)) program.addCommand(await load());
 
