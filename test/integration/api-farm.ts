@@ -8,7 +8,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Redis } from 'ioredis';
 import { parseAllDocuments } from 'yaml';
 import { type Api, startApi } from '../../src/api/server.ts';
@@ -30,6 +29,7 @@ import { slices } from '../../src/kit/slices.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { at, type KubeObject } from '../../src/kube/object.ts';
+import { KubeConfig } from '../../src/kube/upstream.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 import { aFarm, aStore, aStreamingServer, aVDisk } from '../builders/resources.ts';
 import { aSession, aFarm as farmRows } from '../builders/rows.ts';

@@ -3,11 +3,11 @@
  * Arguments: kubeconfig, identity. It watches gadgets through the library's calls and ConfigMaps through the engine's.
  */
 import type { ResourceEvent } from '@dot-i/k8s-operator';
-import { KubeConfig } from '@kubernetes/client-node';
 import { kinds } from '../../src/kube/kinds.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { EngineOperator } from '../../src/kube/operator.ts';
 import { settled } from '../../src/kube/outcome.ts';
+import { KubeConfig } from '../../src/kube/upstream.ts';
 import { silentLogger } from '../../src/telemetry/log.ts';
 
 const [, , kubeconfig = '', identity = '', crd = ''] = process.argv;

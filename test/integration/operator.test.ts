@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
 import { connect, type Database } from '../../src/database/connection.ts';
@@ -22,6 +21,7 @@ import { endSessionsExcept, registerServer, upsertSession } from '../../src/data
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { all, at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import { KubeConfig } from '../../src/kube/upstream.ts';
 import { FOLLOWER_USER, PROJECTOR_USER } from '../../src/replica/config.ts';
 import { kindKey } from '../../src/replica/layout.ts';
 import { openOnce } from '../../src/replica/link.ts';

@@ -8,12 +8,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
 import { keysCommand } from '../../src/commands/keys.ts';
 import { ok } from '../../src/kit/result.ts';
 import { type Client, createClient } from '../../src/kube/client.ts';
 import { kinds } from '../../src/kube/kinds.ts';
 import { at, type Kind, type KubeObject } from '../../src/kube/object.ts';
+import { KubeConfig } from '../../src/kube/upstream.ts';
 import { INIT_DATABASE } from '../../src/reconcile/farm/objects.ts';
 import { RECOVERY_KEY_ANNOTATION } from '../../src/reconcile/farm/recovery.ts';
 import { decodeData } from '../../src/reconcile/secrets.ts';

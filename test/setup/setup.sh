@@ -78,7 +78,7 @@ gitops() {
 
 grafana() {
   [ -x "$build/grafana" ] || rm -f "$build/grafana.stamp"
-  stamped grafana.stamp test/grafana -- env CGO_ENABLED=0 go build -C test/grafana -trimpath -ldflags '-s -w' -o "$build/grafana" .
+  stamped grafana.stamp test/grafana -- env CGO_ENABLED=0 go build -C test/grafana -trimpath -ldflags '-s -w' -o "$PWD/$build/grafana" .
 }
 
 step 'Debian packages' packages
