@@ -38,8 +38,9 @@ export const run: Run = async function* ({ rounds = ROUNDS, only, gib = 4 } = {}
   const is = (part: string) => only === undefined || only.includes(part);
   try {
     const farm = await makeFarm();
-    if (is('changed') || is('fresh')) yield* beside(new Images(folder, farm, gib * GIB), rounds, is);
-    if (is('reading')) yield* reading(new Images(folder, farm, gib * GIB), rounds);
+    const images = new Images(folder, farm, gib * GIB);
+    if (is('changed') || is('fresh')) yield* beside(images, rounds, is);
+    if (is('reading')) yield* reading(images, rounds);
     rmSync(folder, { recursive: true });
     for (const megabits of CARDS_MEGABITS)
       if (is(`fanout${megabits}`)) {
