@@ -1,5 +1,5 @@
 /** Lines for a shell on the node that make an image that is read of a file that is none, in its folder. They run as they stand. Pure. */
-import { basename, dirname, extname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { PARTIAL } from '../kit/file.ts';
 import { quoted } from '../kit/quote.ts';
 
@@ -48,29 +48,9 @@ function besideLine(
 }
 
 /** In place of its own end, where that is one of an image: `lab.1` is version 1. */
-const withEnd = (name: string, extension: string): string =>
-  (IMAGE_ENDS.has(extname(name).toLowerCase()) ? basename(name, extname(name)) : name) + extension;
+const withEnd = (name: string, extension: string): string => name.replace(IMAGE_END, '') + extension;
 
-const IMAGE_ENDS: ReadonlySet<string> = new Set(
-  [
-    'raw',
-    'vhd',
-    'avhd',
-    'vhdx',
-    'avhdx',
-    'img',
-    'bin',
-    'dd',
-    'iso',
-    'qcow',
-    'qcow2',
-    'qed',
-    'vmdk',
-    'vdi',
-    'hdd',
-    'hds',
-  ].map((end) => `.${end}`),
-);
+const IMAGE_END = /\.(raw|a?vhdx?|img|bin|dd|iso|qcow2?|qed|vmdk|vdi|hdd|hds)$/i;
 
 /** Of a name that is not there yet and that no look takes for an image: an end of one has a dot before it. */
 const template = (name: string): string => word(`${name}.original-XXXXXX`);
