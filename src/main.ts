@@ -1,6 +1,5 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
+#!/usr/bin/env node
 /** The one entry point: the first argument is the role, or a command. Only what that needs is loaded: a server has no Kubernetes client in its memory. */
-// Of its first line: V8 lets the young generation grow to 64 MiB a thread, of which an operator with five consoles open takes 80 MiB more than with 16.
 import { Command } from 'commander';
 
 const COMMANDS = {

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { access, constants, type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, errorMessage } from '../kit/errors.ts';
+import { PARTIAL } from '../kit/file.ts';
 import type { Progress } from '../terminal/progress.ts';
 import { Refusal } from '../terminal/refusal.ts';
 
@@ -60,9 +61,6 @@ export interface Target {
   finish(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** As the words of a server call what is not whole yet. */
-const PARTIAL = '.partial';
 
 /** A file that has its name when it is whole. Nothing is there before its first byte comes. */
 export async function fileToMake(file: string): Promise<Target> {

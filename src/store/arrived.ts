@@ -1,9 +1,16 @@
 /** A file that was to come: whether it is there already, and whether it is what its name says. */
 import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
-import { FOREIGN_FORMATS, FOREIGN_HEAD_BYTES, foreignFormat } from '../image/foreign.ts';
+import {
+  FOREIGN_FORMATS,
+  FOREIGN_HEAD_BYTES,
+  type ForeignFault,
+  type ForeignFormat,
+  foreignFormat,
+} from '../image/foreign.ts';
 import { probeImage } from '../image/images.ts';
-import { openRegular, statRegular } from '../kit/file.ts';
+import { type FileFault, openRegular, statRegular } from '../kit/file.ts';
+import type { Result } from '../kit/result.ts';
 
 /** What came, or was there. */
 export interface Arrived {
@@ -61,10 +68,17 @@ export const isForeignName = (path: string): boolean =>
   FOREIGN_FORMATS.some((format) => extname(path) === `.${format}`);
 
 async function foreignDoubt(path: string): Promise<string | undefined> {
+  const format = await foreignFormatOf(path);
+  if (format.ok) return undefined;
+  const { code, message } = format.error;
+  return code === 'NotSupported' || code === 'FileCut' ? message : undefined; // one that cannot be read says nothing
+}
+
+/** By its first bytes. */
+export async function foreignFormatOf(path: string): Promise<Result<ForeignFormat, ForeignFault | FileFault>> {
   const opened = await openRegular(path);
-  if (!opened.ok) return undefined;
+  if (!opened.ok) return opened;
   await using file = opened.value.file;
   const { buffer, bytesRead } = await file.read(Buffer.alloc(FOREIGN_HEAD_BYTES), 0, FOREIGN_HEAD_BYTES, 0);
-  const format = foreignFormat(path, buffer.subarray(0, bytesRead), Number(opened.value.stats.size));
-  return format.ok ? undefined : format.error.message;
+  return foreignFormat(path, buffer.subarray(0, bytesRead), Number(opened.value.stats.size));
 }

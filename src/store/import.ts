@@ -2,19 +2,12 @@
 import { rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ConvertOptions } from '../image/convert.ts';
-import {
-  asOneFile,
-  FOREIGN_HEAD_BYTES,
-  type ForeignFault,
-  type ForeignFormat,
-  foreignFormat,
-  judgeInfo,
-  judgeMeasure,
-} from '../image/foreign.ts';
+import { asOneFile, type ForeignFault, judgeInfo, judgeMeasure } from '../image/foreign.ts';
 import { nameTaken } from '../image/partial.ts';
-import { openRegular, PARTIAL } from '../kit/file.ts';
+import { PARTIAL } from '../kit/file.ts';
 import { fail, ok, type Result } from '../kit/result.ts';
 import { alone } from './alone.ts';
+import { foreignFormatOf } from './arrived.ts';
 import {
   type BootFiles,
   type BootFilesFault,
@@ -54,7 +47,7 @@ async function importAlone(
 ): Promise<Result<Imported, ImportFault>> {
   const { signal, onProgress } = options;
   const from = resolve(source);
-  const format = await formatOf(from);
+  const format = await foreignFormatOf(from);
   if (!format.ok) return format;
   const taken = await nameTaken(target);
   if (taken) return { ok: false, error: taken };
@@ -107,15 +100,3 @@ const ofSource = (source: string, said: Result<string, ToolFault>): Result<strin
   said.ok || said.error.code !== 'ImageInvalid'
     ? said
     : fail('ImageInvalid', `${source}: ${said.error.message}; bring it again, or another one`);
-
-async function formatOf(path: string): Promise<Result<ForeignFormat, ImportFault>> {
-  const opened = await openRegular(path);
-  if (!opened.ok) return opened;
-  const { file, stats } = opened.value;
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(FOREIGN_HEAD_BYTES), 0, FOREIGN_HEAD_BYTES, 0);
-    return foreignFormat(path, buffer.subarray(0, bytesRead), Number(stats.size));
-  } finally {
-    await file.close();
-  }
-}

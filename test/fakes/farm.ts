@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askingServer, OPERATOR_NAME } from '../../src/control/caller.ts';
@@ -39,8 +39,6 @@ import { type ReplicaServers, startReplica } from './replica.ts';
 
 export const ADDRESS = '127.0.0.1';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-/** As its first line starts it, which an image obeys. */
-const NODE = [process.execPath, ...(/-S node (.*)/.exec(readFileSync(MAIN, 'utf8'))?.[1]?.split(' ') ?? [])];
 
 export function must<T>(result: Result<T, Fault>): T {
   if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`);
@@ -196,7 +194,7 @@ export class ServerProcess {
     this.address = address;
     this.#control = control;
     const [command, ...enter] = inNamespace(namespace);
-    this.child = spawn(command, [...enter, ...NODE, MAIN, 'server', '--config', path], {
+    this.child = spawn(command, [...enter, process.execPath, MAIN, 'server', '--config', path], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...PROCESS_ENV, NODE_ADDRESS: address },
     });

@@ -18,6 +18,7 @@ import { type Client, createClient } from '../../../src/kube/client.ts';
 import { kinds } from '../../../src/kube/kinds.ts';
 import { at, type Kind } from '../../../src/kube/object.ts';
 import { KubeConfig } from '../../../src/kube/upstream.ts';
+import { PROCESS_ENV } from '../../../src/reconcile/streamingserver/objects.ts';
 import { binary } from '../../cluster/cluster.ts';
 import { aConsoleFarm, type ConsoleFarm, type FarmSize, loadCopies } from '../../fakes/consolefarm.ts';
 import { projectionOf } from '../../fakes/database.ts';
@@ -29,6 +30,8 @@ import { until } from '../../setup/time.ts';
 const root = join(import.meta.dirname, '../../..');
 const NAMESPACE = 'lab';
 const OPERATORS = 'bootfarm';
+/** As the image and the chart have it. */
+const OPERATOR_ENV = { NODE_ENV: 'production', NODE_OPTIONS: PROCESS_ENV['NODE_OPTIONS'] };
 const TICK_MS = 250;
 /** So many rows a statement. */
 const SLICE = 500;
@@ -63,7 +66,7 @@ export async function startFarmForConsole(size: Omit<FarmSize, 'nowMs'>): Promis
   const flags = ['--namespaces', NAMESPACE, '--image', 'bootfarm:bench', '--lease-namespace', OPERATORS];
   const ports = ['--api-port', String(port), '--metrics-port', String(metrics)];
   const operator = spawn(join(root, 'dist/main.js'), ['operator', ...flags, ...ports], {
-    env: { ...process.env, NODE_ENV: 'production', KUBECONFIG: kube.kubeconfig, POD_NAME: 'bench' },
+    env: { ...process.env, ...OPERATOR_ENV, KUBECONFIG: kube.kubeconfig, POD_NAME: 'bench' },
     stdio: ['ignore', log, log],
   });
   const told = () => readFileSync(join(folder, 'operator.log'), 'utf8');
